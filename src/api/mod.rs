@@ -1,0 +1,1 @@
+//! The custom resource types of clinch.hireez.dev/v1alpha1.

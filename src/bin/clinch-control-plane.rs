@@ -1,0 +1,3 @@
+//! Thin binary.
+
+fn main() {}

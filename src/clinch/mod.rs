@@ -1,0 +1,1 @@
+//! The Clinch API: contract, typed client, layers, registry.

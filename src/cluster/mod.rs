@@ -1,0 +1,1 @@
+//! The port through which reconcile steps see their cluster.

@@ -1,0 +1,18 @@
+//! Words shared by every tier: profiles, identifiers, credentials, reasons, dispositions.
+//! Pure; imports nothing of this crate.
+
+mod credentials;
+mod disposition;
+mod fingerprint;
+mod ids;
+mod position;
+mod profile;
+mod reason;
+
+pub use credentials::{CredentialError, Credentials};
+pub use disposition::Disposition;
+pub use fingerprint::{Digest, digest_json, digest_parts};
+pub use ids::{ClinchId, ClinchIdError, MatchKey, RecordId};
+pub use position::SourcePosition;
+pub use profile::Profile;
+pub use reason::Reason;

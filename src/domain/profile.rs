@@ -1,0 +1,71 @@
+//! A hireEZ candidate profile, as delivered by a source. Pure.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// One candidate profile: a JSON object whose unknown members are kept.
+///
+/// `Debug` shows member names only, never a value: a profile is personal data.
+#[derive(Clone, PartialEq, Default)]
+pub struct Profile(Map<String, Value>);
+
+impl Profile {
+    /// Wraps the members of one profile.
+    pub fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    /// The members of the profile.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Takes the members out, for conversion into other value models.
+    pub fn into_members(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// The profile's own `id`, where the source gives one.
+    pub fn id(&self) -> Option<&str> {
+        self.0.get("id").and_then(Value::as_str)
+    }
+}
+
+impl TryFrom<Value> for Profile {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            Value::Null => Err("null"),
+            Value::Bool(_) => Err("a boolean"),
+            Value::Number(_) => Err("a number"),
+            Value::String(_) => Err("a string"),
+            Value::Array(_) => Err("an array"),
+        }
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Profile{")?;
+        for (i, name) in self.0.keys().enumerate() {
+            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+        }
+        f.write_str("}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_member_names_and_no_value() {
+        let profile = Profile::try_from(serde_json::json!({"firstName": "Zyzzyva"})).unwrap();
+        let shown = format!("{profile:?}");
+        assert!(shown.contains("firstName"), "{shown}");
+        assert!(!shown.contains("Zyzzyva"), "{shown}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The closed set of reasons shared by conditions, Events, record failures and metric labels.
+//! Pure. The spellings are API: `tests/frozen_names.rs` holds the list.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Why something is as it is. One CamelCase word each; machines may match on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[doc = $doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason, in the order of their definition.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The word as it stands in conditions, Events and metric labels.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The reason spelled `word`, if there is one.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+            }
+        }
+    };
+}
+
+reasons! {
+    // -- progress
+    /// Work is under way.
+    Progressing,
+    /// A transient failure is being retried.
+    ProgressingWithRetry,
+    /// Another object has to become ready first.
+    DependencyNotReady,
+    /// A referenced object does not exist, or this namespace may not use it.
+    DependencyNotFound,
+    // -- good outcomes
+    /// Everything the spec asks for is in place.
+    Ready,
+    /// The Secret and both of its fields are there.
+    Found,
+    /// A signed read was answered as the Clinch API answers.
+    Verified,
+    /// The integration's environment is the operator's.
+    Matched,
+    /// The contract was read from the published OpenAPI document.
+    Discovered,
+    /// No OpenAPI document: the built-in contract is used.
+    Assumed,
+    /// The mapping compiles.
+    Compiled,
+    /// Mapping and contract agree.
+    Resolved,
+    /// The source was read.
+    Read,
+    /// The integration allows this destination.
+    Allowed,
+    /// Every selected record is in Clinch as mapped.
+    Synced,
+    /// As Synced, but for rejected records within the failure budget.
+    SyncedWithRejections,
+    /// The dry run has counted what a push would do.
+    DryRunComplete,
+    // -- lifecycle
+    /// `spec.suspend` is set.
+    Suspended,
+    /// The integration is suspended.
+    IntegrationSuspended,
+    // -- credentials and endpoint
+    /// The Secret does not exist.
+    SecretNotFound,
+    /// The Secret lacks a field.
+    SecretFieldMissing,
+    /// A field of the Secret is empty.
+    SecretFieldEmpty,
+    /// A field of the Secret cannot be used as a credential.
+    SecretInvalid,
+    /// Clinch answered 401.
+    CredentialsRejected,
+    /// Clinch answered 403.
+    PermissionDenied,
+    /// This host's clock and Clinch's differ by more than the signature allows.
+    ClockSkew,
+    /// The credential belongs to another region.
+    WrongRegion,
+    /// No connection to the endpoint.
+    EndpointUnreachable,
+    /// The operator's allow-list does not name the endpoint.
+    EndpointNotAllowed,
+    /// The endpoint answers, but not as the Clinch API.
+    EndpointNotClinch,
+    /// The integration's environment is not the operator's.
+    EnvironmentMismatch,
+    /// Clinch offers no such operation, or it is assumed and not accepted.
+    ContractUnsupported,
+    // -- transient
+    /// Clinch answered 429.
+    RateLimited,
+    /// Clinch answered 5xx.
+    VendorUnavailable,
+    /// No answer in time.
+    Timeout,
+    /// TLS could not be agreed on.
+    TlsFailed,
+    /// The Kubernetes API or a local part failed.
+    InternalError,
+    // -- inputs
+    /// The spec cannot be carried out as it stands.
+    InvalidSpec,
+    /// The mapping does not compile, or does not fit the contract.
+    MappingInvalid,
+    /// The source does not exist.
+    SourceNotFound,
+    /// The source cannot be read as its format.
+    SourceInvalid,
+    /// The reference may not be followed.
+    ReferenceForbidden,
+    /// The integration does not permit this destination.
+    NotPermitted,
+    /// The destination job or stage does not exist in Clinch.
+    DestinationNotFound,
+    /// The API server refused a ledger segment.
+    LedgerRefused,
+    // -- per record
+    /// More records were rejected than the failure budget allows.
+    RecordsRejected,
+    /// The source record cannot be decoded.
+    Malformed,
+    /// The record has no value to recognise the person by.
+    MatchKeyMissing,
+    /// A required field has no value.
+    RequiredMissing,
+    /// A value cannot be transformed as the mapping says.
+    InvalidValue,
+    /// Clinch refused the record.
+    RecordRejected,
+    /// Several people in Clinch match the record.
+    AmbiguousMatch,
+    /// The person exists in Clinch and the duplicate policy is Fail.
+    AlreadyExists,
+    /// An earlier record of the same source names the same person with other values.
+    DuplicateInSource,
+    /// The record, or a file of it, is larger than accepted.
+    TooLarge,
+    /// The resume cannot be attached.
+    ResumeRefused,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_read_back() {
+        for (i, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(Reason::from_word(reason.as_str()), Some(*reason));
+            assert!(!Reason::ALL[..i].iter().any(|r| r.as_str() == reason.as_str()));
+            assert!(reason.as_str().chars().all(|c| c.is_ascii_alphanumeric()));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Documents that are read.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// A response document.
+#[derive(Debug, Default, Deserialize)]
+pub struct Document {
+    /// `data`: one resource, many, or none.
+    #[serde(default)]
+    pub data: PrimaryData,
+    /// Resources that came along by `include`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub included: Vec<Resource>,
+    /// Paging links.
+    #[serde(default, deserialize_with = "or_default")]
+    pub links: Links,
+    /// Free-form meta data, e.g. `total_count`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub meta: Map<String, Value>,
+}
+
+/// The `data` member. Absent and `null` are told apart: only the latter is an answer.
+#[derive(Debug, Default)]
+pub enum PrimaryData {
+    /// The member is missing: this is no JSON:API data document.
+    #[default]
+    Absent,
+    /// `null`.
+    None,
+    /// One resource.
+    One(Box<Resource>),
+    /// A collection.
+    Many(Vec<Resource>),
+}
+
+impl<'de> Deserialize<'de> for PrimaryData {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Shape {
+            Many(Vec<Resource>),
+            One(Box<Resource>),
+            None,
+        }
+        Ok(match Shape::deserialize(deserializer)? {
+            Shape::Many(many) => Self::Many(many),
+            Shape::One(one) => Self::One(one),
+            Shape::None => Self::None,
+        })
+    }
+}
+
+/// One resource object.
+#[derive(Debug, Default, Deserialize)]
+pub struct Resource {
+    /// The id; numbers are taken as their decimal text, a missing id as empty.
+    #[serde(default, deserialize_with = "text")]
+    pub id: String,
+    /// The resource type, singular or plural.
+    #[serde(rename = "type", default, deserialize_with = "text")]
+    pub kind: String,
+    /// The attributes.
+    #[serde(default, deserialize_with = "or_default")]
+    pub attributes: Map<String, Value>,
+    /// Relationships, undecoded.
+    #[serde(default, deserialize_with = "or_default")]
+    pub relationships: Map<String, Value>,
+}
+
+impl Resource {
+    /// The id behind a to-one relationship.
+    pub fn related(&self, name: &str) -> Option<&str> {
+        self.relationships.get(name)?.get("data")?.get("id")?.as_str()
+    }
+}
+
+/// Paging links. A link may be a string or an object with `href`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Links {
+    /// The next page; absent or `null` on the last one.
+    #[serde(default, deserialize_with = "link")]
+    pub next: Option<String>,
+}
+
+/// One member of `errors`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ErrorObject {
+    /// Application-specific code.
+    pub code: Option<String>,
+    /// JSON pointer to the offending member, e.g. `/data/attributes/email`.
+    pub pointer: Option<String>,
+}
+
+/// Reads the machine-readable parts of an error body: never titles or details, which may repeat
+/// what was sent. Anything unreadable gives an empty list.
+pub fn error_objects(body: &[u8]) -> Vec<ErrorObject> {
+    let Ok(document) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
+    let Some(errors) = document.get("errors").and_then(Value::as_array) else { return Vec::new() };
+    let string = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
+    errors
+        .iter()
+        .take(16)
+        .map(|error| ErrorObject {
+            code: string(error.get("code")),
+            pointer: string(error.get("source").and_then(|source| source.get("pointer"))),
+        })
+        .collect()
+}
+
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Option::<Value>::deserialize(deserializer)? {
+        Some(Value::String(text)) => text,
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    })
+}
+
+fn link<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Option::<Value>::deserialize(deserializer)? {
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Object(object)) => {
+            object.get("href").and_then(Value::as_str).map(str::to_owned)
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numeric_ids_link_objects_and_nulls_are_read() {
+        let document: Document = serde_json::from_str(
+            r#"{"data":[{"id":7,"type":"candidates","attributes":null}],
+                "links":{"next":{"href":"/v2/candidates?page=2"}},"meta":null}"#,
+        )
+        .unwrap();
+        let PrimaryData::Many(many) = document.data else { panic!("a collection") };
+        assert_eq!(many[0].id, "7");
+        assert_eq!(document.links.next.as_deref(), Some("/v2/candidates?page=2"));
+    }
+
+    #[test]
+    fn a_missing_data_member_is_not_an_empty_answer() {
+        let absent: Document = serde_json::from_str("{}").unwrap();
+        assert!(matches!(absent.data, PrimaryData::Absent));
+        let none: Document = serde_json::from_str(r#"{"data":null}"#).unwrap();
+        assert!(matches!(none.data, PrimaryData::None));
+    }
+
+    #[test]
+    fn error_bodies_give_pointers_and_never_text() {
+        let body = br#"{"errors":[{"status":"422","title":"x","detail":"jane@example.com taken",
+            "source":{"pointer":"/data/attributes/email"}}]}"#;
+        let read = error_objects(body);
+        assert_eq!(read[0].pointer.as_deref(), Some("/data/attributes/email"));
+        assert!(error_objects(b"<html>").is_empty());
+    }
+}

@@ -1,0 +1,25 @@
+//! clinch-operator: syncs candidates between hireEZ and Clinch from declared state.
+//!
+//! The modules form tiers and import downwards only; `docs/ARCHITECTURE.md` draws the table and
+//! `tests/architecture.rs` enforces it.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod clinch;
+pub mod cluster;
+pub mod conditions;
+#[cfg(feature = "dev-tools")]
+pub mod control_plane;
+pub mod controllers;
+pub mod domain;
+pub mod jsonapi;
+pub mod k8s;
+pub mod ledger;
+pub mod local;
+pub mod mapping;
+pub mod pipeline;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+pub mod signing;
+pub mod source;

@@ -1,0 +1,1 @@
+//! The field mapping engine. Pure: no I/O, no clock.

@@ -1,0 +1,1 @@
+//! source -> select -> map -> plan -> push -> ledger. Knows no Kubernetes.
