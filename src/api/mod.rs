@@ -1,1 +1,86 @@
-//! The custom resource types of clinch.hireez.dev/v1alpha1.
+//! The custom resource types of `clinch.hireez.dev/v1alpha1`, from which `crds/` is generated.
+//! Pure. Every string, list and map has a maximum, so that the API server can bound rule cost.
+
+mod candidate_export;
+mod candidate_ledger;
+mod clinch_integration;
+mod conditions;
+mod field_mapping;
+mod schema;
+
+pub use candidate_export::*;
+pub use candidate_ledger::*;
+pub use clinch_integration::*;
+pub use conditions::{ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN};
+pub use field_mapping::*;
+pub use schema::{crds, crds_yaml};
+
+/// The API group.
+pub const GROUP: &str = "clinch.hireez.dev";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";
+/// Annotation that asks for a reconcile now; any new value is a new request.
+pub const RECONCILE_REQUESTED_AT: &str = "clinch.hireez.dev/reconcile-requested-at";
+/// Flux's own key for the same request, accepted as an alias.
+pub const FLUX_RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// Label that marks a Secret as readable through an export's `source.secretRef`.
+pub const USE_LABEL: &str = "clinch.hireez.dev/use";
+/// The label value for candidate sources.
+pub const USE_SOURCE: &str = "source";
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Name of an object of a known kind in a known namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct NameReference {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Receipts of requests made by annotation.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Handled {
+    /// The value of `clinch.hireez.dev/reconcile-requested-at` (or Flux's own key) last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub reconcile_requested_at: Option<String>,
+}
+
+/// What every user-facing status has: the generation it speaks of, and conditions.
+pub trait CommonStatus: Default + Clone + PartialEq {
+    /// The generation the status was computed for; -1 before the first visit.
+    fn observed_generation(&self) -> i64;
+    /// Sets the generation the status was computed for.
+    fn set_observed_generation(&mut self, generation: i64);
+    /// The conditions.
+    fn conditions(&self) -> &[Condition];
+    /// The conditions, to be replaced.
+    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
+}
+
+macro_rules! common_status {
+    ($status:ty) => {
+        impl crate::api::CommonStatus for $status {
+            fn observed_generation(&self) -> i64 {
+                self.observed_generation.unwrap_or(-1)
+            }
+            fn set_observed_generation(&mut self, generation: i64) {
+                self.observed_generation = Some(generation);
+            }
+            fn conditions(&self) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
+                &self.conditions
+            }
+            fn conditions_mut(
+                &mut self,
+            ) -> &mut Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+                &mut self.conditions
+            }
+        }
+    };
+}
+pub(crate) use common_status;

@@ -1,0 +1,383 @@
+//! `CandidateExport`: which candidates go where, and what became of them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::{
+    apis::meta::v1::{Condition, Time},
+    util::intstr::IntOrString,
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Handled, NameReference, common_status};
+
+/// Pushes candidates from a source to Clinch.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "clinch.hireez.dev",
+    version = "v1alpha1",
+    kind = "CandidateExport",
+    plural = "candidateexports",
+    singular = "candidateexport",
+    shortname = "clexp",
+    category = "clinch",
+    namespaced,
+    status = "CandidateExportStatus",
+    derive = "PartialEq",
+    doc = "CandidateExport pushes candidates to Clinch and tells what became of each.",
+    selectable = ".spec.integrationRef.name",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Delivered", type_ = "string", json_path = ".status.delivered"),
+    printcolumn(name = "Rejected", type_ = "integer", json_path = ".status.rejected"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Integration",
+        type_ = "string",
+        json_path = ".spec.integrationRef.name",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateExportSpec {
+    /// The integration, in the export's own namespace.
+    pub integration_ref: NameReference,
+    /// The mapping, in the integration's namespace. Absent: the integration's default, else the
+    /// documented default mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_mapping_ref: Option<NameReference>,
+    /// Where the candidates come from.
+    pub source: ExportSource,
+    /// CEL expression over `candidate`; only candidates for which it is true are exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub select: Option<String>,
+    /// Most candidates exported, counted after `select`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub limit: Option<i64>,
+    /// Where the candidates go.
+    pub destination: ExportDestination,
+    /// What happens to people who are in Clinch already. Absent: the integration's default, else
+    /// Update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_policy: Option<DuplicatePolicy>,
+    /// Overrides the mapping's resume switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<ResumeOverride>,
+    /// Overrides the mapping's tags switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagsOverride>,
+    /// `DryRun` counts what a push would do and writes nothing to Clinch.
+    #[serde(default)]
+    pub mode: ExportMode,
+    /// Stops this export; a run under way ends after its requests in flight.
+    #[serde(default)]
+    pub suspend: bool,
+    /// How many records may be rejected, as a count or a percentage of the selected records,
+    /// before the export is not Ready.
+    #[serde(default = "no_budget")]
+    #[x_kube(validation = Rule::new("type(self) == int ? (self >= 0 && self <= 1000000000) : self.matches('^(100|[0-9]{1,2})%$')")
+        .message("failureBudget must be a count such as 5, or a percentage such as \"2%\""))]
+    #[schemars(schema_with = "int_or_percent")]
+    pub failure_budget: IntOrString,
+}
+
+fn no_budget() -> IntOrString {
+    IntOrString::Int(0)
+}
+
+fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "maxLength": 8
+    })
+}
+
+/// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[x_kube(
+    validation = Rule::new("[has(self.inline), has(self.configMapRef), has(self.secretRef)].filter(x, x).size() == 1")
+        .message("exactly one of inline, configMapRef and secretRef must be set"),
+    validation = Rule::new("!has(self.inline) || (!has(self.format) && !has(self.csv))")
+        .message("format and csv do not apply to inline candidates")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportSource {
+    /// The profiles themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "profiles")]
+    pub inline: Option<Vec<Value>>,
+    /// A ConfigMap in the export's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_ref: Option<KeysReference>,
+    /// A Secret in the export's namespace, labelled `clinch.hireez.dev/use: source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<KeysReference>,
+    /// Format of the data. Absent: told from the key's name, else from the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<SourceFormat>,
+    /// How CSV columns become profile fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvSource>,
+}
+
+fn profiles(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "nullable": true,
+        "minItems": 1,
+        "maxItems": 50,
+        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+    })
+}
+
+/// A ConfigMap or Secret, and which of its keys.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct KeysReference {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Keys to read, in this order. Empty: every key, by name. Values may be gzip-compressed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    pub keys: Vec<String>,
+}
+
+/// A source format.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SourceFormat {
+    /// One profile, or an array of profiles.
+    Json,
+    /// One profile a line.
+    Ndjson,
+    /// A header line, then one profile a row.
+    Csv,
+}
+
+/// How CSV columns become profile fields.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CsvSource {
+    /// Profile path by column header, added to the built-in names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "header_map")]
+    pub headers: BTreeMap<String, String>,
+}
+
+fn header_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 128,
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256}
+    })
+}
+
+/// Where candidates go; exactly one of `prospect` and `job`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("has(self.prospect) != has(self.job)")
+    .message("exactly one of prospect and job must be set"))]
+#[serde(rename_all = "camelCase")]
+pub struct ExportDestination {
+    /// As prospects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prospect: Option<ProspectDestination>,
+    /// To a stage of a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobDestination>,
+}
+
+/// As prospects; has no settings.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProspectDestination {}
+
+/// A stage of a job; exactly one of `id` and `reference`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("has(self.id) != has(self.reference)")
+    .message("exactly one of id and reference must be set"))]
+#[serde(rename_all = "camelCase")]
+pub struct JobDestination {
+    /// Id of the job in Clinch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._~-]+$"))]
+    pub id: Option<String>,
+    /// Reference of the job in Clinch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub reference: Option<String>,
+    /// Name of the stage.
+    #[schemars(length(min = 1, max = 128))]
+    pub stage: String,
+}
+
+/// What happens to people who are in Clinch already.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum DuplicatePolicy {
+    /// Their mapped attributes are updated.
+    #[default]
+    Update,
+    /// They are left as they are.
+    Skip,
+    /// The record is rejected.
+    Fail,
+}
+
+/// Overrides the mapping's resume switch.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeOverride {
+    /// Attach the profile's resume.
+    pub attach: bool,
+}
+
+/// Overrides the mapping's tags switch.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct TagsOverride {
+    /// Send tags; where and which is the mapping's to say.
+    pub enabled: bool,
+}
+
+/// Whether anything is written to Clinch.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum ExportMode {
+    /// Writes to Clinch.
+    #[default]
+    Push,
+    /// Reads only, and counts what a push would do.
+    DryRun,
+}
+
+/// What the operator knows of the export.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateExportStatus {
+    /// The generation this status was computed for; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions, one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// What became of the selected records in the current or latest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<ExportCounts>,
+    /// Records in Clinch as mapped, of records selected: `199/200`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 48))]
+    pub delivered: Option<String>,
+    /// Records rejected: `counts.invalid` and `counts.failed` together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<i64>,
+    /// Progress of the current run, in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub progress: Option<i32>,
+    /// The first rejected records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub failures: Vec<RecordFailure>,
+    /// How many rejected records are not listed in `failures`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures_omitted: Option<i64>,
+    /// Digest of everything the latest completed run depended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_applied_revision: Option<String>,
+    /// Digest of everything the latest started run depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_attempted_revision: Option<String>,
+    /// The latest runs, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub history: Vec<RunRecord>,
+    /// Receipts of requests made by annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+}
+common_status!(CandidateExportStatus);
+
+/// What became of the selected records.
+#[derive(
+    KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportCounts {
+    /// Records selected.
+    pub total: i64,
+    /// People created (DryRun: would be created).
+    pub created: i64,
+    /// People updated (DryRun: would be updated).
+    pub updated: i64,
+    /// People already as mapped.
+    pub unchanged: i64,
+    /// People left alone by the duplicate policy.
+    pub skipped: i64,
+    /// Records refused here, before any request.
+    pub invalid: i64,
+    /// Records refused by Clinch.
+    pub failed: i64,
+    /// Records not decided yet.
+    pub pending: i64,
+}
+
+/// One rejected record. No candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordFailure {
+    /// Where the record stands in its source.
+    #[schemars(length(max = 320))]
+    pub position: String,
+    /// Opaque id of the record; stable within the export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub record: Option<String>,
+    /// Why, from the documented list.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What is wrong, and where in the mapping.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// One run.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// Digest of what the run depended on.
+    #[schemars(length(max = 64))]
+    pub revision: String,
+    /// Push or DryRun.
+    pub mode: ExportMode,
+    /// When it started.
+    pub started_at: Time,
+    /// When it ended.
+    pub finished_at: Time,
+    /// How it ended, from the documented list of reasons.
+    #[schemars(length(max = 64))]
+    pub outcome: String,
+    /// What became of the records.
+    pub counts: ExportCounts,
+}

@@ -1,0 +1,348 @@
+//! `ClinchIntegration`: one Clinch account, owned by an admin.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DuplicatePolicy, Handled, NameReference, common_status};
+
+/// One Clinch account: where it is, how to sign for it, and what may be sent to it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "clinch.hireez.dev",
+    version = "v1alpha1",
+    kind = "ClinchIntegration",
+    plural = "clinchintegrations",
+    singular = "clinchintegration",
+    shortname = "clint",
+    category = "clinch",
+    namespaced,
+    status = "ClinchIntegrationStatus",
+    derive = "PartialEq",
+    doc = "ClinchIntegration is one Clinch account: endpoint, credentials, environment and limits.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
+    printcolumn(name = "Contract", type_ = "string", json_path = ".status.contract.origin"),
+    printcolumn(name = "Exports", type_ = "integer", json_path = ".status.exports"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[x_kube(
+    validation = Rule::new("has(self.region) != has(self.endpoint)")
+        .message("exactly one of region and endpoint must be set"),
+    validation = Rule::new("!has(self.endpoint) || (isURL(self.endpoint) && url(self.endpoint).getEscapedPath() in ['', '/'] && url(self.endpoint).getQuery().size() == 0 && !self.endpoint.contains('@') && !self.endpoint.contains('#') && !self.endpoint.endsWith('?'))")
+        .message("endpoint must be an origin: scheme, host and optional port; no path, query, fragment or user info")
+        .field_path(".endpoint"),
+    validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || url(self.endpoint).getScheme() == 'https' || (url(self.endpoint).getScheme() == 'http' && self.environment == 'Sandbox')")
+        .message("endpoint must be https; http is accepted only when environment is Sandbox")
+        .field_path(".endpoint")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClinchIntegrationSpec {
+    /// Clinch region; decides the API host. Exactly one of region and endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+    /// Origin of the API, e.g. `https://api.clinchtalent.com`. The operator's allow-list decides
+    /// which origins are used. Exactly one of region and endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 300))]
+    pub endpoint: Option<String>,
+    /// Version of the Clinch API: the path prefix.
+    #[serde(default)]
+    pub api_version: ApiVersion,
+    /// Whether the account is a production or a sandbox account. Must be the environment the
+    /// operator runs with; never join a test tenant to production.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("environment is immutable; create another integration instead"))]
+    pub environment: Environment,
+    /// The API key and secret issued by Clinch.
+    pub credentials: CredentialsSource,
+    /// The name given to the API credential in Clinch. Clinch stamps it as the source of every
+    /// profile it receives.
+    #[serde(default = "default_credential_name")]
+    #[schemars(length(min = 1, max = 128))]
+    pub credential_name: String,
+    /// What exports may push.
+    #[serde(default)]
+    pub push_permission: PushPermission,
+    /// Used where an export names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<IntegrationDefaults>,
+    /// Ceilings for the load put on Clinch.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Corrections to the discovered or assumed contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_overrides: Option<ContractOverrides>,
+    /// Assumed write operations that may be used in Production.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 8))]
+    pub accept_assumed_writes: Vec<AssumedWrite>,
+    /// How often the credential is verified again, e.g. `10m`.
+    #[serde(default = "default_interval")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub interval: String,
+    /// Stops verification and every export of this integration.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+fn default_credential_name() -> String {
+    "hireEZ".to_owned()
+}
+
+fn default_interval() -> String {
+    "10m".to_owned()
+}
+
+/// A Clinch region.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Region {
+    /// United States.
+    Us,
+    /// Europe.
+    Eu,
+    /// Australia.
+    Au,
+}
+
+/// A version of the Clinch API.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ApiVersion {
+    /// Path prefix `/v1`.
+    V1,
+    /// Path prefix `/v2`.
+    #[default]
+    V2,
+}
+
+/// Which kind of account this is.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
+pub enum Environment {
+    /// Real people, real recruiters.
+    Production,
+    /// A test account.
+    Sandbox,
+}
+
+/// Where the credential is.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSource {
+    /// A Secret in the integration's own namespace.
+    pub secret_ref: CredentialsSecretRef,
+}
+
+/// The Secret that holds the Clinch API key and secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Field of the Secret with the access key.
+    #[serde(default = "default_access_key_field")]
+    #[schemars(length(min = 1, max = 253))]
+    pub access_key_field: String,
+    /// Field of the Secret with the secret key.
+    #[serde(default = "default_secret_key_field")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_key_field: String,
+}
+
+fn default_access_key_field() -> String {
+    "accessKey".to_owned()
+}
+
+fn default_secret_key_field() -> String {
+    "secretKey".to_owned()
+}
+
+/// What exports may push through this integration.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PushPermission {
+    /// Whether people may be pushed as prospects.
+    #[serde(default)]
+    pub prospects: Permission,
+    /// Jobs, and stages of them, to which people may be pushed. Empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub jobs: Vec<JobPermission>,
+}
+
+/// Allowed or denied.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Permission {
+    /// Allowed.
+    #[default]
+    Allowed,
+    /// Denied.
+    Denied,
+}
+
+/// One permitted job.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct JobPermission {
+    /// Reference or id of the job in Clinch; `"*"` for any.
+    #[schemars(length(min = 1, max = 128))]
+    pub job: String,
+    /// Names of permitted stages; `"*"` for any. Empty: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub stages: Vec<String>,
+}
+
+/// Used where an export names none.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationDefaults {
+    /// The mapping of exports that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_mapping_ref: Option<NameReference>,
+    /// The duplicate policy of exports that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_policy: Option<DuplicatePolicy>,
+}
+
+/// Ceilings; below them the client finds the real limit from Clinch's answers.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Most requests per second; absent: no ceiling of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub requests_per_second: Option<i32>,
+    /// Most requests in flight.
+    #[serde(default = "default_in_flight")]
+    #[schemars(range(min = 1, max = 64))]
+    pub max_in_flight: i32,
+}
+
+fn default_in_flight() -> i32 {
+    8
+}
+
+/// Corrections to the contract. Each wins over what is discovered or assumed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractOverrides {
+    /// Path of an operation relative to the version prefix, by operation name
+    /// (`listCandidates: /people`). Placeholders: `{candidate_id}`, `{job_id}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 16), schema_with = "string_map")]
+    pub paths: BTreeMap<String, String>,
+    /// Names of attributes the operator itself has to know, by their built-in name
+    /// (`email: email_address`, `source: origin`, `file_name: filename`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 32), schema_with = "string_map")]
+    pub attributes: BTreeMap<String, String>,
+    /// Query parameter that carries the page number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub page_parameter: Option<String>,
+    /// Query parameter that carries the page size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub page_size_parameter: Option<String>,
+    /// Largest page size, in records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_page_size: Option<i32>,
+    /// Query parameter that filters candidates by the match attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub filter_parameter: Option<String>,
+    /// How long until a created person is surely found by a look-up, e.g. `2s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
+    pub lookup_settle: Option<String>,
+}
+
+fn string_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256}
+    })
+}
+
+/// A write operation that no public documentation describes.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AssumedWrite {
+    /// Adds a person to a job at a stage.
+    CreateApplication,
+    /// Attaches a file to a person.
+    CreateAttachment,
+    /// Adds an activity to a person.
+    CreateActivity,
+}
+
+/// What the operator knows of the integration.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClinchIntegrationStatus {
+    /// The generation this status was computed for; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions, one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// The origin and version in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 310))]
+    pub endpoint: Option<String>,
+    /// The contract in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractStatus>,
+    /// How many exports name this integration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exports: Option<i64>,
+    /// When this credential was first accepted by this endpoint; moves only when one of them
+    /// changes, never on routine checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_time: Option<Time>,
+    /// Receipts of requests made by annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+}
+common_status!(ClinchIntegrationStatus);
+
+/// The contract in use, in short.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractStatus {
+    /// `Discovered` (read from the published OpenAPI document) or `Assumed` (built in).
+    #[schemars(length(max = 16))]
+    pub origin: String,
+    /// Operations by name: `Documented`, `Discovered`, `Assumed`, `Overridden` or `NotOffered`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 32), schema_with = "string_map")]
+    pub operations: BTreeMap<String, String>,
+}

@@ -1,0 +1,65 @@
+//! Condition types. Their spellings and polarity are API, frozen by `tests/frozen_names.rs`.
+
+use std::fmt;
+
+/// `status: True`.
+pub const STATUS_TRUE: &str = "True";
+/// `status: False`.
+pub const STATUS_FALSE: &str = "False";
+/// `status: Unknown`.
+pub const STATUS_UNKNOWN: &str = "Unknown";
+
+macro_rules! condition_types {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// The type of a condition.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ConditionType { $($(#[doc = $doc])* $name,)* }
+
+        impl ConditionType {
+            /// Every type.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The spelling in the API.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+condition_types! {
+    /// The summary. Always present; computed from the others.
+    Ready,
+    /// Work is under way or will be retried. Present only while True.
+    Reconciling,
+    /// Only a change by a person helps. Present only while True.
+    Stalled,
+    /// `spec.suspend` is set. Present only while True.
+    Suspended,
+    /// Integration: the Secret and its fields are there and usable.
+    CredentialsFound,
+    /// Integration: Clinch accepts the credential.
+    Authenticated,
+    /// Integration: its environment is the operator's.
+    EnvironmentMatched,
+    /// Integration: the contract is known.
+    ContractResolved,
+    /// Mapping: it compiles.
+    Compiled,
+    /// Export: its integration is ready.
+    IntegrationReady,
+    /// Export: its mapping compiles and fits the contract.
+    MappingReady,
+    /// Export: its source was read.
+    SourceReady,
+    /// Export: the integration allows the destination.
+    Permitted,
+    /// Export: the selected records are in Clinch.
+    Delivered,
+}
+
+impl fmt::Display for ConditionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,332 @@
+//! `FieldMapping`: how a hireEZ profile becomes a Clinch profile.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Handled, common_status};
+
+/// Maps hireEZ profile fields to Clinch profile fields.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "clinch.hireez.dev",
+    version = "v1alpha1",
+    kind = "FieldMapping",
+    plural = "fieldmappings",
+    singular = "fieldmapping",
+    shortname = "clmap",
+    category = "clinch",
+    namespaced,
+    status = "FieldMappingStatus",
+    derive = "PartialEq",
+    doc = "FieldMapping maps hireEZ profile fields to Clinch profile fields.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(name = "Fields", type_ = "integer", json_path = ".status.fields"),
+    printcolumn(name = "Errors", type_ = "integer", json_path = ".status.errors"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldMappingSpec {
+    /// One entry per Clinch attribute.
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["to".into()]))]
+    pub fields: Vec<MappingField>,
+    /// The resume to attach.
+    #[serde(default)]
+    pub resume: ResumeMapping,
+    /// hireEZ tags to a Clinch activity field.
+    #[serde(default)]
+    pub tags: TagsMapping,
+    /// Clinch attributes by which an existing person is recognised, compared without case and
+    /// white space.
+    #[serde(default = "default_match_keys")]
+    #[schemars(length(min = 1, max = 1), inner(length(min = 1, max = 128)))]
+    pub match_keys: Vec<String>,
+}
+
+fn default_match_keys() -> Vec<String> {
+    vec!["email".to_owned()]
+}
+
+/// One Clinch attribute and where its value comes from.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("[has(self.from), has(self.value), has(self.expression)].filter(x, x).size() == 1")
+    .message("exactly one of from, value and expression must be set"))]
+#[serde(rename_all = "camelCase")]
+pub struct MappingField {
+    /// Name of the Clinch attribute.
+    #[schemars(length(min = 1, max = 128))]
+    pub to: String,
+    /// Path in the profile, e.g. `emails[0].value`, `location.city`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub from: Option<String>,
+    /// A constant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ConstantValue>,
+    /// CEL expression over `candidate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub expression: Option<String>,
+    /// Applied in order to the value found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub transforms: Vec<Transform>,
+    /// A record without a value for this field is rejected.
+    #[serde(default)]
+    pub required: bool,
+    /// What happens when there is no value.
+    #[serde(default)]
+    pub when_missing: WhenMissing,
+    /// Whether a value already in Clinch is replaced.
+    #[serde(default)]
+    pub write_mode: WriteMode,
+}
+
+/// A constant value; exactly one member.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("[has(self.string), has(self.number), has(self.boolean), has(self.strings)].filter(x, x).size() == 1")
+    .message("exactly one of string, number, boolean and strings must be set"))]
+#[serde(rename_all = "camelCase")]
+pub struct ConstantValue {
+    /// A text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub string: Option<String>,
+    /// A number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<f64>,
+    /// True or false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boolean: Option<bool>,
+    /// A list of texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    pub strings: Option<Vec<String>>,
+}
+
+/// One transform: its name and exactly the parameters that it takes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Transform {
+    /// Which transform.
+    pub name: TransformName,
+    /// e164: ISO 3166 two-letter country of numbers written without a country code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2))]
+    pub default_country: Option<String>,
+    /// date: accepted input formats (strftime), tried in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
+    pub from: Option<Vec<String>>,
+    /// date: output format (strftime).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub to: Option<String>,
+    /// join, split: text between the parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub separator: Option<String>,
+    /// replace: the text to look for, taken literally.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub pattern: Option<String>,
+    /// replace: the text to put in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub with: Option<String>,
+    /// truncate: the most characters kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65536))]
+    pub length: Option<i32>,
+    /// map: values by their replacement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "value_map")]
+    pub values: Option<BTreeMap<String, String>>,
+    /// map: what happens to a value that is not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<MapOtherwise>,
+    /// default: the value used when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub value: Option<String>,
+    /// prefix, suffix: the text to add.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub text: Option<String>,
+}
+
+fn value_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 256,
+        "additionalProperties": {"type": "string", "maxLength": 1024}
+    })
+}
+
+/// The transforms.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TransformName {
+    /// Removes white space at both ends.
+    Trim,
+    /// Lower case.
+    Lower,
+    /// Upper case.
+    Upper,
+    /// First letter of each word upper case.
+    TitleCase,
+    /// Telephone number to E.164.
+    E164,
+    /// Date to another format.
+    Date,
+    /// List to text.
+    Join,
+    /// Text to list.
+    Split,
+    /// Literal search and replace.
+    Replace,
+    /// Cuts a text.
+    Truncate,
+    /// Value by table.
+    Map,
+    /// Value for a missing one.
+    Default,
+    /// First item of a list.
+    First,
+    /// Removes repeated items of a list.
+    Unique,
+    /// Adds text in front.
+    Prefix,
+    /// Adds text behind.
+    Suffix,
+}
+
+/// What `map` does with a value that is not listed.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum MapOtherwise {
+    /// Keeps the value.
+    #[default]
+    Keep,
+    /// Takes it as missing.
+    Skip,
+    /// Rejects the record.
+    Fail,
+}
+
+/// What happens when a field has no value.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum WhenMissing {
+    /// The attribute is not sent: an empty source never wipes a good value.
+    #[default]
+    Skip,
+    /// The attribute is cleared in Clinch.
+    Clear,
+    /// The record is rejected.
+    Fail,
+}
+
+/// Whether a value already in Clinch is replaced.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum WriteMode {
+    /// Yes.
+    #[default]
+    Always,
+    /// Only where Clinch has none.
+    OnlyIfEmpty,
+}
+
+/// "Attach hireEZ Resume".
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeMapping {
+    /// Attach the profile's resume to the person in Clinch.
+    #[serde(default)]
+    pub attach: bool,
+}
+
+/// hireEZ tags to a Clinch activity field.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("!self.enabled || has(self.activity)")
+    .message("activity must be set when tags are enabled").field_path(".activity"))]
+#[serde(rename_all = "camelCase")]
+pub struct TagsMapping {
+    /// Send tags.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Path of the tags in the profile.
+    #[serde(default = "default_tags_path")]
+    #[schemars(length(min = 1, max = 256))]
+    pub from: String,
+    /// The Clinch activity field that takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub activity: Option<String>,
+}
+
+fn default_tags_path() -> String {
+    "tags".to_owned()
+}
+
+/// What the operator knows of the mapping.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldMappingStatus {
+    /// The generation this status was computed for; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions, one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// How many fields the mapping has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<i64>,
+    /// How many errors the mapping has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<i64>,
+    /// The first errors, each with its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub problems: Vec<MappingProblem>,
+    /// Digest of the compiled mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub revision: Option<String>,
+    /// Receipts of requests made by annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+}
+common_status!(FieldMappingStatus);
+
+/// One error of a mapping.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MappingProblem {
+    /// The place, e.g. `spec.fields[3].expression`.
+    #[schemars(length(max = 256))]
+    pub path: String,
+    /// What is wrong.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}

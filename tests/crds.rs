@@ -1,0 +1,92 @@
+//! The files in `crds/` are what the types say, and the types are what the conventions ask for.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+const REGENERATE: &str = "run `make crds` (clinch-operator crds --dir crds) and commit the result";
+
+#[test]
+fn files_in_crds_match_the_types() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let expected = clinch_operator::api::crds_yaml().unwrap();
+    for (name, yaml) in &expected {
+        let path = folder.join(name);
+        let found = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("cannot read crds/{name}: {error}; {REGENERATE}"));
+        assert!(found == *yaml, "crds/{name} differs from the types; {REGENERATE}");
+    }
+    let files = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(files, expected.len(), "a file in crds/ belongs to no type; {REGENERATE}");
+}
+
+#[test]
+fn every_string_list_and_map_of_a_spec_is_bounded() {
+    let mut unbounded = Vec::new();
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let kind = crd["spec"]["names"]["kind"].as_str().unwrap().to_owned();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+        find_unbounded(&format!("{kind}.spec"), &schema["spec"], &mut unbounded);
+    }
+    assert!(unbounded.is_empty(), "without a maximum: {unbounded:#?}");
+}
+
+fn find_unbounded(path: &str, schema: &Value, found: &mut Vec<String>) {
+    let bounded = |key: &str| schema.get(key).is_some();
+    match schema["type"].as_str() {
+        Some("string") if !bounded("maxLength") && !bounded("enum") => found.push(path.to_owned()),
+        Some("array") if !bounded("maxItems") => found.push(path.to_owned()),
+        Some("object")
+            if schema.get("additionalProperties").is_some() && !bounded("maxProperties") =>
+        {
+            found.push(path.to_owned());
+        }
+        _ => {}
+    }
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        find_unbounded(&format!("{path}.{name}"), child, found);
+    }
+    if let Some(items) = schema.get("items") {
+        find_unbounded(&format!("{path}[]"), items, found);
+    }
+    if let Some(values) = schema.get("additionalProperties").filter(|v| v.is_object()) {
+        find_unbounded(&format!("{path}{{}}"), values, found);
+    }
+}
+
+#[test]
+fn user_facing_kinds_default_to_an_unobserved_status_and_are_in_the_category() {
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let kind = crd["spec"]["names"]["kind"].as_str().unwrap();
+        let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+        let categories = &crd["spec"]["names"]["categories"];
+        if kind == "CandidateLedger" {
+            assert!(categories.as_array().is_none_or(Vec::is_empty), "ledgers are internal");
+        } else {
+            assert_eq!(status["default"]["observedGeneration"], -1, "{kind}");
+            assert_eq!(categories[0], "clinch", "{kind}");
+        }
+    }
+}
+
+#[test]
+fn no_field_is_named_like_a_yaml_boolean() {
+    fn names(schema: &Value, out: &mut Vec<String>) {
+        for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+            out.push(name.clone());
+            names(child, out);
+            names(&child["items"], out);
+        }
+    }
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let mut found = Vec::new();
+        names(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
+        for name in found {
+            let lower = name.to_lowercase();
+            assert!(!["y", "n", "yes", "no", "on", "off"].contains(&lower.as_str()), "{name}");
+        }
+    }
+}
