@@ -60,7 +60,8 @@ fn user_facing_kinds_default_to_an_unobserved_status_and_are_in_the_category() {
     for crd in clinch_operator::api::crds() {
         let crd = serde_json::to_value(crd).unwrap();
         let kind = crd["spec"]["names"]["kind"].as_str().unwrap();
-        let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+        let status =
+            &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
         let categories = &crd["spec"]["names"]["categories"];
         if kind == "CandidateLedger" {
             assert!(categories.as_array().is_none_or(Vec::is_empty), "ledgers are internal");

@@ -320,9 +320,7 @@ pub struct CandidateExportStatus {
 common_status!(CandidateExportStatus);
 
 /// What became of the selected records.
-#[derive(
-    KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq,
-)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCounts {
     /// Records selected.

@@ -1,1 +1,80 @@
-//! The port through which reconcile steps see their cluster.
+//! The port through which reconcile steps see their cluster: objects by reference, the bytes of
+//! a ConfigMap or Secret, one status writer, Events. Implemented on the Kubernetes API (`k8s`)
+//! and on a folder of manifests (`local`). No I/O here.
+
+mod error;
+mod object;
+
+use std::{future::Future, sync::Arc};
+
+pub use error::ClusterError;
+pub use object::{Bundle, Kind, Notice, NoticeType, ObjectKey, ObjectRef};
+
+use crate::api::{
+    CandidateExport, CandidateExportStatus, ClinchIntegration, ClinchIntegrationStatus,
+    FieldMapping, FieldMappingStatus,
+};
+
+/// A status to be written, by kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StatusUpdate {
+    /// Of a ClinchIntegration.
+    Integration(ClinchIntegrationStatus),
+    /// Of a FieldMapping.
+    Mapping(FieldMappingStatus),
+    /// Of a CandidateExport.
+    Export(CandidateExportStatus),
+}
+
+/// What reconcile steps may ask of a cluster. Not found is data (`None`), not an error.
+pub trait Cluster: Clone + Send + Sync + 'static {
+    /// The integration of this name; may be served from a watch.
+    fn integration(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Arc<ClinchIntegration>>, ClusterError>> + Send;
+
+    /// The mapping of this name; may be served from a watch.
+    fn mapping(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
+
+    /// The export of this name, read fresh and whole.
+    fn export(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Arc<CandidateExport>>, ClusterError>> + Send;
+
+    /// The exports that name an integration; may be served from a watch.
+    fn exports_of(
+        &self,
+        integration: &ObjectKey,
+    ) -> impl Future<Output = Result<Vec<ObjectKey>, ClusterError>> + Send;
+
+    /// The data of a ConfigMap.
+    fn config_map(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Bundle>, ClusterError>> + Send;
+
+    /// The data of a Secret. `key.namespace` must be the namespace of the object that refers to
+    /// it: no caller has a way to name another one.
+    fn secret(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Bundle>, ClusterError>> + Send;
+
+    /// Applies a status. Callers have checked that it differs from the present one.
+    fn write_status(
+        &self,
+        object: &ObjectRef,
+        status: StatusUpdate,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Publishes an Event. Best effort: failures are logged by the implementation.
+    fn publish(&self, object: &ObjectRef, notice: Notice) -> impl Future<Output = ()> + Send;
+
+    /// The 32 bytes from which every ledger key is derived; made on first use.
+    fn ledger_root_key(&self) -> impl Future<Output = Result<[u8; 32], ClusterError>> + Send;
+}

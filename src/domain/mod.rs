@@ -1,6 +1,7 @@
 //! Words shared by every tier: profiles, identifiers, credentials, reasons, dispositions.
 //! Pure; imports nothing of this crate.
 
+mod clock;
 mod credentials;
 mod disposition;
 mod fingerprint;
@@ -9,6 +10,7 @@ mod position;
 mod profile;
 mod reason;
 
+pub use clock::Clock;
 pub use credentials::{CredentialError, Credentials};
 pub use disposition::Disposition;
 pub use fingerprint::{Digest, digest_json, digest_parts};

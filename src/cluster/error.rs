@@ -1,0 +1,65 @@
+//! What can go wrong at the cluster port.
+
+use thiserror::Error;
+
+use crate::domain::{Disposition, Reason};
+
+/// A failed request to the cluster. Display names the attempt, never object content.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClusterError {
+    /// The operator's role does not allow it.
+    #[error("the operator may not {verb} {what}: grant it in the operator's role")]
+    Forbidden {
+        /// The verb, e.g. `get`.
+        verb: &'static str,
+        /// What was asked for, e.g. `secrets crm/clinch`.
+        what: String,
+    },
+    /// The object was changed or deleted in between.
+    #[error("{what} changed in between")]
+    Conflict {
+        /// What was written.
+        what: String,
+    },
+    /// The API server refused the object as too large or over quota.
+    #[error("the API server refused {what}: {why}")]
+    Refused {
+        /// What was written.
+        what: String,
+        /// A short class of refusal, e.g. `quota`.
+        why: &'static str,
+    },
+    /// The API server cannot be reached, or failed.
+    #[error("the API server did not {verb} {what} ({code})")]
+    Unavailable {
+        /// The verb.
+        verb: &'static str,
+        /// What was asked for.
+        what: String,
+        /// HTTP status, or `no answer`.
+        code: String,
+    },
+    /// A local file could not be read or written.
+    #[error("cannot {verb} {what}: {kind}")]
+    Io {
+        /// The verb.
+        verb: &'static str,
+        /// The file.
+        what: String,
+        /// The kind of I/O error.
+        kind: String,
+    },
+}
+
+impl ClusterError {
+    /// What the caller does next.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Forbidden { .. }
+            | Self::Conflict { .. }
+            | Self::Unavailable { .. }
+            | Self::Io { .. } => Disposition::retry(Reason::InternalError),
+            Self::Refused { .. } => Disposition::retry(Reason::LedgerRefused),
+        }
+    }
+}
