@@ -1,6 +1,9 @@
 //! The custom resource types of `clinch.hireez.dev/v1alpha1`, from which `crds/` is generated.
 //! Pure. Every string, list and map has a maximum, so that the API server can bound rule cost.
 
+// The derive takes repeated keys (`printcolumn`, `type_`); the lint takes them for mistakes.
+#![allow(clippy::duplicated_attributes)]
+
 mod candidate_export;
 mod candidate_ledger;
 mod clinch_integration;

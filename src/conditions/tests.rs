@@ -1,0 +1,163 @@
+use super::*;
+use crate::api::CandidateExportStatus;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn settled(previous: &CandidateExportStatus, verdict: &Verdict, now: i64) -> CandidateExportStatus {
+    let mut next = previous.clone();
+    settle(previous, &mut next, 3, vec![], verdict, at(now));
+    next
+}
+
+fn types(status: &CandidateExportStatus) -> Vec<(&str, &str)> {
+    status.conditions.iter().map(|c| (c.type_.as_str(), c.status.as_str())).collect()
+}
+
+fn ready() -> Verdict {
+    Verdict::Ready { reason: Reason::Synced, message: "200 of 200 delivered".into() }
+}
+
+fn retrying() -> Verdict {
+    Verdict::Reconciling { reason: Reason::RateLimited, message: "Clinch answered 429".into() }
+}
+
+fn stalled() -> Verdict {
+    Verdict::Stalled { reason: Reason::MappingInvalid, message: "1 error".into() }
+}
+
+#[test]
+fn each_verdict_gives_its_conditions_and_no_others() {
+    let none = CandidateExportStatus::default();
+    let first = Verdict::Reconciling { reason: Reason::Progressing, message: String::new() };
+    assert_eq!(types(&settled(&none, &ready(), 1)), [("Ready", "True")]);
+    assert_eq!(types(&settled(&none, &first, 1)), [("Ready", "Unknown"), ("Reconciling", "True")]);
+    assert_eq!(
+        types(&settled(&none, &retrying(), 1)),
+        [("Ready", "False"), ("Reconciling", "True")]
+    );
+    assert_eq!(types(&settled(&none, &stalled(), 1)), [("Ready", "False"), ("Stalled", "True")]);
+}
+
+#[test]
+fn transition_times_move_only_when_the_status_flips() {
+    let one = settled(&CandidateExportStatus::default(), &ready(), 10);
+    let two = settled(&one, &ready(), 20);
+    assert_eq!(one, two, "a quiet pass changes nothing");
+    let three = settled(&two, &stalled(), 30);
+    let four = settled(&three, &retrying(), 40);
+    let time = |s: &CandidateExportStatus| {
+        find(&s.conditions, ConditionType::Ready).unwrap().last_transition_time.0.as_second()
+    };
+    assert_eq!((time(&three), time(&four)), (30, 30), "False stays False");
+}
+
+#[test]
+fn suspension_keeps_ready_only_when_in_sync() {
+    let synced = settled(&CandidateExportStatus::default(), &ready(), 10);
+    let suspended = |in_sync| Verdict::Suspended { in_sync, message: "spec.suspend is set".into() };
+    let kept = settled(&synced, &suspended(true), 20);
+    assert_eq!(types(&kept), [("Ready", "True"), ("Suspended", "True")]);
+    assert_eq!(find(&kept.conditions, ConditionType::Ready).unwrap().reason, "Synced");
+    let edited = settled(&synced, &suspended(false), 20);
+    assert_eq!(types(&edited), [("Ready", "False"), ("Suspended", "True")]);
+}
+
+#[test]
+fn readiness_of_an_older_generation_does_not_count() {
+    let status = settled(&CandidateExportStatus::default(), &ready(), 10);
+    assert!(is_ready(Some(&status), 3));
+    assert!(!is_ready(Some(&status), 4));
+    assert!(!is_ready::<CandidateExportStatus>(None, 1));
+}
+
+#[test]
+fn long_messages_are_cut_between_characters() {
+    let long = Verdict::Stalled { reason: Reason::InvalidSpec, message: "é".repeat(2000) };
+    let status = settled(&CandidateExportStatus::default(), &long, 1);
+    assert_eq!(status.conditions[0].message.chars().count(), MAX_MESSAGE);
+}
+
+mod health_table {
+    //! How kstatus and `kubectl wait` read each state of our objects (the rules are theirs).
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    enum Kstatus {
+        InProgress,
+        Failed,
+        Current,
+    }
+
+    fn kstatus(status: &CandidateExportStatus, generation: i64) -> Kstatus {
+        if status.observed_generation.is_some_and(|seen| seen != generation) {
+            return Kstatus::InProgress;
+        }
+        for condition in &status.conditions {
+            match (condition.type_.as_str(), condition.status.as_str()) {
+                ("Reconciling", "True") => return Kstatus::InProgress,
+                ("Stalled", "True") => return Kstatus::Failed,
+                _ => {}
+            }
+        }
+        match find(&status.conditions, ConditionType::Ready).map(|c| c.status.as_str()) {
+            None | Some("True") => Kstatus::Current,
+            Some(_) => Kstatus::InProgress,
+        }
+    }
+
+    fn wait(status: &CandidateExportStatus, condition: ConditionType, generation: i64) -> bool {
+        find(&status.conditions, condition).is_some_and(|c| {
+            c.observed_generation.or(status.observed_generation).is_none_or(|g| g >= generation)
+                && c.status == STATUS_TRUE
+        })
+    }
+
+    #[test]
+    fn every_state_reads_as_intended() {
+        let unseen = CandidateExportStatus { observed_generation: Some(-1), ..Default::default() };
+        let first = Verdict::Reconciling { reason: Reason::Progressing, message: "run".into() };
+        let partial = Verdict::Ready { reason: Reason::SyncedWithRejections, message: "1".into() };
+        let over = Verdict::Stalled { reason: Reason::RecordsRejected, message: "2".into() };
+        let suspended = |in_sync| Verdict::Suspended { in_sync, message: "suspended".into() };
+        let fresh = |verdict: &Verdict| settled(&CandidateExportStatus::default(), verdict, 1);
+        let after = |verdict: &Verdict| settled(&fresh(&ready()), verdict, 2);
+        // (state, status, generation of the object, kstatus, wait Ready, wait Stalled)
+        let table = [
+            ("created", unseen, 1, Kstatus::InProgress, false, false),
+            ("first pass", fresh(&first), 3, Kstatus::InProgress, false, false),
+            ("retrying", fresh(&retrying()), 3, Kstatus::InProgress, false, false),
+            ("terminal", fresh(&stalled()), 3, Kstatus::Failed, false, true),
+            ("in sync", fresh(&ready()), 3, Kstatus::Current, true, false),
+            ("edited, unseen", fresh(&ready()), 4, Kstatus::InProgress, false, false),
+            ("stalled, edited, unseen", fresh(&stalled()), 4, Kstatus::InProgress, false, false),
+            ("routine resync", after(&ready()), 3, Kstatus::Current, true, false),
+            ("retrying after sync", after(&retrying()), 3, Kstatus::InProgress, false, false),
+            ("suspended in sync", after(&suspended(true)), 3, Kstatus::Current, true, false),
+            (
+                "suspended, edit unsynced",
+                after(&suspended(false)),
+                3,
+                Kstatus::InProgress,
+                false,
+                false,
+            ),
+            (
+                "suspended before first sync",
+                fresh(&suspended(true)),
+                3,
+                Kstatus::InProgress,
+                false,
+                false,
+            ),
+            ("over budget", after(&over), 3, Kstatus::Failed, false, true),
+            ("inside budget", after(&partial), 3, Kstatus::Current, true, false),
+        ];
+        for (state, status, generation, expected, ready, stalled) in table {
+            assert_eq!(kstatus(&status, generation), expected, "{state}");
+            assert_eq!(wait(&status, ConditionType::Ready, generation), ready, "{state}");
+            assert_eq!(wait(&status, ConditionType::Stalled, generation), stalled, "{state}");
+        }
+    }
+}
