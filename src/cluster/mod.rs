@@ -5,7 +5,7 @@
 mod error;
 mod object;
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 pub use error::ClusterError;
 pub use object::{Bundle, Kind, Notice, NoticeType, ObjectKey, ObjectRef};
@@ -34,6 +34,18 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Arc<ClinchIntegration>>, ClusterError>> + Send;
 
+    /// The integration of this name, read fresh: its status is compared with the next one.
+    fn read_integration(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Arc<ClinchIntegration>>, ClusterError>> + Send;
+
+    /// The mapping of this name, read fresh.
+    fn read_mapping(
+        &self,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
+
     /// The mapping of this name; may be served from a watch.
     fn mapping(
         &self,
@@ -41,7 +53,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
 
     /// The export of this name, read fresh and whole.
-    fn export(
+    fn read_export(
         &self,
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Arc<CandidateExport>>, ClusterError>> + Send;
@@ -77,4 +89,18 @@ pub trait Cluster: Clone + Send + Sync + 'static {
 
     /// The 32 bytes from which every ledger key is derived; made on first use.
     fn ledger_root_key(&self) -> impl Future<Output = Result<[u8; 32], ClusterError>> + Send;
+}
+
+/// What drives reconciles calls; what the controllers are.
+pub trait Reconciler: Send + Sync + 'static {
+    /// Brings one object closer to its spec. `Ok(Some(delay))`: look again after `delay`;
+    /// `Ok(None)`: when something changes. `Err`: try again with backoff.
+    fn reconcile(
+        &self,
+        kind: Kind,
+        key: &ObjectKey,
+    ) -> impl Future<Output = Result<Option<Duration>, ClusterError>> + Send;
+
+    /// The object with this UID is gone: end what runs for it.
+    fn deleted(&self, kind: Kind, uid: &str);
 }

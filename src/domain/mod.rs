@@ -4,6 +4,7 @@
 mod clock;
 mod credentials;
 mod disposition;
+mod fence;
 mod fingerprint;
 mod ids;
 mod position;
@@ -13,6 +14,7 @@ mod reason;
 pub use clock::Clock;
 pub use credentials::{CredentialError, Credentials};
 pub use disposition::Disposition;
+pub use fence::Fence;
 pub use fingerprint::{Digest, digest_json, digest_parts};
 pub use ids::{ClinchId, ClinchIdError, MatchKey, RecordId};
 pub use position::SourcePosition;

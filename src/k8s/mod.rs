@@ -1,1 +1,142 @@
-//! The cluster port on the Kubernetes API.
+//! The cluster port on the Kubernetes API: the only status writer, the only Secret reader,
+//! Events, the Lease, and the watches that say what to look at again.
+
+mod drive;
+mod error;
+mod events;
+mod lease;
+mod secrets;
+mod status;
+mod stores;
+mod wake;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+pub use drive::{Driver, KubeConfig};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+pub use lease::{Elector, LeaseConfig};
+use tokio::time::timeout;
+pub use wake::Waker;
+
+use self::{
+    error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
+};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    cluster::{Bundle, Cluster, ClusterError, Notice, ObjectKey, ObjectRef, StatusUpdate},
+};
+
+/// How long one read may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The cluster port on the Kubernetes API.
+#[derive(Clone)]
+pub struct KubeCluster {
+    client: Client,
+    stores: Stores,
+    secrets: Secrets,
+    secret_watches: SecretWatches,
+    events: Events,
+}
+
+impl Cluster for KubeCluster {
+    async fn integration(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
+        Ok(self.stores.integration(key))
+    }
+
+    async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
+        Ok(self.stores.mapping(key))
+    }
+
+    async fn read_integration(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
+        let api: Api<ClinchIntegration> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = read("clinchintegrations", key, api.get_opt(&key.name)).await?;
+        Ok(found.map(Arc::new))
+    }
+
+    async fn read_mapping(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
+        let api: Api<FieldMapping> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = read("fieldmappings", key, api.get_opt(&key.name)).await?;
+        Ok(found.map(Arc::new))
+    }
+
+    async fn read_export(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<CandidateExport>>, ClusterError> {
+        let api: Api<CandidateExport> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = read("candidateexports", key, api.get_opt(&key.name)).await?;
+        Ok(found.map(Arc::new))
+    }
+
+    async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
+        Ok(self.stores.exports_of(integration))
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = read("configmaps", key, api.get_opt(&key.name)).await?;
+        Ok(found.map(|found| {
+            let text = found.data.unwrap_or_default().into_iter();
+            let binary = found.binary_data.unwrap_or_default().into_iter();
+            let data = text
+                .map(|(key, value)| (key, Bytes::from(value)))
+                .chain(binary.map(|(key, value)| (key, Bytes::from(value.0))))
+                .collect();
+            Bundle {
+                data,
+                labels: found.metadata.labels.unwrap_or_default(),
+                secret_type: String::new(),
+            }
+        }))
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
+        self.secret_watches.ensure(key);
+        self.secrets.read(key).await
+    }
+
+    async fn write_status(
+        &self,
+        object: &ObjectRef,
+        status: StatusUpdate,
+    ) -> Result<(), ClusterError> {
+        status::apply(&self.client, object, &status).await
+    }
+
+    async fn publish(&self, object: &ObjectRef, notice: Notice) {
+        self.events.publish(object, notice).await;
+    }
+
+    async fn ledger_root_key(&self) -> Result<[u8; 32], ClusterError> {
+        self.secrets.root_key().await
+    }
+}
+
+async fn read<T>(
+    plural: &str,
+    key: &ObjectKey,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ClusterError> {
+    let what = || format!("{plural} {key}");
+    timeout(PATIENCE, request)
+        .await
+        .map_err(|_| ClusterError::Unavailable {
+            verb: "get",
+            what: what(),
+            code: "no answer in 10 s".to_owned(),
+        })?
+        .map_err(|error| cluster_error("get", what(), &error))
+}

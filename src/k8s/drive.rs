@@ -1,0 +1,382 @@
+//! Starts watches and controllers for each watched scope, and keeps them running until shutdown.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use kube::{
+    Client, Resource, ResourceExt,
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+        reflector::{self, Store, store::Writer},
+    },
+};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    KubeCluster,
+    events::Events,
+    secrets::Secrets,
+    stores::{ScopeStores, Stores},
+    wake::{Waker, Wakes},
+    watch::{self, SecretWatches, Seen, scoped},
+};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    cluster::{ClusterError, Kind, ObjectKey, Reconciler},
+};
+
+/// How the operator sees its cluster.
+#[derive(Debug, Clone)]
+pub struct KubeConfig {
+    /// Namespaces to watch; empty: all.
+    pub namespaces: Vec<String>,
+    /// The Secret that holds the ledger root key.
+    pub ledger_key: ObjectKey,
+    /// Name of this process in Events.
+    pub instance: String,
+    /// Most reconciles of one kind at a time.
+    pub concurrency: u16,
+}
+
+/// The watches and controllers, ready to run.
+pub struct Driver {
+    client: Client,
+    stores: Stores,
+    waker: Waker,
+    scopes: Vec<Scope>,
+    concurrency: u16,
+    stop: CancellationToken,
+}
+
+struct Scope {
+    stores: ScopeStores,
+    wakes: Wakes,
+    integrations: Writer<ClinchIntegration>,
+    mappings: Writer<FieldMapping>,
+    exports: Writer<CandidateExport>,
+}
+
+impl KubeCluster {
+    /// The port, the driver of its watches and controllers, and the way to wake reconciles.
+    pub fn new(
+        client: Client,
+        config: KubeConfig,
+        stop: CancellationToken,
+    ) -> (Self, Driver, Waker) {
+        let namespaces: Vec<Option<String>> = match config.namespaces.is_empty() {
+            true => vec![None],
+            false => config.namespaces.into_iter().map(Some).collect(),
+        };
+        let (waker, wakes) = Waker::new(&namespaces);
+        let scopes: Vec<Scope> = namespaces
+            .into_iter()
+            .zip(wakes)
+            .map(|(namespace, wakes)| {
+                let (integrations_store, integrations) = reflector::store();
+                let (mappings_store, mappings) = reflector::store();
+                let (exports_store, exports) = reflector::store();
+                let stores = ScopeStores {
+                    namespace,
+                    integrations: integrations_store,
+                    mappings: mappings_store,
+                    exports: exports_store,
+                };
+                Scope { stores, wakes, integrations, mappings, exports }
+            })
+            .collect();
+        let stores = Stores::new(scopes.iter().map(|scope| scope.stores.clone()).collect());
+        let cluster = Self {
+            stores: stores.clone(),
+            secrets: Secrets::new(client.clone(), config.ledger_key),
+            secret_watches: SecretWatches::new(
+                client.clone(),
+                stores.clone(),
+                waker.clone(),
+                stop.clone(),
+            ),
+            events: Events::new(client.clone(), config.instance),
+            client: client.clone(),
+        };
+        let driver = Driver {
+            client,
+            stores,
+            waker: waker.clone(),
+            scopes,
+            concurrency: config.concurrency,
+            stop,
+        };
+        (cluster, driver, waker)
+    }
+}
+
+impl Driver {
+    /// Resolves once every watch has seen its first list: the operator is then ready.
+    pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static {
+        let scopes: Vec<ScopeStores> =
+            self.scopes.iter().map(|scope| scope.stores.clone()).collect();
+        async move {
+            for scope in scopes {
+                // A dropped writer means shutdown; readiness no longer matters then.
+                let _ended = scope.integrations.wait_until_ready().await.is_err()
+                    || scope.mappings.wait_until_ready().await.is_err()
+                    || scope.exports.wait_until_ready().await.is_err();
+            }
+        }
+    }
+
+    /// Runs until `stop` is cancelled and reconciles under way have ended.
+    pub async fn run(self, reconciler: Arc<impl Reconciler>) {
+        let Self { client, stores, waker, scopes, concurrency, stop } = self;
+        let mut tasks: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        for scope in scopes {
+            let namespace = scope.stores.namespace.clone();
+            let api_namespace = namespace.as_deref();
+            tasks.push(
+                watch::reflect(
+                    scoped(&client, api_namespace),
+                    scope.integrations,
+                    |object: &mut ClinchIntegration| object.managed_fields_mut().clear(),
+                    on_integration(&stores, &waker, &reconciler),
+                    stop.clone(),
+                )
+                .boxed(),
+            );
+            tasks.push(
+                watch::reflect(
+                    scoped(&client, api_namespace),
+                    scope.mappings,
+                    |object: &mut FieldMapping| object.managed_fields_mut().clear(),
+                    on_mapping(&stores, &waker, &reconciler),
+                    stop.clone(),
+                )
+                .boxed(),
+            );
+            tasks.push(
+                watch::reflect(
+                    scoped(&client, api_namespace),
+                    scope.exports,
+                    prune_export,
+                    on_export(&stores, &waker, &reconciler),
+                    stop.clone(),
+                )
+                .boxed(),
+            );
+            tasks.push(
+                watch::config_maps(
+                    client.clone(),
+                    namespace,
+                    stores.clone(),
+                    waker.clone(),
+                    stop.clone(),
+                )
+                .boxed(),
+            );
+            let run = Run { reconciler: reconciler.clone(), concurrency, stop: stop.clone() };
+            tasks.push(
+                run.controller(
+                    Kind::Integration,
+                    scope.stores.integrations,
+                    scope.wakes.integrations,
+                )
+                .boxed(),
+            );
+            tasks.push(
+                run.controller(Kind::Mapping, scope.stores.mappings, scope.wakes.mappings).boxed(),
+            );
+            tasks.push(
+                run.controller(Kind::Export, scope.stores.exports, scope.wakes.exports).boxed(),
+            );
+        }
+        while tasks.next().await.is_some() {}
+    }
+}
+
+/// Candidates stay out of memory: a run reads its export fresh.
+fn prune_export(object: &mut CandidateExport) {
+    object.managed_fields_mut().clear();
+    if object.spec.source.inline.is_some() {
+        object.spec.source.inline = Some(Vec::new());
+    }
+}
+
+fn key_of(object: &impl ResourceExt) -> ObjectKey {
+    ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn on_integration<R: Reconciler>(
+    stores: &Stores,
+    waker: &Waker,
+    reconciler: &Arc<R>,
+) -> impl Fn(Seen<'_, ClinchIntegration>) + use<R> {
+    let (stores, waker, reconciler) = (stores.clone(), waker.clone(), reconciler.clone());
+    move |seen| {
+        let key = match seen {
+            Seen::Applied { object, new } => {
+                let key = key_of(object);
+                if new {
+                    waker.wake(Kind::Integration, &key);
+                }
+                key
+            }
+            Seen::Gone { uid, key } => {
+                reconciler.deleted(Kind::Integration, uid);
+                key.clone()
+            }
+        };
+        // Status counts too: exports wait for their integration to become ready.
+        stores.exports_of(&key).iter().for_each(|export| waker.wake(Kind::Export, export));
+    }
+}
+
+fn on_mapping<R: Reconciler>(
+    stores: &Stores,
+    waker: &Waker,
+    reconciler: &Arc<R>,
+) -> impl Fn(Seen<'_, FieldMapping>) + use<R> {
+    let (stores, waker, reconciler) = (stores.clone(), waker.clone(), reconciler.clone());
+    move |seen| {
+        let key = match seen {
+            Seen::Applied { new: false, .. } => return,
+            Seen::Applied { object, new: true } => {
+                let key = key_of(object);
+                waker.wake(Kind::Mapping, &key);
+                key
+            }
+            Seen::Gone { uid, key } => {
+                reconciler.deleted(Kind::Mapping, uid);
+                key.clone()
+            }
+        };
+        let users = stores.exports_using_mapping(&key);
+        users.iter().for_each(|export| waker.wake(Kind::Export, export));
+    }
+}
+
+fn on_export<R: Reconciler>(
+    stores: &Stores,
+    waker: &Waker,
+    reconciler: &Arc<R>,
+) -> impl Fn(Seen<'_, CandidateExport>) + use<R> {
+    let (stores, waker, reconciler) = (stores.clone(), waker.clone(), reconciler.clone());
+    move |seen| match seen {
+        Seen::Applied { new: false, .. } => {}
+        Seen::Applied { object, new: true } => {
+            let key = key_of(object);
+            waker.wake(Kind::Export, &key);
+            // The integration counts its exports.
+            waker.wake(Kind::Integration, &key.sibling(&object.spec.integration_ref.name));
+        }
+        Seen::Gone { uid, key } => {
+            reconciler.deleted(Kind::Export, uid);
+            let integrations = stores.integrations(&key.namespace, |_| true);
+            integrations.iter().for_each(|found| waker.wake(Kind::Integration, found));
+        }
+    }
+}
+
+/// A reconcile that did not end well.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("the reconcile panicked; this is a defect of the operator")]
+    Panicked,
+}
+
+struct Run<R> {
+    reconciler: Arc<R>,
+    concurrency: u16,
+    stop: CancellationToken,
+}
+
+impl<R: Reconciler> Run<R> {
+    fn controller<K>(
+        &self,
+        kind: Kind,
+        store: Store<K>,
+        wakes: UnboundedReceiver<reflector::ObjectRef<K>>,
+    ) -> impl Future<Output = ()> + Send + use<R, K>
+    where
+        K: Resource<DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let wakes = futures::stream::unfold(wakes, |mut wakes| async {
+            wakes.recv().await.map(|wake| (wake, wakes))
+        });
+        let reconciler = self.reconciler.clone();
+        let failures = Arc::new(Failures::default());
+        let noted = failures.clone();
+        let reconcile = move |object: Arc<K>, _: Arc<()>| {
+            let (reconciler, failures) = (reconciler.clone(), failures.clone());
+            async move {
+                let key = key_of(object.as_ref());
+                let attempt = AssertUnwindSafe(reconciler.reconcile(kind, &key)).catch_unwind();
+                let next = attempt.await.map_err(|_| Failure::Panicked)??;
+                failures.forget(&key);
+                Ok(next.map_or_else(Action::await_change, Action::requeue))
+            }
+        };
+        let on_error = move |object: Arc<K>, error: &Failure, _: Arc<()>| {
+            let key = key_of(object.as_ref());
+            let delay = noted.note(&key);
+            tracing::warn!(%kind, object = %key, %error, retry_in = ?delay, "reconcile failed");
+            Action::requeue(delay)
+        };
+        let config = Config::default().concurrency(self.concurrency);
+        Controller::for_stream(futures::stream::pending(), store)
+            .with_config(config)
+            .reconcile_on(wakes)
+            .graceful_shutdown_on(self.stop.clone().cancelled_owned())
+            .run(reconcile, on_error, Arc::new(()))
+            .for_each(|_| std::future::ready(()))
+    }
+}
+
+/// Failed attempts in a row, by object: exponential backoff with jitter, 1 s to 10 min.
+#[derive(Default)]
+struct Failures(Mutex<HashMap<ObjectKey, u32>>);
+
+impl Failures {
+    fn note(&self, key: &ObjectKey) -> Duration {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key.clone()).or_default();
+        let ceiling = Duration::from_secs(1 << (*count).min(10)).min(Duration::from_mins(10));
+        *count = count.saturating_add(1);
+        ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_is_bounded_and_is_forgotten_on_success() {
+        let failures = Failures::default();
+        let key = ObjectKey::new("a", "b");
+        let first = failures.note(&key);
+        assert!(first <= Duration::from_secs(1));
+        let last = (0..20).map(|_| failures.note(&key)).next_back().unwrap();
+        assert!(last > Duration::from_mins(4) && last <= Duration::from_mins(10), "{last:?}");
+        failures.forget(&key);
+        assert!(failures.note(&key) <= Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,291 @@
+//! The Lease by which one process at a time pushes. Client-go's semantics, on
+//! coordination.k8s.io/v1, with three promises:
+//!
+//! - every write carries the resourceVersion it was computed from, so two processes cannot both win;
+//! - expiry is judged by this process's monotonic clock, from when the record was last *seen to
+//!   change*: clocks of different hosts are never compared;
+//! - the holder stops believing in itself `renew_deadline` after the start of its last successful
+//!   renewal, whatever the API server does meanwhile, and also after having been frozen.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{Clock, Fence};
+
+/// How the Lease is held.
+#[derive(Debug, Clone)]
+pub struct LeaseConfig {
+    /// Namespace of the Lease: the operator's own.
+    pub namespace: String,
+    /// Name of the Lease.
+    pub name: String,
+    /// Who holds it: the pod's name.
+    pub identity: String,
+    /// How long others wait after the last change they saw.
+    pub duration: Duration,
+    /// How long the holder believes in itself without a successful renewal; less than `duration`.
+    pub renew_deadline: Duration,
+    /// How long between attempts.
+    pub retry_period: Duration,
+}
+
+impl LeaseConfig {
+    /// The usual times: 15 s, 10 s, 2 s.
+    pub fn new(namespace: String, name: String, identity: String) -> Self {
+        Self {
+            namespace,
+            name,
+            identity,
+            duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Until when this process surely holds the Lease, in milliseconds since `epoch`.
+#[derive(Debug, Clone)]
+struct Tenure {
+    epoch: Instant,
+    until_millis: Arc<AtomicU64>,
+}
+
+impl Tenure {
+    fn new() -> Self {
+        Self { epoch: Instant::now(), until_millis: Arc::default() }
+    }
+
+    fn extend(&self, until: Instant) {
+        let millis = until.saturating_duration_since(self.epoch).as_millis();
+        self.until_millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.until_millis.store(0, Ordering::Release);
+    }
+
+    fn holds(&self) -> bool {
+        let now = self.epoch.elapsed().as_millis();
+        now < u128::from(self.until_millis.load(Ordering::Acquire))
+    }
+}
+
+/// Acquires, renews and releases one Lease.
+pub struct Elector {
+    api: Api<Lease>,
+    config: LeaseConfig,
+    clock: Clock,
+    tenure: Tenure,
+    observed: Option<(LeaseSpec, Instant)>,
+}
+
+impl Elector {
+    /// An elector that holds nothing yet.
+    pub fn new(client: Client, config: LeaseConfig, clock: Clock) -> Self {
+        let api = Api::namespaced(client, &config.namespace);
+        Self { api, config, clock, tenure: Tenure::new(), observed: None }
+    }
+
+    /// The fence that is open only while this process surely holds the Lease.
+    pub fn fence(&self) -> Fence {
+        let tenure = self.tenure.clone();
+        Fence::new(move || tenure.holds())
+    }
+
+    /// Runs until the Lease was held and lost, or until `stop`; then releases it if still held.
+    ///
+    /// `leading` turns true on acquisition and false on loss or release.
+    pub async fn run(mut self, leading: watch::Sender<bool>, stop: CancellationToken) {
+        let mut renewed: Option<Instant> = None;
+        loop {
+            let deadline = self.config.renew_deadline;
+            let budget = renewed.map_or(deadline, |at| deadline.saturating_sub(at.elapsed()));
+            // Counted from before the request: the server may have stamped it any time since.
+            let started = Instant::now();
+            let attempt = tokio::select! {
+                attempt = timeout(budget, self.acquire_or_renew()) => attempt,
+                () = stop.cancelled() => break,
+            };
+            match attempt {
+                Ok(Ok(true)) => {
+                    renewed = Some(started);
+                    self.tenure.extend(started + deadline);
+                    leading.send_if_modified(|held| !std::mem::replace(held, true));
+                }
+                Ok(Ok(false)) if renewed.is_some() => {
+                    tracing::error!("another process took the lease; stepping down");
+                    self.step_down(&leading);
+                    return;
+                }
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %super::error::gist(&error), "lease request failed");
+                }
+                Err(_) => tracing::warn!("lease request timed out"),
+            }
+            if renewed.is_some_and(|at| at.elapsed() >= deadline) {
+                tracing::error!("the lease was not renewed in time; stepping down");
+                self.step_down(&leading);
+                return;
+            }
+            let jitter = Duration::from_millis(fastrand::u64(0..=200));
+            tokio::select! {
+                () = sleep(self.config.retry_period + jitter) => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        self.step_down(&leading);
+        if renewed.is_some() {
+            self.release().await;
+        }
+    }
+
+    fn step_down(&self, leading: &watch::Sender<bool>) {
+        self.tenure.end();
+        leading.send_replace(false);
+    }
+
+    /// True when this process holds the Lease after the call.
+    async fn acquire_or_renew(&mut self) -> kube::Result<bool> {
+        let Some(mut lease) = self.api.get_opt(&self.config.name).await? else {
+            return self.create().await;
+        };
+        let record = lease.spec.clone().unwrap_or_default();
+        let seen = self.observe(&record);
+        let holder = record.holder_identity.as_deref().unwrap_or_default();
+        let seconds = u64::try_from(record.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+        let expired = seen.elapsed() >= Duration::from_secs(seconds);
+        if !holder.is_empty() && holder != self.config.identity && !expired {
+            return Ok(false);
+        }
+        lease.spec = Some(self.record(Some(&record)));
+        match self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
+            Ok(written) => {
+                self.observe(&written.spec.unwrap_or_default());
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create(&mut self) -> kube::Result<bool> {
+        let lease = Lease {
+            metadata: ObjectMeta { name: Some(self.config.name.clone()), ..Default::default() },
+            spec: Some(self.record(None)),
+        };
+        match self.api.create(&PostParams::default(), &lease).await {
+            Ok(written) => {
+                self.observe(&written.spec.unwrap_or_default());
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.is_already_exists() || status.is_conflict() => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When this record was first seen by this process.
+    fn observe(&mut self, record: &LeaseSpec) -> Instant {
+        match &self.observed {
+            Some((known, at)) if known == record => *at,
+            _ => {
+                let now = Instant::now();
+                self.observed = Some((record.clone(), now));
+                now
+            }
+        }
+    }
+
+    fn record(&self, previous: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(self.clock.now());
+        let ours = previous.is_some_and(|record| {
+            record.holder_identity.as_deref() == Some(self.config.identity.as_str())
+        });
+        let transitions =
+            previous.map_or(0, |record| record.lease_transitions.unwrap_or(0) + i32::from(!ours));
+        let kept = previous.filter(|_| ours).and_then(|record| record.acquire_time.clone());
+        LeaseSpec {
+            holder_identity: Some(self.config.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.config.duration.as_secs()).ok(),
+            acquire_time: kept.or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            lease_transitions: Some(transitions),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// Lets the next process take over at once instead of after the Lease's duration.
+    async fn release(&self) {
+        let released = async {
+            let Some(mut lease) = self.api.get_opt(&self.config.name).await? else {
+                return Ok(());
+            };
+            let Some(record) = lease.spec.as_mut() else { return Ok(()) };
+            if record.holder_identity.as_deref() != Some(self.config.identity.as_str()) {
+                return Ok(());
+            }
+            record.holder_identity = Some(String::new());
+            record.lease_duration_seconds = Some(1);
+            record.renew_time = Some(MicroTime(whole(self.clock.now())));
+            self.api.replace(&self.config.name, &PostParams::default(), &lease).await.map(|_| ())
+        };
+        match timeout(Duration::from_secs(3), released).await {
+            Ok(Ok(())) => tracing::info!("lease released"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %super::error::gist(&error), "lease not released");
+            }
+            Err(_) => tracing::warn!("lease not released: no answer in 3 s"),
+        }
+    }
+}
+
+fn whole(time: Timestamp) -> Timestamp {
+    Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tenure_ends_by_itself() {
+        let tenure = Tenure::new();
+        assert!(!tenure.holds());
+        tenure.extend(Instant::now() + Duration::from_secs(10));
+        assert!(tenure.holds());
+        tokio::time::advance(Duration::from_millis(9_999)).await;
+        assert!(tenure.holds());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!tenure.holds());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stepping_down_closes_the_fence_at_once() {
+        let tenure = Tenure::new();
+        tenure.extend(Instant::now() + Duration::from_secs(10));
+        tenure.end();
+        assert!(!tenure.holds());
+    }
+}

@@ -1,0 +1,241 @@
+//! The watches: they fill the stores and wake what depends on a changed object.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
+    sync::{Arc, Mutex},
+};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::{NamespaceResourceScope, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        reflector::store::Writer,
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use super::{stores::Stores, wake::Waker};
+use crate::{
+    api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT},
+    cluster::{Kind, ObjectKey},
+};
+
+/// The API of a namespaced kind in a scope.
+pub(crate) fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// What a watch saw happen to an object.
+pub(crate) enum Seen<'a, K> {
+    /// It is there; `new` when generation, deletion or the request annotations differ from before.
+    Applied { object: &'a K, new: bool },
+    /// It is gone.
+    Gone { uid: &'a str, key: &'a ObjectKey },
+}
+
+/// Fills `writer` from a watch, and reports what it sees, until `stop`.
+///
+/// An object is reported once it can be read from the store: after a new list that is at its end,
+/// and what the list no longer holds is reported as gone.
+pub(crate) async fn reflect<K>(
+    api: Api<K>,
+    mut writer: Writer<K>,
+    prune: fn(&mut K),
+    seen: impl Fn(Seen<'_, K>),
+    stop: CancellationToken,
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let kind = K::kind(&());
+    let store = writer.as_reader();
+    let mut known = Known::default();
+    let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
+    let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
+    while let Some(event) = stream.next().await {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");
+                continue;
+            }
+        };
+        writer.apply_watcher_event(&event);
+        match &event {
+            Event::Apply(object) => known.applied(object, &seen),
+            Event::Delete(object) => known.gone(&object.uid().unwrap_or_default(), &seen),
+            Event::InitDone => {
+                let present = store.state();
+                let uids: HashSet<String> = present.iter().filter_map(|o| o.uid()).collect();
+                present.iter().for_each(|object| known.applied(object.as_ref(), &seen));
+                known.missing_from(&uids).iter().for_each(|uid| known.gone(uid, &seen));
+            }
+            Event::Init | Event::InitApply(_) => {}
+        }
+    }
+}
+
+/// The objects reported so far, by UID.
+#[derive(Default)]
+struct Known(HashMap<String, (u64, ObjectKey)>);
+
+impl Known {
+    fn applied<K: Resource>(&mut self, object: &K, seen: &impl Fn(Seen<'_, K>)) {
+        let mark = mark(object);
+        let key = ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any());
+        let before = self.0.insert(object.uid().unwrap_or_default(), (mark, key));
+        seen(Seen::Applied { object, new: before.is_none_or(|(known, _)| known != mark) });
+    }
+
+    fn gone<K: Resource>(&mut self, uid: &str, seen: &impl Fn(Seen<'_, K>)) {
+        if let Some((_, key)) = self.0.remove(uid) {
+            seen(Seen::Gone { uid, key: &key });
+        }
+    }
+
+    fn missing_from(&self, present: &HashSet<String>) -> Vec<String> {
+        self.0.keys().filter(|uid| !present.contains(*uid)).cloned().collect()
+    }
+}
+
+/// Changes exactly when somebody other than the status writer asks for something.
+fn mark<K: Resource>(object: &K) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let meta = object.meta();
+    meta.generation.hash(&mut hasher);
+    meta.deletion_timestamp.is_some().hash(&mut hasher);
+    for annotation in [RECONCILE_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT] {
+        object.annotations().get(annotation).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn watch_gist(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+            super::error::gist(error)
+        }
+        watcher::Error::WatchError(status) => format!("{} {}", status.code, status.reason),
+        watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
+            "connection lost".to_owned()
+        }
+    }
+}
+
+/// Wakes the exports that read a ConfigMap, whenever one changes. Metadata only.
+pub(crate) async fn config_maps(
+    client: Client,
+    namespace: Option<String>,
+    stores: Stores,
+    waker: Waker,
+    stop: CancellationToken,
+) {
+    let api: Api<PartialObjectMeta<ConfigMap>> = match &namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    each_touched(api, watcher::Config::default(), stop, |key| {
+        let users = stores.exports(&key.namespace, |export| {
+            export.spec.source.config_map_ref.as_ref().is_some_and(|r| r.name == key.name)
+        });
+        users.iter().for_each(|user| waker.wake(Kind::Export, user));
+    })
+    .await;
+}
+
+async fn each_touched<K>(
+    api: Api<PartialObjectMeta<K>>,
+    config: watcher::Config,
+    stop: CancellationToken,
+    touched: impl Fn(&ObjectKey),
+) where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    let kind = K::kind(&());
+    let stream = watcher::watcher(api, config).default_backoff().touched_objects();
+    let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(object) => {
+                touched(&ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any()))
+            }
+            Err(error) => {
+                tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");
+            }
+        }
+    }
+}
+
+/// One metadata-only watch for each Secret in use, by name, so that a role with `resourceNames`
+/// is enough.
+#[derive(Clone)]
+pub(crate) struct SecretWatches {
+    client: Client,
+    stores: Stores,
+    waker: Waker,
+    stop: CancellationToken,
+    running: Arc<Mutex<HashMap<ObjectKey, AbortOnDropHandle<()>>>>,
+}
+
+impl SecretWatches {
+    pub(crate) fn new(
+        client: Client,
+        stores: Stores,
+        waker: Waker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { client, stores, waker, stop, running: Arc::default() }
+    }
+
+    /// Watches a Secret from now on, and forgets those that nothing refers to any more.
+    pub(crate) fn ensure(&self, key: &ObjectKey) {
+        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if running.contains_key(key) {
+            return;
+        }
+        running.retain(|watched, _| !users(&self.stores, watched).is_empty());
+        let watches = self.clone();
+        let secret = key.clone();
+        let task = tokio::spawn(async move {
+            let api: Api<PartialObjectMeta<Secret>> =
+                Api::namespaced(watches.client.clone(), &secret.namespace);
+            let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
+            each_touched(api, only, watches.stop.clone(), |key| {
+                for (kind, user) in users(&watches.stores, key) {
+                    watches.waker.wake(kind, &user);
+                }
+            })
+            .await;
+        });
+        running.insert(key.clone(), AbortOnDropHandle::new(task));
+    }
+}
+
+/// Whoever refers to a Secret.
+fn users(stores: &Stores, secret: &ObjectKey) -> Vec<(Kind, ObjectKey)> {
+    let integrations = stores.integrations(&secret.namespace, |integration| {
+        integration.spec.credentials.secret_ref.name == secret.name
+    });
+    let exports = stores.exports(&secret.namespace, |export| {
+        export.spec.source.secret_ref.as_ref().is_some_and(|r| r.name == secret.name)
+    });
+    let integrations = integrations.into_iter().map(|key| (Kind::Integration, key));
+    integrations.chain(exports.into_iter().map(|key| (Kind::Export, key))).collect()
+}
