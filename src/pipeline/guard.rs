@@ -1,0 +1,128 @@
+//! One create in flight for each person, across every export of an integration.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::domain::{ClinchId, MatchKey};
+
+/// Shared by the runs of one integration.
+///
+/// It also remembers whom those runs created, for as long as a run may hold an older picture of
+/// Clinch: until no run is left.
+#[derive(Debug, Default)]
+pub struct PeopleGuard {
+    people: Mutex<People>,
+}
+
+#[derive(Debug, Default)]
+struct People {
+    claimed: HashMap<MatchKey, Arc<tokio::sync::Mutex<()>>>,
+    created: HashMap<MatchKey, ClinchId>,
+    runs: usize,
+}
+
+/// A run's membership; ends when dropped.
+#[derive(Debug)]
+pub struct Membership(Arc<PeopleGuard>);
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let mut people = self.0.people();
+        people.runs -= 1;
+        if people.runs == 0 {
+            people.created = HashMap::new();
+        }
+    }
+}
+
+/// The right to create one person; ends when dropped.
+#[derive(Debug)]
+pub struct Claim {
+    guard: Arc<PeopleGuard>,
+    key: MatchKey,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl PeopleGuard {
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins as a run.
+    pub fn join(self: &Arc<Self>) -> Membership {
+        self.people().runs += 1;
+        Membership(self.clone())
+    }
+
+    /// Waits until nobody else handles this person.
+    pub async fn claim(self: &Arc<Self>, key: &MatchKey) -> Claim {
+        let turn = self.people().claimed.entry(key.clone()).or_default().clone();
+        let turn = turn.lock_owned().await;
+        Claim { guard: self.clone(), key: key.clone(), turn: Some(turn) }
+    }
+}
+
+impl Claim {
+    /// The person, if a run of this integration created them since the oldest run began.
+    pub fn created(&self) -> Option<ClinchId> {
+        self.guard.people().created.get(&self.key).cloned()
+    }
+
+    /// Notes that the person was created.
+    pub fn note_created(&self, id: &ClinchId) {
+        let mut people = self.guard.people();
+        if people.runs > 0 {
+            people.created.insert(self.key.clone(), id.clone());
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut people = self.guard.people();
+        drop(self.turn.take());
+        // Only the map is left as an owner: nobody waits for the turn.
+        if people.claimed.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
+            people.claimed.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> MatchKey {
+        MatchKey::fold("jane@example.com").unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_second_claim_waits_and_sees_what_the_first_created() {
+        let guard = Arc::new(PeopleGuard::default());
+        let _runs = (guard.join(), guard.join());
+        let first = guard.claim(&key()).await;
+        let waiting = tokio::spawn({
+            let guard = guard.clone();
+            async move { guard.claim(&key()).await.created() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        first.note_created(&ClinchId::parse("c1").unwrap());
+        drop(first);
+        assert_eq!(waiting.await.unwrap(), Some(ClinchId::parse("c1").unwrap()));
+        assert!(guard.people().claimed.is_empty(), "claims leave nothing behind");
+    }
+
+    #[tokio::test]
+    async fn memory_is_given_back_when_no_run_is_left() {
+        let guard = Arc::new(PeopleGuard::default());
+        let run = guard.join();
+        guard.claim(&key()).await.note_created(&ClinchId::parse("c1").unwrap());
+        drop(run);
+        assert_eq!(guard.claim(&key()).await.created(), None);
+    }
+}

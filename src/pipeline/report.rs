@@ -1,0 +1,148 @@
+//! What a run tells while it works and when it ends. Pure.
+
+use std::sync::Arc;
+
+use crate::domain::{Disposition, Reason, RecordId, SourcePosition};
+
+/// How many rejected records a report lists; the rest is counted.
+pub const LISTED_REJECTIONS: usize = 20;
+
+/// What became of the selected records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records selected.
+    pub total: u64,
+    /// People created (dry run: would be).
+    pub created: u64,
+    /// People updated (dry run: would be).
+    pub updated: u64,
+    /// People already as mapped.
+    pub unchanged: u64,
+    /// People left alone by the duplicate policy.
+    pub skipped: u64,
+    /// Records refused before any request.
+    pub invalid: u64,
+    /// Records refused by Clinch.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// Records not decided yet.
+    pub fn pending(&self) -> u64 {
+        self.total.saturating_sub(self.delivered() + self.rejected())
+    }
+
+    /// Records that are in Clinch as the spec asks.
+    pub fn delivered(&self) -> u64 {
+        self.created + self.updated + self.unchanged + self.skipped
+    }
+
+    /// Records that cannot be delivered as they are.
+    pub fn rejected(&self) -> u64 {
+        self.invalid + self.failed
+    }
+
+    /// Progress in percent; 100 for an empty selection.
+    pub fn percent(&self) -> u8 {
+        let decided = self.total - self.pending();
+        (decided * 100).checked_div(self.total).map_or(100, |percent| percent.min(100) as u8)
+    }
+}
+
+/// One rejected record. No candidate value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Where it stands in the source.
+    pub position: SourcePosition,
+    /// Its opaque id; absent when it could not be read far enough to have one.
+    pub record: Option<RecordId>,
+    /// Why.
+    pub reason: Reason,
+    /// What is wrong and where.
+    pub message: String,
+}
+
+/// A snapshot of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What became of the records so far.
+    pub counts: Counts,
+    /// The first rejections, in source order.
+    pub rejections: Arc<Vec<Rejection>>,
+    /// Rejections not listed.
+    pub omitted: u64,
+}
+
+impl Progress {
+    /// Lists a rejection, keeping the list short and in source order.
+    pub fn list(&mut self, rejection: Rejection) {
+        let listed = Arc::make_mut(&mut self.rejections);
+        let at = listed.partition_point(|known| known.position <= rejection.position);
+        listed.insert(at, rejection);
+        if listed.len() > LISTED_REJECTIONS {
+            listed.pop();
+            self.omitted += 1;
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Every selected record was decided.
+    Completed,
+    /// It was asked to stop; what was in flight was finished.
+    Stopped,
+    /// It cannot go on now: some records are pending.
+    Interrupted {
+        /// What to do next.
+        disposition: Disposition,
+        /// Why, in one deterministic sentence.
+        message: String,
+    },
+    /// The source cannot be read; records before the fault were handled.
+    SourceFailed {
+        /// Why.
+        reason: Reason,
+        /// What is wrong and where.
+        message: String,
+    },
+}
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The last snapshot.
+    pub progress: Progress,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(index: u64) -> Rejection {
+        let position = SourcePosition { part: "a".into(), index, line: None };
+        Rejection { position, record: None, reason: Reason::Malformed, message: String::new() }
+    }
+
+    #[test]
+    fn the_first_rejections_are_listed_and_the_rest_counted() {
+        let mut progress = Progress::default();
+        for index in (0..50).rev() {
+            progress.list(rejection(index));
+        }
+        let listed: Vec<u64> = progress.rejections.iter().map(|r| r.position.index).collect();
+        assert_eq!(listed, (0..20).collect::<Vec<_>>());
+        assert_eq!(progress.omitted, 30);
+    }
+
+    #[test]
+    fn every_record_is_counted_once() {
+        let counts = Counts { total: 10, created: 3, unchanged: 2, failed: 1, ..Counts::default() };
+        assert_eq!((counts.delivered(), counts.rejected(), counts.pending()), (5, 1, 4));
+        assert_eq!(counts.percent(), 60);
+        assert_eq!(Counts::default().percent(), 100);
+    }
+}
