@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Every check and test, with counts at the end. In CI a missing control plane is a failure; on
+# a machine where it cannot be had, its tests are left out and the last lines say so.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "format"
+cargo fmt --all --check || { echo "run: cargo fmt --all"; exit 1; }
+
+say "lint"
+cargo clippy --all-targets --quiet -- -D warnings || exit 1
+cargo clippy --no-default-features --lib --bins --quiet -- -D warnings || exit 1
+
+say "control plane"
+without=""
+if assets=$(hack/control-plane.sh | tail -n 1); then
+  export KUBEBUILDER_ASSETS="$assets"
+  echo "using $KUBEBUILDER_ASSETS"
+elif [ -n "${CI:-}" ]; then
+  echo "the control plane could not be provided; in CI that is a failure"
+  exit 1
+else
+  without="the tests against a real API server were left out: no control plane (see above)"
+  echo "$without"
+fi
+
+say "tests"
+cargo build --quiet --bins || exit 1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cargo test --no-fail-fast 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+passed=$(grep -E '^test result:' "$log" | sed -E 's/.* ([0-9]+) passed.*/\1/' | awk "{n+=\$1} END {print n+0}")
+failed=$(grep -E '^test result:' "$log" | sed -E 's/.* ([0-9]+) failed.*/\1/' | awk "{n+=\$1} END {print n+0}")
+[ -n "$without" ] && printf '\n%s\n' "$without"
+printf '\n%s passed, %s failed\n' "${passed:-0}" "${failed:-0}"
+exit "$status"
