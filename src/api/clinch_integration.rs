@@ -228,7 +228,7 @@ pub struct IntegrationDefaults {
 }
 
 /// Ceilings; below them the client finds the real limit from Clinch's answers.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Most requests per second; absent: no ceiling of ours.
@@ -239,6 +239,12 @@ pub struct Limits {
     #[serde(default = "default_in_flight")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: i32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_second: None, max_in_flight: default_in_flight() }
+    }
 }
 
 fn default_in_flight() -> i32 {

@@ -265,7 +265,7 @@ pub struct ResumeMapping {
 }
 
 /// hireEZ tags to a Clinch activity field.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!self.enabled || has(self.activity)")
     .message("activity must be set when tags are enabled").field_path(".activity"))]
 #[serde(rename_all = "camelCase")]
@@ -281,6 +281,12 @@ pub struct TagsMapping {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub activity: Option<String>,
+}
+
+impl Default for TagsMapping {
+    fn default() -> Self {
+        Self { enabled: false, from: default_tags_path(), activity: None }
+    }
 }
 
 fn default_tags_path() -> String {
