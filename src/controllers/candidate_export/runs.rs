@@ -1,0 +1,218 @@
+//! The supervised run of each export in this process: started, observed and stopped by
+//! reconciles, never awaited by one. A run that panics is an ended run.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    domain::{Clock, Disposition, Reason},
+    pipeline::{Counts, Ending, Progress, Report},
+};
+
+/// The latest run of an export in this process.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slot {
+    /// What it runs for.
+    pub(super) revision: String,
+    /// Attempts at this revision before this one.
+    pub(super) attempt: u32,
+    /// When it started.
+    pub(super) started_at: Timestamp,
+    /// What earlier attempts at this revision put in place.
+    pub(super) carried: Counts,
+    /// The latest snapshot.
+    pub(super) progress: Progress,
+    /// Whether it still works.
+    pub(super) state: SlotState,
+}
+
+/// Whether a run still works.
+#[derive(Debug, Clone, Default)]
+pub(super) enum SlotState {
+    /// It does.
+    #[default]
+    Running,
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// The end of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Ended {
+    /// When.
+    pub(super) at: Timestamp,
+    /// How.
+    pub(super) report: Report,
+}
+
+struct Entry {
+    slot: Slot,
+    cancel: CancellationToken,
+    progress: watch::Receiver<Progress>,
+}
+
+/// The runs of this process, by export UID.
+#[derive(Clone)]
+pub(crate) struct Runs {
+    entries: Arc<Mutex<HashMap<String, Entry>>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    clock: Clock,
+}
+
+/// What a run is given.
+pub(super) struct RunHandle {
+    /// Cancelled when the run is to end after its requests in flight.
+    pub(super) cancel: CancellationToken,
+    /// Where it tells its progress.
+    pub(super) progress: watch::Sender<Progress>,
+}
+
+impl Runs {
+    /// No runs; all of them end when `stop` is cancelled.
+    pub(crate) fn new(clock: Clock, stop: CancellationToken) -> Self {
+        Self { entries: Arc::default(), tracker: TaskTracker::new(), stop, clock }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest run of an export.
+    pub(super) fn slot(&self, uid: &str) -> Option<Slot> {
+        let entries = self.entries();
+        let entry = entries.get(uid)?;
+        let mut slot = entry.slot.clone();
+        if matches!(slot.state, SlotState::Running) {
+            slot.progress = entry.progress.borrow().clone();
+        }
+        Some(slot)
+    }
+
+    /// Starts a run, unless one still works. `ended` is called once it has ended.
+    pub(super) fn start<F>(
+        &self,
+        uid: &str,
+        slot: Slot,
+        run: impl FnOnce(RunHandle) -> F,
+        ended: impl FnOnce() + Send + 'static,
+    ) where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        let mut entries = self.entries();
+        if entries.get(uid).is_some_and(|entry| matches!(entry.slot.state, SlotState::Running)) {
+            return;
+        }
+        let cancel = self.stop.child_token();
+        let (sender, progress) = watch::channel(Progress::default());
+        let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
+        entries.insert(uid.to_owned(), Entry { slot, cancel, progress });
+        drop(entries);
+        let (runs, uid) = (self.clone(), uid.to_owned());
+        self.tracker.spawn(async move {
+            let report = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| panicked());
+            runs.end(&uid, report);
+            ended();
+        });
+    }
+
+    fn end(&self, uid: &str, report: Report) {
+        let at = self.clock.now();
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.slot.progress = report.progress.clone();
+            entry.slot.state = SlotState::Ended(Ended { at, report });
+        }
+    }
+
+    /// Asks a run to end after its requests in flight. True while it still works.
+    pub(super) fn stop(&self, uid: &str) -> bool {
+        let entries = self.entries();
+        let running = entries
+            .get(uid)
+            .filter(|entry| matches!(entry.slot.state, SlotState::Running));
+        if let Some(entry) = running {
+            entry.cancel.cancel();
+        }
+        running.is_some()
+    }
+
+    /// Forgets an export that is gone, and ends its run.
+    pub(crate) fn forget(&self, uid: &str) {
+        if let Some(entry) = self.entries().remove(uid) {
+            entry.cancel.cancel();
+        }
+    }
+
+    /// Waits until every run has ended; none may start afterwards.
+    pub(crate) async fn drained(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+fn panicked() -> Report {
+    Report {
+        progress: Progress::default(),
+        ending: Ending::Interrupted {
+            disposition: Disposition::retry(Reason::InternalError),
+            message: "the run panicked; this is a defect of the operator".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs() -> Runs {
+        Runs::new(Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())
+    }
+
+    fn slot(revision: &str) -> Slot {
+        Slot { revision: revision.into(), ..Slot::default() }
+    }
+
+    #[tokio::test]
+    async fn a_run_is_observed_stopped_and_its_end_is_told() {
+        let runs = runs();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        runs.start(
+            "u1",
+            slot("r1"),
+            |handle| async move {
+                handle.progress.send_modify(|progress| progress.counts.total = 7);
+                handle.cancel.cancelled().await;
+                Report { progress: handle.progress.borrow().clone(), ending: Ending::Stopped }
+            },
+            move || tell.send(()).unwrap(),
+        );
+        while runs.slot("u1").unwrap().progress.counts.total != 7 {
+            tokio::task::yield_now().await;
+        }
+        assert!(runs.stop("u1"));
+        told.await.unwrap();
+        let SlotState::Ended(ended) = runs.slot("u1").unwrap().state else { panic!("ended") };
+        assert_eq!(ended.report.ending, Ending::Stopped);
+        assert!(!runs.stop("u1"));
+    }
+
+    #[tokio::test]
+    async fn a_panicking_run_ends_as_interrupted_and_a_second_start_is_refused_while_running() {
+        let runs = runs();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        runs.start("u1", slot("r1"), |_| async { panic!("boom") }, move || tell.send(()).unwrap());
+        runs.start("u1", slot("r2"), |_| std::future::pending::<Report>(), || {});
+        told.await.unwrap();
+        let found = runs.slot("u1").unwrap();
+        assert_eq!(found.revision, "r1");
+        assert!(matches!(found.state, SlotState::Ended(_)));
+    }
+}

@@ -1,0 +1,105 @@
+//! The last step of every reconcile: write the status if it differs, and say on an Event what the
+//! Ready condition now tells. May do I/O through the port.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{
+        CommonStatus, ConditionType, FLUX_RECONCILE_REQUESTED_AT, Handled, RECONCILE_REQUESTED_AT,
+        STATUS_TRUE,
+    },
+    cluster::{
+        Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, ObjectRef, StatusUpdate,
+    },
+    conditions::{find, ready_changed},
+    domain::Reason,
+};
+
+/// Writes `next` if it differs from `previous`, and publishes an Event when Ready says something
+/// new. A pass that changes nothing writes nothing.
+pub(super) async fn publish<C: Cluster, S: CommonStatus>(
+    cluster: &C,
+    object: &ObjectRef,
+    previous: &S,
+    next: S,
+    action: &'static str,
+    wrap: fn(S) -> StatusUpdate,
+) -> Result<(), ClusterError> {
+    if *previous == next {
+        return Ok(());
+    }
+    let notice = ready_changed(previous, &next).then(|| notice(&next, action)).flatten();
+    cluster.write_status(object, wrap(next)).await?;
+    if let Some(notice) = notice {
+        tracing::info!(
+            kind = %object.kind,
+            object = %object.key,
+            reason = %notice.reason,
+            "{}",
+            notice.message
+        );
+        cluster.publish(object, notice).await;
+    }
+    Ok(())
+}
+
+fn notice<S: CommonStatus>(status: &S, action: &'static str) -> Option<Notice> {
+    let ready = find(status.conditions(), ConditionType::Ready)?;
+    let stalled = find(status.conditions(), ConditionType::Stalled).is_some();
+    let reason = Reason::from_word(&ready.reason)?;
+    let fine = ready.status == STATUS_TRUE || (!stalled && reason == Reason::Progressing);
+    let kind = if fine { NoticeType::Normal } else { NoticeType::Warning };
+    Some(Notice { kind, reason, action, message: ready.message.clone() })
+}
+
+/// How status writes and Events name an object.
+pub(super) fn object_ref(kind: Kind, key: &ObjectKey, meta: &ObjectMeta) -> ObjectRef {
+    ObjectRef { kind, key: key.clone(), uid: meta.uid.clone().unwrap_or_default() }
+}
+
+/// The reconcile request on the object, if it differs from the one last acted on.
+pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Option<String> {
+    let annotations = meta.annotations.as_ref()?;
+    let asked = annotations
+        .get(RECONCILE_REQUESTED_AT)
+        .or_else(|| annotations.get(FLUX_RECONCILE_REQUESTED_AT))?;
+    let asked: String = asked.chars().take(256).collect();
+    let done = handled.and_then(|handled| handled.reconcile_requested_at.as_ref());
+    (done != Some(&asked)).then_some(asked)
+}
+
+/// The receipts after this pass.
+pub(super) fn receipt(previous: Option<&Handled>, request: Option<String>) -> Option<Handled> {
+    match request {
+        Some(asked) => Some(Handled { reconcile_requested_at: Some(asked) }),
+        None => previous.cloned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(annotations: &[(&str, &str)]) -> ObjectMeta {
+        let annotations = annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        ObjectMeta { annotations: Some(annotations), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn a_request_is_new_until_it_has_a_receipt() {
+        let asked = meta(&[(RECONCILE_REQUESTED_AT, "1")]);
+        let request = new_request(&asked, None);
+        assert_eq!(request.as_deref(), Some("1"));
+        let handled = receipt(None, request);
+        assert_eq!(new_request(&asked, handled.as_ref()), None);
+        let again = meta(&[(RECONCILE_REQUESTED_AT, "2")]);
+        assert_eq!(new_request(&again, handled.as_ref()).as_deref(), Some("2"));
+        assert_eq!(receipt(handled.as_ref(), None), handled, "receipts are kept");
+    }
+
+    #[test]
+    fn flux_may_ask_in_its_own_words() {
+        let asked = meta(&[(FLUX_RECONCILE_REQUESTED_AT, "now")]);
+        assert_eq!(new_request(&asked, None).as_deref(), Some("now"));
+    }
+}

@@ -1,0 +1,196 @@
+//! What a run asks of Clinch, in the run's own words. `clinch` is one implementation; a dry run
+//! uses the reading half only.
+
+use std::{fmt, future::Future};
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::domain::{ClinchId, Disposition, MatchKey, Reason};
+
+/// A person in Clinch.
+#[derive(Clone, PartialEq)]
+pub struct Person {
+    /// Their id.
+    pub id: ClinchId,
+    /// What they are recognised by, as Clinch has it; none for anonymised people.
+    pub key: Option<MatchKey>,
+    /// Their attributes.
+    pub attributes: Map<String, Value>,
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({}, {} attributes)", self.id, self.attributes.len())
+    }
+}
+
+/// One page of all people.
+#[derive(Debug)]
+pub struct PeoplePage {
+    /// The people on it.
+    pub people: Vec<Person>,
+    /// How to ask for the next page; none on the last one.
+    pub next: Option<PageCursor>,
+    /// How many people there are in all, where Clinch says so.
+    pub total: Option<u64>,
+}
+
+/// Opaque position in a scan of all people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageCursor(pub String);
+
+/// What a look-up found.
+#[derive(Debug, PartialEq)]
+pub enum Found {
+    /// Nobody.
+    Nobody,
+    /// Exactly one person.
+    One(Person),
+    /// Several people.
+    Several(usize),
+    /// Clinch does not honour the filter: only a scan of everybody can tell.
+    FilterIgnored,
+}
+
+/// The person after a create.
+#[derive(Debug, PartialEq)]
+pub enum Created {
+    /// Created by this call.
+    New(ClinchId),
+    /// Turned out to exist: created by somebody else, or by an earlier attempt of this call.
+    Existing(Person),
+}
+
+/// Where people go: nowhere in particular, or to a stage of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// As prospects.
+    Prospect,
+    /// To a stage of a job.
+    Job(JobStage),
+}
+
+/// A stage of a job, by ids that Clinch has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobStage {
+    /// The job.
+    pub job: ClinchId,
+    /// The stage.
+    pub stage: ClinchId,
+}
+
+/// A file to attach.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// File name, ours: no candidate value.
+    pub name: String,
+    /// Media type, as sniffed.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attachment({}, {} bytes)", self.content_type, self.bytes.len())
+    }
+}
+
+/// How the `ensure_` calls go about it. They tell whether something was, or would be, written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ensure {
+    /// The person was just created: nothing can be there yet, so write without looking.
+    Fresh,
+    /// Look, and write what is missing.
+    Missing,
+    /// Look only.
+    DryRun,
+}
+
+/// Why a call failed, by what the run does about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CrmFailure {
+    /// This record cannot be delivered as it is; the others can.
+    Record {
+        /// Why.
+        reason: Reason,
+        /// What is wrong; attribute names only.
+        message: String,
+    },
+    /// The person is gone: deleted or merged away.
+    Gone,
+    /// This record may be delivered later.
+    Later {
+        /// When and why.
+        disposition: Disposition,
+        /// What is wrong.
+        message: String,
+    },
+    /// No record can be delivered now.
+    Everything {
+        /// What to do next.
+        disposition: Disposition,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// What a run asks of Clinch. Retries within a call are the implementation's business.
+pub trait Crm: Send + Sync + 'static {
+    /// Whoever has this match key.
+    fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Found, CrmFailure>> + Send;
+
+    /// A page of everybody; the first one for `None`.
+    fn scan(
+        &self,
+        cursor: Option<&PageCursor>,
+    ) -> impl Future<Output = Result<PeoplePage, CrmFailure>> + Send;
+
+    /// How many people a page holds at most.
+    fn page_size(&self) -> u64;
+
+    /// One person with their present attributes; `None` when gone.
+    fn get(&self, id: &ClinchId)
+    -> impl Future<Output = Result<Option<Person>, CrmFailure>> + Send;
+
+    /// Creates a person who was just looked up in vain. Never leaves two: an unclear answer is
+    /// cleared by looking again.
+    fn create(
+        &self,
+        key: &MatchKey,
+        attributes: &Map<String, Value>,
+    ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
+
+    /// Changes the given attributes; null clears one.
+    fn update(
+        &self,
+        id: &ClinchId,
+        attributes: &Map<String, Value>,
+    ) -> impl Future<Output = Result<(), CrmFailure>> + Send;
+
+    /// Adds a person to a stage of a job, unless they are on the job already.
+    fn ensure_application(
+        &self,
+        id: &ClinchId,
+        stage: &JobStage,
+        how: Ensure,
+    ) -> impl Future<Output = Result<bool, CrmFailure>> + Send;
+
+    /// Attaches a file, unless the person has it already.
+    fn ensure_attachment(
+        &self,
+        id: &ClinchId,
+        file: &Attachment,
+        how: Ensure,
+    ) -> impl Future<Output = Result<bool, CrmFailure>> + Send;
+
+    /// Adds an activity, unless the person has it already.
+    fn ensure_activity(
+        &self,
+        id: &ClinchId,
+        kind: &str,
+        body: &str,
+        how: Ensure,
+    ) -> impl Future<Output = Result<bool, CrmFailure>> + Send;
+}

@@ -1,0 +1,377 @@
+//! One record: find the person, create or update them, then the steps that follow. Decides what
+//! to do from what is known; the ledger is the caller's.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{
+    crm::{Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, Person},
+    guard::{Claim, PeopleGuard},
+    index::PeopleIndex,
+};
+use crate::domain::{ClinchId, Disposition, Fence, MatchKey, Reason, SourcePosition};
+
+/// Whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes to Clinch.
+    Push,
+    /// Reads only.
+    DryRun,
+}
+
+/// What happens to people who are in Clinch already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Updated.
+    Update,
+    /// Left alone.
+    Skip,
+    /// The record is rejected.
+    Fail,
+}
+
+/// A record ready to be pushed.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) position: SourcePosition,
+    pub(super) key: MatchKey,
+    pub(super) attributes: Map<String, Value>,
+    pub(super) only_if_empty: Vec<String>,
+    pub(super) resume: Option<Attachment>,
+    pub(super) tags: Option<Tags>,
+    /// The person's id, where the ledger knows it.
+    pub(super) ours: Option<ClinchId>,
+    /// The steps that the ledger says are done for exactly this input.
+    pub(super) done: StepsDone,
+    pub(super) key_hash: [u8; 16],
+    pub(super) payload: [u8; 16],
+    pub(super) extras: [u8; 16],
+}
+
+/// Tags for an activity field.
+#[derive(Clone)]
+pub(super) struct Tags {
+    pub(super) activity: Arc<str>,
+    pub(super) body: String,
+}
+
+impl std::fmt::Debug for Tags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tags(to {})", self.activity)
+    }
+}
+
+/// Which steps are in place in Clinch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct StepsDone {
+    pub(super) candidate: bool,
+    pub(super) application: bool,
+    pub(super) resume: bool,
+    pub(super) activity: bool,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Skipped,
+    Rejected { reason: Reason, message: String },
+}
+
+/// What became of a record, and what is now in place.
+#[derive(Debug)]
+pub(super) struct Pushed {
+    /// `Err` only with `Later` or `Everything`: the record stays undecided.
+    pub(super) result: Result<Outcome, CrmFailure>,
+    /// The person, once known; with the steps in place it makes the ledger entry.
+    pub(super) person: Option<ClinchId>,
+    pub(super) steps: StepsDone,
+}
+
+/// Everything the records of a run share.
+pub(super) struct Pusher<C> {
+    pub(super) crm: C,
+    pub(super) guard: Arc<PeopleGuard>,
+    pub(super) index: PeopleIndex,
+    pub(super) fence: Fence,
+    pub(super) mode: Mode,
+    pub(super) duplicates: Duplicates,
+    pub(super) destination: Destination,
+}
+
+/// The person a record is about, and what is known of them.
+enum Target {
+    Nobody,
+    /// Pushed by this export before; present attributes not read.
+    Ours(ClinchId),
+    Existing(Person),
+    Several(usize),
+}
+
+/// The candidate step's result.
+struct Candidate {
+    id: Option<ClinchId>,
+    outcome: Outcome,
+    fresh: bool,
+}
+
+impl<C: Crm> Pusher<C> {
+    /// Pushes one record. What was put in place is told even when the record stays undecided.
+    pub(super) async fn push(&self, work: &Work) -> Pushed {
+        let claim = self.guard.claim(&work.key).await;
+        let mut steps = work.done;
+        let candidate = match &work.ours {
+            Some(id) if work.done.candidate => {
+                Candidate { id: Some(id.clone()), outcome: Outcome::Unchanged, fresh: false }
+            }
+            _ => match self.candidate(work, &claim).await {
+                Ok(candidate) => candidate,
+                Err(failure) => {
+                    return Pushed { result: decided(failure), person: None, steps };
+                }
+            },
+        };
+        let settled = matches!(candidate.outcome, Outcome::Skipped | Outcome::Rejected { .. });
+        let Some(id) = candidate.id.filter(|_| !settled) else {
+            return Pushed { result: Ok(candidate.outcome), person: None, steps };
+        };
+        steps.candidate = true;
+        let following = self.following_steps(work, &id, candidate.fresh, &mut steps).await;
+        let result = match following {
+            Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
+            Ok(_) => Ok(candidate.outcome),
+            Err(CrmFailure::Gone) => Err(gone_again()),
+            Err(failure) => decided(failure),
+        };
+        Pushed { result, person: Some(id), steps }
+    }
+
+    async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+        let target = match &work.ours {
+            Some(id) => Target::Ours(id.clone()),
+            None => self.look_up(work, claim).await?,
+        };
+        match self.settle(work, claim, target).await {
+            // Merged or deleted in Clinch since: recognise the person anew, once.
+            Err(CrmFailure::Gone) => {
+                let target = match self.crm.find(&work.key).await? {
+                    Found::FilterIgnored => return Err(gone_again()),
+                    found => Target::from(found),
+                };
+                self.settle(work, claim, target).await.map_err(|failure| match failure {
+                    CrmFailure::Gone => gone_again(),
+                    other => other,
+                })
+            }
+            settled => settled,
+        }
+    }
+
+    async fn look_up(&self, work: &Work, claim: &Claim) -> Result<Target, CrmFailure> {
+        if let Some(id) = claim.created() {
+            // Another export of this integration was faster.
+            return Ok(match self.crm.get(&id).await? {
+                Some(person) => Target::Existing(person),
+                None => Target::Nobody,
+            });
+        }
+        match self.index.find(&self.crm, &work.key).await? {
+            Found::FilterIgnored => Err(CrmFailure::Everything {
+                disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
+                message: "Clinch ignores the e-mail filter; set contractOverrides.filterParameter"
+                    .to_owned(),
+            }),
+            found => Ok(Target::from(found)),
+        }
+    }
+
+    async fn settle(
+        &self,
+        work: &Work,
+        claim: &Claim,
+        target: Target,
+    ) -> Result<Candidate, CrmFailure> {
+        let ours = matches!(target, Target::Ours(_));
+        match (target, self.duplicates) {
+            (Target::Several(count), _) => Ok(Candidate::rejected(
+                Reason::AmbiguousMatch,
+                format!("{count} people in Clinch have this match key; merge them there"),
+            )),
+            (Target::Nobody, _) => self.create(work, claim).await,
+            (Target::Ours(_) | Target::Existing(_), Duplicates::Skip) => {
+                Ok(Candidate { id: None, outcome: Outcome::Skipped, fresh: false })
+            }
+            (Target::Existing(_), Duplicates::Fail) if !ours => Ok(Candidate::rejected(
+                Reason::AlreadyExists,
+                "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
+            )),
+            (Target::Ours(id), _) => self.update_ours(work, id).await,
+            (Target::Existing(person), _) => self.update(work, person).await,
+        }
+    }
+
+    async fn create(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+        if self.mode == Mode::DryRun {
+            return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true });
+        }
+        self.check_fence()?;
+        // An attribute that the mapping clears has nothing to be cleared on a new person.
+        let attributes = without_nulls(&work.attributes);
+        match self.crm.create(&work.key, &attributes).await? {
+            Created::New(id) => {
+                claim.note_created(&id);
+                Ok(Candidate { id: Some(id), outcome: Outcome::Created, fresh: true })
+            }
+            Created::Existing(person) => match self.duplicates {
+                Duplicates::Update => self.update(work, person).await,
+                Duplicates::Skip => {
+                    Ok(Candidate { id: None, outcome: Outcome::Skipped, fresh: false })
+                }
+                Duplicates::Fail => Ok(Candidate::rejected(
+                    Reason::AlreadyExists,
+                    "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
+                )),
+            },
+        }
+    }
+
+    /// A person this export pushed before: their attributes are read only if it matters.
+    async fn update_ours(&self, work: &Work, id: ClinchId) -> Result<Candidate, CrmFailure> {
+        if !work.only_if_empty.is_empty() || self.mode == Mode::DryRun {
+            let person = self.crm.get(&id).await?.ok_or(CrmFailure::Gone)?;
+            return self.update(work, person).await;
+        }
+        self.check_fence()?;
+        self.crm.update(&id, &work.attributes).await?;
+        Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false })
+    }
+
+    async fn update(&self, work: &Work, person: Person) -> Result<Candidate, CrmFailure> {
+        let changes = changes(work, &person.attributes);
+        let id = Some(person.id.clone());
+        if changes.is_empty() {
+            return Ok(Candidate { id, outcome: Outcome::Unchanged, fresh: false });
+        }
+        if self.mode == Mode::Push {
+            self.check_fence()?;
+            self.crm.update(&person.id, &changes).await?;
+        }
+        Ok(Candidate { id, outcome: Outcome::Updated, fresh: false })
+    }
+
+    /// Application, resume, activity: whichever the input has and is not in place. True when
+    /// something was, or would be, written.
+    async fn following_steps(
+        &self,
+        work: &Work,
+        id: &ClinchId,
+        fresh: bool,
+        steps: &mut StepsDone,
+    ) -> Result<bool, CrmFailure> {
+        let how = match self.mode {
+            Mode::DryRun => Ensure::DryRun,
+            Mode::Push if fresh => Ensure::Fresh,
+            Mode::Push => Ensure::Missing,
+        };
+        let mut written = false;
+        if let Destination::Job(stage) = &self.destination
+            && !steps.application
+        {
+            written |= self.apply(id, stage, how).await?;
+            steps.application = true;
+        }
+        if let Some(resume) = &work.resume
+            && !steps.resume
+        {
+            self.check_fence()?;
+            written |= self.crm.ensure_attachment(id, resume, how).await?;
+            steps.resume = true;
+        }
+        if let Some(tags) = &work.tags
+            && !steps.activity
+        {
+            self.check_fence()?;
+            written |= self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
+            steps.activity = true;
+        }
+        Ok(written)
+    }
+
+    async fn apply(
+        &self,
+        id: &ClinchId,
+        stage: &JobStage,
+        how: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        self.check_fence()?;
+        self.crm.ensure_application(id, stage, how).await
+    }
+
+    fn check_fence(&self) -> Result<(), CrmFailure> {
+        if self.fence.holds() {
+            return Ok(());
+        }
+        Err(CrmFailure::Everything {
+            disposition: Disposition::retry(Reason::ProgressingWithRetry),
+            message: "this process may no longer push: the lease is not held".to_owned(),
+        })
+    }
+}
+
+impl Candidate {
+    fn rejected(reason: Reason, message: String) -> Self {
+        Self { id: None, outcome: Outcome::Rejected { reason, message }, fresh: false }
+    }
+}
+
+/// A failure of this record alone is an outcome; any other leaves it undecided.
+fn decided(failure: CrmFailure) -> Result<Outcome, CrmFailure> {
+    match failure {
+        CrmFailure::Record { reason, message } => Ok(Outcome::Rejected { reason, message }),
+        other => Err(other),
+    }
+}
+
+impl From<Found> for Target {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Nobody | Found::FilterIgnored => Self::Nobody,
+            Found::One(person) => Self::Existing(person),
+            Found::Several(count) => Self::Several(count),
+        }
+    }
+}
+
+fn gone_again() -> CrmFailure {
+    CrmFailure::Later {
+        disposition: Disposition::retry(Reason::VendorUnavailable),
+        message: "the person disappeared in Clinch while being updated".to_owned(),
+    }
+}
+
+fn without_nulls(attributes: &Map<String, Value>) -> Map<String, Value> {
+    attributes.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// The attributes that differ from what the person has, less those that only fill gaps.
+fn changes(work: &Work, present: &Map<String, Value>) -> Map<String, Value> {
+    let empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    work.attributes
+        .iter()
+        .filter(|(name, wanted)| {
+            let has = present.get(*name).unwrap_or(&Value::Null);
+            let fills_only = work.only_if_empty.contains(name);
+            has != *wanted && !(fills_only && !empty(has))
+        })
+        .map(|(name, wanted)| (name.clone(), wanted.clone()))
+        .collect()
+}
