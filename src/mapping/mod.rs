@@ -1,1 +1,32 @@
-//! The field mapping engine. Pure: no I/O, no clock.
+//! The field mapping engine: hireEZ profiles to Clinch attributes. Pure: no I/O, no clock, no
+//! randomness; imports `domain` only.
+//!
+//! [`compile`] turns a [`MappingSpec`] into a [`Plan`] or tells every fault at once;
+//! [`Plan::check`] compares it with what the target takes; [`Plan::apply`] maps one profile.
+//! Whatever the mapping and the profile, compiling and applying end within fixed bounds and do
+//! not panic, and no message about a record holds a value of it. `docs/MAPPING.md` is the
+//! language's reference, and a test runs its examples.
+
+mod cel;
+mod compile;
+mod default;
+mod issue;
+mod mapped;
+mod path;
+mod plan;
+mod select;
+mod spec;
+mod target;
+mod transform;
+mod work;
+
+pub use compile::compile;
+pub use issue::{Issue, IssueCode, RecordIssue};
+pub use mapped::{Mapped, ResumeContent, ResumeRef};
+pub use plan::Plan;
+pub use select::Select;
+pub use spec::{
+    ConstantSpec, FieldSpec, MapOtherwise, MappingSpec, ResumeSpec, TagsSpec, TransformName,
+    TransformSpec, WhenMissing, WriteMode,
+};
+pub use target::{AttributeKind, TargetAttribute, TargetAttributes};

@@ -1,0 +1,315 @@
+//! The functions of the expression language. Pure; every byte and item is paid for beforehand.
+
+use super::{
+    fault::{Cause, invalid},
+    limits::{Fuel, MAX_OUTPUT_BYTES},
+    number,
+    value::{List, Text, Val},
+};
+use crate::mapping::issue::shown;
+
+/// A function, found by name, receiver and number of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// `size(x)`, `x.size()`
+    Size,
+    /// `s.contains(s)`
+    Contains,
+    /// `s.startsWith(s)`
+    StartsWith,
+    /// `s.endsWith(s)`
+    EndsWith,
+    /// `s.lowerAscii()`
+    LowerAscii,
+    /// `s.upperAscii()`
+    UpperAscii,
+    /// `s.trim()`
+    Trim,
+    /// `s.split(s)`
+    Split,
+    /// `l.join()`, `l.join(s)`
+    Join,
+    /// `s.replace(s, s)`
+    Replace,
+    /// `s.substring(i)`, `s.substring(i, i)`
+    Substring,
+    /// `s.charAt(i)`
+    CharAt,
+    /// `s.indexOf(s)`
+    IndexOf,
+    /// `s.lastIndexOf(s)`
+    LastIndexOf,
+    /// `l.sum()`
+    Sum,
+    /// `l.min()`
+    Min,
+    /// `l.max()`
+    Max,
+    /// `l.distinct()`
+    Distinct,
+    /// `string(x)`
+    ToText,
+    /// `int(x)`
+    ToInt,
+    /// `double(x)`
+    ToDouble,
+    /// `bool(x)`
+    ToBool,
+    /// `o.orValue(x)`; the argument is evaluated only when needed.
+    OrValue,
+    /// `o.hasValue()`
+    HasValue,
+}
+
+/// Name, whether it is called on a receiver, least and most arguments counting the receiver.
+const TABLE: [(&str, bool, usize, usize, Function); 25] = [
+    ("size", false, 1, 1, Function::Size),
+    ("size", true, 1, 1, Function::Size),
+    ("contains", true, 2, 2, Function::Contains),
+    ("startsWith", true, 2, 2, Function::StartsWith),
+    ("endsWith", true, 2, 2, Function::EndsWith),
+    ("lowerAscii", true, 1, 1, Function::LowerAscii),
+    ("upperAscii", true, 1, 1, Function::UpperAscii),
+    ("trim", true, 1, 1, Function::Trim),
+    ("split", true, 2, 2, Function::Split),
+    ("join", true, 1, 2, Function::Join),
+    ("replace", true, 3, 3, Function::Replace),
+    ("substring", true, 2, 3, Function::Substring),
+    ("charAt", true, 2, 2, Function::CharAt),
+    ("indexOf", true, 2, 2, Function::IndexOf),
+    ("lastIndexOf", true, 2, 2, Function::LastIndexOf),
+    ("sum", true, 1, 1, Function::Sum),
+    ("min", true, 1, 1, Function::Min),
+    ("max", true, 1, 1, Function::Max),
+    ("distinct", true, 1, 1, Function::Distinct),
+    ("string", false, 1, 1, Function::ToText),
+    ("int", false, 1, 1, Function::ToInt),
+    ("double", false, 1, 1, Function::ToDouble),
+    ("bool", false, 1, 1, Function::ToBool),
+    ("orValue", true, 2, 2, Function::OrValue),
+    ("hasValue", true, 1, 1, Function::HasValue),
+];
+
+/// Finds a function; the error says what is wrong with the call.
+pub fn find(name: &str, receiver: bool, arguments: usize) -> Result<Function, String> {
+    let named: Vec<_> = TABLE.iter().filter(|row| row.0 == name).collect();
+    if named.is_empty() {
+        return Err(format!("there is no function '{}'", shown(name)));
+    }
+    let Some(row) = named.iter().find(|row| row.1 == receiver) else {
+        let form = if receiver { "as f(x)" } else { "on a value, as x.f()" };
+        return Err(format!("{name} is called {form}"));
+    };
+    if !(row.2..=row.3).contains(&arguments) {
+        let hidden = usize::from(receiver);
+        let (least, most) = (row.2 - hidden, row.3 - hidden);
+        let count = if least == most { least.to_string() } else { format!("{least} or {most}") };
+        let plural = if most == 1 { "" } else { "s" };
+        return Err(format!("{name} takes {count} argument{plural}"));
+    }
+    Ok(row.4)
+}
+
+/// Calls a function; the arguments are evaluated, the receiver first.
+pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    match (function, args) {
+        (Function::Size, [Val::Text(text)]) => {
+            fuel.spend_bytes(text.as_str().len())?;
+            Ok(count(text.as_str().chars().count()))
+        }
+        (Function::Size, [Val::List(list)]) => Ok(count(list.len())),
+        (Function::Size, [Val::Map(table)]) => Ok(count(table.len())),
+        (Function::Join, [Val::List(list)]) => join(list, "", fuel),
+        (Function::Join, [Val::List(list), Val::Text(by)]) => join(list, by.as_str(), fuel),
+        (Function::Sum | Function::Min | Function::Max, [Val::List(list)]) => {
+            fold(function, list, fuel)
+        }
+        (Function::Distinct, [Val::List(list)]) => distinct(list, fuel),
+        (Function::ToText | Function::ToInt | Function::ToDouble | Function::ToBool, [of]) => {
+            number::convert(function, of, fuel)
+        }
+        (Function::HasValue, [Val::Optional(of)]) => Ok(Val::Bool(of.is_some())),
+        (_, [Val::Text(of), rest @ ..]) => on_text(function, of, rest, fuel),
+        _ => Err(mismatch(function, args)),
+    }
+}
+
+fn mismatch(function: Function, args: &[Val]) -> Cause {
+    let name = TABLE.iter().find(|row| row.4 == function).map_or("the function", |row| row.0);
+    let kinds: Vec<_> = args.iter().map(Val::kind).collect();
+    invalid(format!("{name} does not take {}", kinds.join(", ")))
+}
+
+fn count<'a>(of: usize) -> Val<'a> {
+    Val::Int(i64::try_from(of).unwrap_or(i64::MAX))
+}
+
+fn on_text<'a>(
+    function: Function,
+    of: &Text<'a>,
+    rest: &[Val<'a>],
+    fuel: &mut Fuel,
+) -> Result<Val<'a>, Cause> {
+    let text = of.as_str();
+    fuel.spend_bytes(text.len())?;
+    for argument in rest {
+        if let Val::Text(part) = argument {
+            fuel.spend_bytes(part.as_str().len())?;
+        }
+    }
+    if matches!(function, Function::LowerAscii | Function::UpperAscii) {
+        make_room(text.len(), fuel)?;
+    }
+    match (function, rest) {
+        (Function::Contains, [Val::Text(part)]) => Ok(Val::Bool(text.contains(part.as_str()))),
+        (Function::StartsWith, [Val::Text(part)]) => Ok(Val::Bool(text.starts_with(part.as_str()))),
+        (Function::EndsWith, [Val::Text(part)]) => Ok(Val::Bool(text.ends_with(part.as_str()))),
+        (Function::LowerAscii, []) => Ok(Val::text(text.to_ascii_lowercase())),
+        (Function::UpperAscii, []) => Ok(Val::text(text.to_ascii_uppercase())),
+        (Function::Trim, []) => Ok(within(of, |text| Some(text.trim())).unwrap_or(Val::Null)),
+        (Function::Split, [Val::Text(by)]) => split(of, by.as_str(), fuel),
+        (Function::Replace, [Val::Text(part), Val::Text(with)]) => {
+            replace(text, part.as_str(), with.as_str(), fuel)
+        }
+        (Function::Substring, [Val::Int(from)]) => substring(of, *from, None),
+        (Function::Substring, [Val::Int(from), Val::Int(to)]) => substring(of, *from, Some(*to)),
+        (Function::CharAt, [Val::Int(at)]) => {
+            let past = usize::try_from(*at).is_ok_and(|at| at == text.chars().count());
+            let end = at.saturating_add(i64::from(!past));
+            substring(of, *at, Some(end))
+        }
+        (Function::IndexOf, [Val::Text(part)]) => Ok(place(text, text.find(part.as_str()))),
+        (Function::LastIndexOf, [Val::Text(part)]) => Ok(place(text, text.rfind(part.as_str()))),
+        _ => {
+            let mut args = vec![Val::Text(of.clone())];
+            args.extend_from_slice(rest);
+            Err(mismatch(function, &args))
+        }
+    }
+}
+
+/// A part of a text; one that is borrowed stays borrowed.
+fn within<'a>(of: &Text<'a>, part: impl Fn(&str) -> Option<&str>) -> Option<Val<'a>> {
+    match of {
+        Text::Borrowed(text) => part(text).map(Val::borrowed),
+        Text::Shared(text) => part(text).map(Val::text),
+    }
+}
+
+fn split<'a>(of: &Text<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    fn pieces<'t>(text: &'t str, by: &str, fuel: &mut Fuel) -> Result<Vec<&'t str>, Cause> {
+        let mut parts = Vec::new();
+        if by.is_empty() {
+            fuel.spend_items(text.chars().count())?;
+            parts.extend(text.char_indices().map(|(at, c)| &text[at..at + c.len_utf8()]));
+        } else {
+            for part in text.split(by) {
+                fuel.spend(1)?;
+                parts.push(part);
+            }
+        }
+        Ok(parts)
+    }
+    let parts = match of {
+        Text::Borrowed(text) => pieces(text, by, fuel)?.into_iter().map(Val::borrowed).collect(),
+        Text::Shared(text) => pieces(text, by, fuel)?.into_iter().map(Val::text).collect(),
+    };
+    Ok(Val::list(parts))
+}
+
+/// Refuses a text that would be too large, and pays for one that is not.
+pub fn make_room(bytes: usize, fuel: &mut Fuel) -> Result<(), Cause> {
+    if bytes > MAX_OUTPUT_BYTES {
+        return Err(Cause::TooLarge);
+    }
+    Ok(fuel.spend_bytes(bytes)?)
+}
+
+fn replace<'a>(text: &str, part: &str, with: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    let found = text.matches(part).count();
+    fuel.spend_items(found)?;
+    make_room(text.len() - found * part.len() + found.saturating_mul(with.len()), fuel)?;
+    Ok(Val::text(text.replace(part, with)))
+}
+
+fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    let mut joined = String::new();
+    for (index, item) in list.iter().enumerate() {
+        fuel.spend(1)?;
+        let Val::Text(text) = item else {
+            return Err(invalid(format!("join takes a list of texts, not {}", item.kind())));
+        };
+        let by = if index == 0 { "" } else { by };
+        if joined.len() + by.len() + text.as_str().len() > MAX_OUTPUT_BYTES {
+            return Err(Cause::TooLarge);
+        }
+        fuel.spend_bytes(text.as_str().len() + by.len())?;
+        joined.push_str(by);
+        joined.push_str(text.as_str());
+    }
+    Ok(Val::text(joined))
+}
+
+fn substring<'a>(of: &Text<'a>, from: i64, to: Option<i64>) -> Result<Val<'a>, Cause> {
+    // Places are counted in characters; the place behind the last one is a valid end.
+    let part = |text: &'_ str| -> Option<(usize, usize)> {
+        let byte = |at: i64| -> Option<usize> {
+            let at = usize::try_from(at).ok()?;
+            text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(at)
+        };
+        let range = (byte(from)?, to.map_or(Some(text.len()), byte)?);
+        (range.0 <= range.1).then_some(range)
+    };
+    let Some((start, end)) = part(of.as_str()) else {
+        return Err(invalid("a place outside the text"));
+    };
+    within(of, |text| text.get(start..end)).ok_or_else(|| invalid("a place outside the text"))
+}
+
+fn place<'a>(text: &str, byte: Option<usize>) -> Val<'a> {
+    byte.map_or(Val::Int(-1), |byte| count(text[..byte].chars().count()))
+}
+
+fn fold<'a>(function: Function, list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    let mut result: Option<Val<'a>> = None;
+    for item in list.iter() {
+        fuel.spend(1)?;
+        if function == Function::Sum && !matches!(item, Val::Int(_) | Val::Double(_)) {
+            return Err(mismatch(function, &[item]));
+        }
+        result = Some(match (result, function) {
+            (None, _) => item,
+            (Some(so_far), Function::Sum) => number::add(&so_far, &item)?,
+            (Some(so_far), _) => {
+                let order = so_far
+                    .compare(&item)
+                    .ok_or_else(|| mismatch(function, std::slice::from_ref(&item)))?;
+                let keep = if function == Function::Min { order.is_le() } else { order.is_ge() };
+                if keep { so_far } else { item }
+            }
+        });
+    }
+    match (result, function) {
+        (Some(value), _) => Ok(value),
+        (None, Function::Sum) => Ok(Val::Int(0)),
+        (None, _) => Err(Cause::Missing),
+    }
+}
+
+fn distinct<'a>(list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+    let mut kept: Vec<Val<'a>> = Vec::new();
+    for item in list.iter() {
+        let mut known = false;
+        for other in &kept {
+            if item.equals(other, fuel, 0)?.ok_or_else(|| invalid("nested too deeply"))? {
+                known = true;
+                break;
+            }
+        }
+        if !known {
+            fuel.spend(1)?;
+            kept.push(item);
+        }
+    }
+    Ok(Val::list(kept))
+}

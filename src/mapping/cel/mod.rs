@@ -1,0 +1,91 @@
+//! The expression language: a bounded subset of CEL over one variable, `candidate`.
+//! Pure, total, no I/O, no clock, no randomness.
+//!
+//! Written here rather than taken from a library because the libraries have no step limit: a
+//! comprehension over a large profile, or a text doubled a few dozen times, would hold a worker.
+//! The bounds are in [`limits`]; `docs/MAPPING.md` is the reference for users. Where CEL gives a
+//! value, this gives the same value; where CEL fails it may give one (see the reference).
+
+mod ast;
+mod build;
+mod calls;
+mod eval;
+mod fault;
+mod functions;
+mod lexer;
+pub mod limits;
+mod number;
+mod parser;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use serde_json::{Map, Value};
+
+pub use fault::{Cause, SyntaxError};
+use fault::{Fault, place};
+use limits::{Fuel, MAX_OUTPUT_BYTES, STEP_LIMIT};
+pub use value::{Text, Val};
+
+use super::target::Shape;
+
+/// A compiled expression.
+#[derive(Debug)]
+pub struct Expression {
+    text: Box<str>,
+    root: ast::Node,
+}
+
+/// Why an expression gives no value for one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvalError {
+    /// What kind of failure it is.
+    pub cause: Cause,
+    /// The failure in words, with its place in the expression; no candidate value.
+    pub message: String,
+}
+
+impl Expression {
+    /// Compiles a text; the error names the place within it.
+    pub fn compile(text: &str) -> Result<Self, (SyntaxError, String)> {
+        match parser::parse(text) {
+            Ok(root) => Ok(Self { text: text.into(), root }),
+            Err(error) => {
+                let message = format!("{}: {}", place(text, error.at), error.message);
+                Err((error, message))
+            }
+        }
+    }
+
+    /// The value for one profile, `None` when the outcome is a key or item that does not exist.
+    ///
+    /// Takes at most [`STEP_LIMIT`] steps, and no more than `fuel` has left.
+    pub fn value<'a>(
+        &'a self,
+        candidate: &'a Map<String, Value>,
+        fuel: &mut Fuel,
+    ) -> Result<Option<Val<'a>>, EvalError> {
+        let mut own = Fuel::new(STEP_LIMIT.min(fuel.left()));
+        let outcome = eval::Machine::new(candidate, &mut own).run(&self.root);
+        let paid = fuel.spend(own.used());
+        debug_assert!(paid.is_ok(), "an evaluation never takes more than is left");
+        match outcome {
+            Ok(Val::Optional(None)) | Err(Fault { cause: Cause::Missing, .. }) => Ok(None),
+            Ok(Val::Optional(Some(value))) => Ok(Some((*value).clone())),
+            Ok(value) => Ok(Some(value)),
+            Err(fault) => Err(EvalError {
+                message: format!("{}: {}", place(&self.text, fault.at), fault.cause.message()),
+                cause: fault.cause,
+            }),
+        }
+    }
+
+    /// What the expression's value is, as far as its text tells.
+    pub fn shape(&self) -> Shape {
+        shape::of(&self.root)
+    }
+}
+
+/// The most bytes an expression's value may have.
+pub const MAX_VALUE_BYTES: usize = MAX_OUTPUT_BYTES;

@@ -1,0 +1,227 @@
+//! Compiles a mapping, reporting every fault at once. Pure.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{
+    cel::Expression,
+    issue::{Issue, IssueCode, shown},
+    path::Path,
+    plan::{Field, Plan, Source, Tags},
+    spec::{ConstantSpec, FieldSpec, MappingSpec, WhenMissing, WriteMode},
+    target::Shape,
+    transform,
+};
+use crate::domain::{Digest, digest_json};
+
+/// The most fields of a mapping and transforms of a field; the kind's schema has the same limits.
+const MAX_FIELDS: usize = 128;
+const MAX_TRANSFORMS: usize = 16;
+/// The longest attribute name and constant, in bytes.
+const MAX_NAME: usize = 128;
+const MAX_CONSTANT: usize = 4096;
+/// Part of every digest: raised when the same spec starts to give other values.
+const LANGUAGE_REVISION: u32 = 1;
+
+/// Compiles a mapping. On failure every fault is told, each with its place.
+pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
+    let mut issues = Vec::new();
+    if spec.fields.is_empty() || spec.fields.len() > MAX_FIELDS {
+        let message = format!("a mapping has 1 to {MAX_FIELDS} fields");
+        return Err(vec![Issue::new("spec.fields", IssueCode::InvalidField, message)]);
+    }
+    let mut targets = HashSet::new();
+    let mut fields = Vec::with_capacity(spec.fields.len());
+    for (index, field) in spec.fields.iter().enumerate() {
+        if !targets.insert(field.to.as_str()) {
+            let message = format!("'{}' has an earlier field already", shown(&field.to));
+            let path = format!("spec.fields[{index}].to");
+            issues.push(Issue::new(path, IssueCode::DuplicateTarget, message));
+        }
+        fields.extend(compile_field(index, field, &mut issues));
+    }
+    check_match_key(spec, &mut issues);
+    let tags = compile_tags(spec, &mut issues);
+    if !issues.is_empty() {
+        return Err(issues);
+    }
+    let key = fields
+        .iter()
+        .position(|field| Some(&*field.to) == spec.match_keys.first().map(String::as_str));
+    let match_key = key.expect("check_match_key found the field");
+    Ok(Plan { fields, match_key, resume: spec.resume.attach, tags, digest: digest(spec) })
+}
+
+/// The order of the fields does not matter to the outcome, hence not to the digest.
+fn digest(spec: &MappingSpec) -> Digest {
+    let mut ordered = spec.clone();
+    ordered.fields.sort_by(|a, b| a.to.cmp(&b.to));
+    digest_json(&(LANGUAGE_REVISION, ordered))
+}
+
+fn compile_field(index: usize, spec: &FieldSpec, issues: &mut Vec<Issue>) -> Option<Field> {
+    let place = format!("spec.fields[{index}]");
+    let before = issues.len();
+    let mut fault = |part: &str, code, message: String| {
+        issues.push(Issue::new(format!("{place}{part}"), code, message));
+    };
+    if spec.to.trim().is_empty() || spec.to.len() > MAX_NAME {
+        let message = format!("an attribute name has 1 to {MAX_NAME} bytes");
+        fault(".to", IssueCode::InvalidField, message);
+    }
+    if spec.when_missing == WhenMissing::Clear && spec.required {
+        let message = "a required field is never cleared; drop required or Clear".to_owned();
+        fault(".whenMissing", IssueCode::InvalidField, message);
+    }
+    if spec.when_missing == WhenMissing::Clear && spec.write_mode == WriteMode::OnlyIfEmpty {
+        let message = "OnlyIfEmpty never clears a value; drop one of the two".to_owned();
+        fault(".whenMissing", IssueCode::InvalidField, message);
+    }
+    if spec.transforms.len() > MAX_TRANSFORMS {
+        let message = format!("at most {MAX_TRANSFORMS} transforms are taken");
+        fault(".transforms", IssueCode::InvalidTransform, message);
+        return None;
+    }
+    let source = compile_source(&place, spec, issues);
+    let mut transforms = Vec::with_capacity(spec.transforms.len());
+    for (n, transform) in spec.transforms.iter().enumerate() {
+        match transform::compile(transform, &format!("{place}.transforms[{n}]")) {
+            Ok(transform) => transforms.push(transform),
+            Err(faults) => issues.extend(faults),
+        }
+    }
+    let (source, part) = source?;
+    if issues.len() > before {
+        return None;
+    }
+    let shape = transforms.iter().fold(shape_of(&source), |shape, t| t.shape(shape));
+    Some(Field {
+        index,
+        to: spec.to.as_str().into(),
+        place: format!("{place}.{part}").into(),
+        source,
+        transforms,
+        required: spec.required || spec.when_missing == WhenMissing::Fail,
+        clear: spec.when_missing == WhenMissing::Clear,
+        only_if_empty: spec.write_mode == WriteMode::OnlyIfEmpty,
+        shape,
+    })
+}
+
+fn shape_of(source: &Source) -> Shape {
+    match source {
+        Source::Path(path) if path.collects() => Shape::List,
+        Source::Expression(expression) => expression.shape(),
+        Source::Constant(Value::String(_)) => Shape::Text,
+        Source::Constant(Value::Number(_)) => Shape::Number,
+        Source::Constant(Value::Bool(_)) => Shape::Boolean,
+        Source::Constant(Value::Array(_)) => Shape::List,
+        Source::Path(_) | Source::Constant(_) => Shape::Unknown,
+    }
+}
+
+fn compile_source(
+    place: &str,
+    spec: &FieldSpec,
+    issues: &mut Vec<Issue>,
+) -> Option<(Source, &'static str)> {
+    let fault =
+        |part: &str, code, message: String| Issue::new(format!("{place}.{part}"), code, message);
+    let compiled = match (&spec.from, &spec.value, &spec.expression) {
+        (Some(path), None, None) => Path::compile(path)
+            .map(|path| (Source::Path(path), "from"))
+            .map_err(|message| fault("from", IssueCode::InvalidPath, message)),
+        (None, Some(value), None) => constant(value)
+            .map(|value| (Source::Constant(value), "value"))
+            .map_err(|message| fault("value", IssueCode::InvalidConstant, message.to_owned())),
+        (None, None, Some(text)) => compile_expression(text, &format!("{place}.expression"))
+            .map(|expression| (Source::Expression(Box::new(expression)), "expression")),
+        _ => {
+            let message = "exactly one of from, value and expression must be set";
+            Err(Issue::new(place, IssueCode::SourceCount, message))
+        }
+    };
+    compiled.map_err(|issue| issues.push(issue)).ok()
+}
+
+/// Compiles an expression that stands at `path` of an object.
+pub fn compile_expression(text: &str, path: &str) -> Result<Expression, Issue> {
+    Expression::compile(text).map_err(|(error, message)| {
+        let code =
+            if error.limit { IssueCode::ExpressionTooLarge } else { IssueCode::InvalidExpression };
+        Issue::new(path, code, message)
+    })
+}
+
+fn constant(spec: &ConstantSpec) -> Result<Value, &'static str> {
+    const BLANK: &str = "a blank constant would count as missing; use whenMissing: Clear to clear";
+    const LONG: &str = "a constant has at most 4096 bytes";
+    match (&spec.string, spec.number, spec.boolean, &spec.strings) {
+        (Some(text), None, None, None) if text.trim().is_empty() => Err(BLANK),
+        (Some(text), None, None, None) if text.len() > MAX_CONSTANT => Err(LONG),
+        (Some(text), None, None, None) => Ok(Value::from(text.as_str())),
+        (None, Some(number), None, None) => number_value(number).ok_or("a number must be finite"),
+        (None, None, Some(value), None) => Ok(Value::Bool(value)),
+        (None, None, None, Some(texts)) if texts.iter().all(|t| t.trim().is_empty()) => Err(BLANK),
+        (None, None, None, Some(texts)) if texts.len() > 64 => Err("at most 64 texts are taken"),
+        (None, None, None, Some(texts)) if texts.iter().any(|t| t.len() > MAX_CONSTANT) => {
+            Err(LONG)
+        }
+        (None, None, None, Some(texts)) => Ok(texts.iter().map(String::as_str).collect()),
+        _ => Err("exactly one of string, number, boolean and strings must be set"),
+    }
+}
+
+/// Written `5`, a number arrives as 5.0; it is sent as it was written.
+#[allow(clippy::cast_possible_truncation)]
+fn number_value(number: f64) -> Option<Value> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        return Some(Value::from(number as i64));
+    }
+    serde_json::Number::from_f64(number).map(Value::Number)
+}
+
+fn check_match_key(spec: &MappingSpec, issues: &mut Vec<Issue>) {
+    let mut fault = |message: String| {
+        issues.push(Issue::new("spec.matchKeys", IssueCode::InvalidMatchKey, message));
+    };
+    let [key] = &spec.match_keys[..] else {
+        return fault("exactly one match key must be named".to_owned());
+    };
+    let Some(field) = spec.fields.iter().find(|field| field.to == *key) else {
+        return fault(format!("'{}' is not the target of any field", shown(key)));
+    };
+    if field.value.is_some() {
+        fault("a constant would make one person of all records".to_owned());
+    }
+    if field.transforms.iter().any(|t| t.name == super::spec::TransformName::Default) {
+        fault("a default would make one person of all records without a value".to_owned());
+    }
+    if field.when_missing == WhenMissing::Clear {
+        fault("the match key cannot be cleared".to_owned());
+    }
+}
+
+fn compile_tags(spec: &MappingSpec, issues: &mut Vec<Issue>) -> Option<Tags> {
+    let path = Path::compile(&spec.tags.from).map_err(|message| {
+        issues.push(Issue::new("spec.tags.from", IssueCode::InvalidPath, message));
+    });
+    if !spec.tags.enabled {
+        return None;
+    }
+    match spec.tags.activity.as_deref() {
+        Some(activity) if !activity.trim().is_empty() && activity.len() <= MAX_NAME => {
+            Some(Tags { path: path.ok()?, activity: activity.into() })
+        }
+        _ => {
+            let message = "activity must be set when tags are enabled";
+            issues.push(Issue::new("spec.tags.activity", IssueCode::InvalidTags, message));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The mapping used where neither export nor integration names one. Pure.
+
+use super::{
+    spec::{FieldSpec, MappingSpec, ResumeSpec, TagsSpec, TransformName, TransformSpec},
+    target::{AttributeKind, TargetAttributes},
+};
+
+/// The first address that is not marked outdated.
+const EMAIL: &str = "candidate.emails.filter(e, \
+                     has(e.value) && !(has(e.outdated) && e.outdated == true))[0].value";
+
+/// What Clinch documents for every account: attribute and path.
+const DOCUMENTED: [(&str, &str); 2] = [("first_name", "firstName"), ("last_name", "lastName")];
+
+/// Sent only where the contract has the attribute, as a text that may be written.
+const WHERE_OFFERED: [(&str, &str); 11] = [
+    ("phone", "phones[0].value"),
+    ("phone_number", "phones[0].value"),
+    ("location", "location.raw"),
+    ("address", "location.raw"),
+    ("city", "location.city"),
+    ("state", "location.state"),
+    ("country", "location.country"),
+    ("current_employer", "currentCompany"),
+    ("current_company", "currentCompany"),
+    ("current_job_title", "title"),
+    ("job_title", "title"),
+];
+
+impl MappingSpec {
+    /// The default for a contract that does not tell its attributes: e-mail, first and last name,
+    /// which Clinch documents for every account.
+    pub fn default_mapping() -> Self {
+        Self::default_for(&TargetAttributes::UNKNOWN)
+    }
+
+    /// The default for a contract: e-mail and names always, and what else the contract offers of
+    /// the documented list. Nothing is sent that Clinch is not known to take.
+    pub fn default_for(target: &TargetAttributes) -> Self {
+        let email = FieldSpec {
+            to: "email".to_owned(),
+            expression: Some(EMAIL.to_owned()),
+            transforms: vec![trim()],
+            required: true,
+            ..FieldSpec::default()
+        };
+        let offered = WHERE_OFFERED.into_iter().filter(|(name, _)| {
+            target.get(name).is_some_and(|attribute| {
+                let text = matches!(attribute.kind, AttributeKind::String | AttributeKind::Any);
+                text && !attribute.read_only
+            })
+        });
+        let paths = DOCUMENTED.into_iter().chain(offered).map(|(to, from)| FieldSpec {
+            to: to.to_owned(),
+            from: Some(from.to_owned()),
+            transforms: vec![trim()],
+            ..FieldSpec::default()
+        });
+        Self {
+            fields: std::iter::once(email).chain(paths).collect(),
+            resume: ResumeSpec::default(),
+            tags: TagsSpec::default(),
+            match_keys: vec!["email".to_owned()],
+        }
+    }
+}
+
+fn trim() -> TransformSpec {
+    TransformSpec { name: TransformName::Trim, ..TransformSpec::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        domain::{Profile, Reason},
+        mapping::{TargetAttribute, compile},
+    };
+
+    #[test]
+    fn the_default_takes_the_first_address_that_is_not_outdated() {
+        let plan = compile(&MappingSpec::default_mapping()).unwrap();
+        assert_eq!(plan.attributes().collect::<Vec<_>>(), ["email", "first_name", "last_name"]);
+        let profile = json!({"firstName": " Ada ", "emails": [
+            {"value": "old@x.org", "outdated": true}, {"kind": "work"},
+            {"value": "new@x.org", "outdated": null}, {"value": "third@x.org"}]});
+        let mapped = plan.apply(&Profile::try_from(profile).unwrap()).unwrap();
+        assert_eq!(json!(mapped.attributes), json!({"email": "new@x.org", "first_name": "Ada"}));
+    }
+
+    #[test]
+    fn the_default_rejects_a_profile_without_an_address() {
+        let plan = compile(&MappingSpec::default_mapping()).unwrap();
+        for profile in [json!({}), json!({"emails": null}), json!({"emails": [{"value": " "}]})] {
+            let issues = plan.apply(&Profile::try_from(profile).unwrap()).unwrap_err();
+            assert_eq!(issues.len(), 1, "{issues:?}");
+            assert_eq!(issues[0].reason, Reason::MatchKeyMissing);
+        }
+    }
+
+    #[test]
+    fn the_default_sends_only_what_the_contract_offers() {
+        let attribute = |kind, read_only| TargetAttribute { kind, read_only, ..Default::default() };
+        let target = TargetAttributes(Some(BTreeMap::from([
+            ("email".to_owned(), attribute(AttributeKind::String, false)),
+            ("first_name".to_owned(), attribute(AttributeKind::String, false)),
+            ("last_name".to_owned(), attribute(AttributeKind::String, false)),
+            ("phone".to_owned(), attribute(AttributeKind::String, false)),
+            ("location".to_owned(), attribute(AttributeKind::Object, false)),
+            ("current_employer".to_owned(), attribute(AttributeKind::Any, false)),
+            ("job_title".to_owned(), attribute(AttributeKind::String, true)),
+        ])));
+        let plan = compile(&MappingSpec::default_for(&target)).unwrap();
+        let names: Vec<_> = plan.attributes().collect();
+        assert_eq!(names, ["email", "first_name", "last_name", "phone", "current_employer"]);
+        assert_eq!(plan.check(&target), []);
+    }
+}

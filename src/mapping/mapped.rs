@@ -1,0 +1,84 @@
+//! The outcome of mapping one profile. Pure; `Debug` shows names and counts, never a value.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::domain::MatchKey;
+
+/// One mapped profile, ready to be compared and sent.
+#[derive(Clone, PartialEq)]
+pub struct Mapped {
+    /// Target attributes by name; null clears.
+    pub attributes: Map<String, Value>,
+    /// The attributes that are sent only where the target has no value.
+    pub only_if_empty: Vec<String>,
+    /// By what the person is recognised.
+    pub match_key: MatchKey,
+    /// The resume to attach, where the mapping asks for it and the profile has one.
+    pub resume: Option<ResumeRef>,
+    /// The tags, where the mapping sends them: trimmed, each once, in the profile's order.
+    pub tags: Vec<String>,
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.attributes.keys().collect();
+        f.debug_struct("Mapped")
+            .field("attributes", &names)
+            .field("only_if_empty", &self.only_if_empty)
+            .field("resume", &self.resume.is_some())
+            .field("tags", &self.tags.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The profile's `resume` member.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResumeRef {
+    /// `resume.name`: the file's name.
+    pub name: Option<String>,
+    /// `resume.mime`: the media type claimed. Not to be relied upon.
+    pub mime: Option<String>,
+    /// The file, or where it is.
+    pub content: ResumeContent,
+}
+
+/// The file of a resume, or where it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ResumeContent {
+    /// `resume.bytes`: Base64, not decoded here. Wins over a URL.
+    Base64(String),
+    /// `resume.url`: which hosts are allowed is not decided here.
+    Url(String),
+    /// There is a resume, but neither bytes nor a URL: to be reported, never silently dropped.
+    Unusable,
+}
+
+impl ResumeRef {
+    /// The resume of a profile; `None` when it has none.
+    pub(super) fn of(members: &Map<String, Value>) -> Option<Self> {
+        let resume = members.get("resume").filter(|resume| !resume.is_null())?;
+        let text = |name: &str| {
+            let text = resume.get(name).and_then(Value::as_str)?;
+            (!text.trim().is_empty()).then(|| text.to_owned())
+        };
+        let content = match (text("bytes"), text("url")) {
+            (Some(bytes), _) => ResumeContent::Base64(bytes),
+            (None, Some(url)) => ResumeContent::Url(url),
+            (None, None) => ResumeContent::Unusable,
+        };
+        Some(Self { name: text("name"), mime: text("mime"), content })
+    }
+}
+
+impl fmt::Debug for ResumeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.content {
+            ResumeContent::Base64(_) => "Base64",
+            ResumeContent::Url(_) => "Url",
+            ResumeContent::Unusable => "Unusable",
+        };
+        write!(f, "ResumeRef({kind})")
+    }
+}

@@ -1,0 +1,208 @@
+//! Paths into a profile: `emails[0].value`, `['odd name'].x`, `phones[*].value`. Pure.
+//!
+//! Compiled once, followed without copying.
+
+use serde_json::{Map, Value};
+
+/// The longest path, in bytes.
+const MAX_BYTES: usize = 256;
+/// The most steps of a path.
+const MAX_STEPS: usize = 16;
+
+/// A compiled path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    Member(Box<str>),
+    Item(usize),
+    Every,
+}
+
+/// What a path leads to.
+#[derive(Debug, PartialEq)]
+pub enum Found<'a> {
+    /// Nothing, or null.
+    Nothing,
+    /// One value.
+    One(&'a Value),
+    /// What `[*]` collected; items without a value are left out.
+    Many(Vec<&'a Value>),
+}
+
+impl Path {
+    /// Compiles a path; the error names the place, counted in characters from 1.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.len() > MAX_BYTES {
+            return Err(format!("a path has 1 to {MAX_BYTES} bytes"));
+        }
+        let mut steps = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let column = text[..text.len() - rest.len()].chars().count() + 1;
+            let at = |what: &str| format!("column {column}: {what}");
+            let (step, after) = if let Some(inner) = rest.strip_prefix('[') {
+                bracket(inner).ok_or_else(|| at("expected [0], [*] or ['name']"))?
+            } else {
+                let name = match rest.strip_prefix('.') {
+                    Some(_) if steps.is_empty() => return Err(at("a path starts with a name")),
+                    Some(name) => name,
+                    None if steps.is_empty() => rest,
+                    None => return Err(at("expected '.' or '['")),
+                };
+                member(name).ok_or_else(|| {
+                    at("expected a name of letters, digits, '_' and '-'; put others in ['...']")
+                })?
+            };
+            if steps.is_empty() && !matches!(step, Step::Member(_)) {
+                return Err(at("a path starts with a name"));
+            }
+            steps.push(step);
+            if steps.len() > MAX_STEPS {
+                return Err(at("a path has at most 16 steps"));
+            }
+            rest = after;
+        }
+        Ok(Self(steps))
+    }
+
+    /// Whether the path collects a list.
+    pub fn collects(&self) -> bool {
+        self.0.contains(&Step::Every)
+    }
+
+    /// Follows the path. A step that does not fit the value it meets leads to nothing.
+    pub fn find<'a>(&self, members: &'a Map<String, Value>) -> Found<'a> {
+        let Some((Step::Member(first), rest)) = self.0.split_first() else { return Found::Nothing };
+        let Some(start) = members.get(&**first) else { return Found::Nothing };
+        if self.collects() {
+            let mut found = Vec::new();
+            collect(start, rest, &mut found);
+            return Found::Many(found);
+        }
+        let end = rest.iter().try_fold(start, |value, step| follow(value, step));
+        end.filter(|value| !value.is_null()).map_or(Found::Nothing, Found::One)
+    }
+}
+
+fn follow<'a>(value: &'a Value, step: &Step) -> Option<&'a Value> {
+    match step {
+        Step::Member(name) => value.as_object()?.get(&**name),
+        Step::Item(index) => value.as_array()?.get(*index),
+        Step::Every => None,
+    }
+}
+
+fn collect<'a>(value: &'a Value, steps: &[Step], found: &mut Vec<&'a Value>) {
+    match steps.split_first() {
+        None if value.is_null() => {}
+        None => found.push(value),
+        Some((Step::Every, rest)) => {
+            for item in value.as_array().into_iter().flatten() {
+                collect(item, rest, found);
+            }
+        }
+        Some((step, rest)) => {
+            if let Some(next) = follow(value, step) {
+                collect(next, rest, found);
+            }
+        }
+    }
+}
+
+fn member(text: &str) -> Option<(Step, &str)> {
+    let named = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let (name, rest) = text.split_at(text.find(|c| !named(c)).unwrap_or(text.len()));
+    let first = name.chars().next()?;
+    (first.is_ascii_alphabetic() || first == '_').then(|| (Step::Member(name.into()), rest))
+}
+
+/// What stands behind a `[`, up to its `]`. A quote within a name is doubled.
+fn bracket(text: &str) -> Option<(Step, &str)> {
+    if let Some(rest) = text.strip_prefix("*]") {
+        return Some((Step::Every, rest));
+    }
+    let Some(quoted) = text.strip_prefix('\'') else {
+        let (digits, rest) = text.split_once(']')?;
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let index = digits.parse::<u32>().ok().filter(|_| plain)?;
+        return Some((Step::Item(usize::try_from(index).ok()?), rest));
+    };
+    let mut name = String::new();
+    let mut rest = quoted;
+    loop {
+        let (part, after) = rest.split_once('\'')?;
+        name.push_str(part);
+        match after.strip_prefix('\'') {
+            Some(more) => {
+                name.push('\'');
+                rest = more;
+            }
+            None => return Some((Step::Member(name.into()), after.strip_prefix(']')?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_members_items_and_lists() {
+        let profile = json!({
+            "emails": [{"value": "a@x.org"}, {"kind": "work"}, {"value": "b@x.org"}],
+            "location": {"city": "Oslo", "state": null},
+            "x": {"odd name": {"it's": 1}},
+            "nested": [[1, 2], [3], null, 4],
+        });
+        let members = profile.as_object().unwrap();
+        let (a, b) = (json!("a@x.org"), json!("b@x.org"));
+        let (oslo, one, two, three) = (json!("Oslo"), json!(1), json!(2), json!(3));
+        let table = [
+            ("emails[0].value", Found::One(&a)),
+            ("emails[1].value", Found::Nothing),
+            ("emails[9].value", Found::Nothing),
+            ("emails.value", Found::Nothing),
+            ("location.city", Found::One(&oslo)),
+            ("location['city']", Found::One(&oslo)),
+            ("['location'].city", Found::One(&oslo)),
+            ("location.state", Found::Nothing),
+            ("location.city.x", Found::Nothing),
+            ("x['odd name']['it''s']", Found::One(&one)),
+            ("emails[*].value", Found::Many(vec![&a, &b])),
+            ("nested[*][*]", Found::Many(vec![&one, &two, &three])),
+            ("missing[*]", Found::Nothing),
+            ("location.city[*]", Found::Many(vec![])),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Path::compile(text).unwrap().find(members), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn malformed_paths_name_their_column() {
+        let table = [
+            ("", "1 to 256"),
+            ("a..b", "column 2"),
+            ("a b", "column 2"),
+            ("a[", "column 2"),
+            ("a[-1]", "column 2"),
+            ("a[+1]", "column 2"),
+            ("é.x", "column 1"),
+            ("x.é", "column 2"),
+            (".a", "column 1"),
+            ("[0]", "starts with a name"),
+            ("a['b]", "column 2"),
+            ("a['b'", "column 2"),
+        ];
+        for (text, part) in table {
+            let message = Path::compile(text).unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+        assert!(Path::compile(&"a".repeat(257)).is_err());
+        assert!(Path::compile(&["a"; 17].join(".")).is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! A compiled mapping and its application to one profile. Pure, total, bounded.
+
+use serde_json::{Map, Value};
+
+use super::{
+    cel::{
+        Cause, Expression,
+        limits::{Fuel, RECORD_STEP_LIMIT},
+    },
+    issue::RecordIssue,
+    mapped::{Mapped, ResumeRef},
+    path::Path,
+    target::Shape,
+    transform::{Refusal, Transform},
+    work::{Unfit, Work},
+};
+use crate::domain::{Digest, MatchKey, Profile, Reason};
+
+/// A compiled mapping. Immutable; may be shared between threads.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) fields: Vec<Field>,
+    pub(super) match_key: usize,
+    pub(super) resume: bool,
+    pub(super) tags: Option<Tags>,
+    pub(super) digest: Digest,
+}
+
+/// One compiled field.
+#[derive(Debug)]
+pub(super) struct Field {
+    /// Place among the spec's fields.
+    pub index: usize,
+    /// The target attribute.
+    pub to: Box<str>,
+    /// `spec.fields[3].expression`
+    pub place: Box<str>,
+    pub source: Source,
+    pub transforms: Vec<Transform>,
+    /// A record without a value is rejected.
+    pub required: bool,
+    /// A missing value is sent as null.
+    pub clear: bool,
+    pub only_if_empty: bool,
+    pub shape: Shape,
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Path(Path),
+    Constant(Value),
+    Expression(Box<Expression>),
+}
+
+#[derive(Debug)]
+pub(super) struct Tags {
+    pub path: Path,
+    pub activity: Box<str>,
+}
+
+impl Plan {
+    /// Digest of the spec and the language's revision. The order of fields does not matter.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The target attributes, in the order of the spec.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.fields.iter().map(|field| &*field.to)
+    }
+
+    /// The target attribute that the match key is taken from.
+    pub fn match_attribute(&self) -> &str {
+        &self.fields[self.match_key].to
+    }
+
+    /// Whether the profile's resume is to be attached.
+    pub const fn attaches_resume(&self) -> bool {
+        self.resume
+    }
+
+    /// The activity field that takes the tags, where tags are sent.
+    pub fn tags_activity(&self) -> Option<&str> {
+        self.tags.as_ref().map(|tags| &*tags.activity)
+    }
+
+    /// Maps one profile. On failure every fault of the record is told, none with a value of it.
+    pub fn apply(&self, profile: &Profile) -> Result<Mapped, Vec<RecordIssue>> {
+        self.apply_counted(profile).0
+    }
+
+    /// As [`Plan::apply`]; also tells how many steps the expressions took.
+    pub(super) fn apply_counted(
+        &self,
+        profile: &Profile,
+    ) -> (Result<Mapped, Vec<RecordIssue>>, u64) {
+        let members = profile.members();
+        let mut fuel = Fuel::new(RECORD_STEP_LIMIT);
+        let mut issues = Vec::new();
+        let mut attributes = Map::new();
+        let mut only_if_empty = Vec::new();
+        let mut match_key = None;
+        for (index, field) in self.fields.iter().enumerate() {
+            let is_key = index == self.match_key;
+            match field.value(members, &mut fuel) {
+                Ok(Some(value)) => {
+                    if is_key {
+                        match key_of(&value) {
+                            Some(key) => match_key = Some(key),
+                            None => issues.push(field.issue(
+                                Reason::InvalidValue,
+                                "the match key must be a text".to_owned(),
+                            )),
+                        }
+                    }
+                    if field.only_if_empty {
+                        only_if_empty.push(field.to.to_string());
+                    }
+                    attributes.insert(field.to.to_string(), value);
+                }
+                Ok(None) if is_key => {
+                    let message = format!("no value for '{}', the match key", field.to);
+                    issues.push(field.issue(Reason::MatchKeyMissing, message));
+                }
+                Ok(None) if field.required => {
+                    let message = format!("no value for '{}'", field.to);
+                    issues.push(field.issue(Reason::RequiredMissing, message));
+                }
+                Ok(None) => {
+                    if field.clear {
+                        attributes.insert(field.to.to_string(), Value::Null);
+                    }
+                }
+                Err(issue) => issues.push(issue),
+            }
+        }
+        let tags = self.tags(members).unwrap_or_else(|issue| {
+            issues.push(issue);
+            Vec::new()
+        });
+        let mapped = match match_key {
+            Some(match_key) if issues.is_empty() => {
+                let resume = if self.resume { ResumeRef::of(members) } else { None };
+                Ok(Mapped { attributes, only_if_empty, match_key, resume, tags })
+            }
+            _ => Err(issues),
+        };
+        (mapped, fuel.used())
+    }
+
+    fn tags(&self, members: &Map<String, Value>) -> Result<Vec<String>, RecordIssue> {
+        let Some(tags) = &self.tags else { return Ok(Vec::new()) };
+        let issue = |reason, message: String| RecordIssue {
+            path: "spec.tags.from".to_owned(),
+            attribute: None,
+            reason,
+            message,
+        };
+        let items = match Work::found(tags.path.find(members)) {
+            Work::Missing => return Ok(Vec::new()),
+            Work::List(items) => items,
+            one => vec![one],
+        };
+        let mut room = super::cel::MAX_VALUE_BYTES;
+        let mut known = std::collections::HashSet::new();
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items {
+            let text = item.into_text().map_err(|other| {
+                issue(Reason::InvalidValue, format!("a tag is a text, not {}", other.kind()))
+            })?;
+            let text = text.trim();
+            room = room.checked_sub(text.len()).ok_or_else(|| {
+                issue(Reason::TooLarge, "the tags are larger than a value may be".to_owned())
+            })?;
+            if known.insert(text.to_owned()) {
+                texts.push(text.to_owned());
+            }
+        }
+        Ok(texts)
+    }
+}
+
+/// The match key of a mapped value; numbers count as their digits, as in a CSV cell.
+fn key_of(value: &Value) -> Option<MatchKey> {
+    match value {
+        Value::String(text) => MatchKey::fold(text),
+        Value::Number(number) => MatchKey::fold(&number.to_string()),
+        _ => None,
+    }
+}
+
+impl Field {
+    /// The value to send; `None` when there is none.
+    fn value(
+        &self,
+        members: &Map<String, Value>,
+        fuel: &mut Fuel,
+    ) -> Result<Option<Value>, RecordIssue> {
+        let mut work = match &self.source {
+            Source::Path(path) => Work::found(path.find(members)),
+            Source::Constant(value) => Work::of(value),
+            Source::Expression(expression) => match expression.value(members, fuel) {
+                Ok(None) => Work::Missing,
+                Ok(Some(value)) => Work::computed(value).map_err(|unfit| self.unfit(unfit))?,
+                Err(error) => return Err(self.issue(reason_of(&error.cause), error.message)),
+            },
+        };
+        for (index, transform) in self.transforms.iter().enumerate() {
+            work = transform.apply(work).map_err(|refusal| {
+                let (reason, message) = match refusal {
+                    Refusal::Invalid(message) => (Reason::InvalidValue, message),
+                    Refusal::TooLarge => {
+                        (Reason::TooLarge, "the outcome is larger than a value may be".to_owned())
+                    }
+                };
+                let mut issue = self.issue(reason, message);
+                issue.path = format!("spec.fields[{}].transforms[{index}]", self.index);
+                issue
+            })?;
+        }
+        work.into_json().map_err(|unfit| self.unfit(unfit))
+    }
+
+    fn unfit(&self, unfit: Unfit) -> RecordIssue {
+        match unfit {
+            Unfit::TooLarge => {
+                let most = super::cel::MAX_VALUE_BYTES;
+                let message = format!("a value of more than {most} bytes; use truncate");
+                self.issue(Reason::TooLarge, message)
+            }
+            Unfit::NotJson => {
+                let message = "a value that nests too deeply, or a number that JSON lacks";
+                self.issue(Reason::InvalidValue, message.to_owned())
+            }
+        }
+    }
+
+    fn issue(&self, reason: Reason, message: String) -> RecordIssue {
+        let attribute = Some(self.to.to_string());
+        RecordIssue { path: self.place.to_string(), attribute, reason, message }
+    }
+}
+
+/// The reason for an expression that fails: only a record larger than expected runs out of steps.
+pub(super) const fn reason_of(cause: &Cause) -> Reason {
+    match cause {
+        Cause::Exhausted | Cause::TooLarge => Reason::TooLarge,
+        Cause::Missing | Cause::Invalid(_) => Reason::InvalidValue,
+    }
+}
+
+#[cfg(test)]
+mod tests;

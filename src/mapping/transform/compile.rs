@@ -1,0 +1,163 @@
+//! Checks a transform's parameters: exactly the right ones, and usable. Pure.
+
+use super::{Transform, date::Formats, phone};
+use crate::mapping::{
+    issue::{Issue, IssueCode, shown},
+    spec::{TransformName, TransformSpec},
+};
+
+/// The largest text parameter, in bytes; what the kind's schema allows for any of them.
+const MAX_TEXT: usize = 1024;
+/// The largest `truncate` length and `map` table.
+const MAX_LENGTH: i32 = 65_536;
+const MAX_VALUES: usize = 256;
+
+/// Compiles one transform; `path` is its place in the spec. Every fault at once.
+pub fn compile(spec: &TransformSpec, path: &str) -> Result<Transform, Vec<Issue>> {
+    let mut issues = Vec::new();
+    for (parameter, present, belongs) in parameters(spec) {
+        if present && !belongs {
+            let message = format!("{} takes no {parameter}", name(spec.name));
+            issues.push(fault(format!("{path}.{parameter}"), message));
+        }
+    }
+    for (parameter, text) in [
+        ("separator", &spec.separator),
+        ("pattern", &spec.pattern),
+        ("with", &spec.with),
+        ("value", &spec.value),
+        ("text", &spec.text),
+    ] {
+        if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
+            let message = format!("at most {MAX_TEXT} bytes are taken");
+            issues.push(fault(format!("{path}.{parameter}"), message));
+        }
+    }
+    match build(spec, path) {
+        Ok(transform) if issues.is_empty() => return Ok(transform),
+        Ok(_) => {}
+        Err(issue) => issues.push(issue),
+    }
+    Err(issues)
+}
+
+fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
+    let needed = |parameter: &str, text: &Option<String>| match text.as_deref() {
+        Some(text) if !text.is_empty() => Ok(Box::<str>::from(text)),
+        _ => {
+            let message = format!("{} needs {parameter}", name(spec.name));
+            Err(fault(format!("{path}.{parameter}"), message))
+        }
+    };
+    let at = |parameter: &str, message: String| fault(format!("{path}.{parameter}"), message);
+    Ok(match spec.name {
+        TransformName::Trim => Transform::Trim,
+        TransformName::Lower => Transform::Lower,
+        TransformName::Upper => Transform::Upper,
+        TransformName::TitleCase => Transform::TitleCase,
+        TransformName::First => Transform::First,
+        TransformName::Unique => Transform::Unique,
+        TransformName::E164 => match &spec.default_country {
+            None => Transform::E164(None),
+            Some(iso) => Transform::E164(Some(phone::country(iso).ok_or_else(|| {
+                let iso = shown(iso);
+                at("defaultCountry", format!("'{iso}' is not a country of the e164 table"))
+            })?)),
+        },
+        TransformName::Date => {
+            let from = spec.from.as_deref().unwrap_or_default();
+            if from.len() > 8 {
+                return Err(at("from", "at most 8 formats are taken".to_owned()));
+            }
+            if from.iter().map(String::as_str).chain(spec.to.as_deref()).any(|f| f.len() > 64) {
+                return Err(at("from", "a format has at most 64 bytes".to_owned()));
+            }
+            let formats = Formats::compile(from, spec.to.as_deref());
+            Transform::Date(formats.map_err(|message| fault(path, message))?)
+        }
+        TransformName::Join => {
+            // Joining without anything between is a wish one can have; it has to be written.
+            let separator = spec.separator.as_deref();
+            Transform::Join(separator.ok_or_else(|| needs(spec, path, "separator"))?.into())
+        }
+        TransformName::Split => Transform::Split(needed("separator", &spec.separator)?),
+        TransformName::Replace => Transform::Replace {
+            pattern: needed("pattern", &spec.pattern)?,
+            with: spec.with.as_deref().ok_or_else(|| needs(spec, path, "with"))?.into(),
+        },
+        TransformName::Truncate => {
+            let length = spec.length.ok_or_else(|| needs(spec, path, "length"))?;
+            match usize::try_from(length) {
+                Ok(usable) if (1..=MAX_LENGTH).contains(&length) => Transform::Truncate(usable),
+                _ => return Err(at("length", format!("1 to {MAX_LENGTH} characters"))),
+            }
+        }
+        TransformName::Map => {
+            let values = spec.values.clone().unwrap_or_default();
+            if values.is_empty() || values.len() > MAX_VALUES {
+                return Err(at("values", format!("map needs 1 to {MAX_VALUES} values")));
+            }
+            if values.iter().any(|(key, value)| key.len().max(value.len()) > MAX_TEXT) {
+                return Err(at("values", format!("at most {MAX_TEXT} bytes are taken")));
+            }
+            Transform::Map { values, otherwise: spec.otherwise.unwrap_or_default() }
+        }
+        TransformName::Default => {
+            let value = needed("value", &spec.value)?;
+            if value.trim().is_empty() {
+                return Err(at("value", "a blank default would count as missing".to_owned()));
+            }
+            Transform::Default(value)
+        }
+        TransformName::Prefix => Transform::Prefix(needed("text", &spec.text)?),
+        TransformName::Suffix => Transform::Suffix(needed("text", &spec.text)?),
+    })
+}
+
+fn needs(spec: &TransformSpec, path: &str, parameter: &str) -> Issue {
+    fault(format!("{path}.{parameter}"), format!("{} needs {parameter}", name(spec.name)))
+}
+
+fn fault(path: impl Into<String>, message: impl Into<String>) -> Issue {
+    Issue::new(path, IssueCode::InvalidTransform, message)
+}
+
+/// Every parameter: its name, whether it is given, and whether the transform takes it.
+fn parameters(spec: &TransformSpec) -> [(&'static str, bool, bool); 11] {
+    use TransformName as Name;
+    let is = |names: &[Name]| names.contains(&spec.name);
+    [
+        ("defaultCountry", spec.default_country.is_some(), is(&[Name::E164])),
+        ("from", spec.from.is_some(), is(&[Name::Date])),
+        ("to", spec.to.is_some(), is(&[Name::Date])),
+        ("separator", spec.separator.is_some(), is(&[Name::Join, Name::Split])),
+        ("pattern", spec.pattern.is_some(), is(&[Name::Replace])),
+        ("with", spec.with.is_some(), is(&[Name::Replace])),
+        ("length", spec.length.is_some(), is(&[Name::Truncate])),
+        ("values", spec.values.is_some(), is(&[Name::Map])),
+        ("otherwise", spec.otherwise.is_some(), is(&[Name::Map])),
+        ("value", spec.value.is_some(), is(&[Name::Default])),
+        ("text", spec.text.is_some(), is(&[Name::Prefix, Name::Suffix])),
+    ]
+}
+
+const fn name(of: TransformName) -> &'static str {
+    match of {
+        TransformName::Trim => "trim",
+        TransformName::Lower => "lower",
+        TransformName::Upper => "upper",
+        TransformName::TitleCase => "titleCase",
+        TransformName::E164 => "e164",
+        TransformName::Date => "date",
+        TransformName::Join => "join",
+        TransformName::Split => "split",
+        TransformName::Replace => "replace",
+        TransformName::Truncate => "truncate",
+        TransformName::Map => "map",
+        TransformName::Default => "default",
+        TransformName::First => "first",
+        TransformName::Unique => "unique",
+        TransformName::Prefix => "prefix",
+        TransformName::Suffix => "suffix",
+    }
+}

@@ -1,0 +1,202 @@
+//! The value of one field on its way from the profile to the target. Pure.
+//!
+//! Borrowed as long as nothing changes it; "no value" is one state, however it came about.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Number, Value};
+
+use super::{
+    cel::{MAX_VALUE_BYTES, Text, Val, limits::MAX_JSON_DEPTH},
+    path::Found,
+};
+
+/// A value under way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work<'a> {
+    /// No value: absent, null, blank text, a list or object with nothing in it.
+    Missing,
+    /// A text that is not blank.
+    Text(Cow<'a, str>),
+    /// Items, none of them missing.
+    List(Vec<Work<'a>>),
+    /// A number, boolean or object.
+    Other(Cow<'a, Value>),
+}
+
+/// Why a value cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// More than [`MAX_VALUE_BYTES`].
+    TooLarge,
+    /// Nested too deeply, or a number that JSON does not have.
+    NotJson,
+}
+
+impl<'a> Work<'a> {
+    /// A text, or nothing when it is blank.
+    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
+        if text.trim().is_empty() { Self::Missing } else { Self::Text(text) }
+    }
+
+    /// A list without its missing items, or nothing when none is left.
+    pub fn list(items: impl IntoIterator<Item = Self>) -> Self {
+        let items: Vec<_> = items.into_iter().filter(|item| *item != Self::Missing).collect();
+        if items.is_empty() { Self::Missing } else { Self::List(items) }
+    }
+
+    /// Sees a JSON value.
+    pub fn of(value: &'a Value) -> Self {
+        Self::at_depth(value, 0)
+    }
+
+    fn at_depth(value: &'a Value, depth: u8) -> Self {
+        match value {
+            Value::Null => Self::Missing,
+            Value::String(text) => Self::text(text),
+            Value::Object(members) if members.is_empty() => Self::Missing,
+            // Deeper lists stay as they are: unfolding is bounded, and so is the stack.
+            Value::Array(items) if depth < MAX_JSON_DEPTH => {
+                Self::list(items.iter().map(|item| Self::at_depth(item, depth + 1)))
+            }
+            other => Self::Other(Cow::Borrowed(other)),
+        }
+    }
+
+    /// Takes over what a path found.
+    pub fn found(found: Found<'a>) -> Self {
+        match found {
+            Found::Nothing => Self::Missing,
+            Found::One(value) => Self::of(value),
+            Found::Many(values) => Self::list(values.into_iter().map(Self::of)),
+        }
+    }
+
+    /// Takes over the outcome of an expression.
+    pub fn computed(value: Val<'a>) -> Result<Self, Unfit> {
+        let mut budget = MAX_VALUE_BYTES;
+        from_val(value, &mut budget, 0)
+    }
+
+    /// What the value is, in words. Never the value.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "no value",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Other(value) => match &**value {
+                Value::Number(_) => "a number",
+                Value::Bool(_) => "a boolean",
+                Value::Object(_) => "an object",
+                _ => "a list that nests too deeply",
+            },
+        }
+    }
+
+    /// The value as text, where it is one, a number or a boolean.
+    pub fn into_text(self) -> Result<Cow<'a, str>, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Other(value) => match &*value {
+                Value::Number(number) => Ok(number.to_string().into()),
+                Value::Bool(value) => Ok(value.to_string().into()),
+                _ => Err(Self::Other(value)),
+            },
+            other => Err(other),
+        }
+    }
+
+    /// The JSON to send; `None` when there is no value.
+    pub fn into_json(self) -> Result<Option<Value>, Unfit> {
+        let mut budget = MAX_VALUE_BYTES;
+        to_json(self, &mut budget)
+    }
+}
+
+fn take(budget: &mut usize, bytes: usize) -> Result<(), Unfit> {
+    *budget = budget.checked_sub(bytes).ok_or(Unfit::TooLarge)?;
+    Ok(())
+}
+
+/// Measures a JSON value before it is copied.
+fn weigh(value: &Value, budget: &mut usize, depth: u8) -> Result<(), Unfit> {
+    if depth >= MAX_JSON_DEPTH {
+        return Err(Unfit::NotJson);
+    }
+    take(budget, 2)?;
+    match value {
+        Value::String(text) => take(budget, text.len()),
+        Value::Array(items) => items.iter().try_for_each(|item| weigh(item, budget, depth + 1)),
+        Value::Object(members) => members.iter().try_for_each(|(name, value)| {
+            take(budget, name.len())?;
+            weigh(value, budget, depth + 1)
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn to_json(work: Work, budget: &mut usize) -> Result<Option<Value>, Unfit> {
+    take(budget, 2)?;
+    match work {
+        Work::Missing => Ok(None),
+        Work::Text(text) => {
+            take(budget, text.len())?;
+            Ok(Some(Value::String(text.into_owned())))
+        }
+        Work::Other(value) => {
+            weigh(&value, budget, 0)?;
+            Ok(Some(value.into_owned()))
+        }
+        Work::List(items) => {
+            let items = items.into_iter().filter_map(|item| to_json(item, budget).transpose());
+            Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
+        }
+    }
+}
+
+fn from_val<'a>(value: Val<'a>, budget: &mut usize, depth: u8) -> Result<Work<'a>, Unfit> {
+    if depth >= MAX_JSON_DEPTH {
+        return Err(Unfit::NotJson);
+    }
+    take(budget, 2)?;
+    match value {
+        Val::Null | Val::Optional(None) => Ok(Work::Missing),
+        Val::Optional(Some(value)) => from_val((*value).clone(), budget, depth + 1),
+        Val::Bool(value) => Ok(Work::Other(Cow::Owned(Value::Bool(value)))),
+        Val::Int(value) => Ok(Work::Other(Cow::Owned(Value::from(value)))),
+        Val::Double(value) => {
+            let number = Number::from_f64(value).ok_or(Unfit::NotJson)?;
+            Ok(Work::Other(Cow::Owned(Value::Number(number))))
+        }
+        Val::Text(text) => {
+            take(budget, text.as_str().len())?;
+            Ok(match text {
+                Text::Borrowed(text) => Work::text(text),
+                Text::Shared(text) => Work::text(text.to_string()),
+            })
+        }
+        Val::List(list) => {
+            let items: Result<Vec<_>, _> =
+                list.iter().map(|item| from_val(item, budget, depth + 1)).collect();
+            Ok(Work::list(items?))
+        }
+        Val::Map(table) => {
+            let mut members = Map::new();
+            for key in table.keys() {
+                let Val::Text(key) = key else { continue };
+                take(budget, key.as_str().len())?;
+                let Some(value) = table.get(key.as_str()) else { continue };
+                let value = from_val(value, budget, depth + 1)?;
+                // Within an object a missing value is null: the object is sent as one piece.
+                let json = to_json(value, &mut MAX_VALUE_BYTES.clone())?.unwrap_or_default();
+                members.insert(key.as_str().to_owned(), json);
+            }
+            Ok(if members.is_empty() {
+                Work::Missing
+            } else {
+                Work::Other(Cow::Owned(Value::Object(members)))
+            })
+        }
+    }
+}
