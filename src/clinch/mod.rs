@@ -1,1 +1,2 @@
 //! The Clinch API: contract, typed client, layers, registry.
+pub mod contract;
