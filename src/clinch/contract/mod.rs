@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 pub use discover::{DiscoverError, MAX_DOCUMENT_BYTES, discover};
+pub(super) use names::is_safe_name;
 pub use names::{NameOf, Names};
 pub use operation::{Effect, Op, Operation, PathError, State, Verb};
 pub use overrides::{OverrideError, Overrides};

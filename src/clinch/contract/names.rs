@@ -117,7 +117,7 @@ impl Names {
 
 /// Whether a text can be an attribute name: an identifier of at most 64 bytes. Names are shown in
 /// status and errors, so nothing else is ever taken for one.
-pub(in crate::clinch) fn is_safe_name(name: &str) -> bool {
+pub(crate) fn is_safe_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     name.len() <= 64
         && bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
