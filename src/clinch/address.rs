@@ -1,0 +1,156 @@
+//! Which addresses may be connected to. Resolves names through an injected resolver (I/O), checks
+//! every address, and hands exactly the checked ones to the connector: a name that changes its
+//! mind between check and connect gains nothing.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use futures::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
+
+use super::endpoint::Allowed;
+
+/// Looks a host name up.
+pub trait Resolver: Send + Sync {
+    /// The addresses of `host`.
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The resolver of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host.as_str(), 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// The host resolves to an address that is not public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the host resolves to a private address; list its origin in --allowed-endpoints to use it")]
+pub(super) struct AddressRefused;
+
+/// Checks what a resolver answers before anything connects to it.
+pub(super) struct CheckedResolver {
+    pub inner: Arc<dyn Resolver>,
+    pub allowed: Allowed,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (lookup, allowed) = (self.inner.resolve(name.as_str().to_owned()), self.allowed);
+        Box::pin(async move {
+            let found = lookup.await?;
+            // One private address among public ones is an attack, not an accident.
+            if allowed == Allowed::Documented && !found.iter().all(|address| is_public(*address)) {
+                return Err(AddressRefused.into());
+            }
+            let addresses: Addrs =
+                Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
+            Ok(addresses)
+        })
+    }
+}
+
+/// Whether an address is one of the public Internet.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    !(address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || a == 0
+        || a >= 240
+        || (a == 100 && b & 0b1100_0000 == 64)
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && b & 0b1111_1110 == 18))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let embedded = |high: u16, low: u16| {
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
+    };
+    if let Some(v4) = address.to_ipv4_mapped() {
+        return is_public_v4(v4);
+    }
+    match segments {
+        // NAT64 and 6to4 carry an IPv4 address that is what is really reached.
+        [0x64, 0xff9b, .., high, low] | [0x2002, high, low, ..] => embedded(high, low),
+        [0x2001, 0xdb8, ..] => false,
+        // Global unicast is 2000::/3; loopback, ULA, link-local and multicast all lie outside.
+        [first, ..] => first & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_in_every_disguise_are_told() {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "224.0.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001:db8::1",
+        ] {
+            assert!(!is_public(private.parse().unwrap()), "{private}");
+        }
+        for public in ["1.1.1.1", "100.128.0.1", "2606:4700::1", "::ffff:1.1.1.1"] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+    }
+
+    struct Fixed(Vec<IpAddr>);
+
+    impl Resolver for Fixed {
+        fn resolve(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            let addresses = self.0.clone();
+            Box::pin(async move { Ok(addresses) })
+        }
+    }
+
+    #[tokio::test]
+    async fn one_private_address_refuses_the_host_unless_its_origin_is_listed() {
+        let mixed: Vec<IpAddr> = vec!["1.1.1.1".parse().unwrap(), "10.0.0.1".parse().unwrap()];
+        let with = |allowed| CheckedResolver { inner: Arc::new(Fixed(mixed.clone())), allowed };
+        let name = || "api.example.com".parse::<Name>().unwrap();
+        let refused = with(Allowed::Documented).resolve(name()).await.err().unwrap();
+        assert!(refused.downcast_ref::<AddressRefused>().is_some());
+        assert_eq!(with(Allowed::Listed).resolve(name()).await.unwrap().count(), 2);
+    }
+}

@@ -1,0 +1,134 @@
+//! The tables, row by row.
+
+use bytes::Bytes;
+
+use super::*;
+use crate::domain::{Disposition, Reason};
+
+fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, value.parse().unwrap());
+    }
+    let status = StatusCode::from_u16(status).unwrap();
+    Answer { status, headers: map, body: Bytes::copy_from_slice(body.as_bytes()) }
+}
+
+fn now() -> Timestamp {
+    "2026-03-05T12:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn retry_table() {
+    use Verdict::{Again, InDoubt, Stop};
+    let status = |code: u16| Ok(answer(code, &[], ""));
+    let cut = Doubt::Cut;
+    let rows: [(Result<Answer, Failure>, [Verdict; 3]); 14] = [
+        // outcome                              read   idempotent  create
+        (status(200), [Stop, Stop, Stop]),
+        (status(201), [Stop, Stop, Stop]),
+        (status(401), [Stop, Stop, Stop]),
+        (status(409), [Stop, Stop, Stop]),
+        (status(422), [Stop, Stop, Stop]),
+        (status(501), [Stop, Stop, Stop]),
+        (status(429), [Again, Again, Again]),
+        (status(500), [Again, Again, InDoubt(Doubt::Status(500))]),
+        (status(503), [Again, Again, InDoubt(Doubt::Status(503))]),
+        (Err(Failure::NoConnection), [Again, Again, Again]),
+        (Err(Failure::Tls), [Stop, Stop, Stop]),
+        (Err(Failure::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
+        (Err(Failure::Cut), [Again, Again, InDoubt(cut)]),
+        (Err(Failure::AnswerTooLarge), [Stop, Stop, Stop]),
+    ];
+    for (result, expected) in rows {
+        let outcome = Outcome::of(&result);
+        let got = [Effect::Read, Effect::Idempotent, Effect::Create].map(|e| outcome.verdict(e));
+        assert_eq!(got, expected, "{result:?}");
+    }
+}
+
+#[test]
+fn answers_and_what_follows_from_them() {
+    let html = [("content-type", "text/html; charset=utf-8")];
+    let late = [("date", "Thu, 05 Mar 2026 13:00:00 GMT")];
+    let near = [("date", "Thu, 05 Mar 2026 12:13:00 GMT")];
+    let rows: [(Answer, ClinchError, Reason); 14] = [
+        (answer(401, &[], ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
+        (answer(401, &near, ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
+        (answer(401, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
+        (answer(400, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
+        (answer(403, &[], ""), ClinchError::Forbidden, Reason::PermissionDenied),
+        (
+            answer(403, &html, ""),
+            ClinchError::NotClinch(NotClinchSign::Html),
+            Reason::EndpointNotClinch,
+        ),
+        (
+            answer(200, &html, ""),
+            ClinchError::NotClinch(NotClinchSign::Html),
+            Reason::EndpointNotClinch,
+        ),
+        (
+            answer(302, &[], ""),
+            ClinchError::NotClinch(NotClinchSign::Redirect),
+            Reason::EndpointNotClinch,
+        ),
+        (answer(404, &[], ""), ClinchError::NotFound, Reason::DestinationNotFound),
+        (answer(409, &[], ""), ClinchError::Conflict, Reason::AlreadyExists),
+        (answer(413, &[], ""), ClinchError::TooLarge, Reason::TooLarge),
+        (
+            answer(429, &[("retry-after", "7")], ""),
+            ClinchError::RateLimited { retry_after: Some(Duration::from_secs(7)) },
+            Reason::RateLimited,
+        ),
+        (
+            answer(503, &[("retry-after", "Thu, 05 Mar 2026 12:00:30 GMT")], ""),
+            ClinchError::Unavailable {
+                status: Some(503),
+                retry_after: Some(Duration::from_secs(30)),
+            },
+            Reason::VendorUnavailable,
+        ),
+        (
+            answer(415, &[], "<html>"),
+            ClinchError::Rejected { status: 415, fields: vec![], codes: vec![] },
+            Reason::RecordRejected,
+        ),
+    ];
+    for (given, error, reason) in rows {
+        let shown = format!("{given:?}");
+        let got = interpret(given, Some(Op::GetCandidate), now()).unwrap_err();
+        assert_eq!(got, error, "{shown}");
+        assert_eq!(got.reason(), reason, "{shown}");
+    }
+    let list = interpret(answer(404, &[], ""), Some(Op::ListCandidates), now()).unwrap_err();
+    assert_eq!(list, ClinchError::NotClinch(NotClinchSign::NoList));
+    assert_eq!(list.disposition(), Disposition::Stalled { reason: Reason::EndpointNotClinch });
+}
+
+#[test]
+fn rejections_name_attributes_and_never_repeat_what_was_said() {
+    let body = r#"{"errors":[
+        {"code":"taken","title":"jane@example.com","detail":"jane@example.com is taken",
+         "source":{"pointer":"/data/attributes/email"}},
+        {"code":"jane@example.com","source":{"pointer":"/data/attributes/jane@example.com"}},
+        {"source":{"pointer":"/data/attributes/tags/3"}},
+        {"source":{"pointer":"/data/attributes/email"}}]}"#;
+    let error = interpret(answer(422, &[], body), Some(Op::CreateCandidate), now()).unwrap_err();
+    let expected = ClinchError::Rejected {
+        status: 422,
+        fields: vec!["email".into(), "tags".into()],
+        codes: vec!["taken".into()],
+    };
+    assert_eq!(error, expected);
+    assert!(!format!("{error} {error:?}").contains("jane"));
+    assert_eq!(error.to_string(), "Clinch refused the record (422): email, tags");
+}
+
+#[test]
+fn delays_are_bounded_and_never_negative() {
+    let with = |value| retry_after(&answer(429, &[("retry-after", value)], "").headers, now());
+    assert_eq!(with("99999999"), Some(Duration::from_secs(3600)));
+    assert_eq!(with("Thu, 05 Mar 2026 11:00:00 GMT"), Some(Duration::ZERO));
+    assert_eq!(with("soon"), None);
+}

@@ -1,0 +1,106 @@
+//! Candidates: verify, find, walk, read, update. Does network I/O through the client.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Client, Cursor, encode, one};
+use crate::{
+    clinch::{contract::Op, error::ClinchError, person::Person},
+    domain::{ClinchId, MatchKey},
+    jsonapi::NewResource,
+};
+
+/// What a signed read of the candidate list tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many people there are, where Clinch says so.
+    pub total: Option<u64>,
+}
+
+/// One page of people, each seen for the first time in its walk.
+#[derive(Debug)]
+pub struct Page {
+    /// The people.
+    pub people: Vec<Person>,
+    /// Where the walk goes on; `None`: this was the last page.
+    pub next: Option<Cursor>,
+    /// How many people there are, where Clinch says so. A hint: never used to end a walk.
+    pub total: Option<u64>,
+}
+
+impl Client {
+    /// A signed list of one: is this Clinch, and does it take the credential?
+    pub async fn verify(&self) -> Result<Verified, ClinchError> {
+        self.verify_with(false).await
+    }
+
+    /// As [`Client::verify`], but also while the credential is known as rejected or the API as
+    /// down; acceptance clears either.
+    pub async fn probe(&self) -> Result<Verified, ClinchError> {
+        self.verify_with(true).await
+    }
+
+    async fn verify_with(&self, asked: bool) -> Result<Verified, ClinchError> {
+        let (_, document) = self.list_first(Op::ListCandidates, 1, None, asked).await?;
+        let total = document.meta.get("total_count").and_then(Value::as_u64);
+        Ok(Verified { total })
+    }
+
+    /// The people with that match value: what is returned was checked here, not trusted. An
+    /// answer that holds anyone else means that the filter is not honoured: `FilterIgnored`.
+    pub async fn find(&self, key: &MatchKey) -> Result<Vec<Person>, ClinchError> {
+        let contract = self.contract();
+        let filter = contract.filter.as_deref().ok_or(ClinchError::FilterIgnored)?;
+        let (resources, _) = self
+            .list_first(
+                Op::ListCandidates,
+                contract.paging.max_per_page,
+                Some((filter, key.expose())),
+                false,
+            )
+            .await?;
+        let mut people = Vec::with_capacity(resources.len());
+        for resource in resources {
+            let person = Person::read(resource, &contract.names)?;
+            if person.match_value.as_ref() != Some(key) {
+                return Err(ClinchError::FilterIgnored);
+            }
+            people.push(person);
+        }
+        Ok(people)
+    }
+
+    /// One page of everyone. Begin with [`Cursor::first`]; the walk is over when `next` is
+    /// `None`.
+    pub async fn page(&self, cursor: Cursor) -> Result<Page, ClinchError> {
+        let page = self.walk(Op::ListCandidates, None, cursor).await?;
+        let names = &self.contract().names;
+        let people = page.resources.into_iter().map(|resource| Person::read(resource, names));
+        Ok(Page { people: people.collect::<Result<_, _>>()?, next: page.next, total: page.total })
+    }
+
+    /// One person.
+    pub async fn get(&self, id: &ClinchId) -> Result<Person, ClinchError> {
+        let resource = self.read_one(Op::GetCandidate, id).await?;
+        Person::read(resource, &self.contract().names)
+    }
+
+    /// Changes the given attributes of one person, and no other. The person as changed, where
+    /// the answer shows it.
+    pub async fn update(
+        &self,
+        id: &ClinchId,
+        attributes: &Map<String, Value>,
+    ) -> Result<Option<Person>, ClinchError> {
+        let body = encode(NewResource {
+            kind: "candidate",
+            id: Some(id.as_str()),
+            attributes,
+            relationships: BTreeMap::new(),
+        });
+        let answer = self.write(Op::UpdateCandidate, Some(id), body).await?;
+        let names = &self.contract().names;
+        Ok(one(&answer).and_then(|resource| Person::read(resource, names).ok()))
+    }
+}

@@ -1,0 +1,218 @@
+//! Reads a contract out of the OpenAPI document that Clinch publishes. Pure.
+//!
+//! Operations are found by `operationId`, else by method and usual path. What the document does
+//! not have is `NotOffered`, never assumed. `servers` is never read: paths stay on the origin the
+//! document came from. The names that the operator itself needs are found in `roles`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{
+    Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
+    overrides::is_parameter_name,
+    roles::read_names,
+    schema::{property_names, request_attributes, resolve},
+};
+
+/// Largest document read, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why a document gives no contract.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DiscoverError {
+    /// Larger than [`MAX_DOCUMENT_BYTES`].
+    #[error("the API document has {0} bytes; at most 4 MiB are read")]
+    TooLarge(usize),
+    /// No JSON, or nested too deeply.
+    #[error("the API document is no JSON, or is nested too deeply")]
+    NotJson,
+    /// JSON, but no OpenAPI document with paths.
+    #[error("the API document has no 'paths'; it is no OpenAPI 3 document")]
+    NotOpenApi,
+    /// A path that would leave the origin.
+    #[error("the path of {op} in the API document cannot be used")]
+    ForeignPath {
+        /// The operation.
+        op: Op,
+        /// What is wrong with it.
+        source: PathError,
+    },
+    /// Neither a candidate list nor a candidate create.
+    #[error("the API document offers neither a candidate list nor a candidate create")]
+    NoCandidates,
+}
+
+/// One operation as the document gives it.
+pub(super) struct Found<'a> {
+    verb: Verb,
+    path: String,
+    item: &'a Value,
+    pub(super) body: &'a Value,
+}
+
+/// Reads a contract.
+pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
+    if openapi_json.len() > MAX_DOCUMENT_BYTES {
+        return Err(DiscoverError::TooLarge(openapi_json.len()));
+    }
+    // serde_json refuses more than 128 levels, so everything below is safe to walk and to drop.
+    let document: Value =
+        serde_json::from_slice(openapi_json).map_err(|_| DiscoverError::NotJson)?;
+    if document.get("paths").and_then(Value::as_object).is_none() {
+        return Err(DiscoverError::NotOpenApi);
+    }
+    let found = find_operations(&document)?;
+    if !found.contains_key(&Op::ListCandidates) && !found.contains_key(&Op::CreateCandidate) {
+        return Err(DiscoverError::NoCandidates);
+    }
+
+    let mut contract = Contract::built_in();
+    contract.origin = Origin::Discovered;
+    for (op, operation) in &mut contract.operations {
+        match found.get(op) {
+            Some(there) => {
+                let (method, path) = (there.verb, there.path.clone());
+                *operation = Operation { method, path, state: State::Discovered };
+            }
+            None => operation.state = State::NotOffered,
+        }
+    }
+    contract.candidate_attributes =
+        found.get(&Op::CreateCandidate).and_then(|f| request_attributes(&document, f.body));
+    contract.names.email = match_attribute(contract.candidate_attributes.as_ref());
+    (contract.paging, contract.filter) =
+        list_parameters(&document, found.get(&Op::ListCandidates), &contract.names.email);
+    read_names(&document, &found, &mut contract);
+    Ok(contract)
+}
+
+fn find_operations(document: &Value) -> Result<BTreeMap<Op, Found<'_>>, DiscoverError> {
+    let mut by_id = BTreeMap::new();
+    let mut by_place = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        let Some(item) = resolve(document, item) else { continue };
+        for (verb, key) in
+            [(Verb::Get, "get"), (Verb::Post, "post"), (Verb::Patch, "patch"), (Verb::Put, "put")]
+        {
+            let Some(body) = item.get(key) else { continue };
+            let id = body.get("operationId").and_then(Value::as_str);
+            if let Some(op) = id.and_then(Op::from_name)
+                && verb_fits(op, verb)
+            {
+                by_id.entry(op).or_insert((path, verb, item, body));
+            } else {
+                for op in Op::ALL.into_iter().filter(|op| is_usual_place(*op, verb, path)) {
+                    by_place.entry(op).or_insert((path, verb, item, body));
+                }
+            }
+        }
+    }
+    for (op, place) in by_place {
+        by_id.entry(op).or_insert(place);
+    }
+    let mut found = BTreeMap::new();
+    for (op, (path, verb, item, body)) in by_id {
+        match op.check_path(without_version(path), false) {
+            Ok(path) => {
+                found.insert(op, Found { verb, path, item, body });
+            }
+            // An operation that needs more than the operator knows cannot be used.
+            Err(PathError::Placeholder { .. }) => {}
+            Err(source) => return Err(DiscoverError::ForeignPath { op, source }),
+        }
+    }
+    Ok(found)
+}
+
+/// A read must be a GET and a create a POST; an update may be either of its two.
+fn verb_fits(op: Op, verb: Verb) -> bool {
+    let usual = op.usual_place().0;
+    verb == usual || (usual == Verb::Patch && verb == Verb::Put)
+}
+
+fn is_usual_place(op: Op, verb: Verb, path: &str) -> bool {
+    verb_fits(op, verb)
+        && op.check_path(without_version(path), false).is_ok_and(|p| p == op.usual_place().1)
+}
+
+/// Some documents give paths from the origin, version included; ours begin after it.
+fn without_version(path: &str) -> &str {
+    ["/v1/", "/v2/"].iter().find_map(|v| path.starts_with(v).then(|| &path[3..])).unwrap_or(path)
+}
+
+/// `email` if there is one, else the one required attribute with that format.
+fn match_attribute(attributes: Option<&BTreeMap<String, Attribute>>) -> String {
+    let usual = Names::built_in().email;
+    let Some(attributes) = attributes else { return usual };
+    if attributes.contains_key(&usual) {
+        return usual;
+    }
+    let fits = |a: &Attribute| a.required && a.format.as_deref() == Some("email");
+    let mut fitting = attributes.iter().filter(|(_, a)| fits(a)).map(|(name, _)| name);
+    match (fitting.next(), fitting.next()) {
+        (Some(only), None) => only.clone(),
+        _ => usual,
+    }
+}
+
+/// Wire names of paging and filter. Component parameters are known by their keys (`page`,
+/// `perPage`, `candidateFilter`), inline ones by their names. No filter found: none is used.
+fn list_parameters(
+    document: &Value,
+    list: Option<&Found<'_>>,
+    match_attribute: &str,
+) -> (Paging, Option<String>) {
+    let (mut paging, mut filter) = (Paging::built_in(), None);
+    let Some(list) = list else { return (paging, filter) };
+    let own = |of: &'_ Value| of.get("parameters").and_then(Value::as_array).cloned();
+    let all = own(list.item).into_iter().chain(own(list.body)).flatten();
+    for reference in all {
+        let key = reference.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
+        let Some(parameter) = resolve(document, &reference) else { continue };
+        let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
+        if parameter.get("in").and_then(Value::as_str) != Some("query") || !is_parameter_name(name)
+        {
+            continue;
+        }
+        let empty = Value::Null;
+        let schema = parameter.get("schema").unwrap_or(&empty);
+        let members = property_names(document, schema);
+        let limit = |key: &str| {
+            let of = resolve(document, schema)?.get(key)?.as_u64()?;
+            u32::try_from(of).ok().filter(|n| *n > 0)
+        };
+        match key.filter(|k| ["page", "perPage", "candidateFilter"].contains(k)).unwrap_or(name) {
+            // One deep object may carry both: page[number], page[size].
+            "page" if !members.is_empty() => {
+                for member in members {
+                    match member {
+                        "number" | "page" => paging.page = format!("{name}[{member}]"),
+                        "size" | "per_page" | "limit" => {
+                            paging.per_page = format!("{name}[{member}]");
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            "page" | "page[number]" | "page[page]" => name.clone_into(&mut paging.page),
+            "perPage" | "per_page" | "page_size" | "page[size]" | "page[per_page]" | "limit" => {
+                name.clone_into(&mut paging.per_page);
+                paging.max_per_page = limit("maximum").unwrap_or(paging.max_per_page).min(1000);
+                paging.default_per_page =
+                    limit("default").unwrap_or(paging.default_per_page).min(paging.max_per_page);
+            }
+            "candidateFilter" | "filter" if members.contains(&match_attribute) => {
+                filter = Some(format!("{name}[{match_attribute}]"));
+            }
+            _ if name == format!("filter[{match_attribute}]") => filter = Some(name.to_owned()),
+            _ => {}
+        }
+    }
+    (paging, filter.filter(|name| is_parameter_name(name)))
+}
+
+#[cfg(test)]
+#[path = "discover_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! Tests of discovery, on documents that differ from the built-in contract in every name.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn variant() -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "servers": [{"url": "https://evil.example/v9"}],
+        "paths": {
+            "/people": {
+                "parameters": [{"$ref": "#/components/parameters/candidateFilter"}],
+                "get": {"operationId": "listCandidates", "parameters": [
+                    {"$ref": "#/components/parameters/page"},
+                    {"$ref": "#/components/parameters/perPage"}]},
+                "post": {"operationId": "createCandidate", "requestBody": {
+                    "$ref": "#/components/requestBodies/person"}},
+            },
+            "/people/{uuid}": {
+                "get": {"operationId": "getCandidate"},
+                "put": {"operationId": "updateCandidate"},
+            },
+            "/people/{uuid}/files": {"post": {"operationId": "createAttachment",
+                "requestBody": {"content": {"application/json": {"schema": {"properties": {
+                    "data": {"properties": {"attributes": {"properties": {
+                        "label": {"type": "string"},
+                        "bytes": {"type": "string", "format": "byte"},
+                        "mime_type": {"type": "string"}}}}}}}}}}}},
+            "/people/{uuid}/notes": {"post": {"operationId": "createActivity",
+                "requestBody": {"content": {"application/json": {"schema": {"properties": {
+                    "data": {"properties": {"attributes": {"properties": {
+                        "one": {"type": "string"}, "two": {"type": "string"}}}}}}}}}}}},
+            "/jobs": {"get": {"responses": {"200": {"content": {"application/vnd.api+json": {
+                "schema": {"properties": {"data": {"type": "array", "items": {"properties": {
+                    "attributes": {"properties": {"code": {"type": "string"},
+                        "name": {"type": "string"}}}}}}}}}}}}}},
+        },
+        "components": {
+            "parameters": {
+                "page": {"name": "page[number]", "in": "query", "schema": {"type": "integer"}},
+                "perPage": {"name": "page[size]", "in": "query",
+                    "schema": {"type": "integer", "maximum": 10, "default": 5}},
+                "candidateFilter": {"name": "filter", "in": "query", "style": "deepObject",
+                    "schema": {"type": "object", "properties": {"email_address": {}}}},
+            },
+            "requestBodies": {"person": {"content": {"application/vnd.api+json": {"schema": {
+                "$ref": "#/components/schemas/personDocument"}}}}},
+            "schemas": {
+                "personDocument": {"properties": {"data": {"properties": {"attributes": {
+                    "allOf": [{"$ref": "#/components/schemas/base"},
+                        {"properties": {"given_name": {"type": "string", "maxLength": 40}}}]}}}}},
+                "base": {"required": ["email_address"], "properties": {
+                    "email_address": {"type": "string", "format": "email"},
+                    "created_at": {"type": "string", "readOnly": true}}},
+            },
+        },
+    })
+}
+
+fn read(document: &Value) -> Result<Contract, DiscoverError> {
+    discover(&serde_json::to_vec(document).unwrap())
+}
+
+#[test]
+fn everything_that_is_renamed_is_found() {
+    let contract = read(&variant()).unwrap();
+    assert_eq!(contract.origin, Origin::Discovered);
+    let update = contract.operation(Op::UpdateCandidate);
+    assert_eq!((update.method, update.path.as_str()), (Verb::Put, "/people/{candidate_id}"));
+    assert_eq!(contract.paging.page, "page[number]");
+    assert_eq!(contract.paging.per_page, "page[size]");
+    assert_eq!((contract.paging.max_per_page, contract.paging.default_per_page), (10, 5));
+    assert_eq!(contract.names.email, "email_address");
+    assert_eq!(contract.filter.as_deref(), Some("filter[email_address]"));
+    let attributes = contract.candidate_attributes.as_ref().unwrap();
+    assert!(attributes["email_address"].required);
+    assert!(attributes["created_at"].read_only);
+    assert_eq!(attributes["given_name"].max_length, Some(40));
+    assert_eq!(contract.names.job_reference, "code");
+    assert_eq!(contract.names.job_title, "name");
+}
+
+#[test]
+fn file_names_follow_spelling_then_format_then_the_only_string_left() {
+    let names = read(&variant()).unwrap().names;
+    assert_eq!(names.content_type.as_deref(), Some("mime_type"));
+    assert_eq!(names.content, "bytes");
+    assert_eq!(names.file_name, "label");
+    assert_eq!(names.attachment_kind, None);
+}
+
+#[test]
+fn what_is_absent_or_cannot_be_told_is_not_offered() {
+    let contract = read(&variant()).unwrap();
+    // Two strings, neither with a known spelling: which is the text?
+    assert_eq!(contract.operation(Op::CreateActivity).state, State::NotOffered);
+    assert_eq!(contract.operation(Op::CreateApplication).state, State::NotOffered);
+    assert_eq!(contract.operation(Op::CreateAttachment).state, State::Discovered);
+    // Found by its usual place, though without operationId.
+    assert_eq!(contract.operation(Op::ListJobs).state, State::Discovered);
+}
+
+#[test]
+fn a_filter_that_does_not_name_the_match_attribute_is_no_filter() {
+    let mut document = variant();
+    document["components"]["parameters"]["candidateFilter"]["schema"]["properties"] =
+        json!({"phone": {}});
+    assert_eq!(read(&document).unwrap().filter, None);
+}
+
+#[test]
+fn paths_with_the_version_prefix_begin_after_it() {
+    let document = json!({"paths": {"/v2/candidates": {"get": {}, "post": {}}}});
+    let contract = read(&document).unwrap();
+    assert_eq!(contract.operation(Op::ListCandidates).path, "/candidates");
+    assert_eq!(contract.candidate_attributes, None);
+    assert_eq!(contract.names, Names::built_in());
+}
+
+#[test]
+fn a_path_that_leaves_the_origin_refuses_the_whole_document() {
+    for path in ["https://evil.example/candidates", "//evil.example/candidates"] {
+        let document = json!({"paths": {path: {"get": {"operationId": "listCandidates"}}}});
+        let refused = read(&document).unwrap_err();
+        assert!(matches!(refused, DiscoverError::ForeignPath { op: Op::ListCandidates, .. }));
+    }
+}
+
+#[test]
+fn documents_that_are_none_are_told_apart() {
+    assert_eq!(discover(b"<html>"), Err(DiscoverError::NotJson));
+    assert_eq!(discover(b"[]"), Err(DiscoverError::NotOpenApi));
+    assert_eq!(read(&json!({"paths": {"/x": {"get": {}}}})), Err(DiscoverError::NoCandidates));
+    let large = vec![b' '; MAX_DOCUMENT_BYTES + 1];
+    assert_eq!(discover(&large), Err(DiscoverError::TooLarge(large.len())));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(discover(deep.as_bytes()), Err(DiscoverError::NotJson));
+}

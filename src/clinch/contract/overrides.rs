@@ -1,0 +1,187 @@
+//! Corrections to a contract, made by an admin. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use thiserror::Error;
+
+use super::{Contract, NameOf, Op, PathError, State, names::is_safe_name};
+
+/// Why a correction cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum OverrideError {
+    /// No operation of that name.
+    #[error("paths: there is no operation {0:?}; use one of listCandidates, createCandidate, ...")]
+    UnknownOperation(String),
+    /// The path cannot be used.
+    #[error("paths.{op}")]
+    Path {
+        /// The operation.
+        op: Op,
+        /// What is wrong.
+        source: PathError,
+    },
+    /// No meaning of that name.
+    #[error("attributes: {0:?} is no attribute the operator has to know")]
+    UnknownName(String),
+    /// The text is no attribute or parameter name.
+    #[error("{0}: not a name; letters, digits, '_', '-' (parameters also '[', ']', '.')")]
+    NotAName(&'static str),
+    /// Zero or absurd page size.
+    #[error("maxPageSize: must be between 1 and 1000")]
+    PageSize,
+}
+
+/// Corrections. Each wins over what is discovered or assumed; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    paths: BTreeMap<Op, String>,
+    names: BTreeMap<NameOf, String>,
+    page: Option<String>,
+    per_page: Option<String>,
+    max_per_page: Option<u32>,
+    filter: Option<String>,
+    /// How long until a created person is surely found by a look-up.
+    pub lookup_settle: Option<Duration>,
+}
+
+impl Overrides {
+    /// Puts an operation at a path relative to the version prefix. Placeholders keep their names:
+    /// `{candidate_id}`, `{job_id}`.
+    pub fn path(&mut self, operation: &str, path: &str) -> Result<(), OverrideError> {
+        let op = Op::from_name(operation)
+            .ok_or_else(|| OverrideError::UnknownOperation(operation.to_owned()))?;
+        let path =
+            op.check_path(path, true).map_err(|source| OverrideError::Path { op, source })?;
+        self.paths.insert(op, path);
+        Ok(())
+    }
+
+    /// Renames an attribute that the operator has to know, by its built-in word (see [`NameOf`]).
+    pub fn attribute(&mut self, word: &str, name: &str) -> Result<(), OverrideError> {
+        let of =
+            NameOf::from_word(word).ok_or_else(|| OverrideError::UnknownName(word.to_owned()))?;
+        if !is_safe_name(name) {
+            return Err(OverrideError::NotAName(of.as_str()));
+        }
+        self.names.insert(of, name.to_owned());
+        Ok(())
+    }
+
+    /// Names the query parameter with the page number.
+    pub fn page_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
+        self.page = Some(parameter("pageParameter", name)?);
+        Ok(())
+    }
+
+    /// Names the query parameter with the page size.
+    pub fn page_size_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
+        self.per_page = Some(parameter("pageSizeParameter", name)?);
+        Ok(())
+    }
+
+    /// Names the query parameter that filters candidates by the match attribute.
+    pub fn filter_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
+        self.filter = Some(parameter("filterParameter", name)?);
+        Ok(())
+    }
+
+    /// Sets the largest page size, in records.
+    pub fn max_page_size(&mut self, records: u32) -> Result<(), OverrideError> {
+        if !(1..=1000).contains(&records) {
+            return Err(OverrideError::PageSize);
+        }
+        self.max_per_page = Some(records);
+        Ok(())
+    }
+}
+
+fn parameter(field: &'static str, name: &str) -> Result<String, OverrideError> {
+    if !is_parameter_name(name) {
+        return Err(OverrideError::NotAName(field));
+    }
+    Ok(name.to_owned())
+}
+
+/// Whether a text can be a query parameter's name, e.g. `page[number]`.
+pub(super) fn is_parameter_name(name: &str) -> bool {
+    let taken = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(taken)
+}
+
+impl Contract {
+    /// This contract with corrections applied. Renaming the match attribute moves the filter with
+    /// it, unless the filter is corrected as well.
+    #[must_use]
+    pub fn with(&self, overrides: &Overrides) -> Self {
+        let mut contract = self.clone();
+        for (op, path) in &overrides.paths {
+            let operation = contract.operations.get_mut(op).expect("an entry for every operation");
+            operation.path.clone_from(path);
+            operation.state = State::Overridden;
+        }
+        let before = contract.names.email.clone();
+        for (of, name) in &overrides.names {
+            contract.names.set(*of, name.clone());
+        }
+        if let Some(filter) = &mut contract.filter
+            && *filter == format!("filter[{before}]")
+        {
+            *filter = format!("filter[{}]", contract.names.email);
+        }
+        let replace = |slot: &mut String, by: &Option<String>| {
+            if let Some(name) = by {
+                slot.clone_from(name);
+            }
+        };
+        replace(&mut contract.paging.page, &overrides.page);
+        replace(&mut contract.paging.per_page, &overrides.per_page);
+        if let Some(records) = overrides.max_per_page {
+            contract.paging.max_per_page = records;
+            contract.paging.default_per_page = contract.paging.default_per_page.min(records);
+        }
+        if overrides.filter.is_some() {
+            contract.filter.clone_from(&overrides.filter);
+        }
+        contract.lookup_settle = overrides.lookup_settle.unwrap_or(contract.lookup_settle);
+        contract
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corrections_win_and_what_is_absent_stays() {
+        let mut overrides = Overrides::default();
+        overrides.path("listCandidates", "/people").unwrap();
+        overrides.attribute("email", "email_address").unwrap();
+        overrides.page_parameter("page[number]").unwrap();
+        overrides.max_page_size(10).unwrap();
+        overrides.lookup_settle = Some(Duration::from_secs(2));
+        let contract = Contract::built_in().with(&overrides);
+        assert_eq!(contract.operation(Op::ListCandidates).path, "/people");
+        assert_eq!(contract.operation(Op::ListCandidates).state, State::Overridden);
+        assert_eq!(contract.operation(Op::CreateCandidate).path, "/candidates");
+        assert_eq!(contract.names.email, "email_address");
+        assert_eq!(contract.filter.as_deref(), Some("filter[email_address]"));
+        assert_eq!(contract.paging.page, "page[number]");
+        assert_eq!(contract.paging.per_page, "per_page");
+        assert_eq!((contract.paging.max_per_page, contract.paging.default_per_page), (10, 10));
+        assert_eq!(contract.lookup_settle, Duration::from_secs(2));
+        assert_eq!(Contract::built_in().with(&Overrides::default()), Contract::built_in());
+    }
+
+    #[test]
+    fn corrections_that_cannot_be_meant_are_refused() {
+        let mut overrides = Overrides::default();
+        assert!(overrides.path("listPeople", "/people").is_err());
+        assert!(overrides.path("getCandidate", "/people/{id}").is_err());
+        assert!(overrides.path("listCandidates", "https://evil.example/people").is_err());
+        assert!(overrides.attribute("mail", "x").is_err());
+        assert!(overrides.attribute("email", "e mail").is_err());
+        assert!(overrides.filter_parameter("a&b").is_err());
+        assert!(overrides.max_page_size(0).is_err());
+        assert_eq!(overrides, Overrides::default());
+    }
+}

@@ -1,0 +1,87 @@
+//! Whether an operation of a contract may be used. Pure.
+
+use thiserror::Error;
+
+use super::{Contract, Effect, Op, State};
+use crate::api::Environment;
+
+/// An operation that may not be used, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Unsupported {
+    /// The published document does not have it.
+    #[error("the Clinch API document offers no {0}; contractOverrides.paths can name its path")]
+    NotOffered(Op),
+    /// No documentation describes this write, and the account is real.
+    #[error(
+        "{0} is not documented by Clinch and is refused in Production; \
+         list it in acceptAssumedWrites or name it in contractOverrides.paths"
+    )]
+    AssumedWrite(Op),
+}
+
+impl Unsupported {
+    /// The operation.
+    pub const fn op(&self) -> Op {
+        match self {
+            Self::NotOffered(op) | Self::AssumedWrite(op) => *op,
+        }
+    }
+}
+
+impl Contract {
+    /// Whether `op` may be used. An assumed read, and candidates themselves, may be used anywhere;
+    /// an assumed write in Production only when `accepted` lists it.
+    pub fn permits(
+        &self,
+        op: Op,
+        environment: Environment,
+        accepted: &[Op],
+    ) -> Result<(), Unsupported> {
+        match self.operation(op).state {
+            State::NotOffered => Err(Unsupported::NotOffered(op)),
+            State::Assumed
+                if op.effect() != Effect::Read
+                    && !op.is_candidate()
+                    && environment == Environment::Production
+                    && !accepted.contains(&op) =>
+            {
+                Err(Unsupported::AssumedWrite(op))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clinch::contract::Overrides;
+
+    #[test]
+    fn assumed_writes_need_consent_in_production_only() {
+        let contract = Contract::built_in();
+        let (production, sandbox) = (Environment::Production, Environment::Sandbox);
+        for op in Op::ALL {
+            assert_eq!(contract.permits(op, sandbox, &[]), Ok(()), "{op}");
+            let write =
+                [Op::CreateApplication, Op::CreateAttachment, Op::CreateActivity].contains(&op);
+            let expected = if write { Err(Unsupported::AssumedWrite(op)) } else { Ok(()) };
+            assert_eq!(contract.permits(op, production, &[]), expected, "{op}");
+            assert_eq!(contract.permits(op, production, &[op]), Ok(()), "{op}");
+        }
+        let mut overrides = Overrides::default();
+        overrides.path("createActivity", "/candidates/{candidate_id}/notes").unwrap();
+        let overridden = contract.with(&overrides);
+        assert_eq!(overridden.permits(Op::CreateActivity, production, &[]), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_everywhere_and_consent_does_not_help() {
+        let mut contract = Contract::built_in();
+        contract.operations.get_mut(&Op::CreateActivity).unwrap().state = State::NotOffered;
+        let op = Op::CreateActivity;
+        let refused = contract.permits(op, Environment::Sandbox, &[op]);
+        assert_eq!(refused, Err(Unsupported::NotOffered(op)));
+        assert_eq!(refused.unwrap_err().op(), op);
+    }
+}

@@ -1,0 +1,123 @@
+//! Which attribute of a discovered schema plays which role. Pure.
+//!
+//! The rule: a known spelling first, in order of preference; else the only attribute that fits by
+//! type or format and plays no other role yet; else none.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    Attribute, AttributeKind, Contract, Op, State,
+    discover::Found,
+    schema::{request_attributes, response_attributes},
+};
+
+/// Finds the names that the operator itself needs. A write whose essential attributes cannot be
+/// told is not offered: better no attachment than one under a guessed name.
+pub(super) fn read_names(
+    document: &Value,
+    found: &BTreeMap<Op, Found<'_>>,
+    contract: &mut Contract,
+) {
+    let shown = |op: Op| found.get(&op).and_then(|f| response_attributes(document, f.body));
+    let taken = |op: Op| found.get(&op).and_then(|f| request_attributes(document, f.body));
+    let names = &mut contract.names;
+    let string = |a: &Attribute| a.kind == AttributeKind::String;
+    if let Some(jobs) = shown(Op::ListJobs).or_else(|| shown(Op::GetJob)) {
+        let mut picked = BTreeSet::new();
+        let reference = ["reference", "job_reference", "requisition_id", "code", "external_id"];
+        keep(&mut names.job_reference, pick(&jobs, &mut picked, &reference, |_| false));
+        keep(&mut names.job_title, pick(&jobs, &mut picked, &["title", "name"], string));
+    }
+    if let Some(stages) = shown(Op::ListStages) {
+        let picked = &mut BTreeSet::new();
+        keep(&mut names.stage_name, pick(&stages, picked, &["name", "title", "label"], string));
+    }
+    if let Some(file) = taken(Op::CreateAttachment) {
+        let mut picked = BTreeSet::new();
+        let bytes =
+            |a: &Attribute| matches!(a.format.as_deref(), Some("byte" | "binary" | "base64"));
+        let content = pick(
+            &file,
+            &mut picked,
+            &["content", "content_base64", "data", "base64", "file", "body"],
+            bytes,
+        );
+        names.content_type = pick(
+            &file,
+            &mut picked,
+            &["content_type", "contentType", "mime_type", "mimeType", "media_type"],
+            |_| false,
+        );
+        names.attachment_kind = pick(
+            &file,
+            &mut picked,
+            &["kind", "attachment_type", "document_type", "file_type", "category", "type"],
+            |_| false,
+        );
+        let file_name = pick(
+            &file,
+            &mut picked,
+            &["file_name", "filename", "fileName", "name", "title"],
+            string,
+        );
+        require(contract, Op::CreateAttachment, content.is_some() && file_name.is_some());
+        keep(&mut contract.names.content, content);
+        keep(&mut contract.names.file_name, file_name);
+    }
+    if let Some(activity) = taken(Op::CreateActivity) {
+        let mut picked = BTreeSet::new();
+        contract.names.activity_kind = pick(
+            &activity,
+            &mut picked,
+            &["kind", "activity_type", "activityType", "type", "category"],
+            |_| false,
+        );
+        let body = pick(
+            &activity,
+            &mut picked,
+            &["body", "text", "note", "content", "description", "comment"],
+            string,
+        );
+        require(contract, Op::CreateActivity, body.is_some());
+        keep(&mut contract.names.activity_body, body);
+    }
+}
+
+fn keep(slot: &mut String, name: Option<String>) {
+    if let Some(name) = name {
+        *slot = name;
+    }
+}
+
+fn require(contract: &mut Contract, op: Op, told: bool) {
+    if !told {
+        let operation = contract.operations.get_mut(&op).expect("an entry for every operation");
+        operation.state = State::NotOffered;
+    }
+}
+
+/// The first of `spellings` among the writable or shown attributes, else the only one that fits
+/// and is not picked yet.
+fn pick(
+    attributes: &BTreeMap<String, Attribute>,
+    picked: &mut BTreeSet<String>,
+    spellings: &[&str],
+    fits: impl Fn(&Attribute) -> bool,
+) -> Option<String> {
+    let by_name = spellings
+        .iter()
+        .find(|name| attributes.contains_key(**name) && !picked.contains(**name))
+        .map(|name| (*name).to_owned());
+    let choice = by_name.or_else(|| {
+        let free = |(name, a): &(&String, &Attribute)| !picked.contains(*name) && fits(a);
+        let mut fitting = attributes.iter().filter(free).map(|(name, _)| name);
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => None,
+        }
+    })?;
+    picked.insert(choice.clone());
+    Some(choice)
+}

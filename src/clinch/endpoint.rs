@@ -1,0 +1,175 @@
+//! Which hosts may be talked to. Pure.
+//!
+//! An [`Endpoint`] is an origin and nothing else; [`AllowedEndpoints`] is the operator's list of
+//! origins. Both are checked before the first byte is sent; data never picks a host.
+
+use std::{collections::BTreeSet, fmt};
+
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::api::{ApiVersion, Environment, Region};
+
+/// Why a text is no endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum EndpointError {
+    /// No URL with a host.
+    #[error("the endpoint is no URL with a host; write an origin such as https://api.example.com")]
+    NotAnOrigin,
+    /// A path, query, fragment or user info.
+    #[error("the endpoint holds more than an origin; leave out path, query and user info")]
+    MoreThanOrigin,
+    /// A scheme other than https, or http outside Sandbox.
+    #[error("the endpoint must be https; http is taken only when the environment is Sandbox")]
+    Scheme,
+}
+
+/// An origin: scheme, host and port.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint(Url);
+
+impl Endpoint {
+    /// Reads an origin. `http` is taken in Sandbox only.
+    pub fn parse(origin: &str, environment: Environment) -> Result<Self, EndpointError> {
+        let url = parse_origin(origin)?;
+        match (url.scheme(), environment) {
+            ("https", _) | ("http", Environment::Sandbox) => Ok(Self(url)),
+            _ => Err(EndpointError::Scheme),
+        }
+    }
+
+    /// The documented host of a region.
+    pub fn of_region(region: Region) -> Self {
+        let host = match region {
+            Region::Us => "https://api.clinchtalent.com",
+            Region::Eu => "https://api.rec-marketing.dc3.pageuppeople.com",
+            Region::Au => "https://api.rec-marketing.dc2.pageuppeople.com",
+        };
+        Self(Url::parse(host).expect("the documented hosts are URLs"))
+    }
+
+    /// The base URL of a version, without a trailing slash: `https://host/v2`.
+    pub fn base(&self, version: ApiVersion) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(match version {
+            ApiVersion::V1 => "/v1",
+            ApiVersion::V2 => "/v2",
+        });
+        url
+    }
+
+    /// Whether a URL is of this origin.
+    pub fn is_origin_of(&self, url: &Url) -> bool {
+        url.origin() == self.0.origin() && url.username().is_empty() && url.password().is_none()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.origin().ascii_serialization())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+fn parse_origin(origin: &str) -> Result<Url, EndpointError> {
+    let url = Url::parse(origin.trim()).map_err(|_| EndpointError::NotAnOrigin)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(EndpointError::Scheme);
+    }
+    match url.host() {
+        Some(Host::Domain(name)) if !name.is_empty() => {}
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => {}
+        _ => return Err(EndpointError::NotAnOrigin),
+    }
+    let bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if bare { Ok(url) } else { Err(EndpointError::MoreThanOrigin) }
+}
+
+/// How an endpoint is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowed {
+    /// One of the documented hosts: public addresses only.
+    Documented,
+    /// Listed by whoever runs the operator: any address, loopback included.
+    Listed,
+}
+
+/// The origins that may be used.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AllowedEndpoints {
+    /// `None`: the documented hosts.
+    listed: Option<BTreeSet<Url>>,
+}
+
+impl AllowedEndpoints {
+    /// The three documented hosts.
+    pub fn documented() -> Self {
+        Self::default()
+    }
+
+    /// Exactly these origins, each exempt from the refusal of private addresses.
+    pub fn listed<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, EndpointError> {
+        let listed = origins.into_iter().map(parse_origin).collect::<Result<_, _>>()?;
+        Ok(Self { listed: Some(listed) })
+    }
+
+    /// Whether and how an endpoint may be used.
+    pub fn check(&self, endpoint: &Endpoint) -> Option<Allowed> {
+        match &self.listed {
+            Some(listed) => listed.contains(&endpoint.0).then_some(Allowed::Listed),
+            None => [Region::Us, Region::Eu, Region::Au]
+                .into_iter()
+                .any(|region| Endpoint::of_region(region) == *endpoint)
+                .then_some(Allowed::Documented),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_an_origin_and_nothing_more() {
+        let sandbox = |text| Endpoint::parse(text, Environment::Sandbox);
+        for (text, error) in [
+            ("https://api.example.com/v2", EndpointError::MoreThanOrigin),
+            ("https://user@api.example.com", EndpointError::MoreThanOrigin),
+            ("https://api.example.com?x", EndpointError::MoreThanOrigin),
+            ("https://api.example.com#x", EndpointError::MoreThanOrigin),
+            ("api.example.com", EndpointError::NotAnOrigin),
+            ("https://", EndpointError::NotAnOrigin),
+            ("ftp://api.example.com", EndpointError::Scheme),
+        ] {
+            assert_eq!(sandbox(text).unwrap_err(), error, "{text}");
+        }
+        let http = Endpoint::parse("http://api.example.com", Environment::Production);
+        assert_eq!(http.unwrap_err(), EndpointError::Scheme);
+        let endpoint = sandbox("HTTP://LocalHost:8099/").unwrap();
+        assert_eq!(endpoint.to_string(), "http://localhost:8099");
+        assert_eq!(endpoint.base(ApiVersion::V2).as_str(), "http://localhost:8099/v2");
+    }
+
+    #[test]
+    fn only_documented_or_listed_origins_pass() {
+        let us = Endpoint::of_region(Region::Us);
+        let local = Endpoint::parse("http://127.0.0.1:8099", Environment::Sandbox).unwrap();
+        let documented = AllowedEndpoints::documented();
+        assert_eq!(documented.check(&us), Some(Allowed::Documented));
+        assert_eq!(documented.check(&local), None);
+        let listed = AllowedEndpoints::listed(["http://127.0.0.1:8099"]).unwrap();
+        assert_eq!(listed.check(&local), Some(Allowed::Listed));
+        assert_eq!(listed.check(&us), None, "a list replaces the documented hosts");
+        let other_port = Endpoint::parse("http://127.0.0.1:8100", Environment::Sandbox).unwrap();
+        assert_eq!(listed.check(&other_port), None);
+    }
+}

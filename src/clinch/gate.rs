@@ -1,0 +1,169 @@
+//! What is not even tried: calls with a credential that was rejected, and calls to an API whose
+//! last calls all failed. Keeps time on the tokio clock; no other I/O.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+use super::error::ClinchError;
+
+/// So many calls in a row have to fail before the gate closes.
+const FAILURES_TO_CLOSE: u32 = 5;
+/// How long it stays closed before one call is let through as a probe.
+const CLOSED_FOR: Duration = Duration::from_secs(10);
+
+/// The gate in front of one client.
+#[derive(Debug)]
+pub(super) struct Gate {
+    rejected: watch::Sender<bool>,
+    breaker: Mutex<Breaker>,
+}
+
+#[derive(Debug, Default)]
+struct Breaker {
+    failures: u32,
+    closed_until: Option<Instant>,
+    probing: bool,
+}
+
+/// A call that was let through; has to be told how it ended.
+pub(super) struct Passage<'a> {
+    gate: &'a Gate,
+    probe: bool,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self { rejected: watch::Sender::new(false), breaker: Mutex::default() }
+    }
+
+    /// Whether the credential is known as rejected, as a signal to wait on.
+    pub(super) fn rejected(&self) -> watch::Receiver<bool> {
+        self.rejected.subscribe()
+    }
+
+    /// Lets a call through or says why not. `asked`: a deliberate check, which passes always.
+    pub(super) fn enter(&self, asked: bool) -> Result<Passage<'_>, ClinchError> {
+        if asked {
+            return Ok(Passage { gate: self, probe: false });
+        }
+        if *self.rejected.borrow() {
+            return Err(ClinchError::Unauthorized);
+        }
+        let mut breaker = self.lock();
+        let Some(until) = breaker.closed_until else {
+            return Ok(Passage { gate: self, probe: false });
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if breaker.probing || !left.is_zero() {
+            let retry_after = Some(left.max(Duration::from_secs(1)));
+            return Err(ClinchError::Unavailable { status: None, retry_after });
+        }
+        breaker.probing = true;
+        Ok(Passage { gate: self, probe: true })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Passage<'_> {
+    /// Tells how the call ended. `true`: this is the first word of a rejected credential.
+    pub(super) fn ended<T>(self, result: &Result<T, ClinchError>) -> bool {
+        let mut breaker = self.gate.lock();
+        match result {
+            Err(error) if error.is_outage() => {
+                breaker.failures = breaker.failures.saturating_add(1);
+                if breaker.failures >= FAILURES_TO_CLOSE {
+                    breaker.closed_until = Some(Instant::now() + CLOSED_FOR);
+                }
+            }
+            // Nothing was sent, or nothing was said about the API's health.
+            Err(ClinchError::RateLimited { .. } | ClinchError::Fenced) => {}
+            _ => {
+                breaker.failures = 0;
+                breaker.closed_until = None;
+            }
+        }
+        drop(breaker);
+        let change = |now: bool| {
+            self.gate.rejected.send_if_modified(|known| std::mem::replace(known, now) != now)
+        };
+        match result {
+            Err(ClinchError::Unauthorized) => change(true),
+            Ok(_) => {
+                change(false);
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        // Also when the call was cancelled: else no other probe would ever be let through.
+        if self.probe {
+            self.gate.lock().probing = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOWN: Result<(), ClinchError> =
+        Err(ClinchError::Unavailable { status: Some(503), retry_after: None });
+
+    fn close(gate: &Gate) {
+        for _ in 0..FAILURES_TO_CLOSE {
+            gate.enter(false).unwrap().ended(&DOWN);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_failures_in_a_row_one_probe_decides() {
+        let gate = Gate::new();
+        close(&gate);
+        assert!(matches!(gate.enter(false), Err(ClinchError::Unavailable { status: None, .. })));
+        tokio::time::advance(CLOSED_FOR).await;
+        let probe = gate.enter(false).unwrap();
+        assert!(gate.enter(false).is_err(), "one probe at a time");
+        probe.ended(&DOWN);
+        assert!(gate.enter(false).is_err(), "the probe failed: closed again");
+        tokio::time::advance(CLOSED_FOR).await;
+        drop(gate.enter(false).unwrap());
+        gate.enter(false).expect("a cancelled probe frees its place").ended(&Ok(()));
+        gate.enter(false).unwrap();
+        gate.enter(false).expect("open for everyone again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_of_single_records_do_not_close_it() {
+        let gate = Gate::new();
+        for _ in 0..3 * FAILURES_TO_CLOSE {
+            gate.enter(false).unwrap().ended::<()>(&Err(ClinchError::Conflict));
+        }
+        gate.enter(false).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_401_is_known_at_once_and_only_a_deliberate_check_passes_it() {
+        let gate = Gate::new();
+        let mut signal = gate.rejected();
+        let refused: Result<(), _> = Err(ClinchError::Unauthorized);
+        let (one, other) = (gate.enter(false).unwrap(), gate.enter(false).unwrap());
+        assert!(one.ended(&refused), "the first word of it");
+        assert!(!other.ended(&refused), "told once");
+        assert!(*signal.borrow_and_update());
+        assert_eq!(gate.enter(false).err(), Some(ClinchError::Unauthorized));
+        gate.enter(true).unwrap().ended(&Ok(()));
+        gate.enter(false).unwrap();
+        assert!(!*signal.borrow_and_update());
+    }
+}

@@ -1,0 +1,74 @@
+//! One rate permit per attempt, and for writes a last look at the fence. Waits on the tokio
+//! clock; no other I/O.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::StatusCode;
+use tower::{Service, ServiceExt as _};
+
+use super::Calling;
+use crate::{
+    clinch::{
+        bucket::RateBucket,
+        classify::retry_after,
+        contract::Effect,
+        wire::{Answer, Failure, Outgoing},
+    },
+    domain::{Clock, Fence},
+};
+
+/// The permit layer.
+#[derive(Debug, Clone)]
+pub struct RatePermit<S> {
+    inner: S,
+    bucket: Arc<RateBucket>,
+    fence: Fence,
+    clock: Clock,
+}
+
+impl<S> RatePermit<S> {
+    pub(super) fn new(inner: S, bucket: Arc<RateBucket>, fence: Fence, clock: Clock) -> Self {
+        Self { inner, bucket, fence, clock }
+    }
+}
+
+impl<S> Service<Outgoing> for RatePermit<S>
+where
+    S: Service<Outgoing, Response = Answer, Error = Failure> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Answer;
+    type Error = Failure;
+    type Future = Calling;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, outgoing: Outgoing) -> Calling {
+        let (inner, bucket) = (self.inner.clone(), Arc::clone(&self.bucket));
+        let (fence, clock) = (self.fence.clone(), self.clock.clone());
+        Box::pin(async move {
+            let permit = bucket
+                .acquire(outgoing.deadline)
+                .await
+                .map_err(|none| Failure::NoPermit { retry_after: none.retry_after })?;
+            // After the wait, which may have been long: the right to write may be gone.
+            if outgoing.effect != Effect::Read && !fence.holds() {
+                return Err(Failure::Fenced);
+            }
+            let result = inner.oneshot(outgoing).await;
+            match &result {
+                Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
+                    permit.limited(retry_after(&answer.headers, clock.now()));
+                }
+                Ok(answer) if !answer.status.is_server_error() => permit.succeeded(),
+                _ => {}
+            }
+            result
+        })
+    }
+}

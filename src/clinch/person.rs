@@ -1,0 +1,220 @@
+//! What the client reads: people, jobs, stages and what hangs on a person. Pure; `Debug` never
+//! shows personal data.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{
+    contract::Names,
+    error::{ClinchError, NotClinchSign},
+};
+use crate::{
+    domain::{ClinchId, MatchKey},
+    jsonapi::Resource,
+};
+
+/// A candidate as Clinch shows it.
+#[derive(Clone, PartialEq)]
+pub struct Person {
+    /// The id.
+    pub id: ClinchId,
+    /// The folded match attribute; `None` for people without, e.g. anonymised ones.
+    pub match_value: Option<MatchKey>,
+    /// The name of the credential that made it.
+    pub source: Option<String>,
+    /// Every attribute.
+    pub attributes: Map<String, Value>,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// Whether it is anonymised.
+    pub anonymized: bool,
+}
+
+impl Person {
+    pub(super) fn read(resource: Resource, names: &Names) -> Result<Self, ClinchError> {
+        let id = id(&resource)?;
+        let attributes = resource.attributes;
+        let text = |name: &str| attributes.get(name).and_then(Value::as_str);
+        let flag = |name: &str| attributes.get(name).and_then(Value::as_bool).unwrap_or(false);
+        Ok(Self {
+            id,
+            match_value: text(&names.email).and_then(MatchKey::fold),
+            source: text(&names.source).map(str::to_owned),
+            archived: flag("archived"),
+            anonymized: flag("anonymized") || flag("anonymised"),
+            attributes,
+        })
+    }
+}
+
+impl fmt::Debug for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Person({}, {} attributes)", self.id, self.attributes.len())
+    }
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The id.
+    pub id: ClinchId,
+    /// The reference that people know it by.
+    pub reference: Option<String>,
+    /// The title.
+    pub title: Option<String>,
+}
+
+/// A stage of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// The id.
+    pub id: ClinchId,
+    /// The name.
+    pub name: String,
+}
+
+/// A person's application to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Application {
+    /// The id.
+    pub id: ClinchId,
+    /// The job.
+    pub job: Option<ClinchId>,
+    /// The stage.
+    pub stage: Option<ClinchId>,
+}
+
+/// A file of a person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The id.
+    pub id: ClinchId,
+    /// The file's name; often the person's, too.
+    pub file_name: Option<String>,
+    /// What the file is, e.g. `resume`.
+    pub kind: Option<String>,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attachment({})", self.id)
+    }
+}
+
+/// An activity of a person.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Activity {
+    /// The id.
+    pub id: ClinchId,
+    /// What it is.
+    pub kind: Option<String>,
+    /// Its text.
+    pub body: Option<String>,
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Activity({})", self.id)
+    }
+}
+
+/// A file to attach.
+#[derive(Clone, Copy)]
+pub struct File<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its media type.
+    pub content_type: &'a str,
+    /// Its content.
+    pub bytes: &'a [u8],
+    /// What it is, e.g. `resume`.
+    pub kind: &'a str,
+}
+
+impl fmt::Debug for File<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "File({}, {} bytes)", self.content_type, self.bytes.len())
+    }
+}
+
+pub(super) fn id(resource: &Resource) -> Result<ClinchId, ClinchError> {
+    ClinchId::parse(&resource.id).map_err(|_| ClinchError::NotClinch(NotClinchSign::NoData))
+}
+
+fn text(resource: &Resource, name: &str) -> Option<String> {
+    match resource.attributes.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+impl Job {
+    pub(super) fn read(resource: &Resource, names: &Names) -> Result<Self, ClinchError> {
+        let (reference, title) =
+            (text(resource, &names.job_reference), text(resource, &names.job_title));
+        Ok(Self { id: id(resource)?, reference, title })
+    }
+}
+
+impl Stage {
+    pub(super) fn read(resource: &Resource, names: &Names) -> Result<Self, ClinchError> {
+        let name = text(resource, &names.stage_name).unwrap_or_default();
+        Ok(Self { id: id(resource)?, name })
+    }
+}
+
+impl Application {
+    /// Job and stage stand in relationships, or in `job_id` and `stage_id`.
+    pub(super) fn read(resource: &Resource) -> Result<Self, ClinchError> {
+        let to = |name: &str| {
+            let related = resource.related(name).map(str::to_owned);
+            let id = related.or_else(|| text(resource, &format!("{name}_id")))?;
+            ClinchId::parse(&id).ok()
+        };
+        Ok(Self { id: id(resource)?, job: to("job"), stage: to("stage") })
+    }
+}
+
+impl Attachment {
+    pub(super) fn read(resource: &Resource, names: &Names) -> Result<Self, ClinchError> {
+        let kind = names.attachment_kind.as_ref().and_then(|name| text(resource, name));
+        Ok(Self { id: id(resource)?, file_name: text(resource, &names.file_name), kind })
+    }
+}
+
+impl Activity {
+    pub(super) fn read(resource: &Resource, names: &Names) -> Result<Self, ClinchError> {
+        let kind = names.activity_kind.as_ref().and_then(|name| text(resource, name));
+        Ok(Self { id: id(resource)?, kind, body: text(resource, &names.activity_body) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clinch::contract::Contract;
+
+    #[test]
+    fn a_person_is_read_and_never_shown() {
+        let resource: Resource = serde_json::from_value(json!({"id": "c1", "attributes": {
+            "email": " Jane@Example.com", "source": "hireEZ", "archived": true,
+            "anonymized": null}}))
+        .unwrap();
+        let person = Person::read(resource, &Contract::built_in().names).unwrap();
+        assert_eq!(person.match_value, MatchKey::fold("jane@example.com"));
+        assert_eq!((person.archived, person.anonymized), (true, false));
+        let shown = format!("{person:?}");
+        assert!(!shown.contains("ane@") && shown.contains("c1"), "{shown}");
+    }
+
+    #[test]
+    fn an_id_that_is_unsafe_in_a_path_makes_the_answer_unusable() {
+        let resource = Resource { id: "../jobs".into(), ..Resource::default() };
+        let refused = Person::read(resource, &Contract::built_in().names).unwrap_err();
+        assert_eq!(refused, ClinchError::NotClinch(NotClinchSign::NoData));
+    }
+}
