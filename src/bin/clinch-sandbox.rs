@@ -1,3 +1,81 @@
-//! Thin binary.
+//! clinch-sandbox: an emulator of the Clinch API. Parses arguments, starts it, waits for a signal.
 
-fn main() {}
+use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use clinch_operator::sandbox::{Credential, Options, Sandbox};
+
+/// An emulator of the Clinch API for tests and demos; see docs/SANDBOX.md.
+#[derive(Debug, Parser)]
+#[command(name = "clinch-sandbox", version, max_term_width = 100)]
+struct Args {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, default_value = "127.0.0.1:18080")]
+    listen: SocketAddr,
+    /// An API credential; NAME becomes the source of whoever it creates. May be repeated.
+    #[arg(long, value_name = "NAME:KEY:SECRET")]
+    credential: Vec<String>,
+    /// Credentials by file: a YAML list of {name, accessKey, secret, account}.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// Jobs and people that accounts have from the start, by account name.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+    /// What is offered, and under which names.
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// Scripted misbehaviour.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// How long every answer takes at least, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// Allow an address other than loopback.
+    #[arg(long)]
+    allow_remote: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let args = Args::parse();
+    ensure!(
+        args.listen.ip().is_loopback() || args.allow_remote,
+        "{} is not a loopback address; pass --allow-remote to serve others",
+        args.listen
+    );
+    let mut options = Options {
+        listen: args.listen,
+        latency: Duration::from_millis(args.latency_ms),
+        ..Options::default()
+    };
+    for credential in &args.credential {
+        options.credentials.push(Credential::parse(credential)?);
+    }
+    if let Some(path) = &args.credentials {
+        options.read_credentials(path)?;
+    }
+    if let Some(path) = &args.seed {
+        options.read_seed(path)?;
+    }
+    if let Some(path) = &args.contract {
+        options.read_contract(path)?;
+    }
+    if let Some(path) = &args.faults {
+        options.read_faults(path)?;
+    }
+    let sandbox = Sandbox::start(options)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "clinch-sandbox listening on {}", sandbox.base_url())?;
+    out.flush()?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped?,
+        _ = terminate.recv() => {}
+    }
+    sandbox.stop().await;
+    Ok(())
+}

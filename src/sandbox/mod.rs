@@ -1,1 +1,25 @@
-//! clinch-sandbox: an emulator of the Clinch API for tests and the demo.
+//! clinch-sandbox: an emulator of the Clinch API for tests, benchmarks and the demo. It checks
+//! every signature with code of its own, keeps state for each account, publishes an OpenAPI
+//! document that agrees with what it serves, and can be told to misbehave.
+//!
+//! Only `GET` and `POST /candidates`, the envelope and the signature are documented by the
+//! vendor; `docs/SANDBOX.md` marks everything else as assumed, and so does the document served.
+
+mod api;
+mod contract;
+mod control;
+mod faults;
+mod openapi;
+mod options;
+mod paging;
+mod respond;
+mod server;
+mod signature;
+mod state;
+
+pub use contract::{Duplicates, SandboxContract};
+pub use faults::{Action, Fault};
+pub use options::{Credential, Options, OptionsError};
+pub use server::Sandbox;
+pub use signature::{Generation, SignatureCheck, SignedRequest};
+pub use state::{PersonDump, RequestCounts};

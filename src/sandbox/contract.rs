@@ -1,0 +1,261 @@
+//! What the emulator offers and under which names; by default the built-in wire contract, which
+//! a file may change. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::signature::Generation;
+
+/// The operations, by their OpenAPI operation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Operation {
+    ListCandidates,
+    CreateCandidate,
+    GetCandidate,
+    UpdateCandidate,
+    ListJobs,
+    GetJob,
+    ListStages,
+    ListApplications,
+    CreateApplication,
+    ListAttachments,
+    CreateAttachment,
+    ListActivities,
+    CreateActivity,
+}
+
+impl Operation {
+    pub(super) const ALL: [Self; 13] = [
+        Self::ListCandidates,
+        Self::CreateCandidate,
+        Self::GetCandidate,
+        Self::UpdateCandidate,
+        Self::ListJobs,
+        Self::GetJob,
+        Self::ListStages,
+        Self::ListApplications,
+        Self::CreateApplication,
+        Self::ListAttachments,
+        Self::CreateAttachment,
+        Self::ListActivities,
+        Self::CreateActivity,
+    ];
+
+    /// Operation id, method and built-in path.
+    pub(super) const fn built_in(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::ListCandidates => ("listCandidates", "GET", "/candidates"),
+            Self::CreateCandidate => ("createCandidate", "POST", "/candidates"),
+            Self::GetCandidate => ("getCandidate", "GET", "/candidates/{candidate_id}"),
+            Self::UpdateCandidate => ("updateCandidate", "PATCH", "/candidates/{candidate_id}"),
+            Self::ListJobs => ("listJobs", "GET", "/jobs"),
+            Self::GetJob => ("getJob", "GET", "/jobs/{job_id}"),
+            Self::ListStages => ("listStages", "GET", "/jobs/{job_id}/stages"),
+            Self::ListApplications => {
+                ("listApplications", "GET", "/candidates/{candidate_id}/applications")
+            }
+            Self::CreateApplication => {
+                ("createApplication", "POST", "/candidates/{candidate_id}/applications")
+            }
+            Self::ListAttachments => {
+                ("listAttachments", "GET", "/candidates/{candidate_id}/attachments")
+            }
+            Self::CreateAttachment => {
+                ("createAttachment", "POST", "/candidates/{candidate_id}/attachments")
+            }
+            Self::ListActivities => {
+                ("listActivities", "GET", "/candidates/{candidate_id}/activities")
+            }
+            Self::CreateActivity => {
+                ("createActivity", "POST", "/candidates/{candidate_id}/activities")
+            }
+        }
+    }
+
+    pub(super) const fn id(self) -> &'static str {
+        self.built_in().0
+    }
+
+    pub(super) const fn method(self) -> &'static str {
+        self.built_in().1
+    }
+
+    /// Only these two are described by the vendor.
+    pub(super) const fn is_documented(self) -> bool {
+        matches!(self, Self::ListCandidates | Self::CreateCandidate)
+    }
+}
+
+/// What a second create with an e-mail address does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Duplicates {
+    /// 422 that points at the e-mail attribute.
+    #[default]
+    Reject422,
+    /// 409.
+    Conflict409,
+    /// 200 with the existing person, updated.
+    Upsert200,
+    /// 201: two people.
+    Allow,
+}
+
+/// What the emulator offers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SandboxContract {
+    /// No OpenAPI document.
+    pub(super) hide_open_api: bool,
+    /// Paths by operation id; `off` switches one off.
+    pub(super) operations: BTreeMap<Operation, String>,
+    /// Only the documented operations.
+    pub(super) assumed_off: bool,
+    /// Candidate attributes by built-in name.
+    pub(super) attributes: BTreeMap<String, String>,
+    /// Attachment attributes by built-in name.
+    pub(super) attachment: BTreeMap<String, String>,
+    /// Activity attributes by built-in name.
+    pub(super) activity: BTreeMap<String, String>,
+    /// Job attributes by built-in name.
+    pub(super) job: BTreeMap<String, String>,
+    /// Stage attributes by built-in name.
+    pub(super) stage: BTreeMap<String, String>,
+    /// How lists are paged.
+    pub(super) paging: Paging,
+    /// Ignore the candidate filter: list everybody.
+    pub(super) ignore_filter: bool,
+    /// What a second create with an e-mail address does.
+    pub duplicate_email: Duplicates,
+    /// How long a created person is not found by list and filter, in milliseconds.
+    pub search_lag_ms: u64,
+    /// Refuse unknown attributes instead of dropping them.
+    pub strict: bool,
+    /// Which generation of the signature gem is emulated.
+    pub(super) generation: Generation,
+    /// Also accept signatures without the method.
+    pub(super) legacy_signatures: bool,
+    /// Refuse more requests than this per second with 429.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// A request rate limit.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests per second.
+    pub requests_per_second: f64,
+    /// Requests that may come at once.
+    pub burst: f64,
+}
+
+/// How lists are paged.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct Paging {
+    /// Name of the page number parameter; absent: all three spellings.
+    pub(super) page: Option<String>,
+    /// Name of the page size parameter.
+    pub(super) per_page: Option<String>,
+    pub(super) default: usize,
+    pub(super) max: usize,
+    pub(super) links: bool,
+    pub(super) meta: bool,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self { page: None, per_page: None, default: 25, max: 100, links: true, meta: true }
+    }
+}
+
+/// Name, JSON type and whether it is read-only.
+pub(super) type AttributeSpec = (&'static str, &'static str, bool);
+
+/// Candidate attributes, by built-in name.
+pub(super) const CANDIDATE_ATTRIBUTES: &[AttributeSpec] = &[
+    ("email", "string", false),
+    ("first_name", "string", false),
+    ("last_name", "string", false),
+    ("phone", "string", false),
+    ("address", "string", false),
+    ("country", "string", false),
+    ("location", "string", false),
+    ("current_employer", "string", false),
+    ("current_job_title", "string", false),
+    ("linkedin_url", "string", false),
+    ("summary", "string", false),
+    ("tags", "array", false),
+    ("custom_fields", "object", false),
+    ("source", "string", true),
+    ("created_at", "string", true),
+    ("updated_at", "string", true),
+    ("archived", "boolean", true),
+    ("anonymized", "boolean", true),
+];
+
+fn renamed<'a>(names: &'a BTreeMap<String, String>, built_in: &'a str) -> &'a str {
+    names.get(built_in).map_or(built_in, String::as_str)
+}
+
+impl SandboxContract {
+    /// The path template of an operation; `None` when it is off.
+    pub(super) fn path(&self, operation: Operation) -> Option<&str> {
+        if self.assumed_off && !operation.is_documented() {
+            return None;
+        }
+        match self.operations.get(&operation).map(String::as_str) {
+            Some("off") => None,
+            Some(path) => Some(path),
+            None => Some(operation.built_in().2),
+        }
+    }
+
+    /// The operation behind a method and a path, and the ids in the path.
+    pub(super) fn route(&self, method: &str, path: &str) -> Option<(Operation, Vec<String>)> {
+        Operation::ALL.into_iter().filter(|operation| operation.method() == method).find_map(
+            |operation| {
+                let template = self.path(operation)?;
+                let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+                let mut ids = Vec::new();
+                loop {
+                    match (wanted.next(), given.next()) {
+                        (None, None) => return Some((operation, ids)),
+                        (Some(part), Some(id)) if part.starts_with('{') && !id.is_empty() => {
+                            ids.push(id.to_owned());
+                        }
+                        (Some(part), Some(text)) if part == text => {}
+                        _ => return None,
+                    }
+                }
+            },
+        )
+    }
+
+    pub(super) fn candidate<'a>(&'a self, built_in: &'a str) -> &'a str {
+        renamed(&self.attributes, built_in)
+    }
+
+    pub(super) fn attachment_name<'a>(&'a self, built_in: &'a str) -> &'a str {
+        renamed(&self.attachment, built_in)
+    }
+
+    pub(super) fn activity_name<'a>(&'a self, built_in: &'a str) -> &'a str {
+        renamed(&self.activity, built_in)
+    }
+
+    pub(super) fn job_name<'a>(&'a self, built_in: &'a str) -> &'a str {
+        renamed(&self.job, built_in)
+    }
+
+    pub(super) fn stage_name<'a>(&'a self, built_in: &'a str) -> &'a str {
+        renamed(&self.stage, built_in)
+    }
+
+    /// The spec of a candidate attribute by its name on the wire.
+    pub(super) fn candidate_spec(&self, wire: &str) -> Option<AttributeSpec> {
+        CANDIDATE_ATTRIBUTES.iter().copied().find(|(name, ..)| self.candidate(name) == wire)
+    }
+}

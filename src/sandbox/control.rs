@@ -1,0 +1,84 @@
+//! The control endpoints under `/_sandbox/`: unsigned, served to loopback only. They let a test
+//! see everything and change how the emulator behaves.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    contract::Duplicates,
+    faults::Fault,
+    options::{Credential, parse},
+    respond::Answer,
+    server::Shared,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Clock {
+    offset_seconds: i64,
+}
+
+#[derive(Deserialize)]
+struct Latency {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Revoke {
+    access_key: String,
+}
+
+#[derive(Deserialize)]
+struct OnDuplicate {
+    policy: Duplicates,
+}
+
+/// Answers a control request.
+pub(super) fn answer(
+    shared: &Shared,
+    method: &str,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> Answer {
+    control(shared, method, path, query, body)
+        .unwrap_or_else(|problem| Answer::error(400, &problem, None))
+}
+
+fn control(
+    shared: &Shared,
+    method: &str,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> Result<Answer, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "the body is not text".to_owned())?;
+    match (method, path) {
+        ("GET", "/_sandbox/healthz") => {}
+        ("GET", "/_sandbox/state") => {
+            let account = url::form_urlencoded::parse(query.as_bytes())
+                .find_map(|(name, value)| (name == "account").then(|| value.into_owned()));
+            return Ok(Answer::plain_json(&shared.dump(account.as_deref())));
+        }
+        ("GET", "/_sandbox/requests") => {
+            let counts = serde_json::to_value(shared.counts()).unwrap_or_default();
+            return Ok(Answer::plain_json(&counts));
+        }
+        ("POST", "/_sandbox/faults") => shared.set_faults(parse::<Vec<Fault>>(text)?),
+        ("POST", "/_sandbox/clock") => shared.set_offset(parse::<Clock>(text)?.offset_seconds),
+        ("POST", "/_sandbox/latency") => {
+            shared.set_latency(Duration::from_millis(parse::<Latency>(text)?.ms));
+        }
+        ("POST", "/_sandbox/revoke") => shared.revoke(&parse::<Revoke>(text)?.access_key),
+        ("POST", "/_sandbox/credential") => shared.add_credential(parse::<Credential>(text)?),
+        ("POST", "/_sandbox/duplicateEmail") => {
+            shared.set_duplicates(parse::<OnDuplicate>(text)?.policy);
+        }
+        ("POST", "/_sandbox/reset") => shared.reset(),
+        _ => return Ok(Answer::error(404, "no such control endpoint", None)),
+    }
+    Ok(Answer::plain_json(&json!({"ok": true, "note": Value::Null})))
+}

@@ -1,0 +1,159 @@
+//! The OpenAPI document, made from the active contract: it cannot disagree with what is served.
+
+use serde_json::{Map, Value, json};
+
+use super::contract::{CANDIDATE_ATTRIBUTES, Operation, SandboxContract};
+
+/// The document of one version at one base URL.
+pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) -> Value {
+    let mut paths = Map::new();
+    for operation in Operation::ALL {
+        let Some(path) = contract.path(operation) else { continue };
+        let entry = paths.entry(path.to_owned()).or_insert_with(|| json!({}));
+        entry[operation.method().to_lowercase()] = describe(contract, operation, path);
+    }
+    json!({
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Recruitment Marketing (clinch-sandbox emulator)",
+            "version": "1.0.0",
+            "description": "Operations marked x-assumed are not described by the vendor."
+        },
+        "servers": [{"url": format!("{base}/{version}")}],
+        "paths": paths,
+        "components": {
+            "parameters": parameters(contract),
+            "schemas": {"Candidate": candidate(contract, true), "NewCandidate": candidate(contract, false)}
+        }
+    })
+}
+
+fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Value {
+    let mut parameters: Vec<Value> = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect();
+    if operation.id().starts_with("list") {
+        for name in ["page", "perPage"] {
+            parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
+        }
+    }
+    if operation == Operation::ListCandidates {
+        for name in ["candidateInclude", "candidateFilter"] {
+            parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
+        }
+    }
+    let mut described = json!({
+        "operationId": operation.id(),
+        "parameters": parameters,
+        "responses": responses(operation)
+    });
+    if !operation.is_documented() {
+        described["x-assumed"] = true.into();
+    }
+    if let Some(schema) = request_schema(contract, operation) {
+        described["requestBody"] = json!({
+            "required": true,
+            "content": {"application/vnd.api+json": {"schema": schema}}
+        });
+    }
+    described
+}
+
+fn responses(operation: Operation) -> Value {
+    let success = if operation.method() == "POST" { "201" } else { "200" };
+    let mut responses = json!({"401": {"description": "Invalid API credentials"}});
+    responses[success] = json!({"description": "Success"});
+    if matches!(operation, Operation::GetCandidate | Operation::UpdateCandidate) {
+        responses["200"] = json!({"description": "Success", "content": {"application/vnd.api+json": {
+            "schema": data("candidate", &json!({"$ref": "#/components/schemas/Candidate"}), false)}}});
+    }
+    responses
+}
+
+fn request_schema(contract: &SandboxContract, operation: Operation) -> Option<Value> {
+    let string = || json!({"type": "string"});
+    let attributes = match operation {
+        Operation::CreateCandidate | Operation::UpdateCandidate => {
+            json!({"$ref": "#/components/schemas/NewCandidate"})
+        }
+        Operation::CreateApplication => json!({"type": "object", "properties": {}}),
+        Operation::CreateAttachment => {
+            let name = |name| contract.attachment_name(name).to_owned();
+            json!({"type": "object",
+                "required": [name("file_name"), name("content_type"), name("content")],
+                "properties": {
+                    name("file_name"): string(),
+                    name("content_type"): string(),
+                    name("kind"): string(),
+                    name("content"): {"type": "string", "format": "byte"}}})
+        }
+        Operation::CreateActivity => {
+            let name = |name| contract.activity_name(name).to_owned();
+            json!({"type": "object", "required": [name("kind"), name("body")],
+                "properties": {name("kind"): string(), name("body"): string()}})
+        }
+        _ => return None,
+    };
+    let kind = match operation {
+        Operation::CreateApplication => "application",
+        Operation::CreateAttachment => "attachment",
+        Operation::CreateActivity => "activity",
+        _ => "candidate",
+    };
+    Some(data(kind, &attributes, operation == Operation::CreateApplication))
+}
+
+fn data(kind: &str, attributes: &Value, related: bool) -> Value {
+    let mut properties = json!({
+        "id": {"type": "string"},
+        "type": {"type": "string", "example": kind},
+        "attributes": attributes
+    });
+    if related {
+        let one = json!({"type": "object", "properties": {"data": {"type": "object",
+            "properties": {"type": {"type": "string"}, "id": {"type": "string"}}}}});
+        properties["relationships"] =
+            json!({"type": "object", "properties": {"job": one, "stage": one}});
+    }
+    json!({"type": "object", "required": ["data"], "properties": {"data": {
+        "type": "object", "required": ["type", "attributes"], "properties": properties}}})
+}
+
+fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
+    let mut properties = Map::new();
+    for (name, kind, read_only) in CANDIDATE_ATTRIBUTES {
+        if *read_only && !with_read_only {
+            continue;
+        }
+        let mut schema = json!({"type": kind, "nullable": true});
+        match *name {
+            "email" => schema = json!({"type": "string", "format": "email"}),
+            "tags" => schema["items"] = json!({"type": "string"}),
+            "created_at" | "updated_at" => schema["format"] = "date-time".into(),
+            _ => {}
+        }
+        if *read_only {
+            schema["readOnly"] = true.into();
+        }
+        properties.insert(contract.candidate(name).to_owned(), schema);
+    }
+    json!({"type": "object", "properties": properties, "required": [contract.candidate("email")]})
+}
+
+fn parameters(contract: &SandboxContract) -> Value {
+    let paging = &contract.paging;
+    let page = paging.page.as_deref().unwrap_or("page");
+    let per_page = paging.per_page.as_deref().unwrap_or("per_page");
+    json!({
+        "page": {"name": page, "in": "query", "schema": {"type": "integer", "minimum": 1, "default": 1}},
+        "perPage": {"name": per_page, "in": "query", "schema": {"type": "integer", "minimum": 1,
+            "maximum": paging.max, "default": paging.default}},
+        "candidateInclude": {"name": "include", "in": "query", "schema": {"type": "string"},
+            "example": "social_profile"},
+        "candidateFilter": {"name": "filter", "in": "query", "style": "deepObject", "explode": true,
+            "schema": {"type": "object", "properties": {
+                contract.candidate("email"): {"type": "string", "format": "email"}}}}
+    })
+}

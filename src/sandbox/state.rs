@@ -1,0 +1,235 @@
+//! What the emulator keeps: accounts with their people, jobs, applications, attachments and
+//! activities. Look-ups are by index; nothing scans everybody.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// One person.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Person {
+    pub(super) id: String,
+    /// By built-in name.
+    pub(super) attributes: Map<String, Value>,
+    pub(super) applications: Vec<Application>,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) activities: Vec<Activity>,
+    #[serde(skip)]
+    pub(super) found_from: Option<Instant>,
+}
+
+/// A person as dumped for tests.
+pub type PersonDump = Value;
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Application {
+    pub(super) id: String,
+    pub(super) job: String,
+    pub(super) stage: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Attachment {
+    pub(super) id: String,
+    pub(super) file_name: String,
+    pub(super) content_type: String,
+    pub(super) kind: String,
+    pub(super) byte_size: usize,
+    pub(super) sha256: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Activity {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) body: String,
+}
+
+/// A job with its stages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Job {
+    #[serde(default)]
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) reference: String,
+    #[serde(default = "open")]
+    pub(super) status: String,
+    pub(super) stages: Vec<String>,
+}
+
+fn open() -> String {
+    "open".to_owned()
+}
+
+/// The data of one account.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    pub(super) people: Vec<Person>,
+    by_id: HashMap<String, usize>,
+    by_email: HashMap<String, Vec<usize>>,
+    pub(super) jobs: Vec<Job>,
+    next: u64,
+}
+
+/// Lower case: how e-mail addresses are compared.
+pub(super) fn folded(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+impl Account {
+    pub(super) fn with_jobs(jobs: Vec<Job>) -> Self {
+        let mut account = Self::default();
+        for mut job in jobs {
+            if job.id.is_empty() {
+                job.id = account.new_id(b'j');
+            }
+            account.jobs.push(job);
+        }
+        account
+    }
+
+    /// 32 hex digits, as ids look in Clinch's media addresses; the same in every run.
+    pub(super) fn new_id(&mut self, kind: u8) -> String {
+        self.next += 1;
+        let mixed = (self.next ^ (u64::from(kind) << 56)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("{mixed:016x}{:016x}", mixed.rotate_left(31) ^ self.next)
+    }
+
+    pub(super) fn person(&self, id: &str) -> Option<&Person> {
+        self.by_id.get(id).map(|at| &self.people[*at])
+    }
+
+    pub(super) fn person_mut(&mut self, id: &str) -> Option<&mut Person> {
+        self.by_id.get(id).map(|at| &mut self.people[*at])
+    }
+
+    pub(super) fn with_email(&self, email: &str) -> impl Iterator<Item = &Person> {
+        let at = self.by_email.get(&folded(email)).map(Vec::as_slice).unwrap_or_default();
+        at.iter().map(|at| &self.people[*at])
+    }
+
+    pub(super) fn add(
+        &mut self,
+        mut attributes: Map<String, Value>,
+        source: &str,
+        lag: Duration,
+        now: Timestamp,
+    ) -> &Person {
+        let id = self.new_id(b'c');
+        let stamp = Value::from(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        attributes.insert("source".into(), source.into());
+        attributes.insert("created_at".into(), stamp.clone());
+        attributes.insert("updated_at".into(), stamp);
+        attributes.insert("archived".into(), false.into());
+        attributes.insert("anonymized".into(), false.into());
+        let at = self.people.len();
+        if let Some(email) = attributes.get("email").and_then(Value::as_str) {
+            self.by_email.entry(folded(email)).or_default().push(at);
+        }
+        self.by_id.insert(id.clone(), at);
+        self.people.push(Person {
+            id,
+            attributes,
+            applications: Vec::new(),
+            attachments: Vec::new(),
+            activities: Vec::new(),
+            found_from: (!lag.is_zero()).then(|| Instant::now() + lag),
+        });
+        &self.people[at]
+    }
+
+    /// Changes attributes; null clears.
+    pub(super) fn change(&mut self, id: &str, changes: Map<String, Value>, now: Timestamp) {
+        let Some(&at) = self.by_id.get(id) else { return };
+        let email =
+            |person: &Person| person.attributes.get("email").and_then(Value::as_str).map(folded);
+        let before = email(&self.people[at]);
+        let person = &mut self.people[at];
+        person.attributes.extend(changes);
+        let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        person.attributes.insert("updated_at".into(), stamp.into());
+        let after = email(&self.people[at]);
+        if before != after {
+            if let Some(indexes) = before.and_then(|email| self.by_email.get_mut(&email)) {
+                indexes.retain(|index| *index != at);
+            }
+            if let Some(email) = after {
+                self.by_email.entry(email).or_default().push(at);
+            }
+        }
+    }
+
+    pub(super) fn job(&self, id: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.id == id)
+    }
+}
+
+impl Job {
+    /// The id of a stage, from its place.
+    pub(super) fn stage_id(&self, place: usize) -> String {
+        format!("{:.24}{place:08x}", self.id)
+    }
+
+    pub(super) fn has_stage(&self, id: &str) -> bool {
+        (0..self.stages.len()).any(|place| self.stage_id(place) == id)
+    }
+}
+
+impl Person {
+    pub(super) fn is_found(&self) -> bool {
+        self.found_from.is_none_or(|from| Instant::now() >= from)
+    }
+}
+
+/// How many requests were answered, by operation and status.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestCounts {
+    /// `listCandidates 200` and the like; `-` where no answer was given.
+    pub by_operation: BTreeMap<String, u64>,
+    /// All of them.
+    pub total: u64,
+    /// The most requests handled at the same time.
+    pub max_concurrent: u64,
+}
+
+impl RequestCounts {
+    /// Requests of an operation, whatever the answer.
+    pub fn of(&self, operation: &str) -> u64 {
+        let named = |name: &str| name.split(' ').next() == Some(operation);
+        self.by_operation.iter().filter(|(name, _)| named(name)).map(|(_, count)| count).sum()
+    }
+
+    /// Requests of an operation that were answered with a status.
+    pub fn with(&self, operation: &str, status: u16) -> u64 {
+        self.by_operation.get(&format!("{operation} {status}")).copied().unwrap_or_default()
+    }
+}
+
+/// Jobs that a fresh account has when no seed says otherwise.
+pub(super) fn default_jobs() -> Vec<Job> {
+    let job = |reference: &str, title: &str| Job {
+        id: String::new(),
+        title: title.to_owned(),
+        reference: reference.to_owned(),
+        status: open(),
+        stages: ["Sourced", "Screen", "Interview", "Offer"].map(str::to_owned).to_vec(),
+    };
+    vec![
+        job("ENG-101", "Senior Rust Engineer"),
+        job("DES-7", "Product Designer"),
+        job("OPS-3", "Platform Engineer"),
+    ]
+}
+
+/// A lock whose data stays usable after a panic of another holder.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
