@@ -1,1 +1,25 @@
-//! What is known of each record already pushed.
+//! What is known of each record already pushed: entries in memory, segments in a store.
+//! Pure but for the stores. Whatever cannot be trusted counts as unknown, which costs a look-up
+//! in Clinch and never a wrong write. `docs/LEDGER.md` draws the bytes.
+
+mod entry;
+mod folder;
+mod journal;
+mod keys;
+mod memory;
+mod packed;
+mod segment;
+mod state;
+mod store;
+
+pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
+pub use folder::FolderStore;
+pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
+pub use keys::{KeyId, Keys, new_root};
+pub use memory::MemoryStore;
+pub use segment::{Base, Encoded, MAX_SEGMENT_BYTES, Segment, SegmentError, from_text, to_text};
+pub use state::{Ledger, Status};
+pub use store::{SegmentStore, StoreError, StoredSegment};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Segments as files of a folder, for `apply` without a cluster. Does file I/O, off the async
+//! threads. A file appears whole or empty, and an empty one is no segment.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+
+use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError, StoredSegment};
+
+/// A folder of `<sequence>.ledger` files; made on the first write.
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    folder: PathBuf,
+}
+
+impl FolderStore {
+    /// The store in `folder`, which holds the segments of one export only.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn file(&self, seq: u64) -> PathBuf {
+        // Twenty digits: names sort as numbers.
+        self.folder.join(format!("{seq:020}.ledger"))
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(store)).await {
+            Ok(done) => done.map_err(|error| store_error(&error)),
+            Err(_) => Err(StoreError::Unavailable { what: "interrupted".to_owned() }),
+        }
+    }
+
+    fn read_all(&self) -> io::Result<Vec<StoredSegment>> {
+        let files = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files?,
+        };
+        let mut segments = Vec::new();
+        for file in files {
+            let path = file?.path();
+            let Some(seq) = sequence(&path) else { continue };
+            let mut bytes = Vec::new();
+            // One byte more than any segment has: the decoder sees that it is too large.
+            File::open(&path)?.take(MAX_SEGMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+            segments.push(StoredSegment { seq, bytes: bytes.into() });
+        }
+        Ok(segments)
+    }
+
+    /// The empty file claims the position, which only one process can; the rename fills it.
+    fn write(&self, seq: u64, bytes: &[u8]) -> io::Result<()> {
+        make_folder(&self.folder)?;
+        let (file, partial) = (self.file(seq), self.folder.join(format!("{seq:020}.partial")));
+        create_private(&file, true)?;
+        let written = create_private(&partial, false)
+            .and_then(|mut partial| partial.write_all(bytes).and_then(|()| partial.sync_all()))
+            .and_then(|()| fs::rename(&partial, &file))
+            .and_then(|()| File::open(&self.folder)?.sync_all());
+        if written.is_err() {
+            // Give the claim back, so that another attempt is not taken for another process.
+            let _ = fs::remove_file(&partial);
+            let _ = fs::remove_file(&file);
+        }
+        written
+    }
+}
+
+impl SegmentStore for FolderStore {
+    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+        self.blocking(|store| store.read_all()).await
+    }
+
+    async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.blocking(move |store| store.write(seq, &bytes)).await
+    }
+
+    async fn delete(&self, seq: u64) -> Result<(), StoreError> {
+        self.blocking(move |store| match fs::remove_file(store.file(seq)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        })
+        .await
+    }
+}
+
+/// The position in a file name; `None` for files of other kinds.
+fn sequence(path: &Path) -> Option<u64> {
+    let digits = path.file_name()?.to_str()?.strip_suffix(".ledger")?;
+    (digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
+}
+
+/// Creates a file for its owner only: ledgers are pseudonymous, not public.
+fn create_private(path: &Path, exclusive: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if exclusive {
+        options.create_new(true);
+    } else {
+        options.create(true).truncate(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn store_error(error: &io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::AlreadyExists => StoreError::AlreadyExists,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Quota,
+        ErrorKind::FileTooLarge => StoreError::TooLarge,
+        kind => StoreError::Unavailable { what: kind.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_are_created_once_listed_and_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path().join("a/b"));
+        assert_eq!(store.list().await.unwrap(), []);
+        store.create(7, Bytes::from_static(b"seven")).await.unwrap();
+        let again = store.create(7, Bytes::from_static(b"other")).await;
+        assert_eq!(again, Err(StoreError::AlreadyExists));
+        let bytes = Bytes::from_static(b"seven");
+        assert_eq!(store.list().await.unwrap(), [StoredSegment { seq: 7, bytes }]);
+        store.delete(7).await.unwrap();
+        store.delete(7).await.unwrap();
+        assert_eq!(store.list().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn other_files_and_unfinished_ones_are_not_segments() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["00000000000000000001.partial", "1.ledger", "note.txt", "x.ledger"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(FolderStore::new(folder.path()).list().await.unwrap(), []);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn files_are_readable_by_their_owner_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        store.create(0, Bytes::from_static(b"x")).await.unwrap();
+        assert_eq!(fs::metadata(store.file(0)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_gives_its_position_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        let obstacle = folder.path().join("00000000000000000003.partial");
+        fs::create_dir(&obstacle).unwrap();
+        let failed = store.create(3, Bytes::from_static(b"x")).await;
+        assert!(matches!(failed, Err(StoreError::Unavailable { .. })), "{failed:?}");
+        fs::remove_dir(&obstacle).unwrap();
+        store.create(3, Bytes::from_static(b"x")).await.unwrap();
+    }
+}

@@ -1,0 +1,246 @@
+//! The order in which segments reach a store, and which of them are needed. Does I/O through the
+//! store only. What is queued is kept until the store has it, whatever happens to a call: a
+//! write that was cut off is repeated byte for byte, and recognised if it had taken place.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use thiserror::Error;
+
+use super::{Base, Encoded, Keys, Ledger, Segment, SegmentError, SegmentStore, StoreError};
+use crate::domain::{Disposition, Reason};
+
+/// From this many changes on, the ledger is rewritten whatever its size.
+pub const JOURNAL_MAX_DELTAS: usize = 64;
+/// Up to this many, changes are left alone unless they outweigh the ledger.
+const FEW_DELTAS: usize = 8;
+/// Positions are signed numbers in the cluster.
+const MAX_SEQ: u64 = i64::MAX as u64;
+
+/// What failed between a journal and its store.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JournalError {
+    /// The segments could not be read.
+    #[error("the ledger cannot be read")]
+    List(#[source] StoreError),
+    /// A segment could not be stored; it stays queued.
+    #[error("ledger segment {seq} cannot be stored")]
+    Write {
+        /// Its position.
+        seq: u64,
+        /// Why.
+        source: StoreError,
+    },
+    /// A segment that is no longer needed could not be deleted; it is tried again later.
+    #[error("ledger segment {seq} cannot be deleted")]
+    Delete {
+        /// Its position.
+        seq: u64,
+        /// Why.
+        source: StoreError,
+    },
+    /// Another process stored a segment of this position: the run must end and start anew.
+    #[error("ledger segment {seq} was written by another process")]
+    Fenced {
+        /// The position.
+        seq: u64,
+    },
+}
+
+impl JournalError {
+    /// What the owner of the run does next.
+    pub const fn disposition(&self) -> Disposition {
+        match self {
+            Self::List(source) | Self::Write { source, .. } | Self::Delete { source, .. } => {
+                source.disposition()
+            }
+            Self::Fenced { .. } => Disposition::retry(Reason::InternalError),
+        }
+    }
+}
+
+/// A ledger as found in its store.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// What is known.
+    pub ledger: Ledger,
+    /// How more is stored.
+    pub journal: Journal<S>,
+    /// Segments that could not be used, by position. Not an error: what they knew is unknown.
+    pub ignored: Vec<(u64, SegmentError)>,
+}
+
+/// The segments of one export in their store, and those on their way there.
+#[derive(Debug)]
+pub struct Journal<S> {
+    store: S,
+    keys: Keys,
+    next_seq: u64,
+    queue: VecDeque<Encoded>,
+    /// Stored and needed.
+    current: Vec<u64>,
+    /// Stored and no longer needed.
+    obsolete: Vec<u64>,
+    deltas: usize,
+    delta_entries: u64,
+    /// Gaps and unusable segments since the base.
+    flaws: usize,
+}
+
+impl<S: SegmentStore> Journal<S> {
+    /// Reads a ledger. Writes nothing.
+    pub async fn open(store: S, keys: Keys) -> Result<Opened<S>, JournalError> {
+        let stored = store.list().await.map_err(JournalError::List)?;
+        let mut segments: BTreeMap<u64, Result<Segment, SegmentError>> = BTreeMap::new();
+        for segment in stored {
+            let decoded = Segment::decode(&keys, &segment.bytes).and_then(|decoded| {
+                if decoded.seq == segment.seq { Ok(decoded) } else { Err(SegmentError::Misplaced) }
+            });
+            segments.insert(segment.seq, decoded);
+        }
+        let next_seq = segments.last_key_value().map_or(0, |(seq, _)| seq.saturating_add(1));
+        let base = latest_base(&segments);
+        let first = base.as_ref().map_or(0, |(first, _)| *first);
+        let needed = segments.split_off(&first);
+        let ignored =
+            needed.iter().filter_map(|(seq, s)| Some((*seq, *s.as_ref().err()?))).collect();
+        let mut journal = Self {
+            store,
+            keys,
+            next_seq: next_seq.min(MAX_SEQ),
+            queue: VecDeque::new(),
+            current: needed.keys().copied().collect(),
+            obsolete: segments.into_keys().collect(),
+            deltas: 0,
+            delta_entries: 0,
+            flaws: 0,
+        };
+        let ledger = journal.replay(needed, base);
+        Ok(Opened { ledger, journal, ignored })
+    }
+
+    fn replay(
+        &mut self,
+        needed: BTreeMap<u64, Result<Segment, SegmentError>>,
+        base: Option<(u64, u16)>,
+    ) -> Ledger {
+        let (mut expected, after_base) =
+            base.map_or((0, 0), |(first, parts)| (first, first.saturating_add(parts.into())));
+        let mut ledger = Ledger::default();
+        for (seq, segment) in needed {
+            // What stands or stood here may have overruled anything before it.
+            if seq != expected || segment.is_err() {
+                ledger.distrust();
+                self.flaws += 1;
+            }
+            expected = seq.saturating_add(1);
+            if let Ok(segment) = segment {
+                if seq >= after_base {
+                    self.deltas += 1;
+                    self.delta_entries += segment.entries.len() as u64;
+                }
+                ledger.merge(segment);
+            }
+        }
+        ledger
+    }
+
+    /// The position of the next segment to be queued.
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The keys of this export.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Queues what the ledger has not stored yet; returns how many entries that are.
+    pub fn queue_changes(&mut self, ledger: &mut Ledger) -> usize {
+        let entries = ledger.take_dirty();
+        let count = entries.len();
+        self.enqueue(Segment::encode_changes(&self.keys, self.next_seq, entries));
+        count
+    }
+
+    /// Queues the whole ledger, after which everything stored before it is no longer needed.
+    pub fn queue_base(&mut self, ledger: &mut Ledger) {
+        // They are part of the base.
+        drop(ledger.take_dirty());
+        self.enqueue(Segment::encode_base(&self.keys, self.next_seq, ledger.entries()));
+    }
+
+    fn enqueue(&mut self, segments: Vec<Encoded>) {
+        if let Some(last) = segments.last() {
+            self.next_seq = last.seq.saturating_add(1).min(MAX_SEQ);
+        }
+        self.queue.extend(segments);
+    }
+
+    /// Whether rewriting a ledger of `live` entries is worth it: the changes outweigh it, are too
+    /// many objects for its size, or there are gaps or unusable segments among them.
+    pub fn compaction_due(&self, live: usize) -> bool {
+        let live = live as u64;
+        self.flaws > 0
+            || self.deltas > JOURNAL_MAX_DELTAS
+            || self.delta_entries > live
+            || (self.deltas > FEW_DELTAS && self.delta_entries * 2 > live)
+    }
+
+    /// Stores what is queued, in order. May be dropped or fail at any point and be called again.
+    pub async fn flush(&mut self) -> Result<(), JournalError> {
+        while let Some(next) = self.queue.front() {
+            let seq = next.seq;
+            match self.store.create(seq, next.bytes.clone()).await {
+                Ok(()) => {}
+                Err(StoreError::AlreadyExists) => {
+                    let stored = self.store.list().await.map_err(JournalError::List)?;
+                    if !stored.iter().any(|found| found.seq == seq && found.bytes == next.bytes) {
+                        return Err(JournalError::Fenced { seq });
+                    }
+                }
+                Err(source) => return Err(JournalError::Write { seq, source }),
+            }
+            if let Some(stored) = self.queue.pop_front() {
+                self.note_stored(&stored);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_stored(&mut self, stored: &Encoded) {
+        self.current.push(stored.seq);
+        let Some(Base { part, parts }) = stored.base else {
+            self.deltas += 1;
+            self.delta_entries += u64::from(stored.count);
+            return;
+        };
+        if part + 1 == parts {
+            let first = stored.seq - u64::from(part);
+            let (needed, obsolete) = self.current.drain(..).partition(|seq| *seq >= first);
+            self.current = needed;
+            self.obsolete.extend::<Vec<u64>>(obsolete);
+            (self.deltas, self.delta_entries, self.flaws) = (0, 0, 0);
+        }
+    }
+
+    /// Deletes segments that are no longer needed. Failing is harmless: they are overruled.
+    pub async fn sweep(&mut self) -> Result<(), JournalError> {
+        while let Some(&seq) = self.obsolete.last() {
+            let deleted = self.store.delete(seq).await;
+            deleted.map_err(|source| JournalError::Delete { seq, source })?;
+            self.obsolete.pop();
+        }
+        Ok(())
+    }
+}
+
+/// First position and length of the latest base that is complete.
+fn latest_base(segments: &BTreeMap<u64, Result<Segment, SegmentError>>) -> Option<(u64, u16)> {
+    let base_at = |seq: u64| segments.get(&seq)?.as_ref().ok()?.base;
+    segments.keys().rev().find_map(|&first| {
+        let Base { part: 0, parts } = base_at(first)? else { return None };
+        let complete = (0..parts)
+            .all(|part| base_at(first.saturating_add(part.into())) == Some(Base { part, parts }));
+        complete.then_some((first, parts))
+    })
+}

@@ -1,0 +1,198 @@
+//! The keys of one export's ledger, derived from the operator's root key. Pure.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    StepDigest,
+    entry::{KeyHash, PayloadDigest},
+};
+use crate::domain::{MatchKey, RecordId};
+
+type HmacSha256 = Hmac<Sha256>;
+type Subkey = Zeroizing<[u8; 32]>;
+
+const SALT: &[u8] = b"clinch-operator ledger v1";
+/// Bytes of a segment's MAC.
+pub(super) const MAC_BYTES: usize = 32;
+
+/// Names the keys a segment was written with; says nothing about them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub [u8; 8]);
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({})", hex::encode(self.0))
+    }
+}
+
+/// A new root key. `fill` is a source of secret randomness.
+pub fn new_root(fill: impl FnOnce(&mut [u8; 32])) -> Zeroizing<[u8; 32]> {
+    let mut root = Zeroizing::new([0; 32]);
+    fill(&mut root);
+    root
+}
+
+/// The keys of one export: separate ones for each purpose. `Debug` shows the key id only.
+#[derive(Clone)]
+pub struct Keys {
+    id: KeyId,
+    export: [u8; 16],
+    entry: Subkey,
+    payload: Subkey,
+    mac: Subkey,
+    record: Subkey,
+}
+
+impl Keys {
+    /// Derives the keys of the export with this UID.
+    pub fn derive(root: &[u8; 32], export_uid: &str) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(Some(SALT), root);
+        let subkey = |purpose: &str| {
+            let mut key = Zeroizing::new([0; 32]);
+            // The purpose is ended by a byte that no purpose holds: no two inputs run together.
+            let info = [purpose.as_bytes(), b"\0", export_uid.as_bytes()].concat();
+            hkdf.expand(&info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
+            key
+        };
+        let first = |key: &Subkey| {
+            let mut id = [0; 8];
+            id.copy_from_slice(&key[..8]);
+            KeyId(id)
+        };
+        let mut export = [0; 16];
+        export.copy_from_slice(&Sha256::digest(export_uid.as_bytes())[..16]);
+        Self {
+            id: first(&subkey("key-id")),
+            export,
+            entry: subkey("entry"),
+            payload: subkey("payload"),
+            mac: subkey("mac"),
+            record: subkey("record"),
+        }
+    }
+
+    /// Names these keys in segments.
+    pub fn key_id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Unkeyed hash of the export's UID, which is no secret.
+    pub fn export_hash(&self) -> [u8; 16] {
+        self.export
+    }
+
+    /// The opaque id under which a person is named in status and Events.
+    pub fn record_id(&self, key: &MatchKey) -> RecordId {
+        RecordId(short(keyed(&self.record, &[key.expose().as_bytes()])))
+    }
+
+    /// The hash under which a person stands in the ledger.
+    pub fn key_hash(&self, key: &MatchKey) -> KeyHash {
+        KeyHash(short(keyed(&self.entry, &[key.expose().as_bytes()])))
+    }
+
+    /// Digest of the candidate as mapped: of its JSON, so maps must have a stable order.
+    pub fn payload_digest(&self, payload: &impl Serialize) -> PayloadDigest {
+        PayloadDigest(short(self.json(b"candidate\0", payload)))
+    }
+
+    /// Digest of what another step sends: of its JSON. Values of different steps are compared
+    /// with those of the same step only.
+    pub fn step_digest(&self, sent: &impl Serialize) -> StepDigest {
+        StepDigest(short(self.json(b"step\0", sent)))
+    }
+
+    fn json(&self, purpose: &[u8], value: &impl Serialize) -> HmacSha256 {
+        let mut mac = Feed(keyed(&self.payload, &[purpose]));
+        serde_json::to_writer(&mut mac, value).expect("plain data serialises to JSON");
+        mac.0
+    }
+
+    pub(super) fn mac(&self, bytes: &[u8]) -> [u8; MAC_BYTES] {
+        keyed(&self.mac, &[bytes]).finalize().into_bytes().into()
+    }
+
+    /// Compares in constant time.
+    pub(super) fn mac_matches(&self, bytes: &[u8], mac: &[u8]) -> bool {
+        keyed(&self.mac, &[bytes]).verify_slice(mac).is_ok()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({})", hex::encode(self.id.0))
+    }
+}
+
+fn keyed(key: &Subkey, parts: &[&[u8]]) -> HmacSha256 {
+    let mut mac = HmacSha256::new_from_slice(&key[..]).expect("HMAC takes keys of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac
+}
+
+fn short<const N: usize>(mac: HmacSha256) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&mac.finalize().into_bytes()[..N]);
+    out
+}
+
+struct Feed(HmacSha256);
+
+impl Write for Feed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person() -> MatchKey {
+        MatchKey::fold("jane@example.com").unwrap()
+    }
+
+    #[test]
+    fn another_export_or_another_root_knows_the_same_person_by_other_names() {
+        let base = Keys::derive(&[7; 32], "uid-1");
+        for other in [Keys::derive(&[7; 32], "uid-2"), Keys::derive(&[8; 32], "uid-1")] {
+            assert_ne!(base.key_id(), other.key_id());
+            assert_ne!(base.key_hash(&person()), other.key_hash(&person()));
+            assert_ne!(base.record_id(&person()), other.record_id(&person()));
+            assert_ne!(base.payload_digest(&"p"), other.payload_digest(&"p"));
+            assert!(!other.mac_matches(b"x", &base.mac(b"x")));
+        }
+    }
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        let keys = Keys::derive(&[7; 32], "uid-1");
+        let (hash, record) = (keys.key_hash(&person()), keys.record_id(&person()));
+        assert_ne!(hash.0[..8], record.0, "a status must not reveal ledger keys");
+        assert_ne!(keys.payload_digest(&"p").0[..6], keys.step_digest(&"p").0);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let keys = Keys::derive(&[7; 32], "uid-1");
+        assert_eq!(format!("{keys:?}"), format!("Keys({})", hex::encode(keys.key_id().0)));
+        let root = new_root(|bytes| bytes.fill(9));
+        assert_eq!(*root, [9; 32]);
+    }
+}

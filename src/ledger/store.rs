@@ -1,0 +1,89 @@
+//! Where segments are kept: the port, implemented in memory, on a folder, and on the cluster.
+//! No I/O here.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::domain::{Disposition, Reason};
+
+/// A segment as it lies in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSegment {
+    /// Position in the export's ledger.
+    pub seq: u64,
+    /// Its bytes, not checked.
+    pub bytes: Bytes,
+}
+
+/// Why a store did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// A segment of this position exists: this or another process wrote it.
+    #[error("the segment exists already")]
+    AlreadyExists,
+    /// No room.
+    #[error("the store is full or its quota is used up")]
+    Quota,
+    /// The store takes no segment of this size.
+    #[error("the store does not take a segment of this size")]
+    TooLarge,
+    /// Not allowed.
+    #[error("the operator may not {verb} ledger segments there")]
+    Forbidden {
+        /// What was refused, e.g. `create`.
+        verb: &'static str,
+    },
+    /// No answer, or a failure; whether a write took place is not known.
+    #[error("the store failed ({what})")]
+    Unavailable {
+        /// HTTP status or kind of I/O error.
+        what: String,
+    },
+}
+
+impl StoreError {
+    /// What the owner of the run does next.
+    pub const fn disposition(&self) -> Disposition {
+        match self {
+            Self::Quota | Self::TooLarge | Self::Forbidden { .. } => {
+                Disposition::retry(Reason::LedgerRefused)
+            }
+            Self::AlreadyExists | Self::Unavailable { .. } => {
+                Disposition::retry(Reason::InternalError)
+            }
+        }
+    }
+}
+
+/// The segments of one export. They never change; two creates of one position never both succeed.
+pub trait SegmentStore: Send + Sync {
+    /// Every segment, in any order.
+    fn list(&self) -> impl Future<Output = Result<Vec<StoredSegment>, StoreError>> + Send;
+
+    /// Stores a segment, durably once it returns; [`StoreError::AlreadyExists`] is the fence.
+    fn create(&self, seq: u64, bytes: Bytes)
+    -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Deletes a segment; one that does not exist counts as deleted.
+    fn delete(&self, seq: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl<S: SegmentStore> SegmentStore for Arc<S> {
+    fn list(&self) -> impl Future<Output = Result<Vec<StoredSegment>, StoreError>> + Send {
+        (**self).list()
+    }
+
+    fn create(
+        &self,
+        seq: u64,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        (**self).create(seq, bytes)
+    }
+
+    fn delete(&self, seq: u64) -> impl Future<Output = Result<(), StoreError>> + Send {
+        (**self).delete(seq)
+    }
+}

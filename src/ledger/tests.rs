@@ -1,0 +1,386 @@
+//! The segment format as pinned, and the journal under faults.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::*;
+use crate::domain::{ClinchId, MatchKey};
+
+/// Computed from `docs/LEDGER.md` by another program, in another language.
+const GOLDEN: &str = concat!(
+    "434c534701f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000070000000100000002",
+    "38e884fa2b8e335181dd17f57238d1754ad20862cc9b5b0394715777bf8690d7b003000f4c1d3a5b6c4d7e8f90",
+    "a1b2c3d4e5f6376a6e741ef6270202020202020202020202020202020203030303030303030303030303030303",
+    "0105632d3132333e1fee8a6b8d1d95909cd39aaabb6f9651730806f138a8328cecd90cc695a550",
+);
+
+fn keys() -> Keys {
+    let root = std::array::from_fn(|i| u8::try_from(i).unwrap());
+    Keys::derive(&root, "0a1b2c3d-0000-4000-8000-000000000001")
+}
+
+fn id(text: &str) -> ClinchId {
+    ClinchId::parse(text).unwrap()
+}
+
+fn entry(n: u32, payload: u8) -> Entry {
+    let mut key = KeyHash::default();
+    key.0[..4].copy_from_slice(&n.to_be_bytes());
+    Entry {
+        key,
+        payload: PayloadDigest([payload; 16]),
+        extras: Extras::default(),
+        clinch_id: id(&format!("c-{n}")),
+        steps: Steps::CANDIDATE,
+    }
+}
+
+fn golden_entries() -> [Entry; 2] {
+    let keys = keys();
+    let person = MatchKey::fold("Jane.Doe@example.com").unwrap();
+    let application = keys.step_digest(&"job-1/applied");
+    let first = Entry {
+        key: keys.key_hash(&person),
+        payload: keys.payload_digest(&json!({"email": person.expose()})),
+        extras: Extras { application, ..Extras::default() },
+        clinch_id: id("0f4c1d3a-5b6c-4d7e-8f90-a1b2c3d4e5f6"),
+        steps: Steps::CANDIDATE.with(Steps::APPLICATION),
+    };
+    let second = Entry {
+        key: KeyHash([2; 16]),
+        payload: PayloadDigest([3; 16]),
+        extras: Extras::default(),
+        clinch_id: id("c-123"),
+        steps: Steps::CANDIDATE,
+    };
+    [first, second]
+}
+
+#[test]
+fn the_segment_format_is_the_documented_one() {
+    let encoded = Segment::encode_base(&keys(), 7, golden_entries());
+    assert_eq!(encoded.len(), 1);
+    assert_eq!(hex::encode(&encoded[0].bytes), GOLDEN);
+    let decoded = Segment::decode(&keys(), &hex::decode(GOLDEN).unwrap()).unwrap();
+    let base = Some(Base { part: 0, parts: 1 });
+    assert_eq!(decoded, Segment { seq: 7, base, entries: golden_entries().to_vec() });
+    let person = MatchKey::fold("jane.doe@example.com").unwrap();
+    assert_eq!(keys().record_id(&person).to_string(), "a17e0cb748e2c2dd");
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_noticed() {
+    let golden = hex::decode(GOLDEN).unwrap();
+    for at in 0..golden.len() {
+        for bit in 0..8 {
+            let mut bytes = golden.clone();
+            bytes[at] ^= 1 << bit;
+            assert!(Segment::decode(&keys(), &bytes).is_err(), "byte {at} bit {bit}");
+        }
+        assert!(Segment::decode(&keys(), &golden[..at]).is_err(), "cut at {at}");
+    }
+}
+
+#[test]
+fn each_way_of_being_unusable_is_told() {
+    let golden = hex::decode(GOLDEN).unwrap();
+    let with = |at: usize, byte: u8| {
+        let mut bytes = golden.clone();
+        bytes[at] = byte;
+        Segment::decode(&keys(), &bytes).unwrap_err()
+    };
+    assert_eq!(with(0, b'X'), SegmentError::NotASegment);
+    assert_eq!(with(4, 2), SegmentError::Version(2));
+    assert_eq!(with(5, 0), SegmentError::ForeignKey);
+    assert_eq!(with(13, 0), SegmentError::ForeignKey);
+    assert_eq!(with(60, 0), SegmentError::BadMac);
+    let foreign = Keys::derive(&[0; 32], "0a1b2c3d-0000-4000-8000-000000000001");
+    assert_eq!(Segment::decode(&foreign, &golden), Err(SegmentError::ForeignKey));
+    assert_eq!(Segment::decode(&keys(), &golden[..40]), Err(SegmentError::Truncated));
+    assert_eq!(Segment::decode(&keys(), b"").unwrap_err(), SegmentError::NotASegment);
+    let large = vec![0; MAX_SEGMENT_BYTES + 1];
+    assert_eq!(Segment::decode(&keys(), &large), Err(SegmentError::TooLarge));
+}
+
+/// Authentic segments that no encoder writes: as from a later build with a fault.
+#[test]
+fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
+    let golden = hex::decode(GOLDEN).unwrap();
+    let signed = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = golden[..golden.len() - 32].to_vec();
+        edit(&mut bytes);
+        let mac = keys().mac(&bytes);
+        bytes.extend_from_slice(&mac);
+        Segment::decode(&keys(), &bytes)
+    };
+    assert!(signed(&|_| {}).is_ok());
+    let malformed = Err(SegmentError::Malformed);
+    let truncated = Err(SegmentError::Truncated);
+    assert_eq!(signed(&|b| b[41..45].fill(0xff)), malformed, "count of 4 billion");
+    assert_eq!(signed(&|b| b[44] = 1), malformed, "count too small");
+    assert_eq!(signed(&|b| b[37..41].copy_from_slice(&[0, 5, 0, 5])), malformed, "part of parts");
+    assert_eq!(signed(&|b| b[45] = 0xff), truncated, "entry length past the end");
+    assert_eq!(signed(&|b| b[45] = 0), malformed, "empty entry");
+    assert_eq!(signed(&|b| b[78] = 0x13), malformed, "unknown step");
+    assert_eq!(signed(&|b| b[79] = 64), malformed, "id longer than its entry");
+    assert_eq!(signed(&|b| b.push(9)), truncated, "trailing byte");
+    assert_eq!(signed(&|b| b.truncate(45)), malformed, "no entries");
+}
+
+#[test]
+fn large_ledgers_are_split_and_come_back_whole() {
+    let all: Vec<Entry> = (0..40_000).map(|n| entry(n, 1)).collect();
+    let encoded = Segment::encode_base(&keys(), 3, all.clone());
+    assert_eq!(encoded.len(), 4);
+    let mut back = Vec::new();
+    for (part, segment) in encoded.iter().enumerate() {
+        assert!(segment.bytes.len() <= MAX_SEGMENT_BYTES);
+        let text = to_text(&segment.bytes);
+        assert!(text.len() <= 700_000, "the CRD takes that many characters");
+        let decoded = Segment::decode(&keys(), &from_text(&text).unwrap()).unwrap();
+        assert_eq!(decoded.seq, 3 + part as u64);
+        back.extend(decoded.entries);
+    }
+    assert_eq!(back, all);
+    assert_eq!(from_text("not base64!"), Err(SegmentError::NotASegment));
+}
+
+async fn open<S: SegmentStore>(store: S) -> Opened<S> {
+    Journal::open(store, keys()).await.unwrap()
+}
+
+async fn write(store: &MemoryStore, entries: &[Entry]) {
+    let mut opened = open(store.clone()).await;
+    for entry in entries {
+        opened.ledger.record(entry);
+    }
+    opened.journal.queue_changes(&mut opened.ledger);
+    opened.journal.flush().await.unwrap();
+}
+
+fn contents(ledger: &Ledger) -> BTreeMap<KeyHash, Entry> {
+    ledger.entries().map(|entry| (entry.key, entry)).collect()
+}
+
+#[tokio::test]
+async fn later_changes_win_and_nothing_is_written_when_nothing_changed() {
+    let store = MemoryStore::default();
+    write(&store, &[entry(1, 1), entry(2, 1)]).await;
+    write(&store, &[entry(1, 2)]).await;
+    write(&store, &[entry(1, 2), entry(2, 1)]).await;
+    let opened = open(store.clone()).await;
+    assert_eq!(store.list().await.unwrap().len(), 2);
+    assert_eq!(opened.journal.next_seq(), 2);
+    assert_eq!(
+        contents(&opened.ledger),
+        BTreeMap::from([entry(1, 2), entry(2, 1)].map(|e| (e.key, e)))
+    );
+}
+
+#[tokio::test]
+async fn a_base_replaces_what_came_before_it() {
+    let store = MemoryStore::default();
+    for payload in 0..10 {
+        write(&store, &[entry(1, payload), entry(2, payload)]).await;
+    }
+    let mut opened = open(store.clone()).await;
+    assert!(opened.journal.compaction_due(opened.ledger.len()));
+    opened.ledger.record(&entry(3, 1));
+    let before = contents(&opened.ledger);
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush().await.unwrap();
+    opened.journal.sweep().await.unwrap();
+    assert!(!opened.journal.compaction_due(opened.ledger.len()));
+    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(contents(&open(store).await.ledger), before);
+}
+
+#[tokio::test]
+async fn many_small_changes_are_rewritten_a_logarithmic_number_of_times() {
+    let store = MemoryStore::default();
+    let mut opened = open(store.clone()).await;
+    let mut bases = 0;
+    for window in 0..60_u32 {
+        for n in 0..10 {
+            opened.ledger.record(&entry(window * 10 + n, 1));
+        }
+        opened.journal.queue_changes(&mut opened.ledger);
+        if opened.journal.compaction_due(opened.ledger.len()) {
+            opened.journal.queue_base(&mut opened.ledger);
+            bases += 1;
+        }
+        opened.journal.flush().await.unwrap();
+        opened.journal.sweep().await.unwrap();
+        assert!(store.list().await.unwrap().len() <= JOURNAL_MAX_DELTAS + 1);
+    }
+    assert!((1..=4).contains(&bases), "{bases}");
+    assert_eq!(open(store).await.ledger.len(), 600);
+}
+
+#[tokio::test]
+async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
+    let store = MemoryStore::default();
+    write(&store, &[entry(1, 1)]).await;
+    write(&store, &[entry(1, 2)]).await;
+    write(&store, &[entry(2, 1)]).await;
+    store.delete(1).await.unwrap();
+    store.create(1, Bytes::from_static(b"CLSG\x02")).await.unwrap();
+    let opened = open(store.clone()).await;
+    assert_eq!(opened.ignored, [(1, SegmentError::Version(2))]);
+    let status = |n: u32| opened.ledger.status(&entry(n, 1).key, &PayloadDigest([1; 16]));
+    assert_eq!(status(1), Status::Changed(id("c-1")), "segment 1 may have overruled it");
+    assert_eq!(status(2), Status::Unchanged(id("c-2")));
+    assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");
+    store.delete(1).await.unwrap();
+    let gap = open(store).await;
+    assert_eq!(
+        gap.ledger.status(&entry(1, 1).key, &PayloadDigest([1; 16])),
+        Status::Changed(id("c-1"))
+    );
+    assert!(gap.journal.compaction_due(gap.ledger.len()));
+}
+
+#[tokio::test]
+async fn a_copy_under_another_position_is_not_believed() {
+    let store = MemoryStore::default();
+    write(&store, &[entry(1, 1)]).await;
+    write(&store, &[entry(1, 2)]).await;
+    let first = store.list().await.unwrap().remove(0);
+    store.create(2, first.bytes).await.unwrap();
+    let opened = open(store).await;
+    assert_eq!(opened.ignored, [(2, SegmentError::Misplaced)]);
+    assert_eq!(opened.journal.next_seq(), 3);
+}
+
+#[tokio::test]
+async fn the_second_of_two_writers_is_fenced() {
+    let store = MemoryStore::default();
+    let (mut one, mut two) = (open(store.clone()).await, open(store.clone()).await);
+    one.ledger.record(&entry(1, 1));
+    two.ledger.record(&entry(2, 1));
+    one.journal.queue_changes(&mut one.ledger);
+    two.journal.queue_changes(&mut two.ledger);
+    one.journal.flush().await.unwrap();
+    assert_eq!(two.journal.flush().await, Err(JournalError::Fenced { seq: 0 }));
+}
+
+/// Fails one operation, before or after it takes place.
+#[derive(Clone)]
+struct Faulty {
+    inner: MemoryStore,
+    countdown: Arc<AtomicUsize>,
+    after: bool,
+}
+
+impl Faulty {
+    async fn run(
+        &self,
+        operation: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        let failing = self.countdown.fetch_sub(1, Ordering::SeqCst) == 0;
+        if failing && !self.after {
+            return Err(StoreError::Unavailable { what: "503".to_owned() });
+        }
+        let done = operation.await;
+        if failing { Err(StoreError::Unavailable { what: "no answer".to_owned() }) } else { done }
+    }
+}
+
+impl SegmentStore for Faulty {
+    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+        self.inner.list().await
+    }
+
+    async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
+        self.run(self.inner.create(seq, bytes)).await
+    }
+
+    async fn delete(&self, seq: u64) -> Result<(), StoreError> {
+        self.run(self.inner.delete(seq)).await
+    }
+}
+
+/// An entry of the largest size, so that few make several segments.
+fn long_entry(n: u32, payload: u8) -> Entry {
+    Entry { clinch_id: id(&format!("{n:064}")), steps: Steps::ALL, ..entry(n, payload) }
+}
+
+/// Two segments of changes, two small ones, a base of two parts, the sweep, one more change.
+async fn scenario<S: SegmentStore>(store: S, retry: bool) -> Result<usize, JournalError> {
+    let mut opened = Journal::open(store, keys()).await?;
+    let mut failures = 0;
+    for round in 0..5_u8 {
+        let count = if round == 0 { 5_000 } else { 20 };
+        for n in 0..count {
+            opened.ledger.record(&long_entry(n, round));
+        }
+        if round == 3 {
+            opened.journal.queue_base(&mut opened.ledger);
+        } else {
+            opened.journal.queue_changes(&mut opened.ledger);
+        }
+        loop {
+            let result = match opened.journal.flush().await {
+                Ok(()) if round == 3 => opened.journal.sweep().await,
+                result => result,
+            };
+            match result {
+                Ok(()) => break,
+                Err(_) if retry && failures < 3 => failures += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(failures)
+}
+
+#[tokio::test]
+async fn no_fault_loses_an_entry_and_a_retry_is_never_taken_for_another_process() {
+    let clean = MemoryStore::default();
+    assert_eq!(scenario(clean.clone(), false).await, Ok(0));
+    let wanted = contents(&open(clean).await.ledger);
+    assert_eq!(wanted.len(), 5_000);
+    let mut failed_at = BTreeSet::new();
+    // Two, one and one segments of changes, two of base, four deletes, one more segment.
+    for fault in 0..11 {
+        for after in [false, true] {
+            let inner = MemoryStore::default();
+            let countdown = Arc::new(AtomicUsize::new(fault));
+            let store = Faulty { inner: inner.clone(), countdown: countdown.clone(), after };
+            let failures = scenario(store.clone(), true).await.unwrap();
+            assert_eq!(contents(&open(inner.clone()).await.ledger), wanted, "{fault} {after}");
+            if failures == 1 {
+                failed_at.insert(fault);
+            }
+            // A crash at the same place: what was stored before it is believed and completed.
+            let inner = MemoryStore::default();
+            let countdown = Arc::new(AtomicUsize::new(fault));
+            let crashed = Faulty { inner: inner.clone(), countdown, after };
+            let _ = scenario(crashed, false).await;
+            let opened = open(inner.clone()).await;
+            assert!(opened.ignored.is_empty(), "{fault} {after}");
+            scenario(inner.clone(), false).await.unwrap();
+            assert_eq!(contents(&open(inner).await.ledger), wanted, "{fault} {after}");
+        }
+    }
+    assert_eq!(failed_at.len(), 11, "every create and delete was hit: {failed_at:?}");
+}
+
+#[tokio::test]
+async fn folders_hold_a_ledger_as_memory_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FolderStore::new(folder.path());
+    // On another thread, as runs do.
+    tokio::spawn(scenario(store.clone(), false)).await.unwrap().unwrap();
+    let (on_disk, in_memory) = (open(store).await, MemoryStore::default());
+    scenario(in_memory.clone(), false).await.unwrap();
+    assert_eq!(contents(&on_disk.ledger), contents(&open(in_memory).await.ledger));
+}

@@ -1,0 +1,90 @@
+//! The formats of a part, and telling them apart. Looks at bytes at hand only.
+
+use super::{input::Input, json::Scan};
+
+/// How the records of a part are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One profile, or an array of profiles.
+    Json,
+    /// One profile a line.
+    Ndjson,
+    /// A header line, then one profile a row.
+    Csv,
+}
+
+impl Format {
+    /// The name as in the spec.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "JSON",
+            Self::Ndjson => "NDJSON",
+            Self::Csv => "CSV",
+        }
+    }
+}
+
+/// The name's extension in lower case, `.gz` aside.
+fn extension(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
+}
+
+/// The format by the part's name, else by how its data begins.
+pub(super) fn detect(name: &str, input: &mut Input) -> Format {
+    let extension = extension(name);
+    match extension.as_str() {
+        "ndjson" | "jsonl" => return Format::Ndjson,
+        "csv" => return Format::Csv,
+        // `.json` leaves it open: files of one object a line carry it as well.
+        _ => {}
+    }
+    let bytes = input.look_ahead().trim_ascii_start();
+    match bytes.first() {
+        Some(b'{') if ends_its_line(bytes) => Format::Ndjson,
+        Some(b'{' | b'[') => Format::Json,
+        Some(_) if extension != "json" => Format::Csv,
+        // Empty, or no JSON in spite of its name: that decoder says so best.
+        _ => Format::Json,
+    }
+}
+
+/// Whether the object at the start is one line: in a JSON document of several lines the first
+/// one leaves brackets open. A line longer than what is at hand was not made for reading.
+fn ends_its_line(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|b| *b == b'\n') else { return true };
+    let mut scan = Scan::default();
+    let (used, complete) = scan.feed(&bytes[..end]);
+    complete && bytes[used..end].trim_ascii().is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Limits;
+
+    fn detected(name: &str, data: &'static str) -> Format {
+        let reader = Box::new(data.as_bytes());
+        detect(name, &mut Input::open(&name.into(), reader, &Limits::default()).unwrap())
+    }
+
+    #[test]
+    fn the_name_decides_where_it_says_enough() {
+        assert_eq!(detected("a.csv", "[]"), Format::Csv);
+        assert_eq!(detected("A.CSV.GZ", "[]"), Format::Csv);
+        assert_eq!(detected("a.ndjson", "[]"), Format::Ndjson);
+        assert_eq!(detected("a.jsonl.gz", "x"), Format::Ndjson);
+        assert_eq!(detected("a.json", "oops"), Format::Json);
+    }
+
+    #[test]
+    fn else_the_beginning_of_the_data_decides() {
+        assert_eq!(detected("data", "\u{feff} \n["), Format::Json);
+        assert_eq!(detected("data", "{\n  \"id\": 1\n}"), Format::Json);
+        assert_eq!(detected("data", "{\"a\": {\"b\": \"}\"}} \r\n{}"), Format::Ndjson);
+        assert_eq!(detected("export.json", "{\"id\": 1}\n{\"id\": 2}\n"), Format::Ndjson);
+        assert_eq!(detected("data", "First Name,Email\n"), Format::Csv);
+        assert_eq!(detected("data", " \n"), Format::Json);
+    }
+}
