@@ -1,6 +1,9 @@
 //! The mapping engine under arbitrary input, against another implementation of CEL, and against
-//! its own reference: every example of `docs/MAPPING.md` is run. Deterministic; no I/O but reading
-//! files of the repository.
+//! its own reference: every example of `docs/MAPPING.md` is run. Deterministic; no I/O but
+//! reading files of the repository.
+
+// The lints know tests by their attribute and not the functions beside them.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 
@@ -256,8 +259,17 @@ proptest! {
 
     #[test]
     fn where_the_other_implementation_gives_a_value_this_gives_the_same(text in expressions()) {
-        agree(&text, &sample("ada"));
-        agree(&text, &sample("hostile"));
+        // Objects of one member each: the other one has no order of keys.
+        agree(&text, &profile(json!({
+            "id": "hz-1", "firstName": "Ada", "title": "Rust", "yearsOfExperience": 12,
+            "skills": ["Rust", "SQL"], "tags": [], "location": {"city": "London"},
+            "emails": [{"value": "a@x.org"}, {"outdated": true}, {"kind": "work"}, 1, null],
+        })));
+        agree(&text, &profile(json!({
+            "id": 7, "firstName": null, "title": {"a": [1, "Rust"]}, "yearsOfExperience": 5.5,
+            "skills": {"Rust": true}, "tags": [{"Rust": 1}], "location": [true, 2.5, "a"],
+            "emails": "text",
+        })));
     }
 }
 
@@ -274,7 +286,7 @@ fn expressions() -> impl Strategy<Value = String> {
         "candidate.location",
         "candidate.location.city",
         "candidate.nowhere",
-        "candidate.x",
+        "candidate.id",
         "candidate.tags",
         "0",
         "1",
@@ -291,7 +303,7 @@ fn expressions() -> impl Strategy<Value = String> {
         "[]",
         "[1, 2, 2.5]",
         "['Rust', 'a']",
-        "{'Rust': 1, 'a': 'b'}",
+        "{'Rust': 1}",
     ])
     .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 3, |inner| {
@@ -363,8 +375,12 @@ fn evaluate(text: &str, profile: &Profile) -> Result<Option<Value>, String> {
 
 fn agree(text: &str, profile: &Profile) {
     let Some(expected) = reference(text, profile) else { return };
-    let given = evaluate(text, profile).unwrap_or_else(|e| panic!("{text}: {e}"));
-    assert_eq!(given.and_then(normal), normal(expected), "{text}");
+    match evaluate(text, profile) {
+        Ok(given) => assert_eq!(given.and_then(normal), normal(expected), "{text}"),
+        // The other one appends any value to a list; CEL only joins lists.
+        Err(told) if told.contains("+ does not take a") && told.contains("a list") => {}
+        Err(told) => panic!("{text}: {told}"),
+    }
 }
 
 #[test]

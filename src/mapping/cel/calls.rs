@@ -15,6 +15,9 @@ use super::{
 /// Sizes of a compiled pattern and the steps per byte that a pattern of the size costs.
 const PATTERN_CLASSES: [(usize, u64); 3] = [(16 << 10, 1), (64 << 10, 4), (256 << 10, 16)];
 
+/// The most memory that the search for one pattern may keep, in bytes.
+const SEARCH_CACHE: usize = 512 << 10;
+
 impl Parser {
     pub(super) fn has(&mut self, at: usize) -> Result<Node, SyntaxError> {
         self.expect("(")?;
@@ -54,7 +57,8 @@ impl Parser {
             return Err(SyntaxError::limit(at, format!("more than {MAX_PATTERNS} patterns")));
         }
         for (size, weight) in PATTERN_CLASSES {
-            let built = RegexBuilder::new(&pattern).size_limit(size).dfa_size_limit(size).build();
+            let built =
+                RegexBuilder::new(&pattern).size_limit(size).dfa_size_limit(SEARCH_CACHE).build();
             match built {
                 Ok(regex) => {
                     let pattern = Box::new(Pattern { regex, weight });

@@ -224,6 +224,8 @@ impl<'a, 'f> Machine<'a, 'f> {
                 }
                 Ok(table.get(key.as_str()).is_some())
             }
+            // Keys are texts: nothing else is one, which is an answer and not a fault.
+            (_, Val::Map(_)) => Ok(false),
             _ => Err(unfit(Operator::In, item, of)),
         }
     }

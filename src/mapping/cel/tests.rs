@@ -45,7 +45,7 @@ fn expressions_mean_what_the_reference_says() {
         ("has(candidate.missing.city)", json!(false)),
         ("has(candidate.nothing)", json!(true)),
         ("'Rust' in candidate.skills && !('Go' in candidate.skills)", json!(true)),
-        ("'city' in candidate.location", json!(true)),
+        ("'city' in candidate.location && !(1 in candidate.location)", json!(true)),
         ("candidate.yearsOfExperience >= 5 && candidate.yearsOfExperience == 5.0", json!(true)),
         ("candidate.score < candidate.yearsOfExperience", json!(true)),
         ("candidate.score + candidate.yearsOfExperience", json!(9.5)),

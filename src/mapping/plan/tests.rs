@@ -179,3 +179,10 @@ fn the_expressions_of_one_record_share_their_steps() {
     assert_eq!(outcome.unwrap_err().len(), 60);
     assert!(used <= RECORD_STEP_LIMIT, "{used}");
 }
+
+#[test]
+fn a_plan_may_be_shared_between_threads() {
+    const fn shared<T: Send + Sync>() {}
+    shared::<super::Plan>();
+    shared::<super::super::Select>();
+}
