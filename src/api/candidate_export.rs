@@ -107,6 +107,7 @@ fn no_budget() -> IntOrString {
 fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "x-kubernetes-int-or-string": true,
+        "nullable": false,
         "maxLength": 8
     })
 }
