@@ -15,11 +15,12 @@ use std::{
 use clinch_operator::{
     api::{self, CandidateExportStatus, CommonStatus, Environment},
     cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
-    domain::{Clock, Reason},
+    domain::{Clock, Profile, Reason},
     local::{
         Change, LoadOptions, Loader, LocalCluster, Manifests, OpenError, Problem, Severity,
         TableOptions, load, table,
     },
+    mapping::compile,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -195,6 +196,19 @@ fn the_quickstart_loads_and_holds_what_it_promises() {
     let addresses: BTreeSet<String> = people.iter().filter_map(address).collect();
     assert_eq!(addresses.len(), 199, "one person, and only one, has no address; no two share one");
     assert!(addresses.iter().all(|a| a.ends_with("@example.com") || a.ends_with("@example.org")));
+
+    let mapping = manifests.mapping(&ObjectKey::new("talent", "default")).unwrap();
+    let spec = serde_json::from_value(serde_json::to_value(&mapping.spec).unwrap()).unwrap();
+    let plan = compile(&spec).unwrap_or_else(|issues| panic!("{issues:?}"));
+    let inline = manifests.export(&ObjectKey::new("talent", "eng-101-shortlist")).unwrap();
+    let inline = inline.spec.source.inline.clone().unwrap();
+    let mut rejected = Vec::new();
+    for person in people.into_iter().chain(inline) {
+        if let Err(issues) = plan.apply(&Profile::try_from(person).unwrap()) {
+            rejected.push(issues);
+        }
+    }
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
 }
 
 #[test]
