@@ -94,7 +94,7 @@ pub struct CandidateExportSpec {
     /// How many records may be rejected, as a count or a percentage of the selected records,
     /// before the export is not Ready.
     #[serde(default = "no_budget")]
-    #[x_kube(validation = Rule::new("type(self) == int ? (self >= 0 && self <= 1000000000) : self.matches('^(100|[0-9]{1,2})%$')")
+    #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
         .message("failureBudget must be a count such as 5, or a percentage such as \"2%\""))]
     #[schemars(schema_with = "int_or_percent")]
     pub failure_budget: IntOrString,
@@ -107,6 +107,7 @@ fn no_budget() -> IntOrString {
 fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "x-kubernetes-int-or-string": true,
+        "nullable": false,
         "maxLength": 8
     })
 }

@@ -51,7 +51,7 @@ use super::{DuplicatePolicy, Handled, NameReference, common_status};
     validation = Rule::new("!has(self.endpoint) || (isURL(self.endpoint) && url(self.endpoint).getEscapedPath() in ['', '/'] && url(self.endpoint).getQuery().size() == 0 && !self.endpoint.contains('@') && !self.endpoint.contains('#') && !self.endpoint.endsWith('?'))")
         .message("endpoint must be an origin: scheme, host and optional port; no path, query, fragment or user info")
         .field_path(".endpoint"),
-    validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || url(self.endpoint).getScheme() == 'https' || (url(self.endpoint).getScheme() == 'http' && self.environment == 'Sandbox')")
+    validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || self.endpoint.lowerAscii().startsWith('https://') || (self.endpoint.lowerAscii().startsWith('http://') && self.environment == 'Sandbox')")
         .message("endpoint must be https; http is accepted only when environment is Sandbox")
         .field_path(".endpoint")
 )]

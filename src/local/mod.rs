@@ -1,1 +1,27 @@
-//! The cluster port on a folder of manifests.
+//! The cluster port on a folder of manifests: reads and checks them as the API server would,
+//! keeps status, generations and the ledger key in a state folder, and prints objects as
+//! `kubectl get` does. `demo`, `apply`, `validate` and `render` run on it.
+
+mod admission;
+mod bundles;
+mod check;
+mod cluster;
+mod lines;
+mod load;
+mod manifests;
+mod metadata;
+mod node;
+mod opening;
+mod problem;
+mod scalar;
+mod schema;
+mod state;
+mod table;
+mod yaml;
+
+pub use cluster::{Change, LocalCluster, LocalEvent};
+pub use load::{LoadOptions, Loader, load};
+pub use manifests::Manifests;
+pub use problem::{Problem, Severity};
+pub use state::OpenError;
+pub use table::{TableOptions, age, table};

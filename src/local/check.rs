@@ -1,0 +1,271 @@
+//! Checks a value against a structural schema as the API server does on create: nulls dropped,
+//! unknown fields refused (strict field validation), defaults filled in, bounds checked. Pure.
+//! All faults at once; the value that comes back is what would be stored.
+
+use serde_json::{Map, Number, Value as Json};
+
+use super::{
+    node::{Entry, Node, Value},
+    problem::{Fault, indexed, keyed, member},
+    schema::{Format, ListType, Schema, Type},
+};
+
+/// The longest value repeated in a message, in characters.
+const MAX_ECHO: usize = 48;
+
+/// Checks one object against its schema. `path` and `line` are those of the object.
+pub(super) fn check(schema: &Schema, node: &Node, path: &str, line: usize) -> (Json, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let value = Check { faults: &mut faults }.value(schema, node, path, line);
+    (value, faults)
+}
+
+/// A default with the defaults of its own members filled in.
+pub(super) fn defaulted(schema: &Schema, default: &Json) -> Json {
+    let Json::Object(members) = default else { return default.clone() };
+    let mut members = members.clone();
+    for (name, child) in &schema.properties {
+        let value = members.get(name).or(child.default.as_ref());
+        if let Some(value) = value.map(|value| defaulted(child, value)) {
+            members.insert(name.clone(), value);
+        }
+    }
+    Json::Object(members)
+}
+
+struct Check<'a> {
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Check<'_> {
+    fn fault(&mut self, line: usize, path: &str, message: impl Into<String>) {
+        self.faults.push(Fault::new(line, path, message));
+    }
+
+    fn value(&mut self, schema: &Schema, node: &Node, path: &str, line: usize) -> Json {
+        if !self.type_fits(schema, node, path, line) {
+            return Json::Null;
+        }
+        let value = match &node.value {
+            Value::Map(entries) => self.object(schema, entries, path, line),
+            Value::List(items) => self.list(schema, items, path, line),
+            Value::String(text) => {
+                self.string(schema, text, path, line);
+                Json::String(text.clone())
+            }
+            Value::Number(number) => Json::Number(self.number(schema, number, path, line)),
+            Value::Null | Value::Bool(_) => node.to_json(),
+        };
+        if !schema.allowed.is_empty() && !schema.allowed.contains(&value) {
+            let known: Vec<String> = schema.allowed.iter().map(Json::to_string).collect();
+            let message = format!(
+                "unsupported value {}: supported values: {}",
+                echo(&value),
+                known.join(", ")
+            );
+            self.fault(line, path, message);
+        }
+        value
+    }
+
+    fn type_fits(&mut self, schema: &Schema, node: &Node, path: &str, line: usize) -> bool {
+        let integral =
+            |number: &Number| number.as_f64().is_some_and(|number| number.fract() == 0.0);
+        let wanted = match (schema.kind, schema.int_or_string) {
+            (_, true) => {
+                let fits = match &node.value {
+                    Value::Number(number) => integral(number),
+                    Value::String(_) => true,
+                    _ => false,
+                };
+                if fits {
+                    return true;
+                }
+                "integer or string"
+            }
+            (None, false) => return true,
+            (Some(kind), false) => {
+                let fits = match (kind, &node.value) {
+                    (Type::Object, Value::Map(_))
+                    | (Type::Array, Value::List(_))
+                    | (Type::String, Value::String(_))
+                    | (Type::Number, Value::Number(_))
+                    | (Type::Boolean, Value::Bool(_)) => true,
+                    (Type::Integer, Value::Number(number)) => integral(number),
+                    (_, Value::Null) => schema.nullable,
+                    _ => false,
+                };
+                if fits {
+                    return true;
+                }
+                kind.as_str()
+            }
+        };
+        let mut message = format!("must be of type {wanted}, not {}", node.type_name());
+        if wanted == "string" && !matches!(node.value, Value::Map(_) | Value::List(_)) {
+            message.push_str(": put the value in quotes");
+        }
+        self.fault(line, path, message);
+        false
+    }
+
+    fn object(&mut self, schema: &Schema, entries: &[Entry], path: &str, line: usize) -> Json {
+        let mut members = Map::new();
+        for entry in entries {
+            if let Some(child) = schema.properties.get(&entry.key) {
+                // A null counts as absent: it is dropped before defaults are filled in.
+                if entry.node.value != Value::Null {
+                    let path = member(path, &entry.key);
+                    let value = self.value(child, &entry.node, &path, entry.line);
+                    members.insert(entry.key.clone(), value);
+                }
+            } else if let Some(child) = &schema.additional_properties {
+                let value = self.value(child, &entry.node, &keyed(path, &entry.key), entry.line);
+                members.insert(entry.key.clone(), value);
+            } else if schema.preserve_unknown {
+                members.insert(entry.key.clone(), entry.node.to_json());
+            } else {
+                let names = schema.properties.keys().map(String::as_str);
+                self.fault(entry.line, &member(path, &entry.key), unknown(&entry.key, names));
+            }
+        }
+        for name in &schema.required {
+            let defaulted = schema.properties.get(name).is_some_and(|p| p.default.is_some());
+            if !members.contains_key(name) && !defaulted {
+                self.fault(line, &member(path, name), "required value is missing");
+            }
+        }
+        if let Some(most) = schema.max_properties.filter(|most| members.len() > *most) {
+            let message = format!("too many: {}; must have at most {most} entries", members.len());
+            self.fault(line, path, message);
+        }
+        for (name, child) in &schema.properties {
+            if let (false, Some(default)) = (members.contains_key(name), &child.default) {
+                members.insert(name.clone(), defaulted(child, default));
+            }
+        }
+        Json::Object(members)
+    }
+
+    fn list(&mut self, schema: &Schema, items: &[Node], path: &str, line: usize) -> Json {
+        if let Some(most) = schema.max_items.filter(|most| items.len() > *most) {
+            let message = format!("too many: {}; must have at most {most} items", items.len());
+            self.fault(line, path, message);
+        }
+        if let Some(least) = schema.min_items.filter(|least| items.len() < *least) {
+            self.fault(line, path, format!("must have at least {least} items"));
+        }
+        let values: Vec<Json> = match &schema.items {
+            None => items.iter().map(Node::to_json).collect(),
+            Some(child) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| self.value(child, item, &indexed(path, index), item.line))
+                .collect(),
+        };
+        let identity = |value: &Json| match schema.list_type {
+            Some(ListType::Set) => Some(value.clone()),
+            Some(ListType::Map) => {
+                schema.list_map_keys.iter().map(|key| value.get(key).cloned()).collect()
+            }
+            Some(ListType::Atomic) | None => None,
+        };
+        let mut seen: Vec<Json> = Vec::new();
+        for (index, value) in values.iter().enumerate() {
+            let Some(identity) = identity(value) else { continue };
+            if let Some(first) = seen.iter().position(|other| *other == identity) {
+                let keys = schema.list_map_keys.join(", ");
+                let what = if keys.is_empty() { "value".to_owned() } else { format!("\"{keys}\"") };
+                let message = format!(
+                    "duplicate {what}: also {} (line {})",
+                    indexed(path, first),
+                    items[first].line
+                );
+                self.fault(items[index].line, &indexed(path, index), message);
+            }
+            seen.push(identity);
+        }
+        Json::Array(values)
+    }
+
+    fn string(&mut self, schema: &Schema, text: &str, path: &str, line: usize) {
+        let length = text.chars().count();
+        if let Some(most) = schema.max_length.filter(|most| length > *most) {
+            self.fault(line, path, format!("too long: {length} characters; at most {most}"));
+        }
+        if let Some(least) = schema.min_length.filter(|least| length < *least) {
+            let message = if length == 0 {
+                "must not be empty".to_owned()
+            } else {
+                format!("too short: {length} characters; at least {least}")
+            };
+            self.fault(line, path, message);
+        }
+        if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+            self.fault(line, path, format!("must match '{pattern}'"));
+        }
+        if schema.format == Some(Format::DateTime) && text.parse::<jiff::Timestamp>().is_err() {
+            self.fault(line, path, "must be a date and time such as 2025-05-01T10:00:00Z");
+        }
+    }
+
+    fn number(&mut self, schema: &Schema, number: &Number, path: &str, line: usize) -> Number {
+        let value = number.as_f64().unwrap_or(f64::NAN);
+        if let Some(least) = schema.minimum.filter(|least| value < *least) {
+            self.fault(line, path, format!("must be {least} or more"));
+        }
+        if let Some(most) = schema.maximum.filter(|most| value > *most) {
+            self.fault(line, path, format!("must be {most} or less"));
+        }
+        if schema.kind != Some(Type::Integer) && !schema.int_or_string {
+            return number.clone();
+        }
+        // `5.0` is the integer 5.
+        let whole = number.as_i64().or_else(|| format!("{value:.0}").parse().ok());
+        let narrow = schema.format == Some(Format::Int32) || schema.int_or_string;
+        if let Some(whole) = whole.filter(|whole| !narrow || i32::try_from(*whole).is_ok()) {
+            return whole.into();
+        }
+        let bits = if narrow { 32 } else { 64 };
+        self.fault(line, path, format!("does not fit {bits} bits"));
+        number.clone()
+    }
+}
+
+/// A value as messages repeat it. Only used for fields with a closed set of values.
+fn echo(value: &Json) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= MAX_ECHO {
+        return text;
+    }
+    let short: String = text.chars().take(MAX_ECHO).collect();
+    format!("{short}...")
+}
+
+/// Says that a field is unknown, and which one may have been meant.
+pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = known
+        .map(|known| (distance(&name.to_lowercase(), &known.to_lowercase()), known))
+        .min()
+        .filter(|(distance, known)| *distance <= 2 && *distance < known.len());
+    match near {
+        Some((_, known)) => format!("unknown field; did you mean \"{known}\"?"),
+        None => "unknown field".to_owned(),
+    }
+}
+
+/// Edit distance between two names.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, r) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(l != *r);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}

@@ -1,0 +1,313 @@
+//! The cluster port on checked manifests. Objects and Events live in memory; what has to outlive
+//! the process is in the state folder, where there is one. File writes are short and synchronous.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value as Json;
+use tokio::sync::broadcast;
+
+use super::{
+    admission,
+    manifests::Manifests,
+    opening::{Opening, uid},
+    state::{OpenError, Record, StateFolder},
+};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    cluster::{Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, StatusUpdate},
+    domain::Clock,
+};
+
+/// The most Events kept.
+const MAX_EVENTS: usize = 1000;
+/// How many changes a slow watcher may lag behind.
+const MAX_LAG: usize = 1024;
+
+/// An Event, when it was published, and of what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalEvent {
+    /// When it was published.
+    pub at: Timestamp,
+    /// The object it is about.
+    pub object: ObjectRef,
+    /// What it says.
+    pub notice: Notice,
+}
+
+/// Something changed in a local cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The status of an object was written.
+    Status(ObjectRef),
+    /// An Event was published.
+    Event(LocalEvent),
+}
+
+/// A cluster on a folder of manifests.
+#[derive(Clone)]
+pub struct LocalCluster(Arc<Inner>);
+
+struct Inner {
+    objects: Mutex<Objects>,
+    secrets: BTreeMap<ObjectKey, Bundle>,
+    config_maps: BTreeMap<ObjectKey, Bundle>,
+    folder: Option<StateFolder>,
+    fresh_key: [u8; 32],
+    events: Mutex<VecDeque<LocalEvent>>,
+    changes: broadcast::Sender<Change>,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct Objects {
+    integrations: BTreeMap<ObjectKey, Arc<ClinchIntegration>>,
+    mappings: BTreeMap<ObjectKey, Arc<FieldMapping>>,
+    exports: BTreeMap<ObjectKey, Arc<CandidateExport>>,
+    records: BTreeMap<String, Record>,
+}
+
+impl LocalCluster {
+    /// Opens a cluster. `state`: the folder that outlives the process; `None`: memory only.
+    /// `fresh_key`: 32 random bytes, the ledger key where there is none yet.
+    pub fn open(
+        manifests: Manifests,
+        state: Option<&Path>,
+        fresh_key: [u8; 32],
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let folder = state.map(StateFolder::open).transpose()?;
+        let Manifests { integrations, mappings, exports, secrets, config_maps, .. } = manifests;
+        let mut opening = Opening {
+            folder: folder.as_ref(),
+            now: clock.now(),
+            records: BTreeMap::new(),
+            refused: Vec::new(),
+        };
+        let objects = Objects {
+            integrations: opening.all(Kind::Integration, integrations)?,
+            mappings: opening.all(Kind::Mapping, mappings)?,
+            exports: opening.all(Kind::Export, exports)?,
+            records: BTreeMap::new(),
+        };
+        let Opening { records, refused, .. } = opening;
+        if !refused.is_empty() {
+            return Err(OpenError::RefuseChange(refused));
+        }
+        if let (Some(folder), Some(dir)) = (&folder, state) {
+            for (uid, record) in &records {
+                folder.write_record(uid, record).map_err(|error| OpenError::UseFolder {
+                    dir: dir.to_owned(),
+                    source: std::io::Error::other(error),
+                })?;
+            }
+        }
+        let (changes, _) = broadcast::channel(MAX_LAG);
+        Ok(Self(Arc::new(Inner {
+            objects: Mutex::new(Objects { records, ..objects }),
+            secrets,
+            config_maps,
+            folder,
+            fresh_key,
+            events: Mutex::new(VecDeque::new()),
+            changes,
+            clock,
+        })))
+    }
+
+    /// The names of one kind, in order.
+    pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
+        let objects = self.objects();
+        match kind {
+            Kind::Integration => objects.integrations.keys().cloned().collect(),
+            Kind::Mapping => objects.mappings.keys().cloned().collect(),
+            Kind::Export => objects.exports.keys().cloned().collect(),
+        }
+    }
+
+    /// An object as Events and status writes name it.
+    pub fn object_ref(&self, kind: Kind, key: &ObjectKey) -> Option<ObjectRef> {
+        self.keys(kind).contains(key).then(|| ObjectRef {
+            kind,
+            key: key.clone(),
+            uid: uid(kind, key),
+        })
+    }
+
+    /// The status of an object as last written; `None` when there is no such object.
+    pub fn status_of(&self, kind: Kind, key: &ObjectKey) -> Option<StatusUpdate> {
+        let objects = self.objects();
+        Some(match kind {
+            Kind::Integration => StatusUpdate::Integration(
+                objects.integrations.get(key)?.status.clone().unwrap_or_default(),
+            ),
+            Kind::Mapping => {
+                StatusUpdate::Mapping(objects.mappings.get(key)?.status.clone().unwrap_or_default())
+            }
+            Kind::Export => {
+                StatusUpdate::Export(objects.exports.get(key)?.status.clone().unwrap_or_default())
+            }
+        })
+    }
+
+    /// The objects of one kind as JSON, in order of their names: the rows of a table.
+    pub fn objects_as_json(&self, kind: Kind) -> Vec<Json> {
+        fn json<T: Serialize>(objects: &BTreeMap<ObjectKey, Arc<T>>) -> Vec<Json> {
+            let as_json = |object: &Arc<T>| {
+                serde_json::to_value(&**object).expect("an API object serialises to JSON")
+            };
+            objects.values().map(as_json).collect()
+        }
+        let objects = self.objects();
+        match kind {
+            Kind::Integration => json(&objects.integrations),
+            Kind::Mapping => json(&objects.mappings),
+            Kind::Export => json(&objects.exports),
+        }
+    }
+
+    /// The latest Events, oldest first.
+    pub fn events(&self) -> Vec<LocalEvent> {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// Status writes and Events from now on. A watcher that lags too far behind is told so.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.0.changes.subscribe()
+    }
+
+    /// The folder for the ledger of an export, not made yet; `None` when all is in memory.
+    pub fn segments_dir(&self, object: &ObjectRef) -> Option<PathBuf> {
+        self.0.folder.as_ref().map(|folder| folder.segments_dir(&object.uid))
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.0.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cluster for LocalCluster {
+    async fn integration(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
+        Ok(self.objects().integrations.get(key).cloned())
+    }
+
+    async fn read_integration(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
+        self.integration(key).await
+    }
+
+    async fn read_mapping(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
+        self.mapping(key).await
+    }
+
+    async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
+        Ok(self.objects().mappings.get(key).cloned())
+    }
+
+    async fn read_export(
+        &self,
+        key: &ObjectKey,
+    ) -> Result<Option<Arc<CandidateExport>>, ClusterError> {
+        Ok(self.objects().exports.get(key).cloned())
+    }
+
+    async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
+        let objects = self.objects();
+        let names = |(key, export): &(&ObjectKey, &Arc<CandidateExport>)| {
+            key.namespace == integration.namespace
+                && export.spec.integration_ref.name == integration.name
+        };
+        Ok(objects.exports.iter().filter(names).map(|(key, _)| key.clone()).collect())
+    }
+
+    async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
+        Ok(self.0.config_maps.get(key).cloned())
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
+        Ok(self.0.secrets.get(key).cloned())
+    }
+
+    async fn write_status(
+        &self,
+        object: &ObjectRef,
+        status: StatusUpdate,
+    ) -> Result<(), ClusterError> {
+        self.write(object, status)?;
+        // Nobody may be watching.
+        let _ = self.0.changes.send(Change::Status(object.clone()));
+        Ok(())
+    }
+
+    async fn publish(&self, object: &ObjectRef, notice: Notice) {
+        let event = LocalEvent { at: self.0.clock.now(), object: object.clone(), notice };
+        let mut events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() == MAX_EVENTS {
+            events.pop_front();
+        }
+        events.push_back(event.clone());
+        drop(events);
+        let _ = self.0.changes.send(Change::Event(event));
+    }
+
+    async fn ledger_root_key(&self) -> Result<[u8; 32], ClusterError> {
+        match &self.0.folder {
+            Some(folder) => folder.root_key(self.0.fresh_key),
+            None => Ok(self.0.fresh_key),
+        }
+    }
+}
+
+impl LocalCluster {
+    fn write(&self, object: &ObjectRef, status: StatusUpdate) -> Result<(), ClusterError> {
+        let json = match &status {
+            StatusUpdate::Integration(status) => serde_json::to_value(status),
+            StatusUpdate::Mapping(status) => serde_json::to_value(status),
+            StatusUpdate::Export(status) => serde_json::to_value(status),
+        }
+        .expect("a status serialises to JSON");
+        let what = || format!("{} {} status", object.kind, object.key);
+        if let Some(fault) = admission::status_faults(object.kind, &json).first() {
+            tracing::error!(object = %object.key, path = %fault.path, "status breaks its schema");
+            return Err(ClusterError::Refused { what: what(), why: "invalid" });
+        }
+        let mut objects = self.objects();
+        // Written to the folder first: what is read here has to outlive the process.
+        let Some(record) = objects.records.get_mut(&object.uid) else { return Ok(()) };
+        record.status = Some(json);
+        if let Some(folder) = &self.0.folder {
+            folder.write_record(&object.uid, record)?;
+        }
+        match status {
+            StatusUpdate::Integration(status) => {
+                if let Some(found) = objects.integrations.get_mut(&object.key) {
+                    Arc::make_mut(found).status = Some(status);
+                }
+            }
+            StatusUpdate::Mapping(status) => {
+                if let Some(found) = objects.mappings.get_mut(&object.key) {
+                    Arc::make_mut(found).status = Some(status);
+                }
+            }
+            StatusUpdate::Export(status) => {
+                if let Some(found) = objects.exports.get_mut(&object.key) {
+                    Arc::make_mut(found).status = Some(status);
+                }
+            }
+        }
+        Ok(())
+    }
+}

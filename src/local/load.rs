@@ -1,0 +1,319 @@
+//! Reads manifests from files and folders, and sorts their objects by kind. Reads the files it is
+//! given and nothing else; reports every problem, never only the first.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    admission,
+    bundles::{self, BundleKind},
+    lines::Lines,
+    manifests::Manifests,
+    metadata,
+    node::{Node, Value},
+    problem::{Fault, Problem, Severity},
+    yaml::documents,
+};
+use crate::{
+    api::{GROUP, VERSION},
+    cluster::{Kind, ObjectKey},
+};
+
+/// The largest file read, in bytes.
+const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// How deep folders are followed: a link may lead back to its parent.
+const MAX_FOLDERS: usize = 16;
+
+/// How manifests are read.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The namespace of objects that name none.
+    pub namespace: String,
+    /// Whether folders within folders are read.
+    pub recursive: bool,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { namespace: "default".to_owned(), recursive: false }
+    }
+}
+
+/// Loads files and folders. Of a folder, every `*.yaml`, `*.yml` and `*.json` file that is not
+/// hidden, by name. Fails with every error and warning, in the order of files and lines.
+pub fn load(paths: &[PathBuf], options: &LoadOptions) -> Result<Manifests, Vec<Problem>> {
+    let mut loader = Loader::new(options.clone());
+    for path in paths {
+        loader.add_path(path);
+    }
+    loader.finish()
+}
+
+/// Collects manifests from several places.
+#[derive(Debug)]
+pub struct Loader {
+    options: LoadOptions,
+    manifests: Manifests,
+    problems: Vec<Problem>,
+    /// Where each object was declared first.
+    places: HashMap<(&'static str, ObjectKey), (Arc<str>, usize)>,
+}
+
+impl Loader {
+    /// A loader that has read nothing yet.
+    pub fn new(options: LoadOptions) -> Self {
+        let manifests = Manifests::default();
+        Self { options, manifests, problems: Vec::new(), places: HashMap::new() }
+    }
+
+    /// Reads a file or folder.
+    pub fn add_path(&mut self, path: &Path) {
+        if path.is_dir() {
+            let before = self.problems.len();
+            let mut files = Vec::new();
+            self.list(path, 0, &mut files);
+            if files.is_empty() && self.problems.len() == before {
+                let hint = if self.options.recursive { "" } else { "; folders in it are skipped" };
+                let message = format!("no *.yaml, *.yml or *.json file in this folder{hint}");
+                self.file_error(path, message);
+            }
+            for file in files {
+                self.add_file(&file);
+            }
+        } else {
+            self.add_file(path);
+        }
+    }
+
+    fn list(&mut self, folder: &Path, depth: usize, files: &mut Vec<PathBuf>) {
+        let listing = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|e| Ok(e?.path())).collect::<io::Result<Vec<_>>>());
+        let mut paths = match listing {
+            Ok(paths) => paths,
+            Err(error) => return self.file_error(folder, format!("cannot be listed: {error}")),
+        };
+        paths.sort();
+        for path in paths {
+            let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes()[0] == b'.');
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if hidden {
+                continue;
+            }
+            if path.is_dir() {
+                if self.options.recursive && depth < MAX_FOLDERS {
+                    self.list(&path, depth + 1, files);
+                }
+            } else if matches!(extension, Some("yaml" | "yml" | "json")) {
+                files.push(path);
+            }
+        }
+    }
+
+    fn add_file(&mut self, path: &Path) {
+        let read = fs::metadata(path).and_then(|metadata| {
+            if metadata.len() > MAX_FILE {
+                let message = format!("larger than {MAX_FILE} bytes");
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+            }
+            fs::read(path)
+        });
+        match read {
+            Ok(bytes) => self.add_bytes(&path.display().to_string(), &bytes),
+            Err(error) => self.file_error(path, format!("cannot be read: {error}")),
+        }
+    }
+
+    /// Reads manifests from memory; `name` stands for the file in problems.
+    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.add_text(name, text),
+            Err(error) => {
+                let read = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+                let line = read.matches('\n').count() + 1;
+                self.report(&Arc::from(name), vec![Fault::new(line, "", "not UTF-8 text")]);
+            }
+        }
+    }
+
+    /// Reads manifests from a text; `name` stands for the file in problems.
+    pub fn add_text(&mut self, name: &str, text: &str) {
+        let file = Arc::from(name);
+        let (nodes, faults) = documents(text);
+        self.report(&file, faults);
+        for node in &nodes {
+            self.add_document(&file, node);
+        }
+    }
+
+    /// The manifests, or every problem in the order of files and lines.
+    pub fn finish(mut self) -> Result<Manifests, Vec<Problem>> {
+        if self.problems.iter().any(|problem| problem.severity == Severity::Error) {
+            self.problems.sort();
+            self.problems.dedup();
+            return Err(self.problems);
+        }
+        self.manifests.warnings = self.problems;
+        Ok(self.manifests)
+    }
+
+    fn add_document(&mut self, file: &Arc<str>, node: &Node) {
+        let text = |key: &str| node.get(key).and_then(|entry| entry.node.text());
+        let mut faults = Vec::new();
+        for key in ["apiVersion", "kind"] {
+            if text(key).is_none_or(str::is_empty) {
+                let line = node.get(key).map_or(node.line, |entry| entry.line);
+                faults.push(Fault::new(line, key, "required value is missing"));
+            }
+        }
+        if !matches!(node.value, Value::Map(_)) {
+            let message = format!("a manifest must be an object, not {}", node.type_name());
+            faults = vec![Fault::new(node.line, "", message)];
+        }
+        let (Some(api_version), Some(kind), true) =
+            (text("apiVersion"), text("kind"), faults.is_empty())
+        else {
+            return self.report(file, faults);
+        };
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        match (group, kind) {
+            ("" | GROUP, _) if kind.ends_with("List") && node.get("items").is_some() => {
+                let items = node.get("items").map(|entry| &entry.node.value);
+                if let Some(Value::List(items)) = items {
+                    for item in items {
+                        self.add_document(file, item);
+                    }
+                }
+            }
+            (GROUP, _) => self.add_ours(file, node, version, kind),
+            ("", "Secret") => self.add_bundle(file, node, BundleKind::Secret),
+            ("", "ConfigMap") => self.add_bundle(file, node, BundleKind::ConfigMap),
+            // Without a cluster every namespace exists.
+            ("", "Namespace") => {}
+            _ => {
+                let line = node.get("kind").map_or(node.line, |entry| entry.line);
+                let message = format!("kind {kind} ({api_version}) is not used here; skipped");
+                let fault = Fault::new(line, "kind", message);
+                self.problems.push(fault.in_file(file, Severity::Warning));
+            }
+        }
+    }
+
+    fn add_ours(&mut self, file: &Arc<str>, node: &Node, version: &str, kind_name: &str) {
+        let kinds = [Kind::Integration, Kind::Mapping, Kind::Export];
+        let line = |key: &str| node.get(key).map_or(node.line, |entry| entry.line);
+        let mut faults = Vec::new();
+        if version != VERSION {
+            let message = format!("unknown version; use {GROUP}/{VERSION}");
+            faults.push(Fault::new(line("apiVersion"), "apiVersion", message));
+        }
+        let Some(kind) = kinds.into_iter().find(|kind| kind.as_str() == kind_name) else {
+            let message = if kind_name == "CandidateLedger" {
+                "CandidateLedger is the operator's own; it is never applied".to_owned()
+            } else {
+                format!("unknown kind; {GROUP} has {}", kinds.map(Kind::as_str).join(", "))
+            };
+            faults.push(Fault::new(line("kind"), "kind", message));
+            return self.report(file, faults);
+        };
+        for entry in node.entries() {
+            match entry.key.as_str() {
+                "apiVersion" | "kind" | "metadata" | "spec" => {}
+                "status" => {
+                    let fault = Fault::new(entry.line, "status", "status is ignored: remove it");
+                    self.problems.push(fault.in_file(file, Severity::Warning));
+                }
+                key => {
+                    let known = ["metadata", "spec"].into_iter();
+                    faults.push(Fault::new(entry.line, key, super::check::unknown(key, known)));
+                }
+            }
+        }
+        let metadata = metadata::read(node, &self.options.namespace, &mut faults);
+        let lines = Lines::of(file, node);
+        let written = node.get("spec").filter(|entry| entry.node.value != Value::Null);
+        let spec = written.map(|spec| {
+            let (spec, mut found) = admission::admit(kind, spec);
+            for fault in found.iter_mut().filter(|fault| fault.line == 0) {
+                fault.line = lines.line(&fault.path);
+            }
+            faults.append(&mut found);
+            spec
+        });
+        if spec.is_none() {
+            faults.push(Fault::new(node.line, "spec", "required value is missing"));
+        }
+        if let Some(metadata) = &metadata {
+            faults.extend(self.claim(
+                file,
+                node,
+                kind.as_str(),
+                &metadata.namespace,
+                &metadata.name,
+            ));
+        }
+        if let (Some(metadata), Some(spec), true) = (metadata, spec, faults.is_empty()) {
+            // The types and the schema are one source; a difference is shown, not hidden.
+            if let Err(error) = self.manifests.insert(kind, metadata, &spec, lines) {
+                let message = format!("cannot be read as {kind}: {error}");
+                faults.push(Fault::new(line("spec"), "spec", message));
+            }
+        }
+        self.report(file, faults);
+    }
+
+    fn add_bundle(&mut self, file: &Arc<str>, node: &Node, kind: BundleKind) {
+        let mut faults = Vec::new();
+        let metadata = metadata::read(node, &self.options.namespace, &mut faults);
+        let named = metadata.clone();
+        let bundle = bundles::read(kind, node, metadata.unwrap_or_default(), &mut faults);
+        if let Some(metadata) = named {
+            faults.extend(self.claim(
+                file,
+                node,
+                kind.as_str(),
+                &metadata.namespace,
+                &metadata.name,
+            ));
+            let key = ObjectKey::new(metadata.namespace, metadata.name);
+            match kind {
+                BundleKind::Secret => self.manifests.secrets.insert(key, bundle),
+                BundleKind::ConfigMap => self.manifests.config_maps.insert(key, bundle),
+            };
+        }
+        self.report(file, faults);
+    }
+
+    /// Notes where an object is declared; a fault when it was declared before.
+    fn claim(
+        &mut self,
+        file: &Arc<str>,
+        node: &Node,
+        kind: &'static str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Fault> {
+        let line = node
+            .get("metadata")
+            .map_or(node.line, |m| m.node.get("name").map_or(m.line, |entry| entry.line));
+        let key = ObjectKey::new(namespace, name);
+        if let Some((first, first_line)) = self.places.get(&(kind, key.clone())) {
+            let message = format!("{kind} {key} is declared twice; first in {first}:{first_line}");
+            return Some(Fault::new(line, "metadata.name", message));
+        }
+        self.places.insert((kind, key), (Arc::clone(file), line));
+        None
+    }
+
+    fn report(&mut self, file: &Arc<str>, faults: Vec<Fault>) {
+        self.problems.extend(faults.into_iter().map(|fault| fault.in_file(file, Severity::Error)));
+    }
+
+    fn file_error(&mut self, path: &Path, message: String) {
+        let fault = Fault::new(0, "", message);
+        self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
+    }
+}

@@ -1,0 +1,131 @@
+//! Puts the objects of a local cluster together: manifest, and record of the runs before. Reads
+//! records from the state folder and writes none.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
+
+use super::{
+    admission,
+    manifests::Declared,
+    problem::{Problem, Severity},
+    state::{OpenError, Record, StateFolder},
+};
+use crate::{
+    api::GROUP,
+    cluster::{Kind, ObjectKey},
+    domain::{digest_json, digest_parts},
+};
+
+/// Puts objects together from their manifests and records.
+pub(super) struct Opening<'a> {
+    pub folder: Option<&'a StateFolder>,
+    pub now: Timestamp,
+    /// Records by UID, as they are to be written.
+    pub records: BTreeMap<String, Record>,
+    /// Changes that are not allowed.
+    pub refused: Vec<Problem>,
+}
+
+impl Opening<'_> {
+    /// Every object of one kind.
+    pub(super) fn all<T>(
+        &mut self,
+        kind: Kind,
+        declared: BTreeMap<ObjectKey, Declared<T>>,
+    ) -> Result<BTreeMap<ObjectKey, Arc<T>>, OpenError>
+    where
+        T: Resource + Serialize + DeserializeOwned,
+    {
+        declared
+            .into_iter()
+            .map(|(key, declared)| {
+                let object = self.one(kind, &key, &declared)?;
+                Ok((key, Arc::new(object)))
+            })
+            .collect()
+    }
+
+    fn one<T>(
+        &mut self,
+        kind: Kind,
+        key: &ObjectKey,
+        declared: &Declared<T>,
+    ) -> Result<T, OpenError>
+    where
+        T: Resource + Serialize + DeserializeOwned,
+    {
+        let failed = || OpenError::Assemble(format!("{kind} {key}"));
+        let uid = uid(kind, key);
+        let mut json = serde_json::to_value(&declared.object).map_err(|_| failed())?;
+        let spec = json["spec"].take();
+        let mut record = self.record(kind, key, &uid, &spec);
+        if let (Kind::Integration, Some(old)) = (kind, &record.spec) {
+            for fault in admission::admit_change(kind, &spec, old) {
+                let problem = declared.lines.problem(&fault.path, fault.message, Severity::Error);
+                self.refused.push(problem);
+            }
+        }
+        record.spec = (kind == Kind::Integration).then(|| spec.clone());
+        json["spec"] = spec;
+        let stored = |status: Option<Json>| {
+            let mut json = json.clone();
+            json["status"] = status.unwrap_or(Json::Null);
+            serde_json::from_value::<T>(json).ok()
+        };
+        let mut object = if let Some(object) = stored(record.status.clone()) {
+            object
+        } else {
+            if let Some(folder) = self.folder {
+                folder.set_record_aside(&uid);
+            }
+            record.status = admission::first_status(kind);
+            stored(record.status.clone()).ok_or_else(failed)?
+        };
+        let metadata = object.meta_mut();
+        metadata.uid = Some(uid.clone());
+        metadata.generation = Some(record.generation);
+        metadata.creation_timestamp = Some(Time(record.created_at));
+        self.records.insert(uid, record);
+        Ok(object)
+    }
+
+    /// The record as it stands after this spec was applied.
+    fn record(&self, kind: Kind, key: &ObjectKey, uid: &str, spec: &Json) -> Record {
+        let digest = digest_json(spec).to_string();
+        match self.folder.and_then(|folder| folder.record::<Record>(uid)) {
+            Some(mut record) => {
+                if record.spec_digest != digest {
+                    record.spec_digest = digest;
+                    record.generation = record.generation.max(1).saturating_add(1);
+                }
+                record
+            }
+            None => Record {
+                object: format!("{kind} {key}"),
+                generation: 1,
+                spec_digest: digest,
+                created_at: self.now,
+                spec: None,
+                status: admission::first_status(kind),
+            },
+        }
+    }
+}
+
+/// The UID of an object: the same in every run, and other for every other name. A version 8
+/// UUID: its bits are a digest of the group, kind, namespace and name.
+pub(super) fn uid(kind: Kind, key: &ObjectKey) -> String {
+    let parts = [GROUP, kind.as_str(), &key.namespace, &key.name];
+    let digest = digest_parts(parts.map(str::as_bytes));
+    let mut bytes = [0_u8; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let text = hex::encode(bytes);
+    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
+}

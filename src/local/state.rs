@@ -1,0 +1,177 @@
+//! The state folder of a local cluster: one record for each object, the ledger key, the ledgers'
+//! folders, one lock. Files are replaced atomically. A damaged file is said, set aside and never
+//! fatal: lost state only means that everything is checked again.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use super::problem::Problem;
+use crate::cluster::ClusterError;
+
+/// Why a local cluster cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The state folder cannot be made or written.
+    #[error("cannot use the state folder {}", dir.display())]
+    UseFolder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process works on the same state.
+    #[error(
+        "the state folder {} is in use by another process; wait for it, or name another folder with --state",
+        dir.display()
+    )]
+    Locked {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The manifests change what may not change between runs.
+    #[error("the manifests change what may not change: {} problem(s)", .0.len())]
+    RefuseChange(Vec<Problem>),
+    /// An object cannot be put together from its manifest and its record.
+    #[error("cannot put {0} together from its manifest and its record")]
+    Assemble(String),
+}
+
+/// What is kept of an object between runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Record {
+    /// Kind, namespace and name, for whoever reads the file.
+    pub object: String,
+    pub generation: i64,
+    pub spec_digest: String,
+    pub created_at: Timestamp,
+    /// Only of kinds with rules on changes; never of exports, whose specs may hold profiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Json>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Json>,
+}
+
+/// A locked state folder. The lock ends with the value, or with the process.
+#[derive(Debug)]
+pub(super) struct StateFolder {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl StateFolder {
+    pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::UseFolder { dir: dir.to_owned(), source };
+        private_folder(dir).map_err(failed)?;
+        for part in ["objects", "ledger"] {
+            private_folder(&dir.join(part)).map_err(failed)?;
+        }
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Where the ledger of an export is kept.
+    pub(super) fn segments_dir(&self, uid: &str) -> PathBuf {
+        self.dir.join("ledger").join(uid)
+    }
+
+    fn record_path(&self, uid: &str) -> PathBuf {
+        self.dir.join("objects").join(format!("{uid}.json"))
+    }
+
+    /// The record of an object, if there is a readable one.
+    pub(super) fn record<T: DeserializeOwned>(&self, uid: &str) -> Option<T> {
+        let path = self.record_path(uid);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| set_aside(&path)).ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => {
+                set_aside(&path);
+                None
+            }
+        }
+    }
+
+    /// Sets a record aside whose content turned out to be of no use.
+    pub(super) fn set_record_aside(&self, uid: &str) {
+        set_aside(&self.record_path(uid));
+    }
+
+    pub(super) fn write_record(&self, uid: &str, record: &Record) -> Result<(), ClusterError> {
+        let path = self.record_path(uid);
+        let bytes = serde_json::to_vec_pretty(record).expect("a record serialises to JSON");
+        replace(&path, &bytes).map_err(|error| io_error("write", &path, &error))
+    }
+
+    /// The ledger key; `fresh` becomes it when there is none yet.
+    pub(super) fn root_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], ClusterError> {
+        let path = self.dir.join("ledger.key");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let mut key = [0; 32];
+                if hex::decode_to_slice(text.trim(), &mut key).is_ok() {
+                    return Ok(key);
+                }
+                set_aside(&path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => set_aside(&path),
+            Err(error) => return Err(io_error("read", &path, &error)),
+        }
+        replace(&path, format!("{}\n", hex::encode(fresh)).as_bytes())
+            .map_err(|error| io_error("write", &path, &error))?;
+        Ok(fresh)
+    }
+}
+
+fn io_error(verb: &'static str, path: &Path, error: &io::Error) -> ClusterError {
+    ClusterError::Io { verb, what: path.display().to_string(), kind: error.kind().to_string() }
+}
+
+/// Renames a damaged file to `*.corrupt`, in place of an earlier one.
+fn set_aside(path: &Path) {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".corrupt");
+    let moved = fs::rename(path, &aside);
+    let outcome = if moved.is_ok() { "set aside as *.corrupt" } else { "left in place" };
+    tracing::warn!(file = %path.display(), outcome, "damaged state file; its state is lost");
+}
+
+fn private_folder(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Writes a file of mode 0600 beside `path`, then renames it over `path`.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary, path)
+}
