@@ -1,1 +1,43 @@
-//! One module per kind; five steps each.
+//! One module per kind; kinds never import each other's reconcile. Each pass has five steps:
+//! gather (async), validate (pure), plan (pure), execute (async), status (pure).
+
+mod candidate_export;
+mod clinch_integration;
+mod connections;
+mod context;
+mod field_mapping;
+mod publish;
+
+use std::{sync::Arc, time::Duration};
+
+pub use context::{Context, Regions, Settings, Wake};
+
+use crate::{
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, Reconciler},
+    ledger::LedgerHome,
+};
+
+/// The controllers of all kinds.
+pub struct Controllers<C>(pub Arc<Context<C>>);
+
+impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
+    async fn reconcile(
+        &self,
+        kind: Kind,
+        key: &ObjectKey,
+    ) -> Result<Option<Duration>, ClusterError> {
+        match kind {
+            Kind::Integration => clinch_integration::reconcile(&self.0, key).await,
+            Kind::Mapping => field_mapping::reconcile(&self.0, key).await,
+            Kind::Export => candidate_export::reconcile(&self.0, key).await,
+        }
+    }
+
+    fn deleted(&self, kind: Kind, uid: &str) {
+        match kind {
+            Kind::Integration => self.0.connections.forget(uid),
+            Kind::Mapping => {}
+            Kind::Export => self.0.runs.forget(uid),
+        }
+    }
+}

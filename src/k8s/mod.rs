@@ -5,6 +5,7 @@ mod drive;
 mod error;
 mod events;
 mod lease;
+mod ledger;
 mod secrets;
 mod status;
 mod stores;

@@ -19,7 +19,7 @@ pub use keys::{KeyId, Keys, new_root};
 pub use memory::MemoryStore;
 pub use segment::{Base, Encoded, MAX_SEGMENT_BYTES, Segment, SegmentError, from_text, to_text};
 pub use state::{Ledger, Status};
-pub use store::{SegmentStore, StoreError, StoredSegment};
+pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError, StoredSegment};
 
 #[cfg(test)]
 mod tests;

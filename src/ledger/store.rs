@@ -70,6 +70,26 @@ pub trait SegmentStore: Send + Sync {
     fn delete(&self, seq: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// The export that a ledger belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LedgerOwner {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// Where the ledgers of a cluster are kept.
+pub trait LedgerHome {
+    /// The store of one ledger.
+    type Store: SegmentStore + 'static;
+
+    /// The store of an export's ledger; nothing is made before the first write.
+    fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
+}
+
 impl<S: SegmentStore> SegmentStore for Arc<S> {
     fn list(&self) -> impl Future<Output = Result<Vec<StoredSegment>, StoreError>> + Send {
         (**self).list()

@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 use super::{
     admission,
+    ledger::Memories,
     manifests::Manifests,
     opening::{Opening, uid},
     state::{OpenError, Record, StateFolder},
@@ -61,6 +62,7 @@ struct Inner {
     fresh_key: [u8; 32],
     events: Mutex<VecDeque<LocalEvent>>,
     changes: broadcast::Sender<Change>,
+    ledgers: Memories,
     clock: Clock,
 }
 
@@ -73,6 +75,19 @@ struct Objects {
 }
 
 impl LocalCluster {
+    /// Whether an export names an integration.
+    pub(super) fn export_names(&self, export: &ObjectKey, integration: &ObjectKey) -> bool {
+        self.objects()
+            .exports
+            .get(export)
+            .is_some_and(|found| found.spec.integration_ref.name == integration.name)
+    }
+
+    /// Ledgers of exports that no folder keeps.
+    pub(super) fn memories(&self) -> Memories {
+        self.0.ledgers.clone()
+    }
+
     /// Opens a cluster. `state`: the folder that outlives the process; `None`: memory only.
     /// `fresh_key`: 32 random bytes, the ledger key where there is none yet.
     pub fn open(
@@ -109,6 +124,7 @@ impl LocalCluster {
         }
         let (changes, _) = broadcast::channel(MAX_LAG);
         Ok(Self(Arc::new(Inner {
+            ledgers: Memories::default(),
             objects: Mutex::new(Objects { records, ..objects }),
             secrets,
             config_maps,

@@ -6,6 +6,8 @@ mod admission;
 mod bundles;
 mod check;
 mod cluster;
+mod drive;
+mod ledger;
 mod lines;
 mod load;
 mod manifests;
@@ -20,6 +22,8 @@ mod table;
 mod yaml;
 
 pub use cluster::{Change, LocalCluster, LocalEvent};
+pub use drive::{Settled, Wakes, drive, wakes};
+pub use ledger::LocalLedger;
 pub use load::{LoadOptions, Loader, load};
 pub use manifests::Manifests;
 pub use problem::{Problem, Severity};

@@ -4,6 +4,7 @@
 use std::{fmt, future::Future};
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{ClinchId, Disposition, MatchKey, Reason};
@@ -27,18 +28,14 @@ impl fmt::Debug for Person {
 
 /// One page of all people.
 #[derive(Debug)]
-pub struct PeoplePage {
+pub struct PeoplePage<C> {
     /// The people on it.
     pub people: Vec<Person>,
     /// How to ask for the next page; none on the last one.
-    pub next: Option<PageCursor>,
+    pub next: Option<C>,
     /// How many people there are in all, where Clinch says so.
     pub total: Option<u64>,
 }
-
-/// Opaque position in a scan of all people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageCursor(pub String);
 
 /// What a look-up found.
 #[derive(Debug, PartialEq)]
@@ -78,6 +75,22 @@ pub struct JobStage {
     pub job: ClinchId,
     /// The stage.
     pub stage: ClinchId,
+}
+
+/// Where people are to go, as the spec says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum WantedDestination {
+    /// As prospects.
+    Prospect,
+    /// To a stage of a job, which is named by id or by reference.
+    Job {
+        /// The job's id.
+        id: Option<String>,
+        /// The job's reference.
+        reference: Option<String>,
+        /// The stage's name.
+        stage: String,
+    },
 }
 
 /// A file to attach.
@@ -138,14 +151,24 @@ pub enum CrmFailure {
 
 /// What a run asks of Clinch. Retries within a call are the implementation's business.
 pub trait Crm: Send + Sync + 'static {
+    /// Where a scan of all people stands.
+    type Cursor: Send;
+
+    /// Finds the job and stage in Clinch. A job or stage that does not exist fails everything
+    /// with `DestinationNotFound`.
+    fn resolve(
+        &self,
+        wanted: &WantedDestination,
+    ) -> impl Future<Output = Result<Destination, CrmFailure>> + Send;
+
     /// Whoever has this match key.
     fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Found, CrmFailure>> + Send;
 
     /// A page of everybody; the first one for `None`.
     fn scan(
         &self,
-        cursor: Option<&PageCursor>,
-    ) -> impl Future<Output = Result<PeoplePage, CrmFailure>> + Send;
+        cursor: Option<Self::Cursor>,
+    ) -> impl Future<Output = Result<PeoplePage<Self::Cursor>, CrmFailure>> + Send;
 
     /// How many people a page holds at most.
     fn page_size(&self) -> u64;

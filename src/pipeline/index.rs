@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::crm::{Crm, CrmFailure, Found, PageCursor, Person};
+use super::crm::{Crm, CrmFailure, Found, Person};
 use crate::domain::MatchKey;
 
 /// From how many unknown people on a first page is worth its request.
@@ -42,16 +42,16 @@ impl PeopleIndex {
     }
 
     /// Reads pages while the pages still to come cost less than `budget` look-ups.
-    async fn scan(
+    async fn scan<C: Crm>(
         &mut self,
-        crm: &impl Crm,
+        crm: &C,
         wanted: &HashSet<MatchKey>,
         budget: u64,
     ) -> Result<(), CrmFailure> {
-        let mut cursor: Option<PageCursor> = None;
+        let mut cursor: Option<C::Cursor> = None;
         let mut pages: u64 = 0;
         loop {
-            let page = crm.scan(cursor.as_ref()).await?;
+            let page = crm.scan(cursor).await?;
             pages += 1;
             for person in page.people {
                 if let Some(key) = person.key.clone().filter(|key| wanted.contains(key)) {
@@ -69,6 +69,15 @@ impl PeopleIndex {
             }
             cursor = Some(next);
         }
+    }
+
+    /// Whether a look-up would not be believed. No request when the index needs no look-ups.
+    pub(super) async fn filter_ignored(
+        &self,
+        crm: &impl Crm,
+        probe: &MatchKey,
+    ) -> Result<bool, CrmFailure> {
+        Ok(!self.complete && matches!(crm.find(probe).await?, Found::FilterIgnored))
     }
 
     /// Who has this key; a request only where the index cannot tell.

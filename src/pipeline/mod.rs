@@ -1,16 +1,24 @@
 //! source -> select -> map -> plan -> push -> ledger, bounded. Knows no Kubernetes: the same run
 //! serves a controller, a dry run, `apply`, a benchmark and a crash test.
 
+mod clinch_crm;
 mod crm;
 mod guard;
 mod index;
+mod prepare;
 mod push;
 mod report;
+mod resume;
+mod run;
 
+pub use clinch_crm::ClinchCrm;
 pub use crm::{
-    Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PageCursor,
-    PeoplePage, Person,
+    Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
+    WantedDestination,
 };
 pub use guard::{Claim, Membership, PeopleGuard};
+pub use prepare::{RunSpec, Source};
 pub use push::{Duplicates, Mode};
 pub use report::{Counts, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};
+pub use resume::MAX_RESUME_BYTES;
+pub use run::{RunPorts, run};

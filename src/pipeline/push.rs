@@ -10,7 +10,10 @@ use super::{
     guard::{Claim, PeopleGuard},
     index::PeopleIndex,
 };
-use crate::domain::{ClinchId, Disposition, Fence, MatchKey, Reason, SourcePosition};
+use crate::{
+    domain::{ClinchId, Disposition, Fence, MatchKey, Reason, SourcePosition},
+    ledger::{Entry, Extras, KeyHash, PayloadDigest, Steps},
+};
 
 /// Whether anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,13 +44,42 @@ pub(super) struct Work {
     pub(super) only_if_empty: Vec<String>,
     pub(super) resume: Option<Attachment>,
     pub(super) tags: Option<Tags>,
+    /// The destination is a job.
+    pub(super) applies: bool,
     /// The person's id, where the ledger knows it.
     pub(super) ours: Option<ClinchId>,
     /// The steps that the ledger says are done for exactly this input.
-    pub(super) done: StepsDone,
-    pub(super) key_hash: [u8; 16],
-    pub(super) payload: [u8; 16],
-    pub(super) extras: [u8; 16],
+    pub(super) done: Steps,
+    pub(super) key_hash: KeyHash,
+    pub(super) payload: PayloadDigest,
+    pub(super) extras: Extras,
+}
+
+impl Work {
+    /// The steps that this record takes.
+    pub(super) fn wanted(&self) -> Steps {
+        let step = |wanted: bool, step| if wanted { step } else { Steps::NONE };
+        Steps::CANDIDATE
+            .with(step(self.applies, Steps::APPLICATION))
+            .with(step(self.resume.is_some(), Steps::RESUME))
+            .with(step(self.tags.is_some(), Steps::ACTIVITY))
+    }
+
+    /// Whether nothing is left to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.contains(self.wanted())
+    }
+
+    /// The ledger entry for the steps in place.
+    pub(super) fn entry(&self, person: ClinchId, steps: Steps) -> Entry {
+        Entry {
+            key: self.key_hash,
+            payload: self.payload,
+            extras: self.extras,
+            clinch_id: person,
+            steps,
+        }
+    }
 }
 
 /// Tags for an activity field.
@@ -61,15 +93,6 @@ impl std::fmt::Debug for Tags {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tags(to {})", self.activity)
     }
-}
-
-/// Which steps are in place in Clinch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct StepsDone {
-    pub(super) candidate: bool,
-    pub(super) application: bool,
-    pub(super) resume: bool,
-    pub(super) activity: bool,
 }
 
 /// What became of a record.
@@ -89,7 +112,7 @@ pub(super) struct Pushed {
     pub(super) result: Result<Outcome, CrmFailure>,
     /// The person, once known; with the steps in place it makes the ledger entry.
     pub(super) person: Option<ClinchId>,
-    pub(super) steps: StepsDone,
+    pub(super) steps: Steps,
 }
 
 /// Everything the records of a run share.
@@ -125,7 +148,7 @@ impl<C: Crm> Pusher<C> {
         let claim = self.guard.claim(&work.key).await;
         let mut steps = work.done;
         let candidate = match &work.ours {
-            Some(id) if work.done.candidate => {
+            Some(id) if work.done.contains(Steps::CANDIDATE) => {
                 Candidate { id: Some(id.clone()), outcome: Outcome::Unchanged, fresh: false }
             }
             _ => match self.candidate(work, &claim).await {
@@ -135,11 +158,15 @@ impl<C: Crm> Pusher<C> {
                 }
             },
         };
-        let settled = matches!(candidate.outcome, Outcome::Skipped | Outcome::Rejected { .. });
-        let Some(id) = candidate.id.filter(|_| !settled) else {
+        if matches!(candidate.outcome, Outcome::Skipped) {
+            // Left alone in every respect: nothing of this record is to be done again.
+            let steps = work.wanted();
+            return Pushed { result: Ok(candidate.outcome), person: candidate.id, steps };
+        }
+        let Some(id) = candidate.id else {
             return Pushed { result: Ok(candidate.outcome), person: None, steps };
         };
-        steps.candidate = true;
+        steps = steps.with(Steps::CANDIDATE);
         let following = self.following_steps(work, &id, candidate.fresh, &mut steps).await;
         let result = match following {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
@@ -195,17 +222,15 @@ impl<C: Crm> Pusher<C> {
         claim: &Claim,
         target: Target,
     ) -> Result<Candidate, CrmFailure> {
-        let ours = matches!(target, Target::Ours(_));
         match (target, self.duplicates) {
             (Target::Several(count), _) => Ok(Candidate::rejected(
                 Reason::AmbiguousMatch,
                 format!("{count} people in Clinch have this match key; merge them there"),
             )),
             (Target::Nobody, _) => self.create(work, claim).await,
-            (Target::Ours(_) | Target::Existing(_), Duplicates::Skip) => {
-                Ok(Candidate { id: None, outcome: Outcome::Skipped, fresh: false })
-            }
-            (Target::Existing(_), Duplicates::Fail) if !ours => Ok(Candidate::rejected(
+            (Target::Ours(id), Duplicates::Skip) => Ok(Candidate::skipped(id)),
+            (Target::Existing(person), Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
+            (Target::Existing(_), Duplicates::Fail) => Ok(Candidate::rejected(
                 Reason::AlreadyExists,
                 "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
             )),
@@ -228,9 +253,7 @@ impl<C: Crm> Pusher<C> {
             }
             Created::Existing(person) => match self.duplicates {
                 Duplicates::Update => self.update(work, person).await,
-                Duplicates::Skip => {
-                    Ok(Candidate { id: None, outcome: Outcome::Skipped, fresh: false })
-                }
+                Duplicates::Skip => Ok(Candidate::skipped(person.id)),
                 Duplicates::Fail => Ok(Candidate::rejected(
                     Reason::AlreadyExists,
                     "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
@@ -270,7 +293,7 @@ impl<C: Crm> Pusher<C> {
         work: &Work,
         id: &ClinchId,
         fresh: bool,
-        steps: &mut StepsDone,
+        steps: &mut Steps,
     ) -> Result<bool, CrmFailure> {
         let how = match self.mode {
             Mode::DryRun => Ensure::DryRun,
@@ -279,24 +302,24 @@ impl<C: Crm> Pusher<C> {
         };
         let mut written = false;
         if let Destination::Job(stage) = &self.destination
-            && !steps.application
+            && !steps.contains(Steps::APPLICATION)
         {
             written |= self.apply(id, stage, how).await?;
-            steps.application = true;
+            *steps = steps.with(Steps::APPLICATION);
         }
         if let Some(resume) = &work.resume
-            && !steps.resume
+            && !steps.contains(Steps::RESUME)
         {
             self.check_fence()?;
             written |= self.crm.ensure_attachment(id, resume, how).await?;
-            steps.resume = true;
+            *steps = steps.with(Steps::RESUME);
         }
         if let Some(tags) = &work.tags
-            && !steps.activity
+            && !steps.contains(Steps::ACTIVITY)
         {
             self.check_fence()?;
             written |= self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
-            steps.activity = true;
+            *steps = steps.with(Steps::ACTIVITY);
         }
         Ok(written)
     }
@@ -325,6 +348,10 @@ impl<C: Crm> Pusher<C> {
 impl Candidate {
     fn rejected(reason: Reason, message: String) -> Self {
         Self { id: None, outcome: Outcome::Rejected { reason, message }, fresh: false }
+    }
+
+    fn skipped(id: ClinchId) -> Self {
+        Self { id: Some(id), outcome: Outcome::Skipped, fresh: false }
     }
 }
 

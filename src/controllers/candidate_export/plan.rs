@@ -90,8 +90,11 @@ fn again(disposition: Disposition, attempt: u32, waited: Duration, connected: bo
                 Decision::Retry { delay: delay.saturating_sub(waited) }
             }
         }
-        // The integration tells when it is ready again; by then this run's view of it is old.
-        Disposition::Wait { .. } if connected => Decision::Start { attempt: 0 },
+        // The integration tells when it is ready again, and wakes its exports. Until it has
+        // noticed what the run met, it may still look ready: hence the backoff.
+        Disposition::Wait { .. } if connected => {
+            again(Disposition::retry(disposition.reason()), attempt, waited, connected)
+        }
         Disposition::Wait { .. } => Decision::Retry { delay: REPROBE_EVERY },
         Disposition::Stalled { .. } if waited >= REPROBE_EVERY => Decision::Start { attempt: 0 },
         Disposition::Stalled { .. } => Decision::Stall,
@@ -106,7 +109,6 @@ fn backoff(attempt: u32) -> Duration {
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -133,7 +135,12 @@ mod tests {
         ended(Ending::Interrupted { disposition, message: String::new() })
     }
 
-    fn decide_with(slot: Option<&Slot>, applied: Option<&str>, requested: bool, now: i64) -> Decision {
+    fn decide_with(
+        slot: Option<&Slot>,
+        applied: Option<&str>,
+        requested: bool,
+        now: i64,
+    ) -> Decision {
         decide(&Inputs { revision: "r2", applied, requested, slot, connected: false, now: at(now) })
     }
 
@@ -166,10 +173,8 @@ mod tests {
         let wait = Decision::Retry { delay: Duration::from_secs(3) };
         assert_eq!(decide_with(Some(&retry), None, false, 101), wait, "attempt 2: 4 s");
         assert_eq!(decide_with(Some(&retry), None, false, 104), Decision::Start { attempt: 3 });
-        let after = Disposition::Retry {
-            reason: Reason::RateLimited,
-            after: Duration::from_secs(60),
-        };
+        let after =
+            Disposition::Retry { reason: Reason::RateLimited, after: Duration::from_secs(60) };
         let limited = slot("r2", interrupted(after));
         let wait = Decision::Retry { delay: Duration::from_secs(50) };
         assert_eq!(decide_with(Some(&limited), None, false, 110), wait);

@@ -135,9 +135,8 @@ impl Runs {
     /// Asks a run to end after its requests in flight. True while it still works.
     pub(super) fn stop(&self, uid: &str) -> bool {
         let entries = self.entries();
-        let running = entries
-            .get(uid)
-            .filter(|entry| matches!(entry.slot.state, SlotState::Running));
+        let running =
+            entries.get(uid).filter(|entry| matches!(entry.slot.state, SlotState::Running));
         if let Some(entry) = running {
             entry.cancel.cancel();
         }

@@ -36,12 +36,12 @@ pub(super) async fn reconcile<C: Cluster>(
 }
 
 /// Compiles the mapping of an object. Pure.
-pub(super) fn compile(spec: &FieldMappingSpec) -> Result<Plan, Vec<Issue>> {
+fn compile(spec: &FieldMappingSpec) -> Result<Plan, Vec<Issue>> {
     mapping::compile(&engine_spec(spec))
 }
 
 /// The engine has its own input type with the same members, so that it knows no Kubernetes.
-fn engine_spec(spec: &FieldMappingSpec) -> MappingSpec {
+pub(super) fn engine_spec(spec: &FieldMappingSpec) -> MappingSpec {
     let value = serde_json::to_value(spec).expect("a spec serialises");
     serde_json::from_value(value).expect("both types have the same members, a test says so")
 }
@@ -144,9 +144,15 @@ mod tests {
         let object = object(spec.clone());
         let engine = serde_json::to_value(engine_spec(&object.spec)).unwrap();
         for pointer in [
-            "/fields/0/from", "/fields/1/value/string", "/fields/2/writeMode",
-            "/fields/2/transforms/0/defaultCountry", "/fields/2/transforms/5/otherwise",
-            "/fields/3/expression", "/resume/attach", "/tags/activity", "/matchKeys/0",
+            "/fields/0/from",
+            "/fields/1/value/string",
+            "/fields/2/writeMode",
+            "/fields/2/transforms/0/defaultCountry",
+            "/fields/2/transforms/5/otherwise",
+            "/fields/3/expression",
+            "/resume/attach",
+            "/tags/activity",
+            "/matchKeys/0",
         ] {
             assert_eq!(engine.pointer(pointer), spec.pointer(pointer), "{pointer}");
             assert!(engine.pointer(pointer).is_some(), "{pointer}");
@@ -165,7 +171,8 @@ mod tests {
         assert!(first.conditions.iter().any(|c| c.type_ == "Stalled"));
         assert_eq!(pass(&bad, &first), first, "a quiet pass changes nothing");
 
-        let good = object(serde_json::json!({"fields": [{"to": "email", "from": "emails[0].value"}]}));
+        let good =
+            object(serde_json::json!({"fields": [{"to": "email", "from": "emails[0].value"}]}));
         let second = pass(&good, &first);
         assert_eq!((second.errors, second.fields), (Some(0), Some(1)));
         assert!(second.problems.is_empty() && second.revision.is_some());

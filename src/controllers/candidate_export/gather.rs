@@ -1,0 +1,165 @@
+//! Step 1 of an export's reconcile: read every referenced object. Not found is data. Async.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::super::context::Context;
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping, USE_LABEL, USE_SOURCE},
+    cluster::{Bundle, Cluster, ClusterError, ObjectKey},
+    ledger::Keys,
+};
+
+/// Everything an export refers to, as it is now.
+pub(super) struct Gathered {
+    pub(super) export: Arc<CandidateExport>,
+    pub(super) key: ObjectKey,
+    pub(super) integration: Option<Arc<ClinchIntegration>>,
+    pub(super) mapping: MappingFound,
+    pub(super) source: SourceFound,
+    /// The ledger keys of this export.
+    pub(super) keys: Keys,
+}
+
+/// The mapping an export uses.
+pub(super) enum MappingFound {
+    /// None is named anywhere: the documented default.
+    Default,
+    /// The named one.
+    Named(Arc<FieldMapping>),
+    /// The named one does not exist.
+    Missing(String),
+}
+
+/// The source's bytes.
+pub(super) enum SourceFound {
+    /// `inline`: the values are in the export.
+    Inline,
+    /// Values by key.
+    Parts(Vec<(String, Bytes)>),
+    /// The object does not exist.
+    Missing(String),
+    /// The object has no such key.
+    KeyMissing(String),
+    /// The object may not be read as a source.
+    Forbidden(String),
+}
+
+/// Reads what the export refers to.
+pub(super) async fn gather<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    export: Arc<CandidateExport>,
+) -> Result<Gathered, ClusterError> {
+    let spec = &export.spec;
+    let integration = context.cluster.integration(&key.sibling(&spec.integration_ref.name)).await?;
+    let named = spec.field_mapping_ref.clone().or_else(|| {
+        let defaults = integration.as_ref()?.spec.defaults.as_ref()?;
+        defaults.field_mapping_ref.clone()
+    });
+    let mapping = match named {
+        None => MappingFound::Default,
+        Some(named) => match context.cluster.mapping(&key.sibling(&named.name)).await? {
+            Some(found) => MappingFound::Named(found),
+            None => MappingFound::Missing(named.name),
+        },
+    };
+    let source = source(context, key, &export).await?;
+    let uid = export.metadata.uid.as_deref().unwrap_or_default();
+    let keys = Keys::derive(&context.root_key().await?, uid);
+    Ok(Gathered { key: key.clone(), integration, mapping, source, keys, export })
+}
+
+async fn source<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    export: &CandidateExport,
+) -> Result<SourceFound, ClusterError> {
+    let source = &export.spec.source;
+    if let Some(reference) = &source.config_map_ref {
+        let found = context.cluster.config_map(&key.sibling(&reference.name)).await?;
+        let what = format!("ConfigMap {}", reference.name);
+        return Ok(match found {
+            None => SourceFound::Missing(what),
+            Some(bundle) => pick(&what, bundle, &reference.keys),
+        });
+    }
+    if let Some(reference) = &source.secret_ref {
+        let found = context.cluster.secret(&key.sibling(&reference.name)).await?;
+        let what = format!("Secret {}", reference.name);
+        // One answer for "does not exist" and "may not be read": an export is no way to find out
+        // which Secrets a namespace has.
+        return Ok(match found.filter(is_source) {
+            None => SourceFound::Forbidden(format!(
+                "{what} cannot be used as a source: it must exist, carry the label \
+                 {USE_LABEL}={USE_SOURCE}, and hold no service account token"
+            )),
+            Some(bundle) => pick(&what, bundle, &reference.keys),
+        });
+    }
+    Ok(SourceFound::Inline)
+}
+
+fn is_source(secret: &Bundle) -> bool {
+    let token = secret.secret_type == "kubernetes.io/service-account-token";
+    let labelled = secret.labels.get(USE_LABEL).is_some_and(|value| value == USE_SOURCE);
+    labelled && !token
+}
+
+/// The wanted keys in the order asked for; all of them, by name, when none is asked for.
+fn pick(what: &str, mut bundle: Bundle, keys: &[String]) -> SourceFound {
+    if keys.is_empty() {
+        if bundle.data.is_empty() {
+            return SourceFound::KeyMissing(format!("{what} has no data"));
+        }
+        return SourceFound::Parts(bundle.data.into_iter().collect());
+    }
+    let mut parts = Vec::with_capacity(keys.len());
+    for key in keys {
+        match bundle.data.remove(key) {
+            Some(value) => parts.push((key.clone(), value)),
+            None => return SourceFound::KeyMissing(format!("{what} has no key {key:?}")),
+        }
+    }
+    SourceFound::Parts(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(label: Option<&str>, secret_type: &str) -> Bundle {
+        Bundle {
+            data: [("b".to_owned(), Bytes::new()), ("a".to_owned(), Bytes::new())].into(),
+            labels: label
+                .map(|value| (USE_LABEL.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect(),
+            secret_type: secret_type.to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_labelled_secrets_that_are_no_tokens_are_sources() {
+        assert!(is_source(&bundle(Some(USE_SOURCE), "Opaque")));
+        assert!(!is_source(&bundle(None, "Opaque")));
+        assert!(!is_source(&bundle(Some("other"), "Opaque")));
+        let token = bundle(Some(USE_SOURCE), "kubernetes.io/service-account-token");
+        assert!(!is_source(&token));
+    }
+
+    #[test]
+    fn keys_are_taken_in_the_order_asked_for_and_a_missing_one_is_named() {
+        let names = |found| match found {
+            SourceFound::Parts(parts) => parts.into_iter().map(|(key, _)| key).collect(),
+            SourceFound::KeyMissing(what) => vec![what],
+            _ => vec![],
+        };
+        let asked = ["b".to_owned(), "a".to_owned()];
+        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &asked)), ["b", "a"]);
+        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &[])), ["a", "b"]);
+        let missing = names(pick("ConfigMap c", bundle(None, ""), &["z".to_owned()]));
+        assert_eq!(missing, ["ConfigMap c has no key \"z\""]);
+    }
+}

@@ -1,0 +1,268 @@
+//! Reconciles a `CandidateExport`. A run is a supervised task: a pass starts it, observes it or
+//! ends it, and never waits for it.
+
+mod gather;
+mod plan;
+mod runs;
+mod status;
+mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+pub(super) use runs::Runs;
+pub(super) use validate::Steps;
+
+use self::{
+    gather::{Gathered, gather},
+    plan::{Decision, Inputs, PROGRESS_EVERY, REPROBE_EVERY, decide},
+    runs::{RunHandle, Slot},
+    validate::{Checked, Validated, validate},
+};
+use super::{
+    connections::Connection,
+    context::Context,
+    publish::{new_request, object_ref, publish, receipt},
+};
+use crate::{
+    api::{CandidateExport, CandidateExportStatus},
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef, StatusUpdate},
+    conditions::{Verdict, settle},
+    domain::Reason,
+    ledger::{LedgerHome, LedgerOwner},
+    pipeline::{self, ClinchCrm, Counts, RunPorts},
+};
+
+/// One pass over one export.
+pub(super) async fn reconcile<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    key: &ObjectKey,
+) -> Result<Option<Duration>, ClusterError> {
+    let Some(export) = context.cluster.read_export(key).await? else { return Ok(None) };
+    let reference = object_ref(Kind::Export, key, &export.metadata);
+    if export.metadata.deletion_timestamp.is_some() {
+        // Deleting an export never deletes people; what is in flight is finished.
+        context.runs.stop(&reference.uid);
+        return Ok(None);
+    }
+    let previous = export.status.clone().unwrap_or_default();
+    let (next, wait, failed) = match gather(context, key, export.clone()).await {
+        Ok(gathered) => {
+            let (next, wait) = pass(context, &gathered, &reference, &previous);
+            (next, wait, None)
+        }
+        Err(error) => {
+            (unreadable(&export, &previous, &error, context.clock.now()), None, Some(error))
+        }
+    };
+    let wrap = StatusUpdate::Export;
+    publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
+    failed.map_or(Ok(wait), Err)
+}
+
+/// Validates, decides, acts and tells. Starting and ending a run are its only effects.
+fn pass<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    reference: &ObjectRef,
+    previous: &CandidateExportStatus,
+) -> (CandidateExportStatus, Option<Duration>) {
+    let export = &gathered.export;
+    let now = context.clock.now();
+    let connection = gathered.integration.as_ref().and_then(|integration| {
+        context.connections.get(integration.metadata.uid.as_deref().unwrap_or_default())
+    });
+    let Checked { mut observations, validated, blocked } = validate(gathered, connection.as_ref());
+    let request = new_request(&export.metadata, previous.handled.as_ref());
+    let slot = context.runs.slot(&reference.uid);
+    let decision = validated.as_ref().map(|validated| {
+        decide(&Inputs {
+            revision: &validated.revision,
+            applied: previous.last_applied_revision.as_deref(),
+            requested: request.is_some(),
+            slot: slot.as_ref(),
+            connected: blocked.is_none() && connection.is_some(),
+            now,
+        })
+    });
+    let mut next = previous.clone();
+    let in_sync = matches!(decision, Some(Decision::Keep));
+    let act = act(decision, export.spec.suspend, blocked, connection, validated);
+    let (verdict, wait) = match act {
+        Act::Suspend => {
+            context.runs.stop(&reference.uid);
+            let message = "spec.suspend is set".to_owned();
+            (Verdict::Suspended { in_sync, message }, None)
+        }
+        Act::Blocked(verdict) => {
+            context.runs.stop(&reference.uid);
+            (verdict, Some(REPROBE_EVERY))
+        }
+        Act::Decided(decision, validated, connection) => {
+            if let (Decision::Start { attempt }, Some(connection)) = (&decision, connection) {
+                let slot = next_slot(&validated, previous, slot.as_ref(), *attempt, now);
+                next.handled = receipt(previous.handled.as_ref(), request.clone());
+                let (revision, mode) = (validated.revision.clone(), validated.mode);
+                start(context, gathered, reference, slot, *validated, connection);
+                let inputs = status::Inputs {
+                    decision: &decision,
+                    revision: &revision,
+                    mode,
+                    budget: &export.spec.failure_budget,
+                    slot: None,
+                };
+                let delivery = status::delivery(&mut next, &inputs);
+                observations.push(delivery.observation);
+                (delivery.verdict, Some(PROGRESS_EVERY))
+            } else {
+                if decision == Decision::Stop {
+                    context.runs.stop(&reference.uid);
+                }
+                let inputs = status::Inputs {
+                    decision: &decision,
+                    revision: &validated.revision,
+                    mode: validated.mode,
+                    budget: &export.spec.failure_budget,
+                    slot: slot.as_ref(),
+                };
+                let delivery = status::delivery(&mut next, &inputs);
+                observations.push(delivery.observation);
+                (delivery.verdict, wait_for(&decision))
+            }
+        }
+    };
+    let generation = export.metadata.generation.unwrap_or_default();
+    settle(previous, &mut next, generation, observations, &verdict, now);
+    (next, wait)
+}
+
+/// What a pass does, once the things that come before a run are weighed.
+enum Act {
+    Suspend,
+    Blocked(Verdict),
+    Decided(Decision, Box<Validated>, Option<Connection>),
+}
+
+fn act(
+    decision: Option<Decision>,
+    suspend: bool,
+    blocked: Option<Verdict>,
+    connection: Option<Connection>,
+    validated: Option<Validated>,
+) -> Act {
+    if suspend {
+        return Act::Suspend;
+    }
+    let (Some(decision), Some(validated)) = (decision, validated) else {
+        return Act::Blocked(blocked.unwrap_or_else(not_verified));
+    };
+    let validated = Box::new(validated);
+    match decision {
+        // Nothing is due: trouble of the integration is the integration's to tell.
+        Decision::Keep | Decision::Conclude | Decision::Observe => {
+            Act::Decided(decision, validated, connection)
+        }
+        _ => match (blocked, connection) {
+            (Some(verdict), _) => Act::Blocked(verdict),
+            (None, None) => Act::Blocked(not_verified()),
+            (None, connection) => Act::Decided(decision, validated, connection),
+        },
+    }
+}
+
+fn not_verified() -> Verdict {
+    Verdict::Reconciling {
+        reason: Reason::DependencyNotReady,
+        message: "the integration has not been verified since the operator started".to_owned(),
+    }
+}
+
+fn wait_for(decision: &Decision) -> Option<Duration> {
+    match decision {
+        Decision::Keep | Decision::Conclude => None,
+        Decision::Start { .. } | Decision::Observe | Decision::Stop => Some(PROGRESS_EVERY),
+        Decision::Retry { delay } => Some(*delay),
+        Decision::Stall => Some(REPROBE_EVERY),
+    }
+}
+
+/// The slot of a new attempt, which carries over what earlier attempts put in place.
+fn next_slot(
+    validated: &Validated,
+    previous: &CandidateExportStatus,
+    slot: Option<&Slot>,
+    attempt: u32,
+    now: jiff::Timestamp,
+) -> Slot {
+    let same = slot.filter(|slot| slot.revision == validated.revision && attempt > 0);
+    let carried = match same {
+        Some(slot) => status::combined(slot.progress.counts, slot.carried),
+        None => carried_from_status(validated, previous),
+    };
+    Slot {
+        revision: validated.revision.clone(),
+        attempt,
+        started_at: same.map_or(now, |slot| slot.started_at),
+        carried,
+        ..Slot::default()
+    }
+}
+
+/// After a restart, what the unfinished run of this revision had told is in the status.
+fn carried_from_status(validated: &Validated, previous: &CandidateExportStatus) -> Counts {
+    let unfinished = previous.last_attempted_revision.as_ref() == Some(&validated.revision)
+        && previous.last_applied_revision.as_ref() != Some(&validated.revision);
+    let counts = previous.counts.filter(|_| unfinished).unwrap_or_default();
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    Counts { created: number(counts.created), updated: number(counts.updated), ..Counts::default() }
+}
+
+fn start<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    reference: &ObjectRef,
+    slot: Slot,
+    validated: Validated,
+    connection: Connection,
+) {
+    let owner = LedgerOwner {
+        namespace: reference.key.namespace.clone(),
+        name: reference.key.name.clone(),
+        uid: reference.uid.clone(),
+    };
+    let store = context.cluster.ledger_store(&owner);
+    let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
+    let permits = context.run_permits.clone();
+    let run = move |handle: RunHandle| async move {
+        let RunHandle { cancel, progress } = handle;
+        // The semaphore is never closed; were it, running without a permit does no harm.
+        let _permit = permits.acquire_owned().await.ok();
+        let ports = RunPorts {
+            crm: ClinchCrm::new(connection.client),
+            guard: connection.guard,
+            keys,
+            store,
+            fence,
+            max_in_flight: connection.max_in_flight,
+            progress,
+            cancel,
+        };
+        pipeline::run(validated.run, ports).await
+    };
+    let (wake, key) = (context.wake.clone(), gathered.key.clone());
+    context.runs.start(&reference.uid, slot, run, move || wake(Kind::Export, &key));
+}
+
+/// The status when the cluster could not be read.
+fn unreadable(
+    export: &CandidateExport,
+    previous: &CandidateExportStatus,
+    error: &ClusterError,
+    now: jiff::Timestamp,
+) -> CandidateExportStatus {
+    let mut next = previous.clone();
+    let verdict =
+        Verdict::Reconciling { reason: error.disposition().reason(), message: error.to_string() };
+    let generation = export.metadata.generation.unwrap_or_default();
+    settle(previous, &mut next, generation, Vec::new(), &verdict, now);
+    next
+}

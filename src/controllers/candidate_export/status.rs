@@ -1,0 +1,270 @@
+//! Step 5 of an export's reconcile: the status of this pass. Pure.
+
+use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+
+use super::{
+    plan::Decision,
+    runs::{Slot, SlotState},
+};
+use crate::{
+    api::{
+        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure, RunRecord,
+    },
+    conditions::{Observation, Verdict, whole_seconds},
+    domain::{Disposition, Reason},
+    pipeline::{Counts, Ending, Progress},
+};
+
+/// How many runs the history holds.
+const HISTORY: usize = 5;
+
+/// The delivery side of the next status, and the verdict on it.
+pub(super) struct Delivery {
+    pub(super) observation: Observation,
+    pub(super) verdict: Verdict,
+}
+
+/// What a pass shows of delivery.
+pub(super) struct Inputs<'a> {
+    pub(super) decision: &'a Decision,
+    pub(super) revision: &'a str,
+    pub(super) mode: ExportMode,
+    pub(super) budget: &'a IntOrString,
+    pub(super) slot: Option<&'a Slot>,
+}
+
+/// Writes counts, progress, failures, revisions and history into `next`.
+pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
+    match inputs.decision {
+        Decision::Keep => settled(next, inputs),
+        Decision::Conclude => {
+            conclude(next, inputs);
+            settled(next, inputs)
+        }
+        Decision::Start { .. } => {
+            next.last_attempted_revision = Some(inputs.revision.to_owned());
+            working("a run has started".to_owned(), Reason::Progressing)
+        }
+        Decision::Stop => {
+            working("ending the run of an earlier state".to_owned(), Reason::Progressing)
+        }
+        Decision::Observe => {
+            if let Some(slot) = inputs.slot {
+                show(next, &slot.progress, slot.carried);
+            }
+            // Steady while the run works: what moves is in the counts.
+            let first = inputs.slot.is_none_or(|slot| slot.attempt == 0);
+            let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
+            working("a run is under way".to_owned(), reason)
+        }
+        Decision::Retry { .. } | Decision::Stall => interrupted(next, inputs),
+    }
+}
+
+fn working(message: String, reason: Reason) -> Delivery {
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, None, reason, message.clone()),
+        verdict: Verdict::Reconciling { reason, message },
+    }
+}
+
+/// The verdict on counts that are final for this revision.
+fn settled(next: &CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
+    let counts = next.counts.unwrap_or_default();
+    let rejected = counts.invalid + counts.failed;
+    let delivered = next.delivered.clone().unwrap_or_default();
+    let allowed = budget(inputs.budget, counts.total);
+    if inputs.mode == ExportMode::DryRun {
+        let message = format!(
+            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected",
+            counts.created, counts.updated, counts.unchanged, counts.skipped
+        );
+        return ready(Reason::DryRunComplete, message, rejected == 0);
+    }
+    if rejected == 0 {
+        return ready(Reason::Synced, format!("{delivered} delivered"), true);
+    }
+    let first = next.failures.first().map(|failure| {
+        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
+    });
+    let first = first.unwrap_or_default();
+    if rejected <= allowed {
+        let message =
+            format!("{delivered} delivered, {rejected} rejected within failureBudget{first}");
+        return ready(Reason::SyncedWithRejections, message, false);
+    }
+    let message = format!(
+        "{delivered} delivered, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
+    );
+    let reason = Reason::RecordsRejected;
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, false, reason, message.clone()),
+        verdict: Verdict::Stalled { reason, message },
+    }
+}
+
+fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, complete, reason, message.clone()),
+        verdict: Verdict::Ready { reason, message },
+    }
+}
+
+fn interrupted(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
+    let Some(slot) = inputs.slot else { return working(String::new(), Reason::Progressing) };
+    show(next, &slot.progress, slot.carried);
+    next.progress = None;
+    let (stalled, reason, message) = match &slot.state {
+        SlotState::Running => (false, Reason::Progressing, "a run is under way".to_owned()),
+        SlotState::Ended(ended) => match &ended.report.ending {
+            Ending::SourceFailed { reason, message } => (true, *reason, message.clone()),
+            Ending::Interrupted { disposition, message } => {
+                let stalled = matches!(disposition, Disposition::Stalled { .. });
+                (stalled, disposition.reason(), message.clone())
+            }
+            Ending::Completed | Ending::Stopped => {
+                (false, Reason::Progressing, "the run was ended early".to_owned())
+            }
+        },
+    };
+    let observation = Observation::new(ConditionType::Delivered, false, reason, message.clone());
+    let verdict = if stalled {
+        Verdict::Stalled { reason, message }
+    } else {
+        Verdict::Reconciling { reason, message }
+    };
+    Delivery { observation, verdict }
+}
+
+/// Takes over the result of a completed run.
+fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
+    let Some(slot) = inputs.slot else { return };
+    let SlotState::Ended(ended) = &slot.state else { return };
+    show(next, &ended.report.progress, slot.carried);
+    next.progress = Some(100);
+    next.last_applied_revision = Some(inputs.revision.to_owned());
+    next.last_attempted_revision = Some(inputs.revision.to_owned());
+    let counts = next.counts.unwrap_or_default();
+    let outcome = settled(next, inputs).observation.reason;
+    let record = RunRecord {
+        revision: inputs.revision.to_owned(),
+        mode: inputs.mode,
+        started_at: Time(whole_seconds(slot.started_at)),
+        finished_at: Time(whole_seconds(ended.at)),
+        outcome: outcome.as_str().to_owned(),
+        counts,
+    };
+    next.history.insert(0, record);
+    next.history.truncate(HISTORY);
+}
+
+/// Counts, progress and failures of a snapshot.
+fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
+    let counts = combined(progress.counts, carried);
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    next.counts = Some(ExportCounts {
+        total: number(counts.total),
+        created: number(counts.created),
+        updated: number(counts.updated),
+        unchanged: number(counts.unchanged),
+        skipped: number(counts.skipped),
+        invalid: number(counts.invalid),
+        failed: number(counts.failed),
+        pending: number(counts.pending()),
+    });
+    next.delivered = Some(format!("{}/{}", counts.delivered(), counts.total));
+    next.rejected = Some(number(counts.rejected()));
+    next.progress = Some(i32::from(counts.percent()));
+    next.failures = progress
+        .rejections
+        .iter()
+        .map(|rejection| RecordFailure {
+            position: rejection.position.to_string().chars().take(320).collect(),
+            record: rejection.record.map(|id| id.to_string()),
+            reason: rejection.reason.as_str().to_owned(),
+            message: rejection.message.chars().take(512).collect(),
+        })
+        .collect();
+    next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
+}
+
+/// What earlier attempts created or updated shows as unchanged in a later one: told as what it is
+/// for the revision as a whole.
+pub(super) fn combined(counts: Counts, carried: Counts) -> Counts {
+    let earlier = (carried.created + carried.updated).min(counts.unchanged);
+    let created = carried.created.min(earlier);
+    Counts {
+        created: counts.created + created,
+        updated: counts.updated + (earlier - created),
+        unchanged: counts.unchanged - earlier,
+        ..counts
+    }
+}
+
+/// How many rejections the budget allows.
+fn budget(budget: &IntOrString, total: i64) -> i64 {
+    match budget {
+        IntOrString::Int(count) => i64::from(*count),
+        IntOrString::String(percent) => {
+            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or(0);
+            total.saturating_mul(percent) / 100
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn budgets_are_counts_or_whole_records_of_a_percentage() {
+        assert_eq!(budget(&IntOrString::Int(3), 100), 3);
+        assert_eq!(budget(&IntOrString::String("2%".into()), 199), 3);
+        assert_eq!(budget(&IntOrString::String("0%".into()), 199), 0);
+    }
+
+    #[test]
+    fn a_resumed_run_tells_the_revision_as_a_whole() {
+        let carried = Counts { total: 10, created: 4, updated: 1, ..Counts::default() };
+        let second = Counts { total: 10, created: 4, unchanged: 6, ..Counts::default() };
+        let whole = combined(second, carried);
+        assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
+        assert_eq!(whole.total, whole.delivered());
+    }
+
+    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
+        let counts =
+            Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
+        let progress = Progress { counts, ..Progress::default() };
+        let report = crate::pipeline::Report { progress, ending: Ending::Completed };
+        let state =
+            SlotState::Ended(super::super::runs::Ended { at: Timestamp::UNIX_EPOCH, report });
+        let slot = Slot { revision: "r".into(), state, ..Slot::default() };
+        let mut next = CandidateExportStatus::default();
+        let inputs = Inputs {
+            decision: &Decision::Conclude,
+            revision: "r",
+            mode,
+            budget: &IntOrString::Int(budget),
+            slot: Some(&slot),
+        };
+        let delivery = delivery(&mut next, &inputs);
+        assert_eq!(next.last_applied_revision.as_deref(), Some("r"));
+        assert_eq!(next.history.len(), 1);
+        delivery
+    }
+
+    #[test]
+    fn rejections_within_the_budget_keep_ready_and_beyond_it_stall() {
+        let verdict = |rejected, budget| conclude_with(rejected, budget, ExportMode::Push).verdict;
+        assert!(matches!(verdict(0, 0), Verdict::Ready { reason: Reason::Synced, .. }));
+        let within = verdict(1, 1);
+        assert!(matches!(within, Verdict::Ready { reason: Reason::SyncedWithRejections, .. }));
+        let beyond = verdict(2, 1);
+        assert!(matches!(beyond, Verdict::Stalled { reason: Reason::RecordsRejected, .. }));
+        let dry = conclude_with(2, 0, ExportMode::DryRun).verdict;
+        assert!(matches!(dry, Verdict::Ready { reason: Reason::DryRunComplete, .. }));
+    }
+}

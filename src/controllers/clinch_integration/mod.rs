@@ -1,0 +1,142 @@
+//! Reconciles a `ClinchIntegration`: finds the credential, refuses what may not be contacted,
+//! reads the contract, verifies with a signed read, and tells.
+
+mod memory;
+mod plan;
+mod status;
+mod validate;
+mod verify;
+
+use std::{sync::Arc, time::Duration};
+
+pub(super) use memory::Memories;
+use tokio::time::Instant;
+
+use self::{
+    memory::Memory,
+    plan::Decision,
+    status::Pass,
+    validate::{Halted, validate},
+};
+use super::{
+    context::Context,
+    publish::{new_request, object_ref, publish},
+};
+use crate::{
+    api::ClinchIntegration,
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, StatusUpdate},
+};
+
+/// One pass over one integration.
+pub(super) async fn reconcile<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+) -> Result<Option<Duration>, ClusterError> {
+    // gather
+    let Some(object) = context.cluster.read_integration(key).await? else { return Ok(None) };
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    if object.metadata.deletion_timestamp.is_some() {
+        context.connections.close(&uid);
+        return Ok(None);
+    }
+    let gathered = gather(context, key, &object).await;
+    let (pass, next, failed) = match gathered {
+        Ok((secret, exports)) => {
+            let (pass, next) = decide(context, key, &uid, &object, secret, exports).await;
+            (pass, next, None)
+        }
+        Err(error) => (Pass::unreadable(&error), None, Some(error)),
+    };
+    // status
+    let previous = object.status.clone().unwrap_or_default();
+    let connection = context.connections.get(&uid);
+    let status = status::status(&object, &previous, pass, connection.as_ref(), context.clock.now());
+    let reference = object_ref(Kind::Integration, key, &object.metadata);
+    let wrap = StatusUpdate::Integration;
+    publish(&context.cluster, &reference, &previous, status, "Verify", wrap).await?;
+    failed.map_or(Ok(next), Err)
+}
+
+type Gathered = (Option<crate::cluster::Bundle>, usize);
+
+async fn gather<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    object: &Arc<ClinchIntegration>,
+) -> Result<Gathered, ClusterError> {
+    // An integration of the other environment has its Secret left alone, too.
+    let secret = if object.spec.environment == context.settings.environment {
+        let name = &object.spec.credentials.secret_ref.name;
+        context.cluster.secret(&key.sibling(name)).await?
+    } else {
+        None
+    };
+    let exports = context.cluster.exports_of(key).await?.len();
+    Ok((secret, exports))
+}
+
+async fn decide<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    uid: &str,
+    object: &ClinchIntegration,
+    secret: Option<crate::cluster::Bundle>,
+    exports: usize,
+) -> (Pass, Option<Duration>) {
+    // validate
+    let checked = validate(object, secret.as_ref(), &context.settings);
+    let (validated, observations) = match checked {
+        Ok(checked) => checked,
+        Err(Halted { observations, verdict }) => {
+            context.connections.close(uid);
+            return (Pass::halted(observations, verdict, exports), None);
+        }
+    };
+    if object.spec.suspend {
+        context.connections.close(uid);
+        return (Pass::suspended(observations, exports), None);
+    }
+    // plan
+    let memories = &context.connections.memories;
+    let previous = memories.get(uid);
+    let handled = object.status.as_ref().and_then(|status| status.handled.as_ref());
+    let requested = new_request(&object.metadata, handled).is_some();
+    let now = Instant::now();
+    let mut decision =
+        plan::decide(previous.as_ref(), &validated.inputs, validated.interval, requested, now);
+    if context.connections.get(uid).is_none()
+        && previous.as_ref().is_some_and(|memory| memory.verified_at == Some(memory.tried_at))
+    {
+        // Resumed, or its Secret came back: what is remembered has no connection any more.
+        decision = Decision::Verify;
+    }
+    // execute
+    let memory = match decision {
+        Decision::Keep(_) => previous.clone(),
+        Decision::Verify => {
+            let before = previous.as_ref();
+            let outcome = verify::verify(
+                &context.connections,
+                &context.settings,
+                uid,
+                key,
+                &validated,
+                before,
+            )
+            .await;
+            let memory = Memory::after(before, validated.inputs, outcome, Instant::now());
+            memories.set(uid, memory.clone());
+            Some(memory)
+        }
+    };
+    let Some(memory) = memory else { return (Pass::unverified(observations, exports), None) };
+    let after =
+        plan::decide(Some(&memory), &validated.inputs, validated.interval, false, Instant::now());
+    let next = match after {
+        Decision::Keep(left) => left,
+        Decision::Verify => Duration::from_secs(1),
+    };
+    let fresh = previous.as_ref().is_some_and(|known| known.inputs != validated.inputs);
+    let kept = plan::still_verified(&memory, validated.interval, Instant::now());
+    (Pass::verified(observations, exports, &validated, memory, kept, fresh), Some(next))
+}

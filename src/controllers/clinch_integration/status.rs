@@ -1,0 +1,156 @@
+//! Step 5: the status of this pass. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    super::{
+        connections::Connection,
+        publish::{new_request, receipt},
+    },
+    memory::{Memory, Outcome},
+    validate::Validated,
+};
+use crate::{
+    api::{
+        ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, ContractStatus,
+        STATUS_TRUE,
+    },
+    clinch::contract::Origin,
+    cluster::ClusterError,
+    conditions::{Observation, Verdict, find, settle, whole_seconds},
+    domain::{Disposition, Reason},
+};
+
+/// What this pass found.
+pub(super) struct Pass {
+    observations: Vec<Observation>,
+    verdict: Verdict,
+    exports: Option<usize>,
+    endpoint: Option<String>,
+    /// The credential or endpoint is another one than before.
+    fresh: bool,
+}
+
+impl Pass {
+    /// The cluster could not be read.
+    pub(super) fn unreadable(error: &ClusterError) -> Self {
+        let verdict =
+            Verdict::Reconciling { reason: Reason::InternalError, message: error.to_string() };
+        Self { observations: Vec::new(), verdict, exports: None, endpoint: None, fresh: false }
+    }
+
+    /// Validation refused it.
+    pub(super) fn halted(observations: Vec<Observation>, verdict: Verdict, exports: usize) -> Self {
+        Self { observations, verdict, exports: Some(exports), endpoint: None, fresh: false }
+    }
+
+    /// `spec.suspend` is set.
+    pub(super) fn suspended(observations: Vec<Observation>, exports: usize) -> Self {
+        let message = "spec.suspend is set; exports of this integration wait".to_owned();
+        let verdict = Verdict::Suspended { in_sync: false, message };
+        Self::halted(observations, verdict, exports)
+    }
+
+    /// Nothing is known yet.
+    pub(super) fn unverified(observations: Vec<Observation>, exports: usize) -> Self {
+        let message = "verifying the credential".to_owned();
+        let verdict = Verdict::Reconciling { reason: Reason::Progressing, message };
+        Self::halted(observations, verdict, exports)
+    }
+
+    /// The latest verification counts.
+    pub(super) fn verified(
+        mut observations: Vec<Observation>,
+        exports: usize,
+        validated: &Validated,
+        memory: Memory,
+        kept: bool,
+        fresh: bool,
+    ) -> Self {
+        let version = match validated.version {
+            ApiVersion::V1 => "v1",
+            ApiVersion::V2 => "v2",
+        };
+        let endpoint = format!("{}/{version}", validated.endpoint);
+        let verdict = match memory.outcome {
+            Outcome::Failed(failure) if !kept => {
+                let reason = failure.disposition.reason();
+                let authenticated = match reason {
+                    Reason::CredentialsRejected | Reason::WrongRegion => Some(false),
+                    _ => None,
+                };
+                observations.push(Observation::new(
+                    ConditionType::Authenticated,
+                    authenticated,
+                    reason,
+                    failure.message.clone(),
+                ));
+                let message = failure.message;
+                match failure.disposition {
+                    Disposition::Retry { .. } | Disposition::Wait { .. } => {
+                        Verdict::Reconciling { reason, message }
+                    }
+                    Disposition::Stalled { .. } => Verdict::Stalled { reason, message },
+                }
+            }
+            Outcome::Verified | Outcome::Failed(_) => {
+                let message = format!("{endpoint} accepts the credential");
+                observations.push(Observation::new(
+                    ConditionType::Authenticated,
+                    true,
+                    Reason::Verified,
+                    message.clone(),
+                ));
+                Verdict::Ready { reason: Reason::Verified, message }
+            }
+        };
+        Self { observations, verdict, exports: Some(exports), endpoint: Some(endpoint), fresh }
+    }
+}
+
+/// The status of this pass.
+pub(super) fn status(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    pass: Pass,
+    connection: Option<&Connection>,
+    now: Timestamp,
+) -> ClinchIntegrationStatus {
+    let mut next = previous.clone();
+    let mut observations = pass.observations;
+    if let Some(exports) = pass.exports {
+        next.exports = i64::try_from(exports).ok();
+    }
+    if pass.endpoint.is_some() {
+        next.endpoint = pass.endpoint;
+    }
+    if let Some(connection) = connection {
+        let contract = connection.client.contract();
+        let (reason, message) = match contract.origin {
+            Origin::Discovered => {
+                (Reason::Discovered, "the contract was read from the OpenAPI document")
+            }
+            Origin::Assumed => {
+                (Reason::Assumed, "no OpenAPI document: the built-in contract is assumed")
+            }
+        };
+        observations.push(Observation::new(ConditionType::ContractResolved, true, reason, message));
+        next.contract = Some(ContractStatus {
+            origin: contract.origin.as_str().to_owned(),
+            operations: contract.summary(),
+        });
+    }
+    if matches!(pass.verdict, Verdict::Ready { .. }) {
+        let before = find(&previous.conditions, ConditionType::Authenticated)
+            .is_some_and(|condition| condition.status == STATUS_TRUE);
+        if !before || pass.fresh || next.last_verified_time.is_none() {
+            next.last_verified_time = Some(Time(whole_seconds(now)));
+        }
+    }
+    let request = new_request(&object.metadata, previous.handled.as_ref());
+    next.handled = receipt(previous.handled.as_ref(), request);
+    let generation = object.metadata.generation.unwrap_or_default();
+    settle(previous, &mut next, generation, observations, &pass.verdict, now);
+    next
+}

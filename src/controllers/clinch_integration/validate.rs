@@ -1,0 +1,250 @@
+//! Step 2: the only constructor of a validated integration. Pure; no request is made for an
+//! integration that does not pass.
+
+use std::time::Duration;
+
+use super::super::context::Settings;
+use crate::{
+    api::{ApiVersion, AssumedWrite, ClinchIntegration, ConditionType, ContractOverrides, Region},
+    clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
+    cluster::Bundle,
+    conditions::{Observation, Verdict},
+    domain::{CredentialError, Credentials, Digest, Reason, digest_json, digest_parts},
+};
+
+/// An integration that may be contacted.
+pub(super) struct Validated {
+    pub(super) endpoint: Endpoint,
+    pub(super) version: ApiVersion,
+    /// Set when the endpoint is a region's: then another region may be the right one.
+    pub(super) region: Option<Region>,
+    pub(super) credentials: Credentials,
+    pub(super) overrides: Overrides,
+    pub(super) accepted: Vec<Op>,
+    pub(super) limits: Limits,
+    pub(super) interval: Duration,
+    /// Digest of everything above that verification depends on.
+    pub(super) inputs: Digest,
+}
+
+/// Why an integration may not be contacted.
+pub(super) struct Halted {
+    pub(super) observations: Vec<Observation>,
+    pub(super) verdict: Verdict,
+}
+
+/// Checks spec and Secret. Conditions are returned either way.
+pub(super) fn validate(
+    object: &ClinchIntegration,
+    secret: Option<&Bundle>,
+    settings: &Settings,
+) -> Result<(Validated, Vec<Observation>), Halted> {
+    let spec = &object.spec;
+    let mut observations = Vec::new();
+    if spec.environment != settings.environment {
+        let message = format!(
+            "this integration is {:?}, the operator runs with --environment {:?}; a test account \
+             must never be joined to production",
+            spec.environment, settings.environment
+        );
+        return Err(halt(
+            observations,
+            ConditionType::EnvironmentMatched,
+            Reason::EnvironmentMismatch,
+            message,
+        ));
+    }
+    observations.push(Observation::new(
+        ConditionType::EnvironmentMatched,
+        true,
+        Reason::Matched,
+        format!("the account is {:?}, as is the operator", spec.environment),
+    ));
+    let credentials = match credentials(object, secret) {
+        Ok(credentials) => credentials,
+        Err((reason, message)) => {
+            return Err(halt(observations, ConditionType::CredentialsFound, reason, message));
+        }
+    };
+    let name = &spec.credentials.secret_ref.name;
+    observations.push(Observation::new(
+        ConditionType::CredentialsFound,
+        true,
+        Reason::Found,
+        format!("Secret {name} holds key and secret"),
+    ));
+    let endpoint = match endpoint(object, settings) {
+        Ok(found) => found,
+        Err((reason, message)) => {
+            return Err(halt(observations, ConditionType::Authenticated, reason, message));
+        }
+    };
+    let overrides = match overrides(spec.contract_overrides.as_ref()) {
+        Ok(overrides) => overrides,
+        Err(error) => {
+            let message = format!("spec.contractOverrides: {error}");
+            let condition = ConditionType::ContractResolved;
+            return Err(halt(observations, condition, Reason::InvalidSpec, message));
+        }
+    };
+    let inputs = digest_parts([
+        endpoint.to_string().as_bytes(),
+        format!("{:?}", spec.api_version).as_bytes(),
+        credentials.access_key().as_bytes(),
+        credentials.secret_bytes(),
+        digest_json(&(&spec.contract_overrides, &spec.limits)).as_bytes(),
+    ]);
+    let validated = Validated {
+        endpoint,
+        version: spec.api_version,
+        region: spec.region,
+        credentials,
+        overrides,
+        accepted: spec.accept_assumed_writes.iter().map(|write| op(*write)).collect(),
+        limits: Limits {
+            requests_per_second: spec
+                .limits
+                .requests_per_second
+                .and_then(|limit| u32::try_from(limit).ok()),
+            max_in_flight: usize::try_from(spec.limits.max_in_flight).unwrap_or(1).max(1),
+        },
+        interval: duration(&spec.interval).unwrap_or(Duration::from_mins(10)),
+        inputs,
+    };
+    Ok((validated, observations))
+}
+
+fn halt(
+    mut observations: Vec<Observation>,
+    condition: ConditionType,
+    reason: Reason,
+    message: String,
+) -> Halted {
+    observations.push(Observation::new(condition, false, reason, message.clone()));
+    Halted { observations, verdict: Verdict::Stalled { reason, message } }
+}
+
+fn credentials(
+    object: &ClinchIntegration,
+    secret: Option<&Bundle>,
+) -> Result<Credentials, (Reason, String)> {
+    let reference = &object.spec.credentials.secret_ref;
+    let name = &reference.name;
+    let Some(secret) = secret else {
+        let message = format!("Secret {name} does not exist in this namespace; create it");
+        return Err((Reason::SecretNotFound, message));
+    };
+    let field = |field: &str| {
+        let bytes = secret.data.get(field).ok_or_else(|| {
+            let message = format!("Secret {name} has no field {field}");
+            (Reason::SecretFieldMissing, message)
+        })?;
+        std::str::from_utf8(bytes).map_err(|_| {
+            let message = format!("field {field} of Secret {name} is not text");
+            (Reason::SecretInvalid, message)
+        })
+    };
+    let access_key = field(&reference.access_key_field)?;
+    let secret_key = field(&reference.secret_key_field)?;
+    Credentials::parse(access_key, secret_key).map_err(|error| {
+        let (reason, field) = match error {
+            CredentialError::EmptyAccessKey => {
+                (Reason::SecretFieldEmpty, &reference.access_key_field)
+            }
+            CredentialError::EmptySecret => (Reason::SecretFieldEmpty, &reference.secret_key_field),
+            CredentialError::UnprintableAccessKey => {
+                (Reason::SecretInvalid, &reference.access_key_field)
+            }
+        };
+        (reason, format!("field {field} of Secret {name}: {error}"))
+    })
+}
+
+fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, (Reason, String)> {
+    let spec = &object.spec;
+    let origin = match (&spec.endpoint, spec.region) {
+        (Some(origin), _) => origin.clone(),
+        (None, Some(region)) => settings.regions.origin(region).to_owned(),
+        (None, None) => {
+            let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
+            return Err((Reason::InvalidSpec, message));
+        }
+    };
+    let endpoint = Endpoint::parse(&origin, spec.environment)
+        .map_err(|error| (Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
+    match settings.allowed_endpoints.check(&endpoint) {
+        Some(_) => Ok(endpoint),
+        None => Err((
+            Reason::EndpointNotAllowed,
+            format!("{endpoint} is not among the operator's --allowed-endpoints"),
+        )),
+    }
+}
+
+fn op(write: AssumedWrite) -> Op {
+    match write {
+        AssumedWrite::CreateApplication => Op::CreateApplication,
+        AssumedWrite::CreateAttachment => Op::CreateAttachment,
+        AssumedWrite::CreateActivity => Op::CreateActivity,
+    }
+}
+
+fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideError> {
+    let mut overrides = Overrides::default();
+    let Some(spec) = spec else { return Ok(overrides) };
+    for (operation, path) in &spec.paths {
+        overrides.path(operation, path)?;
+    }
+    for (word, name) in &spec.attributes {
+        overrides.attribute(word, name)?;
+    }
+    if let Some(name) = &spec.page_parameter {
+        overrides.page_parameter(name)?;
+    }
+    if let Some(name) = &spec.page_size_parameter {
+        overrides.page_size_parameter(name)?;
+    }
+    if let Some(name) = &spec.filter_parameter {
+        overrides.filter_parameter(name)?;
+    }
+    if let Some(size) = spec.max_page_size.and_then(|size| u32::try_from(size).ok()) {
+        overrides.max_page_size(size)?;
+    }
+    overrides.lookup_settle = spec.lookup_settle.as_deref().and_then(duration);
+    Ok(overrides)
+}
+
+/// A duration such as `10m`, `1h30m`, `500ms`; the schema has checked its form.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest.get(..digits)?.parse().ok()?;
+        rest = &rest[digits..];
+        let units = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
+        total += match &rest[..units] {
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            _ => return None,
+        };
+        rest = &rest[units..];
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_kubernetes_writes_them() {
+        assert_eq!(duration("10m"), Some(Duration::from_secs(600)));
+        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("10"), None);
+        assert_eq!(duration("m"), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! `Crm` on the Clinch client: which client calls a run's words stand for, and what each failure
+//! means for the run.
+
+use serde_json::{Map, Value};
+
+use super::crm::{
+    Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
+    WantedDestination,
+};
+use crate::{
+    clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
+    domain::{ClinchId, Disposition, MatchKey, Reason},
+};
+
+/// How often a step is tried again after its answer was lost.
+const STEP_ATTEMPTS: usize = 3;
+
+/// The Clinch client as a run sees it.
+#[derive(Debug, Clone)]
+pub struct ClinchCrm(Client);
+
+impl ClinchCrm {
+    /// A run's view of a client.
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    /// Looks, and writes what is missing. A lost answer is cleared by looking again.
+    async fn ensure<P, W>(
+        &self,
+        how: Ensure,
+        present: impl Fn() -> P,
+        write: impl Fn() -> W,
+    ) -> Result<bool, CrmFailure>
+    where
+        P: Future<Output = Result<bool, ClinchError>>,
+        W: Future<Output = Result<ClinchId, ClinchError>>,
+    {
+        if how != Ensure::Fresh && present().await.map_err(failure)? {
+            return Ok(false);
+        }
+        if how == Ensure::DryRun {
+            return Ok(true);
+        }
+        let mut last = Doubt::NoId;
+        for _ in 0..STEP_ATTEMPTS {
+            match write().await {
+                Ok(_) => return Ok(true),
+                Err(ClinchError::Ambiguous(doubt)) => last = doubt,
+                Err(error) => return Err(failure(error)),
+            }
+            if present().await.map_err(failure)? {
+                return Ok(true);
+            }
+        }
+        Err(failure(ClinchError::Ambiguous(last)))
+    }
+}
+
+impl Crm for ClinchCrm {
+    type Cursor = Cursor;
+
+    async fn resolve(&self, wanted: &WantedDestination) -> Result<Destination, CrmFailure> {
+        let WantedDestination::Job { id, reference, stage } = wanted else {
+            return Ok(Destination::Prospect);
+        };
+        let named = id.as_deref().or(reference.as_deref()).unwrap_or_default();
+        let missing = |message: String| CrmFailure::Everything {
+            disposition: Disposition::Stalled { reason: Reason::DestinationNotFound },
+            message,
+        };
+        let job = match self.0.job_by(named).await {
+            Ok(job) => job,
+            Err(ClinchError::NotFound) => {
+                return Err(missing(format!("Clinch has no single job {named:?}")));
+            }
+            Err(error) => return Err(failure(error)),
+        };
+        let stages = self.0.stages(&job.id).await.map_err(failure)?;
+        match stages.iter().find(|found| found.name == *stage) {
+            Some(found) => Ok(Destination::Job(JobStage { job: job.id, stage: found.id.clone() })),
+            None => Err(missing(format!("job {named:?} has no stage {stage:?}"))),
+        }
+    }
+
+    async fn find(&self, key: &MatchKey) -> Result<Found, CrmFailure> {
+        match self.0.find(key).await {
+            Ok(people) => Ok(found(people)),
+            Err(ClinchError::FilterIgnored) => Ok(Found::FilterIgnored),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn scan(&self, cursor: Option<Cursor>) -> Result<PeoplePage<Cursor>, CrmFailure> {
+        let page = self.0.page(cursor.unwrap_or_else(Cursor::first)).await.map_err(failure)?;
+        Ok(PeoplePage {
+            people: page.people.into_iter().map(person).collect(),
+            next: page.next,
+            total: page.total,
+        })
+    }
+
+    fn page_size(&self) -> u64 {
+        u64::from(self.0.contract().paging.max_per_page)
+    }
+
+    async fn get(&self, id: &ClinchId) -> Result<Option<Person>, CrmFailure> {
+        match self.0.get(id).await {
+            Ok(found) if found.anonymized => Ok(None),
+            Ok(found) => Ok(Some(person(found))),
+            Err(ClinchError::NotFound) => Ok(None),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn create(
+        &self,
+        key: &MatchKey,
+        attributes: &Map<String, Value>,
+    ) -> Result<Created, CrmFailure> {
+        let created = match self.0.create_or_find(key, attributes, true).await {
+            // Looking again is not possible: create once, and leave a doubt to the next attempt,
+            // which scans everybody first.
+            Err(ClinchError::FilterIgnored) => {
+                return match self.0.create(attributes).await.map_err(failure)? {
+                    clinch::Created::New(new) => Ok(Created::New(new.id)),
+                    clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
+                };
+            }
+            other => other.map_err(failure)?,
+        };
+        match created {
+            Creation::Created(new) | Creation::Recovered(new) => Ok(Created::New(new.id)),
+            Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),
+            Creation::Found(people) => match found(people) {
+                Found::One(existing) => Ok(Created::Existing(existing)),
+                Found::Several(count) => Err(CrmFailure::Record {
+                    reason: Reason::AmbiguousMatch,
+                    message: format!(
+                        "{count} people in Clinch have this match key; merge them there"
+                    ),
+                }),
+                Found::Nobody | Found::FilterIgnored => {
+                    Err(failure(ClinchError::Ambiguous(Doubt::NoId)))
+                }
+            },
+        }
+    }
+
+    async fn update(
+        &self,
+        id: &ClinchId,
+        attributes: &Map<String, Value>,
+    ) -> Result<(), CrmFailure> {
+        match self.0.update(id, attributes).await {
+            Ok(_) => Ok(()),
+            Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn ensure_application(
+        &self,
+        id: &ClinchId,
+        stage: &JobStage,
+        how: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        let present = || async {
+            let applications = self.0.applications(id).await?;
+            Ok(applications.iter().any(|application| application.job.as_ref() == Some(&stage.job)))
+        };
+        self.ensure(how, present, || self.0.apply(id, &stage.job, Some(&stage.stage))).await
+    }
+
+    async fn ensure_attachment(
+        &self,
+        id: &ClinchId,
+        file: &Attachment,
+        how: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        let sent = File {
+            name: &file.name,
+            content_type: file.content_type,
+            bytes: &file.bytes,
+            kind: "resume",
+        };
+        let present = || async {
+            let files = self.0.attachments(id).await?;
+            Ok(files.iter().any(|found| found.file_name.as_deref() == Some(&*file.name)))
+        };
+        self.ensure(how, present, || self.0.attach(id, &sent)).await
+    }
+
+    async fn ensure_activity(
+        &self,
+        id: &ClinchId,
+        kind: &str,
+        body: &str,
+        how: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        let present = || async {
+            let activities = self.0.activities(id).await?;
+            Ok(activities.iter().any(|found| {
+                found.body.as_deref() == Some(body)
+                    && found.kind.as_deref().is_none_or(|found| found == kind)
+            }))
+        };
+        self.ensure(how, present, || self.0.add_activity(id, kind, body)).await
+    }
+}
+
+fn person(found: clinch::Person) -> Person {
+    Person { id: found.id, key: found.match_value, attributes: found.attributes }
+}
+
+fn found(mut people: Vec<clinch::Person>) -> Found {
+    match (people.pop(), people.len()) {
+        (None, _) => Found::Nobody,
+        (Some(one), 0) => Found::One(person(one)),
+        (Some(_), others) => Found::Several(others + 1),
+    }
+}
+
+/// What a failed call means for the run. Exhaustive on purpose.
+fn failure(error: ClinchError) -> CrmFailure {
+    let message = error.to_string();
+    let disposition = error.disposition();
+    match error {
+        ClinchError::Rejected { .. } | ClinchError::Conflict => {
+            CrmFailure::Record { reason: Reason::RecordRejected, message }
+        }
+        ClinchError::TooLarge => CrmFailure::Record { reason: Reason::TooLarge, message },
+        ClinchError::NotFound => CrmFailure::Gone,
+        ClinchError::Timeout
+        | ClinchError::Ambiguous(_)
+        | ClinchError::Unavailable { .. }
+        | ClinchError::RateLimited { .. } => CrmFailure::Later { disposition, message },
+        // The integration's own condition tells these; it is verified again, and then all of its
+        // exports go on by themselves.
+        ClinchError::Unauthorized | ClinchError::ClockSkew { .. } | ClinchError::Forbidden => {
+            let reason = Reason::DependencyNotReady;
+            CrmFailure::Everything { disposition: Disposition::Wait { reason }, message }
+        }
+        ClinchError::Unreachable
+        | ClinchError::Tls
+        | ClinchError::EndpointNotAllowed
+        | ClinchError::NotClinch(_)
+        | ClinchError::Unsupported(_)
+        | ClinchError::FilterIgnored
+        | ClinchError::Fenced => CrmFailure::Everything { disposition, message },
+    }
+}
