@@ -1,1 +1,41 @@
-//! Composition root.
+//! Composition root: telemetry, metrics, the admin server, and how the parts are put together.
+
+mod admin;
+mod metrics;
+mod operator;
+mod telemetry;
+
+use std::sync::Arc;
+
+pub use admin::{Admin, Readiness};
+pub use metrics::{Metered, Metrics};
+pub use operator::{Lease, OperatorConfig, RunError, run};
+pub use telemetry::{LogFormat, init as init_telemetry};
+
+use crate::domain::Clock;
+
+/// The system's clock.
+pub fn system_clock() -> Clock {
+    Clock::new(jiff::Timestamp::now)
+}
+
+/// Makes ring the process's TLS provider. Calling it again does no harm.
+pub fn install_crypto() {
+    // An error says that one is installed already: nothing else in this program installs any.
+    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
+}
+
+/// 32 bytes of secret randomness from the operating system.
+pub fn random_key() -> anyhow::Result<[u8; 32]> {
+    let mut key = [0_u8; 32];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut key)
+        .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?;
+    Ok(key)
+}
+
+/// An observer that tells nobody.
+pub fn unobserved() -> Arc<dyn crate::clinch::Observer> {
+    Arc::new(crate::clinch::Unobserved)
+}

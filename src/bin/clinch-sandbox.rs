@@ -28,6 +28,9 @@ struct Args {
     /// Scripted misbehaviour.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// Load data from this file at the start, and keep it there at a graceful stop.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
     /// How long every answer takes at least, in milliseconds.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
@@ -48,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
     let mut options = Options {
         listen: args.listen,
         latency: Duration::from_millis(args.latency_ms),
+        data: args.data,
         ..Options::default()
     };
     for credential in &args.credential {
@@ -76,6 +80,6 @@ async fn main() -> anyhow::Result<()> {
         stopped = tokio::signal::ctrl_c() => stopped?,
         _ = terminate.recv() => {}
     }
-    sandbox.stop().await;
+    sandbox.stop().await.context("cannot keep the data")?;
     Ok(())
 }

@@ -1,8 +1,17 @@
 //! The commands. Each has a module with its arguments and `run`.
 
-pub mod crds;
+mod apply;
+mod crds;
+#[cfg(feature = "sandbox")]
+mod demo;
+mod engine;
+mod run;
+mod settings;
+
+use std::io::{IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 /// Syncs candidates between hireEZ and Clinch from declared state.
 #[derive(Debug, Parser)]
@@ -14,13 +23,59 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the controllers, in a cluster.
+    Run(Box<run::Args>),
+    /// Apply a folder of manifests without a cluster.
+    Apply(Box<apply::Args>),
+    /// Show the whole system on this machine.
+    #[cfg(feature = "sandbox")]
+    Demo(demo::Args),
     /// Print the custom resource definitions.
     Crds(crds::Args),
 }
 
 /// Runs the command line; the exit code of the process.
 pub fn run(cli: &Cli) -> anyhow::Result<i32> {
+    crate::app::install_crypto();
     match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Apply(args) => apply::run(args),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(args) => demo::run(args),
         Command::Crds(args) => crds::run(args).map(|()| 0),
     }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Cancels `stop` on SIGINT or SIGTERM.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Colour only on a terminal, and not when the reader asked for none.
+fn color_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// One line, or several, on standard output. A reader that went away is no error.
+fn say(text: &str) {
+    let _gone = writeln!(std::io::stdout(), "{text}").is_err();
+}
+
+/// One line on standard error.
+fn complain(text: &str) {
+    let _gone = writeln!(std::io::stderr(), "{text}").is_err();
 }

@@ -141,3 +141,21 @@ async fn read<T>(
         })?
         .map_err(|error| cluster_error("get", what(), &error))
 }
+
+/// The kinds of our group and version that the API server serves; none when it knows no such
+/// group.
+pub async fn served_kinds(client: &Client) -> Result<Vec<String>, ClusterError> {
+    let group = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
+    let what = || format!("the kinds of {group}");
+    let answer = timeout(PATIENCE, client.list_api_group_resources(&group)).await;
+    match answer {
+        Err(_) => Err(ClusterError::Unavailable {
+            verb: "list",
+            what: what(),
+            code: "no answer in 10 s".to_owned(),
+        }),
+        Ok(Ok(list)) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(Vec::new()),
+        Ok(Err(error)) => Err(cluster_error("list", what(), &error)),
+    }
+}

@@ -167,11 +167,11 @@ fn of(status: &impl CommonStatus) -> Standing {
     if status.observed_generation() < 0 {
         return Standing::Waiting;
     }
-    if is_true(ConditionType::Suspended) || is_true(ConditionType::Stalled) {
-        return Standing::Stuck;
-    }
     if is_true(ConditionType::Ready) {
         return Standing::Ready;
+    }
+    if is_true(ConditionType::Suspended) || is_true(ConditionType::Stalled) {
+        return Standing::Stuck;
     }
     // Files do not change: what is missing stays missing.
     let reason = found(ConditionType::Ready).and_then(|ready| Reason::from_word(&ready.reason));

@@ -19,7 +19,7 @@ mod state;
 
 pub use contract::{Duplicates, SandboxContract};
 pub use faults::{Action, Fault};
-pub use options::{Credential, Options, OptionsError};
+pub use options::{Credential, Options, OptionsError, Seed};
 pub use server::Sandbox;
 pub use signature::{Generation, SignatureCheck, SignedRequest};
 pub use state::{PersonDump, RequestCounts};

@@ -1,6 +1,11 @@
 //! How an emulator is set up, by code or by files. Reads files when asked to.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -67,7 +72,7 @@ impl Credential {
 /// What an account has from the start.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Seed {
+pub struct Seed {
     pub(super) jobs: Vec<Job>,
     /// Attributes by built-in name.
     pub(super) people: Vec<Map<String, Value>>,
@@ -86,7 +91,10 @@ pub struct Options {
     pub faults: Vec<Fault>,
     /// How long every answer takes at least.
     pub latency: Duration,
-    pub(super) seeds: BTreeMap<String, Seed>,
+    /// A file from which data is loaded at the start, and in which it is kept at a graceful stop.
+    pub data: Option<PathBuf>,
+    /// What accounts have from the start, by account name.
+    pub seeds: BTreeMap<String, Seed>,
 }
 
 impl Default for Options {
@@ -97,6 +105,7 @@ impl Default for Options {
             contract: SandboxContract::default(),
             faults: Vec::new(),
             latency: Duration::ZERO,
+            data: None,
             seeds: BTreeMap::new(),
         }
     }

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -32,7 +33,7 @@ use super::{
     paging::Query,
     respond::Answer,
     signature::{SignatureCheck, SignedRequest, http_date},
-    state::{Account, PersonDump, RequestCounts, default_jobs, lock},
+    state::{Account, PersonDump, RequestCounts, SavedAccount, default_jobs, lock},
 };
 
 /// The largest body taken, in bytes: a resume of 5 MiB in Base64 fits.
@@ -42,6 +43,7 @@ const MAX_BODY: usize = 16 << 20;
 pub struct Sandbox {
     shared: Arc<Shared>,
     address: SocketAddr,
+    data: Option<PathBuf>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -51,10 +53,14 @@ impl Sandbox {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
+        let data = options.data.clone();
         let shared = Arc::new(Shared::new(options, address));
+        if let Some(path) = &data {
+            shared.load(path)?;
+        }
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(accept(listener, shared.clone(), stop.clone(), tasks.clone()));
-        Ok(Self { shared, address, stop, tasks })
+        Ok(Self { shared, address, data, stop, tasks })
     }
 
     /// The origin, without a path.
@@ -103,11 +109,12 @@ impl Sandbox {
         self.shared.add_credential(credential);
     }
 
-    /// Stops listening and cuts every connection.
-    pub async fn stop(self) {
+    /// Stops listening and cuts every connection; then keeps the data, where asked to.
+    pub async fn stop(self) -> io::Result<()> {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.data.as_ref().map_or(Ok(()), |path| self.shared.save(path))
     }
 }
 
@@ -170,6 +177,27 @@ impl Shared {
             account.add(person, "seed", Duration::ZERO, self.now());
         }
         account
+    }
+
+    fn save(&self, path: &Path) -> io::Result<()> {
+        let accounts: BTreeMap<String, SavedAccount> = read(&self.accounts)
+            .iter()
+            .map(|(name, account)| (name.clone(), lock(account).save()))
+            .collect();
+        std::fs::write(path, serde_json::to_vec(&accounts)?)
+    }
+
+    fn load(&self, path: &Path) -> io::Result<()> {
+        let text = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text?,
+        };
+        let saved: BTreeMap<String, SavedAccount> = serde_json::from_slice(&text)?;
+        let mut accounts = write(&self.accounts);
+        for (name, account) in saved {
+            accounts.insert(name, Arc::new(Mutex::new(account.into())));
+        }
+        Ok(())
     }
 
     pub(super) fn add_credential(&self, credential: Credential) {

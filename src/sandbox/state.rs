@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// One person.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Person {
     pub(super) id: String,
     /// By built-in name.
@@ -27,14 +27,14 @@ pub(super) struct Person {
 /// A person as dumped for tests.
 pub type PersonDump = Value;
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Application {
     pub(super) id: String,
     pub(super) job: String,
     pub(super) stage: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attachment {
     pub(super) id: String,
     pub(super) file_name: String,
@@ -44,7 +44,7 @@ pub(super) struct Attachment {
     pub(super) sha256: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Activity {
     pub(super) id: String,
     pub(super) kind: String,
@@ -76,6 +76,29 @@ pub(super) struct Account {
     by_email: HashMap<String, Vec<usize>>,
     pub(super) jobs: Vec<Job>,
     next: u64,
+}
+
+/// An account as it is kept in a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedAccount {
+    people: Vec<Person>,
+    jobs: Vec<Job>,
+    next: u64,
+}
+
+impl From<SavedAccount> for Account {
+    fn from(saved: SavedAccount) -> Self {
+        let mut account =
+            Self { people: saved.people, jobs: saved.jobs, next: saved.next, ..Self::default() };
+        for (at, person) in account.people.iter().enumerate() {
+            account.by_id.insert(person.id.clone(), at);
+            if let Some(email) = person.attributes.get("email").and_then(Value::as_str) {
+                account.by_email.entry(folded(email)).or_default().push(at);
+            }
+        }
+        account
+    }
 }
 
 /// Lower case: how e-mail addresses are compared.
@@ -164,6 +187,10 @@ impl Account {
                 self.by_email.entry(email).or_default().push(at);
             }
         }
+    }
+
+    pub(super) fn save(&self) -> SavedAccount {
+        SavedAccount { people: self.people.clone(), jobs: self.jobs.clone(), next: self.next }
     }
 
     pub(super) fn job(&self, id: &str) -> Option<&Job> {

@@ -6,10 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::runs::{Slot, SlotState};
-use crate::{
-    domain::{Disposition, Reason},
-    pipeline::Ending,
-};
+use crate::{domain::Disposition, pipeline::Ending};
 
 /// How often the status may move while a run works.
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -115,6 +112,7 @@ mod tests {
     use super::*;
     use crate::{
         controllers::candidate_export::runs::Ended,
+        domain::Reason,
         pipeline::{Progress, Report},
     };
 

@@ -1,0 +1,82 @@
+//! The admin server: `/healthz` (the process lives), `/readyz` (what is still waited for),
+//! `/metrics`.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Metrics;
+
+/// What readiness still waits for.
+#[derive(Debug, Clone)]
+pub struct Readiness(Arc<Mutex<Option<String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some("starting".to_owned()))))
+    }
+}
+
+impl Readiness {
+    /// Not ready, because of this.
+    pub fn wait_for(&self, what: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
+    }
+
+    /// Ready.
+    pub fn ready(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What is waited for; `None` when ready.
+    pub fn waiting_for(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The admin server.
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Admin {
+    /// Binds, and serves until `stop`.
+    pub async fn start(
+        listen: SocketAddr,
+        readiness: Readiness,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let ready = move || {
+            let waiting = readiness.waiting_for();
+            std::future::ready(match waiting {
+                None => (StatusCode::OK, "ready\n".to_owned()),
+                Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")),
+            })
+        };
+        let text = move || {
+            let kind = [("content-type", "application/openmetrics-text; version=1.0.0")];
+            std::future::ready((kind, metrics.text()).into_response())
+        };
+        let router = Router::new()
+            .route("/healthz", get(|| std::future::ready("ok\n")))
+            .route("/readyz", get(ready))
+            .route("/metrics", get(text));
+        tokio::spawn(async move {
+            let served =
+                axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "the admin server ended");
+            }
+        });
+        Ok(Self { address })
+    }
+}

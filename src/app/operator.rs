@@ -1,0 +1,213 @@
+//! The operator process: waits for its CRDs, holds the Lease, runs the controllers, and ends in
+//! order: no new work, requests in flight finished, ledgers sealed, Lease released.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use kube::Client;
+use thiserror::Error;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Admin, Metered, Metrics, Readiness, system_clock};
+use crate::{
+    api::{GROUP, VERSION},
+    cluster::{Kind, ObjectKey},
+    controllers::{Context, Controllers, Settings},
+    domain::Fence,
+    k8s::{Elector, KubeCluster, KubeConfig, LeaseConfig, served_kinds},
+};
+
+/// How long runs have to finish what is in flight.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often missing CRDs are looked for.
+const CRD_POLL: Duration = Duration::from_secs(2);
+/// The kinds that must be served.
+const KINDS: [&str; 4] =
+    ["ClinchIntegration", "FieldMapping", "CandidateExport", "CandidateLedger"];
+
+/// The Lease, by name.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// Its name.
+    pub name: String,
+    /// How long others wait after the last renewal they saw.
+    pub duration: Duration,
+}
+
+/// How the process is set up.
+pub struct OperatorConfig {
+    /// What the controllers need.
+    pub settings: Settings,
+    /// Namespaces to watch; empty: all.
+    pub namespaces: Vec<String>,
+    /// The operator's own namespace.
+    pub own_namespace: String,
+    /// Name of this process: in the Lease and in Events.
+    pub identity: String,
+    /// The Lease; none: this is surely the only process.
+    pub lease: Option<Lease>,
+    /// Name of the Secret with the ledger key, in the operator's namespace.
+    pub ledger_key_secret: String,
+    /// Where the admin server listens.
+    pub admin: SocketAddr,
+    /// Most reconciles of one kind at a time.
+    pub concurrency: u16,
+}
+
+/// Why the process ended by itself.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The admin server could not bind.
+    #[error("cannot listen on {0} for health and metrics")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// The Lease went to another process, or could not be renewed.
+    #[error("the lease was lost; another process may push now")]
+    LeaseLost,
+}
+
+/// Runs until `stop` is cancelled or the Lease is lost.
+pub async fn run(
+    client: Client,
+    config: OperatorConfig,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let (readiness, metrics) = (Readiness::default(), Metrics::new());
+    let admin_stop = CancellationToken::new();
+    let _stops_admin = admin_stop.clone().drop_guard();
+    let admin = Admin::start(config.admin, readiness.clone(), metrics.clone(), admin_stop)
+        .await
+        .map_err(|error| RunError::Listen(config.admin, error))?;
+    tracing::info!(address = %admin.address, "serving health and metrics");
+
+    if !crds_served(&client, &readiness, &stop).await {
+        return Ok(());
+    }
+    let clock = system_clock();
+    let (leading, mut is_leading) = watch::channel(false);
+    let lease_stop = CancellationToken::new();
+    let (fence, elector) = match &config.lease {
+        None => {
+            leading.send_replace(true);
+            (Fence::open(), None)
+        }
+        Some(lease) => {
+            let mut settings = LeaseConfig::new(
+                config.own_namespace.clone(),
+                lease.name.clone(),
+                config.identity.clone(),
+            );
+            settings.duration = lease.duration;
+            settings.renew_deadline = lease.duration * 2 / 3;
+            settings.retry_period = lease.duration / 8;
+            let elector = Elector::new(client.clone(), settings, clock.clone());
+            let fence = elector.fence();
+            readiness.wait_for(format!("the lease {}", lease.name));
+            let held = tokio::spawn(elector.run(leading.clone(), lease_stop.clone()));
+            (fence, Some(held))
+        }
+    };
+    let led = tokio::select! {
+        led = is_leading.wait_for(|leading| *leading) => led.is_ok(),
+        () = stop.cancelled() => false,
+    };
+    let mut outcome = Ok(());
+    if led {
+        tracing::info!(identity = %config.identity, "leading");
+        metrics.set_leading(true);
+        outcome = lead(client, &config, fence, clock, &readiness, &metrics, is_leading, stop).await;
+        metrics.set_leading(false);
+    }
+    readiness.wait_for("nothing: shutting down");
+    lease_stop.cancel();
+    if let Some(held) = elector
+        && held.await.is_err()
+    {
+        tracing::error!("holding the lease panicked; this is a defect of the operator");
+    }
+    outcome
+}
+
+/// Runs the controllers while this process leads.
+#[allow(clippy::too_many_arguments)] // wiring: each is one part of the process
+async fn lead(
+    client: Client,
+    config: &OperatorConfig,
+    fence: Fence,
+    clock: crate::domain::Clock,
+    readiness: &Readiness,
+    metrics: &Arc<Metrics>,
+    mut is_leading: watch::Receiver<bool>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let halt = stop.child_token();
+    let kube = KubeConfig {
+        namespaces: config.namespaces.clone(),
+        ledger_key: ObjectKey::new(&config.own_namespace, &config.ledger_key_secret),
+        instance: config.identity.clone(),
+        concurrency: config.concurrency,
+    };
+    let (cluster, driver, waker) = KubeCluster::new(client, kube, halt.clone());
+    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| waker.wake(kind, key));
+    let context = Arc::new(Context::new(
+        cluster,
+        clock,
+        config.settings.clone(),
+        fence,
+        wake,
+        metrics.clone(),
+        halt.clone(),
+    ));
+    let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
+    readiness.wait_for("the first list of every watch");
+    let (synced, ready) = (driver.synced(), readiness.clone());
+    let told = tokio::spawn(async move {
+        synced.await;
+        tracing::info!("ready");
+        ready.ready();
+    });
+    let running = driver.run(controllers);
+    tokio::pin!(running);
+    let outcome = tokio::select! {
+        () = &mut running => Ok(()),
+        _ = is_leading.wait_for(|leading| !*leading) => Err(RunError::LeaseLost),
+    };
+    told.abort();
+    halt.cancel();
+    if outcome.is_err() {
+        // Another process may be at it: nothing of this one may go on.
+        return outcome;
+    }
+    tracing::info!("stopping: finishing what is in flight");
+    if timeout(DRAIN, context.drained()).await.is_err() {
+        tracing::warn!("runs did not end in time; they are checked again at the next start");
+    }
+    outcome
+}
+
+/// Waits until the API server serves every kind. False when stopped first.
+async fn crds_served(client: &Client, readiness: &Readiness, stop: &CancellationToken) -> bool {
+    loop {
+        let missing = match served_kinds(client).await {
+            Ok(served) => {
+                let missing: Vec<&str> =
+                    KINDS.into_iter().filter(|kind| !served.iter().any(|s| s == kind)).collect();
+                if missing.is_empty() {
+                    return true;
+                }
+                format!("the CRDs of {GROUP}/{VERSION}: {}", missing.join(", "))
+            }
+            Err(error) => error.to_string(),
+        };
+        if readiness.waiting_for().as_ref() != Some(&missing) {
+            tracing::warn!("waiting for {missing}");
+            readiness.wait_for(missing);
+        }
+        tokio::select! {
+            () = sleep(CRD_POLL) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}

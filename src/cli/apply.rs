@@ -1,0 +1,123 @@
+//! `clinch-operator apply`: the engine without a cluster, for a CI job.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    engine::{self, Shown, export_status},
+    settings::{LogArgs, SettingsArgs},
+};
+use crate::{
+    app,
+    cluster::Kind,
+    local::{LoadOptions, LocalCluster, Problem, Settled, Severity, load},
+};
+
+/// Brings the objects of a folder of manifests to rest against real accounts, without a cluster.
+///
+/// Exit codes: 0 everything is Ready, 1 something is Stalled, 2 a manifest is refused, 3 time ran
+/// out.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A folder or file of manifests; may be repeated.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
+    filename: Vec<PathBuf>,
+    /// Read folders with everything below them.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Folder in which state outlives the process: status and ledgers. Without it everything is
+    /// looked up in Clinch again each time; nothing is created twice either way.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Namespace of manifests that name none.
+    #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
+    namespace: String,
+    /// Give up after this long, in seconds.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    timeout: u64,
+    /// Output: a table for people, or JSON.
+    #[arg(short = 'o', long, value_enum, default_value = "table")]
+    output: Output,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// What `kubectl get clinch` prints.
+    Table,
+    /// The objects with their status, as a JSON list.
+    Json,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<i32> {
+    let filter = if args.log.log == "info" { "warn" } else { &args.log.log };
+    app::init_telemetry(args.log.log_format, filter, super::color_on_stderr());
+    let settings = args.settings.settings()?;
+    let options = LoadOptions { namespace: args.namespace.clone(), recursive: args.recursive };
+    let manifests = match load(&args.filename, &options) {
+        Ok(manifests) => manifests,
+        Err(problems) => return Ok(refused(&problems)),
+    };
+    manifests.warnings().iter().for_each(|warning| super::complain(&warning.to_string()));
+    let key = app::random_key()?;
+    let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(crate::local::OpenError::RefuseChange(problems)) => return Ok(refused(&problems)),
+        Err(error) => return Err(error).context("cannot use the state folder"),
+    };
+    let settled = super::runtime()?.block_on(async {
+        let stop = CancellationToken::new();
+        super::stop_on_signal(stop.clone())?;
+        let timeout = Duration::from_secs(args.timeout);
+        let shown = Shown { events: false, bars: args.output == Output::Table };
+        anyhow::Ok(engine::settle(&cluster, settings, timeout, stop, shown).await)
+    })?;
+    report(&cluster, args.output)?;
+    Ok(match settled {
+        Settled::Ready => 0,
+        Settled::Stalled => 1,
+        Settled::TimedOut => 3,
+    })
+}
+
+/// Tells what is wrong with the manifests; the exit code.
+pub(super) fn refused(problems: &[Problem]) -> i32 {
+    for problem in problems {
+        super::complain(&problem.to_string());
+    }
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    super::complain(&format!("{errors} error(s) in the manifests; nothing was done"));
+    2
+}
+
+fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
+    if output == Output::Json {
+        let kinds = [Kind::Integration, Kind::Mapping, Kind::Export];
+        let objects: Vec<_> =
+            kinds.into_iter().flat_map(|kind| cluster.objects_as_json(kind)).collect();
+        super::say(&serde_json::to_string_pretty(&objects).context("cannot write JSON")?);
+        return Ok(());
+    }
+    super::say(&engine::tables(cluster, false));
+    for key in cluster.keys(Kind::Export) {
+        let Some(status) = export_status(cluster, &key) else { continue };
+        for failure in &status.failures {
+            super::say(&format!(
+                "{}: {} {}: {}",
+                key.name, failure.position, failure.reason, failure.message
+            ));
+        }
+        if let Some(omitted) = status.failures_omitted {
+            super::say(&format!("{}: and {omitted} more", key.name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! `clinch-operator demo`: the whole system on one machine, against the emulator.
+
+mod cluster;
+mod sibling;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use self::sibling::Sandbox;
+use super::engine::{self, Shown, export_status};
+use crate::{
+    api::Environment,
+    app,
+    clinch::AllowedEndpoints,
+    cluster::{Kind, ObjectKey},
+    controllers::{Regions, Settings},
+    local::{LoadOptions, Loader, LocalCluster, Settled},
+};
+
+/// The endpoint that the quickstart names; the demo puts the emulator's in its place.
+const QUICKSTART_ENDPOINT: &str = "http://127.0.0.1:18080";
+/// How long the demo waits for everything to be Ready.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Starts the Clinch emulator, applies the quickstart manifests, and shows what happened.
+///
+/// A second run shows that nothing is pushed again. State is kept in .demo/; delete it to start
+/// over.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of manifests to apply.
+    #[arg(
+        short = 'f',
+        long = "filename",
+        default_value = "examples/quickstart",
+        value_name = "DIR"
+    )]
+    filename: PathBuf,
+    /// Folder in which the demo keeps its state.
+    #[arg(long, default_value = ".demo", value_name = "DIR")]
+    state: PathBuf,
+    /// Run against a real API server: that of KUBECONFIG, else one started for the demo.
+    #[arg(long)]
+    cluster: bool,
+    /// Log filter.
+    #[arg(long, default_value = "error", value_name = "FILTER")]
+    log: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<i32> {
+    app::init_telemetry(app::LogFormat::Pretty, &args.log, super::color_on_stderr());
+    super::runtime()?
+        .block_on(async { if args.cluster { cluster::run(args).await } else { local(args).await } })
+}
+
+async fn local(args: &Args) -> anyhow::Result<i32> {
+    let started = Instant::now();
+    std::fs::create_dir_all(&args.state)
+        .with_context(|| format!("cannot create {}", args.state.display()))?;
+    let sandbox = Sandbox::start(&args.state.join("sandbox.json")).await?;
+    super::say(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
+
+    let manifests = match load(&args.filename, sandbox.origin())? {
+        Ok(manifests) => manifests,
+        Err(code) => return Ok(code),
+    };
+    let count = |kind| manifests.keys(kind).len();
+    super::say(&format!(
+        "2. {}: {} integration, {} mapping, {} exports",
+        args.filename.display(),
+        count(Kind::Integration),
+        count(Kind::Mapping),
+        count(Kind::Export)
+    ));
+    let cluster = LocalCluster::open(
+        manifests,
+        Some(&args.state.join("objects")),
+        app::random_key()?,
+        app::system_clock(),
+    )
+    .context("cannot use the demo's state folder")?;
+    let before = sandbox.writes().await?;
+    super::say("3. reconciling");
+    let stop = CancellationToken::new();
+    super::stop_on_signal(stop.clone())?;
+    let settings = settings(sandbox.origin())?;
+    let shown = Shown { events: true, bars: true };
+    let settled = engine::settle(&cluster, settings, TIMEOUT, stop, shown).await;
+    let writes = sandbox.writes().await? - before;
+
+    super::say("\n4. what `kubectl get clinch` would show\n");
+    super::say(&engine::tables(&cluster, false));
+    show_rejections(&cluster);
+    super::say("6. one candidate, as the emulator has it\n");
+    super::say(&sandbox.one_candidate().await?);
+    super::say(&closing(writes, started.elapsed()));
+    sandbox.stop().await?;
+    Ok(match settled {
+        Settled::Ready => 0,
+        Settled::Stalled => 1,
+        Settled::TimedOut => 3,
+    })
+}
+
+/// The last line: whether anything was pushed.
+fn closing(writes: u64, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if writes == 0 {
+        return format!(
+            "\nNothing was pushed: everything is in Clinch as declared ({seconds:.1} s).\n\
+             Delete .demo/ to start over, or edit examples/quickstart and run it again."
+        );
+    }
+    format!(
+        "\n{writes} writes to Clinch in {seconds:.1} s. Run it again: nothing will be pushed twice."
+    )
+}
+
+fn show_rejections(cluster: &LocalCluster) {
+    super::say("5. rejected records\n");
+    for key in cluster.keys(Kind::Export) {
+        let Some(status) = export_status(cluster, &key) else { continue };
+        for failure in &status.failures {
+            super::say(&format!(
+                "{}: {}\n    {}: {}",
+                key.name, failure.position, failure.reason, failure.message
+            ));
+        }
+    }
+    super::say("");
+}
+
+fn settings(origin: &str) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        environment: Environment::Sandbox,
+        allowed_endpoints: AllowedEndpoints::listed([origin])?,
+        regions: Regions::default(),
+        max_runs: 16,
+    })
+}
+
+type Loaded = Result<crate::local::Manifests, i32>;
+
+/// Loads the manifests, with the emulator's address in place of the one they name.
+fn load(folder: &Path, origin: &str) -> anyhow::Result<Loaded> {
+    let mut loader = Loader::new(LoadOptions { namespace: "default".into(), recursive: false });
+    for path in files(folder)? {
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text = text.replace(QUICKSTART_ENDPOINT, origin);
+        loader.add_text(&path.display().to_string(), &text);
+    }
+    Ok(loader.finish().map_err(|problems| super::apply::refused(&problems)))
+}
+
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let listed = std::fs::read_dir(folder).with_context(|| {
+        format!("cannot read {}; run the demo from the project's folder", folder.display())
+    })?;
+    let mut files: Vec<PathBuf> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        bail!("{} holds no manifests", folder.display());
+    }
+    Ok(files)
+}
+
+/// The attributes of one person, for people.
+fn shown_candidate(people: &[Value]) -> String {
+    let Some(person) = people
+        .iter()
+        .find(|person| {
+            person.pointer("/applications").and_then(Value::as_array).is_some_and(|a| !a.is_empty())
+        })
+        .or(people.first())
+    else {
+        return "  (nobody)".to_owned();
+    };
+    let mut lines = Vec::new();
+    for (name, value) in person["attributes"].as_object().into_iter().flatten() {
+        if !value.is_null() {
+            lines.push(format!("  {name:<20} {value}"));
+        }
+    }
+    for part in ["applications", "attachments", "activities"] {
+        for item in person[part].as_array().into_iter().flatten() {
+            lines.push(format!("  {part:<20} {item}"));
+        }
+    }
+    lines.join("\n")
+}
+
+/// An object of the quickstart, by kind and name, as kubectl names it.
+fn kubectl_name(kind: Kind, key: &ObjectKey) -> String {
+    format!("{}/{}", kind.as_str().to_lowercase(), key.name)
+}

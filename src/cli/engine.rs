@@ -1,0 +1,144 @@
+//! The engine over a folder of manifests, with what `apply` and `demo` show while it works.
+
+use std::{sync::Arc, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::CandidateExportStatus,
+    app,
+    cluster::{Kind, NoticeType, ObjectKey, StatusUpdate},
+    controllers::{Context, Controllers, Settings},
+    domain::Fence,
+    local::{Change, LocalCluster, Settled, TableOptions, drive, table, wakes},
+};
+
+/// How long runs have to finish what is in flight after an interruption.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Runs until everything is settled, `timeout` is over, or `stop` is cancelled.
+pub(super) async fn settle(
+    cluster: &LocalCluster,
+    settings: Settings,
+    timeout: Duration,
+    stop: CancellationToken,
+    shown: Shown,
+) -> Settled {
+    let (wake, woken) = wakes();
+    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
+        // A closed queue means that driving has ended.
+        let _ended = wake.send((kind, key.clone())).is_err();
+    });
+    let halt = stop.child_token();
+    let context = Arc::new(Context::new(
+        cluster.clone(),
+        app::system_clock(),
+        settings,
+        Fence::open(),
+        wake,
+        app::unobserved(),
+        halt.clone(),
+    ));
+    let controllers = Controllers(context.clone());
+    let watching = tokio::spawn(watch(cluster.clone(), shown));
+    let deadline = Instant::now() + timeout;
+    let settled = tokio::select! {
+        settled = drive(cluster, &controllers, woken, deadline) => settled,
+        () = stop.cancelled() => Settled::TimedOut,
+    };
+    halt.cancel();
+    let _overdue = tokio::time::timeout(DRAIN, context.drained()).await.is_err();
+    watching.abort();
+    let _aborted = watching.await.is_err();
+    settled
+}
+
+/// What is shown while the engine works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// Events, one line each.
+    pub(super) events: bool,
+    /// Progress bars; only ever on a terminal.
+    pub(super) bars: bool,
+}
+
+async fn watch(cluster: LocalCluster, shown: Shown) {
+    let mut changes = cluster.changes();
+    let bar = ProgressBar::with_draw_target(None, target(shown));
+    bar.set_style(
+        ProgressStyle::with_template("  {msg:28} {wide_bar} {pos}/{len}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let mut tick = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            change = changes.recv() => match change {
+                Ok(Change::Event(event)) if shown.events => {
+                    let mark = match event.notice.kind {
+                        NoticeType::Normal => " ",
+                        NoticeType::Warning => "!",
+                    };
+                    let object = &event.object;
+                    bar.suspend(|| super::say(&format!(
+                        "  {mark} {:<18} {:<22} {:<20} {}",
+                        object.kind.as_str(), object.key.name, event.notice.reason.as_str(),
+                        event.notice.message
+                    )));
+                }
+                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            },
+            _ = tick.tick() => show_progress(&cluster, &bar),
+        }
+    }
+}
+
+fn target(shown: Shown) -> ProgressDrawTarget {
+    use std::io::IsTerminal;
+    if shown.bars && std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }
+}
+
+fn show_progress(cluster: &LocalCluster, bar: &ProgressBar) {
+    for key in cluster.keys(Kind::Export) {
+        if let Some(status) = export_status(cluster, &key)
+            && let Some(counts) = status.counts.filter(|counts| counts.pending > 0)
+        {
+            bar.set_length(u64::try_from(counts.total).unwrap_or_default());
+            bar.set_position(u64::try_from(counts.total - counts.pending).unwrap_or_default());
+            bar.set_message(key.name);
+            return;
+        }
+    }
+}
+
+/// The status of an export.
+pub(super) fn export_status(
+    cluster: &LocalCluster,
+    key: &ObjectKey,
+) -> Option<CandidateExportStatus> {
+    match cluster.status_of(Kind::Export, key)? {
+        StatusUpdate::Export(status) => Some(status),
+        _ => None,
+    }
+}
+
+/// What `kubectl get clinch` would print.
+pub(super) fn tables(cluster: &LocalCluster, wide: bool) -> String {
+    let now = app::system_clock().now();
+    let kinds = [Kind::Export, Kind::Integration, Kind::Mapping];
+    let mut shown: Vec<String> = Vec::new();
+    for kind in kinds {
+        let options = TableOptions { wide, kind_prefix: true, ..TableOptions::default() };
+        let text = table(kind, &cluster.objects_as_json(kind), options, now);
+        if !text.is_empty() {
+            shown.push(text);
+        }
+    }
+    shown.join("\n")
+}

@@ -1,0 +1,88 @@
+//! `clinch-operator run`: the controllers, in a cluster.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context as _;
+use kube::{Client, Config};
+use tokio_util::sync::CancellationToken;
+
+use super::settings::{LogArgs, SettingsArgs};
+use crate::app;
+
+/// Runs the controllers until it is told to stop.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    #[command(flatten)]
+    log: LogArgs,
+    /// Namespaces to watch. Absent: all of them, which needs a ClusterRole.
+    #[arg(long, env = "CLINCH_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NS,...")]
+    watch_namespaces: Vec<String>,
+    /// The operator's own namespace: home of the lease and of the ledger key.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "clinch-system", value_name = "NS")]
+    namespace: String,
+    /// Name of this process in the lease. Absent: the host's name and the process id.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    identity: Option<String>,
+    /// Name of the lease.
+    #[arg(long, default_value = "clinch-operator", value_name = "NAME")]
+    lease: String,
+    /// How long another process waits after the last renewal it saw, in seconds.
+    #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=300))]
+    lease_duration: u64,
+    /// Name of the Secret with the ledger key.
+    #[arg(long, default_value = "clinch-operator-ledger-key", value_name = "NAME")]
+    ledger_key_secret: String,
+    /// Where health, readiness and metrics are served.
+    #[arg(
+        long,
+        env = "CLINCH_ADMIN_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS"
+    )]
+    admin_listen: SocketAddr,
+    /// Most reconciles of one kind at a time.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    concurrency: u16,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<i32> {
+    app::init_telemetry(args.log.log_format, &args.log.log, super::color_on_stderr());
+    let settings = args.settings.settings()?;
+    super::runtime()?.block_on(async {
+        let mut config = Config::infer().await.context("no Kubernetes API server is configured")?;
+        // Reconciles have their own backoff; a second one below them would hide it.
+        config.default_retry = false;
+        let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;
+        let stop = CancellationToken::new();
+        super::stop_on_signal(stop.clone())?;
+        let identity = args.identity.clone().unwrap_or_else(default_identity);
+        let config = app::OperatorConfig {
+            settings,
+            namespaces: args
+                .watch_namespaces
+                .iter()
+                .map(|namespace| namespace.trim().to_owned())
+                .filter(|namespace| !namespace.is_empty())
+                .collect(),
+            own_namespace: args.namespace.clone(),
+            identity,
+            lease: Some(app::Lease {
+                name: args.lease.clone(),
+                duration: Duration::from_secs(args.lease_duration),
+            }),
+            ledger_key_secret: args.ledger_key_secret.clone(),
+            admin: args.admin_listen,
+            concurrency: args.concurrency.max(1),
+        };
+        app::run(client, config, stop).await?;
+        Ok(0)
+    })
+}
+
+fn default_identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}", host.trim(), std::process::id())
+}

@@ -1,0 +1,98 @@
+//! Arguments that several commands share, and what they mean to the controllers.
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::{
+    api::Environment,
+    clinch::AllowedEndpoints,
+    controllers::{Regions, Settings},
+};
+
+/// The environment an operator serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EnvironmentArg {
+    /// Production accounts only.
+    Production,
+    /// Sandbox accounts only.
+    Sandbox,
+}
+
+/// Which accounts may be contacted, and how much runs at a time.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SettingsArgs {
+    /// Which accounts this operator serves; integrations of the other environment are refused
+    /// before a byte is sent.
+    #[arg(long, env = "CLINCH_ENVIRONMENT", value_name = "ENV", ignore_case = true)]
+    pub environment: EnvironmentArg,
+    /// Origins that may be contacted, e.g. https://clinch.example.com. Listed origins may resolve
+    /// to private addresses. Absent: the three documented Clinch hosts, public addresses only.
+    #[arg(
+        long,
+        env = "CLINCH_ALLOWED_ENDPOINTS",
+        value_delimiter = ',',
+        value_name = "ORIGIN,..."
+    )]
+    pub allowed_endpoints: Vec<String>,
+    /// Origin of a region, where a proxy stands before it, e.g. EU=https://clinch-eu.example.com.
+    #[arg(
+        long,
+        env = "CLINCH_REGION_ENDPOINTS",
+        value_delimiter = ',',
+        value_name = "REGION=ORIGIN,..."
+    )]
+    pub region_endpoints: Vec<String>,
+    /// Most exports that run at a time.
+    #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
+    pub max_runs: usize,
+}
+
+impl SettingsArgs {
+    /// What the controllers need.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let listed: Vec<&str> = self
+            .allowed_endpoints
+            .iter()
+            .map(|origin| origin.trim())
+            .filter(|origin| !origin.is_empty())
+            .collect();
+        let allowed_endpoints = if listed.is_empty() {
+            AllowedEndpoints::documented()
+        } else {
+            AllowedEndpoints::listed(listed).context("--allowed-endpoints")?
+        };
+        let mut regions = Regions::default();
+        for entry in self.region_endpoints.iter().filter(|entry| !entry.trim().is_empty()) {
+            let (region, origin) = entry
+                .split_once('=')
+                .with_context(|| format!("--region-endpoints: {entry} is not REGION=ORIGIN"))?;
+            let slot = match region.trim().to_ascii_uppercase().as_str() {
+                "US" => &mut regions.us,
+                "EU" => &mut regions.eu,
+                "AU" => &mut regions.au,
+                other => anyhow::bail!("--region-endpoints: {other} is not US, EU or AU"),
+            };
+            origin.trim().clone_into(slot);
+        }
+        Ok(Settings {
+            environment: match self.environment {
+                EnvironmentArg::Production => Environment::Production,
+                EnvironmentArg::Sandbox => Environment::Sandbox,
+            },
+            allowed_endpoints,
+            regions,
+            max_runs: self.max_runs.max(1),
+        })
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArgs {
+    /// Log format.
+    #[arg(long, env = "CLINCH_LOG_FORMAT", value_enum, default_value = "pretty")]
+    pub log_format: crate::app::LogFormat,
+    /// Log filter, e.g. info or clinch_operator=debug.
+    #[arg(long, env = "CLINCH_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
