@@ -198,6 +198,9 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
         (Fault::ServeThen(answer(201, DATE, r#"{"data":{"type":"#)), "recovered"),
         (Fault::ServeThen(answer(201, DATE, r#"{"data":{"attributes":{}}}"#)), "recovered"),
         (Fault::ServeThen(answer(202, DATE, "")), "recovered"),
+        (Fault::ServeThen(raw(200, "content-type: text/html\r\n", "<html>")), "recovered"),
+        (Fault::ServeThen(raw(303, "location: /v2/candidates\r\n", "")), "recovered"),
+        (Fault::ServeThen(raw(201, "", vec![b' '; 2 * 1024 * 1024])), "recovered"),
         (Fault::Raw(raw(429, "retry-after: 0\r\n", "")), "created"),
     ];
     for (n, (fault, expected)) in faults.into_iter().enumerate() {
