@@ -1,6 +1,7 @@
 //! The typed client against the emulator: two implementations of one reading of the API, each
 //! with signature code of its own.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![cfg(feature = "sandbox")]
 
 use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Duration};

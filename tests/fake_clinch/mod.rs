@@ -48,6 +48,7 @@ pub enum Duplicate {
     Allow,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "independent switches, one per misbehaviour")]
 pub struct Behaviour {
     pub people_path: &'static str,
     pub email: &'static str,
