@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("conditions", &["api", "domain"]),
     ("cluster", &["api", "domain"]),
     // tier 2: the parts; they do not see each other, but for the store that a ledger is kept in
-    ("clinch", &["domain", "jsonapi", "signing"]),
+    ("clinch", &["api", "domain", "jsonapi", "signing"]),
     ("source", &["domain"]),
     ("ledger", &["domain"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),

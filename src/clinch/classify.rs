@@ -30,6 +30,8 @@ pub enum Outcome {
     NotSent,
     /// Sent, no answer: perhaps carried out.
     Lost(Doubt),
+    /// An answer that is not read to its end: as it is, again and again.
+    Unreadable,
 }
 
 /// What the retry loop does.
@@ -55,10 +57,10 @@ impl Outcome {
             Err(Failure::NoConnection) => Self::NotSent,
             Err(Failure::TimedOut) => Self::Lost(Doubt::Timeout),
             Err(Failure::Cut) => Self::Lost(Doubt::Cut),
+            Err(Failure::AnswerTooLarge) => Self::Unreadable,
             Err(
                 Failure::AddressRefused
                 | Failure::Tls
-                | Failure::AnswerTooLarge
                 | Failure::NoPermit { .. }
                 | Failure::Deadline
                 | Failure::Fenced
@@ -70,7 +72,10 @@ impl Outcome {
     /// The table: what may be lost may be repeated, unless repeating it could make a second one.
     pub const fn verdict(self, effect: Effect) -> Verdict {
         match (self, effect) {
-            (Self::Final, _) => Verdict::Stop,
+            (Self::Final, _) | (Self::Unreadable, Effect::Read | Effect::Idempotent) => {
+                Verdict::Stop
+            }
+            (Self::Unreadable, Effect::Create) => Verdict::InDoubt(Doubt::NoId),
             (Self::RateLimited | Self::NotSent, _)
             | (Self::ServerError(_) | Self::Lost(_), Effect::Read | Effect::Idempotent) => {
                 Verdict::Again

@@ -38,7 +38,7 @@ fn retry_table() {
         (Err(Failure::Tls), [Stop, Stop, Stop]),
         (Err(Failure::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
         (Err(Failure::Cut), [Again, Again, InDoubt(cut)]),
-        (Err(Failure::AnswerTooLarge), [Stop, Stop, Stop]),
+        (Err(Failure::AnswerTooLarge), [Stop, Stop, InDoubt(Doubt::NoId)]),
     ];
     for (result, expected) in rows {
         let outcome = Outcome::of(&result);

@@ -29,7 +29,7 @@ use super::{
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
-    error::{ClinchError, NotClinchSign},
+    error::{ClinchError, Doubt, NotClinchSign},
     gate::Gate,
     layers::{
         self, Jitter, Stack, Timeouts,
@@ -252,7 +252,15 @@ impl Client {
         };
         let mut outgoing = Outgoing::new(op.name(), op.effect(), method, self.url(op, id));
         outgoing.body = Some(body);
-        self.send(op, outgoing, false).await
+        let result = self.send(op, outgoing, false).await;
+        match (op.effect(), result) {
+            // A page in place of an answer does not say that nothing was created.
+            (
+                Effect::Create,
+                Err(ClinchError::NotClinch(NotClinchSign::Html | NotClinchSign::Redirect)),
+            ) => Err(ClinchError::Ambiguous(Doubt::NoId)),
+            (_, result) => result,
+        }
     }
 }
 

@@ -118,11 +118,16 @@ fn sort(error: &reqwest::Error) -> Failure {
     }
 }
 
-/// An I/O error hides the TLS error it carries from `source`.
+/// An I/O error hides the TLS error it carries from `source`, also behind another I/O error.
 fn wraps_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let Some(error) = cause.downcast_ref::<std::io::Error>() else { return false };
-    let Some(inner) = error.get_ref() else { return false };
-    inner.is::<rustls::Error>()
+    let mut inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    while let Some(error) = inner {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    }
+    false
 }
 
 impl Service<Signed> for Transport {
