@@ -48,18 +48,12 @@ async fn main() -> anyhow::Result<()> {
         "{} is not a loopback address; pass --allow-remote to serve others",
         args.listen
     );
-<<<<<<< HEAD
     let mut options = Options {
         listen: args.listen,
         latency: Duration::from_millis(args.latency_ms),
         data: args.data,
         ..Options::default()
     };
-=======
-    let mut options = Options::default();
-    options.listen = args.listen;
-    options.latency = Duration::from_millis(args.latency_ms);
->>>>>>> wt/client
     for credential in &args.credential {
         options.credentials.push(Credential::parse(credential)?);
     }
