@@ -18,7 +18,7 @@ use crate::{
     api::Environment,
     app,
     clinch::AllowedEndpoints,
-    cluster::{Kind, ObjectKey},
+    cluster::Kind,
     controllers::{Regions, Settings},
     local::{LoadOptions, Loader, LocalCluster, Settled},
 };
@@ -198,9 +198,4 @@ fn shown_candidate(people: &[Value]) -> String {
         }
     }
     lines.join("\n")
-}
-
-/// An object of the quickstart, by kind and name, as kubectl names it.
-fn kubectl_name(kind: Kind, key: &ObjectKey) -> String {
-    format!("{}/{}", kind.as_str().to_lowercase(), key.name)
 }

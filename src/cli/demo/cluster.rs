@@ -1,4 +1,273 @@
-//! `demo --cluster`: the same on a real API server, with real kubectl.
-pub(super) async fn run(_: &super::Args) -> anyhow::Result<i32> {
-    anyhow::bail!("x")
+//! `demo --cluster`: the same on a real API server, with real kubectl, the operator as a process
+//! of its own under the rights that the chart gives it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::{
+    Args, QUICKSTART_ENDPOINT, closing, files,
+    sibling::{Sandbox, sibling},
+};
+
+/// Namespace of the quickstart.
+const TEAM: &str = "talent";
+/// Namespace of the operator.
+const SYSTEM: &str = "clinch-system";
+/// The operator's rights, as the chart ships them.
+const RULES_WATCHED: &str =
+    include_str!("../../../charts/clinch-operator/files/rules-watched.yaml");
+const RULES_SECRETS: &str =
+    include_str!("../../../charts/clinch-operator/files/rules-secrets.yaml");
+const RULES_OWN: &str = include_str!("../../../charts/clinch-operator/files/rules-own.yaml");
+
+/// Runs the demo.
+pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
+    let started = Instant::now();
+    std::fs::create_dir_all(&args.state)
+        .with_context(|| format!("cannot create {}", args.state.display()))?;
+    let sandbox = Sandbox::start(&args.state.join("cluster-sandbox.json")).await?;
+    super::super::say(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
+
+    let plane = ControlPlane::find_or_start(&args.state).await?;
+    super::super::say(&format!("2. {}", plane.told));
+    let kubectl = Kubectl { program: plane.kubectl.clone(), kubeconfig: plane.kubeconfig.clone() };
+
+    super::super::say("3. installing CRDs, rights and the operator");
+    let crds = args.state.join("crds");
+    write_crds(&crds)?;
+    kubectl.quietly(&["apply", "--server-side", "-f", &text(&crds)?]).await?;
+    kubectl.apply(&args.state.join("rights.yaml"), &rights()).await?;
+    let kubeconfig = operator_kubeconfig(&kubectl, &args.state).await?;
+    let operator = Operator::start(&kubeconfig, sandbox.origin())?;
+
+    super::super::say(&format!("4. kubectl apply --server-side -f {}\n", args.filename.display()));
+    let before = sandbox.writes().await?;
+    let mut manifests = String::new();
+    for path in files(&args.filename)? {
+        let read = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        manifests.push_str("---\n");
+        manifests.push_str(&read.replace(QUICKSTART_ENDPOINT, sandbox.origin()));
+        manifests.push('\n');
+    }
+    let path = args.state.join("manifests.yaml");
+    std::fs::write(&path, manifests)?;
+    kubectl.aloud(&["apply", "--server-side", "-f", &text(&path)?]).await?;
+
+    let wait = ["wait", "--for=condition=Ready", "candidateexport", "--all", "-n", TEAM];
+    super::super::say(&format!("\n5. kubectl {} --timeout=60s\n", wait.join(" ")));
+    let waited = kubectl.aloud(&[&wait[..], &["--timeout=60s"]].concat()).await;
+    super::super::say("\n6. kubectl get clinch -A\n");
+    kubectl.aloud(&["get", "clinch", "-A"]).await?;
+    super::super::say("\n7. the rejected record, from the export's status\n");
+    let failures = "-o=jsonpath={range .items[*].status.failures[*]}{.position}{\"\\n    \"}{.reason}{\": \"}{.message}{\"\\n\"}{end}";
+    kubectl.aloud(&["get", "candidateexport", "-n", TEAM, failures]).await?;
+    super::super::say("8. one candidate, as the emulator has it\n");
+    super::super::say(&sandbox.one_candidate().await?);
+    let writes = sandbox.writes().await? - before;
+    super::super::say(&closing(writes, started.elapsed()));
+    operator.stop().await?;
+    plane.stop().await?;
+    sandbox.stop().await?;
+    Ok(if waited.is_ok() { 0 } else { 3 })
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    path.to_str().map(str::to_owned).context("a path is not text")
+}
+
+fn write_crds(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, yaml) in crate::api::crds_yaml()? {
+        std::fs::write(folder.join(name), yaml)?;
+    }
+    Ok(())
+}
+
+/// Namespaces, ServiceAccount, ledger key and the chart's rules, bound where the chart binds them.
+fn rights() -> String {
+    let role = |name: &str, namespace: &str, rules: &str| {
+        format!(
+            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\nrules:\n{rules}\n\
+             ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\n\
+             subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {SYSTEM}}}]\n"
+        )
+    };
+    let namespace =
+        |name: &str| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
+    [
+        namespace(SYSTEM),
+        namespace(TEAM),
+        format!(
+            "---\napiVersion: v1\nkind: ServiceAccount\n\
+             metadata: {{name: clinch-operator, namespace: {SYSTEM}}}\n\
+             ---\napiVersion: v1\nkind: Secret\n\
+             metadata: {{name: clinch-operator-ledger-key, namespace: {SYSTEM}}}\n"
+        ),
+        role("clinch-operator", SYSTEM, RULES_OWN),
+        role("clinch-operator", TEAM, &format!("{RULES_WATCHED}\n{RULES_SECRETS}")),
+    ]
+    .concat()
+}
+
+/// A kubeconfig with the operator's own token instead of the admin's.
+async fn operator_kubeconfig(kubectl: &Kubectl, state: &Path) -> anyhow::Result<PathBuf> {
+    let token = kubectl
+        .output(&["create", "token", "clinch-operator", "-n", SYSTEM, "--duration=1h"])
+        .await?;
+    let admin = kubectl.output(&["config", "view", "--raw", "--minify", "-o", "json"]).await?;
+    let mut config: Value = serde_json::from_str(&admin).context("kubectl's config is not JSON")?;
+    let user = config["users"][0]["name"].clone();
+    config["users"] = json!([{"name": user, "user": {"token": token.trim()}}]);
+    let path = state.join("operator.kubeconfig");
+    std::fs::write(&path, config.to_string())?;
+    Ok(path)
+}
+
+/// kubectl, against the demo's API server.
+struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it with its output shown.
+    async fn aloud(&self, args: &[&str]) -> anyhow::Result<()> {
+        let status = self.command(args).status().await.context("cannot run kubectl")?;
+        ensure!(status.success(), "kubectl {} failed", args.first().unwrap_or(&""));
+        Ok(())
+    }
+
+    /// Runs it and returns its output.
+    async fn output(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(args).output().await.context("cannot run kubectl")?;
+        if !output.status.success() {
+            bail!("kubectl {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn quietly(&self, args: &[&str]) -> anyhow::Result<()> {
+        self.output(args).await.map(|_| ())
+    }
+
+    async fn apply(&self, path: &Path, manifests: &str) -> anyhow::Result<()> {
+        std::fs::write(path, manifests)?;
+        self.quietly(&["apply", "--server-side", "-f", &text(path)?]).await
+    }
+}
+
+/// An API server: the user's, or one started for the demo.
+struct ControlPlane {
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    told: String,
+    child: Option<Child>,
+}
+
+impl ControlPlane {
+    async fn find_or_start(state: &Path) -> anyhow::Result<Self> {
+        let kubectl = kubectl().await?;
+        if let Some(kubeconfig) = std::env::var_os("KUBECONFIG") {
+            let kubeconfig = PathBuf::from(kubeconfig);
+            let told = format!("using the API server of {}", kubeconfig.display());
+            return Ok(Self { kubeconfig, kubectl, told, child: None });
+        }
+        let kubeconfig = state.join("admin.kubeconfig");
+        let mut child = Command::new(sibling("clinch-control-plane")?)
+            .arg("--kubeconfig")
+            .arg(&kubeconfig)
+            .arg("--stop-on-stdin-close")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start clinch-control-plane")?;
+        let stdout = child.stdout.take().context("it has no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        timeout(Duration::from_mins(2), lines.next_line())
+            .await
+            .context("no API server after two minutes")??
+            .context("clinch-control-plane ended at once; run `make control-plane` first")?;
+        let told = "a real kube-apiserver and etcd are up, for this demo".to_owned();
+        Ok(Self { kubeconfig, kubectl, told, child: Some(child) })
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        let Some(mut child) = self.child else { return Ok(()) };
+        drop(child.stdin.take());
+        timeout(Duration::from_secs(30), child.wait())
+            .await
+            .context("the API server did not stop in 30 s")??;
+        Ok(())
+    }
+}
+
+/// kubectl: that of the control plane's folder, else the one on the path.
+async fn kubectl() -> anyhow::Result<PathBuf> {
+    let script = Path::new("hack/control-plane.sh");
+    if script.exists() {
+        let found = Command::new(script)
+            .arg("--print-only")
+            .stderr(Stdio::null())
+            .output()
+            .await
+            .context("cannot run hack/control-plane.sh")?;
+        let printed = String::from_utf8_lossy(&found.stdout).into_owned();
+        let folder = printed.lines().last().unwrap_or_default();
+        let program = Path::new(folder).join("kubectl");
+        if found.status.success() && program.exists() {
+            return Ok(program);
+        }
+    }
+    Ok(PathBuf::from("kubectl"))
+}
+
+/// The operator as a process of its own.
+struct Operator(Child);
+
+impl Operator {
+    fn start(kubeconfig: &Path, origin: &str) -> anyhow::Result<Self> {
+        let child = Command::new(std::env::current_exe()?)
+            .args(["run", "--environment", "sandbox", "--allowed-endpoints", origin])
+            .args(["--watch-namespaces", TEAM, "--namespace", SYSTEM])
+            .args(["--admin-listen", "127.0.0.1:0", "--log", "warn"])
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the operator")?;
+        Ok(Self(child))
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(pid) = self.0.id() {
+            let pid = pid.to_string();
+            Command::new("kill").args(["-TERM", &pid]).status().await.context("cannot run kill")?;
+        }
+        timeout(Duration::from_secs(30), self.0.wait())
+            .await
+            .context("the operator did not stop in 30 s")??;
+        Ok(())
+    }
 }
