@@ -176,15 +176,13 @@ async fn lead(
     };
     told.abort();
     halt.cancel();
-    if outcome.is_err() {
-        // Another process may be at it: nothing of this one may go on.
-        return outcome;
-    }
+    // Another process may be at it: nothing of this one may go on.
+    outcome?;
     tracing::info!("stopping: finishing what is in flight");
     if timeout(DRAIN, context.drained()).await.is_err() {
         tracing::warn!("runs did not end in time; they are checked again at the next start");
     }
-    outcome
+    Ok(())
 }
 
 /// Waits until the API server serves every kind. False when stopped first.

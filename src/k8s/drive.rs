@@ -72,9 +72,10 @@ impl KubeCluster {
         config: KubeConfig,
         stop: CancellationToken,
     ) -> (Self, Driver, Waker) {
-        let namespaces: Vec<Option<String>> = match config.namespaces.is_empty() {
-            true => vec![None],
-            false => config.namespaces.into_iter().map(Some).collect(),
+        let namespaces: Vec<Option<String>> = if config.namespaces.is_empty() {
+            vec![None]
+        } else {
+            config.namespaces.into_iter().map(Some).collect()
         };
         let (waker, wakes) = Waker::new(&namespaces);
         let scopes: Vec<Scope> = namespaces

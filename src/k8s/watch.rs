@@ -174,7 +174,8 @@ async fn each_touched<K>(
     while let Some(event) = stream.next().await {
         match event {
             Ok(object) => {
-                touched(&ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any()))
+                let namespace = object.namespace().unwrap_or_default();
+                touched(&ObjectKey::new(namespace, object.name_any()));
             }
             Err(error) => {
                 tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");

@@ -35,14 +35,12 @@ impl LedgerHome for LocalCluster {
             key: ObjectKey::new(&owner.namespace, &owner.name),
             uid: owner.uid.clone(),
         };
-        match self.segments_dir(&reference) {
-            Some(folder) => LocalLedger::Folder(FolderStore::new(folder)),
-            None => {
-                let memories = self.memories();
-                let mut memories = memories.lock().unwrap_or_else(PoisonError::into_inner);
-                LocalLedger::Memory(memories.entry(owner.uid.clone()).or_default().clone())
-            }
+        if let Some(folder) = self.segments_dir(&reference) {
+            return LocalLedger::Folder(FolderStore::new(folder));
         }
+        let memories = self.memories();
+        let mut memories = memories.lock().unwrap_or_else(PoisonError::into_inner);
+        LocalLedger::Memory(memories.entry(owner.uid.clone()).or_default().clone())
     }
 }
 

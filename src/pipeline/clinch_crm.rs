@@ -222,6 +222,7 @@ fn found(mut people: Vec<clinch::Person>) -> Found {
 }
 
 /// What a failed call means for the run. Exhaustive on purpose.
+#[allow(clippy::needless_pass_by_value)] // reads as a conversion in `map_err`
 fn failure(error: ClinchError) -> CrmFailure {
     let message = error.to_string();
     let disposition = error.disposition();

@@ -397,7 +397,7 @@ fn changes(work: &Work, present: &Map<String, Value>) -> Map<String, Value> {
         .filter(|(name, wanted)| {
             let has = present.get(*name).unwrap_or(&Value::Null);
             let fills_only = work.only_if_empty.contains(name);
-            has != *wanted && !(fills_only && !empty(has))
+            has != *wanted && (!fills_only || empty(has))
         })
         .map(|(name, wanted)| (name.clone(), wanted.clone()))
         .collect()
