@@ -107,6 +107,9 @@ fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
         return Ok(());
     }
     super::say(&engine::tables(cluster, false));
+    for line in engine::troubles(cluster) {
+        super::say(&line);
+    }
     for key in cluster.keys(Kind::Export) {
         let Some(status) = export_status(cluster, &key) else { continue };
         for failure in &status.failures {

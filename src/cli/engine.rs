@@ -7,9 +7,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::CandidateExportStatus,
+    api::{CandidateExportStatus, ConditionType, STATUS_TRUE},
     app,
     cluster::{Kind, NoticeType, ObjectKey, StatusUpdate},
+    conditions::find,
     controllers::{Context, Controllers, Settings},
     domain::Fence,
     local::{Change, LocalCluster, Settled, TableOptions, drive, table, wakes},
@@ -115,6 +116,26 @@ fn show_progress(cluster: &LocalCluster, bar: &ProgressBar) {
             return;
         }
     }
+}
+
+/// One line for each object that is not Ready: which, why, and what to do.
+pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
+    let mut lines = Vec::new();
+    for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+        for key in cluster.keys(kind) {
+            let conditions = match cluster.status_of(kind, &key) {
+                Some(StatusUpdate::Integration(status)) => status.conditions,
+                Some(StatusUpdate::Mapping(status)) => status.conditions,
+                Some(StatusUpdate::Export(status)) => status.conditions,
+                None => continue,
+            };
+            let ready = find(&conditions, ConditionType::Ready);
+            if let Some(ready) = ready.filter(|ready| ready.status != STATUS_TRUE) {
+                lines.push(format!("{kind} {key}: {}: {}", ready.reason, ready.message));
+            }
+        }
+    }
+    lines
 }
 
 /// The status of an export.

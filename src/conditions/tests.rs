@@ -114,6 +114,168 @@ mod health_table {
         })
     }
 
+    fn raw(
+        observed: Option<i64>,
+        conditions: &[(&str, &str, Option<i64>)],
+    ) -> CandidateExportStatus {
+        let condition = |(kind, status, seen): &(&str, &str, Option<i64>)| Condition {
+            type_: (*kind).into(),
+            status: (*status).into(),
+            reason: "Reason".into(),
+            message: String::new(),
+            observed_generation: *seen,
+            last_transition_time: Time(at(0)),
+        };
+        CandidateExportStatus {
+            observed_generation: observed,
+            conditions: conditions.iter().map(condition).collect(),
+            ..CandidateExportStatus::default()
+        }
+    }
+
+    /// Twenty shapes of status, ours and those of other operators, as their readers take them.
+    /// The shapes marked "not ours" are the mistakes that the rules above keep us from.
+    #[test]
+    fn twenty_shapes_of_status_read_as_recorded() {
+        use Kstatus::{Current, Failed, InProgress};
+        let one = Some(1);
+        let two = Some(2);
+        let ready = ("Ready", "True", one);
+        let table = [
+            ("created, no status default (not ours)", raw(None, &[]), 1, Current, false, false),
+            ("created, default -1", raw(Some(-1), &[]), 1, InProgress, false, false),
+            (
+                "first pass",
+                raw(one, &[("Reconciling", "True", one), ("Ready", "Unknown", one)]),
+                1,
+                InProgress,
+                false,
+                false,
+            ),
+            (
+                "retrying",
+                raw(one, &[("Reconciling", "True", one), ("Ready", "False", one)]),
+                1,
+                InProgress,
+                false,
+                false,
+            ),
+            (
+                "terminal",
+                raw(one, &[("Stalled", "True", one), ("Ready", "False", one)]),
+                1,
+                Failed,
+                false,
+                true,
+            ),
+            (
+                "Ready=False only (not ours)",
+                raw(one, &[("Ready", "False", one)]),
+                1,
+                InProgress,
+                false,
+                false,
+            ),
+            ("in sync", raw(one, &[ready]), 1, Current, true, false),
+            ("spec edited, unseen", raw(one, &[ready]), 2, InProgress, false, false),
+            (
+                "edited, no generation anywhere (not ours)",
+                raw(None, &[("Ready", "True", None)]),
+                2,
+                Current,
+                true,
+                false,
+            ),
+            (
+                "edited, per condition only (not ours)",
+                raw(None, &[ready]),
+                2,
+                Current,
+                false,
+                false,
+            ),
+            ("routine resync, Ready kept", raw(one, &[ready]), 1, Current, true, false),
+            (
+                "resync that sets Reconciling (not ours)",
+                raw(one, &[ready, ("Reconciling", "True", one)]),
+                1,
+                InProgress,
+                true,
+                false,
+            ),
+            (
+                "suspended, in sync",
+                raw(two, &[("Ready", "True", two), ("Suspended", "True", two)]),
+                2,
+                Current,
+                true,
+                false,
+            ),
+            (
+                "suspended, edit unsynced",
+                raw(two, &[("Ready", "False", two), ("Suspended", "True", two)]),
+                2,
+                InProgress,
+                false,
+                false,
+            ),
+            (
+                "suspended, status untouched (not ours)",
+                raw(one, &[ready]),
+                2,
+                InProgress,
+                false,
+                false,
+            ),
+            (
+                "over budget",
+                raw(
+                    one,
+                    &[
+                        ("Stalled", "True", one),
+                        ("Ready", "False", one),
+                        ("Delivered", "False", one),
+                    ],
+                ),
+                1,
+                Failed,
+                false,
+                true,
+            ),
+            (
+                "inside budget",
+                raw(one, &[ready, ("Delivered", "False", one)]),
+                1,
+                Current,
+                true,
+                false,
+            ),
+            ("deleting, judged by its conditions", raw(one, &[ready]), 2, InProgress, false, false),
+            (
+                "no Ready at all (not ours)",
+                raw(None, &[("Synchronized", "False", one)]),
+                1,
+                Current,
+                false,
+                false,
+            ),
+            (
+                "Ready beside Synced=False (not ours)",
+                raw(None, &[ready, ("Synced", "False", one)]),
+                1,
+                Current,
+                true,
+                false,
+            ),
+        ];
+        assert_eq!(table.len(), 20);
+        for (shape, status, generation, expected, ready, stalled) in table {
+            assert_eq!(kstatus(&status, generation), expected, "{shape}");
+            assert_eq!(wait(&status, ConditionType::Ready, generation), ready, "{shape}");
+            assert_eq!(wait(&status, ConditionType::Stalled, generation), stalled, "{shape}");
+        }
+    }
+
     #[test]
     fn every_state_reads_as_intended() {
         let unseen = CandidateExportStatus { observed_generation: Some(-1), ..Default::default() };

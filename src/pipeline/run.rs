@@ -217,7 +217,11 @@ impl Pushing<'_> {
                 }
             }
             if waiting >= CHECKPOINT_ENTRIES || (waiting > 0 && Instant::now() >= checkpoint) {
-                book.checkpoint().await?;
+                // A ledger that cannot be written ends the run, but not what is in flight.
+                if let Err(refused) = book.checkpoint().await {
+                    halt.cancel();
+                    failure.get_or_insert(refused);
+                }
                 waiting = 0;
                 checkpoint = Instant::now() + CHECKPOINT_EVERY;
             }
