@@ -145,7 +145,7 @@ impl Shared {
         if credentials.is_empty() {
             credentials.push(Credential::new("hireEZ", "AKSANDBOX", "sandbox-secret"));
         }
-        let burst = options.contract.rate_limit.map_or(0.0, |limit| limit.burst);
+        let burst = options.contract.rate_limit.map_or(0.0, |limit| limit.burst.max(1.0));
         let shared = Self {
             contract: RwLock::new(options.contract),
             credentials: RwLock::default(),
@@ -272,7 +272,8 @@ impl Shared {
             bucket.0 -= 1.0;
             return None;
         }
-        Some(1)
+        let wait = (1.0 - bucket.0) / limit.requests_per_second;
+        Some(Duration::try_from_secs_f64(wait.ceil()).map_or(u64::MAX, |wait| wait.as_secs()))
     }
 }
 
@@ -315,18 +316,32 @@ async fn accept(
 #[error("the connection is cut on purpose")]
 struct Cut;
 
+/// A request under way. Counted down by dropping: a client that hangs up drops the handler too.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn enter(shared: &'a Shared) -> Self {
+        let concurrent = shared.concurrent.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut counts = lock(&shared.counts);
+        counts.max_concurrent = counts.max_concurrent.max(concurrent);
+        Self(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.concurrent.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn serve(
     shared: &Shared,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
-    let concurrent = shared.concurrent.fetch_add(1, Ordering::Relaxed) + 1;
-    {
-        let mut counts = lock(&shared.counts);
-        counts.max_concurrent = counts.max_concurrent.max(concurrent);
-    }
+    let under_way = UnderWay::enter(shared);
     let served = handle(shared, peer, request).await;
-    shared.concurrent.fetch_sub(1, Ordering::Relaxed);
+    drop(under_way);
     let (answer, date_offset) = served?;
     let date = shared.now() + SignedDuration::from_secs(date_offset);
     let mut response = Response::builder()
