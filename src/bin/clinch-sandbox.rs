@@ -73,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let sandbox = Sandbox::start(options)
         .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+        .with_context(|| format!("cannot start on {}", args.listen))?;
     let mut out = std::io::stdout();
     writeln!(out, "clinch-sandbox listening on {}", sandbox.base_url())?;
     out.flush()?;

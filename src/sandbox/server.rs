@@ -160,7 +160,9 @@ impl Shared {
             base: format!("http://{address}"),
         };
         shared.set_latency(options.latency);
-        credentials.into_iter().for_each(|credential| shared.add_credential(credential));
+        for credential in credentials {
+            shared.add_credential(credential);
+        }
         shared
     }
 
@@ -412,7 +414,7 @@ async fn handle(
         }
         None => signed(shared, &contract, &head, &path, &query, routed, &body),
     };
-    after_commit(shared, name, fault, answer)
+    after_commit(shared, name, fault.as_ref(), answer)
 }
 
 fn published(
@@ -515,7 +517,7 @@ fn signed(
 fn after_commit(
     shared: &Shared,
     name: &str,
-    fault: Option<Action>,
+    fault: Option<&Action>,
     answer: Answer,
 ) -> Result<(Answer, i64), Cut> {
     let (answer, offset) = match fault {
@@ -528,9 +530,9 @@ fn after_commit(
             (Answer { body, ..answer }, 0)
         }
         Some(Action::Html {}) => (Answer::html(200, "<html><body>Maintenance</body></html>"), 0),
-        Some(Action::WrongDate { offset_seconds }) => (answer, offset_seconds),
+        Some(Action::WrongDate { offset_seconds }) => (answer, *offset_seconds),
         Some(Action::Oversized { bytes }) => {
-            (Answer { body: Bytes::from(vec![b' '; bytes]), ..answer }, 0)
+            (Answer { body: Bytes::from(vec![b' '; *bytes]), ..answer }, 0)
         }
         _ => (answer, 0),
     };

@@ -86,7 +86,7 @@ impl SignatureCheck {
         (stands && age < WINDOW_SECONDS).then(|| access_key.to_owned())
     }
 
-    fn body_hash(&self, body: &[u8]) -> String {
+    fn body_hash(self, body: &[u8]) -> String {
         match self.generation {
             Generation::Md5 => STANDARD.encode(Md5::digest(body)),
             Generation::Sha256 => STANDARD.encode(Sha256::digest(body)),
