@@ -69,13 +69,14 @@ async fn main() -> anyhow::Result<()> {
     if let Some(path) = &args.faults {
         options.read_faults(path)?;
     }
+    // Before the listening line: whoever reads it may send the signal at once.
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let sandbox = Sandbox::start(options)
         .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+        .with_context(|| format!("cannot start on {}", args.listen))?;
     let mut out = std::io::stdout();
     writeln!(out, "clinch-sandbox listening on {}", sandbox.base_url())?;
     out.flush()?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped?,
         _ = terminate.recv() => {}

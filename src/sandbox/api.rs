@@ -327,8 +327,8 @@ fn show_application(application: &Application) -> Value {
         "stage": {"data": {"type": "stage", "id": application.stage}}}})
 }
 
-fn one(status: u16, resource: Value) -> Answer {
-    Answer::json(status, &json!({"data": resource}))
+fn one(status: u16, resource: impl Into<Value>) -> Answer {
+    Answer::json(status, &json!({"data": resource.into()}))
 }
 
 fn not_found() -> Answer {

@@ -104,6 +104,8 @@ pub enum Duplicates {
 }
 
 /// What the emulator offers.
+// Each switch is a line of its own in a file.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SandboxContract {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    check::check_faults,
     contract::Duplicates,
     faults::Fault,
     options::{Credential, parse},
@@ -21,17 +22,19 @@ struct Clock {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Latency {
     ms: u64,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Revoke {
     access_key: String,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OnDuplicate {
     policy: Duplicates,
 }
@@ -67,7 +70,11 @@ fn control(
             let counts = serde_json::to_value(shared.counts()).unwrap_or_default();
             return Ok(Answer::plain_json(&counts));
         }
-        ("POST", "/_sandbox/faults") => shared.set_faults(parse::<Vec<Fault>>(text)?),
+        ("POST", "/_sandbox/faults") => {
+            let faults = parse::<Vec<Fault>>(text)?;
+            check_faults(&faults)?;
+            shared.set_faults(faults);
+        }
         ("POST", "/_sandbox/clock") => shared.set_offset(parse::<Clock>(text)?.offset_seconds),
         ("POST", "/_sandbox/latency") => {
             shared.set_latency(Duration::from_millis(parse::<Latency>(text)?.ms));

@@ -6,6 +6,7 @@
 //! vendor; `docs/SANDBOX.md` marks everything else as assumed, and so does the document served.
 
 mod api;
+mod check;
 mod contract;
 mod control;
 mod faults;

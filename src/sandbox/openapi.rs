@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{CANDIDATE_ATTRIBUTES, Operation, SandboxContract};
+use super::contract::{CANDIDATE_ATTRIBUTES, Duplicates, Operation, SandboxContract};
 
 /// The document of one version at one base URL.
 pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) -> Value {
@@ -23,7 +23,13 @@ pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) ->
         "paths": paths,
         "components": {
             "parameters": parameters(contract),
-            "schemas": {"Candidate": candidate(contract, true), "NewCandidate": candidate(contract, false)}
+            "schemas": {
+                "Candidate": candidate(contract, true),
+                "NewCandidate": candidate(contract, false),
+                "CandidateChanges": changes(contract),
+                "Job": job(contract),
+                "Stage": stage(contract)
+            }
         }
     })
 }
@@ -47,7 +53,7 @@ fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Val
     let mut described = json!({
         "operationId": operation.id(),
         "parameters": parameters,
-        "responses": responses(operation)
+        "responses": responses(contract, operation)
     });
     if !operation.is_documented() {
         described["x-assumed"] = true.into();
@@ -61,23 +67,45 @@ fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Val
     described
 }
 
-fn responses(operation: Operation) -> Value {
+fn responses(contract: &SandboxContract, operation: Operation) -> Value {
     let success = if operation.method() == "POST" { "201" } else { "200" };
     let mut responses = json!({"401": {"description": "Invalid API credentials"}});
     responses[success] = json!({"description": "Success"});
-    if matches!(operation, Operation::GetCandidate | Operation::UpdateCandidate) {
-        responses["200"] = json!({"description": "Success", "content": {"application/vnd.api+json": {
-            "schema": data("candidate", &json!({"$ref": "#/components/schemas/Candidate"}), false)}}});
+    if let Some(schema) = response_schema(operation) {
+        responses[success]["content"] = json!({"application/vnd.api+json": {"schema": schema}});
+    }
+    if operation == Operation::CreateCandidate && contract.duplicate_email == Duplicates::Upsert200
+    {
+        responses["200"] = responses[success].clone();
     }
     responses
+}
+
+/// The schema of what is shown; a list holds items of it.
+fn response_schema(operation: Operation) -> Option<Value> {
+    let (kind, schema) = match operation {
+        Operation::ListCandidates
+        | Operation::CreateCandidate
+        | Operation::GetCandidate
+        | Operation::UpdateCandidate => ("candidate", "Candidate"),
+        Operation::ListJobs | Operation::GetJob => ("job", "Job"),
+        Operation::ListStages => ("stage", "Stage"),
+        _ => return None,
+    };
+    let reference = json!({"$ref": format!("#/components/schemas/{schema}")});
+    let mut document = data(kind, &reference, false);
+    if operation.id().starts_with("list") {
+        let items = document["properties"]["data"].take();
+        document["properties"]["data"] = json!({"type": "array", "items": items});
+    }
+    Some(document)
 }
 
 fn request_schema(contract: &SandboxContract, operation: Operation) -> Option<Value> {
     let string = || json!({"type": "string"});
     let attributes = match operation {
-        Operation::CreateCandidate | Operation::UpdateCandidate => {
-            json!({"$ref": "#/components/schemas/NewCandidate"})
-        }
+        Operation::CreateCandidate => json!({"$ref": "#/components/schemas/NewCandidate"}),
+        Operation::UpdateCandidate => json!({"$ref": "#/components/schemas/CandidateChanges"}),
         Operation::CreateApplication => json!({"type": "object", "properties": {}}),
         Operation::CreateAttachment => {
             let name = |name| contract.attachment_name(name).to_owned();
@@ -140,6 +168,27 @@ fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
         properties.insert(contract.candidate(name).to_owned(), schema);
     }
     json!({"type": "object", "properties": properties, "required": [contract.candidate("email")]})
+}
+
+/// As for a new candidate, but nothing has to be given.
+fn changes(contract: &SandboxContract) -> Value {
+    let mut schema = candidate(contract, false);
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("required");
+    }
+    schema
+}
+
+fn job(contract: &SandboxContract) -> Value {
+    let names = ["title", "reference", "status"].map(|name| contract.job_name(name));
+    json!({"type": "object", "properties":
+        names.map(|name| (name.to_owned(), json!({"type": "string"}))).into_iter().collect::<Map<_, _>>()})
+}
+
+fn stage(contract: &SandboxContract) -> Value {
+    json!({"type": "object", "properties": {
+        contract.stage_name("name"): {"type": "string"},
+        contract.stage_name("position"): {"type": "integer"}}})
 }
 
 fn parameters(contract: &SandboxContract) -> Value {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,7 +12,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{contract::SandboxContract, faults::Fault, state::Job};
+use super::{check::check_faults, contract::SandboxContract, faults::Fault, state::Job};
 
 /// Why an emulator cannot be set up.
 #[derive(Debug, Error)]
@@ -28,7 +29,7 @@ pub enum OptionsError {
 }
 
 /// An API credential.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credential {
     /// Its name in Clinch: the source of whoever it creates.
@@ -40,6 +41,12 @@ pub struct Credential {
     /// The account; by default the credential's name.
     #[serde(default)]
     pub account: Option<String>,
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Credential {
@@ -127,13 +134,17 @@ impl Options {
 
     /// Takes the contract of a file.
     pub fn read_contract(&mut self, path: &Path) -> Result<(), OptionsError> {
-        self.contract = read(path)?;
+        let contract: SandboxContract = read(path)?;
+        contract.check().map_err(|problem| not_as_expected(path, problem))?;
+        self.contract = contract;
         Ok(())
     }
 
     /// Takes the faults of a file.
     pub fn read_faults(&mut self, path: &Path) -> Result<(), OptionsError> {
-        self.faults = read(path)?;
+        let faults: Vec<Fault> = read(path)?;
+        check_faults(&faults).map_err(|problem| not_as_expected(path, problem))?;
+        self.faults = faults;
         Ok(())
     }
 
@@ -146,9 +157,13 @@ impl Options {
 
 /// YAML, of which JSON is a part.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
-    let name = || path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| OptionsError::Read(name(), error))?;
-    parse(&text).map_err(|error| OptionsError::Parse(name(), error))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| OptionsError::Read(path.display().to_string(), error))?;
+    parse(&text).map_err(|problem| not_as_expected(path, problem))
+}
+
+fn not_as_expected(path: &Path, problem: String) -> OptionsError {
+    OptionsError::Parse(path.display().to_string(), problem)
 }
 
 /// Reads YAML.

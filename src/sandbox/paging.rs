@@ -45,12 +45,10 @@ impl Query {
     }
 
     fn spelling(&self, paging: &Paging) -> (String, String) {
-        if let (Some(page), Some(size)) = (&paging.page, &paging.per_page) {
-            return (page.clone(), size.clone());
-        }
         let pairs = [("page[number]", "page[size]"), ("page[page]", "page[per_page]")];
         let used = pairs.iter().find(|(page, size)| self.get(page).or(self.get(size)).is_some());
         let (page, size) = used.copied().unwrap_or(("page", "per_page"));
-        (page.to_owned(), size.to_owned())
+        let named = |own: &Option<String>, used: &str| own.as_deref().unwrap_or(used).to_owned();
+        (named(&paging.page, page), named(&paging.per_page, size))
     }
 }

@@ -145,7 +145,7 @@ impl Shared {
         if credentials.is_empty() {
             credentials.push(Credential::new("hireEZ", "AKSANDBOX", "sandbox-secret"));
         }
-        let burst = options.contract.rate_limit.map_or(0.0, |limit| limit.burst);
+        let burst = options.contract.rate_limit.map_or(0.0, |limit| limit.burst.max(1.0));
         let shared = Self {
             contract: RwLock::new(options.contract),
             credentials: RwLock::default(),
@@ -160,7 +160,9 @@ impl Shared {
             base: format!("http://{address}"),
         };
         shared.set_latency(options.latency);
-        credentials.into_iter().for_each(|credential| shared.add_credential(credential));
+        for credential in credentials {
+            shared.add_credential(credential);
+        }
         shared
     }
 
@@ -238,7 +240,8 @@ impl Shared {
     }
 
     pub(super) fn counts(&self) -> RequestCounts {
-        lock(&self.counts).clone()
+        let under_way = self.concurrent.load(Ordering::Relaxed);
+        RequestCounts { under_way, ..lock(&self.counts).clone() }
     }
 
     /// One account's data, or every account's by name.
@@ -272,7 +275,8 @@ impl Shared {
             bucket.0 -= 1.0;
             return None;
         }
-        Some(1)
+        let wait = (1.0 - bucket.0) / limit.requests_per_second;
+        Some(Duration::try_from_secs_f64(wait.ceil()).map_or(u64::MAX, |wait| wait.as_secs()))
     }
 }
 
@@ -315,18 +319,33 @@ async fn accept(
 #[error("the connection is cut on purpose")]
 struct Cut;
 
+/// A request under way. Counted down by dropping: a client that hangs up drops the handler too.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn enter(shared: &'a Shared) -> Self {
+        let concurrent = shared.concurrent.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut counts = lock(&shared.counts);
+        counts.max_concurrent = counts.max_concurrent.max(concurrent);
+        Self(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.concurrent.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 async fn serve(
     shared: &Shared,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
-    let concurrent = shared.concurrent.fetch_add(1, Ordering::Relaxed) + 1;
-    {
-        let mut counts = lock(&shared.counts);
-        counts.max_concurrent = counts.max_concurrent.max(concurrent);
-    }
+    let control = request.uri().path().starts_with("/_sandbox/");
+    let under_way = (!control).then(|| UnderWay::enter(shared));
     let served = handle(shared, peer, request).await;
-    shared.concurrent.fetch_sub(1, Ordering::Relaxed);
+    drop(under_way);
     let (answer, date_offset) = served?;
     let date = shared.now() + SignedDuration::from_secs(date_offset);
     let mut response = Response::builder()
@@ -395,7 +414,7 @@ async fn handle(
         }
         None => signed(shared, &contract, &head, &path, &query, routed, &body),
     };
-    after_commit(shared, name, fault, answer)
+    after_commit(shared, name, fault.as_ref(), answer)
 }
 
 fn published(
@@ -498,7 +517,7 @@ fn signed(
 fn after_commit(
     shared: &Shared,
     name: &str,
-    fault: Option<Action>,
+    fault: Option<&Action>,
     answer: Answer,
 ) -> Result<(Answer, i64), Cut> {
     let (answer, offset) = match fault {
@@ -511,9 +530,9 @@ fn after_commit(
             (Answer { body, ..answer }, 0)
         }
         Some(Action::Html {}) => (Answer::html(200, "<html><body>Maintenance</body></html>"), 0),
-        Some(Action::WrongDate { offset_seconds }) => (answer, offset_seconds),
+        Some(Action::WrongDate { offset_seconds }) => (answer, *offset_seconds),
         Some(Action::Oversized { bytes }) => {
-            (Answer { body: Bytes::from(vec![b' '; bytes]), ..answer }, 0)
+            (Answer { body: Bytes::from(vec![b' '; *bytes]), ..answer }, 0)
         }
         _ => (answer, 0),
     };

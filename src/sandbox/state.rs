@@ -225,6 +225,8 @@ pub struct RequestCounts {
     pub total: u64,
     /// The most requests handled at the same time.
     pub max_concurrent: u64,
+    /// Requests under way at this moment.
+    pub under_way: u64,
 }
 
 impl RequestCounts {

@@ -71,7 +71,7 @@ pub(super) fn read_names(
         contract.names.activity_kind = pick(
             &activity,
             &mut picked,
-            &["kind", "activity_type", "activityType", "type", "category"],
+            &["kind", "activity_type", "activityType", "type_name", "type", "category"],
             |_| false,
         );
         let body = pick(
