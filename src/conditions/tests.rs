@@ -136,6 +136,7 @@ mod health_table {
     /// Twenty shapes of status, ours and those of other operators, as their readers take them.
     /// The shapes marked "not ours" are the mistakes that the rules above keep us from.
     #[test]
+    #[allow(clippy::too_many_lines)] // a table
     fn twenty_shapes_of_status_read_as_recorded() {
         use Kstatus::{Current, Failed, InProgress};
         let one = Some(1);
