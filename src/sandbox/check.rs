@@ -4,8 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    contract::{CANDIDATE_ATTRIBUTES, Operation, SandboxContract},
-    faults::Fault,
+    contract::{
+        ACTIVITY_ATTRIBUTES, ATTACHMENT_ATTRIBUTES, CANDIDATE_ATTRIBUTES, FILTERS, JOB_ATTRIBUTES,
+        STAGE_ATTRIBUTES, SandboxContract,
+    },
+    faults::{Action, Fault},
+    limit::RateLimit,
+    operation::Operation,
+    options::Seed,
 };
 
 impl SandboxContract {
@@ -13,10 +19,11 @@ impl SandboxContract {
     pub(super) fn check(&self) -> Result<(), String> {
         let candidate = CANDIDATE_ATTRIBUTES.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
         check_names("attributes", &self.attributes, &candidate)?;
-        check_names("attachment", &self.attachment, &ATTACHMENT)?;
-        check_names("activity", &self.activity, &["kind", "body"])?;
-        check_names("job", &self.job, &["title", "reference", "status"])?;
-        check_names("stage", &self.stage, &["name", "position"])?;
+        check_names("attachment", &self.attachment, ATTACHMENT_ATTRIBUTES)?;
+        check_names("activity", &self.activity, ACTIVITY_ATTRIBUTES)?;
+        check_names("job", &self.job, JOB_ATTRIBUTES)?;
+        check_names("stage", &self.stage, STAGE_ATTRIBUTES)?;
+        check_names("filter", &self.filter, FILTERS)?;
         for (operation, path) in self.operations.iter().filter(|(_, path)| *path != "off") {
             check_path(*operation, path)?;
         }
@@ -30,16 +37,30 @@ impl SandboxContract {
         if self.paging.max == 0 || self.paging.default == 0 {
             return Err("paging: default and max are at least 1".to_owned());
         }
-        match self.rate_limit {
-            Some(limit) if limit.requests_per_second <= 0.0 => {
-                Err("rateLimit.requestsPerSecond: must be more than 0".to_owned())
-            }
-            _ => Ok(()),
-        }
+        self.rate_limit.as_ref().map_or(Ok(()), |limit| check_limit("rateLimit", limit))
     }
 }
 
-const ATTACHMENT: [&str; 4] = ["file_name", "content_type", "kind", "content"];
+fn check_limit(section: &str, limit: &RateLimit) -> Result<(), String> {
+    if limit.requests_per_second <= 0.0 {
+        return Err(format!("{section}.requestsPerSecond: must be more than 0"));
+    }
+    if limit.burst < 1.0 {
+        return Err(format!("{section}.burst: must be at least 1"));
+    }
+    Ok(())
+}
+
+/// People of a seed have attributes that the emulator knows.
+pub(super) fn check_seed(account: &str, seed: &Seed) -> Result<(), String> {
+    let known = |name: &str| CANDIDATE_ATTRIBUTES.iter().any(|(found, ..)| *found == name);
+    let strange = seed.people.iter().enumerate().find_map(|(place, person)| {
+        person.keys().find(|name| !known(name)).map(|name| (place, name))
+    });
+    strange.map_or(Ok(()), |(place, name)| {
+        Err(format!("{account}.people[{place}].{name}: no such attribute"))
+    })
+}
 
 /// Every key is a built-in name, and no two attributes end up with one name.
 fn check_names(
@@ -82,12 +103,23 @@ fn shape(path: &str) -> Vec<&str> {
 /// A fault that names no operation would never strike.
 pub(super) fn check_faults(faults: &[Fault]) -> Result<(), String> {
     let known = |name: &str| {
-        matches!(name, "*" | "unknown") || Operation::ALL.iter().any(|found| found.id() == name)
+        matches!(name, "*" | "unknown" | "openapi")
+            || Operation::ALL.iter().any(|found| found.id() == name)
     };
-    match faults.iter().position(|fault| !known(&fault.operation)) {
-        Some(place) => {
-            Err(format!("[{place}].operation: {:?} is no operation id", faults[place].operation))
+    for (place, fault) in faults.iter().enumerate() {
+        if !known(&fault.operation) {
+            let name = &fault.operation;
+            return Err(format!("[{place}].operation: {name:?} is no operation id"));
         }
-        None => Ok(()),
+        match &fault.action {
+            Action::RateLimit(limit) => {
+                check_limit(&format!("[{place}].action.rateLimit"), limit)?;
+            }
+            Action::Status { code, .. } if !(200..=599).contains(code) => {
+                return Err(format!("[{place}].action: {code} is no status of an answer"));
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }

@@ -5,88 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::signature::Generation;
-
-/// The operations, by their OpenAPI operation id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Operation {
-    ListCandidates,
-    CreateCandidate,
-    GetCandidate,
-    UpdateCandidate,
-    ListJobs,
-    GetJob,
-    ListStages,
-    ListApplications,
-    CreateApplication,
-    ListAttachments,
-    CreateAttachment,
-    ListActivities,
-    CreateActivity,
-}
-
-impl Operation {
-    pub(super) const ALL: [Self; 13] = [
-        Self::ListCandidates,
-        Self::CreateCandidate,
-        Self::GetCandidate,
-        Self::UpdateCandidate,
-        Self::ListJobs,
-        Self::GetJob,
-        Self::ListStages,
-        Self::ListApplications,
-        Self::CreateApplication,
-        Self::ListAttachments,
-        Self::CreateAttachment,
-        Self::ListActivities,
-        Self::CreateActivity,
-    ];
-
-    /// Operation id, method and built-in path.
-    pub(super) const fn built_in(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::ListCandidates => ("listCandidates", "GET", "/candidates"),
-            Self::CreateCandidate => ("createCandidate", "POST", "/candidates"),
-            Self::GetCandidate => ("getCandidate", "GET", "/candidates/{candidate_id}"),
-            Self::UpdateCandidate => ("updateCandidate", "PATCH", "/candidates/{candidate_id}"),
-            Self::ListJobs => ("listJobs", "GET", "/jobs"),
-            Self::GetJob => ("getJob", "GET", "/jobs/{job_id}"),
-            Self::ListStages => ("listStages", "GET", "/jobs/{job_id}/stages"),
-            Self::ListApplications => {
-                ("listApplications", "GET", "/candidates/{candidate_id}/applications")
-            }
-            Self::CreateApplication => {
-                ("createApplication", "POST", "/candidates/{candidate_id}/applications")
-            }
-            Self::ListAttachments => {
-                ("listAttachments", "GET", "/candidates/{candidate_id}/attachments")
-            }
-            Self::CreateAttachment => {
-                ("createAttachment", "POST", "/candidates/{candidate_id}/attachments")
-            }
-            Self::ListActivities => {
-                ("listActivities", "GET", "/candidates/{candidate_id}/activities")
-            }
-            Self::CreateActivity => {
-                ("createActivity", "POST", "/candidates/{candidate_id}/activities")
-            }
-        }
-    }
-
-    pub(super) const fn id(self) -> &'static str {
-        self.built_in().0
-    }
-
-    pub(super) const fn method(self) -> &'static str {
-        self.built_in().1
-    }
-
-    /// Only these two are described by the vendor.
-    pub(super) const fn is_documented(self) -> bool {
-        matches!(self, Self::ListCandidates | Self::CreateCandidate)
-    }
-}
+use super::{limit::RateLimit, operation::Operation, signature::Generation};
 
 /// What a second create with an e-mail address does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -108,9 +27,11 @@ pub enum Duplicates {
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a file")]
 pub struct SandboxContract {
-    /// No OpenAPI document.
-    pub(super) hide_open_api: bool,
+    /// Whether an OpenAPI document is published; by default it is.
+    #[serde(rename = "openapi")]
+    pub(super) open_api: Option<bool>,
     /// Paths by operation id; `off` switches one off.
     pub(super) operations: BTreeMap<Operation, String>,
     /// Only the documented operations.
@@ -127,6 +48,8 @@ pub struct SandboxContract {
     pub(super) stage: BTreeMap<String, String>,
     /// How lists are paged.
     pub(super) paging: Paging,
+    /// Names inside `filter[...]` by built-in attribute name; by default the attribute's own.
+    pub(super) filter: BTreeMap<String, String>,
     /// Ignore the candidate filter: list everybody.
     pub(super) ignore_filter: bool,
     /// What a second create with an e-mail address does.
@@ -141,16 +64,6 @@ pub struct SandboxContract {
     pub(super) legacy_signatures: bool,
     /// Refuse more requests than this per second with 429.
     pub rate_limit: Option<RateLimit>,
-}
-
-/// A request rate limit.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RateLimit {
-    /// Requests per second.
-    pub requests_per_second: f64,
-    /// Requests that may come at once.
-    pub burst: f64,
 }
 
 /// How lists are paged.
@@ -198,11 +111,28 @@ pub(super) const CANDIDATE_ATTRIBUTES: &[AttributeSpec] = &[
     ("anonymized", "boolean", true),
 ];
 
+/// Attachment attributes, by built-in name.
+pub(super) const ATTACHMENT_ATTRIBUTES: &[&str] =
+    &["file_name", "content_type", "kind", "content", "byte_size", "sha256"];
+/// Activity attributes, by built-in name.
+pub(super) const ACTIVITY_ATTRIBUTES: &[&str] = &["kind", "body"];
+/// Job attributes, by built-in name.
+pub(super) const JOB_ATTRIBUTES: &[&str] = &["title", "reference", "status"];
+/// Stage attributes, by built-in name.
+pub(super) const STAGE_ATTRIBUTES: &[&str] = &["name", "position"];
+/// Attributes that lists are filtered by.
+pub(super) const FILTERS: &[&str] = &["email", "reference"];
+
 fn renamed<'a>(names: &'a BTreeMap<String, String>, built_in: &'a str) -> &'a str {
     names.get(built_in).map_or(built_in, String::as_str)
 }
 
 impl SandboxContract {
+    /// The query parameter that filters by an attribute, whose name on the wire is given.
+    pub(super) fn filter<'a>(&'a self, built_in: &str, wire: &'a str) -> &'a str {
+        self.filter.get(built_in).map_or(wire, String::as_str)
+    }
+
     /// The path template of an operation; `None` when it is off.
     pub(super) fn path(&self, operation: Operation) -> Option<&str> {
         if self.assumed_off && !operation.is_documented() {

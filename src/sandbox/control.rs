@@ -12,7 +12,7 @@ use super::{
     faults::Fault,
     options::{Credential, parse},
     respond::Answer,
-    server::Shared,
+    shared::Shared,
 };
 
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ fn control(
             return Ok(Answer::plain_json(&shared.dump(account.as_deref())));
         }
         ("GET", "/_sandbox/requests") => {
-            let counts = serde_json::to_value(shared.counts()).unwrap_or_default();
+            let counts = serde_json::to_value(shared.counter.snapshot()).unwrap_or_default();
             return Ok(Answer::plain_json(&counts));
         }
         ("POST", "/_sandbox/faults") => {

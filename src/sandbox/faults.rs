@@ -1,6 +1,10 @@
 //! Scripted misbehaviour: which calls it strikes, and what it does. Deterministic.
 
+use std::time::Instant;
+
 use serde::Deserialize;
+
+use super::limit::{Bucket, RateLimit};
 
 /// One rule.
 #[derive(Debug, Clone, Deserialize)]
@@ -9,6 +13,9 @@ pub struct Fault {
     /// Operation id, or `*` for any.
     #[serde(default = "any")]
     pub operation: String,
+    /// HTTP method; absent: any.
+    #[serde(default)]
+    pub method: Option<String>,
     /// Strikes the n-th matching call, from 1.
     #[serde(default)]
     pub nth: Option<u64>,
@@ -38,6 +45,9 @@ pub struct Fault {
     /// Strikes so far.
     #[serde(skip)]
     pub(super) struck: u64,
+    /// What a rate limit has left.
+    #[serde(skip)]
+    bucket: Option<Bucket>,
 }
 
 fn any() -> String {
@@ -70,6 +80,8 @@ pub enum Action {
     ResetAfterCommit {},
     /// Carries out, then answers with a cut document.
     Truncated {},
+    /// Carries out, then answers with text that is no JSON.
+    NotJson {},
     /// Carries out, then answers 200 with a page.
     Html {},
     /// Carries out; the answer's Date is off by so many seconds.
@@ -81,6 +93,14 @@ pub enum Action {
     Redirect {
         /// Where to.
         location: String,
+    },
+    /// Answers 429 with `Retry-After` above a rate, and does nothing.
+    RateLimit(RateLimit),
+    /// A rate limit that was hit.
+    #[serde(skip)]
+    TooMany {
+        /// Until the next request, in seconds.
+        seconds: u64,
     },
     /// Carries out, then answers with a body of this size.
     Oversized {
@@ -94,6 +114,7 @@ impl Fault {
     pub fn always(operation: &str, action: Action) -> Self {
         Self {
             operation: operation.to_owned(),
+            method: None,
             nth: None,
             every: None,
             from: None,
@@ -104,6 +125,7 @@ impl Fault {
             action,
             seen: 0,
             struck: 0,
+            bucket: None,
         }
     }
 
@@ -125,9 +147,10 @@ impl Fault {
         Self { times: Some(times), ..self }
     }
 
-    fn strikes(&mut self, operation: &str) -> bool {
-        if self.operation != "*" && self.operation != operation {
-            return false;
+    fn strikes(&mut self, operation: &str, method: &str, now: Instant) -> Option<Action> {
+        let meant = self.method.as_deref().is_none_or(|meant| meant.eq_ignore_ascii_case(method));
+        if !meant || (self.operation != "*" && self.operation != operation) {
+            return None;
         }
         self.seen += 1;
         let seen = self.seen;
@@ -137,8 +160,18 @@ impl Fault {
             && self.to.is_none_or(|to| seen <= to)
             && self.times.is_none_or(|times| self.struck < times)
             && self.probability.is_none_or(|probability| draw(self.seed, seen) < probability);
-        self.struck += u64::from(hit);
-        hit
+        if !hit {
+            return None;
+        }
+        let action = match self.action {
+            Action::RateLimit(limit) => {
+                let bucket = self.bucket.get_or_insert_with(|| Bucket::full(limit, now));
+                Action::TooMany { seconds: bucket.take(limit, now)? }
+            }
+            ref action => action.clone(),
+        };
+        self.struck += 1;
+        Some(action)
     }
 }
 
@@ -152,12 +185,16 @@ fn draw(seed: u64, call: u64) -> f64 {
 }
 
 /// The first rule that strikes this call; every matching rule counts it.
-pub(super) fn strike(faults: &mut [Fault], operation: &str) -> Option<Action> {
+pub(super) fn strike(
+    faults: &mut [Fault],
+    operation: &str,
+    method: &str,
+    now: Instant,
+) -> Option<Action> {
     let mut action = None;
     for fault in faults {
-        if fault.strikes(operation) && action.is_none() {
-            action = Some(fault.action.clone());
-        }
+        let struck = fault.strikes(operation, method, now);
+        action = action.or(struck);
     }
     action
 }
@@ -167,7 +204,8 @@ mod tests {
     use super::*;
 
     fn hits(mut fault: Fault, calls: u64) -> Vec<u64> {
-        (1..=calls).filter(|_| fault.strikes("createCandidate")).collect()
+        let mut strikes = || fault.strikes("createCandidate", "POST", Instant::now()).is_some();
+        (1..=calls).filter(|_| strikes()).collect()
     }
 
     #[test]
@@ -177,7 +215,9 @@ mod tests {
         assert_eq!(hits(Fault { every: Some(2), ..fault() }, 6), [2, 4, 6]);
         assert_eq!(hits(Fault { from: Some(2), to: Some(3), ..fault() }, 6), [2, 3]);
         assert_eq!(hits(fault().times(1), 6), [1]);
-        assert!(!fault().strikes("listCandidates"));
+        let elsewhere = fault().strikes("listCandidates", "GET", Instant::now());
+        assert_eq!(elsewhere, None);
+        assert_eq!(hits(Fault { method: Some("GET".to_owned()), ..fault() }, 6), Vec::<u64>::new());
         let some = hits(fault().with_probability(0.2, 7), 1000).len();
         assert!((150..250).contains(&some), "{some}");
     }

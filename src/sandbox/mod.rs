@@ -5,22 +5,32 @@
 //! Only `GET` and `POST /candidates`, the envelope and the signature are documented by the
 //! vendor; `docs/SANDBOX.md` marks everything else as assumed, and so does the document served.
 
-mod api;
+mod attached;
+mod call;
+mod candidates;
 mod check;
 mod contract;
 mod control;
+mod counts;
 mod faults;
+mod jobs;
+mod limit;
 mod openapi;
+mod operation;
 mod options;
 mod paging;
 mod respond;
+mod serve;
 mod server;
+mod shared;
 mod signature;
 mod state;
 
 pub use contract::{Duplicates, SandboxContract};
+pub use counts::RequestCounts;
 pub use faults::{Action, Fault};
+pub use limit::RateLimit;
 pub use options::{Credential, Options, OptionsError, Seed};
 pub use server::Sandbox;
 pub use signature::{Generation, SignatureCheck, SignedRequest};
-pub use state::{PersonDump, RequestCounts};
+pub use state::PersonDump;

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{CANDIDATE_ATTRIBUTES, Duplicates, Operation, SandboxContract};
+use super::{
+    contract::{CANDIDATE_ATTRIBUTES, Duplicates, SandboxContract},
+    operation::Operation,
+};
 
 /// The document of one version at one base URL.
 pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) -> Value {
@@ -34,6 +37,26 @@ pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) ->
     })
 }
 
+/// A page for people that lists what is offered.
+pub(super) fn page(contract: &SandboxContract, version: &str) -> String {
+    let row = |operation: Operation| {
+        let path = contract.path(operation)?;
+        let mark = if operation.is_documented() { "documented" } else { "assumed" };
+        let (id, method) = (operation.id(), operation.method());
+        Some(format!(
+            "<tr><td>{id}<td><code>{method} /{version}{}</code><td>{mark}",
+            path.replace('&', "&amp;").replace('<', "&lt;")
+        ))
+    };
+    let rows: Vec<String> = Operation::ALL.into_iter().filter_map(row).collect();
+    format!(
+        "<!doctype html><meta charset=\"utf-8\"><title>clinch-sandbox</title>\
+         <h1>clinch-sandbox</h1><p>The OpenAPI document is at <a href=\"/{version}\">/{version}</a>.\
+         <table><tr><th>Operation<th>Request<th>Evidence{}</table>",
+        rows.concat()
+    )
+}
+
 fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Value {
     let mut parameters: Vec<Value> = path
         .split('/')
@@ -49,6 +72,9 @@ fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Val
         for name in ["candidateInclude", "candidateFilter"] {
             parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
         }
+    }
+    if operation == Operation::ListJobs {
+        parameters.push(json!({"$ref": "#/components/parameters/jobFilter"}));
     }
     let mut described = json!({
         "operationId": operation.id(),
@@ -203,6 +229,11 @@ fn parameters(contract: &SandboxContract) -> Value {
             "example": "social_profile"},
         "candidateFilter": {"name": "filter", "in": "query", "style": "deepObject", "explode": true,
             "schema": {"type": "object", "properties": {
-                contract.candidate("email"): {"type": "string", "format": "email"}}}}
+                contract.filter("email", contract.candidate("email")):
+                    {"type": "string", "format": "email"}}}},
+        "jobFilter": {"name": "filter", "in": "query", "style": "deepObject", "explode": true,
+            "x-assumed": true, "schema": {"type": "object", "properties": {
+                contract.filter("reference", contract.job_name("reference")):
+                    {"type": "string"}}}}
     })
 }

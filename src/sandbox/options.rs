@@ -12,7 +12,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{check::check_faults, contract::SandboxContract, faults::Fault, state::Job};
+use super::{
+    check::{check_faults, check_seed},
+    contract::SandboxContract,
+    faults::Fault,
+    state::Job,
+};
 
 /// Why an emulator cannot be set up.
 #[derive(Debug, Error)]
@@ -150,7 +155,11 @@ impl Options {
 
     /// Takes what accounts have from the start from a file: by account name.
     pub fn read_seed(&mut self, path: &Path) -> Result<(), OptionsError> {
-        self.seeds = read(path)?;
+        let seeds: BTreeMap<String, Seed> = read(path)?;
+        for (account, seed) in &seeds {
+            check_seed(account, seed).map_err(|problem| not_as_expected(path, problem))?;
+        }
+        self.seeds = seeds;
         Ok(())
     }
 }

@@ -2,14 +2,15 @@
 //! activities. Look-ups are by index; nothing scans everybody.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// One person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -71,34 +72,23 @@ fn open() -> String {
 /// The data of one account.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    pub(super) people: Vec<Person>,
+    people: Vec<Arc<Person>>,
+    /// How many people, from the start of `people`, lists show already.
+    listed: usize,
     by_id: HashMap<String, usize>,
     by_email: HashMap<String, Vec<usize>>,
     pub(super) jobs: Vec<Job>,
     next: u64,
+    salt: u64,
 }
 
 /// An account as it is kept in a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedAccount {
-    people: Vec<Person>,
+    people: Vec<Arc<Person>>,
     jobs: Vec<Job>,
     next: u64,
-}
-
-impl From<SavedAccount> for Account {
-    fn from(saved: SavedAccount) -> Self {
-        let mut account =
-            Self { people: saved.people, jobs: saved.jobs, next: saved.next, ..Self::default() };
-        for (at, person) in account.people.iter().enumerate() {
-            account.by_id.insert(person.id.clone(), at);
-            if let Some(email) = person.attributes.get("email").and_then(Value::as_str) {
-                account.by_email.entry(folded(email)).or_default().push(at);
-            }
-        }
-        account
-    }
 }
 
 /// Lower case: how e-mail addresses are compared.
@@ -106,9 +96,15 @@ pub(super) fn folded(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
+fn salt(name: &str) -> u64 {
+    let digest = Sha256::digest(name.as_bytes());
+    digest.iter().take(8).fold(0, |salt, byte| (salt << 8) | u64::from(*byte))
+}
+
 impl Account {
-    pub(super) fn with_jobs(jobs: Vec<Job>) -> Self {
-        let mut account = Self::default();
+    /// Two accounts never give out the same id, so that a mix-up of accounts is a 404.
+    pub(super) fn new(name: &str, jobs: Vec<Job>) -> Self {
+        let mut account = Self { salt: salt(name), ..Self::default() };
         for mut job in jobs {
             if job.id.is_empty() {
                 job.id = account.new_id(b'j');
@@ -118,24 +114,54 @@ impl Account {
         account
     }
 
+    /// The account as it was kept.
+    pub(super) fn restored(name: &str, saved: SavedAccount) -> Self {
+        let SavedAccount { people, jobs, next } = saved;
+        let mut account = Self { people, jobs, next, salt: salt(name), ..Self::default() };
+        for (at, person) in account.people.iter().enumerate() {
+            account.by_id.insert(person.id.clone(), at);
+            if let Some(email) = person.attributes.get("email").and_then(Value::as_str) {
+                account.by_email.entry(folded(email)).or_default().push(at);
+            }
+        }
+        account
+    }
+
+    pub(super) fn save(&self) -> SavedAccount {
+        SavedAccount { people: self.people.clone(), jobs: self.jobs.clone(), next: self.next }
+    }
+
     /// 32 hex digits, as ids look in Clinch's media addresses; the same in every run.
     pub(super) fn new_id(&mut self, kind: u8) -> String {
         self.next += 1;
         let mixed = (self.next ^ (u64::from(kind) << 56)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        format!("{mixed:016x}{:016x}", mixed.rotate_left(31) ^ self.next)
+        format!("{mixed:016x}{:016x}", self.salt ^ self.next)
     }
 
-    pub(super) fn person(&self, id: &str) -> Option<&Person> {
-        self.by_id.get(id).map(|at| &self.people[*at])
+    /// A person as of now; rendering it needs no lock.
+    pub(super) fn person(&self, id: &str) -> Option<Arc<Person>> {
+        self.by_id.get(id).map(|at| self.people[*at].clone())
     }
 
     pub(super) fn person_mut(&mut self, id: &str) -> Option<&mut Person> {
-        self.by_id.get(id).map(|at| &mut self.people[*at])
+        self.by_id.get(id).map(|at| Arc::make_mut(&mut self.people[*at]))
     }
 
-    pub(super) fn with_email(&self, email: &str) -> impl Iterator<Item = &Person> {
+    pub(super) fn with_email(&self, email: &str) -> impl Iterator<Item = &Arc<Person>> {
         let at = self.by_email.get(&folded(email)).map(Vec::as_slice).unwrap_or_default();
         at.iter().map(|at| &self.people[*at])
+    }
+
+    pub(super) fn people(&self) -> &[Arc<Person>] {
+        &self.people
+    }
+
+    /// How many people lists show. Everybody becomes visible after the same time, hence in order.
+    pub(super) fn listed(&mut self) -> usize {
+        while self.people.get(self.listed).is_some_and(|person| person.is_found()) {
+            self.listed += 1;
+        }
+        self.listed
     }
 
     pub(super) fn add(
@@ -144,20 +170,25 @@ impl Account {
         source: &str,
         lag: Duration,
         now: Timestamp,
-    ) -> &Person {
+    ) -> Arc<Person> {
         let id = self.new_id(b'c');
         let stamp = Value::from(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        attributes.insert("source".into(), source.into());
-        attributes.insert("created_at".into(), stamp.clone());
-        attributes.insert("updated_at".into(), stamp);
-        attributes.insert("archived".into(), false.into());
-        attributes.insert("anonymized".into(), false.into());
+        // A seed may have said these; a client cannot.
+        for (name, value) in [
+            ("source", Value::from(source)),
+            ("created_at", stamp.clone()),
+            ("updated_at", stamp),
+            ("archived", false.into()),
+            ("anonymized", false.into()),
+        ] {
+            attributes.entry(name).or_insert(value);
+        }
         let at = self.people.len();
         if let Some(email) = attributes.get("email").and_then(Value::as_str) {
             self.by_email.entry(folded(email)).or_default().push(at);
         }
         self.by_id.insert(id.clone(), at);
-        self.people.push(Person {
+        let person = Arc::new(Person {
             id,
             attributes,
             applications: Vec::new(),
@@ -165,7 +196,8 @@ impl Account {
             activities: Vec::new(),
             found_from: (!lag.is_zero()).then(|| Instant::now() + lag),
         });
-        &self.people[at]
+        self.people.push(person.clone());
+        person
     }
 
     /// Changes attributes; null clears.
@@ -174,7 +206,7 @@ impl Account {
         let email =
             |person: &Person| person.attributes.get("email").and_then(Value::as_str).map(folded);
         let before = email(&self.people[at]);
-        let person = &mut self.people[at];
+        let person = Arc::make_mut(&mut self.people[at]);
         person.attributes.extend(changes);
         let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         person.attributes.insert("updated_at".into(), stamp.into());
@@ -187,10 +219,6 @@ impl Account {
                 self.by_email.entry(email).or_default().push(at);
             }
         }
-    }
-
-    pub(super) fn save(&self) -> SavedAccount {
-        SavedAccount { people: self.people.clone(), jobs: self.jobs.clone(), next: self.next }
     }
 
     pub(super) fn job(&self, id: &str) -> Option<&Job> {
@@ -212,33 +240,6 @@ impl Job {
 impl Person {
     pub(super) fn is_found(&self) -> bool {
         self.found_from.is_none_or(|from| Instant::now() >= from)
-    }
-}
-
-/// How many requests were answered, by operation and status.
-#[derive(Debug, Clone, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RequestCounts {
-    /// `listCandidates 200` and the like; `-` where no answer was given.
-    pub by_operation: BTreeMap<String, u64>,
-    /// All of them.
-    pub total: u64,
-    /// The most requests handled at the same time.
-    pub max_concurrent: u64,
-    /// Requests under way at this moment.
-    pub under_way: u64,
-}
-
-impl RequestCounts {
-    /// Requests of an operation, whatever the answer.
-    pub fn of(&self, operation: &str) -> u64 {
-        let named = |name: &str| name.split(' ').next() == Some(operation);
-        self.by_operation.iter().filter(|(name, _)| named(name)).map(|(_, count)| count).sum()
-    }
-
-    /// Requests of an operation that were answered with a status.
-    pub fn with(&self, operation: &str, status: u16) -> u64 {
-        self.by_operation.get(&format!("{operation} {status}")).copied().unwrap_or_default()
     }
 }
 

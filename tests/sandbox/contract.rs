@@ -116,7 +116,7 @@ async fn what_is_off_is_neither_served_nor_published() {
     let document = caller.unsigned("GET", "/v2", "").await.json();
     assert!(document["paths"].as_object().unwrap().keys().eq(["/candidates"]));
     assert_eq!(caller.get("/v2/jobs").await.status, 404);
-    let (_sandbox, caller) = start("operations: {listJobs: 'off'}\nhideOpenApi: true").await;
+    let (_sandbox, caller) = start("operations: {listJobs: 'off'}\nopenapi: false").await;
     assert_eq!(caller.get("/v2/jobs").await.status, 404);
     assert_eq!(caller.unsigned("GET", "/v2", "").await.status, 401);
 }

@@ -1,0 +1,138 @@
+//! Candidates: list, filter, create, read, change. Pure.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    call::{Call, invalid, not_found, one},
+    contract::{CANDIDATE_ATTRIBUTES, Duplicates},
+    respond::Answer,
+    state::{Account, Person, lock},
+};
+
+impl Call<'_> {
+    /// Candidate attributes by built-in name, checked.
+    fn candidate_attributes(&self) -> Result<Map<String, Value>, Answer> {
+        let (given, _) = self.document()?;
+        let mut taken = Map::new();
+        for (wire, value) in given {
+            let Some((name, kind, read_only)) = self.contract.candidate_spec(&wire) else {
+                self.unknown(&wire)?;
+                continue;
+            };
+            if !value.is_null() && !fits(kind, &value) {
+                return Err(invalid(&wire, "wrong type"));
+            }
+            if name == "email" && !value.as_str().is_some_and(is_email) {
+                return Err(invalid(&wire, "is not an e-mail address"));
+            }
+            // Read-only attributes are set by the server: what is sent is ignored.
+            if !read_only {
+                taken.insert(name.to_owned(), value);
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn create_candidate(&self, account: &Mutex<Account>) -> Result<Answer, Answer> {
+        let attributes = self.candidate_attributes()?;
+        let wire = self.contract.candidate("email");
+        let Some(email) = attributes.get("email").and_then(Value::as_str).map(str::to_owned) else {
+            return Err(invalid(wire, "is required"));
+        };
+        let lag = Duration::from_millis(self.contract.search_lag_ms);
+        let (status, person) = {
+            let mut account = lock(account);
+            let existing = account.with_email(&email).next().map(|person| person.id.clone());
+            match (existing, self.contract.duplicate_email) {
+                (Some(_), Duplicates::Reject422) => {
+                    return Err(invalid(wire, "has been taken"));
+                }
+                (Some(_), Duplicates::Conflict409) => {
+                    return Err(Answer::error(409, "the candidate exists", None));
+                }
+                (Some(id), Duplicates::Upsert200) => {
+                    account.change(&id, attributes, self.now);
+                    (200, account.person(&id).ok_or_else(not_found)?)
+                }
+                (Some(_), Duplicates::Allow) | (None, _) => {
+                    (201, account.add(attributes, self.source, lag, self.now))
+                }
+            }
+        };
+        Ok(one(status, &self.show(&person)))
+    }
+
+    pub(super) fn get_candidate(&self, account: &Mutex<Account>) -> Result<Answer, Answer> {
+        Ok(one(200, &self.show(&*self.person(account)?)))
+    }
+
+    pub(super) fn update_candidate(&self, account: &Mutex<Account>) -> Result<Answer, Answer> {
+        let attributes = self.candidate_attributes();
+        let person = {
+            let mut account = lock(account);
+            let id = account.person(self.id()).ok_or_else(not_found)?.id.clone();
+            let attributes = attributes?;
+            let email = attributes.get("email").and_then(Value::as_str);
+            let taken =
+                email.is_some_and(|email| account.with_email(email).any(|person| person.id != id));
+            if taken && self.contract.duplicate_email != Duplicates::Allow {
+                return Err(invalid(self.contract.candidate("email"), "has been taken"));
+            }
+            account.change(&id, attributes, self.now);
+            account.person(&id).ok_or_else(not_found)?
+        };
+        Ok(one(200, &self.show(&person)))
+    }
+
+    pub(super) fn list_candidates(&self, account: &Mutex<Account>) -> Answer {
+        let wire = self.contract.candidate("email");
+        let filter = format!("filter[{}]", self.contract.filter("email", wire));
+        if let Some(email) = self.query.get(&filter).filter(|_| !self.contract.ignore_filter) {
+            let found: Vec<Arc<Person>> = {
+                let account = lock(account);
+                account.with_email(email).filter(|person| person.is_found()).cloned().collect()
+            };
+            return self.page(found.iter().map(|person| self.show(person)));
+        }
+        let (page, size) = self.query.page(&self.contract.paging);
+        let (people, total) = {
+            let mut account = lock(account);
+            let total = account.listed();
+            let from = (page - 1).saturating_mul(size).min(total);
+            (account.people()[from..from.saturating_add(size).min(total)].to_vec(), total)
+        };
+        let shown: Vec<Value> = people.iter().map(|person| self.show(person)).collect();
+        self.paged(&shown, total)
+    }
+
+    fn show(&self, person: &Person) -> Value {
+        let mut attributes = Map::new();
+        for (name, ..) in CANDIDATE_ATTRIBUTES {
+            let value = person.attributes.get(*name).cloned().unwrap_or_default();
+            attributes.insert(self.contract.candidate(name).to_owned(), value);
+        }
+        json!({"id": person.id, "type": "candidate", "attributes": attributes,
+            "relationships": {"social_profile": {"data": null}}})
+    }
+}
+
+fn fits(kind: &str, value: &Value) -> bool {
+    match kind {
+        "string" => value.is_string(),
+        "array" => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
+        "object" => value.is_object(),
+        _ => value.is_boolean(),
+    }
+}
+
+/// As little as any server would ask of an address.
+fn is_email(text: &str) -> bool {
+    text.trim().split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !text.trim().contains(char::is_whitespace)
+    })
+}

@@ -1,0 +1,89 @@
+//! How many requests were answered, by operation and status.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use super::state::lock;
+
+/// How many requests were answered, by operation and status.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestCounts {
+    /// `listCandidates 200` and the like; `-` where no answer was given.
+    pub by_operation: BTreeMap<String, u64>,
+    /// All of them.
+    pub total: u64,
+    /// The most requests handled at the same time.
+    pub max_concurrent: u64,
+    /// Requests under way at this moment.
+    pub under_way: u64,
+}
+
+impl RequestCounts {
+    /// Requests of an operation, whatever the answer.
+    pub fn of(&self, operation: &str) -> u64 {
+        let named = |name: &str| name.split(' ').next() == Some(operation);
+        self.by_operation.iter().filter(|(name, _)| named(name)).map(|(_, count)| count).sum()
+    }
+
+    /// Requests of an operation that were answered with a status.
+    pub fn with(&self, operation: &str, status: u16) -> u64 {
+        self.by_operation.get(&format!("{operation} {status}")).copied().unwrap_or_default()
+    }
+}
+
+/// The running count.
+#[derive(Debug, Default)]
+pub(super) struct Counter {
+    answered: Mutex<HashMap<(&'static str, Option<u16>), u64>>,
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+/// One request under way; ends when dropped, also when the client went away first.
+pub(super) struct UnderWay<'a>(&'a Counter);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Counter {
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        UnderWay(self)
+    }
+
+    /// `None`: the connection was cut instead of an answer.
+    pub(super) fn count(&self, operation: &'static str, status: Option<u16>) {
+        *lock(&self.answered).entry((operation, status)).or_default() += 1;
+    }
+
+    pub(super) fn snapshot(&self) -> RequestCounts {
+        let answered = lock(&self.answered);
+        let named = |(operation, status): &(&str, Option<u16>)| {
+            let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+            format!("{operation} {status}")
+        };
+        RequestCounts {
+            by_operation: answered.iter().map(|(key, count)| (named(key), *count)).collect(),
+            total: answered.values().sum(),
+            max_concurrent: self.most.load(Ordering::Relaxed),
+            under_way: self.now.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn reset(&self) {
+        lock(&self.answered).clear();
+        self.most.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}

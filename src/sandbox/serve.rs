@@ -1,0 +1,223 @@
+//! One request, from its bytes to its answer: control, faults, signature, operation.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    call::{Call, not_found},
+    contract::SandboxContract,
+    control,
+    faults::Action,
+    openapi,
+    operation::Operation,
+    paging::Query,
+    respond::Answer,
+    shared::Shared,
+    signature::{SignatureCheck, SignedRequest, http_date},
+};
+
+/// The largest body taken, in bytes: a resume of 5 MiB in Base64 fits.
+const MAX_BODY: usize = 16 << 20;
+
+/// Told to the connection to make it end without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is cut on purpose")]
+pub(super) struct Cut;
+
+/// Answers one request, or cuts the connection.
+pub(super) async fn serve(
+    shared: &Shared,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Cut> {
+    let (answer, date_offset) = handle(shared, peer, request).await?;
+    let date = shared.now().saturating_add(SignedDuration::from_secs(date_offset));
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header("content-type", answer.content_type)
+        .header("date", http_date(date.unwrap_or(Timestamp::MAX)));
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(Full::new(answer.body)).map_err(|_| Cut)
+}
+
+async fn handle(
+    shared: &Shared,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<(Answer, i64), Cut> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let method = head.method.as_str();
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Ok((Answer::error(413, "the body is too large", None), 0));
+        }
+        // The client went away.
+        Err(_) => return Err(Cut),
+    };
+    if path.starts_with("/_sandbox/") {
+        let query = head.uri.query().unwrap_or_default();
+        let answer = if peer.ip().is_loopback() {
+            control::answer(shared, method, path, query, &body)
+        } else {
+            not_found()
+        };
+        return Ok((answer, 0));
+    }
+    let _under_way = shared.counter.begin();
+    let latency = shared.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let contract = shared.contract();
+    let version = ["v1", "v2"].into_iter().find_map(|version| {
+        let rest = path.strip_prefix('/')?.strip_prefix(version)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some((version, rest))
+    });
+    let routed = version.and_then(|(_, rest)| contract.route(method, rest));
+    let page =
+        version.and_then(|(version, rest)| published(&contract, shared, version, rest, method));
+    let name = match (&routed, &page) {
+        (_, Some(_)) => "openapi",
+        (Some((operation, _)), None) => operation.id(),
+        (None, None) => "unknown",
+    };
+    let fault = shared.strike(name, method);
+    let early = before_commit(fault.as_ref()).await.inspect_err(|_| {
+        shared.counter.count(name, None);
+    })?;
+    if let Some(answer) = early {
+        shared.counter.count(name, Some(answer.status));
+        return Ok((answer, 0));
+    }
+    let answer = if let Some(page) = page {
+        page
+    } else if let Some(seconds) = shared.limited() {
+        too_many(seconds)
+    } else {
+        signed(shared, &contract, &head, routed, &body)
+    };
+    after_commit(shared, name, fault.as_ref(), answer)
+}
+
+fn too_many(seconds: u64) -> Answer {
+    Answer::error(429, "too many requests", None).with("retry-after", seconds.to_string())
+}
+
+/// What needs no signature: the document and a page that points at it.
+fn published(
+    contract: &SandboxContract,
+    shared: &Shared,
+    version: &str,
+    rest: &str,
+    method: &str,
+) -> Option<Answer> {
+    if method != "GET" || contract.open_api == Some(false) {
+        return None;
+    }
+    match rest {
+        "" | "/" => Some(Answer::plain_json(&openapi::document(contract, &shared.base, version))),
+        "/openapi" => Some(Answer::html(200, &openapi::page(contract, version))),
+        _ => None,
+    }
+}
+
+/// What a fault does instead of carrying the request out.
+async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
+    match fault {
+        Some(Action::Stall { ms }) => {
+            tokio::time::sleep(Duration::from_millis(*ms)).await;
+            Ok(None)
+        }
+        Some(Action::ResetBeforeCommit {}) => Err(Cut),
+        Some(Action::Status { code, retry_after, html }) => {
+            let mut answer = if *html {
+                Answer::html(*code, "<html><body>Bad gateway</body></html>")
+            } else {
+                Answer::error(*code, "scripted", None)
+            };
+            if let Some(seconds) = retry_after {
+                answer = answer.with("retry-after", seconds.to_string());
+            }
+            Ok(Some(answer))
+        }
+        Some(Action::Redirect { location }) => {
+            Ok(Some(Answer::html(302, "").with("location", location.clone())))
+        }
+        Some(Action::TooMany { seconds }) => Ok(Some(too_many(*seconds))),
+        _ => Ok(None),
+    }
+}
+
+/// Checks the signature, then carries the request out.
+fn signed(
+    shared: &Shared,
+    contract: &SandboxContract,
+    head: &http::request::Parts,
+    routed: Option<(Operation, Vec<String>)>,
+    body: &Bytes,
+) -> Answer {
+    let check =
+        SignatureCheck { generation: contract.generation, legacy: contract.legacy_signatures };
+    let request = SignedRequest {
+        method: head.method.as_str(),
+        path_and_query: head.uri.path_and_query().map_or("/", |uri| uri.as_str()),
+        headers: &head.headers,
+        body,
+    };
+    let Some((credential, account)) = shared.signer(&request, check) else {
+        return Answer::error(401, "invalid API credentials", None);
+    };
+    let Some((operation, ids)) = routed else { return not_found() };
+    let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let call = Call {
+        contract,
+        operation,
+        ids,
+        path: head.uri.path(),
+        query: Query::parse(head.uri.query().unwrap_or_default()),
+        content_type: content_type.unwrap_or_default(),
+        body,
+        source: &credential.name,
+        now: shared.now(),
+    };
+    call.answer(&account)
+}
+
+/// What a fault does to an answer.
+fn after_commit(
+    shared: &Shared,
+    name: &'static str,
+    fault: Option<&Action>,
+    answer: Answer,
+) -> Result<(Answer, i64), Cut> {
+    let (answer, offset) = match fault {
+        Some(Action::ResetAfterCommit {}) => {
+            shared.counter.count(name, None);
+            return Err(Cut);
+        }
+        Some(Action::Truncated {}) => {
+            let body = answer.body.slice(..answer.body.len() / 2);
+            (Answer { body, ..answer }, 0)
+        }
+        Some(Action::NotJson {}) => {
+            (Answer { body: Bytes::from_static(b"data: none of this is JSON"), ..answer }, 0)
+        }
+        Some(Action::Html {}) => (Answer::html(200, "<html><body>Maintenance</body></html>"), 0),
+        Some(Action::WrongDate { offset_seconds }) => (answer, *offset_seconds),
+        Some(Action::Oversized { bytes }) => {
+            (Answer { body: Bytes::from(vec![b' '; *bytes]), ..answer }, 0)
+        }
+        _ => (answer, 0),
+    };
+    shared.counter.count(name, Some(answer.status));
+    Ok((answer, offset))
+}
