@@ -158,15 +158,23 @@ fn act(
     let validated = Box::new(validated);
     match decision {
         // Nothing is due: trouble of the integration is the integration's to tell.
-        Decision::Keep | Decision::Conclude | Decision::Observe => {
-            Act::Decided(decision, validated, connection)
-        }
+        Decision::Keep | Decision::Conclude => Act::Decided(decision, validated, connection),
+        // A run notices by itself when Clinch rejects the credential; what people decide about
+        // the integration has to be told to it.
+        Decision::Observe => match blocked.filter(|verdict| !is_unready(verdict)) {
+            Some(verdict) => Act::Blocked(verdict),
+            None => Act::Decided(decision, validated, connection),
+        },
         _ => match (blocked, connection) {
             (Some(verdict), _) => Act::Blocked(verdict),
             (None, None) => Act::Blocked(not_verified()),
             (None, connection) => Act::Decided(decision, validated, connection),
         },
     }
+}
+
+fn is_unready(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Reconciling { reason: Reason::DependencyNotReady, .. })
 }
 
 fn not_verified() -> Verdict {
@@ -193,7 +201,7 @@ fn next_slot(
     attempt: u32,
     now: jiff::Timestamp,
 ) -> Slot {
-    let same = slot.filter(|slot| slot.revision == validated.revision && attempt > 0);
+    let same = slot.filter(|slot| slot.revision == validated.revision && !slot.is_completed());
     let carried = match same {
         Some(slot) => status::combined(slot.progress.counts, slot.carried),
         None => carried_from_status(validated, previous),

@@ -34,6 +34,13 @@ pub(super) struct Slot {
     pub(super) state: SlotState,
 }
 
+impl Slot {
+    /// Whether every record was decided.
+    pub(super) fn is_completed(&self) -> bool {
+        matches!(&self.state, SlotState::Ended(ended) if ended.report.ending == Ending::Completed)
+    }
+}
+
 /// Whether a run still works.
 #[derive(Debug, Clone, Default)]
 pub(super) enum SlotState {

@@ -57,6 +57,13 @@ pub(super) async fn reconcile<C: Cluster>(
     failed.map_or(Ok(next), Err)
 }
 
+async fn wake_exports<C: Cluster>(context: &Context<C>, key: &ObjectKey) {
+    match context.cluster.exports_of(key).await {
+        Ok(exports) => exports.iter().for_each(|export| (context.wake)(Kind::Export, export)),
+        Err(error) => tracing::warn!(integration = %key, %error, "exports are not told"),
+    }
+}
+
 type Gathered = (Option<crate::cluster::Bundle>, usize);
 
 async fn gather<C: Cluster>(
@@ -111,6 +118,7 @@ async fn decide<C: Cluster>(
         decision = Decision::Verify;
     }
     // execute
+    let connected = context.connections.get(uid).is_some();
     let memory = match decision {
         Decision::Keep(_) => previous.clone(),
         Decision::Verify => {
@@ -126,6 +134,11 @@ async fn decide<C: Cluster>(
             .await;
             let memory = Memory::after(before, validated.inputs, outcome, Instant::now());
             memories.set(uid, memory.clone());
+            if !connected && context.connections.get(uid).is_some() {
+                // Exports wait for the connection, not for the status: after a restart the latter
+                // may not change.
+                wake_exports(context, key).await;
+            }
             Some(memory)
         }
     };
