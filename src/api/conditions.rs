@@ -44,6 +44,9 @@ condition_types! {
     EnvironmentMatched,
     /// Integration: the contract is known.
     ContractResolved,
+    /// Integration: Clinch stamps `spec.credentialName` as the source of whoever it creates. Told
+    /// from the first person created; a difference is a warning and leaves Ready alone.
+    SourceMatched,
     /// Mapping: it compiles.
     Compiled,
     /// Export: its integration is ready.

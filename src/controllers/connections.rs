@@ -19,7 +19,7 @@ use crate::{
     cluster::{Kind, ObjectKey},
     domain::{Clock, Fence},
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
-    pipeline::PeopleGuard,
+    pipeline::{PeopleGuard, SeenSource},
 };
 
 /// A verified connection to one Clinch account.
@@ -31,6 +31,8 @@ pub(super) struct Connection {
     pub(super) base: Arc<Contract>,
     /// What candidates take, as far as the contract tells.
     pub(super) attributes: TargetAttributes,
+    /// The source that Clinch stamps, once it is seen.
+    pub(super) source: SeenSource,
     /// Keeps the integration's exports from creating a person twice.
     pub(super) guard: Arc<PeopleGuard>,
     /// Most requests in flight.
@@ -62,6 +64,7 @@ pub(super) struct Connections {
     surroundings: Surroundings,
     open: Mutex<HashMap<String, Connection>>,
     guards: Mutex<HashMap<String, Arc<PeopleGuard>>>,
+    wake: Wake,
     pub(super) memories: Memories,
     names: Arc<Names>,
 }
@@ -86,7 +89,7 @@ impl Connections {
             observer: Arc::new(Watcher {
                 memories: memories.clone(),
                 names: names.clone(),
-                wake,
+                wake: wake.clone(),
                 next: observer,
             }),
             fence,
@@ -96,6 +99,7 @@ impl Connections {
             surroundings,
             open: Mutex::default(),
             guards: Mutex::default(),
+            wake,
             memories,
             names,
         }
@@ -126,12 +130,17 @@ impl Connections {
     pub(super) fn open(
         &self,
         uid: &str,
+        key: &ObjectKey,
         client: Client,
         base: Arc<Contract>,
         config: Arc<ClientConfig>,
     ) {
         let guard = lock(&self.guards).entry(uid.to_owned()).or_default().clone();
+        // A credential that changed may have another name, and so another source.
+        let same = self.get(uid).filter(|open| open.client.is_same(&client));
+        let source = same.map_or_else(|| self.unseen(key), |open| open.source);
         let connection = Connection {
+            source,
             attributes: target_attributes(client.contract()),
             max_in_flight: config.limits.max_in_flight,
             client,
@@ -140,6 +149,11 @@ impl Connections {
             config,
         };
         lock(&self.open).insert(uid.to_owned(), connection);
+    }
+
+    fn unseen(&self, key: &ObjectKey) -> SeenSource {
+        let (wake, key) = (self.wake.clone(), key.clone());
+        SeenSource::new(move || wake(Kind::Integration, &key))
     }
 
     /// Makes an integration unusable; what was learned about its limits is kept.

@@ -49,6 +49,10 @@ reasons! {
     Discovered,
     /// No OpenAPI document: the built-in contract is used.
     Assumed,
+    /// Clinch stamps the credential name as source.
+    SourceConfirmed,
+    /// Clinch stamps another source than the credential name.
+    SourceDiffers,
     /// The mapping compiles.
     Compiled,
     /// Mapping and contract agree.

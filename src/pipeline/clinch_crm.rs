@@ -1,6 +1,8 @@
 //! `Crm` on the Clinch client: which client calls a run's words stand for, and what each failure
 //! means for the run.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde_json::{Map, Value};
 
 use super::crm::{
@@ -17,12 +19,51 @@ const STEP_ATTEMPTS: usize = 3;
 
 /// The Clinch client as a run sees it.
 #[derive(Debug, Clone)]
-pub struct ClinchCrm(Client);
+pub struct ClinchCrm {
+    client: Client,
+    source: SeenSource,
+}
+
+/// Under which source Clinch shows people that were just created; told to whoever asked, when it
+/// is first seen and whenever it changes.
+#[derive(Clone)]
+pub struct SeenSource {
+    seen: Arc<Mutex<Option<String>>>,
+    tell: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl SeenSource {
+    /// Nothing seen yet; `tell` is called when that changes.
+    pub fn new(tell: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { seen: Arc::default(), tell: Arc::new(tell) }
+    }
+
+    /// The source seen last.
+    pub fn get(&self) -> Option<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, source: Option<&String>) {
+        let Some(source) = source else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.as_ref() != Some(source) {
+            *seen = Some(source.clone());
+            drop(seen);
+            (self.tell)();
+        }
+    }
+}
+
+impl std::fmt::Debug for SeenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SeenSource({:?})", self.get())
+    }
+}
 
 impl ClinchCrm {
     /// A run's view of a client.
-    pub fn new(client: Client) -> Self {
-        Self(client)
+    pub fn new(client: Client, source: SeenSource) -> Self {
+        Self { client, source }
     }
 
     /// Looks, and writes what is missing. A lost answer is cleared by looking again.
@@ -69,14 +110,14 @@ impl Crm for ClinchCrm {
             disposition: Disposition::Stalled { reason: Reason::DestinationNotFound },
             message,
         };
-        let job = match self.0.job_by(named).await {
+        let job = match self.client.job_by(named).await {
             Ok(job) => job,
             Err(ClinchError::NotFound) => {
                 return Err(missing(format!("Clinch has no single job {named:?}")));
             }
             Err(error) => return Err(failure(error)),
         };
-        let stages = self.0.stages(&job.id).await.map_err(failure)?;
+        let stages = self.client.stages(&job.id).await.map_err(failure)?;
         match stages.iter().find(|found| found.name == *stage) {
             Some(found) => Ok(Destination::Job(JobStage { job: job.id, stage: found.id.clone() })),
             None => Err(missing(format!("job {named:?} has no stage {stage:?}"))),
@@ -84,7 +125,7 @@ impl Crm for ClinchCrm {
     }
 
     async fn find(&self, key: &MatchKey) -> Result<Found, CrmFailure> {
-        match self.0.find(key).await {
+        match self.client.find(key).await {
             Ok(people) => Ok(found(people)),
             Err(ClinchError::FilterIgnored) => Ok(Found::FilterIgnored),
             Err(error) => Err(failure(error)),
@@ -92,7 +133,7 @@ impl Crm for ClinchCrm {
     }
 
     async fn scan(&self, cursor: Option<Cursor>) -> Result<PeoplePage<Cursor>, CrmFailure> {
-        let page = self.0.page(cursor.unwrap_or_else(Cursor::first)).await.map_err(failure)?;
+        let page = self.client.page(cursor.unwrap_or_else(Cursor::first)).await.map_err(failure)?;
         Ok(PeoplePage {
             people: page.people.into_iter().map(person).collect(),
             next: page.next,
@@ -101,11 +142,11 @@ impl Crm for ClinchCrm {
     }
 
     fn page_size(&self) -> u64 {
-        u64::from(self.0.contract().paging.max_per_page)
+        u64::from(self.client.contract().paging.max_per_page)
     }
 
     async fn get(&self, id: &ClinchId) -> Result<Option<Person>, CrmFailure> {
-        match self.0.get(id).await {
+        match self.client.get(id).await {
             Ok(found) if found.anonymized => Ok(None),
             Ok(found) => Ok(Some(person(found))),
             Err(ClinchError::NotFound) => Ok(None),
@@ -118,19 +159,25 @@ impl Crm for ClinchCrm {
         key: &MatchKey,
         attributes: &Map<String, Value>,
     ) -> Result<Created, CrmFailure> {
-        let created = match self.0.create_or_find(key, attributes, true).await {
+        let created = match self.client.create_or_find(key, attributes, true).await {
             // Looking again is not possible: create once, and leave a doubt to the next attempt,
             // which scans everybody first.
             Err(ClinchError::FilterIgnored) => {
-                return match self.0.create(attributes).await.map_err(failure)? {
-                    clinch::Created::New(new) => Ok(Created::New(new.id)),
+                return match self.client.create(attributes).await.map_err(failure)? {
+                    clinch::Created::New(new) => {
+                        self.source.note(new.source.as_ref());
+                        Ok(Created::New(new.id))
+                    }
                     clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
                 };
             }
             other => other.map_err(failure)?,
         };
         match created {
-            Creation::Created(new) | Creation::Recovered(new) => Ok(Created::New(new.id)),
+            Creation::Created(new) | Creation::Recovered(new) => {
+                self.source.note(new.source.as_ref());
+                Ok(Created::New(new.id))
+            }
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),
             Creation::Found(people) => match found(people) {
                 Found::One(existing) => Ok(Created::Existing(existing)),
@@ -152,7 +199,7 @@ impl Crm for ClinchCrm {
         id: &ClinchId,
         attributes: &Map<String, Value>,
     ) -> Result<(), CrmFailure> {
-        match self.0.update(id, attributes).await {
+        match self.client.update(id, attributes).await {
             Ok(_) => Ok(()),
             Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
             Err(error) => Err(failure(error)),
@@ -166,10 +213,10 @@ impl Crm for ClinchCrm {
         how: Ensure,
     ) -> Result<bool, CrmFailure> {
         let present = || async {
-            let applications = self.0.applications(id).await?;
+            let applications = self.client.applications(id).await?;
             Ok(applications.iter().any(|application| application.job.as_ref() == Some(&stage.job)))
         };
-        self.ensure(how, present, || self.0.apply(id, &stage.job, Some(&stage.stage))).await
+        self.ensure(how, present, || self.client.apply(id, &stage.job, Some(&stage.stage))).await
     }
 
     async fn ensure_attachment(
@@ -185,10 +232,10 @@ impl Crm for ClinchCrm {
             kind: "resume",
         };
         let present = || async {
-            let files = self.0.attachments(id).await?;
+            let files = self.client.attachments(id).await?;
             Ok(files.iter().any(|found| found.file_name.as_deref() == Some(&*file.name)))
         };
-        self.ensure(how, present, || self.0.attach(id, &sent)).await
+        self.ensure(how, present, || self.client.attach(id, &sent)).await
     }
 
     async fn ensure_activity(
@@ -199,13 +246,13 @@ impl Crm for ClinchCrm {
         how: Ensure,
     ) -> Result<bool, CrmFailure> {
         let present = || async {
-            let activities = self.0.activities(id).await?;
+            let activities = self.client.activities(id).await?;
             Ok(activities.iter().any(|found| {
                 found.body.as_deref() == Some(body)
                     && found.kind.as_deref().is_none_or(|found| found == kind)
             }))
         };
-        self.ensure(how, present, || self.0.add_activity(id, kind, body)).await
+        self.ensure(how, present, || self.client.add_activity(id, kind, body)).await
     }
 }
 

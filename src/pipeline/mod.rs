@@ -11,7 +11,7 @@ mod report;
 mod resume;
 mod run;
 
-pub use clinch_crm::ClinchCrm;
+pub use clinch_crm::{ClinchCrm, SeenSource};
 pub use crm::{
     Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
     WantedDestination,

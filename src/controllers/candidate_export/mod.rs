@@ -245,7 +245,7 @@ fn start<C: Cluster + LedgerHome>(
         // The semaphore is never closed; were it, running without a permit does no harm.
         let _permit = permits.acquire_owned().await.ok();
         let ports = RunPorts {
-            crm: ClinchCrm::new(connection.client),
+            crm: ClinchCrm::new(connection.client, connection.source),
             guard: connection.guard,
             keys,
             store,

@@ -109,6 +109,38 @@ impl Pass {
     }
 }
 
+/// What is known of the source that Clinch stamps: seen by this process, else as told before.
+fn source(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    seen: Option<&str>,
+    fresh: bool,
+) -> Option<Observation> {
+    let wanted = &object.spec.credential_name;
+    if let Some(seen) = seen {
+        let matched = seen == *wanted;
+        let (reason, message) = if matched {
+            (
+                Reason::SourceConfirmed,
+                format!("Clinch shows {wanted:?} as the source of new people"),
+            )
+        } else {
+            // What Clinch shows is not repeated: status holds nothing that an answer said.
+            let message = format!(
+                "Clinch shows another source than {wanted:?} for new people; correct \
+                 spec.credentialName, or rename the credential in Clinch"
+            );
+            (Reason::SourceDiffers, message)
+        };
+        return Some(Observation::new(ConditionType::SourceMatched, matched, reason, message));
+    }
+    let told = find(&previous.conditions, ConditionType::SourceMatched)?;
+    let same_spec = told.observed_generation == object.metadata.generation;
+    let reason = Reason::from_word(&told.reason).filter(|_| same_spec && !fresh)?;
+    let status = told.status == STATUS_TRUE;
+    Some(Observation::new(ConditionType::SourceMatched, status, reason, told.message.clone()))
+}
+
 /// The status of this pass.
 pub(super) fn status(
     object: &ClinchIntegration,
@@ -141,6 +173,8 @@ pub(super) fn status(
             operations: contract.summary(),
         });
     }
+    let seen = connection.and_then(|connection| connection.source.get());
+    observations.extend(source(object, previous, seen.as_deref(), pass.fresh));
     if matches!(pass.verdict, Verdict::Ready { .. }) {
         let before = find(&previous.conditions, ConditionType::Authenticated)
             .is_some_and(|condition| condition.status == STATUS_TRUE);
@@ -153,4 +187,36 @@ pub(super) fn status(
     let generation = object.metadata.generation.unwrap_or_default();
     settle(previous, &mut next, generation, observations, &pass.verdict, now);
     next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object() -> ClinchIntegration {
+        let spec = serde_json::json!({
+            "region": "EU", "environment": "Sandbox", "credentialName": "hireEZ",
+            "credentials": {"secretRef": {"name": "c"}}
+        });
+        let mut object = ClinchIntegration::new("i", serde_json::from_value(spec).unwrap());
+        object.metadata.generation = Some(1);
+        object
+    }
+
+    #[test]
+    fn another_source_is_told_without_repeating_it_and_is_kept_until_seen_anew() {
+        let none = ClinchIntegrationStatus::default();
+        assert_eq!(source(&object(), &none, None, false), None, "nothing is known yet");
+        let right = source(&object(), &none, Some("hireEZ"), false).unwrap();
+        assert_eq!((right.status, right.reason), (Some(true), Reason::SourceConfirmed));
+        let wrong = source(&object(), &none, Some("somebody-else"), false).unwrap();
+        assert_eq!((wrong.status, wrong.reason), (Some(false), Reason::SourceDiffers));
+        assert!(!wrong.message.contains("somebody-else"), "{}", wrong.message);
+
+        let mut told = none.clone();
+        let ready = Verdict::Ready { reason: Reason::Verified, message: String::new() };
+        settle(&none, &mut told, 1, vec![wrong.clone()], &ready, Timestamp::UNIX_EPOCH);
+        assert_eq!(source(&object(), &told, None, false), Some(wrong), "after a restart");
+        assert_eq!(source(&object(), &told, None, true), None, "after a rotation");
+    }
 }

@@ -63,7 +63,7 @@ impl Attempt<'_> {
         let verified = if rejected { client.probe().await } else { client.verify().await };
         match verified {
             Ok(_) => {
-                self.connections.open(self.uid, client, base, Arc::new(config));
+                self.connections.open(self.uid, self.key, client, base, Arc::new(config));
                 Ok(())
             }
             Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),
