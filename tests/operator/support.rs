@@ -1,0 +1,304 @@
+//! One real API server for all tests of this binary; a namespace, an emulator and an operator for
+//! each. The operator runs under a ServiceAccount with exactly the chart's rules.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use clinch_operator::{
+    api::Environment,
+    app::{self, Lease, OperatorConfig, RunError},
+    clinch::AllowedEndpoints,
+    control_plane::{ControlPlane, Options, StartError, audit::AuditLog},
+    controllers::{Regions, Settings},
+    sandbox::{self, Sandbox},
+};
+use kube::{
+    Api, Client,
+    api::DynamicObject,
+    core::{ApiResource, GroupVersionKind},
+};
+use serde_json::Value;
+use tokio::{sync::OnceCell, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// How long anything may take that is not promised to be faster.
+pub const SOON: Duration = Duration::from_secs(30);
+
+static PLANE: OnceCell<Option<ControlPlane>> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+const RULES_WATCHED: &str = include_str!("../../charts/clinch-operator/files/rules-watched.yaml");
+const RULES_SECRETS: &str = include_str!("../../charts/clinch-operator/files/rules-secrets.yaml");
+const RULES_OWN: &str = include_str!("../../charts/clinch-operator/files/rules-own.yaml");
+
+/// The API server, with the CRDs installed; `None` where it cannot be had outside CI.
+async fn plane() -> Option<&'static ControlPlane> {
+    let started = PLANE.get_or_init(|| async {
+        app::install_crypto();
+        let plane = match ControlPlane::start(Options::default()).await {
+            Ok(plane) => plane,
+            Err(StartError::MissingAssets { .. }) if std::env::var_os("CI").is_none() => {
+                eprintln!("left out: no control plane here; run `make control-plane`");
+                return None;
+            }
+            Err(error) => panic!("the control plane does not start: {error}"),
+        };
+        let kubeconfig = plane.kubeconfig_path();
+        let crds = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+        kubectl(&plane, kubeconfig, &["apply", "--server-side", "-f", crds], None);
+        Some(plane)
+    });
+    started.await.as_ref()
+}
+
+fn kubectl(
+    plane: &ControlPlane,
+    config: &std::path::Path,
+    args: &[&str],
+    input: Option<&str>,
+) -> String {
+    let (ok, out, err) = try_kubectl(plane, config, args, input);
+    assert!(ok, "kubectl {} failed: {err}", args.join(" "));
+    out
+}
+
+fn try_kubectl(
+    plane: &ControlPlane,
+    config: &std::path::Path,
+    args: &[&str],
+    input: Option<&str>,
+) -> (bool, String, String) {
+    let mut child = Command::new(plane.kubectl())
+        .args(args)
+        .env("KUBECONFIG", config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.unwrap_or_default().as_bytes()).expect("kubectl reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("kubectl ends");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+/// A namespace with an emulator and the operator's rights; an operator once started.
+pub struct World {
+    pub plane: &'static ControlPlane,
+    pub admin: Client,
+    pub namespace: String,
+    pub sandbox: Sandbox,
+    token: String,
+    running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
+}
+
+impl World {
+    /// Without an operator yet.
+    pub async fn prepare() -> Option<Self> {
+        let plane = plane().await?;
+        let namespace = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let options = sandbox::Options::default().with_credential("hireEZ", "KEY-1", "secret-1");
+        let mut world = Self {
+            plane,
+            admin: Client::try_from(plane.client_config()).expect("a client"),
+            sandbox: Sandbox::start(options).await.expect("the emulator starts"),
+            token: String::new(),
+            running: None,
+            namespace,
+        };
+        world.kubectl(&["create", "namespace", &world.namespace]);
+        let rules = format!("{RULES_WATCHED}\n{RULES_SECRETS}\n{RULES_OWN}");
+        world.apply(&rights(&world.namespace, &rules));
+        let token = world.kubectl(&["create", "token", "clinch-operator", "-n", &world.namespace]);
+        token.trim().clone_into(&mut world.token);
+        Some(world)
+    }
+
+    /// With an operator.
+    pub async fn start() -> Option<Self> {
+        let mut world = Self::prepare().await?;
+        world.run_operator(Regions::default());
+        Some(world)
+    }
+
+    /// Starts the operator in this process.
+    pub fn run_operator(&mut self, regions: Regions) {
+        let mut origins = vec![self.sandbox.base_url()];
+        let defaults = Regions::default();
+        for (given, usual) in
+            [(&regions.us, &defaults.us), (&regions.eu, &defaults.eu), (&regions.au, &defaults.au)]
+        {
+            if given != usual {
+                origins.push(given.clone());
+            }
+        }
+        origins.push("http://127.0.0.1:1".to_owned());
+        let config = OperatorConfig {
+            settings: Settings {
+                environment: Environment::Sandbox,
+                allowed_endpoints: AllowedEndpoints::listed(origins.iter().map(String::as_str))
+                    .expect("origins"),
+                regions,
+                max_runs: 8,
+            },
+            namespaces: vec![self.namespace.clone()],
+            own_namespace: self.namespace.clone(),
+            identity: "in-process".to_owned(),
+            lease: Some(Lease {
+                name: "clinch-operator".to_owned(),
+                duration: Duration::from_secs(15),
+            }),
+            ledger_key_secret: "clinch-operator-ledger-key".to_owned(),
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            concurrency: 4,
+        };
+        let mut kube = self.plane.client_config_for(&self.token);
+        kube.default_retry = false;
+        let client = Client::try_from(kube).expect("a client");
+        let stop = CancellationToken::new();
+        self.running = Some((stop.clone(), tokio::spawn(app::run(client, config, stop))));
+    }
+
+    /// Stops the operator in order.
+    pub async fn stop_operator(&mut self) {
+        if let Some((stop, running)) = self.running.take() {
+            stop.cancel();
+            running.await.expect("no panic").expect("an orderly end");
+        }
+    }
+
+    /// Runs kubectl as admin.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        kubectl(self.plane, self.plane.kubeconfig_path(), args, None)
+    }
+
+    /// Runs kubectl as the operator: whether it succeeded, and its error output.
+    pub fn kubectl_as_operator(&self, args: &[&str]) -> (bool, String) {
+        let config = self.operator_kubeconfig();
+        let (ok, _, err) = try_kubectl(self.plane, &config, args, None);
+        (ok, err)
+    }
+
+    /// A kubeconfig of the operator's ServiceAccount.
+    pub fn operator_kubeconfig(&self) -> PathBuf {
+        self.plane.kubeconfig_for(&self.token).expect("written")
+    }
+
+    /// Server-side apply; NS stands for the namespace and ORIGIN for the emulator.
+    pub fn apply(&self, manifests: &str) {
+        let (ok, err) = self.try_apply(manifests);
+        assert!(ok, "apply failed: {err}");
+    }
+
+    /// Server-side apply that may be refused.
+    pub fn try_apply(&self, manifests: &str) -> (bool, String) {
+        let text =
+            manifests.replace("NS", &self.namespace).replace("ORIGIN", &self.sandbox.base_url());
+        let args =
+            ["apply", "--server-side", "--force-conflicts", "-n", &self.namespace, "-f", "-"];
+        let config = self.plane.kubeconfig_path();
+        let (ok, _, err) = try_kubectl(self.plane, config, &args, Some(&text));
+        (ok, err)
+    }
+
+    /// Who the operator is to the API server.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:clinch-operator", self.namespace)
+    }
+
+    /// The API server's audit log.
+    pub fn audit(&self) -> AuditLog {
+        self.plane.audit_log()
+    }
+
+    /// An object, as JSON.
+    pub async fn get(&self, kind: &str, name: &str) -> Value {
+        let gvk = GroupVersionKind::gvk("clinch.hireez.dev", "v1alpha1", kind);
+        let plural = format!("{}s", kind.to_lowercase());
+        let resource = ApiResource::from_gvk_with_plural(&gvk, &plural);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.admin.clone(), &self.namespace, &resource);
+        serde_json::to_value(api.get_opt(name).await.expect("the API server answers"))
+            .expect("an object is JSON")
+    }
+
+    /// Waits until an object is as wanted; on failure shows it as it is.
+    pub async fn wait(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        within: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let started = Instant::now();
+        loop {
+            let object = self.get(kind, name).await;
+            if wanted(&object) {
+                return object;
+            }
+            assert!(
+                started.elapsed() < within,
+                "{kind} {name} is not {what} after {within:?}:\n{}",
+                serde_json::to_string_pretty(&object["status"]).unwrap_or_default()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for a Ready condition of this status and reason, for the present generation.
+    pub async fn ready(&self, kind: &str, name: &str, status: &str, reason: &str) -> Value {
+        self.ready_within(kind, name, status, reason, SOON).await
+    }
+
+    /// As `ready`, with a bound.
+    pub async fn ready_within(
+        &self,
+        kind: &str,
+        name: &str,
+        status: &str,
+        reason: &str,
+        within: Duration,
+    ) -> Value {
+        let what = format!("Ready={status} {reason}");
+        self.wait(kind, name, &what, within, |object| {
+            let ready = condition(object, "Ready");
+            object["metadata"]["generation"] == object["status"]["observedGeneration"]
+                && ready["status"] == status
+                && ready["reason"] == reason
+        })
+        .await
+    }
+}
+
+/// A condition of an object; null when it has none of the type.
+pub fn condition(object: &Value, wanted: &str) -> Value {
+    object["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == wanted)
+        .cloned()
+        .unwrap_or_default()
+}
+
+fn rights(namespace: &str, rules: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: clinch-operator}}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: clinch-operator-ledger-key}}\n\
+         ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
+         metadata: {{name: clinch-operator}}\nrules:\n{rules}\n\
+         ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+         metadata: {{name: clinch-operator}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: clinch-operator}}\n\
+         subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {namespace}}}]\n"
+    )
+}
