@@ -2,9 +2,13 @@
 //! tokio clock; no other I/O.
 //!
 //! The ceiling is configured; below it the bucket finds the real limit: a 429 halves the rate and
-//! pauses everyone until `Retry-After`, successes raise it again. With no ceiling known it begins
-//! low, doubles until the first 429, and grows by small steps after it. Permits are given in the
-//! order in which they are asked for.
+//! pauses everyone until `Retry-After`, successes raise it again by small steps.
+//!
+//! With no ceiling known, Clinch's own answers set the pace: one request in flight at first, one
+//! more for each answer, up to the most allowed in flight. A server that takes its time is never
+//! pressed, and one that is quick is not kept waiting for a rate to grow. The first 429 turns what
+//! Clinch was seen to take into a rate: half of it, doubling until the second 429, then small
+//! steps. Permits are given in the order in which they are asked for.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,12 +20,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-/// Where the rate begins when no ceiling is configured, in requests per second.
-const START_RATE: f64 = 5.0;
+/// The least rate that a first 429 leaves, in requests per second.
+const LEAST_START: f64 = 2.0;
 /// The rate never falls below this, in requests per second.
 const LEAST_RATE: f64 = 0.2;
 /// The rate never rises above this, in requests per second.
-const MOST_RATE: f64 = 10_000.0;
+const MOST_RATE: f64 = 100_000.0;
 /// The pause after a 429 that names none.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// How much of a second's permits may be saved up.
@@ -61,8 +65,59 @@ struct State {
     in_flight: usize,
     /// Counts the halvings, so that many 429 of one burst halve once.
     epoch: u64,
-    /// No 429 seen yet, and no ceiling: the rate may still double.
-    searching: bool,
+    phase: Phase,
+    answered: Meter,
+}
+
+/// What is known of the real limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing, and there is no ceiling: so many requests may be in flight, at any rate.
+    Open { window: usize },
+    /// It was met once: the rate doubles in a second of full use.
+    Doubling,
+    /// About where it is, or a ceiling: the rate grows by one request per second in a second.
+    Steady,
+}
+
+impl Phase {
+    fn at_first(limits: Limits) -> (Self, f64) {
+        match limits.requests_per_second {
+            Some(ceiling) => (Self::Steady, f64::from(ceiling)),
+            None => (Self::Open { window: 1 }, MOST_RATE),
+        }
+    }
+}
+
+/// Counts answers by the second.
+#[derive(Debug)]
+struct Meter {
+    since: Instant,
+    this_second: u32,
+    last_second: u32,
+}
+
+impl Meter {
+    fn advance(&mut self, now: Instant) {
+        let second = Duration::from_secs(1);
+        let elapsed = now.saturating_duration_since(self.since);
+        if elapsed >= second {
+            self.last_second = if elapsed < 2 * second { self.this_second } else { 0 };
+            self.this_second = 0;
+            self.since = now;
+        }
+    }
+
+    fn count(&mut self, now: Instant) {
+        self.advance(now);
+        self.this_second += 1;
+    }
+
+    /// Answers per second, as seen lately.
+    fn rate(&mut self, now: Instant) -> f64 {
+        self.advance(now);
+        f64::from(self.this_second.max(self.last_second))
+    }
 }
 
 /// The right to send one request; given back on drop.
@@ -80,10 +135,10 @@ pub struct NoPermit {
 }
 
 impl RateBucket {
-    /// A bucket that begins at its ceiling, or low when it has none.
+    /// A bucket that begins at its ceiling, or with one request in flight when it has none.
     pub fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        let rate = limits.requests_per_second.map_or(START_RATE, f64::from);
+        let (phase, rate) = Phase::at_first(limits);
         Self {
             state: Mutex::new(State {
                 limits,
@@ -93,7 +148,8 @@ impl RateBucket {
                 paused_until: now,
                 in_flight: 0,
                 epoch: 0,
-                searching: limits.requests_per_second.is_none(),
+                phase,
+                answered: Meter { since: now, this_second: 0, last_second: 0 },
             }),
             turn: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
@@ -106,10 +162,10 @@ impl RateBucket {
         if state.limits == limits {
             return;
         }
-        match limits.requests_per_second {
-            Some(ceiling) if state.epoch == 0 => state.rate = f64::from(ceiling),
-            Some(ceiling) => state.rate = state.rate.min(f64::from(ceiling)),
-            None => state.searching = state.epoch == 0,
+        if state.epoch == 0 {
+            (state.phase, state.rate) = Phase::at_first(limits);
+        } else if let Some(ceiling) = limits.requests_per_second {
+            state.rate = state.rate.min(f64::from(ceiling));
         }
         state.limits = limits;
         drop(state);
@@ -156,7 +212,11 @@ impl State {
         let most = (self.rate * BURST_SECONDS).max(1.0);
         self.tokens = (self.tokens + elapsed * self.rate).min(most);
         self.filled = now;
-        if self.in_flight >= self.limits.max_in_flight.max(1) {
+        let window = match self.phase {
+            Phase::Open { window } => window.min(self.limits.max_in_flight),
+            Phase::Doubling | Phase::Steady => self.limits.max_in_flight,
+        };
+        if self.in_flight >= window.max(1) {
             return Err(None);
         }
         // A hair of tolerance: sleeping until the exact instant may fall one rounding short.
@@ -174,9 +234,18 @@ impl Permit {
     /// The request was answered, and not with 429.
     pub fn succeeded(&self) {
         let mut state = self.bucket.lock();
+        state.answered.count(Instant::now());
+        let step = match state.phase {
+            Phase::Open { window } => {
+                // Beyond the most in flight it would only be forgotten how to stop.
+                let window = (window + 1).min(state.limits.max_in_flight.max(1));
+                state.phase = Phase::Open { window };
+                return;
+            }
+            Phase::Doubling => 1.0,
+            Phase::Steady => 1.0 / state.rate.max(1.0),
+        };
         let ceiling = state.limits.requests_per_second.map_or(MOST_RATE, f64::from);
-        // Per second at full use: doubled while searching, plus one request per second after.
-        let step = if state.searching { 1.0 } else { 1.0 / state.rate.max(1.0) };
         state.rate = (state.rate + step).min(ceiling);
     }
 
@@ -188,8 +257,14 @@ impl Permit {
         state.paused_until = state.paused_until.max(until);
         if state.epoch == self.epoch {
             state.epoch += 1;
-            state.searching = false;
-            state.rate = (state.rate / 2.0).max(LEAST_RATE);
+            (state.phase, state.rate) = match state.phase {
+                Phase::Open { .. } => {
+                    (Phase::Doubling, (state.answered.rate(now) / 2.0).max(LEAST_START))
+                }
+                Phase::Doubling | Phase::Steady => {
+                    (Phase::Steady, (state.rate / 2.0).max(LEAST_RATE))
+                }
+            };
         }
         state.tokens = 1.0;
         state.filled = state.paused_until;
@@ -227,15 +302,66 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_ceiling_it_begins_low_and_finds_the_way_up() {
+    async fn without_a_ceiling_answers_set_the_pace() {
         let bucket = bucket(None, 8);
-        assert!(bucket.rate() <= START_RATE);
-        let start = Instant::now();
-        for _ in 0..300 {
-            bucket.acquire(far()).await.unwrap().succeeded();
+        let mut held = vec![bucket.acquire(far()).await.unwrap()];
+        let soon = || Instant::now() + Duration::from_millis(10);
+        assert!(bucket.acquire(soon()).await.is_err(), "one in flight before the first answer");
+        // Each answer makes room for two, up to the most in flight.
+        for expected in [2, 3, 4, 5, 6, 7, 8, 8, 8] {
+            held.pop().unwrap().succeeded();
+            while let Ok(permit) = bucket.acquire(soon()).await {
+                held.push(permit);
+            }
+            assert_eq!(held.len(), expected);
         }
-        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
-        assert!(bucket.rate() > 100.0);
+        let start = Instant::now();
+        for _ in 0..1000 {
+            held.pop().unwrap().succeeded();
+            held.push(bucket.acquire(far()).await.unwrap());
+        }
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_429_leaves_half_of_what_was_taken_and_the_second_is_believed() {
+        let bucket = bucket(None, 8);
+        let full_use = async |seconds: u64, pause_ms: u64| {
+            let (start, mut given) = (Instant::now(), 0_u64);
+            while start.elapsed() < Duration::from_secs(seconds) {
+                bucket.acquire(far()).await.unwrap().succeeded();
+                given += 1;
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
+            given
+        };
+        full_use(3, 10).await;
+        bucket.acquire(far()).await.unwrap().limited(None);
+        let half = bucket.rate();
+        assert!((40.0..60.0).contains(&half), "half of 100 per second: {half}");
+        let doubled = full_use(3, 0).await;
+        assert!((150..500).contains(&doubled), "a pause of one second, then up again: {doubled}");
+        let before = bucket.rate();
+        bucket.acquire(far()).await.unwrap().limited(None);
+        assert!((bucket.rate() - before / 2.0).abs() < f64::EPSILON);
+        let steady = bucket.rate();
+        full_use(4, 0).await;
+        let grown = bucket.rate() - steady;
+        assert!((1.0..5.0).contains(&grown), "one more per second in each second: {grown}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_429_at_once_leaves_a_low_rate() {
+        let bucket = bucket(None, 8);
+        let first = bucket.acquire(far()).await.unwrap();
+        first.limited(Some(Duration::from_secs(5)));
+        drop(first);
+        assert!((bucket.rate() - LEAST_START).abs() < f64::EPSILON);
+        let start = Instant::now();
+        bucket.acquire(far()).await.unwrap().succeeded();
+        assert_eq!(start.elapsed().as_secs(), 5);
+        bucket.acquire(far()).await.unwrap();
+        assert!(start.elapsed() > Duration::from_millis(5200), "{:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

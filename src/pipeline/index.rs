@@ -71,18 +71,31 @@ impl PeopleIndex {
         }
     }
 
-    /// Whether a look-up would not be believed. No request when the index needs no look-ups.
+    /// Whether look-ups are not to be believed. No request when the index needs no look-ups;
+    /// what the probe finds is remembered, so that it costs nothing more.
     pub(super) async fn filter_ignored(
-        &self,
+        &mut self,
         crm: &impl Crm,
         probe: &MatchKey,
     ) -> Result<bool, CrmFailure> {
-        Ok(!self.complete && matches!(crm.find(probe).await?, Found::FilterIgnored))
+        if self.complete {
+            return Ok(false);
+        }
+        let found = match crm.find(probe).await? {
+            Found::FilterIgnored => return Ok(true),
+            Found::Nobody => Vec::new(),
+            Found::One(person) => vec![person],
+            // Asked again when their turn comes: only the number is known.
+            Found::Several(_) => return Ok(false),
+        };
+        self.seen.insert(probe.clone(), found);
+        Ok(false)
     }
 
     /// Who has this key; a request only where the index cannot tell.
     pub(super) async fn find(&self, crm: &impl Crm, key: &MatchKey) -> Result<Found, CrmFailure> {
         match self.seen.get(key).map(Vec::as_slice) {
+            Some([]) => Ok(Found::Nobody),
             Some([one]) => Ok(Found::One(one.clone())),
             Some(several) => Ok(Found::Several(several.len())),
             None if self.complete => Ok(Found::Nobody),

@@ -264,12 +264,17 @@ impl<C: Crm> Pusher<C> {
 
     /// A person this export pushed before: their attributes are read only if it matters.
     async fn update_ours(&self, work: &Work, id: ClinchId) -> Result<Candidate, CrmFailure> {
-        if !work.only_if_empty.is_empty() || self.mode == Mode::DryRun {
+        if !work.only_if_empty.is_empty() {
             let person = self.crm.get(&id).await?.ok_or(CrmFailure::Gone)?;
             return self.update(work, person).await;
         }
-        self.check_fence()?;
-        self.crm.update(&id, &work.attributes).await?;
+        if self.mode == Mode::DryRun {
+            // A push would write without comparing: what is told is what it would tell.
+            self.crm.get(&id).await?.ok_or(CrmFailure::Gone)?;
+        } else {
+            self.check_fence()?;
+            self.crm.update(&id, &work.attributes).await?;
+        }
         Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false })
     }
 

@@ -123,7 +123,7 @@ async fn resolve(crm: &impl Crm, wanted: &WantedDestination) -> Result<Destinati
 async fn learn(crm: &impl Crm, work: &[Work]) -> Result<PeopleIndex, CrmFailure> {
     let unknown: HashSet<_> =
         work.iter().filter(|work| work.ours.is_none()).map(|work| work.key.clone()).collect();
-    let index = PeopleIndex::prefetch(crm, &unknown).await?;
+    let mut index = PeopleIndex::prefetch(crm, &unknown).await?;
     match work.iter().find(|work| work.ours.is_none()) {
         // One look-up proves that the filter is honoured; else everybody has to be read.
         Some(probe) if index.filter_ignored(crm, &probe.key).await? => {

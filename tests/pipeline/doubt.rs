@@ -1,0 +1,210 @@
+//! Faults, interruptions and kills: each person comes in exactly once.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+
+use clinch_operator::{
+    clinch::Contract,
+    domain::{Disposition, Fence, Reason},
+    pipeline::{ClinchCrm, Ending, RunPorts, SeenSource, run},
+    sandbox::{Action, Fault},
+};
+
+use crate::setup::{Export, Store, World, careless, client, options, profiles};
+
+/// Every fifth request goes wrong in one way or another.
+fn mix(seed: u64) -> Vec<Fault> {
+    let status = |code, retry_after| Action::Status { code, retry_after, html: false };
+    let actions = [
+        (0.02, status(429, Some(0))),
+        (0.05, status(500, None)),
+        (0.03, Action::ResetBeforeCommit {}),
+        (0.04, Action::ResetAfterCommit {}),
+        (0.03, Action::Truncated {}),
+        (0.03, Action::Html {}),
+    ];
+    let mut faults: Vec<_> = actions
+        .into_iter()
+        .enumerate()
+        .map(|(n, (share, action))| {
+            Fault::always("*", action).with_probability(share, seed * 100 + n as u64)
+        })
+        .collect();
+    faults.push(Fault::always("createCandidate", status(429, Some(1))).nth(20));
+    faults
+}
+
+async fn until_completed(world: &World, export: &Export) -> u32 {
+    for attempt in 1..=40 {
+        let report = world.run(export).await;
+        match report.ending {
+            Ending::Completed if report.progress.counts.rejected() == 0 => return attempt,
+            Ending::Completed
+            | Ending::Interrupted { disposition: Disposition::Retry { .. }, .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("never completed");
+}
+
+#[tokio::test]
+async fn under_every_fault_each_person_comes_in_exactly_once() {
+    for seed in 1..=3 {
+        let world = World::new(careless()).await;
+        world.sandbox.set_faults(mix(seed));
+        until_completed(&world, &Export::of(profiles(120)).applying()).await;
+        world.assert_exactly_once(120);
+        for person in world.sandbox.people(crate::setup::ACCOUNT) {
+            assert_eq!(person["applications"].as_array().unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_asked_to_stop_finishes_what_is_in_flight_and_another_goes_on() {
+    let world = World::new(careless()).await;
+    let export = Export::of(profiles(100));
+    let ports = world.ports();
+    let (cancel, mut progress) = (ports.cancel.clone(), ports.progress.subscribe());
+    let stop = async {
+        progress.wait_for(|progress| progress.counts.created >= 20).await.unwrap();
+        cancel.cancel();
+    };
+    let (report, ()) = tokio::join!(run(export.spec(), ports), stop);
+    assert_eq!(report.ending, Ending::Stopped);
+    let first = report.progress.counts.created;
+    assert!((20..100).contains(&first), "{first}");
+    assert_eq!(world.people().len() as u64, first, "nothing was cut off");
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.unchanged, counts.created), (first, 100 - first));
+    assert_eq!(world.sandbox.requests().of("createCandidate"), 100);
+    world.assert_exactly_once(100);
+}
+
+#[tokio::test]
+async fn a_full_ledger_interrupts_and_loses_nothing() {
+    let world = World::new(careless()).await;
+    world.store.set_full(true);
+    let report = world.run(&Export::of(profiles(30))).await;
+    let Ending::Interrupted { disposition, .. } = report.ending else { panic!("{report:?}") };
+    assert_eq!(disposition.reason(), Reason::LedgerRefused);
+    world.store.set_full(false);
+    let counts = world.counts(&Export::of(profiles(30))).await;
+    assert_eq!(counts.unchanged, 30);
+    world.assert_exactly_once(30);
+}
+
+/// Polls a future so many times, then drops it in the middle of whatever it does.
+async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut polled = 0;
+    poll_fn(|context| {
+        if polled == polls {
+            return Poll::Ready(None);
+        }
+        polled += 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            // Woken at the latest when the last allowed poll is over.
+            Poll::Pending if polled == polls => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_run_killed_at_any_await_is_completed_by_the_next_one() {
+    let points = kill_everywhere(1).await + kill_everywhere(3).await;
+    assert!(points > 40, "a run has many points to be killed at: {points}");
+}
+
+/// Kills runs with so many records in the works after one poll, after two, and so on.
+async fn kill_everywhere(max_in_flight: usize) -> u32 {
+    let export = Export::of(profiles(6)).applying();
+    let mut polls = 1;
+    loop {
+        let world = World::new(careless()).await;
+        let ports = RunPorts { max_in_flight, ..world.ports() };
+        let ended = killed_after(polls, run(export.spec(), ports)).await;
+        // The next process: nothing but Clinch and the ledger is left.
+        let next = World {
+            client: client(&world.sandbox, Contract::built_in(), Fence::open()),
+            guard: Arc::default(),
+            ..world
+        };
+        next.counts(&export).await;
+        next.assert_exactly_once(6);
+        for person in next.sandbox.people(crate::setup::ACCOUNT) {
+            assert_eq!(person["applications"].as_array().unwrap().len(), 1, "after {polls} polls");
+        }
+        if ended.is_some() {
+            return polls;
+        }
+        polls += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_run_killed_over_and_over_gets_there() {
+    let world = World::new(careless()).await;
+    let export = Export::of(profiles(60));
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..25 {
+        let _ = killed_after(random.u32(1..120), world.run(&export)).await;
+    }
+    world.counts(&export).await;
+    world.assert_exactly_once(60);
+}
+
+#[tokio::test]
+async fn two_exports_of_one_integration_create_each_person_once() {
+    let world = World::new(careless()).await;
+    world.sandbox.set_latency(Duration::from_millis(2));
+    let export = Export::of(profiles(50));
+    let mut other = world.ports();
+    other.keys = clinch_operator::ledger::Keys::derive(&[7; 32], "another-export");
+    other.store = Store::default();
+    let mut backwards = export.clone();
+    backwards.profiles.reverse();
+    let (one, two) = tokio::join!(world.run(&export), run(backwards.spec(), other));
+    world.assert_exactly_once(50);
+    assert_eq!(one.progress.counts.delivered(), 50);
+    assert_eq!(two.progress.counts.delivered(), 50);
+    assert_eq!(one.progress.counts.created + two.progress.counts.created, 50);
+}
+
+#[tokio::test]
+async fn once_the_fence_is_closed_no_write_starts() {
+    let world = World::new(options()).await;
+    let (asked, passed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let fence = Fence::new({
+        let (asked, passed) = (asked.clone(), passed.clone());
+        move || {
+            let open = asked.fetch_add(1, Ordering::SeqCst) < 40;
+            passed.fetch_add(u64::from(open), Ordering::SeqCst);
+            open
+        }
+    });
+    let mut ports = world.ports();
+    let fenced = client(&world.sandbox, Contract::built_in(), fence.clone());
+    ports.crm = ClinchCrm::new(fenced, SeenSource::new(|| {}));
+    ports.fence = fence;
+    let report = run(Export::of(profiles(100)).spec(), ports).await;
+    assert!(matches!(report.ending, Ending::Interrupted { .. }), "{:?}", report.ending);
+    // Each create asks twice: before it is made, and again before it is sent.
+    let writes = world.writes();
+    assert!((1..=20).contains(&writes), "{writes} writes");
+    assert!(asked.load(Ordering::SeqCst) > 40, "the fence was found closed");
+    assert_eq!(passed.load(Ordering::SeqCst), 40);
+    world.counts(&Export::of(profiles(100))).await;
+    world.assert_exactly_once(100);
+}

@@ -1,0 +1,157 @@
+//! People who are in Clinch already, or several times in the source.
+
+use std::time::Duration;
+
+use clinch_operator::{
+    clinch::{Contract, Overrides},
+    domain::Reason,
+    pipeline::Duplicates as Policy,
+};
+use serde_json::{Value, json};
+
+use crate::setup::{
+    Export, Store, World, careless, contract, email, in_clinch, options, profile, profiles, seeded,
+    with_people,
+};
+
+fn people(count: usize) -> impl Iterator<Item = Value> {
+    (0..count).map(in_clinch)
+}
+
+#[tokio::test]
+async fn each_policy_does_as_it_says_with_people_who_are_there() {
+    let cases = [
+        (Policy::Update, (2, 1, 0, 0), "Director"),
+        (Policy::Skip, (2, 0, 1, 0), "Engineer"),
+        (Policy::Fail, (2, 0, 0, 1), "Engineer"),
+    ];
+    for (policy, expected, title) in cases {
+        let world = World::new(with_people(people(1))).await;
+        let mut export = Export::of(profiles(3)).duplicates(policy);
+        export.profiles[0]["title"] = "Director".into();
+        let report = world.run(&export).await;
+        let counts = report.progress.counts;
+        let found = (counts.created, counts.updated, counts.skipped, counts.failed);
+        assert_eq!(found, expected, "{policy:?}");
+        assert_eq!(world.person(0)["attributes"]["current_job_title"], title, "{policy:?}");
+        world.assert_exactly_once(3);
+        if policy == Policy::Fail {
+            assert_eq!(report.progress.rejections[0].reason, Reason::AlreadyExists);
+        }
+        let again = world.run(&export).await.progress.counts;
+        assert_eq!((again.created, again.updated), (0, 0), "{policy:?}");
+        assert_eq!(again.unchanged, if policy == Policy::Fail { 2 } else { 3 }, "{policy:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_is_as_mapped_costs_no_write() {
+    let world = World::new(with_people(people(20))).await;
+    let counts = world.counts(&Export::of(profiles(20))).await;
+    assert_eq!((counts.unchanged, world.writes()), (20, 0));
+}
+
+#[tokio::test]
+async fn only_if_empty_fills_gaps_and_leaves_values_alone() {
+    let mut gap = in_clinch(1);
+    gap["current_job_title"] = "".into();
+    let world = World::new(with_people([in_clinch(0), gap])).await;
+    let mut export = Export::of(profiles(2));
+    export.mapping["fields"][3]["writeMode"] = "OnlyIfEmpty".into();
+    for profile in &mut export.profiles {
+        profile["title"] = "Director".into();
+    }
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.unchanged, counts.updated), (1, 1));
+    let title = |n| world.person(n)["attributes"]["current_job_title"].clone();
+    assert_eq!((title(0), title(1)), (json!("Engineer"), json!("Director")));
+    // A person the ledger knows is read again before a gap is filled.
+    for profile in &mut export.profiles {
+        profile["title"] = "Chair".into();
+    }
+    world.counts(&export).await;
+    assert_eq!((title(0), title(1)), (json!("Engineer"), json!("Director")));
+}
+
+#[tokio::test]
+async fn the_same_person_twice_in_a_source_is_one_and_a_contradiction_is_told() {
+    let world = World::new(options()).await;
+    let mut other = profile(1);
+    other["title"] = "Director".into();
+    let mut spelled = profile(0);
+    spelled["emails"][0]["value"] = email(0).into();
+    let export = Export::of(vec![profile(0), spelled, profile(1), other]);
+    let report = world.run(&export).await;
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.unchanged, counts.invalid), (2, 1, 1));
+    let rejection = &report.progress.rejections[0];
+    assert_eq!((rejection.reason, rejection.position.index), (Reason::DuplicateInSource, 3));
+    assert_eq!(world.person(1)["attributes"]["current_job_title"], "Engineer");
+    world.assert_exactly_once(2);
+}
+
+#[tokio::test]
+async fn several_people_with_one_key_are_a_person_to_decide_on() {
+    let twice = || seeded(careless(), [in_clinch(0), in_clinch(0)]);
+    // By look-up, and by prefetch.
+    for count in [2, 10] {
+        let world = World::new(twice()).await;
+        let mut export = Export::of(profiles(count));
+        export.profiles[0]["title"] = "Director".into();
+        let report = world.run(&export).await;
+        assert_eq!(report.progress.rejections[0].reason, Reason::AmbiguousMatch);
+        assert_eq!(report.progress.counts.failed, 1);
+        assert_eq!(world.people()[&email(0)], 2);
+        assert_eq!(world.sandbox.requests().of("updateCandidate"), 0);
+    }
+}
+
+#[tokio::test]
+async fn many_unknown_people_are_found_page_by_page() {
+    let world = World::new(with_people(people(250))).await;
+    let counts = world.counts(&Export::of(profiles(400))).await;
+    assert_eq!((counts.unchanged, counts.created), (250, 150));
+    let pages = world.sandbox.requests().of("listCandidates");
+    assert_eq!(pages, 3, "a page for each hundred people");
+    assert_eq!(world.requests(), pages + 150);
+    world.assert_exactly_once(400);
+}
+
+#[tokio::test]
+async fn few_unknown_people_are_looked_up_one_by_one() {
+    let world = World::new(with_people(people(1000))).await;
+    let export = Export::of(vec![profile(999), profile(1000)]);
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.unchanged, counts.created), (1, 1));
+    assert_eq!(world.sandbox.requests().of("listCandidates"), 2, "one look-up each");
+}
+
+#[tokio::test]
+async fn a_filter_that_is_ignored_makes_everybody_the_index() {
+    let ignoring = contract(json!({"ignoreFilter": true, "duplicateEmail": "allow"}));
+    let world = World::new(seeded(ignoring, people(250))).await;
+    let export = Export::of(vec![profile(249), profile(250)]);
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.unchanged, counts.created), (1, 1));
+    world.assert_exactly_once(251);
+    let lists = world.sandbox.requests().of("listCandidates");
+    assert_eq!(lists, 4, "one look-up that shows it, and three pages");
+}
+
+#[tokio::test]
+async fn a_person_whom_the_search_does_not_show_yet_is_not_created_twice() {
+    for duplicates in ["upsert200", "conflict409", "reject422"] {
+        let lagging = contract(json!({"duplicateEmail": duplicates, "searchLagMs": 250}));
+        let mut overrides = Overrides::default();
+        overrides.lookup_settle = Some(Duration::from_millis(300));
+        let world = World::speaking(lagging, Contract::built_in().with(&overrides)).await;
+        world.counts(&Export::of(profiles(1))).await;
+        let mut export = Export::of(profiles(1));
+        export.profiles[0]["title"] = "Director".into();
+        let forgetful = World { store: Store::default(), ..world };
+        assert_eq!(forgetful.counts(&export).await.created, 0, "{duplicates}");
+        forgetful.assert_exactly_once(1);
+        let title = &forgetful.person(0)["attributes"]["current_job_title"];
+        assert_eq!(title, "Director", "{duplicates}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The whole run against the emulator: source, mapping, pushing and ledger as a controller puts
+//! them together, with the ledger in memory and Clinch on a loopback socket.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![cfg(feature = "sandbox")]
+
+mod contract;
+mod delivery;
+mod doubt;
+mod dry_run;
+mod duplicates;
+mod setup;
+mod steps;

@@ -1,0 +1,299 @@
+//! An emulator, a client of it and a ledger; and what an export asks of them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clinch_operator::{
+    api::{ApiVersion, Environment},
+    clinch::{
+        AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
+        SystemResolver, Timeouts, Unobserved,
+    },
+    domain::{Clock, Credentials, Fence},
+    ledger::{Keys, MemoryStore, SegmentStore, StoreError, StoredSegment},
+    mapping::{MappingSpec, compile},
+    pipeline::{
+        ClinchCrm, Counts, Duplicates as Policy, Ending, Mode, PeopleGuard, Progress, Report,
+        RunPorts, RunSpec, SeenSource, Source, WantedDestination, run,
+    },
+    sandbox::{Options, Sandbox, Seed},
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const ACCOUNT: &str = "hireEZ";
+pub(crate) const IN_FLIGHT: usize = 8;
+
+pub(crate) fn options() -> Options {
+    Options::default().with_credential(ACCOUNT, "AKTEST", "s3cr3t/Key+with=chars==")
+}
+
+/// Options under which a second create makes a second person, so that one would be seen.
+pub(crate) fn careless() -> Options {
+    contract(json!({"duplicateEmail": "allow"}))
+}
+
+/// Options with a contract of the emulator's.
+pub(crate) fn contract(contract: Value) -> Options {
+    Options { contract: serde_json::from_value(contract).unwrap(), ..options() }
+}
+
+/// Options with people who are in Clinch from the start.
+pub(crate) fn with_people(people: impl IntoIterator<Item = Value>) -> Options {
+    seeded(options(), people)
+}
+
+pub(crate) fn seeded(mut options: Options, people: impl IntoIterator<Item = Value>) -> Options {
+    let people: Vec<Value> = people.into_iter().collect();
+    let seed: Seed = serde_json::from_value(json!({"people": people})).unwrap();
+    options.seeds.insert(ACCOUNT.to_owned(), seed);
+    options
+}
+
+/// A person as Clinch has them, as `profile(n)` maps.
+pub(crate) fn in_clinch(n: usize) -> Value {
+    json!({"email": email(n), "first_name": format!("First{n}"), "last_name": "Test",
+        "current_job_title": "Engineer"})
+}
+
+pub(crate) fn email(n: usize) -> String {
+    format!("person{n}@example.com")
+}
+
+/// A profile as hireEZ has it.
+pub(crate) fn profile(n: usize) -> Value {
+    json!({"firstName": format!("First{n}"), "lastName": "Test", "title": "Engineer",
+        "emails": [{"value": email(n)}]})
+}
+
+pub(crate) fn profiles(count: usize) -> Vec<Value> {
+    (0..count).map(profile).collect()
+}
+
+/// What an export asks for.
+#[derive(Clone)]
+pub(crate) struct Export {
+    pub(crate) profiles: Vec<Value>,
+    pub(crate) mapping: Value,
+    pub(crate) destination: WantedDestination,
+    pub(crate) duplicates: Policy,
+    pub(crate) mode: Mode,
+}
+
+impl Export {
+    pub(crate) fn of(profiles: Vec<Value>) -> Self {
+        Self {
+            profiles,
+            mapping: json!({"fields": [
+                {"to": "email", "from": "emails[0].value", "required": true},
+                {"to": "first_name", "from": "firstName"},
+                {"to": "last_name", "from": "lastName"},
+                {"to": "current_job_title", "from": "title"}]}),
+            destination: WantedDestination::Prospect,
+            duplicates: Policy::Update,
+            mode: Mode::Push,
+        }
+    }
+
+    pub(crate) fn applying(mut self) -> Self {
+        self.destination = WantedDestination::Job {
+            id: None,
+            reference: Some("ENG-101".to_owned()),
+            stage: "Screen".to_owned(),
+        };
+        self
+    }
+
+    pub(crate) fn with_resume_and_tags(mut self) -> Self {
+        self.mapping["resume"] = json!({"attach": true});
+        self.mapping["tags"] = json!({"enabled": true, "activity": "hireez_tags"});
+        self
+    }
+
+    pub(crate) fn dry(&self) -> Self {
+        Self { mode: Mode::DryRun, ..self.clone() }
+    }
+
+    pub(crate) fn duplicates(self, duplicates: Policy) -> Self {
+        Self { duplicates, ..self }
+    }
+
+    pub(crate) fn spec(&self) -> RunSpec {
+        let mapping: MappingSpec = serde_json::from_value(self.mapping.clone()).unwrap();
+        RunSpec {
+            source: Source::Inline(self.profiles.clone().into()),
+            select: None,
+            limit: None,
+            plan: compile(&mapping).unwrap(),
+            destination: self.destination.clone(),
+            duplicates: self.duplicates,
+            mode: self.mode,
+        }
+    }
+}
+
+/// A client of the emulator, as a new process makes it.
+pub(crate) fn client(sandbox: &Sandbox, contract: Contract, fence: Fence) -> Client {
+    let origin = sandbox.base_url();
+    let config = ClientConfig {
+        endpoint: Endpoint::parse(&origin, Environment::Sandbox).unwrap(),
+        version: ApiVersion::V2,
+        environment: Environment::Sandbox,
+        credentials: Credentials::parse("AKTEST", "s3cr3t/Key+with=chars==").unwrap(),
+        contract: Arc::new(contract),
+        accepted_writes: Vec::new(),
+        limits: Limits { requests_per_second: Some(5000), max_in_flight: IN_FLIGHT },
+        timeouts: Timeouts {
+            operation: Duration::from_secs(20),
+            attempt: Duration::from_secs(5),
+            connect: Duration::from_secs(1),
+            quiet: Duration::from_millis(50),
+        },
+    };
+    let surroundings = Surroundings {
+        allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
+        clock: Clock::new(jiff::Timestamp::now),
+        jitter: Jitter::new(|| 0.05),
+        resolver: Arc::new(SystemResolver),
+        observer: Arc::new(Unobserved),
+        fence,
+    };
+    Client::connect("uid", config, &surroundings).unwrap()
+}
+
+pub(crate) fn keys() -> Keys {
+    Keys::derive(&[7; 32], "export-uid")
+}
+
+/// An emulator, a client and a ledger.
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) client: Client,
+    pub(crate) guard: Arc<PeopleGuard>,
+    pub(crate) store: Store,
+}
+
+impl World {
+    pub(crate) async fn new(options: Options) -> Self {
+        Self::speaking(options, Contract::built_in()).await
+    }
+
+    pub(crate) async fn speaking(options: Options, contract: Contract) -> Self {
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let client = client(&sandbox, contract, Fence::open());
+        Self { sandbox, client, guard: Arc::default(), store: Store::default() }
+    }
+
+    pub(crate) fn ports(&self) -> RunPorts<ClinchCrm, Store> {
+        RunPorts {
+            crm: ClinchCrm::new(self.client.clone(), SeenSource::new(|| {})),
+            guard: self.guard.clone(),
+            keys: keys(),
+            store: self.store.clone(),
+            fence: Fence::open(),
+            max_in_flight: IN_FLIGHT,
+            progress: watch::channel(Progress::default()).0,
+            cancel: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) async fn run(&self, export: &Export) -> Report {
+        run(export.spec(), self.ports()).await
+    }
+
+    /// Runs to completion and gives the counts; `pending` must be none.
+    pub(crate) async fn counts(&self, export: &Export) -> Counts {
+        let report = self.run(export).await;
+        assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+        assert_eq!(report.progress.counts.pending(), 0);
+        report.progress.counts
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.sandbox.requests().total
+    }
+
+    /// Writing requests so far, whatever their answer.
+    pub(crate) fn writes(&self) -> u64 {
+        let counts = self.sandbox.requests();
+        let operations = [
+            "createCandidate",
+            "updateCandidate",
+            "createApplication",
+            "createAttachment",
+            "createActivity",
+        ];
+        operations.into_iter().map(|operation| counts.of(operation)).sum()
+    }
+
+    /// Everybody in Clinch, with how often their address occurs.
+    pub(crate) fn people(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for person in self.sandbox.people(ACCOUNT) {
+            let email = person["attributes"]["email"].as_str().unwrap().to_owned();
+            *counts.entry(email).or_default() += 1;
+        }
+        counts
+    }
+
+    /// A person in Clinch, with everything attached to them.
+    pub(crate) fn person(&self, n: usize) -> Value {
+        let email = email(n);
+        let people = self.sandbox.people(ACCOUNT);
+        let mut found = people.into_iter().filter(|p| p["attributes"]["email"] == *email);
+        let person = found.next().unwrap();
+        assert!(found.next().is_none(), "{email} is there twice");
+        person
+    }
+
+    /// The people `0..count`, each exactly once, and nobody else.
+    pub(crate) fn assert_exactly_once(&self, count: usize) {
+        let expected: BTreeMap<_, _> = (0..count).map(|n| (email(n), 1)).collect();
+        assert_eq!(self.people(), expected);
+    }
+}
+
+/// A ledger in memory that can be told to be full.
+#[derive(Clone, Default)]
+pub(crate) struct Store {
+    segments: MemoryStore,
+    full: Arc<AtomicBool>,
+}
+
+impl Store {
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+}
+
+impl SegmentStore for Store {
+    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+        tokio::task::yield_now().await;
+        self.segments.list().await
+    }
+
+    async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        if self.full.load(Ordering::Relaxed) {
+            return Err(StoreError::Quota);
+        }
+        let created = self.segments.create(seq, bytes).await;
+        // The write has taken place, and its answer is still under way.
+        tokio::task::yield_now().await;
+        created
+    }
+
+    async fn delete(&self, seq: u64) -> Result<(), StoreError> {
+        tokio::task::yield_now().await;
+        self.segments.delete(seq).await
+    }
+}

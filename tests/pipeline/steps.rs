@@ -1,0 +1,108 @@
+//! What follows a person: an application, a resume, tags.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clinch_operator::{
+    domain::{Disposition, Reason},
+    pipeline::{Ending, WantedDestination},
+    sandbox::{Action, Fault},
+};
+use serde_json::{Value, json};
+
+use crate::setup::{Export, Store, World, in_clinch, options, profiles, with_people};
+
+fn export(count: usize) -> Export {
+    let mut export = Export::of(profiles(count)).applying().with_resume_and_tags();
+    for profile in &mut export.profiles {
+        profile["resume"] = json!({"name": "cv.pdf", "bytes": STANDARD.encode(b"%PDF-1.7 words")});
+        profile["tags"] = json!(["rust", "kubernetes"]);
+    }
+    export
+}
+
+/// How many of each a person has.
+fn parts(person: &Value) -> [usize; 3] {
+    ["applications", "attachments", "activities"].map(|part| person[part].as_array().unwrap().len())
+}
+
+#[tokio::test]
+async fn application_resume_and_tags_are_put_in_place_once() {
+    let world = World::new(with_people([in_clinch(0)])).await;
+    let export = export(5);
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.created, counts.updated), (4, 1));
+    let before = world.requests();
+    world.counts(&export).await;
+    assert_eq!(world.requests(), before, "known from the ledger, the job included");
+    // Without the ledger, Clinch is asked, and nothing is doubled.
+    let forgetful = World { store: Store::default(), ..world };
+    assert_eq!(forgetful.counts(&export).await.unchanged, 5);
+    for n in 0..5 {
+        let person = forgetful.person(n);
+        assert_eq!(parts(&person), [1, 1, 1]);
+        assert_eq!(person["attachments"][0]["content_type"], "application/pdf");
+        assert_eq!(person["attachments"][0]["byte_size"], 14);
+        assert_eq!(person["activities"][0]["body"], "rust, kubernetes");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_step_leaves_the_person_recorded_and_only_that_step_is_repeated() {
+    let world = World::new(options()).await;
+    let refusal = Action::Status { code: 422, retry_after: None, html: false };
+    world.sandbox.set_faults(vec![Fault::always("createAttachment", refusal).nth(2)]);
+    let report = world.run(&export(4)).await;
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!((report.progress.counts.created, report.progress.counts.failed), (3, 1));
+    assert_eq!(report.progress.rejections[0].reason, Reason::RecordRejected);
+    let (before, writes) = (world.sandbox.requests(), world.writes());
+    let counts = world.counts(&export(4)).await;
+    assert_eq!((counts.unchanged, counts.updated), (3, 1));
+    let after = world.sandbox.requests();
+    assert_eq!(after.of("createCandidate"), before.of("createCandidate"));
+    assert_eq!(after.of("createAttachment"), before.of("createAttachment") + 1);
+    assert_eq!(world.writes(), writes + 2, "the resume, and the tags that come after it");
+    assert!((0..4).all(|n| parts(&world.person(n)) == [1, 1, 1]));
+}
+
+#[tokio::test]
+async fn steps_whose_answers_are_lost_are_not_doubled() {
+    let world = World::new(options()).await;
+    let lost = |operation| Fault::always(operation, Action::ResetAfterCommit {}).times(2);
+    world
+        .sandbox
+        .set_faults(["createApplication", "createAttachment", "createActivity"].map(lost).into());
+    let counts = world.counts(&export(6)).await;
+    assert_eq!(counts.created, 6);
+    assert!((0..6).all(|n| parts(&world.person(n)) == [1, 1, 1]));
+}
+
+#[tokio::test]
+async fn a_changed_resume_is_attached_and_nothing_else_is_done() {
+    let world = World::new(options()).await;
+    let mut export = export(3);
+    world.counts(&export).await;
+    let writes = world.writes();
+    export.profiles[1]["resume"]["bytes"] = STANDARD.encode(b"%PDF-1.7 other words").into();
+    assert_eq!(world.counts(&export).await.updated, 1);
+    assert_eq!(world.writes(), writes + 1);
+    assert_eq!(parts(&world.person(1)), [1, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_job_or_stage_that_is_not_there_stalls_before_anything_is_written() {
+    let world = World::new(options()).await;
+    let missing = [("ENG-404", "Screen"), ("ENG-101", "No such stage")];
+    for (reference, stage) in missing {
+        let mut export = export(2);
+        export.destination = WantedDestination::Job {
+            id: None,
+            reference: Some(reference.to_owned()),
+            stage: stage.to_owned(),
+        };
+        let Ending::Interrupted { disposition, .. } = world.run(&export).await.ending else {
+            panic!("the destination does not exist")
+        };
+        assert_eq!(disposition, Disposition::Stalled { reason: Reason::DestinationNotFound });
+    }
+    assert_eq!(world.writes(), 0);
+}
