@@ -25,8 +25,10 @@ lint: ## Format check and clippy only
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 
-crds: ## Regenerate crds/ from the types
+crds: ## Regenerate crds/, and the chart's copies, from the types
 	$(CARGO) run --quiet -- crds --dir crds
+	mkdir -p charts/clinch-operator/crds
+	cp crds/*.yaml charts/clinch-operator/crds/
 
 control-plane: ## Provide kube-apiserver, etcd and kubectl (KUBEBUILDER_ASSETS, else built and cached)
 	@hack/control-plane.sh

@@ -21,16 +21,13 @@ pub struct Cli {
     command: Command,
 }
 
+// Described where their arguments are: a line here would hide what `--help` tells beyond it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the controllers, in a cluster.
     Run(Box<run::Args>),
-    /// Apply a folder of manifests without a cluster.
     Apply(Box<apply::Args>),
-    /// Show the whole system on this machine.
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
-    /// Print the custom resource definitions.
     Crds(crds::Args),
 }
 

@@ -1,0 +1,47 @@
+{{/* Names of the operator's own objects are fixed: its rights name the Lease and the ledger key. */}}
+{{- define "clinch-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+app.kubernetes.io/name: clinch-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "clinch-operator.selector" -}}
+app.kubernetes.io/name: clinch-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* ClusterRoles are shared by the cluster: the namespace keeps two installations apart. */}}
+{{- define "clinch-operator.clusterName" -}}
+clinch-operator-{{ .Release.Namespace }}
+{{- end }}
+
+{{- define "clinch-operator.subjects" -}}
+- kind: ServiceAccount
+  name: clinch-operator
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* What no schema can say about values that depend on each other. */}}
+{{- define "clinch-operator.check" -}}
+{{- if not .Values.environment }}
+{{- fail "set environment to production or sandbox: it decides which accounts the operator may contact, and a test account must never be joined to production" }}
+{{- end }}
+{{- if and (eq .Values.secretAccess "namespace") (not .Values.watchNamespaces) }}
+{{- fail "secretAccess: namespace needs watchNamespaces; with all namespaces watched use named or cluster" }}
+{{- end }}
+{{- if and (eq .Values.secretAccess "cluster") .Values.watchNamespaces }}
+{{- fail "secretAccess: cluster is for an operator that watches all namespaces; with watchNamespaces use named or namespace" }}
+{{- end }}
+{{- if and (ne .Values.secretAccess "named") .Values.secretNames }}
+{{- fail "secretNames has a meaning only with secretAccess: named" }}
+{{- end }}
+{{- if .Values.watchNamespaces }}
+{{- range $namespace, $_ := .Values.secretNames }}
+{{- if not (has $namespace $.Values.watchNamespaces) }}
+{{- fail (printf "secretNames names the namespace %s, which watchNamespaces does not list" $namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

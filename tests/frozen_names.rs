@@ -1,0 +1,202 @@
+//! Names that machines match on are API. A change here is a change for users: say so in
+//! CHANGELOG.md.
+#![allow(clippy::unwrap_used, reason = "a test file: clippy spares only test functions")]
+
+use std::{
+    collections::BTreeSet,
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use clinch_operator::{
+    api::ConditionType,
+    app::{Metered, Metrics},
+    clinch::{Attempt, Ended, Observer as _},
+    cluster::{ClusterError, Kind, ObjectKey, Reconciler},
+    domain::Reason,
+};
+
+const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
+
+const REASONS: [&str; 56] = [
+    "Allowed",
+    "AlreadyExists",
+    "AmbiguousMatch",
+    "Assumed",
+    "ClockSkew",
+    "Compiled",
+    "ContractUnsupported",
+    "CredentialsRejected",
+    "DependencyNotFound",
+    "DependencyNotReady",
+    "DestinationNotFound",
+    "Discovered",
+    "DryRunComplete",
+    "DuplicateInSource",
+    "EndpointNotAllowed",
+    "EndpointNotClinch",
+    "EndpointUnreachable",
+    "EnvironmentMismatch",
+    "Found",
+    "IntegrationSuspended",
+    "InternalError",
+    "InvalidSpec",
+    "InvalidValue",
+    "LedgerRefused",
+    "Malformed",
+    "MappingInvalid",
+    "MatchKeyMissing",
+    "Matched",
+    "NotPermitted",
+    "PermissionDenied",
+    "Progressing",
+    "ProgressingWithRetry",
+    "RateLimited",
+    "Read",
+    "Ready",
+    "RecordRejected",
+    "RecordsRejected",
+    "ReferenceForbidden",
+    "RequiredMissing",
+    "Resolved",
+    "ResumeRefused",
+    "SecretFieldEmpty",
+    "SecretFieldMissing",
+    "SecretInvalid",
+    "SecretNotFound",
+    "SourceInvalid",
+    "SourceNotFound",
+    "Suspended",
+    "Synced",
+    "SyncedWithRejections",
+    "Timeout",
+    "TlsFailed",
+    "TooLarge",
+    "VendorUnavailable",
+    "Verified",
+    "WrongRegion",
+];
+
+const CONDITIONS: [&str; 14] = [
+    "Authenticated",
+    "Compiled",
+    "ContractResolved",
+    "CredentialsFound",
+    "Delivered",
+    "EnvironmentMatched",
+    "IntegrationReady",
+    "MappingReady",
+    "Permitted",
+    "Ready",
+    "Reconciling",
+    "SourceReady",
+    "Stalled",
+    "Suspended",
+];
+
+const METRICS: [&str; 6] = [
+    "clinch_operator_clinch_request_duration_seconds",
+    "clinch_operator_clinch_requests_total",
+    "clinch_operator_credentials_rejected_total",
+    "clinch_operator_leading",
+    "clinch_operator_reconcile_duration_seconds",
+    "clinch_operator_reconciles_total",
+];
+
+const EXIT_CODES: [&str; 4] = [
+    "0 everything is Ready",
+    "1 something is Stalled",
+    "2 a manifest is refused",
+    "3 time ran out",
+];
+
+#[test]
+fn reasons_are_spelled_as_frozen() {
+    let mut found: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, REASONS);
+}
+
+#[test]
+fn condition_types_are_spelled_as_frozen() {
+    let mut found: Vec<&str> = ConditionType::ALL.iter().map(|kind| kind.as_str()).collect();
+    found.sort_unstable();
+    assert_eq!(found, CONDITIONS);
+}
+
+#[tokio::test]
+async fn metrics_are_named_as_frozen() {
+    let metrics = Metrics::new();
+    touch_all(&metrics).await;
+    let text = metrics.text();
+    let found: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .map(|name| {
+            // A histogram's samples: its name is what the parts share.
+            ["_bucket", "_sum", "_count"].iter().fold(name, |n, part| n.trim_end_matches(part))
+        })
+        .collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), METRICS);
+}
+
+/// A family without a sample is not shown: gives each metric one.
+async fn touch_all(metrics: &Arc<Metrics>) {
+    let duration = Duration::from_millis(1);
+    let attempt = Attempt { operation: "listCandidates", ended: Ended::Status(200), duration };
+    metrics.attempt("uid", &attempt);
+    metrics.credentials_rejected("uid");
+    let reconciler = Metered::new(Idle, metrics.clone());
+    reconciler.reconcile(Kind::Export, &ObjectKey::new("ns", "name")).await.unwrap();
+}
+
+struct Idle;
+
+impl Reconciler for Idle {
+    async fn reconcile(&self, _: Kind, _: &ObjectKey) -> Result<Option<Duration>, ClusterError> {
+        Ok(None)
+    }
+
+    fn deleted(&self, _: Kind, _: &str) {}
+}
+
+#[test]
+fn the_operations_page_explains_every_reason_condition_and_metric() {
+    let first_cells: BTreeSet<&str> = OPERATIONS
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect();
+    let explained = |names: &[&'static str]| -> Vec<&'static str> {
+        names.iter().copied().filter(|name| !first_cells.contains(name)).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(explained(&REASONS), none, "reasons without a row in docs/OPERATIONS.md");
+    assert_eq!(explained(&CONDITIONS), none, "conditions without a row");
+    assert_eq!(explained(&METRICS), none, "metrics without a row");
+}
+
+#[test]
+fn apply_documents_its_exit_codes_and_keeps_to_the_one_for_bad_manifests() {
+    let help = operator(&["apply", "--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    let unwrapped: Vec<&str> = text.split_whitespace().collect();
+    let unwrapped = unwrapped.join(" ");
+    for code in EXIT_CODES {
+        assert!(unwrapped.contains(code), "{code:?} is not in:\n{text}");
+    }
+    let bad = "tests/data/manifests/bad/rule-two-sources.yaml";
+    let refused = operator(&["apply", "-f", bad, "--environment", "sandbox"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("spec.source"));
+}
+
+fn operator(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
