@@ -19,7 +19,7 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 56] = [
+const REASONS: [&str; 58] = [
     "Allowed",
     "AlreadyExists",
     "AmbiguousMatch",
@@ -65,6 +65,8 @@ const REASONS: [&str; 56] = [
     "SecretFieldMissing",
     "SecretInvalid",
     "SecretNotFound",
+    "SourceConfirmed",
+    "SourceDiffers",
     "SourceInvalid",
     "SourceNotFound",
     "Suspended",
@@ -78,7 +80,7 @@ const REASONS: [&str; 56] = [
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 14] = [
+const CONDITIONS: [&str; 15] = [
     "Authenticated",
     "Compiled",
     "ContractResolved",
@@ -90,6 +92,7 @@ const CONDITIONS: [&str; 14] = [
     "Permitted",
     "Ready",
     "Reconciling",
+    "SourceMatched",
     "SourceReady",
     "Stalled",
     "Suspended",
