@@ -11,12 +11,13 @@ help: ## List the targets
 		awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: ## Run the whole system on this machine: emulator, operator, 200 candidates
-	@$(CARGO) build --release --quiet --bins
-	@$(TARGET_DIR)/release/clinch-operator demo
+	@echo 'building (a few minutes the first time)'
+	@$(CARGO) build --quiet --bins
+	@$(TARGET_DIR)/debug/clinch-operator demo
 
 demo-cluster: control-plane ## The same against a real API server
-	@$(CARGO) build --release --quiet --bins
-	@$(TARGET_DIR)/release/clinch-operator demo --cluster
+	@$(CARGO) build --quiet --bins
+	@$(TARGET_DIR)/debug/clinch-operator demo --cluster
 
 test: ## Format, lint, and every test; boots a real API server where it can be had
 	@hack/test.sh
