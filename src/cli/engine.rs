@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::time::Instant;
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -43,7 +43,8 @@ pub(super) async fn settle(
         halt.clone(),
     ));
     let controllers = Controllers(context.clone());
-    let watching = tokio::spawn(watch(cluster.clone(), shown));
+    let ended = CancellationToken::new();
+    let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));
     let deadline = Instant::now() + timeout;
     let settled = tokio::select! {
         settled = drive(cluster, &controllers, woken, deadline) => settled,
@@ -51,8 +52,8 @@ pub(super) async fn settle(
     };
     halt.cancel();
     let _overdue = tokio::time::timeout(DRAIN, context.drained()).await.is_err();
-    watching.abort();
-    let _aborted = watching.await.is_err();
+    ended.cancel();
+    let _panicked = watching.await.is_err();
     settled
 }
 
@@ -65,7 +66,8 @@ pub(super) struct Shown {
     pub(super) bars: bool,
 }
 
-async fn watch(cluster: LocalCluster, shown: Shown) {
+/// Shows changes until `ended`, the ones of the last moment included.
+async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
     let mut changes = cluster.changes();
     let bar = ProgressBar::with_draw_target(None, target(shown));
     bar.set_style(
@@ -76,24 +78,35 @@ async fn watch(cluster: LocalCluster, shown: Shown) {
     loop {
         tokio::select! {
             change = changes.recv() => match change {
-                Ok(Change::Event(event)) if shown.events => {
-                    let mark = match event.notice.kind {
-                        NoticeType::Normal => " ",
-                        NoticeType::Warning => "!",
-                    };
-                    let object = &event.object;
-                    bar.suspend(|| super::say(&format!(
-                        "  {mark} {:<18} {:<22} {:<20} {}",
-                        object.kind.as_str(), object.key.name, event.notice.reason.as_str(),
-                        event.notice.message
-                    )));
-                }
-                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Ok(change) => show(&change, shown, &bar),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             },
             _ = tick.tick() => show_progress(&cluster, &bar),
+            () = ended.cancelled() => {
+                while let Ok(change) = changes.try_recv() {
+                    show(&change, shown, &bar);
+                }
+                return;
+            }
         }
     }
+}
+
+fn show(change: &Change, shown: Shown, bar: &ProgressBar) {
+    let Change::Event(event) = change else { return };
+    if !shown.events {
+        return;
+    }
+    let mark = match event.notice.kind {
+        NoticeType::Normal => " ",
+        NoticeType::Warning => "!",
+    };
+    let (object, notice) = (&event.object, &event.notice);
+    let (kind, name) = (object.kind.as_str(), &object.key.name);
+    let reason = notice.reason.as_str();
+    let line = format!("  {mark} {kind:<18} {name:<22} {reason:<20} {}", notice.message);
+    bar.suspend(|| super::say(&line));
 }
 
 fn target(shown: Shown) -> ProgressDrawTarget {
