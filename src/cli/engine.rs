@@ -48,6 +48,8 @@ pub(super) async fn settle(
     let deadline = Instant::now() + timeout;
     let settled = tokio::select! {
         settled = drive(cluster, &controllers, woken, deadline) => settled,
+        // A reconcile may be in the middle of something that takes longer.
+        () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
         () = stop.cancelled() => Settled::TimedOut,
     };
     halt.cancel();

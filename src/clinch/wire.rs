@@ -31,6 +31,8 @@ pub struct Outgoing {
     pub answer_cap: usize,
     /// When the whole operation has to be over.
     pub deadline: Instant,
+    /// How long the operation may take at most, where that is less than usual.
+    pub patience: Option<Duration>,
     sent: Arc<AtomicBool>,
 }
 
@@ -46,6 +48,7 @@ impl Outgoing {
             body: None,
             answer_cap: 1024 * 1024,
             deadline: far,
+            patience: None,
             sent: Arc::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Client, Cursor, encode, one};
+use super::{Client, Cursor, Errand, encode, one};
 use crate::{
     clinch::{contract::Op, error::ClinchError, person::Person},
     domain::{ClinchId, MatchKey},
@@ -32,17 +32,17 @@ pub struct Page {
 impl Client {
     /// A signed list of one: is this Clinch, and does it take the credential?
     pub async fn verify(&self) -> Result<Verified, ClinchError> {
-        self.verify_with(false).await
+        self.verify_with(Errand::Verify).await
     }
 
     /// As [`Client::verify`], but also while the credential is known as rejected or the API as
     /// down; acceptance clears either.
     pub async fn probe(&self) -> Result<Verified, ClinchError> {
-        self.verify_with(true).await
+        self.verify_with(Errand::Probe).await
     }
 
-    async fn verify_with(&self, asked: bool) -> Result<Verified, ClinchError> {
-        let (_, document) = self.list_first(Op::ListCandidates, 1, None, asked).await?;
+    async fn verify_with(&self, errand: Errand) -> Result<Verified, ClinchError> {
+        let (_, document) = self.list_first(Op::ListCandidates, 1, None, errand).await?;
         let total = document.meta.get("total_count").and_then(Value::as_u64);
         Ok(Verified { total })
     }
@@ -57,7 +57,7 @@ impl Client {
                 Op::ListCandidates,
                 contract.paging.max_per_page,
                 Some((filter, key.expose())),
-                false,
+                Errand::Call,
             )
             .await?;
         let mut people = Vec::with_capacity(resources.len());

@@ -44,6 +44,29 @@ use crate::{
     jsonapi::{Document, NewResource, PrimaryData, Request, Resource},
 };
 
+/// How long a question about the account itself may take: somebody waits for what it tells.
+const VERIFY_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// Work: as patient as the timeouts say.
+    Call,
+    /// To tell whether the account can be used: soon.
+    Verify,
+    /// As `Verify`, and asked although the credential is known as rejected or the API as down.
+    Probe,
+}
+
+impl Errand {
+    const fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Call => None,
+            Self::Verify | Self::Probe => Some(VERIFY_WITHIN),
+        }
+    }
+}
+
 /// Most bytes read of a list answer, after decompression.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
@@ -194,6 +217,7 @@ impl Client {
         let url = self.0.base.clone();
         let mut outgoing = Outgoing::new("openApi", Effect::Read, Method::GET, url);
         outgoing.answer_cap = MAX_DOCUMENT_BYTES;
+        outgoing.patience = Errand::Verify.patience();
         Ok(self.send_any(None, outgoing, false).await?.body)
     }
 

@@ -12,7 +12,7 @@ use std::{
 use http::Method;
 use url::Url;
 
-use super::{Client, MAX_LIST_BYTES};
+use super::{Client, Errand, MAX_LIST_BYTES};
 use crate::{
     clinch::{
         contract::Op,
@@ -80,11 +80,12 @@ impl Client {
         &self,
         op: Op,
         url: Url,
-        asked: bool,
+        errand: Errand,
     ) -> Result<(Vec<Resource>, Document), ClinchError> {
         let mut outgoing = Outgoing::new(op.name(), op.effect(), Method::GET, url);
         outgoing.answer_cap = MAX_LIST_BYTES;
-        let answer = self.send(op, outgoing, asked).await?;
+        outgoing.patience = errand.patience();
+        let answer = self.send(op, outgoing, errand == Errand::Probe).await?;
         let mut document: Document = serde_json::from_slice(&answer.body)
             .map_err(|_| ClinchError::NotClinch(NotClinchSign::NoData))?;
         match std::mem::take(&mut document.data) {
@@ -101,13 +102,13 @@ impl Client {
         op: Op,
         per_page: u32,
         query: Option<(&str, &str)>,
-        asked: bool,
+        errand: Errand,
     ) -> Result<(Vec<Resource>, Document), ClinchError> {
         let mut url = self.list_url(op, None, 1, per_page);
         if let Some((name, value)) = query {
             url.query_pairs_mut().append_pair(name, value);
         }
-        self.list_document(op, url, asked).await
+        self.list_document(op, url, errand).await
     }
 
     /// The page at `cursor`.
@@ -122,7 +123,7 @@ impl Client {
             At::Number => (own.clone(), false),
             At::Link(url) => (*url, true),
         };
-        let (mut resources, document) = self.list_document(op, url.clone(), false).await?;
+        let (mut resources, document) = self.list_document(op, url.clone(), Errand::Call).await?;
         for resource in &resources {
             crate::clinch::person::id(resource)?;
         }

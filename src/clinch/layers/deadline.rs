@@ -42,7 +42,8 @@ where
     }
 
     fn call(&mut self, mut outgoing: Outgoing) -> Calling {
-        outgoing.deadline = Instant::now() + self.within;
+        let within = outgoing.patience.map_or(self.within, |patience| patience.min(self.within));
+        outgoing.deadline = Instant::now() + within;
         let (inner, seen) = (self.inner.clone(), outgoing.clone());
         Box::pin(async move {
             timeout_at(seen.deadline, inner.oneshot(outgoing)).await.unwrap_or_else(|_| {

@@ -34,7 +34,7 @@ struct Bench {
     seen: Arc<Seen>,
     writable: Arc<AtomicBool>,
     permits: Arc<RateBucket>,
-    call: Box<dyn Fn(Effect) -> tokio::task::JoinHandle<Result<Answer, Failure>> + Send>,
+    send: Box<dyn Fn(Outgoing) -> tokio::task::JoinHandle<Result<Answer, Failure>> + Send>,
 }
 
 fn bench() -> Bench {
@@ -57,16 +57,23 @@ fn bench() -> Bench {
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let service = stack(parts, transport);
-    let call = Box::new(move |effect| {
+    let send = Box::new(move |outgoing| {
         let mut service = service.clone();
-        let url = "https://api.example.com/v2/candidates".parse().unwrap();
-        let outgoing = Outgoing::new("op", effect, Method::GET, url);
         tokio::spawn(async move { service.call(outgoing).await })
     });
-    Bench { handle, seen, writable, permits, call }
+    Bench { handle, seen, writable, permits, send }
+}
+
+fn outgoing(effect: Effect) -> Outgoing {
+    let url = "https://api.example.com/v2/candidates".parse().unwrap();
+    Outgoing::new("op", effect, Method::GET, url)
 }
 
 impl Bench {
+    fn call(&self, effect: Effect) -> tokio::task::JoinHandle<Result<Answer, Failure>> {
+        (self.send)(outgoing(effect))
+    }
+
     async fn next(&mut self) -> (Signed, SendResponse<Answer>) {
         self.handle.next_request().await.expect("another attempt")
     }
@@ -85,7 +92,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
 async fn retry_after_is_obeyed_and_every_attempt_has_its_own_date() {
     for delay in ["30", "Thu, 05 Mar 2026 12:00:30 GMT"] {
         let mut bench = bench();
-        let result = (bench.call)(Effect::Create);
+        let result = bench.call(Effect::Create);
         let (first, reply) = bench.next().await;
         let start = Instant::now();
         reply.send_response(answer(429, &[("retry-after", delay)]));
@@ -103,12 +110,12 @@ async fn retry_after_is_obeyed_and_every_attempt_has_its_own_date() {
 #[tokio::test(start_paused = true)]
 async fn a_delay_beyond_the_deadline_is_told_at_once() {
     let mut bench = bench();
-    let result = (bench.call)(Effect::Read);
+    let result = bench.call(Effect::Read);
     let start = Instant::now();
     bench.next().await.1.send_response(answer(429, &[("retry-after", "3000")]));
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     assert!(start.elapsed() < Duration::from_secs(1));
-    let waiting = (bench.call)(Effect::Read).await.unwrap();
+    let waiting = bench.call(Effect::Read).await.unwrap();
     let Err(Failure::NoPermit { retry_after }) = waiting else { panic!("{waiting:?}") };
     assert!(retry_after > Duration::from_secs(2990), "{retry_after:?}");
 }
@@ -123,7 +130,7 @@ async fn no_create_is_repeated_once_its_outcome_is_in_doubt() {
     ];
     for (end, doubt) in ends {
         let mut bench = bench();
-        let result = (bench.call)(Effect::Create);
+        let result = bench.call(Effect::Create);
         end(bench.next().await.1);
         assert_eq!(result.await.unwrap().unwrap_err(), Failure::InDoubt(doubt));
         assert_eq!(bench.seen.0.lock().unwrap().len(), 1);
@@ -133,13 +140,13 @@ async fn no_create_is_repeated_once_its_outcome_is_in_doubt() {
 #[tokio::test(start_paused = true)]
 async fn a_create_that_is_never_answered_is_in_doubt_and_a_read_is_tried_again() {
     let mut bench = bench();
-    let create = (bench.call)(Effect::Create);
+    let create = bench.call(Effect::Create);
     let (_, unanswered) = bench.next().await;
     assert_eq!(create.await.unwrap().unwrap_err(), Failure::InDoubt(Doubt::Timeout));
     drop(unanswered);
     assert_eq!(bench.seen.0.lock().unwrap().as_slice(), [("op", Ended::Abandoned)]);
 
-    let read = (bench.call)(Effect::Read);
+    let read = bench.call(Effect::Read);
     let (_, unanswered) = bench.next().await;
     let (_, reply) = bench.next().await;
     drop(unanswered);
@@ -150,7 +157,7 @@ async fn a_create_that_is_never_answered_is_in_doubt_and_a_read_is_tried_again()
 #[tokio::test(start_paused = true)]
 async fn a_create_that_was_never_sent_is_repeated() {
     let mut bench = bench();
-    let result = (bench.call)(Effect::Create);
+    let result = bench.call(Effect::Create);
     bench.next().await.1.send_error(Failure::NoConnection);
     bench.next().await.1.send_response(answer(201, &[]));
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::CREATED);
@@ -159,7 +166,7 @@ async fn a_create_that_was_never_sent_is_repeated() {
 #[tokio::test(start_paused = true)]
 async fn attempts_are_bounded() {
     let mut bench = bench();
-    let result = (bench.call)(Effect::Read);
+    let result = bench.call(Effect::Read);
     for _ in 0..4 {
         bench.next().await.1.send_response(answer(503, &[]));
     }
@@ -173,7 +180,7 @@ async fn every_attempt_takes_a_permit() {
     let limits = Limits { requests_per_second: Some(1), max_in_flight: 8 };
     bench.permits.reconfigure(limits);
     let start = Instant::now();
-    let result = (bench.call)(Effect::Read);
+    let result = bench.call(Effect::Read);
     for _ in 0..3 {
         bench.next().await.1.send_response(answer(500, &[]));
     }
@@ -185,12 +192,12 @@ async fn every_attempt_takes_a_permit() {
 #[tokio::test(start_paused = true)]
 async fn a_write_is_not_sent_once_the_right_to_write_is_gone() {
     let mut bench = bench();
-    let result = (bench.call)(Effect::Idempotent);
+    let result = bench.call(Effect::Idempotent);
     let (_, reply) = bench.next().await;
     bench.writable.store(false, Ordering::Relaxed);
     reply.send_response(answer(503, &[]));
     assert_eq!(result.await.unwrap().unwrap_err(), Failure::Fenced);
-    let read = (bench.call)(Effect::Read);
+    let read = bench.call(Effect::Read);
     bench.next().await.1.send_response(answer(200, &[]));
     read.await.unwrap().expect("reading needs no right to write");
 }
@@ -199,12 +206,41 @@ async fn a_write_is_not_sent_once_the_right_to_write_is_gone() {
 async fn a_caller_that_goes_away_gives_its_permit_back() {
     let mut bench = bench();
     bench.permits.reconfigure(Limits { requests_per_second: Some(1000), max_in_flight: 1 });
-    let gone = (bench.call)(Effect::Read);
+    let gone = bench.call(Effect::Read);
     let held = bench.next().await;
     gone.abort();
-    let other = (bench.call)(Effect::Read);
+    let other = bench.call(Effect::Read);
     bench.next().await.1.send_response(answer(200, &[]));
     other.await.unwrap().unwrap();
     drop(held);
     assert_eq!(bench.seen.0.lock().unwrap()[0].1, Ended::Abandoned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_impatient_call_is_over_in_its_time_whatever_the_answers_say() {
+    let mut bench = bench();
+    let with = |patience| {
+        let mut outgoing = outgoing(Effect::Read);
+        outgoing.patience = patience;
+        outgoing
+    };
+    let start = Instant::now();
+    let asked = (bench.send)(with(Some(Duration::from_secs(10))));
+    bench.next().await.1.send_response(answer(429, &[("retry-after", "12")]));
+    assert_eq!(asked.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+
+    let start = Instant::now();
+    let patient = (bench.send)(with(None));
+    let (_, reply) = bench.next().await;
+    assert!(start.elapsed() >= Duration::from_secs(11), "{:?}", start.elapsed());
+    reply.send_response(answer(200, &[]));
+    assert_eq!(patient.await.unwrap().unwrap().status, StatusCode::OK);
+
+    let start = Instant::now();
+    let stalled = (bench.send)(with(Some(Duration::from_secs(10))));
+    let (_, unanswered) = bench.next().await;
+    assert!(stalled.await.unwrap().is_err());
+    assert!(start.elapsed() <= Duration::from_secs(11), "{:?}", start.elapsed());
+    drop(unanswered);
 }
