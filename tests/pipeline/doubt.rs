@@ -24,9 +24,8 @@ use crate::setup::{Export, Store, World, careless, client, options, profiles};
 fn mix(seed: u64) -> Vec<Fault> {
     let status = |code, retry_after| Action::Status { code, retry_after, html: false };
     let actions = [
-        (0.02, status(429, Some(0))),
         (0.05, status(500, None)),
-        (0.03, Action::ResetBeforeCommit {}),
+        (0.04, Action::ResetBeforeCommit {}),
         (0.04, Action::ResetAfterCommit {}),
         (0.03, Action::Truncated {}),
         (0.03, Action::Html {}),
@@ -38,6 +37,9 @@ fn mix(seed: u64) -> Vec<Fault> {
             Fault::always("*", action).with_probability(share, seed * 100 + n as u64)
         })
         .collect();
+    // Each of these slows everything down: few of them, or the test would take minutes.
+    let limited = Fault::always("*", status(429, Some(0))).with_probability(0.05, seed * 100 + 9);
+    faults.push(limited.times(5));
     faults.push(Fault::always("createCandidate", status(429, Some(1))).nth(20));
     faults
 }
