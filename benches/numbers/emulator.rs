@@ -1,0 +1,86 @@
+//! The emulator as a process of its own, and a client of it.
+
+use std::{process::Stdio, sync::Arc};
+
+use anyhow::{Context as _, ensure};
+use clinch_operator::{
+    api::{ApiVersion, Environment},
+    clinch::{
+        AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
+        SystemResolver, Timeouts, Unobserved,
+    },
+    domain::{Clock, Credentials, Fence},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+const ACCESS_KEY: &str = "AKBENCH";
+const SECRET: &str = "bench-secret";
+
+/// A fresh emulator; ends when dropped.
+pub(crate) struct Emulator {
+    pub(crate) origin: String,
+    _child: Child,
+}
+
+impl Emulator {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_clinch-sandbox"))
+            .args(["--listen", "127.0.0.1:0", "--credential"])
+            .arg(format!("hireEZ:{ACCESS_KEY}:{SECRET}"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the emulator")?;
+        let stdout = child.stdout.take().context("the emulator has no standard output")?;
+        let line = BufReader::new(stdout).lines().next_line().await?.context("it ended")?;
+        let (_, origin) = line.split_once("listening on ").context("it said something else")?;
+        Ok(Self { origin: origin.trim().to_owned(), _child: child })
+    }
+
+    /// Fails unless so many people were created, and none of them in vain.
+    pub(crate) async fn check_created(&self, count: usize) -> anyhow::Result<()> {
+        let url = format!("{}/_sandbox/requests", self.origin);
+        let text = http()?.get(url).send().await?.text().await?;
+        let counts: serde_json::Value = serde_json::from_str(&text)?;
+        ensure!(counts["byOperation"]["createCandidate 201"] == count, "not all created: {counts}");
+        Ok(())
+    }
+}
+
+/// An HTTP client without anything around it.
+pub(crate) fn http() -> anyhow::Result<reqwest::Client> {
+    // One provider per process; when another part was first it installed the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(reqwest::Client::builder().no_proxy().build()?)
+}
+
+pub(crate) fn credentials() -> anyhow::Result<Credentials> {
+    Ok(Credentials::parse(ACCESS_KEY, SECRET)?)
+}
+
+/// The operator's client of an origin, with no limit known but the number in flight.
+pub(crate) fn client(origin: &str) -> anyhow::Result<Client> {
+    let config = ClientConfig {
+        endpoint: Endpoint::parse(origin, Environment::Sandbox)?,
+        version: ApiVersion::V2,
+        environment: Environment::Sandbox,
+        credentials: credentials()?,
+        contract: Arc::new(Contract::built_in()),
+        accepted_writes: Vec::new(),
+        limits: Limits::default(),
+        timeouts: Timeouts::default(),
+    };
+    let surroundings = Surroundings {
+        allowed: AllowedEndpoints::listed([origin])?,
+        clock: Clock::new(jiff::Timestamp::now),
+        jitter: Jitter::new(fastrand::f64),
+        resolver: Arc::new(SystemResolver),
+        observer: Arc::new(Unobserved),
+        fence: Fence::open(),
+    };
+    Ok(Client::connect("bench", config, &surroundings)?)
+}

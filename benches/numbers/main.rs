@@ -1,0 +1,94 @@
+//! The numbers of docs/BENCHMARKS.md. `hack/bench.sh` builds and runs it; names of benchmarks as
+//! arguments run those only. Prints one line per number, with the bar it is held to.
+
+#![allow(clippy::print_stdout, reason = "it is a program whose output is its purpose")]
+#![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+mod cluster;
+mod emulator;
+mod encoding;
+mod people;
+mod throughput;
+
+use std::fmt::Write as _;
+
+use anyhow::bail;
+
+/// One measured number.
+pub(crate) struct Row {
+    what: String,
+    measured: String,
+    /// The bar, and whether it is met.
+    bar: Option<(String, bool)>,
+}
+
+impl Row {
+    /// A number that must not be larger than the bar.
+    pub(crate) fn at_most(what: &str, measured: f64, bar: f64, unit: &str) -> Self {
+        Self {
+            what: what.to_owned(),
+            measured: format!("{} {unit}", short(measured)),
+            bar: Some((format!("<= {} {unit}", short(bar)), measured <= bar)),
+        }
+    }
+
+    /// A number that must not be smaller than the bar.
+    pub(crate) fn at_least(what: &str, measured: f64, bar: f64) -> Self {
+        Self {
+            what: what.to_owned(),
+            measured: short(measured),
+            bar: Some((format!(">= {}", short(bar)), measured >= bar)),
+        }
+    }
+
+    /// A number without a bar.
+    pub(crate) fn told(what: &str, measured: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), measured: measured.into(), bar: None }
+    }
+}
+
+/// Three digits are what such a measurement is good for.
+fn short(number: f64) -> String {
+    match number.abs() {
+        size if size >= 100.0 || number.fract() == 0.0 => format!("{number:.0}"),
+        size if size >= 10.0 => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
+    let mut text = String::new();
+    for Row { what, measured, bar } in rows {
+        let bar = match bar {
+            Some((bar, met)) => format!("{bar:<12} {}", if *met { "met" } else { "MISSED" }),
+            None => String::new(),
+        };
+        let _infallible =
+            writeln!(text, "{}", format!("{what:<width$}  {measured:>16}  {bar}").trim_end());
+    }
+    text
+}
+
+fn main() -> anyhow::Result<()> {
+    const ALL: [&str; 3] = ["throughput", "encoding", "cluster"];
+    // `cargo bench` adds flags of its own.
+    let mut wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if wanted.is_empty() {
+        wanted = ALL.map(str::to_owned).to_vec();
+    }
+    // As the operator's own runtime.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    for name in wanted {
+        println!("{name}\n");
+        let rows = match name.as_str() {
+            "throughput" => runtime.block_on(throughput::measure())?,
+            "encoding" => encoding::measure()?,
+            "cluster" => runtime.block_on(cluster::measure())?,
+            other => bail!("no benchmark {other:?}; there are {}", ALL.join(", ")),
+        };
+        println!("{}", table(&rows));
+    }
+    Ok(())
+}

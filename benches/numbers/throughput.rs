@@ -1,0 +1,139 @@
+//! The whole run against a bare loop that sends the same requests: what the operator's care costs.
+//! Both sides have a fresh emulator, a process beside this one, for each of their turns.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use anyhow::ensure;
+use bytes::Bytes;
+use clinch_operator::{
+    clinch::Limits,
+    domain::Fence,
+    jsonapi::MEDIA_TYPE,
+    ledger::{Keys, MemoryStore},
+    pipeline::{
+        ClinchCrm, Duplicates, Ending, Mode, PeopleGuard, Progress, RunPorts, RunSpec, SeenSource,
+        Source, WantedDestination, run,
+    },
+    signing::{Signature, Unsigned, sign},
+    source::{CsvOptions, Part},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Row,
+    emulator::{self, Emulator},
+    encoding::{decoded, encode},
+    people::{median, ndjson, plan},
+};
+
+const PEOPLE: usize = 20_000;
+const TURNS: usize = 3;
+
+pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
+    let part = Part { name: "bench".into(), bytes: ndjson(PEOPLE), format: None };
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        bare.push(bare_loop(&part).await?);
+        ours.push(whole_run(&part).await?);
+    }
+    let (ours, bare) = (median(ours), median(bare));
+    Ok(vec![
+        Row::told("bare loop", format!("{bare:.0}/s")),
+        Row::told("whole run", format!("{ours:.0}/s")),
+        Row::at_least("whole run : bare loop", ours / bare, 0.90),
+    ])
+}
+
+/// People per second of a run: decode, map, look who is there, push, and write the ledger.
+async fn whole_run(part: &Part) -> anyhow::Result<f64> {
+    let emulator = Emulator::start().await?;
+    let client = emulator::client(&emulator.origin)?;
+    let spec = RunSpec {
+        source: Source::Parts {
+            parts: vec![part.clone()],
+            csv: CsvOptions::default(),
+            limits: clinch_operator::source::Limits::default(),
+        },
+        select: None,
+        limit: None,
+        plan: plan()?,
+        destination: WantedDestination::Prospect,
+        duplicates: Duplicates::Update,
+        mode: Mode::Push,
+    };
+    let ports = RunPorts {
+        crm: ClinchCrm::new(client, SeenSource::new(|| {})),
+        guard: Arc::<PeopleGuard>::default(),
+        keys: Keys::derive(&[7; 32], "bench"),
+        store: MemoryStore::default(),
+        fence: Fence::open(),
+        max_in_flight: Limits::default().max_in_flight,
+        progress: watch::channel(Progress::default()).0,
+        cancel: CancellationToken::new(),
+    };
+    let start = Instant::now();
+    let report = tokio::spawn(run(spec, ports)).await?;
+    let took = start.elapsed().as_secs_f64();
+    ensure!(report.ending == Ending::Completed, "{report:?}");
+    emulator.check_created(PEOPLE).await?;
+    Ok(PEOPLE as f64 / took)
+}
+
+/// People per second of as many tasks as the run has requests in flight, with everything mapped,
+/// encoded and signed before the clock starts.
+async fn bare_loop(part: &Part) -> anyhow::Result<f64> {
+    let emulator = Emulator::start().await?;
+    let (plan, credentials) = (plan()?, emulator::credentials()?);
+    let unsigned = Unsigned {
+        method: "POST",
+        path_and_query: "/v2/candidates",
+        content_type: Some(MEDIA_TYPE),
+    };
+    let requests: Vec<(Bytes, Signature)> = decoded(part)
+        .filter_map(|profile| plan.apply(&profile).ok())
+        .map(|mapped| {
+            (encode(&mapped).into(), sign(&unsigned, &credentials, jiff::Timestamp::now()))
+        })
+        .collect();
+    let (requests, next) = (Arc::new(requests), Arc::new(AtomicUsize::new(0)));
+    let http = emulator::http()?;
+    let url = format!("{}/v2/candidates", emulator.origin);
+    let start = Instant::now();
+    let senders: Vec<_> = (0..Limits::default().max_in_flight)
+        .map(|_| {
+            let (requests, next) = (requests.clone(), next.clone());
+            let (http, url) = (http.clone(), url.clone());
+            tokio::spawn(async move {
+                while let Some((body, signature)) =
+                    requests.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let answer = http
+                        .post(&url)
+                        .header("accept", MEDIA_TYPE)
+                        .header("content-type", MEDIA_TYPE)
+                        .header("date", signature.date.clone())
+                        .header("authorization", signature.authorization.clone())
+                        .body(body.clone())
+                        .send()
+                        .await?;
+                    ensure!(answer.status() == 201, "{}", answer.status());
+                    answer.bytes().await?;
+                }
+                anyhow::Ok(())
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await??;
+    }
+    let took = start.elapsed().as_secs_f64();
+    emulator.check_created(PEOPLE).await?;
+    Ok(PEOPLE as f64 / took)
+}
