@@ -11,3 +11,4 @@ mod dry_run;
 mod duplicates;
 mod setup;
 mod steps;
+mod windows;

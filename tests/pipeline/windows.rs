@@ -1,0 +1,140 @@
+//! Sources of more records than are prepared at a time.
+
+use std::fmt::Write as _;
+
+use clinch_operator::{
+    domain::Reason,
+    pipeline::{Counts, Ending, Report, RunPorts, RunSpec, Source, run},
+    source::{CsvOptions, Limits, Part},
+};
+use serde_json::Value;
+
+use crate::setup::{Export, World, careless, email, in_clinch, options, profile, with_people};
+
+const MANY: usize = 10_000;
+
+/// Lines as the run's source.
+fn spec(text: String) -> RunSpec {
+    let part = Part { name: "people.ndjson".into(), bytes: text.into(), format: None };
+    let source =
+        Source::Parts { parts: vec![part], csv: CsvOptions::default(), limits: Limits::default() };
+    RunSpec { source, ..Export::of(Vec::new()).spec() }
+}
+
+fn lines(profiles: impl IntoIterator<Item = Value>) -> String {
+    profiles.into_iter().fold(String::new(), |mut text, profile| {
+        writeln!(text, "{profile}").unwrap();
+        text
+    })
+}
+
+async fn completed(world: &World, text: &str) -> Counts {
+    let report = run(spec(text.to_owned()), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    assert_eq!(report.progress.counts.pending(), 0);
+    report.progress.counts
+}
+
+#[tokio::test]
+async fn many_people_cost_a_request_each_and_nothing_the_second_time() {
+    let world = World::new(careless()).await;
+    let text = lines((0..MANY).map(profile));
+    let counts = completed(&world, &text).await;
+    assert_eq!(counts, Counts { total: 10_000, created: 10_000, ..Counts::default() });
+    world.assert_exactly_once(MANY);
+    let requests = world.requests();
+    assert!(requests <= 10_010, "one create each and a few reads: {requests}");
+    let counts = completed(&world, &text).await;
+    assert_eq!(counts, Counts { total: 10_000, unchanged: 10_000, ..Counts::default() });
+    assert_eq!(world.requests(), requests);
+}
+
+#[tokio::test]
+async fn people_who_are_there_are_read_by_page_also_for_later_windows() {
+    let there = (0..MANY).filter(|n| n % 5 == 0).map(in_clinch);
+    let world = World::new(with_people(there)).await;
+    let mut profiles: Vec<Value> = (0..MANY).map(profile).collect();
+    profiles[9_995]["title"] = "Director".into();
+    let counts = completed(&world, &lines(profiles)).await;
+    assert_eq!((counts.created, counts.unchanged, counts.updated), (8_000, 1_999, 1));
+    world.assert_exactly_once(MANY);
+    let requests = world.requests();
+    let pages = 2_000 / u64::from(world.client.contract().paging.max_per_page);
+    assert!(requests <= 8_000 + 1 + pages + 3, "{requests} requests, {pages} pages");
+}
+
+#[tokio::test]
+async fn a_person_named_again_in_a_later_window_is_recognised() {
+    let world = World::new(careless()).await;
+    let mut profiles: Vec<Value> = (0..5_000).map(profile).collect();
+    profiles.push(profile(7));
+    let mut other = profile(8);
+    other["title"] = "Director".into();
+    profiles.push(other);
+    let report = run(spec(lines(profiles)), world.ports()).await;
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.unchanged, counts.invalid), (5_000, 1, 1));
+    let rejection = &report.progress.rejections[0];
+    assert_eq!(rejection.reason, Reason::DuplicateInSource);
+    assert_eq!(rejection.position.line, Some(5_002));
+    assert!(rejection.message.starts_with("people.ndjson line 9 "), "{}", rejection.message);
+    world.assert_exactly_once(5_000);
+}
+
+#[tokio::test]
+async fn every_malformed_line_is_counted_and_the_rest_delivered() {
+    let world = World::new(options()).await;
+    let text = (0..MANY).fold(String::new(), |mut text, n| {
+        if n % 2 == 0 {
+            text.push_str("{\"emails\": [\n");
+        } else if n % 100 == 1 {
+            writeln!(text, "{}", profile(n)).unwrap();
+        } else {
+            text.push_str("nothing\n");
+        }
+        text
+    });
+    let Report { progress, ending } = run(spec(text), world.ports()).await;
+    assert_eq!(ending, Ending::Completed);
+    assert_eq!((progress.counts.created, progress.counts.invalid), (100, 9_900));
+    assert_eq!((progress.rejections.len(), progress.omitted), (20, 9_880));
+    assert_eq!(progress.rejections[0].position.line, Some(1));
+    assert_eq!(progress.counts.total, 10_000);
+}
+
+#[tokio::test]
+async fn what_stands_before_a_fault_of_the_source_is_delivered() {
+    let world = World::new(options()).await;
+    let text = lines((0..5_000).map(profile));
+    let mut spec = spec(text);
+    let Source::Parts { limits, .. } = &mut spec.source else { panic!("parts") };
+    limits.max_records = 4_500;
+    let report = run(spec, world.ports()).await;
+    let Ending::SourceFailed { reason, .. } = report.ending else { panic!("{:?}", report.ending) };
+    assert_eq!(reason, Reason::SourceInvalid);
+    world.assert_exactly_once(4_500);
+}
+
+#[tokio::test]
+async fn progress_is_told_by_the_share_of_the_source_that_is_read() {
+    let world = World::new(options()).await;
+    let ports = world.ports();
+    let (cancel, mut progress) = (ports.cancel.clone(), ports.progress.subscribe());
+    let stop = async {
+        let halfway = progress.wait_for(|progress| progress.counts.created >= 2_000).await;
+        let progress = halfway.unwrap().clone();
+        cancel.cancel();
+        progress
+    };
+    let ports = RunPorts { max_in_flight: 1, ..ports };
+    let (report, seen) = tokio::join!(run(spec(lines((0..MANY).map(profile))), ports), stop);
+    assert_eq!(report.ending, Ending::Stopped);
+    let percent = seen.counts.percent(seen.share);
+    assert!((15..=25).contains(&percent), "{percent} % after 2000 of 10000");
+    // The next run takes up where this one stopped.
+    let counts = completed(&world, &lines((0..MANY).map(profile))).await;
+    assert_eq!(counts.created + counts.unchanged, 10_000);
+    assert!(counts.unchanged >= 2_000);
+    assert_eq!(world.sandbox.requests().of("createCandidate"), 10_000);
+    assert_eq!(world.people().get(&email(9_999)), Some(&1));
+}
