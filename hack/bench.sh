@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the benchmarks of docs/BENCHMARKS.md and prints their numbers beside their bars.
 #
-#   hack/bench.sh              all of them; about six minutes after the build
-#   hack/bench.sh encoding     one or several: throughput, encoding, cluster
+#   hack/bench.sh              all of them; about nine minutes after the build
+#   hack/bench.sh encoding     one or several: throughput, encoding, scale, limited, cluster
 #
 # Built as the released binaries are, so that one build serves both. `cluster` needs the control
 # plane of hack/control-plane.sh and builds it when it is missing.

@@ -26,10 +26,12 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    /// `settings` are further arguments: `--latency-ms 2`.
+    pub(crate) async fn start(settings: &[&str]) -> anyhow::Result<Self> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_clinch-sandbox"))
             .args(["--listen", "127.0.0.1:0", "--credential"])
             .arg(format!("hireEZ:{ACCESS_KEY}:{SECRET}"))
+            .args(settings)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -43,11 +45,16 @@ impl Emulator {
 
     /// Fails unless so many people were created, and none of them in vain.
     pub(crate) async fn check_created(&self, count: usize) -> anyhow::Result<()> {
-        let url = format!("{}/_sandbox/requests", self.origin);
-        let text = http()?.get(url).send().await?.text().await?;
-        let counts: serde_json::Value = serde_json::from_str(&text)?;
+        let counts = self.requests().await?;
         ensure!(counts["byOperation"]["createCandidate 201"] == count, "not all created: {counts}");
         Ok(())
+    }
+
+    /// What the emulator was asked so far.
+    pub(crate) async fn requests(&self) -> anyhow::Result<serde_json::Value> {
+        let url = format!("{}/_sandbox/requests", self.origin);
+        let text = http()?.get(url).send().await?.text().await?;
+        Ok(serde_json::from_str(&text)?)
     }
 }
 

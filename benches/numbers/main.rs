@@ -7,7 +7,10 @@
 mod cluster;
 mod emulator;
 mod encoding;
+mod limited;
 mod people;
+mod runs;
+mod scale;
 mod throughput;
 
 use std::fmt::Write as _;
@@ -71,7 +74,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 3] = ["throughput", "encoding", "cluster"];
+    const ALL: [&str; 5] = ["throughput", "encoding", "scale", "limited", "cluster"];
     // `cargo bench` adds flags of its own.
     let mut wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -84,6 +87,8 @@ fn main() -> anyhow::Result<()> {
         println!("{name}\n");
         let rows = match name.as_str() {
             "throughput" => runtime.block_on(throughput::measure())?,
+            "scale" => runtime.block_on(scale::measure())?,
+            "limited" => runtime.block_on(limited::measure())?,
             "encoding" => encoding::measure()?,
             "cluster" => runtime.block_on(cluster::measure())?,
             other => bail!("no benchmark {other:?}; there are {}", ALL.join(", ")),

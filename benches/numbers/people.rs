@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
-use clinch_operator::mapping::{MappingSpec, Plan, compile};
+use clinch_operator::{
+    mapping::{MappingSpec, Plan, compile},
+    source::Part,
+};
 use serde_json::Value;
 
 /// The mapping of the quickstart, which has expressions, a phone number and a table.
@@ -37,6 +40,11 @@ pub(crate) fn ndjson(count: usize) -> Bytes {
         let _infallible = writeln!(text, "{}", profile(n));
     }
     text.into()
+}
+
+/// So many profiles as a source's part.
+pub(crate) fn part(count: usize) -> Part {
+    Part { name: "bench".into(), bytes: ndjson(count), format: None }
 }
 
 /// The middle of the measurements.

@@ -1,0 +1,57 @@
+//! A Clinch that takes so many requests a second and answers 429 beyond them: how much of that is
+//! used, and how often it is overstepped once it is known.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use clinch_operator::{ledger::MemoryStore, pipeline::run};
+use tokio::time::sleep;
+
+use crate::{
+    Row,
+    emulator::{self, Emulator},
+    people::part,
+    runs::{ports, spec},
+};
+
+const LIMIT: u64 = 50;
+const LEARNING: Duration = Duration::from_secs(10);
+const MEASURED: Duration = Duration::from_mins(1);
+
+pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
+    let contract = tempfile::NamedTempFile::new()?;
+    let limit = format!("rateLimit: {{requestsPerSecond: {LIMIT}, burst: 10}}\n");
+    std::fs::write(contract.path(), limit)?;
+    let path = contract.path().to_str().context("a path that is no text")?;
+    let emulator = Emulator::start(&["--contract", path, "--latency-ms", "20"]).await?;
+    let client = emulator::client(&emulator.origin)?;
+    let ports = ports(client, MemoryStore::default());
+    let cancel = ports.cancel.clone();
+    let people = usize::try_from(LIMIT * (LEARNING + 2 * MEASURED).as_secs())?;
+    let running = tokio::spawn(run(spec(part(people))?, ports));
+    sleep(LEARNING).await;
+    let (start, before) = (Instant::now(), answers(&emulator).await?);
+    sleep(MEASURED).await;
+    let (took, after) = (start.elapsed().as_secs_f64(), answers(&emulator).await?);
+    ensure!(!running.is_finished(), "it was done before its time");
+    cancel.cancel();
+    running.await?;
+    let (taken, refused) = (after.0 - before.0, after.1 - before.1);
+    let used = taken as f64 / (LIMIT as f64 * took);
+    let overstepped = refused as f64 / (taken + refused) as f64;
+    Ok(vec![
+        Row::told("requests taken in a minute", taken.to_string()),
+        Row::at_least("share of the limit that is used", used, 0.97),
+        Row::at_most("share of requests answered 429", overstepped, 0.01, ""),
+    ])
+}
+
+/// Requests taken, and answered 429.
+async fn answers(emulator: &Emulator) -> anyhow::Result<(u64, u64)> {
+    let counts = emulator.requests().await?;
+    let of = |status: &str| {
+        let key = format!("createCandidate {status}");
+        counts["byOperation"][key.as_str()].as_u64().unwrap_or_default()
+    };
+    Ok((of("201"), of("429")))
+}

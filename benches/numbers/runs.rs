@@ -1,0 +1,50 @@
+//! A run over people held in memory, as the operator puts it together.
+
+use std::sync::Arc;
+
+use clinch_operator::{
+    clinch::{Client, Limits},
+    domain::Fence,
+    ledger::{Keys, SegmentStore},
+    pipeline::{
+        ClinchCrm, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec, SeenSource, Source,
+        WantedDestination,
+    },
+    source::{CsvOptions, Part},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::people::plan;
+
+pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
+    Ok(RunSpec {
+        source: Source::Parts {
+            parts: vec![part],
+            csv: CsvOptions::default(),
+            limits: clinch_operator::source::Limits {
+                max_expanded_bytes: u64::MAX,
+                ..clinch_operator::source::Limits::default()
+            },
+        },
+        select: None,
+        limit: None,
+        plan: plan()?,
+        destination: WantedDestination::Prospect,
+        duplicates: Duplicates::Update,
+        mode: Mode::Push,
+    })
+}
+
+pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<ClinchCrm, S> {
+    RunPorts {
+        crm: ClinchCrm::new(client, SeenSource::new(|| {})),
+        guard: Arc::<PeopleGuard>::default(),
+        keys: Keys::derive(&[7; 32], "bench"),
+        store,
+        fence: Fence::open(),
+        max_in_flight: Limits::default().max_in_flight,
+        progress: watch::channel(Progress::default()).0,
+        cancel: CancellationToken::new(),
+    }
+}
