@@ -621,4 +621,46 @@ mod hand_over {
         assert_eq!(ended.code(), Some(0), "SIGTERM is an orderly end");
         assert_eq!(holder(&world), "", "the lease was released");
     }
+
+    fn signal(process: &Child, name: &str) {
+        let pid = process.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success(), "{name}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_holder_frozen_past_its_lease_pushes_nobody_when_it_wakes() {
+        const PEOPLE: usize = 1500;
+        let Some(world) = World::prepare().await else { return };
+        let mut first = operator(&world, "first");
+        held_by(&world, "first").await;
+        let mut second = operator(&world, "second");
+        world.apply(INTEGRATION);
+        world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+        world.sandbox.set_latency(Duration::from_millis(40));
+        world.apply(&export("frozen", PEOPLE, PROSPECT));
+        let created = || world.sandbox.requests().of("createCandidate");
+        let reached = async |count: u64| {
+            let started = Instant::now();
+            while created() < count {
+                assert!(started.elapsed() < SOON, "{} of {count}", created());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        reached(100).await;
+        signal(&first, "-STOP");
+        held_by(&world, "second").await;
+        // The first one wakes while the second one is at work, and in the middle of its own.
+        let before = created();
+        reached(before + 50).await;
+        signal(&first, "-CONT");
+        let done = world.ready("CandidateExport", "frozen", "True", "Synced").await;
+        assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+        assert_each_once(&world, PEOPLE);
+        assert_eq!(created(), PEOPLE as u64, "nobody was even tried twice");
+        assert_eq!(holder(&world), "second");
+        for process in [&mut first, &mut second] {
+            process.kill().expect("SIGKILL");
+            process.wait().expect("it is gone");
+        }
+    }
 }
