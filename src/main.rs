@@ -3,7 +3,6 @@
 use clap::Parser;
 use clinch_operator::cli;
 
-fn main() -> anyhow::Result<()> {
-    let code = cli::run(&cli::Cli::parse())?;
-    std::process::exit(code)
+fn main() {
+    std::process::exit(cli::main(&cli::Cli::parse()))
 }

@@ -107,11 +107,12 @@ const METRICS: [&str; 6] = [
     "clinch_operator_reconciles_total",
 ];
 
-const EXIT_CODES: [&str; 4] = [
+const EXIT_CODES: [&str; 5] = [
     "0 everything is Ready",
     "1 something is Stalled",
     "2 a manifest is refused",
     "3 time ran out",
+    "4 something else failed",
 ];
 
 #[test]
@@ -194,6 +195,13 @@ fn apply_documents_its_exit_codes_and_keeps_to_the_one_for_bad_manifests() {
     let refused = operator(&["apply", "-f", bad, "--environment", "sandbox"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("spec.source"));
+    let good = "tests/data/manifests/good";
+    let no_folder = ["--environment", "sandbox", "--state", "Cargo.toml/state"];
+    let failed = operator(&[&["apply", "-f", good][..], &no_folder].concat());
+    assert_eq!(failed.status.code(), Some(4));
+    let text = String::from_utf8_lossy(&failed.stderr).into_owned();
+    let told = "\nerror: cannot use the state folder Cargo.toml/state: ";
+    assert!(text.contains(told) && !text.contains("backtrace"), "{text}");
 }
 
 fn operator(arguments: &[&str]) -> Output {

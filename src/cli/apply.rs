@@ -18,7 +18,7 @@ use crate::{
 /// Brings the objects of a folder of manifests to rest against real accounts, without a cluster.
 ///
 /// Exit codes: 0 everything is Ready, 1 something is Stalled, 2 a manifest is refused, 3 time ran
-/// out.
+/// out, 4 something else failed, such as the state folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A folder or file of manifests; may be repeated.
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
     let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(crate::local::OpenError::RefuseChange(problems)) => return Ok(refused(&problems)),
-        Err(error) => return Err(error).context("cannot use the state folder"),
+        Err(error) => return Err(error.into()),
     };
     let settled = super::runtime()?.block_on(async {
         let stop = CancellationToken::new();

@@ -31,8 +31,18 @@ enum Command {
     Crds(crds::Args),
 }
 
-/// Runs the command line; the exit code of the process.
-pub fn run(cli: &Cli) -> anyhow::Result<i32> {
+/// The exit code of a command that could not do its work at all.
+const FAILED: i32 = 4;
+
+/// Runs the command line; the exit code of the process. Failures are told on standard error.
+pub fn main(cli: &Cli) -> i32 {
+    run(cli).unwrap_or_else(|error| {
+        complain(&format!("error: {error:#}"));
+        FAILED
+    })
+}
+
+fn run(cli: &Cli) -> anyhow::Result<i32> {
     crate::app::install_crypto();
     match &cli.command {
         Command::Run(args) => run::run(args),

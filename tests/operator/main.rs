@@ -624,7 +624,10 @@ mod hand_over {
 
     fn signal(process: &Child, name: &str) {
         let pid = process.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success(), "{name}");
+        assert!(
+            Command::new("kill").args([name, &pid]).status().expect("kill runs").success(),
+            "{name}"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -658,9 +661,9 @@ mod hand_over {
         assert_each_once(&world, PEOPLE);
         assert_eq!(created(), PEOPLE as u64, "nobody was even tried twice");
         assert_eq!(holder(&world), "second");
-        for process in [&mut first, &mut second] {
-            process.kill().expect("SIGKILL");
-            process.wait().expect("it is gone");
-        }
+        let ended = first.wait().expect("it ends by itself");
+        assert_eq!(ended.code(), Some(4), "a lost lease is told by the exit code");
+        second.kill().expect("SIGKILL");
+        second.wait().expect("it is gone");
     }
 }
