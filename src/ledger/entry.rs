@@ -97,7 +97,7 @@ impl fmt::Debug for Steps {
 }
 
 /// What the steps after the candidate sent; each counts only where the step is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extras {
     /// Job and stage.
     pub application: StepDigest,

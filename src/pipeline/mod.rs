@@ -10,7 +10,6 @@ mod push;
 mod report;
 mod resume;
 mod run;
-mod spec;
 
 pub use clinch_crm::{ClinchCrm, SeenSource};
 pub use crm::{
@@ -18,8 +17,8 @@ pub use crm::{
     WantedDestination,
 };
 pub use guard::{Claim, Membership, PeopleGuard};
+pub use prepare::{RunSpec, Source};
 pub use push::{Duplicates, Mode};
 pub use report::{Counts, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};
 pub use resume::MAX_RESUME_BYTES;
 pub use run::{RunPorts, run};
-pub use spec::{RunSpec, Source};

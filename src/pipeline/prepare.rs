@@ -1,260 +1,196 @@
-//! The first half of a run, on a thread of its own: decode, select, map. Every record ends up as
-//! work or as a rejection; no request is made. What is read waits in windows of bounded size, so
-//! that memory does not grow with the source.
+//! The first half of a run: decode, select, map, and compare with the ledger. Every record ends
+//! up as work, as unchanged, or as a rejection; no request is made.
 
-use std::{
-    collections::{HashMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
-
-use serde_json::Value;
-use tokio::{sync::mpsc, task::JoinHandle};
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     crm::WantedDestination,
     push::{Duplicates, Tags, Work},
     report::Rejection,
     resume,
-    spec::RunSpec,
 };
 use crate::{
-    domain::{MatchKey, Profile, Reason, RecordId, SourcePosition},
-    ledger::{Extras, KeyHash, Keys, Steps},
-    mapping::{Mapped, RecordIssue, ResumeContent},
-    source::Decoded,
+    domain::{MatchKey, Profile, Reason, SourcePosition},
+    ledger::{Extras, Keys, Ledger, PayloadDigest, Steps},
+    mapping::{Mapped, Plan, RecordIssue, ResumeContent, Select},
+    source::{CsvOptions, Decoded, Limits, Part, SourceError, decode, decode_values, digest},
 };
 
-/// Most records of a window.
-const WINDOW_RECORDS: usize = 4096;
-/// A window is closed once its work takes about this many bytes.
-const WINDOW_BYTES: usize = 8 << 20;
+/// Where the records come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Profiles that are values already.
+    Inline(Arc<[serde_json::Value]>),
+    /// Encoded parts, in order.
+    Parts {
+        /// The parts.
+        parts: Vec<Part>,
+        /// How CSV columns become profile fields.
+        csv: CsvOptions,
+        /// Bounds on records and expansion.
+        limits: Limits,
+    },
+}
 
-/// So many records of a source, sorted out.
+impl Source {
+    /// Digest of the content and of how it is read.
+    pub fn fingerprint(&self) -> crate::domain::Digest {
+        match self {
+            Self::Inline(values) => crate::domain::digest_json(values),
+            Self::Parts { parts, csv, .. } => {
+                let content = digest(parts);
+                let headers = crate::domain::digest_json(&csv.headers);
+                let formats: Vec<&[u8]> = parts
+                    .iter()
+                    .map(|part| part.format.map_or("", crate::source::Format::as_str).as_bytes())
+                    .collect();
+                let fixed = [&content.as_bytes()[..], &headers.as_bytes()[..]];
+                crate::domain::digest_parts(fixed.into_iter().chain(formats))
+            }
+        }
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + '_> {
+        match self {
+            Self::Inline(values) => Box::new(decode_values(&"inline".into(), values)),
+            Self::Parts { parts, csv, limits } => {
+                Box::new(parts.iter().flat_map(move |part| decode(part, csv, limits)))
+            }
+        }
+    }
+}
+
+/// What a run is to do; everything that decides its outcome.
+#[derive(Debug)]
+pub struct RunSpec {
+    /// Where the records come from.
+    pub source: Source,
+    /// Which of them are exported.
+    pub select: Option<Select>,
+    /// Most records exported, counted after `select`.
+    pub limit: Option<u64>,
+    /// How a profile becomes attributes.
+    pub plan: Plan,
+    /// Where people go.
+    pub destination: WantedDestination,
+    /// What happens to people who are in Clinch already.
+    pub duplicates: Duplicates,
+    /// Whether anything is written.
+    pub mode: super::push::Mode,
+}
+
+/// The records of a run, sorted out.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct Prepared {
     /// Records selected.
     pub(super) total: u64,
-    /// Records that say what an earlier one said.
-    pub(super) repeated: u64,
+    /// Records that the ledger knows as they are.
+    pub(super) unchanged: u64,
     /// Records refused.
     pub(super) rejections: Vec<Rejection>,
-    /// Records to compare with the ledger, and to push.
+    /// Records to push.
     pub(super) work: Vec<Work>,
-    /// The share of the source that is read, in thousandths; none where it cannot be told.
-    pub(super) share: Option<u16>,
-    /// Set on the last window.
-    pub(super) end: Option<End>,
-    weight: usize,
+    /// Why the source ended early, if it did.
+    pub(super) fault: Option<(Reason, String)>,
 }
 
-/// How a source ended.
-#[derive(Debug)]
-pub(super) enum End {
-    /// All of it was read.
-    Whole,
-    /// Nothing more can be read.
-    Fault(Reason, String),
-}
-
-/// The windows of a source, prepared one ahead.
-pub(super) struct Windows {
-    ready: mpsc::Receiver<Window>,
-    thread: JoinHandle<()>,
-}
-
-impl Windows {
-    /// Starts to read.
-    pub(super) fn of(spec: Arc<RunSpec>, keys: Keys) -> Self {
-        let (sender, ready) = mpsc::channel(1);
-        let thread = tokio::task::spawn_blocking(move || {
-            let send = |window| sender.blocking_send(window).is_ok();
-            Preparing::new(&spec, &keys).all(send);
-        });
-        Self { ready, thread }
-    }
-
-    /// The next window; the one with an `end` is the last.
-    pub(super) async fn next(&mut self) -> Window {
-        if let Some(window) = self.ready.recv().await {
-            return window;
+/// Sorts out every record.
+pub(super) async fn prepare(spec: &RunSpec, keys: &Keys, ledger: &Ledger) -> Prepared {
+    let mut prepared = Prepared::default();
+    let mut seen: HashMap<MatchKey, (PayloadDigest, Extras, SourcePosition)> = HashMap::new();
+    let activity: Option<Arc<str>> = spec.plan.tags_activity().map(Into::into);
+    for (count, item) in spec.source.records().enumerate() {
+        if count % 256 == 255 {
+            // Decoding is work for the processor; others get their turn.
+            tokio::task::yield_now().await;
         }
-        // It ends without a last window only by a panic, which is the run's.
-        if let Err(failed) = (&mut self.thread).await
-            && failed.is_panic()
-        {
-            std::panic::resume_unwind(failed.into_panic());
+        if spec.limit.is_some_and(|limit| prepared.total >= limit) {
+            break;
         }
-        Window { end: Some(End::Whole), ..Window::default() }
-    }
-}
-
-/// Where a person was first named, and with what; small, as there is one for each record.
-struct Seen {
-    /// Tells whether everything that is sent for the record is the same.
-    sent: u64,
-    /// Line or index in the part.
-    place: u32,
-    /// Index in `Preparing::parts`.
-    part: u16,
-    is_line: bool,
-}
-
-struct Preparing<'a> {
-    spec: &'a RunSpec,
-    keys: &'a Keys,
-    activity: Option<Arc<str>>,
-    seen: HashMap<KeyHash, Seen>,
-    parts: Vec<Arc<str>>,
-    total: u64,
-    window: Window,
-}
-
-impl<'a> Preparing<'a> {
-    fn new(spec: &'a RunSpec, keys: &'a Keys) -> Self {
-        let activity = spec.plan.tags_activity().map(Into::into);
-        let (seen, parts, window) = (HashMap::new(), Vec::new(), Window::default());
-        Self { spec, keys, activity, seen, parts, total: 0, window }
-    }
-
-    /// Sorts out every record; stops when nobody wants the windows any more.
-    fn all(mut self, mut send: impl FnMut(Window) -> bool) {
-        let mut reading = self.spec.source.read();
-        let mut end = End::Whole;
-        while self.spec.limit.is_none_or(|limit| self.total < limit) {
-            let decoded = match reading.next() {
-                Some(Ok(decoded)) => decoded,
-                Some(Err(error)) => {
-                    end = End::Fault(error.disposition().reason(), error.to_string());
-                    break;
-                }
-                None => break,
-            };
-            self.take(decoded);
-            if self.window.is_full() {
-                self.window.share = reading.share();
-                if !send(std::mem::take(&mut self.window)) {
-                    return;
-                }
-            }
-        }
-        self.window.end = Some(end);
-        send(self.window);
-    }
-
-    fn take(&mut self, Decoded { position, result }: Decoded) {
-        let profile = match result {
-            Ok(profile) => profile,
+        let decoded = match item {
+            Ok(decoded) => decoded,
             Err(error) => {
-                self.count();
-                return self.window.reject(position, None, error.reason(), error.to_string());
+                prepared.fault = Some((error.disposition().reason(), error.to_string()));
+                break;
             }
         };
-        match selected(self.spec, &profile) {
-            Ok(false) => return,
-            Ok(true) => self.count(),
+        let position = decoded.position;
+        let profile = match decoded.result {
+            Ok(profile) => profile,
+            Err(error) => {
+                prepared.total += 1;
+                prepared.reject(position, None, error.reason(), error.to_string());
+                continue;
+            }
+        };
+        match selected(spec, &profile) {
+            Ok(false) => continue,
+            Ok(true) => prepared.total += 1,
             Err(issue) => {
-                self.count();
-                return self.window.reject(position, None, issue.reason, issue.to_string());
+                prepared.total += 1;
+                prepared.reject(position, None, issue.reason, issue.to_string());
+                continue;
             }
         }
-        let mapped = match self.spec.plan.apply(&profile) {
+        let mapped = match spec.plan.apply(&profile) {
             Ok(mapped) => mapped,
             Err(issues) => {
                 let (reason, message) = gist(&issues);
-                return self.window.reject(position, None, reason, message);
+                prepared.reject(position, None, reason, message);
+                continue;
             }
         };
-        match work(self.spec, self.keys, self.activity.as_ref(), position.clone(), mapped) {
-            Ok(work) => self.once(work),
+        let work = match work(spec, keys, activity.as_ref(), position.clone(), mapped) {
+            Ok(work) => work,
             Err((key, reason, message)) => {
-                self.window.reject(position, Some(self.keys.record_id(&key)), reason, message);
+                prepared.reject(position, Some(keys.record_id(&key)), reason, message);
+                continue;
             }
-        }
-    }
-
-    fn count(&mut self) {
-        self.total += 1;
-        self.window.total += 1;
-    }
-
-    /// Takes one record for each person.
-    fn once(&mut self, work: Work) {
-        let mut sent = DefaultHasher::new();
-        (work.payload, work.extras).hash(&mut sent);
-        let sent = sent.finish();
-        match self.seen.get(&work.key_hash) {
+        };
+        match seen.get(&work.key) {
             // The same person again, in the same words: one of them is enough.
-            Some(seen) if seen.sent == sent => self.window.repeated += 1,
-            Some(seen) => {
-                let first = self.position(seen);
+            Some((payload, extras, _)) if (*payload, *extras) == (work.payload, work.extras) => {
+                prepared.unchanged += 1;
+            }
+            Some((_, _, first)) => {
                 let message = format!("{first} names the same person with other values");
-                let id = self.keys.record_id(&work.key);
-                let reason = Reason::DuplicateInSource;
-                self.window.reject(work.position, Some(id), reason, message);
+                let id = keys.record_id(&work.key);
+                prepared.reject(position, Some(id), Reason::DuplicateInSource, message);
             }
             None => {
-                let seen = self.seen(sent, &work.position);
-                self.seen.insert(work.key_hash, seen);
-                self.window.weight += weight(&work);
-                self.window.work.push(work);
+                seen.insert(work.key.clone(), (work.payload, work.extras, position));
+                prepared.compare(work, ledger);
             }
         }
     }
-
-    fn seen(&mut self, sent: u64, position: &SourcePosition) -> Seen {
-        if self.parts.last() != Some(&position.part) {
-            self.parts.push(position.part.clone());
-        }
-        Seen {
-            sent,
-            place: u32::try_from(position.line.unwrap_or(position.index)).unwrap_or(u32::MAX),
-            part: u16::try_from(self.parts.len() - 1).unwrap_or(u16::MAX),
-            is_line: position.line.is_some(),
-        }
-    }
-
-    fn position(&self, seen: &Seen) -> SourcePosition {
-        let part = self.parts.get(usize::from(seen.part)).cloned().unwrap_or_default();
-        let line = seen.is_line.then(|| seen.place.into());
-        SourcePosition { part, index: seen.place.into(), line }
-    }
+    prepared
 }
 
-impl Window {
-    fn is_full(&self) -> bool {
-        self.work.len() + self.rejections.len() >= WINDOW_RECORDS || self.weight >= WINDOW_BYTES
-    }
-
+impl Prepared {
     fn reject(
         &mut self,
         position: SourcePosition,
-        record: Option<RecordId>,
+        record: Option<crate::domain::RecordId>,
         reason: Reason,
         message: String,
     ) {
         self.rejections.push(Rejection { position, record, reason, message });
     }
-}
 
-/// About how many bytes a record takes.
-fn weight(work: &Work) -> usize {
-    const FIXED: usize = 512;
-    let resume = work.resume.as_ref().map_or(0, |resume| resume.bytes.len());
-    let tags = work.tags.as_ref().map_or(0, |tags| tags.body.len());
-    let values = work.attributes.values().map(value_weight).sum::<usize>();
-    FIXED + resume + tags + values
-}
-
-pub(super) fn value_weight(value: &Value) -> usize {
-    const FIXED: usize = 64;
-    FIXED
-        + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(value_weight).sum(),
-            Value::Object(fields) => fields.values().map(value_weight).sum(),
-            _ => 0,
+    /// Takes over what the ledger knows of a record.
+    fn compare(&mut self, mut work: Work, ledger: &Ledger) {
+        if let Some(entry) = ledger.get(&work.key_hash) {
+            let wanted = work.wanted();
+            let missing = ledger.missing_steps(&work.key_hash, &work.payload, &work.extras, wanted);
+            work.done = wanted.without(missing);
+            work.ours = Some(entry.clinch_id);
+            if work.is_done() {
+                self.unchanged += 1;
+                return;
+            }
         }
+        self.work.push(work);
+    }
 }
 
 fn selected(spec: &RunSpec, profile: &Profile) -> Result<bool, RecordIssue> {

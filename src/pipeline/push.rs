@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{ClinchId, Disposition, Fence, MatchKey, Reason, SourcePosition},
-    ledger::{Entry, Extras, KeyHash, Ledger, PayloadDigest, Steps},
+    ledger::{Entry, Extras, KeyHash, PayloadDigest, Steps},
 };
 
 /// Whether anything is written.
@@ -65,14 +65,9 @@ impl Work {
             .with(step(self.tags.is_some(), Steps::ACTIVITY))
     }
 
-    /// Takes over what the ledger knows of the record. True when nothing is left to be done.
-    pub(super) fn known_as_done(&mut self, ledger: &Ledger) -> bool {
-        let Some(entry) = ledger.get(&self.key_hash) else { return false };
-        let wanted = self.wanted();
-        let missing = ledger.missing_steps(&self.key_hash, &self.payload, &self.extras, wanted);
-        self.done = wanted.without(missing);
-        self.ours = Some(entry.clinch_id);
-        self.done.contains(wanted)
+    /// Whether nothing is left to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.contains(self.wanted())
     }
 
     /// The ledger entry for the steps in place.
@@ -122,7 +117,7 @@ pub(super) struct Pushed {
 
 /// Everything the records of a run share.
 pub(super) struct Pusher<C> {
-    pub(super) crm: Arc<C>,
+    pub(super) crm: C,
     pub(super) guard: Arc<PeopleGuard>,
     pub(super) index: PeopleIndex,
     pub(super) fence: Fence,
@@ -211,7 +206,7 @@ impl<C: Crm> Pusher<C> {
                 None => Target::Nobody,
             });
         }
-        match self.index.find(&*self.crm, &work.key).await? {
+        match self.index.find(&self.crm, &work.key).await? {
             Found::FilterIgnored => Err(CrmFailure::Everything {
                 disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
                 message: "Clinch ignores the e-mail filter; set contractOverrides.filterParameter"

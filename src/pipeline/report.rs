@@ -42,15 +42,10 @@ impl Counts {
         self.invalid + self.failed
     }
 
-    /// Progress in percent; 100 for an empty selection. `share` is the share of the source that is
-    /// read, in thousandths, while not all of it is.
-    pub fn percent(&self, share: Option<u16>) -> u8 {
+    /// Progress in percent; 100 for an empty selection.
+    pub fn percent(&self) -> u8 {
         let decided = self.total - self.pending();
-        let Some(share) = share else {
-            return (decided * 100).checked_div(self.total).map_or(100, |p| p.min(100) as u8);
-        };
-        let percent = decided * u64::from(share) / 10;
-        percent.checked_div(self.total).map_or(0, |percent| percent.min(99) as u8)
+        (decided * 100).checked_div(self.total).map_or(100, |percent| percent.min(100) as u8)
     }
 }
 
@@ -76,9 +71,6 @@ pub struct Progress {
     pub rejections: Arc<Vec<Rejection>>,
     /// Rejections not listed.
     pub omitted: u64,
-    /// The share of the source that is read, in thousandths, while not all of it is and as far as
-    /// it can be told.
-    pub share: Option<u16>,
 }
 
 impl Progress {
@@ -150,9 +142,7 @@ mod tests {
     fn every_record_is_counted_once() {
         let counts = Counts { total: 10, created: 3, unchanged: 2, failed: 1, ..Counts::default() };
         assert_eq!((counts.delivered(), counts.rejected(), counts.pending()), (5, 1, 4));
-        assert_eq!(counts.percent(None), 60);
-        assert_eq!(Counts::default().percent(None), 100);
-        assert_eq!(counts.percent(Some(100)), 6, "a tenth of the source is read");
-        assert_eq!(Counts::default().percent(Some(100)), 0, "nothing is decided yet");
+        assert_eq!(counts.percent(), 60);
+        assert_eq!(Counts::default().percent(), 100);
     }
 }

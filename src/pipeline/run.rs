@@ -1,5 +1,5 @@
-//! A run: take what is prepared window by window, learn who is in Clinch already, push what is due
-//! with bounded concurrency, and keep the ledger up to date as it goes.
+//! A run: prepare every record, learn who is in Clinch already, push what is due with bounded
+//! concurrency, and keep the ledger up to date as it goes.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -11,14 +11,13 @@ use super::{
     crm::{Crm, CrmFailure, Destination, WantedDestination},
     guard::PeopleGuard,
     index::PeopleIndex,
-    prepare::{End, Window, Windows},
+    prepare::{Prepared, RunSpec, prepare},
     push::{Mode, Outcome, Pushed, Pusher, Work},
     report::{Ending, Progress, Rejection, Report},
-    spec::RunSpec,
 };
 use crate::{
-    domain::{Disposition, Fence, MatchKey, Reason},
-    ledger::{Entry, Journal, JournalError, Keys, Ledger, Opened, SegmentStore},
+    domain::{Disposition, Fence, Reason},
+    ledger::{Journal, JournalError, Keys, Ledger, Opened, SegmentStore},
 };
 
 /// How many entries may wait before they are written to the ledger.
@@ -70,54 +69,79 @@ async fn attempt<C: Crm, S: SegmentStore>(
         // Not an error: what the segment knew is checked in Clinch again.
         tracing::warn!(seq, %fault, "a ledger segment cannot be used");
     }
-    let mut book = Book { ledger, journal, waiting: 0, due: Instant::now() + CHECKPOINT_EVERY };
-    let spec = Arc::new(spec);
-    let mut pushing = Pushing {
-        crm: Arc::new(crm),
-        guard,
-        index: PeopleIndex::default(),
-        fence,
-        spec: &spec,
-        keys: &keys,
-        progress: &progress,
-        cancel: &cancel,
-        max_in_flight: max_in_flight.max(1),
-        destination: None,
-        in_a_row: 0,
-        last: None,
+    let mut book = Book { ledger, journal };
+    let Prepared { total, unchanged, rejections, work, fault } =
+        prepare(&spec, &keys, &book.ledger).await;
+    progress.send_modify(|progress| {
+        progress.counts.total = total;
+        progress.counts.unchanged = unchanged;
+        progress.counts.invalid = rejections.len() as u64;
+        rejections.into_iter().for_each(|rejection| progress.list(rejection));
+    });
+    let ending = if work.is_empty() {
+        None
+    } else {
+        let destination = resolve(&crm, &spec.destination).await?;
+        let index = learn(&crm, &work).await?;
+        let pusher = Pusher {
+            crm,
+            guard,
+            index,
+            fence,
+            mode: spec.mode,
+            duplicates: spec.duplicates,
+            destination,
+        };
+        let pushing = Pushing {
+            keys: &keys,
+            progress: &progress,
+            cancel: &cancel,
+            max_in_flight: max_in_flight.max(1),
+        };
+        let ended = pushing.all(&pusher, work, &mut book).await;
+        // Whatever ended the run: what was put in place is written down.
+        let sealed = book.seal(spec.mode).await;
+        let ended = ended?;
+        sealed?;
+        ended
     };
-    let ended = pushing.all(Windows::of(spec.clone(), keys.clone()), &mut book).await;
-    // Whatever ended the run: what was put in place is written down.
-    let sealed = book.seal(spec.mode).await;
-    let ended = ended?;
-    sealed?;
-    Ok(ended)
+    Ok(match (ending, fault) {
+        (Some(ending), _) => ending,
+        (None, Some((reason, message))) => Ending::SourceFailed { reason, message },
+        (None, None) => Ending::Completed,
+    })
+}
+
+async fn resolve(crm: &impl Crm, wanted: &WantedDestination) -> Result<Destination, CrmFailure> {
+    match wanted {
+        WantedDestination::Prospect => Ok(Destination::Prospect),
+        WantedDestination::Job { .. } => crm.resolve(wanted).await,
+    }
+}
+
+/// Learns who of the unknown people is in Clinch already.
+async fn learn(crm: &impl Crm, work: &[Work]) -> Result<PeopleIndex, CrmFailure> {
+    let unknown: HashSet<_> =
+        work.iter().filter(|work| work.ours.is_none()).map(|work| work.key.clone()).collect();
+    let mut index = PeopleIndex::prefetch(crm, &unknown).await?;
+    match work.iter().find(|work| work.ours.is_none()) {
+        // One look-up proves that the filter is honoured; else everybody has to be read.
+        Some(probe) if index.filter_ignored(crm, &probe.key).await? => {
+            PeopleIndex::everybody(crm, &unknown).await
+        }
+        _ => Ok(index),
+    }
 }
 
 /// The ledger and how it is kept.
 struct Book<S> {
     ledger: Ledger,
     journal: Journal<S>,
-    /// Entries that are not stored yet.
-    waiting: usize,
-    /// When they have waited long enough.
-    due: Instant,
 }
 
 impl<S: SegmentStore> Book<S> {
-    fn record(&mut self, entry: &Entry) {
-        self.ledger.record(entry);
-        self.waiting += 1;
-    }
-
-    fn checkpoint_due(&self) -> bool {
-        self.waiting >= CHECKPOINT_ENTRIES || (self.waiting > 0 && Instant::now() >= self.due)
-    }
-
     /// Stores what is new.
     async fn checkpoint(&mut self) -> Result<(), CrmFailure> {
-        self.waiting = 0;
-        self.due = Instant::now() + CHECKPOINT_EVERY;
         self.journal.queue_changes(&mut self.ledger);
         self.journal.flush().await.map_err(|error| ledger_failure(&error))
     }
@@ -140,114 +164,21 @@ impl<S: SegmentStore> Book<S> {
     }
 }
 
-/// The second half of a run: window by window, learn who is there and push what is due.
-struct Pushing<'a, C> {
-    crm: Arc<C>,
-    guard: Arc<PeopleGuard>,
-    index: PeopleIndex,
-    fence: Fence,
-    spec: &'a RunSpec,
+struct Pushing<'a> {
     keys: &'a Keys,
     progress: &'a watch::Sender<Progress>,
     cancel: &'a CancellationToken,
     max_in_flight: usize,
-    /// Where people go, once Clinch was asked.
-    destination: Option<Destination>,
-    /// Records that failed for the time being since the last one that did not.
-    in_a_row: u32,
-    /// The latest failure of a record that may be delivered later.
-    last: Option<CrmFailure>,
 }
 
-impl<C: Crm> Pushing<'_, C> {
-    async fn all<S: SegmentStore>(
-        &mut self,
-        mut windows: Windows,
-        book: &mut Book<S>,
-    ) -> Result<Ending, CrmFailure> {
-        loop {
-            let mut window = tokio::select! {
-                biased;
-                window = windows.next() => window,
-                () = self.cancel.cancelled() => return Ok(Ending::Stopped),
-            };
-            let work = self.take(&mut window, &book.ledger);
-            if !work.is_empty() {
-                self.window(work, window.end.is_none(), book).await?;
-            }
-            if self.cancel.is_cancelled() && self.progress.borrow().counts.pending() > 0 {
-                return self.last.take().map_or(Ok(Ending::Stopped), Err);
-            }
-            if let Some(end) = window.end {
-                return match (self.last.take(), end) {
-                    (Some(failure), _) => Err(failure),
-                    (None, End::Whole) => Ok(Ending::Completed),
-                    (None, End::Fault(reason, message)) => {
-                        Ok(Ending::SourceFailed { reason, message })
-                    }
-                };
-            }
-        }
-    }
-
-    /// Compares with the ledger, and tells what needs no request. What is left is to be pushed.
-    fn take(&self, window: &mut Window, ledger: &Ledger) -> Vec<Work> {
-        let mut work = std::mem::take(&mut window.work);
-        let before = work.len();
-        work.retain_mut(|work| !work.known_as_done(ledger));
-        let unchanged = window.repeated + (before - work.len()) as u64;
-        self.progress.send_modify(|progress| {
-            progress.counts.total += window.total;
-            progress.counts.unchanged += unchanged;
-            progress.counts.invalid += window.rejections.len() as u64;
-            progress.share = window.share.filter(|_| window.end.is_none());
-            window.rejections.drain(..).for_each(|rejection| progress.list(rejection));
-        });
-        work
-    }
-
-    async fn window<S: SegmentStore>(
-        &mut self,
-        work: Vec<Work>,
-        more: bool,
-        book: &mut Book<S>,
-    ) -> Result<(), CrmFailure> {
-        let destination = match &self.destination {
-            Some(known) => known.clone(),
-            None => self.destination.insert(self.resolve().await?).clone(),
-        };
-        let unknown: HashSet<MatchKey> =
-            work.iter().filter(|work| work.ours.is_none()).map(|work| work.key.clone()).collect();
-        self.index.learn(&*self.crm, &unknown, more).await?;
-        let pusher = Pusher {
-            crm: self.crm.clone(),
-            guard: self.guard.clone(),
-            index: std::mem::take(&mut self.index),
-            fence: self.fence.clone(),
-            mode: self.spec.mode,
-            duplicates: self.spec.duplicates,
-            destination,
-        };
-        let pushed = self.push(&pusher, work, book).await;
-        self.index = pusher.index;
-        self.index.release(&unknown);
-        pushed
-    }
-
-    async fn resolve(&self) -> Result<Destination, CrmFailure> {
-        match &self.spec.destination {
-            WantedDestination::Prospect => Ok(Destination::Prospect),
-            wanted @ WantedDestination::Job { .. } => self.crm.resolve(wanted).await,
-        }
-    }
-
-    /// Pushes a window.
-    async fn push<S: SegmentStore>(
-        &mut self,
+impl Pushing<'_> {
+    /// Pushes everything. `Ok(Some(ending))` when it ended early.
+    async fn all<C: Crm, S: SegmentStore>(
+        &self,
         pusher: &Pusher<C>,
         work: Vec<Work>,
         book: &mut Book<S>,
-    ) -> Result<(), CrmFailure> {
+    ) -> Result<Option<Ending>, CrmFailure> {
         // Cancelled on the first failure that concerns everything; feeding ends, flight goes on.
         let halt = self.cancel.child_token();
         let fed = futures::stream::iter(work).take_until(halt.cancelled());
@@ -259,13 +190,18 @@ impl<C: Crm> Pushing<'_, C> {
             .buffer_unordered(self.max_in_flight)
         );
         let mut failure = None;
+        let mut in_a_row = 0_u32;
+        let mut last = None;
+        let mut waiting = 0_usize;
+        let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
         while let Some((work, Pushed { result, person, steps })) = flight.next().await {
             if let (Some(person), Mode::Push) = (person, pusher.mode) {
-                book.record(&work.entry(person, steps));
+                book.ledger.record(&work.entry(person, steps));
+                waiting += 1;
             }
             match result {
                 Ok(outcome) => {
-                    self.in_a_row = 0;
+                    in_a_row = 0;
                     self.tell(&work, outcome);
                 }
                 Err(CrmFailure::Everything { disposition, message }) => {
@@ -273,25 +209,30 @@ impl<C: Crm> Pushing<'_, C> {
                     failure.get_or_insert(CrmFailure::Everything { disposition, message });
                 }
                 Err(later) => {
-                    self.in_a_row += 1;
-                    self.last = Some(later);
-                    if self.in_a_row >= PATIENCE {
+                    in_a_row += 1;
+                    last = Some(later);
+                    if in_a_row >= PATIENCE {
                         halt.cancel();
                     }
                 }
             }
-            if book.checkpoint_due() {
+            if waiting >= CHECKPOINT_ENTRIES || (waiting > 0 && Instant::now() >= checkpoint) {
                 // A ledger that cannot be written ends the run, but not what is in flight.
                 if let Err(refused) = book.checkpoint().await {
                     halt.cancel();
                     failure.get_or_insert(refused);
                 }
+                waiting = 0;
+                checkpoint = Instant::now() + CHECKPOINT_EVERY;
             }
         }
-        if self.in_a_row >= PATIENCE {
-            failure = failure.or(self.last.take());
+        match failure.or(last) {
+            Some(failure) => Err(failure),
+            None if self.cancel.is_cancelled() && self.progress.borrow().counts.pending() > 0 => {
+                Ok(Some(Ending::Stopped))
+            }
+            None => Ok(None),
         }
-        failure.map_or(Ok(()), Err)
     }
 
     fn tell(&self, work: &Work, outcome: Outcome) {

@@ -48,14 +48,17 @@ impl Input {
             .map_err(|error| read_error(part, false, &error))?;
         let compressed = head == GZIP_MAGIC;
         let whole: Source = Box::new(io::Cursor::new(head).chain(reader));
-        let consumed = Arc::new(AtomicU64::new(0));
-        let counted = Counted { inner: whole, count: consumed.clone() };
-        let inner: Source =
-            if compressed { Box::new(MultiGzDecoder::new(counted)) } else { Box::new(counted) };
+        let (inner, consumed): (Source, _) = if compressed {
+            let count = Arc::new(AtomicU64::new(0));
+            let counted = Counted { inner: whole, count: count.clone() };
+            (Box::new(MultiGzDecoder::new(counted)), Some(count))
+        } else {
+            (whole, None)
+        };
         let (limit, ratio) = (limits.max_expanded_bytes, limits.max_ratio);
         let mut input = Self {
             part: part.clone(),
-            reader: Bounded { inner, compressed, consumed, taken: 0, limit, ratio },
+            reader: Bounded { inner, consumed, taken: 0, limit, ratio },
             buffer: vec![0; BUFFER_BYTES].into(),
             start: 0,
             end: 0,
@@ -70,11 +73,6 @@ impl Input {
 
     pub(super) fn part(&self) -> &Arc<str> {
         &self.part
-    }
-
-    /// How many bytes were read so far, as stored.
-    pub(super) fn consumed(&self) -> Arc<AtomicU64> {
-        self.reader.consumed.clone()
     }
 
     /// As many of the next bytes as the buffer takes: fewer only where the part ends or fails.
@@ -116,7 +114,8 @@ impl Input {
                 self.ended = count == 0;
             }
             Err(error) => {
-                self.failure = Some(read_error(&self.part, self.reader.compressed, &error));
+                let compressed = self.reader.consumed.is_some();
+                self.failure = Some(read_error(&self.part, compressed, &error));
             }
         }
     }
@@ -125,9 +124,8 @@ impl Input {
 /// Ends with an error once more was read than accepted.
 struct Bounded {
     inner: Source,
-    compressed: bool,
-    /// Bytes read so far, as stored.
-    consumed: Arc<AtomicU64>,
+    /// Compressed bytes read so far; `None` for plain data.
+    consumed: Option<Arc<AtomicU64>>,
     taken: u64,
     limit: u64,
     ratio: u64,
@@ -145,8 +143,8 @@ impl Read for Bounded {
         if self.taken > self.limit {
             return Err(io::Error::other(Refused::Size(self.limit)));
         }
-        if self.compressed {
-            let accepted = self.consumed.load(Ordering::Relaxed).saturating_mul(self.ratio);
+        if let Some(consumed) = &self.consumed {
+            let accepted = consumed.load(Ordering::Relaxed).saturating_mul(self.ratio);
             if self.taken > RATIO_FREE_BYTES && self.taken > accepted {
                 return Err(io::Error::other(Refused::Ratio(self.ratio)));
             }

@@ -14,13 +14,7 @@ mod part;
 mod path;
 mod tree;
 
-use std::{
-    io::Read,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{io::Read, sync::Arc};
 
 pub use csv::CsvOptions;
 pub use error::{HeaderFault, RecordError, SourceError};
@@ -50,7 +44,6 @@ pub struct Records {
     part: Arc<str>,
     limits: Limits,
     yielded: u64,
-    consumed: Arc<AtomicU64>,
     stage: Stage,
 }
 
@@ -75,7 +68,7 @@ pub fn decode_reader(
     limits: &Limits,
 ) -> Records {
     let stage = Stage::Unopened { reader: Box::new(reader), format, csv: csv.clone() };
-    Records { part: name.clone(), limits: *limits, yielded: 0, consumed: Arc::default(), stage }
+    Records { part: name.clone(), limits: *limits, yielded: 0, stage }
 }
 
 /// Profiles that are values already, e.g. `spec.source.inline`. Never ends with an error.
@@ -97,11 +90,6 @@ fn profile(value: Value) -> Result<Profile, RecordError> {
 }
 
 impl Records {
-    /// How many bytes of the part were read so far, as stored: some are read ahead.
-    pub fn consumed(&self) -> u64 {
-        self.consumed.load(Ordering::Relaxed)
-    }
-
     fn advance(&mut self) -> Result<Option<Decoded>, SourceError> {
         if let Stage::Unopened { .. } = self.stage {
             let Stage::Unopened { reader, format, csv } =
@@ -124,13 +112,12 @@ impl Records {
     }
 
     fn open(
-        &mut self,
+        &self,
         reader: Box<dyn Read + Send>,
         format: Option<Format>,
         csv: &CsvOptions,
     ) -> Result<Box<dyn Decoder>, SourceError> {
         let mut input = Input::open(&self.part, reader, &self.limits)?;
-        self.consumed = input.consumed();
         let format = match format {
             Some(format) => format,
             None => format::detect(&self.part, &mut input),

@@ -9,6 +9,6 @@ mod delivery;
 mod doubt;
 mod dry_run;
 mod duplicates;
+mod large;
 mod setup;
 mod steps;
-mod windows;

@@ -174,7 +174,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) 
     });
     next.delivered = Some(format!("{}/{}", counts.delivered(), counts.total));
     next.rejected = Some(number(counts.rejected()));
-    next.progress = Some(i32::from(counts.percent(progress.share)));
+    next.progress = Some(i32::from(counts.percent()));
     next.failures = progress
         .rejections
         .iter()

@@ -1,15 +1,15 @@
-//! Sources of more records than are prepared at a time.
+//! Sources of many records.
 
 use std::fmt::Write as _;
 
 use clinch_operator::{
     domain::Reason,
-    pipeline::{Counts, Ending, Report, RunPorts, RunSpec, Source, run},
+    pipeline::{Counts, Ending, Report, RunSpec, Source, run},
     source::{CsvOptions, Limits, Part},
 };
 use serde_json::Value;
 
-use crate::setup::{Export, World, careless, email, in_clinch, options, profile, with_people};
+use crate::setup::{Export, World, careless, in_clinch, options, profile, with_people};
 
 const MANY: usize = 10_000;
 
@@ -50,7 +50,7 @@ async fn many_people_cost_a_request_each_and_nothing_the_second_time() {
 }
 
 #[tokio::test]
-async fn people_who_are_there_are_read_by_page_also_for_later_windows() {
+async fn people_who_are_there_are_read_by_page() {
     let there = (0..MANY).filter(|n| n % 5 == 0).map(in_clinch);
     let world = World::new(with_people(there)).await;
     let mut profiles: Vec<Value> = (0..MANY).map(profile).collect();
@@ -64,7 +64,7 @@ async fn people_who_are_there_are_read_by_page_also_for_later_windows() {
 }
 
 #[tokio::test]
-async fn a_person_named_again_in_a_later_window_is_recognised() {
+async fn a_person_named_again_much_later_is_recognised() {
     let world = World::new(careless()).await;
     let mut profiles: Vec<Value> = (0..5_000).map(profile).collect();
     profiles.push(profile(7));
@@ -113,28 +113,4 @@ async fn what_stands_before_a_fault_of_the_source_is_delivered() {
     let Ending::SourceFailed { reason, .. } = report.ending else { panic!("{:?}", report.ending) };
     assert_eq!(reason, Reason::SourceInvalid);
     world.assert_exactly_once(4_500);
-}
-
-#[tokio::test]
-async fn progress_is_told_by_the_share_of_the_source_that_is_read() {
-    let world = World::new(options()).await;
-    let ports = world.ports();
-    let (cancel, mut progress) = (ports.cancel.clone(), ports.progress.subscribe());
-    let stop = async {
-        let halfway = progress.wait_for(|progress| progress.counts.created >= 2_000).await;
-        let progress = halfway.unwrap().clone();
-        cancel.cancel();
-        progress
-    };
-    let ports = RunPorts { max_in_flight: 1, ..ports };
-    let (report, seen) = tokio::join!(run(spec(lines((0..MANY).map(profile))), ports), stop);
-    assert_eq!(report.ending, Ending::Stopped);
-    let percent = seen.counts.percent(seen.share);
-    assert!((15..=25).contains(&percent), "{percent} % after 2000 of 10000");
-    // The next run takes up where this one stopped.
-    let counts = completed(&world, &lines((0..MANY).map(profile))).await;
-    assert_eq!(counts.created + counts.unchanged, 10_000);
-    assert!(counts.unchanged >= 2_000);
-    assert_eq!(world.sandbox.requests().of("createCandidate"), 10_000);
-    assert_eq!(world.people().get(&email(9_999)), Some(&1));
 }
