@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs the benchmarks of docs/BENCHMARKS.md and prints their numbers beside their bars.
 #
-#   hack/bench.sh              all of them; about nine minutes after the build
-#   hack/bench.sh encoding     one or several: throughput, encoding, scale, limited, cluster
+#   hack/bench.sh              all of them; about twenty-five minutes after the build
+#   hack/bench.sh encoding     one or several: throughput, encoding, scale, limited, cluster, crowd
 #
-# Built as the released binaries are, so that one build serves both. `cluster` needs the control
-# plane of hack/control-plane.sh and builds it when it is missing.
+# Built as the released binaries are, so that one build serves both. `cluster` and `crowd` need the
+# control plane of hack/control-plane.sh, which is built when it is missing.
 set -eu
 cd "$(dirname -- "$0")/.."
 
-case " ${*:-cluster} " in *" cluster "*) hack/control-plane.sh >/dev/null ;; esac
+case " ${*:-cluster} " in *" cluster "* | *" crowd "*) hack/control-plane.sh >/dev/null ;; esac
 exec "${CARGO:-cargo}" bench --quiet --profile release --bench numbers -- "$@"

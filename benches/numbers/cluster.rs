@@ -32,7 +32,7 @@ use crate::{
     people::{mapping_manifest, ndjson, profile},
 };
 
-const TEAM: &str = "talent";
+pub(crate) const TEAM: &str = "talent";
 const SYSTEM: &str = "clinch-system";
 const USER: &str = "system:serviceaccount:clinch-system:clinch-operator";
 const PEOPLE: usize = 1000;
@@ -56,19 +56,10 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
 }
 
 async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
-    let options = SandboxOptions::default().with_credential("hireEZ", "AKBENCH", "bench-secret");
-    let world = World {
-        sandbox: Sandbox::start(options).await?,
-        client: Client::try_from(plane.client_config())?,
-        log: plane.audit_log(),
-    };
-    set_up(plane, &world.sandbox)?;
+    let world = World::on(plane).await?;
     let alone = world.alone().await?;
     let operator = Operator::start(plane, &world.sandbox.base_url())?;
-    let integrations: Api<ClinchIntegration> = Api::namespaced(world.client.clone(), TEAM);
-    let is_ready = |object: Option<&ClinchIntegration>| object.is_some_and(ready);
-    timeout(SOON, await_condition(integrations, "clinch", is_ready)).await??;
-
+    world.integration_ready().await?;
     let mut rows = world.thousand(alone).await?;
     rows.push(Row::at_most("operator's peak memory (VmHWM)", operator.peak_mib()?, 32.0, "MiB"));
     rows.extend(world.idle(alone).await?);
@@ -77,14 +68,14 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-struct World {
-    sandbox: Sandbox,
-    client: Client,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) client: Client,
     log: AuditLog,
 }
 
 /// A moment: etcd's revision, the audit log's end, the emulator's requests.
-struct Moment {
+pub(crate) struct Moment {
     at: Instant,
     revision: i64,
     mark: Mark,
@@ -92,16 +83,16 @@ struct Moment {
 }
 
 /// What happened since a moment.
-struct Since {
-    seconds: f64,
+pub(crate) struct Since {
+    pub(crate) seconds: f64,
     revisions: i64,
     entries: Vec<Entry>,
-    requests: u64,
+    pub(crate) requests: u64,
 }
 
 impl Since {
     /// The operator's own writes, by resource; leases aside.
-    fn writes(&self) -> std::collections::BTreeMap<String, usize> {
+    pub(crate) fn writes(&self) -> std::collections::BTreeMap<String, usize> {
         let mut writes = std::collections::BTreeMap::new();
         for entry in &self.entries {
             if entry.user == USER && entry.is_write() && entry.resource != "leases" {
@@ -127,7 +118,27 @@ impl Since {
 }
 
 impl World {
-    async fn moment(&self) -> anyhow::Result<Moment> {
+    /// With everything but the operator.
+    pub(crate) async fn on(plane: &ControlPlane) -> anyhow::Result<Self> {
+        let options =
+            SandboxOptions::default().with_credential("hireEZ", "AKBENCH", "bench-secret");
+        let world = Self {
+            sandbox: Sandbox::start(options).await?,
+            client: Client::try_from(plane.client_config())?,
+            log: plane.audit_log(),
+        };
+        set_up(plane, &world.sandbox)?;
+        Ok(world)
+    }
+
+    pub(crate) async fn integration_ready(&self) -> anyhow::Result<()> {
+        let integrations: Api<ClinchIntegration> = Api::namespaced(self.client.clone(), TEAM);
+        let is_ready = |object: Option<&ClinchIntegration>| object.is_some_and(ready);
+        timeout(SOON, await_condition(integrations, "clinch", is_ready)).await??;
+        Ok(())
+    }
+
+    pub(crate) async fn moment(&self) -> anyhow::Result<Moment> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), "default");
         let mut marker = ConfigMap::default();
         marker.metadata.generate_name = Some("marker-".to_owned());
@@ -139,7 +150,7 @@ impl World {
         Ok(Moment { at: Instant::now(), revision, mark, requests })
     }
 
-    async fn since(&self, then: &Moment) -> anyhow::Result<Since> {
+    pub(crate) async fn since(&self, then: &Moment) -> anyhow::Result<Since> {
         let now = self.moment().await?;
         Ok(Since {
             seconds: now.at.duration_since(then.at).as_secs_f64(),
@@ -158,7 +169,7 @@ impl World {
         Ok(since.revisions as f64 / since.seconds)
     }
 
-    async fn apply_export(&self, name: &str, source: &Value) -> anyhow::Result<()> {
+    pub(crate) async fn apply_export(&self, name: &str, source: &Value) -> anyhow::Result<()> {
         let api: Api<CandidateExport> = Api::namespaced(self.client.clone(), TEAM);
         let export = json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
             "metadata": {"name": name},
@@ -249,7 +260,7 @@ impl World {
 }
 
 /// Whether an object is Ready for its present generation.
-fn ready<K: kube::Resource + serde::Serialize>(object: &K) -> bool {
+pub(crate) fn ready<K: kube::Resource + serde::Serialize>(object: &K) -> bool {
     let Ok(value) = serde_json::to_value(object) else { return false };
     let conditions = value.pointer("/status/conditions").and_then(Value::as_array);
     conditions.into_iter().flatten().any(|condition| {
@@ -260,7 +271,7 @@ fn ready<K: kube::Resource + serde::Serialize>(object: &K) -> bool {
 }
 
 /// CRDs, rights, and an integration with its mapping.
-fn set_up(plane: &ControlPlane, sandbox: &Sandbox) -> anyhow::Result<()> {
+pub(crate) fn set_up(plane: &ControlPlane, sandbox: &Sandbox) -> anyhow::Result<()> {
     for (_, crd) in clinch_operator::api::crds_yaml()? {
         kubectl(plane, &["apply", "--server-side", "-f", "-"], &crd)?;
     }
@@ -311,7 +322,11 @@ fn rights() -> String {
     .concat()
 }
 
-fn kubectl(plane: &ControlPlane, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+pub(crate) fn kubectl(
+    plane: &ControlPlane,
+    arguments: &[&str],
+    input: &str,
+) -> anyhow::Result<String> {
     let mut child = std::process::Command::new(plane.kubectl())
         .arg("--kubeconfig")
         .arg(plane.kubeconfig_path())
@@ -327,15 +342,24 @@ fn kubectl(plane: &ControlPlane, arguments: &[&str], input: &str) -> anyhow::Res
 }
 
 /// The operator; ends when dropped.
-struct Operator(std::process::Child);
+pub(crate) struct Operator(std::process::Child);
 
 impl Operator {
-    fn start(plane: &ControlPlane, origin: &str) -> anyhow::Result<Self> {
+    pub(crate) fn start(plane: &ControlPlane, origin: &str) -> anyhow::Result<Self> {
+        Self::start_at(plane, origin, "127.0.0.1:0")
+    }
+
+    /// With health and metrics served at `admin`.
+    pub(crate) fn start_at(
+        plane: &ControlPlane,
+        origin: &str,
+        admin: &str,
+    ) -> anyhow::Result<Self> {
         let token = kubectl(plane, &["create", "token", "clinch-operator", "-n", SYSTEM], "")?;
         let child = std::process::Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
             .args(["run", "--environment", "sandbox", "--allowed-endpoints", origin])
             .args(["--watch-namespaces", TEAM, "--namespace", SYSTEM])
-            .args(["--admin-listen", "127.0.0.1:0", "--log", "warn"])
+            .args(["--admin-listen", admin, "--log", "warn"])
             .env("KUBECONFIG", plane.kubeconfig_for(token.trim())?)
             .stdin(Stdio::null())
             .spawn()
@@ -344,11 +368,38 @@ impl Operator {
     }
 
     /// The most memory it ever had resident, in MiB.
-    fn peak_mib(&self) -> anyhow::Result<f64> {
+    pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// The memory it has resident, in MiB.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, which: &str) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(which));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("no such line")?;
         Ok(kib.parse::<f64>()? / 1024.0)
+    }
+
+    /// Processor time it has taken, in ticks of a hundredth of a second.
+    pub(crate) fn ticks(&self) -> anyhow::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        let (_, rest) = stat.rsplit_once(')').context("no name")?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let of = |at: usize| {
+            fields.get(at).context("too short")?.parse::<f64>().map_err(anyhow::Error::from)
+        };
+        Ok(of(11)? + of(12)?)
+    }
+
+    /// Ends it in order, so that the Lease is released.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        std::process::Command::new("kill").arg(self.0.id().to_string()).status()?;
+        self.0.wait()?;
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
 mod cluster;
+mod crowd;
 mod emulator;
 mod encoding;
 mod limited;
@@ -74,7 +75,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 5] = ["throughput", "encoding", "scale", "limited", "cluster"];
+    const ALL: [&str; 6] = ["throughput", "encoding", "scale", "limited", "cluster", "crowd"];
     // `cargo bench` adds flags of its own.
     let mut wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -90,6 +91,7 @@ fn main() -> anyhow::Result<()> {
             "scale" => runtime.block_on(scale::measure())?,
             "limited" => runtime.block_on(limited::measure())?,
             "encoding" => encoding::measure()?,
+            "crowd" => runtime.block_on(crowd::measure())?,
             "cluster" => runtime.block_on(cluster::measure())?,
             other => bail!("no benchmark {other:?}; there are {}", ALL.join(", ")),
         };
