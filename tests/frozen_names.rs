@@ -19,11 +19,12 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 58] = [
+const REASONS: [&str; 59] = [
     "Allowed",
     "AlreadyExists",
     "AmbiguousMatch",
     "Assumed",
+    "AwaitingApproval",
     "ClockSkew",
     "Compiled",
     "ContractUnsupported",

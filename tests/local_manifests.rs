@@ -471,7 +471,7 @@ async fn the_port_answers_as_a_cluster_does() {
         [key("config-map"), key("from-json"), key("inline")]
     );
     assert!(cluster.exports_of(&ObjectKey::new("other", "full")).await.unwrap().is_empty());
-    assert!(cluster.integration(&key("full")).await.unwrap().is_some());
+    assert!(cluster.integration(&key("full")).is_some());
     assert!(cluster.mapping(&key("missing")).await.unwrap().is_none());
     assert!(cluster.secret(&key("clinch")).await.unwrap().is_some());
     assert!(cluster.config_map(&ObjectKey::new("default", "people")).await.unwrap().is_none());
@@ -503,9 +503,9 @@ fn tables_show_what_kubectl_would() {
     let rows = cluster.objects_as_json(Kind::Integration);
     let options = TableOptions { namespaces: true, ..TableOptions::default() };
     let expected = [
-        "NAMESPACE   NAME     READY   REASON   ENVIRONMENT   CONTRACT   EXPORTS   AGE",
-        "crm         full                      Sandbox                            3m20s",
-        "crm         region                    Production                         3m20s",
+        "NAMESPACE   NAME     READY   REASON   ENVIRONMENT   CONTRACT   EXPORTS   REQUESTS   AGE",
+        "crm         full                      Sandbox                                       3m20s",
+        "crm         region                    Production                                    3m20s",
     ];
     let shown = table(Kind::Integration, &rows, options, now);
     assert_eq!(shown.lines().collect::<Vec<_>>(), expected);

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Handled, NameReference, common_status};
+use super::{Handled, common_status};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -28,6 +28,7 @@ use super::{Handled, NameReference, common_status};
     derive = "PartialEq",
     doc = "CandidateExport pushes candidates to Clinch and tells what became of each.",
     selectable = ".spec.integrationRef.name",
+    selectable = ".spec.integrationRef.namespace",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -57,12 +58,11 @@ use super::{Handled, NameReference, common_status};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateExportSpec {
-    /// The integration, in the export's own namespace.
-    pub integration_ref: NameReference,
-    /// The mapping, in the integration's namespace. Absent: the integration's default, else the
-    /// documented default mapping.
+    /// The integration.
+    pub integration_ref: IntegrationReference,
+    /// The mapping. Absent: the integration's default, else the documented default mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field_mapping_ref: Option<NameReference>,
+    pub field_mapping_ref: Option<MappingReference>,
     /// Where the candidates come from.
     pub source: ExportSource,
     /// CEL expression over `candidate`; only candidates for which it is true are exported.
@@ -110,6 +110,33 @@ fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "nullable": false,
         "maxLength": 8
     })
+}
+
+/// The integration an export uses.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct IntegrationReference {
+    /// Name of the integration.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace; it decides by `spec.access` who may use it. Absent: the export's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+}
+
+/// The mapping an export uses.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub struct MappingReference {
+    /// Name of the mapping.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Its namespace: the integration's, or the export's own where the integration's
+    /// `spec.access.memberMappings` allows it. Absent: the integration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
 }
 
 /// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`.

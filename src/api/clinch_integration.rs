@@ -36,6 +36,7 @@ use super::{DuplicatePolicy, Handled, NameReference, common_status};
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "Contract", type_ = "string", json_path = ".status.contract.origin"),
     printcolumn(name = "Exports", type_ = "integer", json_path = ".status.exports"),
+    printcolumn(name = "Requests", type_ = "integer", json_path = ".status.requests"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".status.endpoint", priority = 1),
     printcolumn(
@@ -82,6 +83,9 @@ pub struct ClinchIntegrationSpec {
     /// What exports may push.
     #[serde(default)]
     pub push_permission: PushPermission,
+    /// Which namespaces' exports may use this integration. Its own always may.
+    #[serde(default)]
+    pub access: Access,
     /// Used where an export names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<IntegrationDefaults>,
@@ -215,6 +219,43 @@ pub struct JobPermission {
     pub stages: Vec<String>,
 }
 
+/// Which namespaces' exports may use an integration.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.mode != 'Automatic' || !has(self.approved) || self.approved.size() == 0")
+    .message("approved does not apply to mode Automatic, which lets every namespace in")
+    .field_path(".approved"))]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// How namespaces other than the integration's own are let in.
+    #[serde(default)]
+    pub mode: AccessMode,
+    /// The namespaces let in under mode Approval. Taking one out stops its exports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
+    )]
+    pub approved: Vec<String>,
+    /// Whether exports of other namespaces may use mappings of their own, named with
+    /// `fieldMappingRef.namespace`.
+    #[serde(default)]
+    pub member_mappings: bool,
+}
+
+/// How other namespaces are let in.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum AccessMode {
+    /// Not at all.
+    #[default]
+    SameNamespace,
+    /// Those listed in `approved`. An export of another one waits, and shows in
+    /// `status.accessRequests`.
+    Approval,
+    /// All of them.
+    Automatic,
+}
+
 /// Used where an export names none.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -327,9 +368,16 @@ pub struct ClinchIntegrationStatus {
     /// The contract in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractStatus>,
-    /// How many exports name this integration.
+    /// How many exports use this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exports: Option<i64>,
+    /// Namespaces whose exports wait for approval, longest waiting first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub access_requests: Vec<AccessRequest>,
+    /// How many namespaces wait for approval, those not listed included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<i64>,
     /// When this credential was first accepted by this endpoint; moves only when one of them
     /// changes, never on routine checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -339,6 +387,19 @@ pub struct ClinchIntegrationStatus {
     pub handled: Option<Handled>,
 }
 common_status!(ClinchIntegrationStatus);
+
+/// A namespace that waits for approval.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessRequest {
+    /// The namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Since when it is listed here.
+    pub since: Time,
+    /// How many of its exports wait.
+    pub exports: i64,
+}
 
 /// The contract in use, in short.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]

@@ -64,6 +64,7 @@ impl Outcome {
                 | Failure::NoPermit { .. }
                 | Failure::Deadline
                 | Failure::Fenced
+                | Failure::Withdrawn
                 | Failure::InDoubt(_),
             ) => Self::Final,
         }
@@ -180,6 +181,7 @@ impl From<Failure> for ClinchError {
                 Self::RateLimited { retry_after: Some(retry_after) }
             }
             Failure::Fenced => Self::Fenced,
+            Failure::Withdrawn => Self::Withdrawn,
             Failure::InDoubt(doubt) => Self::Ambiguous(doubt),
         }
     }

@@ -85,6 +85,9 @@ pub enum ClinchError {
     /// This process may not write now.
     #[error("this process does not hold the right to write")]
     Fenced,
+    /// Whoever asks may no longer use the account.
+    #[error("the leave to use this account was withdrawn")]
+    Withdrawn,
 }
 
 /// What gives an endpoint away as something else.
@@ -164,7 +167,9 @@ impl ClinchError {
             Self::Unsupported(_) | Self::FilterIgnored => {
                 Disposition::Stalled { reason: Reason::ContractUnsupported }
             }
-            Self::Fenced => Disposition::Wait { reason: Reason::DependencyNotReady },
+            Self::Fenced | Self::Withdrawn => {
+                Disposition::Wait { reason: Reason::DependencyNotReady }
+            }
         }
     }
 
@@ -194,7 +199,8 @@ impl ClinchError {
             | Self::TooLarge
             | Self::Unsupported(_)
             | Self::FilterIgnored
-            | Self::Fenced => false,
+            | Self::Fenced
+            | Self::Withdrawn => false,
         }
     }
 }

@@ -83,7 +83,8 @@ impl Passage<'_> {
                 }
             }
             // Nothing was sent, or nothing was said about the API's health.
-            Err(ClinchError::RateLimited { .. } | ClinchError::Fenced) => {}
+            Err(ClinchError::RateLimited { .. } | ClinchError::Fenced | ClinchError::Withdrawn) => {
+            }
             _ => {
                 breaker.failures = 0;
                 breaker.closed_until = None;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::{contract::Effect, error::Doubt};
+use crate::domain::Leave;
 
 /// A request before it is signed. Cheap to clone: one clone per attempt.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct Outgoing {
     pub deadline: Instant,
     /// How long the operation may take at most, where that is less than usual.
     pub patience: Option<Duration>,
+    /// Asked before each attempt: whether whoever asks may still use the account.
+    pub leave: Option<Leave>,
     sent: Arc<AtomicBool>,
 }
 
@@ -49,8 +52,14 @@ impl Outgoing {
             answer_cap: 1024 * 1024,
             deadline: far,
             patience: None,
+            leave: None,
             sent: Arc::default(),
         }
+    }
+
+    /// Whether the leave to ask was withdrawn.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.leave.as_ref().is_some_and(|leave| !leave.holds())
     }
 
     /// Path and query as sent.
@@ -125,6 +134,9 @@ pub enum Failure {
     /// This process may not write now. Nothing was sent.
     #[error("not permitted to write")]
     Fenced,
+    /// The run that asks may no longer use the account. Nothing was sent.
+    #[error("leave withdrawn")]
+    Withdrawn,
     /// It is not known whether a create was carried out.
     #[error("outcome unknown")]
     InDoubt(Doubt),

@@ -4,11 +4,13 @@
 
 mod error;
 mod object;
+mod reference;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 pub use error::ClusterError;
 pub use object::{Bundle, Kind, Notice, NoticeType, ObjectKey, ObjectRef};
+pub use reference::{integration_of, mapping_of};
 
 use crate::api::{
     CandidateExport, CandidateExportStatus, ClinchIntegration, ClinchIntegrationStatus,
@@ -28,11 +30,8 @@ pub enum StatusUpdate {
 
 /// What reconcile steps may ask of a cluster. Not found is data (`None`), not an error.
 pub trait Cluster: Clone + Send + Sync + 'static {
-    /// The integration of this name; may be served from a watch.
-    fn integration(
-        &self,
-        key: &ObjectKey,
-    ) -> impl Future<Output = Result<Option<Arc<ClinchIntegration>>, ClusterError>> + Send;
+    /// The integration of this name as last seen, without I/O: runs ask before every request.
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>>;
 
     /// The integration of this name, read fresh: its status is compared with the next one.
     fn read_integration(

@@ -1,6 +1,7 @@
 //! One module per kind; kinds never import each other's reconcile. Each pass has five steps:
 //! gather (async), validate (pure), plan (pure), execute (async), status (pure).
 
+mod access;
 mod candidate_export;
 mod clinch_integration;
 mod connections;

@@ -36,6 +36,8 @@ reasons! {
     DependencyNotReady,
     /// A referenced object does not exist, or this namespace may not use it.
     DependencyNotFound,
+    /// The integration's admin has not approved this namespace, or no longer does.
+    AwaitingApproval,
     // -- good outcomes
     /// Everything the spec asks for is in place.
     Ready,

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::{ClusterError, Kind, ObjectKey, Reconciler},
+    cluster::{ClusterError, Kind, ObjectKey, Reconciler, integration_of},
 };
 
 /// How the operator sees its cluster.
@@ -166,7 +166,7 @@ impl Driver {
                     scoped(&client, api_namespace),
                     scope.exports,
                     prune_export,
-                    on_export(&stores, &waker, &reconciler),
+                    on_export(&waker, &reconciler),
                     stop.clone(),
                 )
                 .boxed(),
@@ -263,23 +263,37 @@ fn on_mapping<R: Reconciler>(
 }
 
 fn on_export<R: Reconciler>(
-    stores: &Stores,
     waker: &Waker,
     reconciler: &Arc<R>,
 ) -> impl Fn(Seen<'_, CandidateExport>) + use<R> {
-    let (stores, waker, reconciler) = (stores.clone(), waker.clone(), reconciler.clone());
+    let (waker, reconciler) = (waker.clone(), reconciler.clone());
+    // The integration each export named when it was last seen, by the export's UID.
+    let named = Mutex::new(HashMap::<String, ObjectKey>::new());
+    let note = move |uid: &str, now: Option<ObjectKey>| {
+        let mut named = named.lock().unwrap_or_else(PoisonError::into_inner);
+        match now {
+            Some(key) => named.insert(uid.to_owned(), key),
+            None => named.remove(uid),
+        }
+    };
     move |seen| match seen {
         Seen::Applied { new: false, .. } => {}
         Seen::Applied { object, new: true } => {
             let key = key_of(object);
             waker.wake(Kind::Export, &key);
-            // The integration counts its exports.
-            waker.wake(Kind::Integration, &key.sibling(&object.spec.integration_ref.name));
+            // The integration counts its exports, and so does the one it named before.
+            let integration = integration_of(&key, &object.spec);
+            let before = note(&object.uid().unwrap_or_default(), Some(integration.clone()));
+            if let Some(before) = before.filter(|before| *before != integration) {
+                waker.wake(Kind::Integration, &before);
+            }
+            waker.wake(Kind::Integration, &integration);
         }
-        Seen::Gone { uid, key } => {
+        Seen::Gone { uid, key: _ } => {
             reconciler.deleted(Kind::Export, uid);
-            let integrations = stores.integrations(&key.namespace, |_| true);
-            integrations.iter().for_each(|found| waker.wake(Kind::Integration, found));
+            if let Some(integration) = note(uid, None) {
+                waker.wake(Kind::Integration, &integration);
+            }
         }
     }
 }

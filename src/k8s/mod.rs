@@ -44,11 +44,8 @@ pub struct KubeCluster {
 }
 
 impl Cluster for KubeCluster {
-    async fn integration(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
-        Ok(self.stores.integration(key))
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
+        self.stores.integration(key)
     }
 
     async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {

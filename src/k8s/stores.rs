@@ -10,7 +10,7 @@ use kube::{
 
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::ObjectKey,
+    cluster::{ObjectKey, integration_of, mapping_of},
 };
 
 /// The stores of one scope: a namespace, or all of them.
@@ -77,25 +77,34 @@ impl Stores {
             .collect()
     }
 
+    /// Exports of every scope that `wanted` picks.
+    fn all_exports(&self, wanted: impl Fn(&ObjectKey, &CandidateExport) -> bool) -> Vec<ObjectKey> {
+        let mut found = Vec::new();
+        for scope in self.0.iter() {
+            for export in scope.exports.state() {
+                let namespace = export.namespace().unwrap_or_default();
+                let key = ObjectKey::new(namespace, export.name_any());
+                if wanted(&key, &export) {
+                    found.push(key);
+                }
+            }
+        }
+        found
+    }
+
     /// Exports that use a mapping: by name, or through their integration's default.
     pub(crate) fn exports_using_mapping(&self, mapping: &ObjectKey) -> Vec<ObjectKey> {
-        let by_default = self.integrations(&mapping.namespace, |integration| {
-            let defaults = integration.spec.defaults.as_ref();
-            defaults
-                .and_then(|defaults| defaults.field_mapping_ref.as_ref())
-                .is_some_and(|reference| reference.name == mapping.name)
-        });
-        self.exports(&mapping.namespace, |export| match &export.spec.field_mapping_ref {
-            Some(reference) => reference.name == mapping.name,
-            None => by_default.iter().any(|key| key.name == export.spec.integration_ref.name),
+        self.all_exports(|key, export| {
+            let integration = integration_of(key, &export.spec);
+            let found = self.integration(&integration);
+            let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
+            mapping_of(&integration, &export.spec, defaults).as_ref() == Some(mapping)
         })
     }
 
-    /// Exports that name an integration.
+    /// Exports that name an integration, of whatever namespace.
     pub(crate) fn exports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
-        self.exports(&integration.namespace, |export| {
-            export.spec.integration_ref.name == integration.name
-        })
+        self.all_exports(|key, export| integration_of(key, &export.spec) == *integration)
     }
 }
 

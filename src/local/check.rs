@@ -9,6 +9,7 @@ use super::{
     problem::{Fault, indexed, keyed, member},
     schema::{Format, ListType, Schema, Type},
 };
+use crate::domain::nearest;
 
 /// The longest value repeated in a message, in characters.
 const MAX_ECHO: usize = 48;
@@ -244,28 +245,8 @@ fn echo(value: &Json) -> String {
 
 /// Says that a field is unknown, and which one may have been meant.
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known
-        .map(|known| (distance(&name.to_lowercase(), &known.to_lowercase()), known))
-        .min()
-        .filter(|(distance, known)| *distance <= 2 && *distance < known.len());
-    match near {
-        Some((_, known)) => format!("unknown field; did you mean \"{known}\"?"),
+    match nearest(name, known) {
+        Some(known) => format!("unknown field; did you mean \"{known}\"?"),
         None => "unknown field".to_owned(),
     }
-}
-
-/// Edit distance between two names.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, l) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, r) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(l != *r);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[right.len()]
 }

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::{Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, StatusUpdate},
+    cluster::{
+        Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, StatusUpdate,
+        integration_of,
+    },
     domain::Clock,
 };
 
@@ -80,7 +83,7 @@ impl LocalCluster {
         self.objects()
             .exports
             .get(export)
-            .is_some_and(|found| found.spec.integration_ref.name == integration.name)
+            .is_some_and(|found| integration_of(export, &found.spec) == *integration)
     }
 
     /// Ledgers of exports that no folder keeps.
@@ -208,18 +211,15 @@ impl LocalCluster {
 }
 
 impl Cluster for LocalCluster {
-    async fn integration(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
-        Ok(self.objects().integrations.get(key).cloned())
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
+        self.objects().integrations.get(key).cloned()
     }
 
     async fn read_integration(
         &self,
         key: &ObjectKey,
     ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
-        self.integration(key).await
+        Ok(self.integration(key))
     }
 
     async fn read_mapping(
@@ -243,8 +243,7 @@ impl Cluster for LocalCluster {
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         let objects = self.objects();
         let names = |(key, export): &(&ObjectKey, &Arc<CandidateExport>)| {
-            key.namespace == integration.namespace
-                && export.spec.integration_ref.name == integration.name
+            integration_of(key, &export.spec) == *integration
         };
         Ok(objects.exports.iter().filter(names).map(|(key, _)| key.clone()).collect())
     }

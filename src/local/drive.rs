@@ -145,7 +145,6 @@ fn depends_on_stuck(cluster: &LocalCluster, export: &ObjectKey) -> bool {
     cluster
         .keys(Kind::Integration)
         .into_iter()
-        .filter(|key| key.namespace == export.namespace)
         .filter(|key| standing(cluster, Kind::Integration, key) == Standing::Stuck)
         .any(|key| cluster.export_names(export, &key))
 }
@@ -177,7 +176,10 @@ fn of(status: &impl CommonStatus) -> Standing {
     let reason = found(ConditionType::Ready).and_then(|ready| Reason::from_word(&ready.reason));
     match reason {
         Some(
-            Reason::DependencyNotFound | Reason::SourceNotFound | Reason::IntegrationSuspended,
+            Reason::AwaitingApproval
+            | Reason::DependencyNotFound
+            | Reason::SourceNotFound
+            | Reason::IntegrationSuspended,
         ) => Standing::Stuck,
         _ => Standing::Waiting,
     }

@@ -245,7 +245,7 @@ mod tests {
             "spec": {"environment": "x", "mode": "x", "integrationRef": {"name": "x"}},
             "status": {
                 "conditions": [{"type": "Ready", "status": "x", "reason": "x", "message": "x"}],
-                "contract": {"origin": "x"}, "exports": "x", "endpoint": "x", "fields": "x",
+                "contract": {"origin": "x"}, "exports": "x", "requests": "x", "endpoint": "x", "fields": "x",
                 "errors": "x", "delivered": "x", "rejected": "x",
             },
         });

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-use super::crm::{
-    Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
-    WantedDestination,
+use super::{
+    crm::{
+        Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage,
+        Person, WantedDestination,
+    },
+    destination,
 };
 use crate::{
     clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
@@ -102,26 +105,7 @@ impl Crm for ClinchCrm {
     type Cursor = Cursor;
 
     async fn resolve(&self, wanted: &WantedDestination) -> Result<Destination, CrmFailure> {
-        let WantedDestination::Job { id, reference, stage } = wanted else {
-            return Ok(Destination::Prospect);
-        };
-        let named = id.as_deref().or(reference.as_deref()).unwrap_or_default();
-        let missing = |message: String| CrmFailure::Everything {
-            disposition: Disposition::Stalled { reason: Reason::DestinationNotFound },
-            message,
-        };
-        let job = match self.client.job_by(named).await {
-            Ok(job) => job,
-            Err(ClinchError::NotFound) => {
-                return Err(missing(format!("Clinch has no single job {named:?}")));
-            }
-            Err(error) => return Err(failure(error)),
-        };
-        let stages = self.client.stages(&job.id).await.map_err(failure)?;
-        match stages.iter().find(|found| found.name == *stage) {
-            Some(found) => Ok(Destination::Job(JobStage { job: job.id, stage: found.id.clone() })),
-            None => Err(missing(format!("job {named:?} has no stage {stage:?}"))),
-        }
+        destination::resolve(&self.client, wanted).await
     }
 
     async fn find(&self, key: &MatchKey) -> Result<Found, CrmFailure> {
@@ -270,7 +254,7 @@ fn found(mut people: Vec<clinch::Person>) -> Found {
 
 /// What a failed call means for the run. Exhaustive on purpose.
 #[allow(clippy::needless_pass_by_value)] // reads as a conversion in `map_err`
-fn failure(error: ClinchError) -> CrmFailure {
+pub(super) fn failure(error: ClinchError) -> CrmFailure {
     let message = error.to_string();
     let disposition = error.disposition();
     match error {
@@ -279,6 +263,7 @@ fn failure(error: ClinchError) -> CrmFailure {
         }
         ClinchError::TooLarge => CrmFailure::Record { reason: Reason::TooLarge, message },
         ClinchError::NotFound => CrmFailure::Gone,
+        ClinchError::Withdrawn => CrmFailure::Withdrawn,
         ClinchError::Timeout
         | ClinchError::Ambiguous(_)
         | ClinchError::Unavailable { .. }

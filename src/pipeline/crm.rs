@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::permitted::JobRules;
 use crate::domain::{ClinchId, Disposition, MatchKey, Reason};
 
 /// A person in Clinch.
@@ -90,6 +91,8 @@ pub enum WantedDestination {
         reference: Option<String>,
         /// The stage's name.
         stage: String,
+        /// What the integration permits.
+        permitted: JobRules,
     },
 }
 
@@ -140,6 +143,8 @@ pub enum CrmFailure {
         /// What is wrong.
         message: String,
     },
+    /// The run may not use the account any more.
+    Withdrawn,
     /// No record can be delivered now.
     Everything {
         /// What to do next.
@@ -154,8 +159,8 @@ pub trait Crm: Send + Sync + 'static {
     /// Where a scan of all people stands.
     type Cursor: Send;
 
-    /// Finds the job and stage in Clinch. A job or stage that does not exist fails everything
-    /// with `DestinationNotFound`.
+    /// Finds the job and stage in Clinch. Fails everything with `NotPermitted` where the rules
+    /// do not name them, and with `DestinationNotFound` where they do but Clinch lacks them.
     fn resolve(
         &self,
         wanted: &WantedDestination,

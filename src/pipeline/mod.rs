@@ -3,8 +3,10 @@
 
 mod clinch_crm;
 mod crm;
+mod destination;
 mod guard;
 mod index;
+mod permitted;
 mod prepare;
 mod push;
 mod report;
@@ -17,6 +19,7 @@ pub use crm::{
     WantedDestination,
 };
 pub use guard::{Claim, Membership, PeopleGuard};
+pub use permitted::{JobRule, JobRules, Told};
 pub use prepare::{RunSpec, Source};
 pub use push::{Duplicates, Mode};
 pub use report::{Counts, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};

@@ -208,6 +208,10 @@ impl Pushing<'_> {
                     halt.cancel();
                     failure.get_or_insert(CrmFailure::Everything { disposition, message });
                 }
+                Err(CrmFailure::Withdrawn) => {
+                    halt.cancel();
+                    failure.get_or_insert(CrmFailure::Withdrawn);
+                }
                 Err(later) => {
                     in_a_row += 1;
                     last = Some(later);
@@ -260,6 +264,8 @@ fn interrupted(failure: CrmFailure) -> Ending {
         CrmFailure::Record { reason, message } => {
             Ending::Interrupted { disposition: Disposition::Stalled { reason }, message }
         }
+        // Why is told by whoever withdrew it; the run goes on once it is let.
+        CrmFailure::Withdrawn => Ending::Stopped,
         CrmFailure::Gone => Ending::Interrupted {
             disposition: Disposition::retry(Reason::VendorUnavailable),
             message: "Clinch answered that what was asked for is gone".to_owned(),

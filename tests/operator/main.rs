@@ -2,7 +2,10 @@
 #![cfg(all(feature = "dev-tools", feature = "sandbox"))]
 #![allow(clippy::print_stderr, clippy::panic, reason = "test support outside test functions")]
 
+mod access;
+mod permission;
 mod support;
+mod withdrawal;
 
 use std::time::{Duration, Instant};
 

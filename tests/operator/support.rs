@@ -95,6 +95,8 @@ pub struct World {
     pub plane: &'static ControlPlane,
     pub admin: Client,
     pub namespace: String,
+    /// Further namespaces that the operator watches, without a right to any Secret there.
+    pub members: Vec<String>,
     pub sandbox: Sandbox,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
@@ -112,6 +114,7 @@ impl World {
             sandbox: Sandbox::start(options).await.expect("the emulator starts"),
             token: String::new(),
             running: None,
+            members: Vec::new(),
             namespace,
         };
         world.kubectl(&["create", "namespace", &world.namespace]);
@@ -125,6 +128,24 @@ impl World {
     /// With an operator.
     pub async fn start() -> Option<Self> {
         let mut world = Self::prepare().await?;
+        world.run_operator(Regions::default());
+        Some(world)
+    }
+
+    /// With an operator that watches further namespaces, too.
+    pub async fn start_with_members(count: usize) -> Option<Self> {
+        let mut world = Self::prepare().await?;
+        for number in 1..=count {
+            world.members.push(format!("{}-m{number}", world.namespace));
+        }
+        let namespaces = world.members.iter().map(|member| {
+            format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {member}}}\n---\n")
+        });
+        let roles =
+            world.members.iter().map(|member| role(member, RULES_WATCHED, &world.namespace));
+        let manifests: String = namespaces.chain(roles).collect();
+        let args = ["apply", "--server-side", "-f", "-"];
+        kubectl(world.plane, world.plane.kubeconfig_path(), &args, Some(&manifests));
         world.run_operator(Regions::default());
         Some(world)
     }
@@ -149,7 +170,7 @@ impl World {
                 regions,
                 max_runs: 8,
             },
-            namespaces: vec![self.namespace.clone()],
+            namespaces: [std::slice::from_ref(&self.namespace), &self.members].concat(),
             own_namespace: self.namespace.clone(),
             identity: "in-process".to_owned(),
             lease: Some(Lease {
@@ -198,12 +219,21 @@ impl World {
         assert!(ok, "apply failed: {err}");
     }
 
+    /// Server-side apply into another namespace.
+    pub fn apply_in(&self, namespace: &str, manifests: &str) {
+        let (ok, err) = self.try_apply_in(namespace, manifests);
+        assert!(ok, "apply failed: {err}");
+    }
+
     /// Server-side apply that may be refused.
     pub fn try_apply(&self, manifests: &str) -> (bool, String) {
+        self.try_apply_in(&self.namespace, manifests)
+    }
+
+    fn try_apply_in(&self, namespace: &str, manifests: &str) -> (bool, String) {
         let text =
             manifests.replace("NS", &self.namespace).replace("ORIGIN", &self.sandbox.base_url());
-        let args =
-            ["apply", "--server-side", "--force-conflicts", "-n", &self.namespace, "-f", "-"];
+        let args = ["apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-"];
         let config = self.plane.kubeconfig_path();
         let (ok, _, err) = try_kubectl(self.plane, config, &args, Some(&text));
         (ok, err)
@@ -294,11 +324,19 @@ fn rights(namespace: &str, rules: &str) -> String {
     format!(
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: clinch-operator}}\n\
          ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: clinch-operator-ledger-key}}\n\
-         ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
-         metadata: {{name: clinch-operator}}\nrules:\n{rules}\n\
+         ---\n{}",
+        role(namespace, rules, namespace)
+    )
+}
+
+/// The rules in a namespace, for the operator that lives in `home`.
+fn role(namespace: &str, rules: &str, home: &str) -> String {
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
+         metadata: {{name: clinch-operator, namespace: {namespace}}}\nrules:\n{rules}\n\
          ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
-         metadata: {{name: clinch-operator}}\n\
+         metadata: {{name: clinch-operator, namespace: {namespace}}}\n\
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: clinch-operator}}\n\
-         subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {namespace}}}]\n"
+         subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {home}}}]\n---\n"
     )
 }

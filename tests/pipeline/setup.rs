@@ -20,8 +20,8 @@ use clinch_operator::{
     ledger::{Keys, MemoryStore, SegmentStore, StoreError, StoredSegment},
     mapping::{MappingSpec, compile},
     pipeline::{
-        ClinchCrm, Counts, Duplicates as Policy, Ending, Mode, PeopleGuard, Progress, Report,
-        RunPorts, RunSpec, SeenSource, Source, WantedDestination, run,
+        ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
+        Progress, Report, RunPorts, RunSpec, SeenSource, Source, WantedDestination, run,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -88,6 +88,11 @@ pub(crate) struct Export {
     pub(crate) mode: Mode,
 }
 
+/// Every stage of every job.
+pub(crate) fn any_job() -> JobRules {
+    JobRules(vec![JobRule { job: "*".to_owned(), stages: vec!["*".to_owned()] }])
+}
+
 impl Export {
     pub(crate) fn of(profiles: Vec<Value>) -> Self {
         Self {
@@ -108,6 +113,7 @@ impl Export {
             id: None,
             reference: Some("ENG-101".to_owned()),
             stage: "Screen".to_owned(),
+            permitted: any_job(),
         };
         self
     }

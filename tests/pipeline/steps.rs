@@ -98,6 +98,7 @@ async fn a_job_or_stage_that_is_not_there_stalls_before_anything_is_written() {
             id: None,
             reference: Some(reference.to_owned()),
             stage: stage.to_owned(),
+            permitted: crate::setup::any_job(),
         };
         let Ending::Interrupted { disposition, .. } = world.run(&export).await.ending else {
             panic!("the destination does not exist")

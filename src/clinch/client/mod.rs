@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     api::{ApiVersion, Environment},
-    domain::{ClinchId, Clock, Credentials, Fence},
+    domain::{ClinchId, Clock, Credentials, Fence, Leave},
     jsonapi::{Document, NewResource, PrimaryData, Request, Resource},
 };
 
@@ -121,7 +121,7 @@ pub enum ConnectError {
 
 /// A client of one Clinch account.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Option<Leave>);
 
 struct Inner {
     integration: Arc<str>,
@@ -180,15 +180,25 @@ impl Client {
             bucket,
             observer: Arc::clone(&surroundings.observer),
         };
-        Self(Arc::new(Inner {
-            integration,
-            base: config.endpoint.base(config.version),
-            config,
-            gate: Gate::new(),
-            stack: layers::stack(parts, transport),
-            clock: surroundings.clock.clone(),
-            observer: Arc::clone(&surroundings.observer),
-        }))
+        Self(
+            Arc::new(Inner {
+                integration,
+                base: config.endpoint.base(config.version),
+                config,
+                gate: Gate::new(),
+                stack: layers::stack(parts, transport),
+                clock: surroundings.clock.clone(),
+                observer: Arc::clone(&surroundings.observer),
+            }),
+            None,
+        )
+    }
+
+    /// The same client for somebody whose leave to use the account may end: then every attempt
+    /// of theirs is refused with [`ClinchError::Withdrawn`] before it is sent.
+    #[must_use]
+    pub fn under(&self, leave: Leave) -> Self {
+        Self(Arc::clone(&self.0), Some(leave))
     }
 
     /// The contract in use.
@@ -239,10 +249,11 @@ impl Client {
     async fn send_any(
         &self,
         op: Option<Op>,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         asked: bool,
     ) -> Result<Answer, ClinchError> {
         let inner = &*self.0;
+        outgoing.leave.clone_from(&self.1);
         let passage = inner.gate.enter(asked)?;
         let result = match inner.stack.clone().oneshot(outgoing).await {
             Ok(answer) => interpret(answer, op, inner.clock.now()),

@@ -1,4 +1,4 @@
-//! One rate permit per attempt, and for writes a last look at the fence. Waits on the tokio
+//! One rate permit per attempt, a last look at the leave and, for writes, at the fence. Waits on the tokio
 //! clock; no other I/O.
 
 use std::{
@@ -56,7 +56,10 @@ where
                 .acquire(outgoing.deadline)
                 .await
                 .map_err(|none| Failure::NoPermit { retry_after: none.retry_after })?;
-            // After the wait, which may have been long: the right to write may be gone.
+            // After the wait, which may have been long: what was allowed may be no more.
+            if outgoing.is_withdrawn() {
+                return Err(Failure::Withdrawn);
+            }
             if outgoing.effect != Effect::Read && !fence.holds() {
                 return Err(Failure::Fenced);
             }

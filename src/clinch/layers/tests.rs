@@ -17,7 +17,10 @@ use super::{
     sign::Signed,
     *,
 };
-use crate::clinch::{bucket::Limits, contract::Effect, error::Doubt, wire::Outgoing};
+use crate::{
+    clinch::{bucket::Limits, contract::Effect, error::Doubt, wire::Outgoing},
+    domain::Leave,
+};
 
 #[derive(Default)]
 struct Seen(Mutex<Vec<(&'static str, Ended)>>);
@@ -200,6 +203,24 @@ async fn a_write_is_not_sent_once_the_right_to_write_is_gone() {
     let read = bench.call(Effect::Read);
     bench.next().await.1.send_response(answer(200, &[]));
     read.await.unwrap().expect("reading needs no right to write");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_once_the_leave_is_withdrawn_and_others_go_on() {
+    let mut bench = bench();
+    let holds = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&holds);
+    let mut under = outgoing(Effect::Read);
+    under.leave = Some(Leave::new(move || asked.load(Ordering::Relaxed)));
+    let result = (bench.send)(under.clone());
+    let (_, reply) = bench.next().await;
+    holds.store(false, Ordering::Relaxed);
+    reply.send_response(answer(429, &[("retry-after", "1")]));
+    assert_eq!(result.await.unwrap().unwrap_err(), Failure::Withdrawn, "not repeated");
+    assert_eq!((bench.send)(under).await.unwrap().unwrap_err(), Failure::Withdrawn);
+    let other = bench.call(Effect::Read);
+    bench.next().await.1.send_response(answer(200, &[]));
+    other.await.unwrap().expect("somebody else may still ask");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::context::Context;
+use super::super::{
+    access::{Standing, standing},
+    context::Context,
+};
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping, USE_LABEL, USE_SOURCE},
-    cluster::{Bundle, Cluster, ClusterError, ObjectKey},
+    api::{
+        CandidateExport, CandidateExportSpec, ClinchIntegration, FieldMapping, USE_LABEL,
+        USE_SOURCE,
+    },
+    cluster::{Bundle, Cluster, ClusterError, ObjectKey, integration_of, mapping_of},
     ledger::Keys,
 };
 
@@ -15,11 +21,32 @@ use crate::{
 pub(super) struct Gathered {
     pub(super) export: Arc<CandidateExport>,
     pub(super) key: ObjectKey,
-    pub(super) integration: Option<Arc<ClinchIntegration>>,
+    /// The integration and its name; absent where the export may not use it.
+    pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
     /// The ledger keys of this export.
     pub(super) keys: Keys,
+}
+
+/// The integration an export names.
+pub(super) enum IntegrationFound {
+    /// It may be used.
+    Granted(Arc<ClinchIntegration>),
+    /// It may not be used before its admin approves the export's namespace.
+    Awaiting(ObjectKey),
+    /// It does not exist, or the export is not to know that it does.
+    Missing(ObjectKey),
+}
+
+impl IntegrationFound {
+    /// The integration, where it may be used.
+    pub(super) fn granted(&self) -> Option<&Arc<ClinchIntegration>> {
+        match self {
+            Self::Granted(found) => Some(found),
+            Self::Awaiting(_) | Self::Missing(_) => None,
+        }
+    }
 }
 
 /// The mapping an export uses.
@@ -29,7 +56,11 @@ pub(super) enum MappingFound {
     /// The named one.
     Named(Arc<FieldMapping>),
     /// The named one does not exist.
-    Missing(String),
+    Missing(ObjectKey),
+    /// It may not be named, whether or not it exists.
+    Forbidden(String),
+    /// Not looked for: it belongs to an integration that may not be used.
+    Withheld,
 }
 
 /// The source's bytes.
@@ -53,22 +84,56 @@ pub(super) async fn gather<C: Cluster>(
     export: Arc<CandidateExport>,
 ) -> Result<Gathered, ClusterError> {
     let spec = &export.spec;
-    let integration = context.cluster.integration(&key.sibling(&spec.integration_ref.name)).await?;
-    let named = spec.field_mapping_ref.clone().or_else(|| {
-        let defaults = integration.as_ref()?.spec.defaults.as_ref()?;
-        defaults.field_mapping_ref.clone()
-    });
-    let mapping = match named {
-        None => MappingFound::Default,
-        Some(named) => match context.cluster.mapping(&key.sibling(&named.name)).await? {
-            Some(found) => MappingFound::Named(found),
-            None => MappingFound::Missing(named.name),
-        },
-    };
+    let integration = integration(context, key, spec);
+    let mapping = mapping(context, key, spec, integration.granted()).await?;
     let source = source(context, key, &export).await?;
     let uid = export.metadata.uid.as_deref().unwrap_or_default();
     let keys = Keys::derive(&context.root_key().await?, uid);
     Ok(Gathered { key: key.clone(), integration, mapping, source, keys, export })
+}
+
+fn integration<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    spec: &CandidateExportSpec,
+) -> IntegrationFound {
+    let named = integration_of(key, spec);
+    let Some(found) = context.cluster.integration(&named) else {
+        return IntegrationFound::Missing(named);
+    };
+    match standing(&named, &found.spec, &key.namespace) {
+        Standing::Granted => IntegrationFound::Granted(found),
+        Standing::Awaiting => IntegrationFound::Awaiting(named),
+        Standing::Refused => IntegrationFound::Missing(named),
+    }
+}
+
+async fn mapping<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    spec: &CandidateExportSpec,
+    integration: Option<&Arc<ClinchIntegration>>,
+) -> Result<MappingFound, ClusterError> {
+    let owner = integration_of(key, spec);
+    let foreign = owner.namespace != key.namespace;
+    if foreign && integration.is_none() {
+        return Ok(MappingFound::Withheld);
+    }
+    let defaults = integration.and_then(|found| found.spec.defaults.as_ref());
+    let Some(named) = mapping_of(&owner, spec, defaults) else {
+        return Ok(MappingFound::Default);
+    };
+    let own_allowed = integration.is_some_and(|found| found.spec.access.member_mappings);
+    if named.namespace != owner.namespace && !(named.namespace == key.namespace && own_allowed) {
+        return Ok(MappingFound::Forbidden(format!(
+            "FieldMapping {named} may not be used: leave fieldMappingRef.namespace out for one of \
+             the integration's, or ask its admin to set spec.access.memberMappings for your own"
+        )));
+    }
+    Ok(match context.cluster.mapping(&named).await? {
+        Some(found) => MappingFound::Named(found),
+        None => MappingFound::Missing(named),
+    })
 }
 
 async fn source<C: Cluster>(

@@ -2,6 +2,7 @@
 //! ends it, and never waits for it.
 
 mod gather;
+mod permission;
 mod plan;
 mod runs;
 mod status;
@@ -68,12 +69,15 @@ fn pass<C: Cluster + LedgerHome>(
 ) -> (CandidateExportStatus, Option<Duration>) {
     let export = &gathered.export;
     let now = context.clock.now();
-    let connection = gathered.integration.as_ref().and_then(|integration| {
+    let connection = gathered.integration.granted().and_then(|integration| {
         context.connections.get(integration.metadata.uid.as_deref().unwrap_or_default())
     });
     let Checked { mut observations, validated, blocked } = validate(gathered, connection.as_ref());
-    let request = new_request(&export.metadata, previous.handled.as_ref());
     let slot = context.runs.slot(&reference.uid);
+    if let Some(validated) = validated.as_ref().filter(|validated| validated.asks_clinch) {
+        permission::learned(&mut observations, &validated.revision, previous, slot.as_ref());
+    }
+    let request = new_request(&export.metadata, previous.handled.as_ref());
     let decision = validated.as_ref().map(|validated| {
         decide(&Inputs {
             revision: &validated.revision,
@@ -240,12 +244,13 @@ fn start<C: Cluster + LedgerHome>(
     let store = context.cluster.ledger_store(&owner);
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
     let permits = context.run_permits.clone();
+    let client = connection.client.under(permission::leave(&context.cluster, gathered));
     let run = move |handle: RunHandle| async move {
         let RunHandle { cancel, progress } = handle;
         // The semaphore is never closed; were it, running without a permit does no harm.
         let _permit = permits.acquire_owned().await.ok();
         let ports = RunPorts {
-            crm: ClinchCrm::new(connection.client, connection.source),
+            crm: ClinchCrm::new(client, connection.source),
             guard: connection.guard,
             keys,
             store,

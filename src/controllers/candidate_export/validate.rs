@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::{
     super::{connections::Connection, field_mapping},
-    gather::{Gathered, MappingFound, SourceFound},
+    gather::{Gathered, IntegrationFound, MappingFound, SourceFound},
+    permission::{Permitted, permitted, rules},
 };
 use crate::{
     api::{
         CandidateExportSpec, ClinchIntegration, ConditionType, DuplicatePolicy, ExportMode,
-        Permission, PushPermission, STATUS_TRUE, SourceFormat,
+        STATUS_TRUE, SourceFormat,
     },
     conditions::{Observation, Verdict, find, is_ready},
     domain::{Reason, digest_json},
@@ -41,6 +42,8 @@ pub(super) struct Validated {
     pub(super) run: RunSpec,
     /// The mode.
     pub(super) mode: ExportMode,
+    /// Whether the destination is permitted can only be told with Clinch's list of jobs.
+    pub(super) asks_clinch: bool,
 }
 
 /// Checks everything that can be checked without a request.
@@ -57,8 +60,9 @@ pub(super) fn validate(gathered: &Gathered, connection: Option<&Connection>) -> 
     let (source, observation, fault) = check_source(gathered);
     observations.push(observation);
     faults.extend(fault);
-    if let Some(found) = &gathered.integration {
-        let (observation, fault) = permitted(spec, found, connection, plan.as_ref());
+    let granted = gathered.integration.granted();
+    if let Some(found) = granted {
+        let (observation, fault) = check_permission(spec, found, connection, plan.as_ref());
         observations.push(observation);
         faults.extend(fault);
     }
@@ -70,7 +74,7 @@ pub(super) fn validate(gathered: &Gathered, connection: Option<&Connection>) -> 
             None
         }
     };
-    let validated = match (plan, source, &gathered.integration, faults.is_empty()) {
+    let validated = match (plan, source, granted, faults.is_empty()) {
         (Some(plan), Some(source), Some(found), true) => {
             Some(assemble(gathered, found, plan, source, select))
         }
@@ -88,7 +92,6 @@ struct Dependency {
 }
 
 fn integration(gathered: &Gathered) -> Dependency {
-    let name = &gathered.export.spec.integration_ref.name;
     let observe = |status, reason, message: String| {
         Observation::new(ConditionType::IntegrationReady, status, reason, message)
     };
@@ -96,10 +99,33 @@ fn integration(gathered: &Gathered) -> Dependency {
         observation: observe(Some(false), reason, message.clone()),
         blocked: Some(Verdict::Reconciling { reason, message }),
     };
-    let Some(found) = &gathered.integration else {
-        let message = format!("ClinchIntegration {name} is not in this namespace");
-        return waiting(Reason::DependencyNotFound, message);
+    let found = match &gathered.integration {
+        IntegrationFound::Granted(found) => found,
+        IntegrationFound::Missing(named) if named.namespace == gathered.key.namespace => {
+            let name = &named.name;
+            let message = format!("ClinchIntegration {name} is not in this namespace");
+            return waiting(Reason::DependencyNotFound, message);
+        }
+        // One answer for "does not exist" and "may not be used": an export is no way to find out
+        // what other namespaces have.
+        IntegrationFound::Missing(named) => {
+            let message = format!(
+                "ClinchIntegration {named} does not exist, or this namespace may not use it; mend \
+                 spec.integrationRef, or ask the admin of namespace {} for access",
+                named.namespace
+            );
+            return waiting(Reason::DependencyNotFound, message);
+        }
+        IntegrationFound::Awaiting(named) => {
+            let message = format!(
+                "ask the admin of ClinchIntegration {named} to add namespace {} to \
+                 spec.access.approved; this export then goes on by itself",
+                gathered.key.namespace
+            );
+            return waiting(Reason::AwaitingApproval, message);
+        }
     };
+    let name = &gathered.export.spec.integration_ref.name;
     if found.spec.suspend {
         let message = format!("ClinchIntegration {name} is suspended");
         return waiting(Reason::IntegrationSuspended, message);
@@ -136,17 +162,30 @@ fn check_mapping(
     gathered: &Gathered,
     connection: Option<&Connection>,
 ) -> (Option<Plan>, Observation, Option<Verdict>) {
-    let observe = |status, reason, message: &str| {
+    let observe = |status: Option<bool>, reason, message: &str| {
         Observation::new(ConditionType::MappingReady, status, reason, message)
     };
     let unknown = TargetAttributes::UNKNOWN;
     let target = connection.map_or(&unknown, |connection| &connection.attributes);
     let (name, mut engine) = match &gathered.mapping {
-        MappingFound::Missing(name) => {
-            let message = format!("FieldMapping {name} is not in this namespace");
+        MappingFound::Withheld => {
+            let message = "looked for once the integration may be used";
+            return (None, observe(None, Reason::DependencyNotReady, message), None);
+        }
+        MappingFound::Forbidden(message) => {
+            let reason = Reason::ReferenceForbidden;
+            let verdict = stalled(reason, message.clone());
+            return (None, observe(Some(false), reason, message), Some(verdict));
+        }
+        MappingFound::Missing(named) => {
+            let message = if named.namespace == gathered.key.namespace {
+                format!("FieldMapping {} is not in this namespace", named.name)
+            } else {
+                format!("FieldMapping {named} does not exist; mend spec.fieldMappingRef")
+            };
             let reason = Reason::DependencyNotFound;
             let verdict = Verdict::Reconciling { reason, message: message.clone() };
-            return (None, observe(false, reason, &message), Some(verdict));
+            return (None, observe(Some(false), reason, &message), Some(verdict));
         }
         MappingFound::Default => {
             ("the default mapping".to_owned(), MappingSpec::default_for(target))
@@ -165,15 +204,17 @@ fn check_mapping(
     }
     let faulty = |issues: &[Issue]| {
         let message = format!("{name}: {}", field_mapping::summary(issues));
-        let observation = observe(false, Reason::MappingInvalid, &message);
+        let observation = observe(Some(false), Reason::MappingInvalid, &message);
         (None, observation, Some(stalled(Reason::MappingInvalid, message)))
     };
     match mapping::compile(&engine) {
         Err(issues) => faulty(&issues),
         Ok(plan) => match plan.check(target) {
-            issues if issues.is_empty() => {
-                (Some(plan), observe(true, Reason::Resolved, &format!("{name} is usable")), None)
-            }
+            issues if issues.is_empty() => (
+                Some(plan),
+                observe(Some(true), Reason::Resolved, &format!("{name} is usable")),
+                None,
+            ),
             issues => faulty(&issues),
         },
     }
@@ -233,49 +274,32 @@ fn csv_options(gathered: &Gathered) -> CsvOptions {
     CsvOptions { headers: csv.map(|csv| csv.headers.clone()).unwrap_or_default() }
 }
 
-fn permitted(
+fn check_permission(
     spec: &CandidateExportSpec,
     integration: &ClinchIntegration,
     connection: Option<&Connection>,
     plan: Option<&Plan>,
 ) -> (Observation, Option<Verdict>) {
-    let observe = |status, reason, message: &str| {
+    let observe = |status: Option<bool>, reason, message: &str| {
         Observation::new(ConditionType::Permitted, status, reason, message)
     };
-    let refusal = refused(spec, &integration.spec.push_permission)
-        .map(|message| (Reason::NotPermitted, message))
-        .or_else(|| {
-            let steps = Steps::of(spec, plan?);
-            let unsupported = connection?.unsupported(&steps)?;
-            Some((Reason::ContractUnsupported, unsupported))
-        });
-    match refusal {
-        None => (observe(true, Reason::Allowed, "the destination is permitted"), None),
-        Some((reason, message)) => {
-            (observe(false, reason, &message), Some(stalled(reason, message)))
-        }
-    }
-}
-
-/// Why the integration's push permission refuses the destination.
-fn refused(spec: &CandidateExportSpec, permission: &PushPermission) -> Option<String> {
-    let Some(job) = &spec.destination.job else {
-        return (permission.prospects == Permission::Denied).then(|| {
-            "the integration does not permit pushing prospects (spec.pushPermission.prospects)"
-                .to_owned()
-        });
+    let permitted = permitted(&spec.destination, &integration.spec.push_permission);
+    let refusal = match &permitted {
+        Permitted::No(message) => Some((Reason::NotPermitted, message.clone())),
+        Permitted::Yes | Permitted::AskClinch => plan
+            .and_then(|plan| connection?.unsupported(&Steps::of(spec, plan)))
+            .map(|unsupported| (Reason::ContractUnsupported, unsupported)),
     };
-    let named = job.id.as_deref().or(job.reference.as_deref()).unwrap_or_default();
-    let matches = |pattern: &String, value: &str| pattern == "*" || pattern == value;
-    let allowed = permission.jobs.iter().any(|permitted| {
-        matches(&permitted.job, named)
-            && permitted.stages.iter().any(|stage| matches(stage, &job.stage))
-    });
-    (!allowed).then(|| {
-        "the integration does not permit pushing to this job and stage \
-         (spec.pushPermission.jobs)"
-            .to_owned()
-    })
+    match (refusal, permitted) {
+        (Some((reason, message)), _) => {
+            (observe(Some(false), reason, &message), Some(stalled(reason, message)))
+        }
+        (None, Permitted::AskClinch) => {
+            let message = "Clinch is asked which job this is before anything is sent";
+            (observe(None, Reason::Progressing, message), None)
+        }
+        (None, _) => (observe(Some(true), Reason::Allowed, "the destination is permitted"), None),
+    }
 }
 
 /// The optional steps that an export takes.
@@ -308,12 +332,19 @@ fn assemble(
         .duplicate_policy
         .or_else(|| defaults.and_then(|defaults| defaults.duplicate_policy))
         .unwrap_or_default();
+    // What only Clinch can tell is asked again when the rules change.
+    let permission = &integration.spec.push_permission;
+    let asked = match permitted(&spec.destination, permission) {
+        Permitted::AskClinch => Some(&permission.jobs),
+        Permitted::Yes | Permitted::No(_) => None,
+    };
     let revision = digest_json(&(
         (&spec.select, spec.limit, &spec.destination, policy, spec.mode),
         plan.digest().to_string(),
         hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
         (&integration.metadata.uid, &integration.spec.region, &integration.spec.endpoint),
         &integration.spec.api_version,
+        asked,
     ));
     let destination = match &spec.destination.job {
         None => WantedDestination::Prospect,
@@ -321,6 +352,7 @@ fn assemble(
             id: job.id.clone(),
             reference: job.reference.clone(),
             stage: job.stage.clone(),
+            permitted: rules(permission),
         },
     };
     let run = RunSpec {
@@ -339,7 +371,8 @@ fn assemble(
             ExportMode::DryRun => Mode::DryRun,
         },
     };
-    Validated { revision: revision.short(), run, mode: spec.mode }
+    let asks_clinch = asked.is_some();
+    Validated { revision: revision.short(), run, mode: spec.mode, asks_clinch }
 }
 
 fn stalled(reason: Reason, message: String) -> Verdict {

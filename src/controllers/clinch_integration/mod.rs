@@ -3,6 +3,7 @@
 
 mod memory;
 mod plan;
+mod requests;
 mod status;
 mod validate;
 mod verify;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use self::{
     memory::Memory,
     plan::Decision,
+    requests::Naming,
     status::Pass,
     validate::{Halted, validate},
 };
@@ -24,7 +26,8 @@ use super::{
 };
 use crate::{
     api::ClinchIntegration,
-    cluster::{Cluster, ClusterError, Kind, ObjectKey, StatusUpdate},
+    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
+    domain::Reason,
 };
 
 /// One pass over one integration.
@@ -40,20 +43,25 @@ pub(super) async fn reconcile<C: Cluster>(
         return Ok(None);
     }
     let gathered = gather(context, key, &object).await;
-    let (pass, next, failed) = match gathered {
-        Ok((secret, exports)) => {
-            let (pass, next) = decide(context, key, &uid, &object, secret, exports).await;
-            (pass, next, None)
+    let (pass, naming, next, failed) = match gathered {
+        Ok((secret, naming)) => {
+            let (pass, next) = decide(context, key, &uid, &object, secret, naming.using).await;
+            (pass, Some(naming), next, None)
         }
-        Err(error) => (Pass::unreadable(&error), None, Some(error)),
+        Err(error) => (Pass::unreadable(&error), None, None, Some(error)),
     };
     // status
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&uid);
-    let status = status::status(&object, &previous, pass, connection.as_ref(), context.clock.now());
+    let now = context.clock.now();
+    let mut status = status::status(&object, &previous, pass, connection.as_ref(), now);
+    let asking = naming.map(|naming| naming.tell(&object.spec, &mut status, now));
     let reference = object_ref(Kind::Integration, key, &object.metadata);
     let wrap = StatusUpdate::Integration;
     publish(&context.cluster, &reference, &previous, status, "Verify", wrap).await?;
+    for namespace in asking.unwrap_or_default() {
+        context.cluster.publish(&reference, asks(&namespace)).await;
+    }
     failed.map_or(Ok(next), Err)
 }
 
@@ -64,7 +72,17 @@ async fn wake_exports<C: Cluster>(context: &Context<C>, key: &ObjectKey) {
     }
 }
 
-type Gathered = (Option<crate::cluster::Bundle>, usize);
+/// What is told when a namespace asks for the first time.
+fn asks(namespace: &str) -> Notice {
+    let message = format!(
+        "namespace {namespace} asks to use this integration; add it to spec.access.approved to \
+         let it"
+    );
+    let kind = NoticeType::Normal;
+    Notice { kind, reason: Reason::AwaitingApproval, action: "Approve", message }
+}
+
+type Gathered = (Option<crate::cluster::Bundle>, Naming);
 
 async fn gather<C: Cluster>(
     context: &Context<C>,
@@ -78,8 +96,8 @@ async fn gather<C: Cluster>(
     } else {
         None
     };
-    let exports = context.cluster.exports_of(key).await?.len();
-    Ok((secret, exports))
+    let exports = context.cluster.exports_of(key).await?;
+    Ok((secret, Naming::of(key, &object.spec, exports)))
 }
 
 async fn decide<C: Cluster>(

@@ -1,0 +1,64 @@
+//! Which objects an export names: the one place that knows where a reference without a namespace
+//! points to. Pure.
+
+use super::ObjectKey;
+use crate::api::{CandidateExportSpec, IntegrationDefaults};
+
+/// The integration that an export names.
+pub fn integration_of(export: &ObjectKey, spec: &CandidateExportSpec) -> ObjectKey {
+    let reference = &spec.integration_ref;
+    let namespace = reference.namespace.as_ref().unwrap_or(&export.namespace);
+    ObjectKey::new(namespace, &reference.name)
+}
+
+/// The mapping that an export uses, given its integration and that one's defaults; `None`: the
+/// documented default mapping. Whether it may use it is not asked here.
+pub fn mapping_of(
+    integration: &ObjectKey,
+    spec: &CandidateExportSpec,
+    defaults: Option<&IntegrationDefaults>,
+) -> Option<ObjectKey> {
+    if let Some(named) = &spec.field_mapping_ref {
+        let namespace = named.namespace.as_ref().unwrap_or(&integration.namespace);
+        return Some(ObjectKey::new(namespace, &named.name));
+    }
+    let default = defaults?.field_mapping_ref.as_ref()?;
+    Some(integration.sibling(&default.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(json: &serde_json::Value) -> CandidateExportSpec {
+        let mut spec = serde_json::json!({"source": {}, "destination": {}});
+        spec.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn a_mapping_without_a_namespace_is_the_integrations() {
+        let export = ObjectKey::new("team", "x");
+        let named = spec(&serde_json::json!({
+            "integrationRef": {"name": "clinch", "namespace": "talent"},
+            "fieldMappingRef": {"name": "m"},
+        }));
+        let integration = integration_of(&export, &named);
+        assert_eq!(integration, ObjectKey::new("talent", "clinch"));
+        assert_eq!(mapping_of(&integration, &named, None), Some(ObjectKey::new("talent", "m")));
+        let own = spec(&serde_json::json!({
+            "integrationRef": {"name": "clinch"},
+            "fieldMappingRef": {"name": "m", "namespace": "team"},
+        }));
+        let integration = integration_of(&export, &own);
+        assert_eq!(integration, ObjectKey::new("team", "clinch"));
+        assert_eq!(mapping_of(&integration, &own, None), Some(ObjectKey::new("team", "m")));
+        let none = spec(&serde_json::json!({"integrationRef": {"name": "clinch"}}));
+        assert_eq!(mapping_of(&integration, &none, None), None);
+        let defaults =
+            serde_json::from_value(serde_json::json!({"fieldMappingRef": {"name": "d"}}));
+        let defaults: IntegrationDefaults = defaults.unwrap();
+        let found = mapping_of(&ObjectKey::new("talent", "clinch"), &none, Some(&defaults));
+        assert_eq!(found, Some(ObjectKey::new("talent", "d")));
+    }
+}

@@ -1,0 +1,133 @@
+//! Which exports use an integration, and which namespaces ask to. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::super::access::{Standing, standing};
+use crate::{
+    api::{AccessMode, AccessRequest, ClinchIntegrationSpec, ClinchIntegrationStatus},
+    cluster::ObjectKey,
+    conditions::whole_seconds,
+};
+
+/// How many requests are listed.
+const LISTED: usize = 20;
+
+/// The exports that name an integration, sorted out.
+pub(super) struct Naming {
+    /// How many may use it.
+    pub(super) using: usize,
+    /// How many exports of each namespace wait for approval.
+    waiting: BTreeMap<String, i64>,
+}
+
+impl Naming {
+    /// Sorts out the exports that name the integration `key`.
+    pub(super) fn of(
+        key: &ObjectKey,
+        spec: &ClinchIntegrationSpec,
+        exports: Vec<ObjectKey>,
+    ) -> Self {
+        let mut naming = Self { using: 0, waiting: BTreeMap::new() };
+        for export in exports {
+            match standing(key, spec, &export.namespace) {
+                Standing::Granted => naming.using += 1,
+                Standing::Awaiting => *naming.waiting.entry(export.namespace).or_default() += 1,
+                Standing::Refused => {}
+            }
+        }
+        naming
+    }
+
+    /// Writes the requests into `next`, which is the previous status so far. Returns the
+    /// namespaces that are listed for the first time.
+    pub(super) fn tell(
+        self,
+        spec: &ClinchIntegrationSpec,
+        next: &mut ClinchIntegrationStatus,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let known: BTreeMap<String, Time> =
+            next.access_requests.drain(..).map(|known| (known.namespace, known.since)).collect();
+        let asked = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
+        next.requests = (spec.access.mode == AccessMode::Approval).then_some(asked);
+        let now = Time(whole_seconds(now));
+        let mut all: Vec<AccessRequest> = self
+            .waiting
+            .into_iter()
+            .map(|(namespace, exports)| {
+                let since = known.get(&namespace).unwrap_or(&now).clone();
+                AccessRequest { namespace, since, exports }
+            })
+            .collect();
+        // Stable: by name among those of one second.
+        all.sort_by_key(|request| request.since.0);
+        all.truncate(LISTED);
+        let fresh = all.iter().filter(|request| !known.contains_key(&request.namespace));
+        let fresh = fresh.map(|request| request.namespace.clone()).collect();
+        next.access_requests = all;
+        fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(access: &serde_json::Value) -> ClinchIntegrationSpec {
+        serde_json::from_value(serde_json::json!({
+            "region": "EU", "environment": "Sandbox", "access": access,
+            "credentials": {"secretRef": {"name": "c"}}
+        }))
+        .unwrap()
+    }
+
+    fn naming(spec: &ClinchIntegrationSpec, exports: &[(&str, &str)]) -> Naming {
+        let exports = exports.iter().map(|(namespace, name)| ObjectKey::new(*namespace, *name));
+        Naming::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect())
+    }
+
+    fn listed(status: &ClinchIntegrationStatus) -> Vec<(&str, i64, i64)> {
+        let shown = |request: &'_ AccessRequest| (request.since.0.as_second(), request.exports);
+        let requests = status.access_requests.iter();
+        requests.map(|r| (r.namespace.as_str(), shown(r).0, shown(r).1)).collect()
+    }
+
+    #[test]
+    fn requests_are_counted_by_namespace_and_keep_their_time() {
+        let spec = spec(&serde_json::json!({"mode": "Approval", "approved": ["in"]}));
+        let mut status = ClinchIntegrationStatus::default();
+        let first = naming(&spec, &[("talent", "a"), ("in", "b"), ("z", "c")]);
+        assert_eq!(first.using, 2);
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(first.tell(&spec, &mut status, at(5)), ["z"]);
+        let second = naming(&spec, &[("a", "1"), ("z", "c"), ("z", "d")]);
+        assert_eq!(second.tell(&spec, &mut status, at(9)), ["a"]);
+        assert_eq!(listed(&status), [("z", 5, 2), ("a", 9, 1)]);
+        assert_eq!(status.requests, Some(2));
+        assert!(naming(&spec, &[]).tell(&spec, &mut status, at(10)).is_empty());
+        assert_eq!((listed(&status), status.requests), (vec![], Some(0)));
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_the_number_is_not() {
+        let spec = spec(&serde_json::json!({"mode": "Approval"}));
+        let names: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
+        let exports: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        let mut status = ClinchIntegrationStatus::default();
+        naming(&spec, &exports).tell(&spec, &mut status, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.access_requests.len(), status.requests), (LISTED, Some(30)));
+    }
+
+    #[test]
+    fn whoever_may_not_even_ask_is_neither_counted_nor_listed() {
+        let closed = spec(&serde_json::json!({}));
+        let mut status = ClinchIntegrationStatus::default();
+        let found = naming(&closed, &[("talent", "a"), ("z", "b")]);
+        assert_eq!(found.using, 1);
+        assert!(found.tell(&closed, &mut status, Timestamp::UNIX_EPOCH).is_empty());
+        assert_eq!((listed(&status), status.requests), (vec![], None));
+    }
+}

@@ -1,0 +1,83 @@
+//! Finds the job and stage that people are to go to, and whether the integration permits them.
+//! Does network I/O through the client; no record is sent.
+
+use super::{
+    clinch_crm::failure,
+    crm::{CrmFailure, Destination, JobStage, WantedDestination},
+    permitted::{JobRules, Told, hint},
+};
+use crate::{
+    clinch::{Client, ClinchError, Job},
+    domain::{Disposition, Reason, nearest},
+};
+
+/// The job and stage as Clinch has them. What a message proposes is permitted and exists.
+pub(super) async fn resolve(
+    client: &Client,
+    wanted: &WantedDestination,
+) -> Result<Destination, CrmFailure> {
+    let WantedDestination::Job { id, reference, stage, permitted } = wanted else {
+        return Ok(Destination::Prospect);
+    };
+    let by_id = id.is_some();
+    let named = id.as_deref().or(reference.as_deref()).unwrap_or_default();
+    let found =
+        if by_id { of_id(client, named).await? } else { of_reference(client, named).await? };
+    let Some(job) = found else {
+        // A name that is not permitted reads the same whether or not Clinch knows it.
+        if permitted.told(named, stage) != Told::Allowed {
+            return Err(not_permitted(permitted, named, stage));
+        }
+        let jobs = client.jobs().await.map_err(failure)?;
+        let allowed = jobs.iter().filter(|job| permitted.allow(names(job), stage));
+        let alike = allowed
+            .filter_map(|job| if by_id { Some(job.id.as_str()) } else { job.reference.as_deref() });
+        let near = nearest(named, alike).map(|near| hint("job", near)).unwrap_or_default();
+        let what = if by_id { "id" } else { "reference" };
+        return Err(missing(format!("Clinch has no single job with {what} {named:?}{near}")));
+    };
+    if !permitted.allow(names(&job), stage) {
+        return Err(not_permitted(permitted, named, stage));
+    }
+    let stages = client.stages(&job.id).await.map_err(failure)?;
+    if let Some(found) = stages.iter().find(|found| found.name == *stage) {
+        return Ok(Destination::Job(JobStage { job: job.id, stage: found.id.clone() }));
+    }
+    let alike = stages.iter().map(|found| found.name.as_str());
+    let allowed = alike.filter(|name| permitted.allow(names(&job), name));
+    let near = nearest(stage, allowed).map(|near| hint("stage", near)).unwrap_or_default();
+    Err(missing(format!("job {named:?} has no stage {stage:?}{near}")))
+}
+
+async fn of_id(client: &Client, id: &str) -> Result<Option<Job>, CrmFailure> {
+    match client.job_by(id).await {
+        Ok(job) => Ok(Some(job).filter(|job| job.id.as_str() == id)),
+        Err(ClinchError::NotFound) => Ok(None),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+/// `None`, too, when several jobs have the reference.
+async fn of_reference(client: &Client, reference: &str) -> Result<Option<Job>, CrmFailure> {
+    let jobs = client.jobs().await.map_err(failure)?;
+    let mut named = jobs.into_iter().filter(|job| job.reference.as_deref() == Some(reference));
+    let first = named.next();
+    Ok(if named.next().is_none() { first } else { None })
+}
+
+/// What a job goes by.
+fn names(job: &Job) -> impl Iterator<Item = &str> {
+    [Some(job.id.as_str()), job.reference.as_deref()].into_iter().flatten()
+}
+
+fn not_permitted(permitted: &JobRules, named: &str, stage: &str) -> CrmFailure {
+    stalled(Reason::NotPermitted, permitted.refusal(named, stage))
+}
+
+fn missing(message: String) -> CrmFailure {
+    stalled(Reason::DestinationNotFound, message)
+}
+
+fn stalled(reason: Reason, message: String) -> CrmFailure {
+    CrmFailure::Everything { disposition: Disposition::Stalled { reason }, message }
+}

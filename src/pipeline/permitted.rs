@@ -1,0 +1,119 @@
+//! Which jobs and stages an integration permits. Pure.
+
+use serde::Serialize;
+
+use crate::domain::nearest;
+
+/// Stands for every job, or for every stage of a job.
+const ANY: &str = "*";
+
+/// One permitted job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobRule {
+    /// Its id or its reference; `"*"` for any.
+    pub job: String,
+    /// The permitted stages; `"*"` for any.
+    pub stages: Vec<String>,
+}
+
+impl JobRule {
+    fn is_of(&self, job: &str) -> bool {
+        self.job == ANY || self.job == job
+    }
+
+    fn has(&self, stage: &str) -> bool {
+        self.stages.iter().any(|known| known == ANY || known == stage)
+    }
+}
+
+/// Every permitted job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct JobRules(pub Vec<JobRule>);
+
+/// What the rules say of a job by the one name it is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Permitted.
+    Allowed,
+    /// Refused, whatever else the job is called.
+    Refused,
+    /// A rule may mean this job by its other name: only Clinch can tell.
+    AskClinch,
+}
+
+impl JobRules {
+    /// What can be said of a job named by its id or its reference alone.
+    pub fn told(&self, named: &str, stage: &str) -> Told {
+        if self.allow([named], stage) {
+            Told::Allowed
+        } else if self.0.iter().any(|rule| rule.has(stage)) {
+            Told::AskClinch
+        } else {
+            Told::Refused
+        }
+    }
+
+    /// Whether a job that goes by these names is permitted at a stage.
+    pub fn allow<'a>(&self, names: impl IntoIterator<Item = &'a str>, stage: &str) -> bool {
+        names.into_iter().any(|job| self.0.iter().any(|rule| rule.is_of(job) && rule.has(stage)))
+    }
+
+    /// What a refusal says. Proposes what is permitted and nothing else, and reads the same
+    /// whether or not Clinch has such a job.
+    pub fn refusal(&self, named: &str, stage: &str) -> String {
+        let of_job = || self.0.iter().filter(|rule| rule.is_of(named));
+        let near = if of_job().next().is_some() {
+            let stages = of_job().flat_map(|rule| &rule.stages).filter(|known| *known != ANY);
+            nearest(stage, stages.map(String::as_str)).map(|near| hint("stage", near))
+        } else {
+            let jobs = self.0.iter().filter(|rule| rule.has(stage));
+            nearest(named, jobs.map(|rule| rule.job.as_str())).map(|near| hint("job", near))
+        };
+        format!(
+            "the integration does not permit pushing to stage {stage:?} of job {named:?}{}; ask \
+             its admin to add them to spec.pushPermission.jobs",
+            near.unwrap_or_default()
+        )
+    }
+}
+
+/// The end of a message that proposes a name.
+pub(super) fn hint(what: &str, near: &str) -> String {
+    format!(" (did you mean {what} {near:?}?)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(rules: &[(&str, &[&str])]) -> JobRules {
+        let rule = |(job, stages): &(&str, &[&str])| JobRule {
+            job: (*job).to_owned(),
+            stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
+        };
+        JobRules(rules.iter().map(rule).collect())
+    }
+
+    #[test]
+    fn a_stage_no_rule_has_is_refused_and_another_name_is_left_to_clinch() {
+        let rules = rules(&[("ENG-101", &["Sourced"]), ("ENG-102", &["*"]), ("ENG-103", &[])]);
+        assert_eq!(rules.told("ENG-101", "Sourced"), Told::Allowed);
+        assert_eq!(rules.told("ENG-102", "Offer"), Told::Allowed);
+        assert_eq!(rules.told("77", "Sourced"), Told::AskClinch, "77 may be the id of ENG-101");
+        assert!(rules.allow(["77", "ENG-101"], "Sourced"));
+        assert!(!rules.allow(["78", "ENG-103"], "Sourced"), "no stage of it");
+        assert_eq!(JobRules::default().told("ENG-101", "Sourced"), Told::Refused);
+        let any = super::tests::rules(&[("*", &["Sourced"])]);
+        assert_eq!(any.told("anything", "Sourced"), Told::Allowed);
+        assert_eq!(any.told("anything", "Offer"), Told::Refused);
+    }
+
+    #[test]
+    fn a_refusal_proposes_only_what_is_permitted() {
+        let rules = rules(&[("ENG-101", &["Sourced"]), ("SEC-900", &["Offer"])]);
+        assert!(rules.refusal("ENG-101", "Sorced").contains("did you mean stage \"Sourced\"?"));
+        assert!(rules.refusal("ENG-10", "Sourced").contains("did you mean job \"ENG-101\"?"));
+        assert!(!rules.refusal("ENG-101", "Ofer").contains("did you mean"), "not of this job");
+        assert!(!rules.refusal("SEC-90", "Sourced").contains("did you mean"), "not at this stage");
+    }
+}
