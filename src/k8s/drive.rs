@@ -18,12 +18,13 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     KubeCluster,
     events::Events,
+    lists::{FirstList, Lists},
     secrets::Secrets,
     stores::{ScopeStores, Stores},
     wake::{Waker, Wakes},
@@ -47,6 +48,9 @@ pub struct KubeConfig {
     pub concurrency: u16,
 }
 
+/// How long reconciles wait for the first lists.
+const LISTS_WITHIN: Duration = Duration::from_secs(30);
+
 /// The watches and controllers, ready to run.
 pub struct Driver {
     client: Client,
@@ -54,6 +58,7 @@ pub struct Driver {
     waker: Waker,
     scopes: Vec<Scope>,
     concurrency: u16,
+    lists: Lists,
     stop: CancellationToken,
 }
 
@@ -63,6 +68,7 @@ struct Scope {
     integrations: Writer<ClinchIntegration>,
     mappings: Writer<FieldMapping>,
     exports: Writer<CandidateExport>,
+    lists: [FirstList; 3],
 }
 
 impl KubeCluster {
@@ -78,6 +84,7 @@ impl KubeCluster {
             config.namespaces.into_iter().map(Some).collect()
         };
         let (waker, wakes) = Waker::new(&namespaces);
+        let lists = Lists::new();
         let scopes: Vec<Scope> = namespaces
             .into_iter()
             .zip(wakes)
@@ -91,7 +98,8 @@ impl KubeCluster {
                     mappings: mappings_store,
                     exports: exports_store,
                 };
-                Scope { stores, wakes, integrations, mappings, exports }
+                let lists = [(); 3].map(|()| lists.expect());
+                Scope { stores, wakes, integrations, mappings, exports, lists }
             })
             .collect();
         let stores = Stores::new(scopes.iter().map(|scope| scope.stores.clone()).collect());
@@ -113,6 +121,7 @@ impl KubeCluster {
             waker: waker.clone(),
             scopes,
             concurrency: config.concurrency,
+            lists,
             stop,
         };
         (cluster, driver, waker)
@@ -122,29 +131,22 @@ impl KubeCluster {
 impl Driver {
     /// Resolves once every watch has seen its first list: the operator is then ready.
     pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static {
-        let scopes: Vec<ScopeStores> =
-            self.scopes.iter().map(|scope| scope.stores.clone()).collect();
-        async move {
-            for scope in scopes {
-                // A dropped writer means shutdown; readiness no longer matters then.
-                let _ended = scope.integrations.wait_until_ready().await.is_err()
-                    || scope.mappings.wait_until_ready().await.is_err()
-                    || scope.exports.wait_until_ready().await.is_err();
-            }
-        }
+        self.lists.all()
     }
 
     /// Runs until `stop` is cancelled and reconciles under way have ended.
     pub async fn run(self, reconciler: Arc<impl Reconciler>) {
-        let Self { client, stores, waker, scopes, concurrency, stop } = self;
+        let Self { client, stores, waker, scopes, concurrency, lists, stop } = self;
         let mut tasks: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
         for scope in scopes {
             let namespace = scope.stores.namespace.clone();
             let api_namespace = namespace.as_deref();
+            let [first_integrations, first_mappings, first_exports] = scope.lists;
             tasks.push(
                 watch::reflect(
                     scoped(&client, api_namespace),
                     scope.integrations,
+                    first_integrations,
                     |object: &mut ClinchIntegration| object.managed_fields_mut().clear(),
                     on_integration(&stores, &waker, &reconciler),
                     stop.clone(),
@@ -155,6 +157,7 @@ impl Driver {
                 watch::reflect(
                     scoped(&client, api_namespace),
                     scope.mappings,
+                    first_mappings,
                     |object: &mut FieldMapping| object.managed_fields_mut().clear(),
                     on_mapping(&stores, &waker, &reconciler),
                     stop.clone(),
@@ -165,6 +168,7 @@ impl Driver {
                 watch::reflect(
                     scoped(&client, api_namespace),
                     scope.exports,
+                    first_exports,
                     prune_export,
                     on_export(&waker, &reconciler),
                     stop.clone(),
@@ -181,7 +185,12 @@ impl Driver {
                 )
                 .boxed(),
             );
-            let run = Run { reconciler: reconciler.clone(), concurrency, stop: stop.clone() };
+            let run = Run {
+                reconciler: reconciler.clone(),
+                concurrency,
+                lists: lists.clone(),
+                stop: stop.clone(),
+            };
             tasks.push(
                 run.controller(
                     Kind::Integration,
@@ -310,6 +319,7 @@ enum Failure {
 struct Run<R> {
     reconciler: Arc<R>,
     concurrency: u16,
+    lists: Lists,
     stop: CancellationToken,
 }
 
@@ -332,12 +342,20 @@ impl<R: Reconciler> Run<R> {
         let wakes = futures::stream::unfold(wakes, |mut wakes| async {
             wakes.recv().await.map(|wake| (wake, wakes))
         });
-        let reconciler = self.reconciler.clone();
+        let (reconciler, lists, stop) =
+            (self.reconciler.clone(), self.lists.clone(), self.stop.clone());
         let failures = Arc::new(Failures::default());
         let noted = failures.clone();
         let reconcile = move |object: Arc<K>, _: Arc<()>| {
             let (reconciler, failures) = (reconciler.clone(), failures.clone());
+            let (lists, stop) = (lists.clone(), stop.clone());
             async move {
+                // What is not in a store yet would be taken for missing. A namespace that cannot
+                // be listed holds up the others for a while only.
+                tokio::select! {
+                    _ = timeout(LISTS_WITHIN, lists.all()) => {}
+                    () = stop.cancelled() => return Ok(Action::await_change()),
+                }
                 let key = key_of(object.as_ref());
                 let attempt = AssertUnwindSafe(reconciler.reconcile(kind, &key)).catch_unwind();
                 let next = attempt.await.map_err(|_| Failure::Panicked)??;

@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod lease;
 mod ledger;
+mod lists;
 mod secrets;
 mod status;
 mod stores;

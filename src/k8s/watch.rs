@@ -21,7 +21,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{stores::Stores, wake::Waker};
+use super::{lists::FirstList, stores::Stores, wake::Waker};
 use crate::{
     api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT},
     cluster::{Kind, ObjectKey},
@@ -53,6 +53,7 @@ pub(crate) enum Seen<'a, K> {
 pub(crate) async fn reflect<K>(
     api: Api<K>,
     mut writer: Writer<K>,
+    first: FirstList,
     prune: fn(&mut K),
     seen: impl Fn(Seen<'_, K>),
     stop: CancellationToken,
@@ -61,7 +62,7 @@ pub(crate) async fn reflect<K>(
 {
     let kind = K::kind(&());
     let store = writer.as_reader();
-    let mut known = Known::default();
+    let (mut known, mut first) = (Known::default(), Some(first));
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
     while let Some(event) = stream.next().await {
@@ -81,6 +82,9 @@ pub(crate) async fn reflect<K>(
                 let uids: HashSet<String> = present.iter().filter_map(|o| o.uid()).collect();
                 present.iter().for_each(|object| known.applied(object.as_ref(), &seen));
                 known.missing_from(&uids).iter().for_each(|uid| known.gone(uid, &seen));
+                if let Some(first) = first.take() {
+                    first.came();
+                }
             }
             Event::Init | Event::InitApply(_) => {}
         }

@@ -570,11 +570,15 @@ mod hand_over {
     use super::*;
 
     fn operator(world: &World, identity: &str) -> Child {
+        operator_at(world, identity, "127.0.0.1:0")
+    }
+
+    fn operator_at(world: &World, identity: &str, admin: &str) -> Child {
         Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
             .args(["run", "--environment", "sandbox", "--lease-duration", "6"])
             .args(["--allowed-endpoints", &world.sandbox.base_url()])
             .args(["--watch-namespaces", &world.namespace, "--namespace", &world.namespace])
-            .args(["--admin-listen", "127.0.0.1:0", "--identity", identity, "--log", "warn"])
+            .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])
             .env("KUBECONFIG", world.operator_kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -668,5 +672,36 @@ mod hand_over {
         assert_eq!(ended.code(), Some(4), "a lost lease is told by the exit code");
         second.kill().expect("SIGKILL");
         second.wait().expect("it is gone");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_operator_becomes_ready_at_every_start() {
+        let Some(world) = World::prepare().await else { return };
+        world.apply(INTEGRATION);
+        world.apply(&export("started", 3, PROSPECT));
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        for start in 0..12 {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let admin = free.local_addr().expect("an address").to_string();
+            drop(free);
+            let mut process = operator_at(&world, "starting", &admin);
+            let (url, since) = (format!("http://{admin}/readyz"), Instant::now());
+            loop {
+                let told = match http.get(&url).send().await {
+                    Ok(answer) if answer.status().is_success() => break,
+                    Ok(answer) => answer.text().await.expect("text"),
+                    Err(_) => "it does not listen".to_owned(),
+                };
+                assert!(since.elapsed() < SOON, "start {start}: {told}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            signal(&process, "-TERM");
+            assert_eq!(process.wait().expect("it ends").code(), Some(0), "start {start}");
+        }
+        let mut last = operator(&world, "last");
+        world.ready("CandidateExport", "started", "True", "Synced").await;
+        assert_each_once(&world, 3);
+        last.kill().expect("SIGKILL");
+        last.wait().expect("it is gone");
     }
 }
