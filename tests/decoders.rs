@@ -1,16 +1,14 @@
-//! Decoders against whatever bytes there may be: sources (JSON, NDJSON, CSV, gzip) and ledger
-//! segments. Nothing panics, nothing is lost silently, positions are right.
+//! Decoders of sources (JSON, NDJSON, CSV, gzip) against whatever bytes there may be. Nothing panics, nothing is lost silently, positions are right.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     io::{Read, Write},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use clinch_operator::{
-    domain::{ClinchId, Reason},
-    ledger::{Entry, Extras, KeyHash, Keys, PayloadDigest, Segment, StepDigest, Steps, from_text},
+    domain::Reason,
     source::{
         CsvOptions, Decoded, Format, HeaderFault, Limits, Part, RecordError, SourceError, decode,
         decode_reader, decode_values,
@@ -430,54 +428,5 @@ proptest! {
         let expected: Vec<_> =
             expected.iter().map(|(line, row)| (*line, row.iter().map(blank).collect::<Vec<_>>())).collect();
         prop_assert_eq!(cells, expected);
-    }
-
-    #[test]
-    fn no_bytes_make_a_segment_decoder_panic(
-        data in prop::collection::vec(any::<u8>(), 0..300),
-        keep in 0_usize..120,
-        text in ".{0,80}",
-    ) {
-        let keys = Keys::derive(&[1; 32], "uid");
-        prop_assert!(Segment::decode(&keys, &data).is_err());
-        let entry = Entry {
-            key: KeyHash([1; 16]), payload: PayloadDigest([2; 16]), extras: Extras::default(),
-            clinch_id: ClinchId::parse("c").unwrap(), steps: Steps::NONE,
-        };
-        let mut bytes = Segment::encode_changes(&keys, 0, [entry])[0].bytes.to_vec();
-        let whole = bytes.clone();
-        bytes.truncate(keep);
-        bytes.extend(&data);
-        prop_assert_eq!(Segment::decode(&keys, &bytes).is_ok(), bytes == whole);
-        let _ = from_text(&text);
-    }
-
-    #[test]
-    fn entries_come_back_from_segments(
-        raw in prop::collection::vec((any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 6]>(), 0_u8..16,
-            "[A-Za-z0-9_~-]{1,64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), 0..40),
-        seq in 0_u64..1000,
-    ) {
-        let keys = Keys::derive(&[1; 32], "uid");
-        let mut seen = HashSet::new();
-        let entries: Vec<Entry> = raw.into_iter().filter(|r| seen.insert(r.0)).map(|(key, payload, digest, bits, id)| {
-            let steps = Steps::from_bits(bits).unwrap();
-            let digest = |step| if steps.contains(step) { StepDigest(digest) } else { StepDigest::default() };
-            Entry {
-                key: KeyHash(key),
-                payload: PayloadDigest(payload),
-                extras: Extras {
-                    application: digest(Steps::APPLICATION),
-                    resume: digest(Steps::RESUME),
-                    activity: digest(Steps::ACTIVITY),
-                },
-                clinch_id: ClinchId::parse(&id).unwrap(),
-                steps,
-            }
-        }).collect();
-        let encoded = Segment::encode_base(&keys, seq, entries.clone());
-        prop_assert_eq!(encoded.len(), 1);
-        let decoded = Segment::decode(&keys, &encoded[0].bytes).unwrap();
-        prop_assert_eq!((decoded.seq, decoded.entries), (seq, entries));
     }
 }

@@ -45,6 +45,7 @@ const REASONS: [&str; 59] = [
     "InvalidSpec",
     "InvalidValue",
     "LedgerRefused",
+    "LedgerTooLarge",
     "Malformed",
     "MappingInvalid",
     "MatchKeyMissing",

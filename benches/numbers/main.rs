@@ -8,6 +8,7 @@ mod cluster;
 mod crowd;
 mod emulator;
 mod encoding;
+mod ledger;
 mod limited;
 mod people;
 mod runs;
@@ -75,7 +76,8 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 6] = ["throughput", "encoding", "scale", "limited", "cluster", "crowd"];
+    const ALL: [&str; 7] =
+        ["throughput", "encoding", "ledger", "scale", "limited", "cluster", "crowd"];
     // `cargo bench` adds flags of its own.
     let mut wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -92,6 +94,7 @@ fn main() -> anyhow::Result<()> {
             "limited" => runtime.block_on(limited::measure())?,
             "encoding" => encoding::measure()?,
             "crowd" => runtime.block_on(crowd::measure())?,
+            "ledger" => runtime.block_on(ledger::measure())?,
             "cluster" => runtime.block_on(cluster::measure())?,
             other => bail!("no benchmark {other:?}; there are {}", ALL.join(", ")),
         };

@@ -129,6 +129,8 @@ reasons! {
     DestinationNotFound,
     /// The API server refused a ledger segment.
     LedgerRefused,
+    /// More people than a ledger in etcd may hold.
+    LedgerTooLarge,
     // -- per record
     /// More records were rejected than the failure budget allows.
     RecordsRejected,

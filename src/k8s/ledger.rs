@@ -8,23 +8,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
+    core::{PartialObjectMeta, Status},
 };
 use tokio::time::timeout;
 
 use super::KubeCluster;
 use crate::{
     api::{CandidateLedger, CandidateLedgerSpec, GROUP, VERSION},
-    ledger::{
-        LedgerHome, LedgerOwner, SegmentStore, StoreError, StoredSegment, from_text, to_text,
-    },
+    ledger::{LedgerHome, LedgerOwner, SegmentStore, StoreError, from_text, to_text},
 };
 
 /// Label by which the segments of one export are found.
 const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Segments per page of a list: at most 700 kB each.
-const PAGE: u32 = 8;
+/// Names per page of a list.
+const PAGE: u32 = 500;
 
 /// The ledger of one export on the Kubernetes API.
 pub struct KubeLedger {
@@ -47,6 +46,12 @@ impl KubeLedger {
 
     fn name(&self, seq: u64) -> String {
         format!("{}-{seq}", self.owner.uid)
+    }
+
+    /// The position in an object's name; `None` for one that is no segment of this export.
+    fn position(&self, object: &PartialObjectMeta<CandidateLedger>) -> Option<u64> {
+        let digits = object.metadata.name.as_deref()?.strip_prefix(&self.owner.uid)?;
+        digits.strip_prefix('-')?.parse().ok()
     }
 
     fn object(&self, seq: u64, bytes: &[u8]) -> CandidateLedger {
@@ -75,23 +80,28 @@ impl KubeLedger {
 }
 
 impl SegmentStore for KubeLedger {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
         let mut found = Vec::new();
         let mut params =
             ListParams::default().labels(&format!("{EXPORT_LABEL}={}", self.owner.uid)).limit(PAGE);
         loop {
-            let page = answered("list", self.api.list(&params)).await?;
-            for object in page.items {
-                let Ok(seq) = u64::try_from(object.spec.sequence) else { continue };
-                // Text that cannot be decoded is a segment that cannot be used, like any other.
-                let bytes = from_text(&object.spec.data).unwrap_or_default();
-                found.push(StoredSegment { seq, bytes });
-            }
+            // Names tell the positions: the segments themselves are read one at a time.
+            let page = answered("list", self.api.list_metadata(&params)).await?;
+            found.extend(page.items.iter().filter_map(|object| self.position(object)));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(found),
             }
         }
+    }
+
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        // Not a get: the right to list is enough for this.
+        let named = ListParams::default().fields(&format!("metadata.name={}", self.name(seq)));
+        let found = answered("list", self.api.list(&named)).await?.items.pop();
+        // Text that cannot be decoded, or belongs to another position, is a segment that cannot
+        // be used, like any other.
+        Ok(found.map(|object| from_text(&object.spec.data).unwrap_or_default()))
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
@@ -117,14 +127,57 @@ async fn answered<T>(
         .await
         .map_err(|_| StoreError::Unavailable { what: "no answer in 30 s".to_owned() })?;
     answer.map_err(|error| match &error {
-        kube::Error::Api(status) => match status.code {
-            403 if status.message.contains("exceeded quota") => StoreError::Quota,
-            403 => StoreError::Forbidden { verb },
-            409 if status.is_already_exists() => StoreError::AlreadyExists,
-            413 => StoreError::TooLarge,
-            507 => StoreError::Quota,
-            code => StoreError::Unavailable { what: code.to_string() },
-        },
+        kube::Error::Api(status) => refused(verb, status),
         _ => StoreError::Unavailable { what: super::error::gist(&error) },
     })
+}
+
+/// What the API server's answer means. etcd's own refusals arrive as internal errors, known by
+/// their words.
+fn refused(verb: &'static str, status: &Status) -> StoreError {
+    let says = |words: &str| status.message.contains(words);
+    match status.code {
+        403 if says("exceeded quota") => StoreError::Quota,
+        403 => StoreError::Forbidden { verb },
+        409 if status.is_already_exists() => StoreError::AlreadyExists,
+        413 => StoreError::TooLarge,
+        500 | 400 if says("request is too large") || says("larger than max") => {
+            StoreError::TooLarge
+        }
+        500 | 503 if says("database space exceeded") => StoreError::Full,
+        507 => StoreError::Full,
+        code => StoreError::Unavailable { what: code.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Reason;
+
+    #[test]
+    fn no_room_and_no_right_are_told_apart_and_are_all_refusals() {
+        for (code, reason, message, expected) in [
+            (403, "Forbidden", "exceeded quota: q, requested: ...", StoreError::Quota),
+            (403, "Forbidden", "cannot create", StoreError::Forbidden { verb: "create" }),
+            (413, "RequestEntityTooLarge", "limit is 3145728", StoreError::TooLarge),
+            (500, "", "etcdserver: request is too large", StoreError::TooLarge),
+            (
+                500,
+                "",
+                "rpc error: trying to send message larger than max (2 vs. 1)",
+                StoreError::TooLarge,
+            ),
+            (500, "", "etcdserver: mvcc: database space exceeded", StoreError::Full),
+        ] {
+            let status = Status::failure(message, reason).with_code(code);
+            let error = refused("create", &status);
+            assert_eq!(error, expected);
+            assert_eq!(error.disposition().reason(), Reason::LedgerRefused, "{message}");
+        }
+        let conflict = Status::failure("exists", "AlreadyExists").with_code(409);
+        assert_eq!(refused("create", &conflict), StoreError::AlreadyExists);
+        let failing = refused("create", &Status::failure("etcdserver: timeout", "").with_code(500));
+        assert_eq!(failing, StoreError::Unavailable { what: "500".to_owned() });
+    }
 }

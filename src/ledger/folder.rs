@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError, StoredSegment};
+use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError};
 
 /// A folder of `<sequence>.ledger` files; made on the first write.
 #[derive(Debug, Clone)]
@@ -39,21 +39,27 @@ impl FolderStore {
         }
     }
 
-    fn read_all(&self) -> io::Result<Vec<StoredSegment>> {
+    fn positions(&self) -> io::Result<Vec<u64>> {
         let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             files => files?,
         };
-        let mut segments = Vec::new();
+        let mut positions = Vec::new();
         for file in files {
-            let path = file?.path();
-            let Some(seq) = sequence(&path) else { continue };
-            let mut bytes = Vec::new();
-            // One byte more than any segment has: the decoder sees that it is too large.
-            File::open(&path)?.take(MAX_SEGMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-            segments.push(StoredSegment { seq, bytes: bytes.into() });
+            positions.extend(sequence(&file?.path()));
         }
-        Ok(segments)
+        Ok(positions)
+    }
+
+    fn bytes(&self, seq: u64) -> io::Result<Option<Bytes>> {
+        let file = match File::open(self.file(seq)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let mut bytes = Vec::new();
+        // One byte more than any segment has: the decoder sees that it is too large.
+        file.take(MAX_SEGMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(Some(bytes.into()))
     }
 
     /// The empty file claims the position, which only one process can; the rename fills it.
@@ -75,8 +81,12 @@ impl FolderStore {
 }
 
 impl SegmentStore for FolderStore {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
-        self.blocking(|store| store.read_all()).await
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
+        self.blocking(|store| store.positions()).await
+    }
+
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        self.blocking(move |store| store.bytes(seq)).await
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
@@ -122,7 +132,8 @@ fn create_private(path: &Path, exclusive: bool) -> io::Result<File> {
 fn store_error(error: &io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::AlreadyExists => StoreError::AlreadyExists,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Quota,
+        ErrorKind::QuotaExceeded => StoreError::Quota,
+        ErrorKind::StorageFull => StoreError::Full,
         ErrorKind::FileTooLarge => StoreError::TooLarge,
         kind => StoreError::Unavailable { what: kind.to_string() },
     }
@@ -136,15 +147,16 @@ mod tests {
     async fn files_are_created_once_listed_and_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let store = FolderStore::new(folder.path().join("a/b"));
-        assert_eq!(store.list().await.unwrap(), []);
+        assert!(store.list().await.unwrap().is_empty());
         store.create(7, Bytes::from_static(b"seven")).await.unwrap();
         let again = store.create(7, Bytes::from_static(b"other")).await;
         assert_eq!(again, Err(StoreError::AlreadyExists));
-        let bytes = Bytes::from_static(b"seven");
-        assert_eq!(store.list().await.unwrap(), [StoredSegment { seq: 7, bytes }]);
+        assert_eq!(store.list().await.unwrap(), [7]);
+        assert_eq!(store.read(7).await.unwrap(), Some(Bytes::from_static(b"seven")));
+        assert_eq!(store.read(8).await.unwrap(), None);
         store.delete(7).await.unwrap();
         store.delete(7).await.unwrap();
-        assert_eq!(store.list().await.unwrap(), []);
+        assert!(store.list().await.unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -153,7 +165,7 @@ mod tests {
         for name in ["00000000000000000001.partial", "1.ledger", "note.txt", "x.ledger"] {
             fs::write(folder.path().join(name), "x").unwrap();
         }
-        assert_eq!(FolderStore::new(folder.path()).list().await.unwrap(), []);
+        assert!(FolderStore::new(folder.path()).list().await.unwrap().is_empty());
     }
 
     #[cfg(unix)]

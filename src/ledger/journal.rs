@@ -2,11 +2,14 @@
 //! store only. What is queued is kept until the store has it, whatever happens to a call: a
 //! write that was cut off is repeated byte for byte, and recognised if it had taken place.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use thiserror::Error;
 
-use super::{Base, Encoded, Keys, Ledger, Segment, SegmentError, SegmentStore, StoreError};
+use super::{
+    Base, Encoded, Keys, Ledger, Segment, SegmentError, SegmentStore, StoreError, base::BasePlan,
+    reader::Reader, state::Changes,
+};
 use crate::domain::{Disposition, Reason};
 
 /// From this many changes on, the ledger is rewritten whatever its size.
@@ -75,7 +78,7 @@ pub struct Journal<S> {
     store: S,
     keys: Keys,
     next_seq: u64,
-    queue: VecDeque<Encoded>,
+    queue: VecDeque<Queued>,
     /// Stored and needed.
     current: Vec<u64>,
     /// Stored and no longer needed.
@@ -86,62 +89,59 @@ pub struct Journal<S> {
     flaws: usize,
 }
 
+#[derive(Debug)]
+enum Queued {
+    Segment(Encoded),
+    /// Encoded part by part, so that it is never in memory as a whole.
+    Base(BasePlan),
+}
+
 impl<S: SegmentStore> Journal<S> {
-    /// Reads a ledger. Writes nothing.
+    /// Reads a ledger, one segment at a time. Writes nothing.
     pub async fn open(store: S, keys: Keys) -> Result<Opened<S>, JournalError> {
-        let stored = store.list().await.map_err(JournalError::List)?;
-        let mut segments: BTreeMap<u64, Result<Segment, SegmentError>> = BTreeMap::new();
-        for segment in stored {
-            let decoded = Segment::decode(&keys, &segment.bytes).and_then(|decoded| {
-                if decoded.seq == segment.seq { Ok(decoded) } else { Err(SegmentError::Misplaced) }
-            });
-            segments.insert(segment.seq, decoded);
+        let mut present = store.list().await.map_err(JournalError::List)?;
+        present.sort_unstable();
+        let mut reader = Reader::new(&store, &keys);
+        let base = reader.latest_base(&present).await?;
+        let first = base.map_or(0, |(first, _)| first);
+        let needed = present.split_off(present.partition_point(|seq| *seq < first));
+        let next_seq = needed.last().map_or(0, |seq| seq.saturating_add(1));
+        let (mut expected, after_base) =
+            base.map_or((0, 0), |(first, parts)| (first, first.saturating_add(parts.into())));
+        let (mut ledger, mut ignored) = (Ledger::default(), Vec::new());
+        let (mut deltas, mut delta_entries, mut flaws) = (0, 0, 0);
+        for &seq in &needed {
+            let segment = reader.read(seq).await?;
+            // What stands or stood here may have overruled anything before it.
+            if seq != expected || segment.is_err() {
+                ledger.distrust();
+                flaws += 1;
+            }
+            expected = seq.saturating_add(1);
+            match segment {
+                Ok(segment) => {
+                    if seq >= after_base {
+                        deltas += 1;
+                        delta_entries += segment.entries.len() as u64;
+                    }
+                    ledger.merge(segment);
+                }
+                Err(fault) => ignored.push((seq, fault)),
+            }
         }
-        let next_seq = segments.last_key_value().map_or(0, |(seq, _)| seq.saturating_add(1));
-        let base = latest_base(&segments);
-        let first = base.as_ref().map_or(0, |(first, _)| *first);
-        let needed = segments.split_off(&first);
-        let ignored =
-            needed.iter().filter_map(|(seq, s)| Some((*seq, *s.as_ref().err()?))).collect();
-        let mut journal = Self {
+        ledger.distrust_undecided();
+        let journal = Self {
             store,
             keys,
             next_seq: next_seq.min(MAX_SEQ),
             queue: VecDeque::new(),
-            current: needed.keys().copied().collect(),
-            obsolete: segments.into_keys().collect(),
-            deltas: 0,
-            delta_entries: 0,
-            flaws: 0,
+            current: needed,
+            obsolete: present,
+            deltas,
+            delta_entries,
+            flaws,
         };
-        let ledger = journal.replay(needed, base);
         Ok(Opened { ledger, journal, ignored })
-    }
-
-    fn replay(
-        &mut self,
-        needed: BTreeMap<u64, Result<Segment, SegmentError>>,
-        base: Option<(u64, u16)>,
-    ) -> Ledger {
-        let (mut expected, after_base) =
-            base.map_or((0, 0), |(first, parts)| (first, first.saturating_add(parts.into())));
-        let mut ledger = Ledger::default();
-        for (seq, segment) in needed {
-            // What stands or stood here may have overruled anything before it.
-            if seq != expected || segment.is_err() {
-                ledger.distrust();
-                self.flaws += 1;
-            }
-            expected = seq.saturating_add(1);
-            if let Ok(segment) = segment {
-                if seq >= after_base {
-                    self.deltas += 1;
-                    self.delta_entries += segment.entries.len() as u64;
-                }
-                ledger.merge(segment);
-            }
-        }
-        ledger
     }
 
     /// The position of the next segment to be queued.
@@ -154,26 +154,32 @@ impl<S: SegmentStore> Journal<S> {
         &self.keys
     }
 
+    /// Whether a window may have been declared that cannot be read any more.
+    pub fn is_flawed(&self) -> bool {
+        self.flaws > 0
+    }
+
     /// Queues what the ledger has not stored yet; returns how many entries that are.
     pub fn queue_changes(&mut self, ledger: &mut Ledger) -> usize {
-        let entries = ledger.take_dirty();
+        let Changes { entries, window } = ledger.take_changes();
         let count = entries.len();
-        self.enqueue(Segment::encode_changes(&self.keys, self.next_seq, entries));
-        count
-    }
-
-    /// Queues the whole ledger, after which everything stored before it is no longer needed.
-    pub fn queue_base(&mut self, ledger: &mut Ledger) {
-        // They are part of the base.
-        drop(ledger.take_dirty());
-        self.enqueue(Segment::encode_base(&self.keys, self.next_seq, ledger.entries()));
-    }
-
-    fn enqueue(&mut self, segments: Vec<Encoded>) {
+        let segments =
+            Segment::encode_changes(&self.keys, self.next_seq, entries, window.as_deref());
         if let Some(last) = segments.last() {
             self.next_seq = last.seq.saturating_add(1).min(MAX_SEQ);
         }
-        self.queue.extend(segments);
+        self.queue.extend(segments.into_iter().map(Queued::Segment));
+        count
+    }
+
+    /// Queues the whole ledger, after which everything stored before it is no longer needed. The
+    /// ledger must stay as it is until it is stored.
+    pub fn queue_base(&mut self, ledger: &mut Ledger) {
+        // They are part of the base.
+        drop(ledger.take_changes());
+        let plan = BasePlan::of(ledger, self.next_seq);
+        self.next_seq = self.next_seq.saturating_add(plan.parts().into()).min(MAX_SEQ);
+        self.queue.push_back(Queued::Base(plan));
     }
 
     /// Whether rewriting a ledger of `live` entries is worth it: the changes outweigh it, are too
@@ -187,24 +193,35 @@ impl<S: SegmentStore> Journal<S> {
     }
 
     /// Stores what is queued, in order. May be dropped or fail at any point and be called again.
-    pub async fn flush(&mut self) -> Result<(), JournalError> {
-        while let Some(next) = self.queue.front() {
-            let seq = next.seq;
-            match self.store.create(seq, next.bytes.clone()).await {
-                Ok(()) => {}
-                Err(StoreError::AlreadyExists) => {
-                    let stored = self.store.list().await.map_err(JournalError::List)?;
-                    if !stored.iter().any(|found| found.seq == seq && found.bytes == next.bytes) {
-                        return Err(JournalError::Fenced { seq });
-                    }
-                }
-                Err(source) => return Err(JournalError::Write { seq, source }),
+    pub async fn flush(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
+        while let Some(next) = self.queue.front_mut() {
+            let (segment, is_last) = match next {
+                Queued::Segment(segment) => (segment.clone(), true),
+                Queued::Base(plan) => (plan.part(ledger, &self.keys), plan.at_last()),
+            };
+            self.store(&segment).await?;
+            match self.queue.front_mut() {
+                Some(Queued::Base(plan)) if !is_last => plan.advance(),
+                _ => drop(self.queue.pop_front()),
             }
-            if let Some(stored) = self.queue.pop_front() {
-                self.note_stored(&stored);
-            }
+            self.note_stored(&segment);
         }
         Ok(())
+    }
+
+    async fn store(&self, segment: &Encoded) -> Result<(), JournalError> {
+        let seq = segment.seq;
+        match self.store.create(seq, segment.bytes.clone()).await {
+            Ok(()) => Ok(()),
+            Err(StoreError::AlreadyExists) => {
+                let stored = self.store.read(seq).await.map_err(JournalError::List)?;
+                if stored.as_ref() == Some(&segment.bytes) {
+                    return Ok(());
+                }
+                Err(JournalError::Fenced { seq })
+            }
+            Err(source) => Err(JournalError::Write { seq, source }),
+        }
     }
 
     fn note_stored(&mut self, stored: &Encoded) {
@@ -232,15 +249,4 @@ impl<S: SegmentStore> Journal<S> {
         }
         Ok(())
     }
-}
-
-/// First position and length of the latest base that is complete.
-fn latest_base(segments: &BTreeMap<u64, Result<Segment, SegmentError>>) -> Option<(u64, u16)> {
-    let base_at = |seq: u64| segments.get(&seq)?.as_ref().ok()?.base;
-    segments.keys().rev().find_map(|&first| {
-        let Base { part: 0, parts } = base_at(first)? else { return None };
-        let complete = (0..parts)
-            .all(|part| base_at(first.saturating_add(part.into())) == Some(Base { part, parts }));
-        complete.then_some((first, parts))
-    })
 }

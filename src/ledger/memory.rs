@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{SegmentStore, StoreError, StoredSegment};
+use super::{SegmentStore, StoreError};
 
 /// A store that ends with its last clone.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +20,12 @@ impl MemoryStore {
 }
 
 impl SegmentStore for MemoryStore {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
-        let stored =
-            |(seq, bytes): (&u64, &Bytes)| StoredSegment { seq: *seq, bytes: bytes.clone() };
-        Ok(self.segments().iter().map(stored).collect())
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.segments().keys().copied().collect())
+    }
+
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.segments().get(&seq).cloned())
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {

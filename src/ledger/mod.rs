@@ -2,24 +2,31 @@
 //! Pure but for the stores. Whatever cannot be trusted counts as unknown, which costs a look-up
 //! in Clinch and never a wrong write. `docs/LEDGER.md` draws the bytes.
 
+mod base;
 mod entry;
 mod folder;
 mod journal;
 mod keys;
 mod memory;
 mod packed;
+mod reader;
+mod record;
 mod segment;
 mod state;
 mod store;
+mod table;
 
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use folder::FolderStore;
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};
 pub use memory::MemoryStore;
-pub use segment::{Base, Encoded, MAX_SEGMENT_BYTES, Segment, SegmentError, from_text, to_text};
-pub use state::{Ledger, Status};
-pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError, StoredSegment};
+pub use segment::{
+    Base, Encoded, MAX_SEGMENT_BYTES, MAX_WINDOW, Segment, SegmentError, from_text, to_text,
+};
+pub use state::{Changes, Ledger};
+pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
+pub use table::Table;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Entry, Extras, KeyHash, Keys, PayloadDigest, Steps,
+    Entry, KeyHash, Keys,
     keys::MAC_BYTES,
-    packed::{pack, packed_len, unpack},
+    record::{self, MIN_VALUE_BYTES, Value},
 };
 
 /// The largest segment, in bytes before Base64.
@@ -16,11 +16,16 @@ pub const MAX_SEGMENT_BYTES: usize = 512 << 10;
 
 const MAGIC: &[u8; 4] = b"CLSG";
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4;
-/// Key, payload digest, steps, form of the id: what every entry has.
-const ENTRY_FIXED_BYTES: usize = 16 + 16 + 1 + 1;
-/// Length byte, the fixed fields and an id of one byte.
-const MIN_ENTRY_BYTES: usize = 1 + ENTRY_FIXED_BYTES + 1;
+const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
+/// Length byte, key and the shortest value.
+const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
+const KEY_BYTES: usize = size_of::<KeyHash>();
+/// Stands for the number of keys in a window where nothing is said of a window.
+const NO_WINDOW: u32 = u32::MAX;
+/// What a segment has room for besides its frame.
+pub(super) const ROOM: usize = MAX_SEGMENT_BYTES - HEADER_BYTES - MAC_BYTES;
+/// The most keys a window has: they fit into half a segment.
+pub const MAX_WINDOW: usize = ROOM / 2 / KEY_BYTES;
 
 /// Why bytes are not taken as a segment of this export: then what they knew is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -69,6 +74,9 @@ pub struct Segment {
     pub base: Option<Base>,
     /// The entries.
     pub entries: Vec<Entry>,
+    /// Whose push may have begun and is not decided, as of the end of this segment; absent
+    /// when it says nothing of that.
+    pub window: Option<Vec<KeyHash>>,
 }
 
 /// A segment ready to be stored.
@@ -85,32 +93,26 @@ pub struct Encoded {
 }
 
 impl Segment {
-    /// Encodes changes, in as many segments as they need, with consecutive positions.
+    /// Encodes changes, and after them a window if there is one to declare, in as many segments
+    /// as they need, with consecutive positions.
     pub fn encode_changes(
         keys: &Keys,
         first_seq: u64,
         entries: impl IntoIterator<Item = Entry>,
-    ) -> Vec<Encoded> {
-        let bodies = split(entries);
-        let segments = bodies.into_iter().zip(first_seq..);
-        segments.map(|(body, seq)| seal(keys, seq, None, &body)).collect()
-    }
-
-    /// Encodes a base: all live entries, in at least one segment.
-    pub fn encode_base(
-        keys: &Keys,
-        first_seq: u64,
-        entries: impl IntoIterator<Item = Entry>,
+        window: Option<&[KeyHash]>,
     ) -> Vec<Encoded> {
         let mut bodies = split(entries);
-        if bodies.is_empty() {
-            bodies.push(Body::default());
+        if let Some(window) = window {
+            let full = |body: &Body| body.bytes.len() + window.len() * KEY_BYTES > ROOM;
+            if bodies.last().is_none_or(full) {
+                bodies.push(Body::default());
+            }
+            if let Some(last) = bodies.last_mut() {
+                last.declare(window);
+            }
         }
-        let parts = u16::try_from(bodies.len()).expect("32 GiB of ledger exceed any export");
-        let segments = bodies.into_iter().zip(first_seq..).zip(0..);
-        segments
-            .map(|((body, seq), part)| seal(keys, seq, Some(Base { part, parts }), &body))
-            .collect()
+        let segments = bodies.into_iter().zip(first_seq..);
+        segments.map(|(body, seq)| body.seal(keys, seq, None)).collect()
     }
 
     /// Decodes and authenticates.
@@ -144,96 +146,91 @@ impl Segment {
             _ => return Err(SegmentError::Malformed),
         };
         let count = u32::from_be_bytes(rest.array()?) as usize;
-        let mut rest = Cut(&signed[HEADER_BYTES..]);
-        let mut entries = Vec::with_capacity(count.min(rest.0.len() / MIN_ENTRY_BYTES));
+        let declared = u32::from_be_bytes(rest.array()?);
+        let body = &signed[HEADER_BYTES..];
+        let (body, window) = match declared {
+            NO_WINDOW => (body, None),
+            // At most 64 GiB, and only compared: nothing is allocated for it.
+            keys => {
+                let bytes = u64::from(keys) * KEY_BYTES as u64;
+                let bytes = usize::try_from(bytes).map_err(|_| SegmentError::Malformed)?;
+                let at = body.len().checked_sub(bytes).ok_or(SegmentError::Malformed)?;
+                let (body, window) = body.split_at(at);
+                let (keys, _) = window.as_chunks::<KEY_BYTES>();
+                (body, Some(keys.iter().copied().map(KeyHash).collect()))
+            }
+        };
+        let mut rest = Cut(body);
+        let mut entries = Vec::with_capacity(count.min(body.len() / MIN_ENTRY_BYTES));
         while !rest.0.is_empty() {
             let length = usize::from(rest.byte()?);
-            entries.push(read_entry(rest.take(length)?)?);
+            let (key, value) =
+                rest.take(length)?.split_first_chunk().ok_or(SegmentError::Malformed)?;
+            let value = Value::parse(value).ok_or(SegmentError::Malformed)?;
+            entries.push(value.entry(KeyHash(*key)));
         }
         if entries.len() != count {
             return Err(SegmentError::Malformed);
         }
-        Ok(Self { seq, base, entries })
+        Ok(Self { seq, base, entries, window })
     }
 }
 
-#[derive(Default)]
-struct Body {
+/// What stands between the header and the MAC.
+#[derive(Debug, Default)]
+pub(super) struct Body {
     count: u32,
     bytes: Vec<u8>,
+    window: Option<u32>,
+}
+
+impl Body {
+    /// A body of this many entries, encoded.
+    pub(super) fn of(count: u32, bytes: Vec<u8>) -> Self {
+        Self { count, bytes, window: None }
+    }
+
+    /// Appends a window; nothing may follow it.
+    pub(super) fn declare(&mut self, window: &[KeyHash]) {
+        self.window = Some(u32::try_from(window.len()).expect("a window fits into a segment"));
+        self.bytes.extend(window.iter().flat_map(|key| key.0));
+    }
+
+    /// Frames and signs it.
+    pub(super) fn seal(self, keys: &Keys, seq: u64, base: Option<Base>) -> Encoded {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.bytes.len() + MAC_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&keys.key_id().0);
+        bytes.extend_from_slice(&keys.export_hash());
+        bytes.extend_from_slice(&seq.to_be_bytes());
+        let (part, parts) = base.map_or((0, 0), |base| (base.part, base.parts));
+        bytes.extend_from_slice(&part.to_be_bytes());
+        bytes.extend_from_slice(&parts.to_be_bytes());
+        bytes.extend_from_slice(&self.count.to_be_bytes());
+        bytes.extend_from_slice(&self.window.unwrap_or(NO_WINDOW).to_be_bytes());
+        bytes.extend_from_slice(&self.bytes);
+        let mac = keys.mac(&bytes);
+        bytes.extend_from_slice(&mac);
+        Encoded { seq, base, count: self.count, bytes: bytes.into() }
+    }
 }
 
 fn split(entries: impl IntoIterator<Item = Entry>) -> Vec<Body> {
     let mut bodies: Vec<Body> = Vec::new();
-    let mut scratch = Vec::new();
     for entry in entries {
-        write_entry(&entry, &mut scratch);
-        let room = MAX_SEGMENT_BYTES - HEADER_BYTES - MAC_BYTES;
-        let fits = bodies.last().is_some_and(|body| body.bytes.len() + scratch.len() <= room);
-        if !fits {
+        let value = record::value(&entry);
+        let needed = 1 + KEY_BYTES + value.len();
+        if bodies.last().is_none_or(|body| body.bytes.len() + needed > ROOM) {
             bodies.push(Body::default());
         }
         let body = bodies.last_mut().expect("one was pushed where there was none");
         body.count += 1;
-        body.bytes.extend_from_slice(&scratch);
+        body.bytes.push(u8::try_from(needed - 1).expect("an entry has at most 116 bytes"));
+        body.bytes.extend_from_slice(&entry.key.0);
+        body.bytes.extend_from_slice(&value);
     }
     bodies
-}
-
-fn seal(keys: &Keys, seq: u64, base: Option<Base>, body: &Body) -> Encoded {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.bytes.len() + MAC_BYTES);
-    bytes.extend_from_slice(MAGIC);
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&keys.key_id().0);
-    bytes.extend_from_slice(&keys.export_hash());
-    bytes.extend_from_slice(&seq.to_be_bytes());
-    let (part, parts) = base.map_or((0, 0), |base| (base.part, base.parts));
-    bytes.extend_from_slice(&part.to_be_bytes());
-    bytes.extend_from_slice(&parts.to_be_bytes());
-    bytes.extend_from_slice(&body.count.to_be_bytes());
-    bytes.extend_from_slice(&body.bytes);
-    let mac = keys.mac(&bytes);
-    bytes.extend_from_slice(&mac);
-    Encoded { seq, base, count: body.count, bytes: bytes.into() }
-}
-
-fn write_entry(entry: &Entry, out: &mut Vec<u8>) {
-    out.clear();
-    out.push(0);
-    out.extend_from_slice(&entry.key.0);
-    out.extend_from_slice(&entry.payload.0);
-    out.push(entry.steps.bits());
-    let form_at = out.len();
-    out.push(0);
-    out[form_at] = pack(&entry.clinch_id, out);
-    let mut extras = entry.extras;
-    for (step, digest) in extras.by_step() {
-        if entry.steps.contains(step) {
-            out.extend_from_slice(&digest.0);
-        }
-    }
-    out[0] = u8::try_from(out.len() - 1).expect("an entry has at most 116 bytes");
-}
-
-fn read_entry(bytes: &[u8]) -> Result<Entry, SegmentError> {
-    let mut rest = Cut(bytes);
-    let malformed = |_| SegmentError::Malformed;
-    let key = KeyHash(rest.array().map_err(malformed)?);
-    let payload = PayloadDigest(rest.array().map_err(malformed)?);
-    let steps = Steps::from_bits(rest.byte().map_err(malformed)?).ok_or(SegmentError::Malformed)?;
-    let form = rest.byte().map_err(malformed)?;
-    let id = rest.take(packed_len(form)).map_err(malformed)?;
-    let clinch_id = unpack(form, id).ok_or(SegmentError::Malformed)?;
-    let mut extras = Extras::default();
-    for (step, digest) in extras.by_step() {
-        if steps.contains(step) {
-            digest.0 = rest.array().map_err(malformed)?;
-        }
-    }
-    if !rest.0.is_empty() {
-        return Err(SegmentError::Malformed);
-    }
-    Ok(Entry { key, payload, extras, clinch_id, steps })
 }
 
 /// Bytes not read yet.

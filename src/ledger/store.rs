@@ -8,15 +8,6 @@ use thiserror::Error;
 
 use crate::domain::{Disposition, Reason};
 
-/// A segment as it lies in a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSegment {
-    /// Position in the export's ledger.
-    pub seq: u64,
-    /// Its bytes, not checked.
-    pub bytes: Bytes,
-}
-
 /// Why a store did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -24,10 +15,13 @@ pub enum StoreError {
     #[error("the segment exists already")]
     AlreadyExists,
     /// No room.
-    #[error("the store is full or its quota is used up")]
+    #[error("a quota is used up: raise the one on candidateledgers, or of the ledger's storage")]
     Quota,
+    /// The store itself is full, e.g. etcd after a space alarm.
+    #[error("the store is out of space: make room, and for etcd clear the alarm")]
+    Full,
     /// The store takes no segment of this size.
-    #[error("the store does not take a segment of this size")]
+    #[error("the store takes no segment of this size: raise its limit to 1 MiB")]
     TooLarge,
     /// Not allowed.
     #[error("the operator may not {verb} ledger segments there")]
@@ -47,7 +41,7 @@ impl StoreError {
     /// What the owner of the run does next.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Quota | Self::TooLarge | Self::Forbidden { .. } => {
+            Self::Quota | Self::Full | Self::TooLarge | Self::Forbidden { .. } => {
                 Disposition::retry(Reason::LedgerRefused)
             }
             Self::AlreadyExists | Self::Unavailable { .. } => {
@@ -59,8 +53,11 @@ impl StoreError {
 
 /// The segments of one export. They never change; two creates of one position never both succeed.
 pub trait SegmentStore: Send + Sync {
-    /// Every segment, in any order.
-    fn list(&self) -> impl Future<Output = Result<Vec<StoredSegment>, StoreError>> + Send;
+    /// The positions of all segments, in any order.
+    fn list(&self) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
+
+    /// The bytes of a segment, not checked; `None` when there is none.
+    fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
     /// Stores a segment, durably once it returns; [`StoreError::AlreadyExists`] is the fence.
     fn create(&self, seq: u64, bytes: Bytes)
@@ -86,13 +83,22 @@ pub trait LedgerHome {
     /// The store of one ledger.
     type Store: SegmentStore + 'static;
 
+    /// The most people that one of its stores is to hold, if it has a limit.
+    fn ledger_max(&self) -> Option<u64> {
+        None
+    }
+
     /// The store of an export's ledger; nothing is made before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
 }
 
 impl<S: SegmentStore> SegmentStore for Arc<S> {
-    fn list(&self) -> impl Future<Output = Result<Vec<StoredSegment>, StoreError>> + Send {
+    fn list(&self) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send {
         (**self).list()
+    }
+
+    fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        (**self).read(seq)
     }
 
     fn create(

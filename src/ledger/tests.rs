@@ -1,7 +1,7 @@
 //! The segment format as pinned, and the journal under faults.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,12 +14,20 @@ use serde_json::json;
 use super::*;
 use crate::domain::{ClinchId, MatchKey};
 
-/// Computed from `docs/LEDGER.md` by another program, in another language.
-const GOLDEN: &str = concat!(
+/// A base that leaves one person undecided, and changes that say nothing of a window. Computed
+/// from `docs/LEDGER.md` by another program, in another language.
+const GOLDEN_BASE: &str = concat!(
     "434c534701f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000070000000100000002",
-    "38e884fa2b8e335181dd17f57238d1754ad20862cc9b5b0394715777bf8690d7b003000f4c1d3a5b6c4d7e8f90",
-    "a1b2c3d4e5f6376a6e741ef6270202020202020202020202020202020203030303030303030303030303030303",
-    "0105632d3132333e1fee8a6b8d1d95909cd39aaabb6f9651730806f138a8328cecd90cc695a550",
+    "000000012702020202020202020202020202020202030303030303030303030303030303030105632d31323338",
+    "e884fa2b8e335181dd17f57238d1754ad20862cc9b5b0394715777bf8690d7b003000f4c1d3a5b6c4d7e8f90a1",
+    "b2c3d4e5f6376a6e741ef60909090909090909090909090909090998dbaa3abe466c8bacbaf49f14adcf4c6621",
+    "3d9dc93384fda6f0daf5d056a2f7",
+);
+const GOLDEN: &str = concat!(
+    "434c534701f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000070000000000000002",
+    "ffffffff38e884fa2b8e335181dd17f57238d1754ad20862cc9b5b0394715777bf8690d7b003000f4c1d3a5b6c",
+    "4d7e8f90a1b2c3d4e5f6376a6e741ef62702020202020202020202020202020202030303030303030303030303",
+    "030303030105632d31323357f63c97cde01d423ee205786c6f59b0f434bd20705640bfcb47221f054b4561",
 );
 
 fn keys() -> Keys {
@@ -33,7 +41,8 @@ fn id(text: &str) -> ClinchId {
 
 fn entry(n: u32, payload: u8) -> Entry {
     let mut key = KeyHash::default();
-    key.0[..4].copy_from_slice(&n.to_be_bytes());
+    // Spread over the key as a hash is.
+    key.0[..4].copy_from_slice(&n.wrapping_mul(0x9e37_79b1).to_be_bytes());
     Entry {
         key,
         payload: PayloadDigest([payload; 16]),
@@ -64,16 +73,28 @@ fn golden_entries() -> [Entry; 2] {
     [first, second]
 }
 
-#[test]
-fn the_segment_format_is_the_documented_one() {
-    let encoded = Segment::encode_base(&keys(), 7, golden_entries());
+#[tokio::test]
+async fn the_segment_format_is_the_documented_one() {
+    let encoded = Segment::encode_changes(&keys(), 7, golden_entries(), None);
     assert_eq!(encoded.len(), 1);
     assert_eq!(hex::encode(&encoded[0].bytes), GOLDEN);
     let decoded = Segment::decode(&keys(), &hex::decode(GOLDEN).unwrap()).unwrap();
-    let base = Some(Base { part: 0, parts: 1 });
-    assert_eq!(decoded, Segment { seq: 7, base, entries: golden_entries().to_vec() });
+    let entries = golden_entries().to_vec();
+    assert_eq!(decoded, Segment { seq: 7, base: None, entries, window: None });
     let person = MatchKey::fold("jane.doe@example.com").unwrap();
     assert_eq!(keys().record_id(&person).to_string(), "a17e0cb748e2c2dd");
+
+    let store = MemoryStore::default();
+    store.create(6, Bytes::from_static(b"unusable")).await.unwrap();
+    let mut opened = open(store.clone()).await;
+    golden_entries().iter().for_each(|entry| opened.ledger.record(entry));
+    opened.ledger.declare([KeyHash([9; 16])].into());
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert_eq!(hex::encode(store.read(7).await.unwrap().unwrap()), GOLDEN_BASE);
+    let opened = open(store).await;
+    assert_eq!(contents(&opened.ledger).len(), 2);
+    assert_eq!(*opened.ledger.undecided(), [KeyHash([9; 16])].into());
 }
 
 #[test]
@@ -110,6 +131,11 @@ fn each_way_of_being_unusable_is_told() {
     assert_eq!(Segment::decode(&keys(), &large), Err(SegmentError::TooLarge));
 }
 
+fn empty_window() -> Segment {
+    let entries = golden_entries().to_vec();
+    Segment { seq: 7, base: None, entries, window: Some(Vec::new()) }
+}
+
 /// Authentic segments that no encoder writes: as from a later build with a fault.
 #[test]
 fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
@@ -127,19 +153,25 @@ fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
     assert_eq!(signed(&|b| b[41..45].fill(0xff)), malformed, "count of 4 billion");
     assert_eq!(signed(&|b| b[44] = 1), malformed, "count too small");
     assert_eq!(signed(&|b| b[37..41].copy_from_slice(&[0, 5, 0, 5])), malformed, "part of parts");
-    assert_eq!(signed(&|b| b[45] = 0xff), truncated, "entry length past the end");
-    assert_eq!(signed(&|b| b[45] = 0), malformed, "empty entry");
-    assert_eq!(signed(&|b| b[78] = 0x13), malformed, "unknown step");
-    assert_eq!(signed(&|b| b[79] = 64), malformed, "id longer than its entry");
+    assert_eq!(signed(&|b| b[45..49].fill(0)), Ok(empty_window()), "a window of nobody");
+    assert_eq!(
+        signed(&|b| b[45..49].copy_from_slice(&[0xff, 0xff, 0xff, 0xfe])),
+        malformed,
+        "a window of 4 billion"
+    );
+    assert_eq!(signed(&|b| b[49] = 0xff), truncated, "entry length past the end");
+    assert_eq!(signed(&|b| b[49] = 0), malformed, "empty entry");
+    assert_eq!(signed(&|b| b[82] = 0x13), malformed, "unknown step");
+    assert_eq!(signed(&|b| b[83] = 64), malformed, "id longer than its entry");
     assert_eq!(signed(&|b| b.push(9)), truncated, "trailing byte");
-    assert_eq!(signed(&|b| b.truncate(45)), malformed, "no entries");
+    assert_eq!(signed(&|b| b.truncate(49)), malformed, "no entries");
 }
 
-#[test]
-fn large_ledgers_are_split_and_come_back_whole() {
-    let all: Vec<Entry> = (0..40_000).map(|n| entry(n, 1)).collect();
-    let encoded = Segment::encode_base(&keys(), 3, all.clone());
-    assert_eq!(encoded.len(), 4);
+#[tokio::test]
+async fn large_ledgers_are_split_and_come_back_whole() {
+    let all: Vec<Entry> = (0..60_000).map(|n| entry(n, 1)).collect();
+    let encoded = Segment::encode_changes(&keys(), 3, all.clone(), Some(&[]));
+    assert_eq!(encoded.len(), 5);
     let mut back = Vec::new();
     for (part, segment) in encoded.iter().enumerate() {
         assert!(segment.bytes.len() <= MAX_SEGMENT_BYTES);
@@ -147,10 +179,25 @@ fn large_ledgers_are_split_and_come_back_whole() {
         assert!(text.len() <= 700_000, "the CRD takes that many characters");
         let decoded = Segment::decode(&keys(), &from_text(&text).unwrap()).unwrap();
         assert_eq!(decoded.seq, 3 + part as u64);
+        assert_eq!(decoded.window.is_some(), part == 4, "declared once all of them are stored");
         back.extend(decoded.entries);
     }
     assert_eq!(back, all);
     assert_eq!(from_text("not base64!"), Err(SegmentError::NotASegment));
+
+    let store = MemoryStore::default();
+    let mut opened = open(store.clone()).await;
+    all.iter().for_each(|entry| opened.ledger.record(entry));
+    let window: HashSet<KeyHash> =
+        (0..MAX_WINDOW).map(|n| entry(u32::try_from(n).unwrap(), 1).key).collect();
+    opened.ledger.declare(window.clone());
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    let opened = open(store.clone()).await;
+    assert_eq!(store.list().await.unwrap().len(), 6, "the window does not fit into the fifth");
+    assert_eq!(*opened.ledger.undecided(), window);
+    assert_eq!(opened.ledger.len(), 60_000);
+    assert!(!opened.journal.compaction_due(opened.ledger.len()));
 }
 
 async fn open<S: SegmentStore>(store: S) -> Opened<S> {
@@ -163,7 +210,12 @@ async fn write(store: &MemoryStore, entries: &[Entry]) {
         opened.ledger.record(entry);
     }
     opened.journal.queue_changes(&mut opened.ledger);
-    opened.journal.flush().await.unwrap();
+    opened.journal.flush(&opened.ledger).await.unwrap();
+}
+
+fn missing(ledger: &Ledger, n: u32) -> Option<Steps> {
+    let entry = entry(n, 1);
+    ledger.missing_steps(&entry.key, &entry.payload, &entry.extras, Steps::CANDIDATE)
 }
 
 fn contents(ledger: &Ledger) -> BTreeMap<KeyHash, Entry> {
@@ -196,7 +248,7 @@ async fn a_base_replaces_what_came_before_it() {
     opened.ledger.record(&entry(3, 1));
     let before = contents(&opened.ledger);
     opened.journal.queue_base(&mut opened.ledger);
-    opened.journal.flush().await.unwrap();
+    opened.journal.flush(&opened.ledger).await.unwrap();
     opened.journal.sweep().await.unwrap();
     assert!(!opened.journal.compaction_due(opened.ledger.len()));
     assert_eq!(store.list().await.unwrap().len(), 1);
@@ -217,7 +269,7 @@ async fn many_small_changes_are_rewritten_a_logarithmic_number_of_times() {
             opened.journal.queue_base(&mut opened.ledger);
             bases += 1;
         }
-        opened.journal.flush().await.unwrap();
+        opened.journal.flush(&opened.ledger).await.unwrap();
         opened.journal.sweep().await.unwrap();
         assert!(store.list().await.unwrap().len() <= JOURNAL_MAX_DELTAS + 1);
     }
@@ -235,16 +287,12 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
     store.create(1, Bytes::from_static(b"CLSG\x02")).await.unwrap();
     let opened = open(store.clone()).await;
     assert_eq!(opened.ignored, [(1, SegmentError::Version(2))]);
-    let status = |n: u32| opened.ledger.status(&entry(n, 1).key, &PayloadDigest([1; 16]));
-    assert_eq!(status(1), Status::Changed(id("c-1")), "segment 1 may have overruled it");
-    assert_eq!(status(2), Status::Unchanged(id("c-2")));
+    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overruled");
+    assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
     assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");
     store.delete(1).await.unwrap();
     let gap = open(store).await;
-    assert_eq!(
-        gap.ledger.status(&entry(1, 1).key, &PayloadDigest([1; 16])),
-        Status::Changed(id("c-1"))
-    );
+    assert_eq!(missing(&gap.ledger, 1), Some(Steps::CANDIDATE));
     assert!(gap.journal.compaction_due(gap.ledger.len()));
 }
 
@@ -253,8 +301,8 @@ async fn a_copy_under_another_position_is_not_believed() {
     let store = MemoryStore::default();
     write(&store, &[entry(1, 1)]).await;
     write(&store, &[entry(1, 2)]).await;
-    let first = store.list().await.unwrap().remove(0);
-    store.create(2, first.bytes).await.unwrap();
+    let first = store.read(0).await.unwrap().unwrap();
+    store.create(2, first).await.unwrap();
     let opened = open(store).await;
     assert_eq!(opened.ignored, [(2, SegmentError::Misplaced)]);
     assert_eq!(opened.journal.next_seq(), 3);
@@ -268,8 +316,8 @@ async fn the_second_of_two_writers_is_fenced() {
     two.ledger.record(&entry(2, 1));
     one.journal.queue_changes(&mut one.ledger);
     two.journal.queue_changes(&mut two.ledger);
-    one.journal.flush().await.unwrap();
-    assert_eq!(two.journal.flush().await, Err(JournalError::Fenced { seq: 0 }));
+    one.journal.flush(&one.ledger).await.unwrap();
+    assert_eq!(two.journal.flush(&two.ledger).await, Err(JournalError::Fenced { seq: 0 }));
 }
 
 /// Fails one operation, before or after it takes place.
@@ -295,8 +343,12 @@ impl Faulty {
 }
 
 impl SegmentStore for Faulty {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
         self.inner.list().await
+    }
+
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        self.inner.read(seq).await
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
@@ -311,6 +363,52 @@ impl SegmentStore for Faulty {
 /// An entry of the largest size, so that few make several segments.
 fn long_entry(n: u32, payload: u8) -> Entry {
     Entry { clinch_id: id(&format!("{n:064}")), steps: Steps::ALL, ..entry(n, payload) }
+}
+
+#[tokio::test]
+async fn a_window_stands_until_it_is_decided_or_another_is_declared() {
+    let store = MemoryStore::default();
+    let key = |n: u32| entry(n, 1).key;
+    let mut opened = open(store.clone()).await;
+    for n in 1..=2 {
+        opened.ledger.record(&entry(n, 1));
+    }
+    opened.ledger.declare([1, 2, 3].map(key).into());
+    opened.journal.queue_changes(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert_eq!(store.list().await.unwrap().len(), 1, "results and the next window in one");
+    let crashed = open(store.clone()).await;
+    assert_eq!(*crashed.ledger.undecided(), [1, 2, 3].map(key).into());
+    assert_eq!(missing(&crashed.ledger, 1), Some(Steps::CANDIDATE), "may be overwritten");
+    write(&store, &[entry(2, 1)]).await;
+    let half = open(store.clone()).await;
+    assert_eq!(*half.ledger.undecided(), [1, 3].map(key).into());
+    assert_eq!(missing(&half.ledger, 2), Some(Steps::NONE));
+    let mut next = half;
+    next.ledger.declare(HashSet::new());
+    next.journal.queue_changes(&mut next.ledger);
+    next.journal.flush(&next.ledger).await.unwrap();
+    let closed = open(store).await;
+    assert!(closed.ledger.undecided().is_empty());
+    assert_eq!(missing(&closed.ledger, 1), Some(Steps::CANDIDATE), "the doubt was written down");
+}
+
+#[tokio::test]
+async fn a_base_cut_short_decides_nothing() {
+    let inner = MemoryStore::default();
+    let mut opened = open(inner.clone()).await;
+    (0..5_000).for_each(|n| opened.ledger.record(&long_entry(n, 1)));
+    opened.ledger.declare([long_entry(1, 1).key].into());
+    opened.journal.queue_changes(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    let parts = inner.list().await.unwrap().len();
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    let all = inner.list().await.unwrap();
+    assert_eq!(open(inner.clone()).await.ledger.undecided().len(), 1);
+    assert!(all.len() > parts + 1, "a base of several segments");
+    inner.delete(all[all.len() - 1]).await.unwrap();
+    assert_eq!(open(inner).await.ledger.undecided().len(), 1, "the window before it stands");
 }
 
 /// Two segments of changes, two small ones, a base of two parts, the sweep, one more change.
@@ -328,7 +426,7 @@ async fn scenario<S: SegmentStore>(store: S, retry: bool) -> Result<usize, Journ
             opened.journal.queue_changes(&mut opened.ledger);
         }
         loop {
-            let result = match opened.journal.flush().await {
+            let result = match opened.journal.flush(&opened.ledger).await {
                 Ok(()) if round == 3 => opened.journal.sweep().await,
                 result => result,
             };

@@ -10,9 +10,7 @@ use bytes::Bytes;
 use super::LocalCluster;
 use crate::{
     cluster::{Kind, ObjectKey, ObjectRef},
-    ledger::{
-        FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError, StoredSegment,
-    },
+    ledger::{FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError},
 };
 
 /// Ledgers kept in memory, by export UID.
@@ -45,10 +43,17 @@ impl LedgerHome for LocalCluster {
 }
 
 impl SegmentStore for LocalLedger {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
         match self {
             Self::Folder(store) => store.list().await,
             Self::Memory(store) => store.list().await,
+        }
+    }
+
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            Self::Folder(store) => store.read(seq).await,
+            Self::Memory(store) => store.read(seq).await,
         }
     }
 

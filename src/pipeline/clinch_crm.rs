@@ -1,7 +1,10 @@
 //! `Crm` on the Clinch client: which client calls a run's words stand for, and what each failure
 //! means for the run.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 
@@ -127,6 +130,10 @@ impl Crm for ClinchCrm {
 
     fn page_size(&self) -> u64 {
         u64::from(self.client.contract().paging.max_per_page)
+    }
+
+    fn settle(&self) -> Duration {
+        self.client.settle()
     }
 
     async fn get(&self, id: &ClinchId) -> Result<Option<Person>, CrmFailure> {

@@ -1,7 +1,7 @@
 //! What a run asks of Clinch, in the run's own words. `clinch` is one implementation; a dry run
 //! uses the reading half only.
 
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -177,6 +177,10 @@ pub trait Crm: Send + Sync + 'static {
 
     /// How many people a page holds at most.
     fn page_size(&self) -> u64;
+
+    /// How long after a request was sent by a process that is no more its effect shows at the
+    /// latest.
+    fn settle(&self) -> Duration;
 
     /// One person with their present attributes; `None` when gone.
     fn get(&self, id: &ClinchId)

@@ -1,7 +1,7 @@
 //! One create in flight for each person, across every export of an integration.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,7 +12,8 @@ use crate::domain::{ClinchId, MatchKey};
 /// Shared by the runs of one integration.
 ///
 /// It also remembers whom those runs created, for as long as a run may hold an older picture of
-/// Clinch: until no run is left.
+/// Clinch: until no run is left. Of a run that is alone it remembers the last few only, for one
+/// that begins while Clinch's look-ups do not show them yet.
 #[derive(Debug, Default)]
 pub struct PeopleGuard {
     people: Mutex<People>,
@@ -22,8 +23,13 @@ pub struct PeopleGuard {
 struct People {
     claimed: HashMap<MatchKey, Arc<tokio::sync::Mutex<()>>>,
     created: HashMap<MatchKey, ClinchId>,
+    /// Those of `created` that are forgotten again, oldest first.
+    passing: VecDeque<MatchKey>,
     runs: usize,
 }
+
+/// How many people a run that is alone remembers.
+const REMEMBERED: usize = 4096;
 
 /// A run's membership; ends when dropped.
 #[derive(Debug)]
@@ -35,6 +41,7 @@ impl Drop for Membership {
         people.runs -= 1;
         if people.runs == 0 {
             people.created = HashMap::new();
+            people.passing = VecDeque::new();
         }
     }
 }
@@ -75,8 +82,17 @@ impl Claim {
     /// Notes that the person was created.
     pub fn note_created(&self, id: &ClinchId) {
         let mut people = self.guard.people();
-        if people.runs > 0 {
-            people.created.insert(self.key.clone(), id.clone());
+        if people.runs == 0 {
+            return;
+        }
+        people.created.insert(self.key.clone(), id.clone());
+        if people.runs == 1 {
+            people.passing.push_back(self.key.clone());
+            if people.passing.len() > REMEMBERED
+                && let Some(oldest) = people.passing.pop_front()
+            {
+                people.created.remove(&oldest);
+            }
         }
     }
 }
@@ -115,6 +131,25 @@ mod tests {
         drop(first);
         assert_eq!(waiting.await.unwrap(), Some(ClinchId::parse("c1").unwrap()));
         assert!(guard.people().claimed.is_empty(), "claims leave nothing behind");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_alone_remembers_the_last_few() {
+        let guard = Arc::new(PeopleGuard::default());
+        let _run = guard.join();
+        let id = ClinchId::parse("c1").unwrap();
+        let person = |n| MatchKey::fold(&format!("{n}@example.com")).unwrap();
+        for n in 0..REMEMBERED + 10 {
+            guard.claim(&person(n)).await.note_created(&id);
+        }
+        assert_eq!(guard.people().created.len(), REMEMBERED);
+        assert_eq!(guard.claim(&person(9)).await.created(), None);
+        assert_eq!(guard.claim(&person(10)).await.created(), Some(id.clone()));
+        let _other = guard.join();
+        for n in 0..REMEMBERED {
+            guard.claim(&person(100_000 + n)).await.note_created(&id);
+        }
+        assert_eq!(guard.claim(&person(10)).await.created(), Some(id), "two runs: all of them");
     }
 
     #[tokio::test]

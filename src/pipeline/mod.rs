@@ -1,9 +1,11 @@
 //! source -> select -> map -> plan -> push -> ledger, bounded. Knows no Kubernetes: the same run
 //! serves a controller, a dry run, `apply`, a benchmark and a crash test.
 
+mod book;
 mod clinch_crm;
 mod crm;
 mod destination;
+mod feed;
 mod guard;
 mod index;
 mod permitted;
@@ -12,6 +14,7 @@ mod push;
 mod report;
 mod resume;
 mod run;
+mod survey;
 
 pub use clinch_crm::{ClinchCrm, SeenSource};
 pub use crm::{

@@ -1,7 +1,7 @@
-//! The first half of a run: decode, select, map, and compare with the ledger. Every record ends
-//! up as work, as unchanged, or as a rejection; no request is made.
+//! What a run is made of: decode, select, map, one record at a time. Every selected record ends
+//! up as work or as a rejection; no request is made, and no record is kept.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     crm::WantedDestination,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{MatchKey, Profile, Reason, SourcePosition},
-    ledger::{Extras, Keys, Ledger, PayloadDigest, Steps},
+    ledger::{Extras, Keys, Steps},
     mapping::{Mapped, Plan, RecordIssue, ResumeContent, Select},
     source::{CsvOptions, Decoded, Limits, Part, SourceError, decode, decode_values, digest},
 };
@@ -79,117 +79,81 @@ pub struct RunSpec {
     pub mode: super::push::Mode,
 }
 
-/// The records of a run, sorted out.
-#[derive(Debug, Default)]
-pub(super) struct Prepared {
-    /// Records selected.
-    pub(super) total: u64,
-    /// Records that the ledger knows as they are.
-    pub(super) unchanged: u64,
-    /// Records refused.
-    pub(super) rejections: Vec<Rejection>,
-    /// Records to push.
-    pub(super) work: Vec<Work>,
-    /// Why the source ended early, if it did.
-    pub(super) fault: Option<(Reason, String)>,
+/// What one selected record is.
+pub(super) enum Sorted {
+    /// Something to be delivered.
+    Wanted(Box<Work>),
+    /// Something that cannot be.
+    Refused(Rejection),
 }
 
-/// Sorts out every record.
-pub(super) async fn prepare(spec: &RunSpec, keys: &Keys, ledger: &Ledger) -> Prepared {
-    let mut prepared = Prepared::default();
-    let mut seen: HashMap<MatchKey, (PayloadDigest, Extras, SourcePosition)> = HashMap::new();
-    let activity: Option<Arc<str>> = spec.plan.tags_activity().map(Into::into);
-    for (count, item) in spec.source.records().enumerate() {
-        if count % 256 == 255 {
-            // Decoding is work for the processor; others get their turn.
-            tokio::task::yield_now().await;
-        }
-        if spec.limit.is_some_and(|limit| prepared.total >= limit) {
-            break;
-        }
-        let decoded = match item {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                prepared.fault = Some((error.disposition().reason(), error.to_string()));
-                break;
+/// The selected records of a source, from its beginning.
+pub(super) struct Records<'a> {
+    spec: &'a RunSpec,
+    keys: &'a Keys,
+    activity: Option<Arc<str>>,
+    items: Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>,
+    read: u64,
+    selected: u64,
+}
+
+impl<'a> Records<'a> {
+    pub(super) fn of(spec: &'a RunSpec, keys: &'a Keys) -> Self {
+        let activity = spec.plan.tags_activity().map(Into::into);
+        Self { spec, keys, activity, items: spec.source.records(), read: 0, selected: 0 }
+    }
+
+    /// The next selected record. `None` at the end of the source, at the limit, and after an
+    /// error, which concerns the source.
+    pub(super) async fn next(&mut self) -> Option<Result<Sorted, SourceError>> {
+        loop {
+            if self.spec.limit.is_some_and(|limit| self.selected >= limit) {
+                return None;
             }
-        };
+            let decoded = match self.items.next()? {
+                Ok(decoded) => decoded,
+                Err(error) => return Some(Err(error)),
+            };
+            self.read += 1;
+            if self.read.is_multiple_of(256) {
+                // Decoding is work for the processor; others get their turn.
+                tokio::task::yield_now().await;
+            }
+            if let Some(sorted) = self.sort(decoded) {
+                self.selected += 1;
+                return Some(Ok(sorted));
+            }
+        }
+    }
+
+    fn sort(&self, decoded: Decoded) -> Option<Sorted> {
         let position = decoded.position;
+        let refused = |record, reason, message| {
+            let position = position.clone();
+            Some(Sorted::Refused(Rejection { position, record, reason, message }))
+        };
         let profile = match decoded.result {
             Ok(profile) => profile,
-            Err(error) => {
-                prepared.total += 1;
-                prepared.reject(position, None, error.reason(), error.to_string());
-                continue;
-            }
+            Err(error) => return refused(None, error.reason(), error.to_string()),
         };
-        match selected(spec, &profile) {
-            Ok(false) => continue,
-            Ok(true) => prepared.total += 1,
-            Err(issue) => {
-                prepared.total += 1;
-                prepared.reject(position, None, issue.reason, issue.to_string());
-                continue;
-            }
+        match selected(self.spec, &profile) {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(issue) => return refused(None, issue.reason, issue.to_string()),
         }
-        let mapped = match spec.plan.apply(&profile) {
+        let mapped = match self.spec.plan.apply(&profile) {
             Ok(mapped) => mapped,
             Err(issues) => {
                 let (reason, message) = gist(&issues);
-                prepared.reject(position, None, reason, message);
-                continue;
+                return refused(None, reason, message);
             }
         };
-        let work = match work(spec, keys, activity.as_ref(), position.clone(), mapped) {
-            Ok(work) => work,
+        match work(self.spec, self.keys, self.activity.as_ref(), position.clone(), mapped) {
+            Ok(work) => Some(Sorted::Wanted(Box::new(work))),
             Err((key, reason, message)) => {
-                prepared.reject(position, Some(keys.record_id(&key)), reason, message);
-                continue;
-            }
-        };
-        match seen.get(&work.key) {
-            // The same person again, in the same words: one of them is enough.
-            Some((payload, extras, _)) if (*payload, *extras) == (work.payload, work.extras) => {
-                prepared.unchanged += 1;
-            }
-            Some((_, _, first)) => {
-                let message = format!("{first} names the same person with other values");
-                let id = keys.record_id(&work.key);
-                prepared.reject(position, Some(id), Reason::DuplicateInSource, message);
-            }
-            None => {
-                seen.insert(work.key.clone(), (work.payload, work.extras, position));
-                prepared.compare(work, ledger);
+                refused(Some(self.keys.record_id(&key)), reason, message)
             }
         }
-    }
-    prepared
-}
-
-impl Prepared {
-    fn reject(
-        &mut self,
-        position: SourcePosition,
-        record: Option<crate::domain::RecordId>,
-        reason: Reason,
-        message: String,
-    ) {
-        self.rejections.push(Rejection { position, record, reason, message });
-    }
-
-    /// Takes over what the ledger knows of a record.
-    fn compare(&mut self, mut work: Work, ledger: &Ledger) {
-        if let Some(entry) = ledger.get(&work.key_hash) {
-            let wanted = work.wanted();
-            let missing = ledger.missing_steps(&work.key_hash, &work.payload, &work.extras, wanted);
-            work.done = wanted.without(missing);
-            work.ours = Some(entry.clinch_id);
-            if work.is_done() {
-                self.unchanged += 1;
-                return;
-            }
-        }
-        self.work.push(work);
     }
 }
 
@@ -233,6 +197,7 @@ fn work(
         tags,
         applies: matches!(spec.destination, WantedDestination::Job { .. }),
         ours: None,
+        undecided: false,
         done: Steps::NONE,
         extras,
     })

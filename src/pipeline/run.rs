@@ -1,27 +1,29 @@
-//! A run: prepare every record, learn who is in Clinch already, push what is due with bounded
-//! concurrency, and keep the ledger up to date as it goes.
+//! A run: look at the source, learn who is in Clinch already, push what is due with bounded
+//! concurrency, window by window, and keep the ledger up to date as it goes. Of the records no
+//! more than a window is in memory.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    book::Book,
     crm::{Crm, CrmFailure, Destination, WantedDestination},
+    feed::Feed,
     guard::PeopleGuard,
-    index::PeopleIndex,
-    prepare::{Prepared, RunSpec, prepare},
+    index::{PeopleIndex, Wanted},
+    prepare::RunSpec,
     push::{Mode, Outcome, Pushed, Pusher, Work},
     report::{Ending, Progress, Rejection, Report},
+    survey::Survey,
 };
 use crate::{
     domain::{Disposition, Fence, Reason},
-    ledger::{Journal, JournalError, Keys, Ledger, Opened, SegmentStore},
+    ledger::{Keys, SegmentStore},
 };
 
-/// How many entries may wait before they are written to the ledger.
-const CHECKPOINT_ENTRIES: usize = 4096;
 /// How long entries may wait before they are written to the ledger.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 /// How many records in a row may fail for the time being before the run gives up for now.
@@ -37,6 +39,8 @@ pub struct RunPorts<C, S> {
     pub keys: Keys,
     /// Where the ledger is kept.
     pub store: S,
+    /// The most people that this store is to hold, if it has a limit.
+    pub ledger_max: Option<u64>,
     /// Whether writes may start.
     pub fence: Fence,
     /// Most records in the works at a time.
@@ -61,28 +65,21 @@ async fn attempt<C: Crm, S: SegmentStore>(
     spec: RunSpec,
     ports: RunPorts<C, S>,
 ) -> Result<Ending, CrmFailure> {
-    let RunPorts { crm, guard, keys, store, fence, max_in_flight, progress, cancel } = ports;
+    let RunPorts { crm, guard, keys, store, ledger_max, fence, max_in_flight, progress, cancel } =
+        ports;
     let _member = guard.join();
-    let Opened { ledger, journal, ignored } =
-        Journal::open(store, keys.clone()).await.map_err(|error| ledger_failure(&error))?;
-    for (seq, fault) in ignored {
-        // Not an error: what the segment knew is checked in Clinch again.
-        tracing::warn!(seq, %fault, "a ledger segment cannot be used");
-    }
-    let mut book = Book { ledger, journal };
-    let Prepared { total, unchanged, rejections, work, fault } =
-        prepare(&spec, &keys, &book.ledger).await;
-    progress.send_modify(|progress| {
-        progress.counts.total = total;
-        progress.counts.unchanged = unchanged;
-        progress.counts.invalid = rejections.len() as u64;
-        rejections.into_iter().for_each(|rejection| progress.list(rejection));
-    });
-    let ending = if work.is_empty() {
+    let mut book = Book::open(store, keys.clone()).await?;
+    let survey = Survey::of(&spec, &keys, &book.ledger).await;
+    progress.send_replace(survey.progress.clone());
+    let ending = if survey.due == 0 {
         None
     } else {
+        if spec.mode == Mode::Push {
+            check_room(&book, &survey, ledger_max)?;
+            book.await_the_past(&crm, &cancel).await;
+        }
         let destination = resolve(&crm, &spec.destination).await?;
-        let index = learn(&crm, &work).await?;
+        let index = learn(&crm, &keys, &survey, &book).await?;
         let pusher = Pusher {
             crm,
             guard,
@@ -98,18 +95,43 @@ async fn attempt<C: Crm, S: SegmentStore>(
             cancel: &cancel,
             max_in_flight: max_in_flight.max(1),
         };
-        let ended = pushing.all(&pusher, work, &mut book).await;
+        let mut feed = Feed::of(&spec, &keys, &survey.people);
+        let ended = pushing.all(&pusher, &mut feed, &mut book).await;
         // Whatever ended the run: what was put in place is written down.
-        let sealed = book.seal(spec.mode).await;
+        let sealed = match (spec.mode, &ended) {
+            (Mode::DryRun, _) => Ok(()),
+            (Mode::Push, ended) => {
+                book.seal(matches!(ended, Ok(None)) && survey.fault.is_none()).await
+            }
+        };
         let ended = ended?;
         sealed?;
         ended
     };
-    Ok(match (ending, fault) {
+    Ok(match (ending, survey.fault) {
         (Some(ending), _) => ending,
         (None, Some((reason, message))) => Ending::SourceFailed { reason, message },
         (None, None) => Ending::Completed,
     })
+}
+
+/// Refuses to begin what the ledger could not hold.
+fn check_room<S: SegmentStore>(
+    book: &Book<S>,
+    survey: &Survey,
+    max: Option<u64>,
+) -> Result<(), CrmFailure> {
+    let people = book.ledger.len() as u64 + survey.unknown;
+    match max {
+        Some(max) if people > max => Err(CrmFailure::Everything {
+            disposition: Disposition::Stalled { reason: Reason::LedgerTooLarge },
+            message: format!(
+                "a ledger of {people} people is too large for etcd, where {max} are allowed: set \
+                 the operator's --ledger-url to keep ledgers in an object store"
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 async fn resolve(crm: &impl Crm, wanted: &WantedDestination) -> Result<Destination, CrmFailure> {
@@ -120,47 +142,24 @@ async fn resolve(crm: &impl Crm, wanted: &WantedDestination) -> Result<Destinati
 }
 
 /// Learns who of the unknown people is in Clinch already.
-async fn learn(crm: &impl Crm, work: &[Work]) -> Result<PeopleIndex, CrmFailure> {
-    let unknown: HashSet<_> =
-        work.iter().filter(|work| work.ours.is_none()).map(|work| work.key.clone()).collect();
-    let mut index = PeopleIndex::prefetch(crm, &unknown).await?;
-    match work.iter().find(|work| work.ours.is_none()) {
+async fn learn<S: SegmentStore>(
+    crm: &impl Crm,
+    keys: &Keys,
+    survey: &Survey,
+    book: &Book<S>,
+) -> Result<PeopleIndex, CrmFailure> {
+    let wanted = Wanted {
+        keys,
+        includes: &|key| survey.people.includes(key) && !book.ledger.knows(key),
+        count: survey.unknown,
+    };
+    let mut index = PeopleIndex::prefetch(crm, &wanted).await?;
+    match &survey.probe {
         // One look-up proves that the filter is honoured; else everybody has to be read.
-        Some(probe) if index.filter_ignored(crm, &probe.key).await? => {
-            PeopleIndex::everybody(crm, &unknown).await
+        Some((probe, hash)) if index.filter_ignored(crm, probe, *hash).await? => {
+            PeopleIndex::everybody(crm, &wanted).await
         }
         _ => Ok(index),
-    }
-}
-
-/// The ledger and how it is kept.
-struct Book<S> {
-    ledger: Ledger,
-    journal: Journal<S>,
-}
-
-impl<S: SegmentStore> Book<S> {
-    /// Stores what is new.
-    async fn checkpoint(&mut self) -> Result<(), CrmFailure> {
-        self.journal.queue_changes(&mut self.ledger);
-        self.journal.flush().await.map_err(|error| ledger_failure(&error))
-    }
-
-    /// Stores what is new and tidies up.
-    async fn seal(&mut self, mode: Mode) -> Result<(), CrmFailure> {
-        if mode == Mode::DryRun {
-            return Ok(());
-        }
-        self.checkpoint().await?;
-        if self.journal.compaction_due(self.ledger.len()) {
-            self.journal.queue_base(&mut self.ledger);
-            self.journal.flush().await.map_err(|error| ledger_failure(&error))?;
-        }
-        if let Err(error) = self.journal.sweep().await {
-            // Harmless: what is left over is overruled, and swept another time.
-            tracing::warn!(%error, "old ledger segments were not deleted");
-        }
-        Ok(())
     }
 }
 
@@ -176,28 +175,43 @@ impl Pushing<'_> {
     async fn all<C: Crm, S: SegmentStore>(
         &self,
         pusher: &Pusher<C>,
-        work: Vec<Work>,
+        feed: &mut Feed<'_>,
         book: &mut Book<S>,
     ) -> Result<Option<Ending>, CrmFailure> {
         // Cancelled on the first failure that concerns everything; feeding ends, flight goes on.
         let halt = self.cancel.child_token();
-        let fed = futures::stream::iter(work).take_until(halt.cancelled());
-        let mut flight = std::pin::pin!(
-            fed.map(|work| async move {
-                let pushed = pusher.push(&work).await;
-                (work, pushed)
-            })
-            .buffer_unordered(self.max_in_flight)
-        );
+        let mut flight = FuturesUnordered::new();
+        let mut window: VecDeque<Work> = VecDeque::new();
         let mut failure = None;
         let mut in_a_row = 0_u32;
         let mut last = None;
-        let mut waiting = 0_usize;
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
-        while let Some((work, Pushed { result, person, steps })) = flight.next().await {
-            if let (Some(person), Mode::Push) = (person, pusher.mode) {
-                book.ledger.record(&work.entry(person, steps));
-                waiting += 1;
+        loop {
+            while flight.len() < self.max_in_flight && !halt.is_cancelled() {
+                let Some(work) = window.pop_front() else {
+                    window = feed.window(book).await;
+                    if window.is_empty() {
+                        break;
+                    }
+                    if pusher.mode == Mode::Push {
+                        // Nobody is pushed whose push was not declared.
+                        if let Err(refused) = book.declare(&window).await {
+                            halt.cancel();
+                            failure.get_or_insert(refused);
+                        }
+                        checkpoint = Instant::now() + CHECKPOINT_EVERY;
+                    }
+                    continue;
+                };
+                flight.push(async move {
+                    let pushed = pusher.push(&work).await;
+                    (work, pushed)
+                });
+            }
+            let Some((work, Pushed { result, person, steps })) = flight.next().await else { break };
+            if pusher.mode == Mode::Push {
+                let entry = person.map(|person| work.entry(person, steps));
+                book.note(&work, entry.as_ref(), result.is_ok());
             }
             match result {
                 Ok(outcome) => {
@@ -220,16 +234,17 @@ impl Pushing<'_> {
                     }
                 }
             }
-            if waiting >= CHECKPOINT_ENTRIES || (waiting > 0 && Instant::now() >= checkpoint) {
+            if book.ledger.has_unstored() && Instant::now() >= checkpoint {
                 // A ledger that cannot be written ends the run, but not what is in flight.
                 if let Err(refused) = book.checkpoint().await {
                     halt.cancel();
                     failure.get_or_insert(refused);
                 }
-                waiting = 0;
                 checkpoint = Instant::now() + CHECKPOINT_EVERY;
             }
         }
+        // Theirs has not begun after all.
+        window.iter().for_each(|work| book.withdraw(work));
         match failure.or(last) {
             Some(failure) => Err(failure),
             None if self.cancel.is_cancelled() && self.progress.borrow().counts.pending() > 0 => {
@@ -271,8 +286,4 @@ fn interrupted(failure: CrmFailure) -> Ending {
             message: "Clinch answered that what was asked for is gone".to_owned(),
         },
     }
-}
-
-fn ledger_failure(error: &JournalError) -> CrmFailure {
-    CrmFailure::Everything { disposition: error.disposition(), message: error.to_string() }
 }

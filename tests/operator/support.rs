@@ -234,8 +234,18 @@ impl World {
         let text =
             manifests.replace("NS", &self.namespace).replace("ORIGIN", &self.sandbox.base_url());
         let args = ["apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-"];
+        self.try_kubectl_with(&args, &text)
+    }
+
+    /// Whether the API server would take it.
+    pub fn try_apply_dry(&self, manifest: &str) -> (bool, String) {
+        let args = ["create", "--dry-run=server", "-n", &self.namespace, "-f", "-"];
+        self.try_kubectl_with(&args, manifest)
+    }
+
+    fn try_kubectl_with(&self, args: &[&str], text: &str) -> (bool, String) {
         let config = self.plane.kubeconfig_path();
-        let (ok, _, err) = try_kubectl(self.plane, config, &args, Some(&text));
+        let (ok, _, err) = try_kubectl(self.plane, config, args, Some(text));
         (ok, err)
     }
 

@@ -13,8 +13,8 @@ use std::{
 
 use clinch_operator::{
     clinch::Contract,
-    domain::{Disposition, Fence, Reason},
-    pipeline::{ClinchCrm, Ending, RunPorts, SeenSource, run},
+    domain::{Disposition, Fence},
+    pipeline::{ClinchCrm, Duplicates as Policy, Ending, RunPorts, SeenSource, run},
     sandbox::{Action, Fault},
 };
 
@@ -91,19 +91,6 @@ async fn a_run_that_is_asked_to_stop_finishes_what_is_in_flight_and_another_goes
     world.assert_exactly_once(100);
 }
 
-#[tokio::test]
-async fn a_full_ledger_interrupts_and_loses_nothing() {
-    let world = World::new(careless()).await;
-    world.store.set_full(true);
-    let report = world.run(&Export::of(profiles(30))).await;
-    let Ending::Interrupted { disposition, .. } = report.ending else { panic!("{report:?}") };
-    assert_eq!(disposition.reason(), Reason::LedgerRefused);
-    world.store.set_full(false);
-    let counts = world.counts(&Export::of(profiles(30))).await;
-    assert_eq!(counts.unchanged, 30);
-    world.assert_exactly_once(30);
-}
-
 /// Polls a future so many times, then drops it in the middle of whatever it does.
 async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -125,13 +112,21 @@ async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
 
 #[tokio::test]
 async fn a_run_killed_at_any_await_is_completed_by_the_next_one() {
-    let points = kill_everywhere(1).await + kill_everywhere(3).await;
+    let points =
+        kill_everywhere(1, Policy::Update).await + kill_everywhere(3, Policy::Update).await;
     assert!(points > 40, "a run has many points to be killed at: {points}");
 }
 
+#[tokio::test]
+async fn under_any_policy_the_next_run_goes_on_with_those_it_began_to_create() {
+    for policy in [Policy::Skip, Policy::Fail] {
+        kill_everywhere(1, policy).await;
+    }
+}
+
 /// Kills runs with so many records in the works after one poll, after two, and so on.
-async fn kill_everywhere(max_in_flight: usize) -> u32 {
-    let export = Export::of(profiles(6)).applying();
+async fn kill_everywhere(max_in_flight: usize, policy: Policy) -> u32 {
+    let export = Export::of(profiles(6)).applying().duplicates(policy);
     let mut polls = 1;
     loop {
         let world = World::new(careless()).await;
@@ -143,7 +138,8 @@ async fn kill_everywhere(max_in_flight: usize) -> u32 {
             guard: Arc::default(),
             ..world
         };
-        next.counts(&export).await;
+        let counts = next.counts(&export).await;
+        assert_eq!(counts.rejected() + counts.skipped, 0, "after {polls} polls");
         next.assert_exactly_once(6);
         for person in next.sandbox.people(crate::setup::ACCOUNT) {
             assert_eq!(person["applications"].as_array().unwrap().len(), 1, "after {polls} polls");

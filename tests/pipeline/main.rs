@@ -12,3 +12,4 @@ mod duplicates;
 mod large;
 mod setup;
 mod steps;
+mod windows;

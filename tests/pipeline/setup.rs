@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -17,7 +17,7 @@ use clinch_operator::{
         SystemResolver, Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
-    ledger::{Keys, MemoryStore, SegmentStore, StoreError, StoredSegment},
+    ledger::{Keys, MemoryStore, SegmentStore, StoreError},
     mapping::{MappingSpec, compile},
     pipeline::{
         ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
@@ -204,6 +204,7 @@ impl World {
             guard: self.guard.clone(),
             keys: keys(),
             store: self.store.clone(),
+            ledger_max: None,
             fence: Fence::open(),
             max_in_flight: IN_FLIGHT,
             progress: watch::channel(Progress::default()).0,
@@ -268,30 +269,45 @@ impl World {
     }
 }
 
-/// A ledger in memory that can be told to be full.
-#[derive(Clone, Default)]
+/// A ledger in memory that can be told for how many more segments it has room.
+#[derive(Clone)]
 pub(crate) struct Store {
     segments: MemoryStore,
-    full: Arc<AtomicBool>,
+    room: Arc<AtomicUsize>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { segments: MemoryStore::default(), room: Arc::new(usize::MAX.into()) }
+    }
 }
 
 impl Store {
-    pub(crate) fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::Relaxed);
+    pub(crate) fn set_room(&self, segments: usize) {
+        self.room.store(segments, Ordering::Relaxed);
+    }
+
+    /// How many segments there are.
+    pub(crate) async fn segments(&self) -> usize {
+        self.segments.list().await.unwrap().len()
     }
 }
 
 impl SegmentStore for Store {
-    async fn list(&self) -> Result<Vec<StoredSegment>, StoreError> {
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
         tokio::task::yield_now().await;
         self.segments.list().await
     }
 
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        tokio::task::yield_now().await;
+        self.segments.read(seq).await
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         tokio::task::yield_now().await;
-        if self.full.load(Ordering::Relaxed) {
-            return Err(StoreError::Quota);
-        }
+        let room = self.room.load(Ordering::Relaxed);
+        self.room.store(room.checked_sub(1).ok_or(StoreError::Quota)?, Ordering::Relaxed);
         let created = self.segments.create(seq, bytes).await;
         // The write has taken place, and its answer is still under way.
         tokio::task::yield_now().await;

@@ -110,6 +110,11 @@ impl Client {
         Err(ClinchError::Ambiguous(last))
     }
 
+    /// How long after a request without an answer its effect shows at the latest.
+    pub fn settle(&self) -> Duration {
+        self.0.config.timeouts.quiet + self.contract().lookup_settle
+    }
+
     /// Looks up after a doubtful create: once what was created must be visible, and once more
     /// when a request that is still under way must have ended.
     async fn look_again(&self, key: &MatchKey, doubt: Doubt) -> Result<Vec<Person>, ClinchError> {

@@ -242,6 +242,7 @@ fn start<C: Cluster + LedgerHome>(
         uid: reference.uid.clone(),
     };
     let store = context.cluster.ledger_store(&owner);
+    let ledger_max = context.cluster.ledger_max();
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
     let permits = context.run_permits.clone();
     let client = connection.client.under(permission::leave(&context.cluster, gathered));
@@ -254,6 +255,7 @@ fn start<C: Cluster + LedgerHome>(
             guard: connection.guard,
             keys,
             store,
+            ledger_max,
             fence,
             max_in_flight: connection.max_in_flight,
             progress,

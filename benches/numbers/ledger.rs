@@ -1,0 +1,286 @@
+//! A million people: what the ledger holds of them, what a run needs, and how fast a run finds
+//! that nothing has changed. Clinch is a loop that answers at once: none of this is its share.
+
+use std::{
+    fs,
+    io::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, ensure};
+use clinch_operator::{
+    domain::{ClinchId, Fence, MatchKey},
+    ledger::{Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps},
+    mapping::{MappingSpec, Plan, compile},
+    pipeline::{
+        Attachment, Counts, Created, Crm, CrmFailure, Destination, Duplicates, Ending, Ensure,
+        Found, JobStage, Mode, PeopleGuard, PeoplePage, Person, Progress, RunPorts, RunSpec,
+        Source, WantedDestination, run,
+    },
+    source::{CsvOptions, Limits, Part},
+};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::Row;
+
+const PEOPLE: u32 = 1_000_000;
+
+pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
+    // First, while nothing lies about that was given back.
+    let mut rows = million().await?;
+    rows.extend(compare()?);
+    Ok(rows)
+}
+
+/// A keyed hash, a digest and a look-up for each candidate that was mapped: what a re-run adds to
+/// decoding and mapping.
+fn compare() -> anyhow::Result<Vec<Row>> {
+    let keys = Keys::derive(&[7; 32], "bench");
+    let mut ledger = Ledger::default();
+    let person = |n: u32| {
+        let attributes = json!({
+            "email": format!("elif.kaur.{n}@example.org"), "first_name": format!("Elif{n}"),
+            "last_name": "Kaur", "current_job_title": "Lead Engineering Manager",
+            "current_employer": "Juniperfold", "location": "New York, New York, US",
+        });
+        let key = MatchKey::fold(attributes["email"].as_str().unwrap_or_default());
+        (key, attributes)
+    };
+    let extras = |attributes: &Value| Extras {
+        application: keys.step_digest(&("write", &attributes["destination"])),
+        resume: keys.step_digest(&("write", None::<&str>)),
+        activity: keys.step_digest(&("write", None::<&str>)),
+    };
+    for n in 0..PEOPLE {
+        let (key, attributes) = person(n);
+        let key = key.context("a match key")?;
+        ledger.record(&Entry {
+            key: keys.key_hash(&key),
+            payload: keys.payload_digest(&("write", &attributes)),
+            extras: extras(&attributes),
+            clinch_id: id(n)?,
+            steps: Steps::CANDIDATE,
+        });
+        if n % 2048 == 0 {
+            ledger.take_changes();
+        }
+    }
+    ledger.take_changes();
+    let sample: Vec<_> = (0..PEOPLE).step_by(5).map(person).collect();
+    let start = Instant::now();
+    for (key, attributes) in &sample {
+        let key = key.as_ref().context("a match key")?;
+        let (hash, payload) = (keys.key_hash(key), keys.payload_digest(&("write", attributes)));
+        let missing = ledger.missing_steps(&hash, &payload, &extras(attributes), Steps::CANDIDATE);
+        ensure!(missing == Some(Steps::NONE), "everybody is unchanged");
+    }
+    let rate = sample.len() as f64 / start.elapsed().as_secs_f64();
+    let looked_up = look_ups(&ledger, &keys, &sample)?;
+    let bytes = ledger.memory() as f64 / f64::from(PEOPLE);
+    Ok(vec![
+        Row::at_most("a person in the ledger, in memory", bytes, 100.0, "bytes"),
+        Row::told("look-ups in a ledger of a million", format!("{looked_up:.0}/s")),
+        Row::at_least("candidates compared: hashed and looked up, per second", rate, 300_000.0),
+    ])
+}
+
+fn look_ups(
+    ledger: &Ledger,
+    keys: &Keys,
+    sample: &[(Option<MatchKey>, Value)],
+) -> anyhow::Result<f64> {
+    let hashes: Vec<KeyHash> =
+        sample.iter().filter_map(|(key, _)| key.as_ref()).map(|key| keys.key_hash(key)).collect();
+    let start = Instant::now();
+    ensure!(hashes.iter().all(|hash| ledger.knows(hash)), "everybody is known");
+    Ok(hashes.len() as f64 / start.elapsed().as_secs_f64())
+}
+
+/// A whole run of a million new people, and another one of the same, unchanged.
+async fn million() -> anyhow::Result<Vec<Row>> {
+    let part = Part { name: "people.ndjson.gz".into(), bytes: source()?.into(), format: None };
+    // In files: it takes no memory of this process.
+    let folder = tempfile::tempdir()?;
+    let mut rows = Vec::new();
+    for (what, expected) in [
+        ("a million new", Counts { created: PEOPLE.into(), ..Counts::default() }),
+        ("the same again", Counts { unchanged: PEOPLE.into(), ..Counts::default() }),
+    ] {
+        let before = Memory::begin()?;
+        let (calls, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
+        let report = tokio::spawn(run(spec(&part)?, ports(&folder, &calls))).await?;
+        let took = start.elapsed().as_secs_f64();
+        ensure!(report.ending == Ending::Completed, "{report:?}");
+        let expected = Counts { total: PEOPLE.into(), ..expected };
+        ensure!(report.progress.counts == expected, "{:?}", report.progress.counts);
+        let calls = calls.load(Ordering::Relaxed);
+        rows.extend([
+            Row::at_most(
+                &format!("{what}: memory beside the source"),
+                before.grown()?,
+                112.0,
+                "MiB",
+            ),
+            Row::told(&format!("{what}: requests"), calls.to_string()),
+            Row::told(
+                &format!("{what}: everything, source included"),
+                format!("{:.0}/s", f64::from(PEOPLE) / took),
+            ),
+        ]);
+    }
+    Ok(rows)
+}
+
+fn source() -> anyhow::Result<Vec<u8>> {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::best());
+    for n in 0..PEOPLE {
+        writeln!(
+            zip,
+            r#"{{"firstName":"Elif{n}","lastName":"Kaur","title":"Lead Engineering Manager","emails":[{{"value":"elif.kaur.{n}@example.org"}}]}}"#
+        )?;
+    }
+    Ok(zip.finish()?)
+}
+
+fn mapping() -> anyhow::Result<Plan> {
+    let spec: MappingSpec = serde_json::from_value(json!({"fields": [
+        {"to": "email", "from": "emails[0].value", "required": true},
+        {"to": "first_name", "from": "firstName"},
+        {"to": "last_name", "from": "lastName"},
+        {"to": "current_job_title", "from": "title"}]}))?;
+    compile(&spec).map_err(|issues| anyhow!("the mapping: {issues:?}"))
+}
+
+fn spec(part: &Part) -> anyhow::Result<RunSpec> {
+    let limits = Limits { max_expanded_bytes: u64::MAX, ..Limits::default() };
+    Ok(RunSpec {
+        source: Source::Parts { parts: vec![part.clone()], csv: CsvOptions::default(), limits },
+        select: None,
+        limit: None,
+        plan: mapping()?,
+        destination: WantedDestination::Prospect,
+        duplicates: Duplicates::Update,
+        mode: Mode::Push,
+    })
+}
+
+fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt, FolderStore> {
+    RunPorts {
+        crm: Prompt(calls.clone()),
+        guard: Arc::<PeopleGuard>::default(),
+        keys: Keys::derive(&[7; 32], "bench"),
+        store: FolderStore::new(folder.path()),
+        ledger_max: None,
+        fence: Fence::open(),
+        max_in_flight: 16,
+        progress: watch::channel(Progress::default()).0,
+        cancel: CancellationToken::new(),
+    }
+}
+
+/// Resident memory at a moment, in KiB.
+struct Memory(f64);
+
+impl Memory {
+    /// Forgets the peak so far.
+    fn begin() -> anyhow::Result<Self> {
+        fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak")?;
+        Ok(Self(kib("VmRSS:")?))
+    }
+
+    /// How far the peak has risen since, in MiB.
+    fn grown(&self) -> anyhow::Result<f64> {
+        Ok((kib("VmHWM:")? - self.0) / 1024.0)
+    }
+}
+
+fn kib(what: &str) -> anyhow::Result<f64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let kib = line.and_then(|line| line.split_whitespace().next()).context("no such line")?;
+    Ok(kib.parse()?)
+}
+
+fn id(n: u32) -> anyhow::Result<ClinchId> {
+    ClinchId::parse(&format!("0f4c1d3a-5b6c-4d7e-8f90-a1b2{n:08x}")).map_err(Into::into)
+}
+
+/// A Clinch without anybody, which says yes.
+struct Prompt(Arc<AtomicU64>);
+
+impl Crm for Prompt {
+    type Cursor = ();
+
+    async fn resolve(&self, _: &WantedDestination) -> Result<Destination, CrmFailure> {
+        Ok(Destination::Prospect)
+    }
+
+    async fn find(&self, _: &MatchKey) -> Result<Found, CrmFailure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Found::Nobody)
+    }
+
+    async fn scan(&self, _: Option<()>) -> Result<PeoplePage<()>, CrmFailure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(PeoplePage { people: Vec::new(), next: None, total: Some(0) })
+    }
+
+    fn page_size(&self) -> u64 {
+        100
+    }
+
+    fn settle(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn get(&self, _: &ClinchId) -> Result<Option<Person>, CrmFailure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+
+    async fn create(&self, _: &MatchKey, _: &Map<String, Value>) -> Result<Created, CrmFailure> {
+        let n = self.0.fetch_add(1, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        id(u32::try_from(n).unwrap_or(u32::MAX)).map(Created::New).map_err(|_| CrmFailure::Gone)
+    }
+
+    async fn update(&self, _: &ClinchId, _: &Map<String, Value>) -> Result<(), CrmFailure> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ensure_application(
+        &self,
+        _: &ClinchId,
+        _: &JobStage,
+        _: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        Ok(true)
+    }
+
+    async fn ensure_attachment(
+        &self,
+        _: &ClinchId,
+        _: &Attachment,
+        _: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        Ok(true)
+    }
+
+    async fn ensure_activity(
+        &self,
+        _: &ClinchId,
+        _: &str,
+        _: &str,
+        _: Ensure,
+    ) -> Result<bool, CrmFailure> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,72 @@
+//! A whole ledger as a run of segments, one at a time. Pure.
+
+use super::{
+    Base, Encoded, KeyHash, Keys, Ledger,
+    segment::{Body, MAX_WINDOW, ROOM},
+    table::{SHARDS, records},
+};
+
+/// How a ledger is cut into the parts of a base: at shards, by size.
+#[derive(Debug)]
+pub(super) struct BasePlan {
+    first_seq: u64,
+    /// For each part, the shard after its last one.
+    ends: Vec<usize>,
+    next: u16,
+    /// Declared by the last part, so that only a complete base declares it.
+    window: Vec<KeyHash>,
+}
+
+impl BasePlan {
+    /// The cut of a ledger as it is now.
+    pub(super) fn of(ledger: &Ledger, first_seq: u64) -> Self {
+        let mut window: Vec<KeyHash> = ledger.undecided().iter().copied().collect();
+        window.truncate(MAX_WINDOW);
+        let (mut ends, mut filled) = (Vec::new(), 0);
+        for shard in 0..SHARDS {
+            let size: usize = ledger.table().shard(shard).map(<[u8]>::len).sum();
+            if filled > 0 && filled + size > ROOM {
+                ends.push(shard);
+                filled = 0;
+            }
+            filled += size;
+        }
+        if filled + window.len() * size_of::<KeyHash>() > ROOM {
+            ends.push(SHARDS);
+        }
+        ends.push(SHARDS);
+        Self { first_seq, ends, next: 0, window }
+    }
+
+    /// How many parts there are.
+    pub(super) fn parts(&self) -> u16 {
+        // There are 4096 shards; one that fills a segment would take 2 GiB of ledger.
+        u16::try_from(self.ends.len()).expect("a part holds at least one shard")
+    }
+
+    /// Whether the present part is the last one.
+    pub(super) fn at_last(&self) -> bool {
+        self.next + 1 == self.parts()
+    }
+
+    /// Goes on to the next part.
+    pub(super) fn advance(&mut self) {
+        self.next += 1;
+    }
+
+    /// The present part.
+    pub(super) fn part(&self, ledger: &Ledger, keys: &Keys) -> Encoded {
+        let part = usize::from(self.next);
+        let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let pieces: Vec<&[u8]> =
+            (start..self.ends[part]).flat_map(|shard| ledger.table().shard(shard)).collect();
+        let count: usize = pieces.iter().map(|piece| records(piece).count()).sum();
+        let count = u32::try_from(count).expect("a segment has at most 15 000 entries");
+        let mut body = Body::of(count, pieces.concat());
+        if self.at_last() {
+            body.declare(&self.window);
+        }
+        let base = Base { part: self.next, parts: self.parts() };
+        body.seal(keys, self.first_seq + u64::from(self.next), Some(base))
+    }
+}

@@ -1,0 +1,76 @@
+//! Reads the segments of a store one at a time. Does I/O through the store only. Of the bytes it
+//! has read it keeps a few megabytes at most: small ledgers are read once, large ones in part
+//! twice.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Base, JournalError, Keys, Segment, SegmentError, SegmentStore};
+
+/// How many bytes are kept between finding the base and reading on from it.
+const KEPT_BYTES: usize = 4 << 20;
+
+pub(super) struct Reader<'a, S> {
+    store: &'a S,
+    keys: &'a Keys,
+    kept: BTreeMap<u64, Bytes>,
+    room: usize,
+}
+
+impl<'a, S: SegmentStore> Reader<'a, S> {
+    pub(super) fn new(store: &'a S, keys: &'a Keys) -> Self {
+        Self { store, keys, kept: BTreeMap::new(), room: KEPT_BYTES }
+    }
+
+    /// One segment. Whatever is wrong with it is data; only a store that fails is an error.
+    pub(super) async fn read(
+        &mut self,
+        seq: u64,
+    ) -> Result<Result<Segment, SegmentError>, JournalError> {
+        let bytes = match self.kept.remove(&seq) {
+            Some(bytes) => {
+                self.room += bytes.len();
+                bytes
+            }
+            None => self.fetch(seq).await?,
+        };
+        Ok(self.decode(seq, &bytes))
+    }
+
+    async fn fetch(&self, seq: u64) -> Result<Bytes, JournalError> {
+        // One that was deleted since it was listed says as little as one that cannot be read.
+        Ok(self.store.read(seq).await.map_err(JournalError::List)?.unwrap_or_default())
+    }
+
+    fn decode(&self, seq: u64, bytes: &[u8]) -> Result<Segment, SegmentError> {
+        let segment = Segment::decode(self.keys, bytes)?;
+        if segment.seq == seq { Ok(segment) } else { Err(SegmentError::Misplaced) }
+    }
+
+    /// First position and length of the latest base that is complete, looked for from the end.
+    pub(super) async fn latest_base(
+        &mut self,
+        present: &[u64],
+    ) -> Result<Option<(u64, u16)>, JournalError> {
+        let mut bases: BTreeMap<u64, Base> = BTreeMap::new();
+        for &first in present.iter().rev() {
+            let bytes = self.fetch(first).await?;
+            let found = self.decode(first, &bytes).ok().and_then(|segment| segment.base);
+            if bytes.len() <= self.room {
+                self.room -= bytes.len();
+                self.kept.insert(first, bytes);
+            }
+            let Some(base) = found else { continue };
+            bases.insert(first, base);
+            let Base { part: 0, parts } = base else { continue };
+            let complete = (0..parts).all(|part| {
+                bases.get(&first.saturating_add(part.into())) == Some(&Base { part, parts })
+            });
+            if complete {
+                return Ok(Some((first, parts)));
+            }
+        }
+        Ok(None)
+    }
+}
