@@ -13,6 +13,7 @@ pub use operator::{Lease, OperatorConfig, RunError, run};
 pub use telemetry::{LogFormat, init as init_telemetry};
 
 use crate::domain::Clock;
+pub use crate::ledger::ObjectLedgers;
 
 /// The system's clock.
 pub fn system_clock() -> Clock {

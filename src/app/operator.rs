@@ -18,6 +18,7 @@ use crate::{
     controllers::{Context, Controllers, Settings},
     domain::Fence,
     k8s::{Elector, KubeCluster, KubeConfig, LeaseConfig, served_kinds},
+    ledger::ObjectLedgers,
 };
 
 /// How long runs have to finish what is in flight.
@@ -51,6 +52,10 @@ pub struct OperatorConfig {
     pub lease: Option<Lease>,
     /// Name of the Secret with the ledger key, in the operator's namespace.
     pub ledger_key_secret: String,
+    /// Where ledgers are kept; etcd where it is absent.
+    pub ledgers: Option<ObjectLedgers>,
+    /// The most people a ledger in etcd is to hold.
+    pub ledger_etcd_max: u64,
     /// Where the admin server listens.
     pub admin: SocketAddr,
     /// Most reconciles of one kind at a time.
@@ -146,6 +151,8 @@ async fn lead(
     let kube = KubeConfig {
         namespaces: config.namespaces.clone(),
         ledger_key: ObjectKey::new(&config.own_namespace, &config.ledger_key_secret),
+        ledgers: config.ledgers.clone(),
+        ledger_etcd_max: config.ledger_etcd_max,
         instance: config.identity.clone(),
         concurrency: config.concurrency,
     };

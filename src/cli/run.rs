@@ -34,6 +34,14 @@ pub struct Args {
     /// Name of the Secret with the ledger key.
     #[arg(long, default_value = "clinch-operator-ledger-key", value_name = "NAME")]
     ledger_key_secret: String,
+    /// The most people whose ledger may lie in etcd, as CandidateLedger objects. A larger export
+    /// is stalled with LedgerTooLarge, unless --ledger-url is set.
+    #[arg(long, env = "CLINCH_LEDGER_ETCD_MAX", default_value_t = 200_000, value_name = "N")]
+    ledger_etcd_max: u64,
+    /// Keep all ledgers in an object store: s3://bucket/path, gs://, az://, abfss:// or
+    /// file:///path. Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_*.
+    #[arg(long, env = "CLINCH_LEDGER_URL", value_name = "URL")]
+    ledger_url: Option<url::Url>,
     /// Where health, readiness and metrics are served.
     #[arg(
         long,
@@ -51,6 +59,12 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<i32> {
     app::init_telemetry(args.log.log_format, &args.log.log, super::color_on_stderr());
     let settings = args.settings.settings()?;
+    let ledgers = args
+        .ledger_url
+        .as_ref()
+        .map(|url| app::ObjectLedgers::at(url, environment()))
+        .transpose()
+        .context("--ledger-url")?;
     super::runtime()?.block_on(async {
         let mut config = Config::infer().await.context("no Kubernetes API server is configured")?;
         // Reconciles have their own backoff; a second one below them would hide it.
@@ -74,12 +88,22 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
                 duration: Duration::from_secs(args.lease_duration),
             }),
             ledger_key_secret: args.ledger_key_secret.clone(),
+            ledgers,
+            ledger_etcd_max: args.ledger_etcd_max,
             admin: args.admin_listen,
             concurrency: args.concurrency.max(1),
         };
         app::run(client, config, stop).await?;
         Ok(0)
     })
+}
+
+/// The environment, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
 }
 
 fn default_identity() -> String {

@@ -38,7 +38,10 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
         match kind {
             Kind::Integration => self.0.connections.forget(uid),
             Kind::Mapping => {}
-            Kind::Export => self.0.runs.forget(uid),
+            Kind::Export => {
+                self.0.runs.forget(uid);
+                self.0.cluster.ledger_gone(uid);
+            }
         }
     }
 }

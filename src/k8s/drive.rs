@@ -33,6 +33,7 @@ use super::{
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{ClusterError, Kind, ObjectKey, Reconciler, integration_of},
+    ledger::ObjectLedgers,
 };
 
 /// How the operator sees its cluster.
@@ -42,6 +43,10 @@ pub struct KubeConfig {
     pub namespaces: Vec<String>,
     /// The Secret that holds the ledger root key.
     pub ledger_key: ObjectKey,
+    /// Where ledgers are kept; etcd where it is absent.
+    pub ledgers: Option<ObjectLedgers>,
+    /// The most people a ledger in etcd is to hold.
+    pub ledger_etcd_max: u64,
     /// Name of this process in Events.
     pub instance: String,
     /// Most reconciles of one kind at a time.
@@ -113,6 +118,8 @@ impl KubeCluster {
                 stop.clone(),
             ),
             events: Events::new(client.clone(), config.instance),
+            ledgers: config.ledgers,
+            ledger_etcd_max: config.ledger_etcd_max,
             client: client.clone(),
         };
         let driver = Driver {

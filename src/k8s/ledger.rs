@@ -1,12 +1,14 @@
 //! Ledger segments as `CandidateLedger` objects beside their export: deterministic names, so that
-//! a create conflict is a fence; owned by the export, so that they go with it.
+//! a create conflict is a fence; owned by the export, so that they go with it. Where ledgers are
+//! kept in an object store, what is in objects of the cluster is still read, and deleted once it
+//! is no longer needed; new segments go to the store.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
-    Api, Client,
+    Api,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
     core::{PartialObjectMeta, Status},
 };
@@ -15,18 +17,28 @@ use tokio::time::timeout;
 use super::KubeCluster;
 use crate::{
     api::{CandidateLedger, CandidateLedgerSpec, GROUP, VERSION},
-    ledger::{LedgerHome, LedgerOwner, SegmentStore, StoreError, from_text, to_text},
+    ledger::{
+        LedgerHome, LedgerOwner, ObjectSegments, SegmentStore, StoreError, from_text, to_text,
+    },
 };
 
 /// Label by which the segments of one export are found.
 const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a run of a deleted export goes on at most: its requests in flight, and its seal.
+const AFTERMATH: Duration = Duration::from_secs(180);
 /// Names per page of a list.
 const PAGE: u32 = 500;
 
-/// The ledger of one export on the Kubernetes API.
+/// The ledger of one export.
 pub struct KubeLedger {
+    beside: BesideExport,
+    objects: Option<ObjectSegments>,
+}
+
+/// The part of it on the Kubernetes API.
+struct BesideExport {
     api: Api<CandidateLedger>,
     owner: LedgerOwner,
 }
@@ -34,16 +46,70 @@ pub struct KubeLedger {
 impl LedgerHome for KubeCluster {
     type Store = KubeLedger;
 
+    fn ledger_max(&self) -> Option<u64> {
+        self.ledgers.is_none().then_some(self.ledger_etcd_max)
+    }
+
+    fn ledger_gone(&self, export_uid: &str) {
+        let Some(segments) = self.ledgers.as_ref().map(|ledgers| ledgers.of(export_uid)) else {
+            return;
+        };
+        // Once now, and once when a run that was still under way must have written its last.
+        tokio::spawn(async move {
+            for wait in [Duration::ZERO, AFTERMATH] {
+                tokio::time::sleep(wait).await;
+                if let Err(error) = segments.delete_all().await {
+                    tracing::warn!(%error, "the ledger of a deleted export was not deleted");
+                }
+            }
+        });
+    }
+
     fn ledger_store(&self, owner: &LedgerOwner) -> KubeLedger {
-        KubeLedger::new(self.client.clone(), owner.clone())
+        let api = Api::namespaced(self.client.clone(), &owner.namespace);
+        KubeLedger {
+            objects: self.ledgers.as_ref().map(|ledgers| ledgers.of(&owner.uid)),
+            beside: BesideExport { api, owner: owner.clone() },
+        }
     }
 }
 
-impl KubeLedger {
-    fn new(client: Client, owner: LedgerOwner) -> Self {
-        Self { api: Api::namespaced(client, &owner.namespace), owner }
+impl SegmentStore for KubeLedger {
+    async fn list(&self) -> Result<Vec<u64>, StoreError> {
+        let mut found = self.beside.list().await?;
+        if let Some(objects) = &self.objects {
+            found.extend(objects.list().await?);
+            found.sort_unstable();
+            found.dedup();
+        }
+        Ok(found)
     }
 
+    async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        if let Some(objects) = &self.objects
+            && let Some(bytes) = objects.read(seq).await?
+        {
+            return Ok(Some(bytes));
+        }
+        self.beside.read(seq).await
+    }
+
+    async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
+        match &self.objects {
+            Some(objects) => objects.create(seq, bytes).await,
+            None => self.beside.create(seq, bytes).await,
+        }
+    }
+
+    async fn delete(&self, seq: u64) -> Result<(), StoreError> {
+        if let Some(objects) = &self.objects {
+            objects.delete(seq).await?;
+        }
+        self.beside.delete(seq).await
+    }
+}
+
+impl BesideExport {
     fn name(&self, seq: u64) -> String {
         format!("{}-{seq}", self.owner.uid)
     }
@@ -79,7 +145,7 @@ impl KubeLedger {
     }
 }
 
-impl SegmentStore for KubeLedger {
+impl SegmentStore for BesideExport {
     async fn list(&self) -> Result<Vec<u64>, StoreError> {
         let mut found = Vec::new();
         let mut params =

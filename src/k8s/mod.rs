@@ -29,6 +29,7 @@ use self::{
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{Bundle, Cluster, ClusterError, Notice, ObjectKey, ObjectRef, StatusUpdate},
+    ledger::ObjectLedgers,
 };
 
 /// How long one read may take.
@@ -42,6 +43,8 @@ pub struct KubeCluster {
     secrets: Secrets,
     secret_watches: SecretWatches,
     events: Events,
+    ledgers: Option<ObjectLedgers>,
+    ledger_etcd_max: u64,
 }
 
 impl Cluster for KubeCluster {

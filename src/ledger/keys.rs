@@ -46,10 +46,10 @@ pub fn new_root(fill: impl FnOnce(&mut [u8; 32])) -> Zeroizing<[u8; 32]> {
 pub struct Keys {
     id: KeyId,
     export: [u8; 16],
-    entry: Subkey,
-    payload: Subkey,
-    mac: Subkey,
-    record: Subkey,
+    entry: HmacSha256,
+    payload: HmacSha256,
+    mac: HmacSha256,
+    record: HmacSha256,
 }
 
 impl Keys {
@@ -68,15 +68,19 @@ impl Keys {
             id.copy_from_slice(&key[..8]);
             KeyId(id)
         };
+        // Keyed once: a run takes two of them for each record.
+        let keyed = |purpose: &str| {
+            HmacSha256::new_from_slice(&subkey(purpose)[..]).expect("HMAC takes keys of any length")
+        };
         let mut export = [0; 16];
         export.copy_from_slice(&Sha256::digest(export_uid.as_bytes())[..16]);
         Self {
             id: first(&subkey("key-id")),
             export,
-            entry: subkey("entry"),
-            payload: subkey("payload"),
-            mac: subkey("mac"),
-            record: subkey("record"),
+            entry: keyed("entry"),
+            payload: keyed("payload"),
+            mac: keyed("mac"),
+            record: keyed("record"),
         }
     }
 
@@ -133,8 +137,8 @@ impl fmt::Debug for Keys {
     }
 }
 
-fn keyed(key: &Subkey, parts: &[&[u8]]) -> HmacSha256 {
-    let mut mac = HmacSha256::new_from_slice(&key[..]).expect("HMAC takes keys of any length");
+fn keyed(key: &HmacSha256, parts: &[&[u8]]) -> HmacSha256 {
+    let mut mac = key.clone();
     for part in parts {
         mac.update(part);
     }

@@ -8,6 +8,7 @@ mod folder;
 mod journal;
 mod keys;
 mod memory;
+mod objects;
 mod packed;
 mod reader;
 mod record;
@@ -21,6 +22,7 @@ pub use folder::FolderStore;
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};
 pub use memory::MemoryStore;
+pub use objects::{LedgerUrlError, ObjectLedgers, ObjectSegments};
 pub use segment::{
     Base, Encoded, MAX_SEGMENT_BYTES, MAX_WINDOW, Segment, SegmentError, from_text, to_text,
 };

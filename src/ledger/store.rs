@@ -23,6 +23,9 @@ pub enum StoreError {
     /// The store takes no segment of this size.
     #[error("the store takes no segment of this size: raise its limit to 1 MiB")]
     TooLarge,
+    /// The store cannot create an object only where there is none.
+    #[error("the object store has no conditional writes, without which ledgers are not safe")]
+    NoFence,
     /// Not allowed.
     #[error("the operator may not {verb} ledger segments there")]
     Forbidden {
@@ -41,7 +44,7 @@ impl StoreError {
     /// What the owner of the run does next.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Quota | Self::Full | Self::TooLarge | Self::Forbidden { .. } => {
+            Self::Quota | Self::Full | Self::TooLarge | Self::NoFence | Self::Forbidden { .. } => {
                 Disposition::retry(Reason::LedgerRefused)
             }
             Self::AlreadyExists | Self::Unavailable { .. } => {
@@ -87,6 +90,9 @@ pub trait LedgerHome {
     fn ledger_max(&self) -> Option<u64> {
         None
     }
+
+    /// Told when an export is gone, for a store that does not notice by itself.
+    fn ledger_gone(&self, _export_uid: &str) {}
 
     /// The store of an export's ledger; nothing is made before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;

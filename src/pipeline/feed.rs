@@ -1,4 +1,5 @@
-//! The second look at a source: what is due, in windows. Decodes as it goes and keeps nothing.
+//! The second look at a source: what is due, in windows. Decodes as it goes; of what is not due
+//! it maps nothing.
 
 use std::collections::VecDeque;
 
@@ -6,7 +7,7 @@ use super::{
     book::Book,
     prepare::{Records, RunSpec, Sorted},
     push::Work,
-    survey::People,
+    survey::Marked,
 };
 use crate::ledger::{Keys, SegmentStore};
 
@@ -18,37 +19,29 @@ const WINDOW_BYTES: usize = 8 << 20;
 /// What is left to be pushed.
 pub(super) struct Feed<'a> {
     records: Records<'a>,
-    people: &'a People,
-    ended: bool,
+    left: usize,
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn of(spec: &'a RunSpec, keys: &'a Keys, people: &'a People) -> Self {
-        Self { records: Records::of(spec, keys), people, ended: false }
+    pub(super) fn of(spec: &'a RunSpec, keys: &'a Keys, due: &'a Marked) -> Self {
+        Self { records: Records::marked(spec, keys, due), left: due.count() }
     }
 
-    /// The next records that are due; none at the end. What is refused or repeated was told by
-    /// the survey.
+    /// The next records that are due; none at the end.
     pub(super) async fn window<S: SegmentStore>(&mut self, book: &Book<S>) -> VecDeque<Work> {
         let (mut window, mut weight) = (VecDeque::new(), 0);
-        while !self.ended && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
+        while self.left > 0 && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
             let mut work = match self.records.next().await {
                 Some(Ok(Sorted::Wanted(work))) => work,
+                // Not due, or behind a fault of the source: both were told by the survey.
                 Some(Ok(Sorted::Refused(_))) => continue,
-                Some(Err(_)) | None => {
-                    self.ended = true;
-                    break;
-                }
+                Some(Err(_)) | None => break,
             };
-            if !self.people.is_first(&work) {
-                continue;
-            }
+            self.left -= 1;
             work.compare(&book.ledger);
             work.undecided = book.was_undecided(&work.key_hash);
-            if !work.is_done() {
-                weight += work.weight();
-                window.push_back(*work);
-            }
+            weight += work.weight();
+            window.push_back(*work);
         }
         window
     }

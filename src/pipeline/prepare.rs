@@ -8,6 +8,7 @@ use super::{
     push::{Duplicates, Tags, Work},
     report::Rejection,
     resume,
+    survey::Marked,
 };
 use crate::{
     domain::{MatchKey, Profile, Reason, SourcePosition},
@@ -92,15 +93,43 @@ pub(super) struct Records<'a> {
     spec: &'a RunSpec,
     keys: &'a Keys,
     activity: Option<Arc<str>>,
+    /// Digests of the steps of a record that has neither resume nor tags.
+    plain: Extras,
     items: Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>,
-    read: u64,
+    /// Which of them are asked for; all of them where it is absent.
+    only: Option<&'a Marked>,
+    read: usize,
     selected: u64,
 }
 
 impl<'a> Records<'a> {
     pub(super) fn of(spec: &'a RunSpec, keys: &'a Keys) -> Self {
         let activity = spec.plan.tags_activity().map(Into::into);
-        Self { spec, keys, activity, items: spec.source.records(), read: 0, selected: 0 }
+        let plain = Extras {
+            application: keys.step_digest(&(policy(spec), &spec.destination)),
+            resume: keys.step_digest(&(policy(spec), None::<&str>)),
+            activity: keys.step_digest(&(policy(spec), None::<(&str, &str)>)),
+        };
+        Self {
+            spec,
+            keys,
+            activity,
+            plain,
+            items: spec.source.records(),
+            only: None,
+            read: 0,
+            selected: 0,
+        }
+    }
+
+    /// Those that a survey marked.
+    pub(super) fn marked(spec: &'a RunSpec, keys: &'a Keys, marked: &'a Marked) -> Self {
+        Self { only: Some(marked), ..Self::of(spec, keys) }
+    }
+
+    /// The number of the latest record in the source.
+    pub(super) fn number(&self) -> usize {
+        self.read.saturating_sub(1)
     }
 
     /// The next selected record. `None` at the end of the source, at the limit, and after an
@@ -118,6 +147,9 @@ impl<'a> Records<'a> {
             if self.read.is_multiple_of(256) {
                 // Decoding is work for the processor; others get their turn.
                 tokio::task::yield_now().await;
+            }
+            if self.only.is_some_and(|marked| !marked.contains(self.number())) {
+                continue;
             }
             if let Some(sorted) = self.sort(decoded) {
                 self.selected += 1;
@@ -148,59 +180,69 @@ impl<'a> Records<'a> {
                 return refused(None, reason, message);
             }
         };
-        match work(self.spec, self.keys, self.activity.as_ref(), position.clone(), mapped) {
+        match self.work(position.clone(), mapped) {
             Ok(work) => Some(Sorted::Wanted(Box::new(work))),
             Err((key, reason, message)) => {
                 refused(Some(self.keys.record_id(&key)), reason, message)
             }
         }
     }
+
+    fn work(
+        &self,
+        position: SourcePosition,
+        mapped: Mapped,
+    ) -> Result<Work, (MatchKey, Reason, String)> {
+        let Self { spec, keys, .. } = self;
+        let policy = policy(spec);
+        let resume_base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
+            ResumeContent::Base64(text) => Some(text.as_str()),
+            ResumeContent::Url(_) | ResumeContent::Unusable => None,
+        });
+        let tags = self
+            .activity
+            .as_ref()
+            .filter(|_| !mapped.tags.is_empty())
+            .map(|activity| Tags { activity: activity.clone(), body: mapped.tags.join(", ") });
+        let mut extras = self.plain;
+        if resume_base64.is_some() {
+            extras.resume = keys.step_digest(&(policy, resume_base64));
+        }
+        if let Some(tags) = &tags {
+            extras.activity = keys.step_digest(&(policy, Some((&*tags.activity, &tags.body))));
+        }
+        let resume = resume_base64
+            .map(|base64| resume::attachment(base64, &extras.resume.0))
+            .transpose()
+            .map_err(|error| {
+                (mapped.match_key.clone(), Reason::ResumeRefused, error.to_string())
+            })?;
+        Ok(Work {
+            position,
+            key_hash: keys.key_hash(&mapped.match_key),
+            payload: keys.payload_digest(&(policy, &mapped.attributes)),
+            key: mapped.match_key,
+            attributes: mapped.attributes,
+            only_if_empty: mapped.only_if_empty,
+            resume,
+            tags,
+            applies: matches!(spec.destination, WantedDestination::Job { .. }),
+            ours: None,
+            undecided: false,
+            done: Steps::NONE,
+            extras,
+        })
+    }
+}
+
+/// Part of every digest: someone who was left alone is not someone who was updated to the same
+/// values.
+fn policy(spec: &RunSpec) -> &'static str {
+    if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
 }
 
 fn selected(spec: &RunSpec, profile: &Profile) -> Result<bool, RecordIssue> {
     spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
-}
-
-fn work(
-    spec: &RunSpec,
-    keys: &Keys,
-    activity: Option<&Arc<str>>,
-    position: SourcePosition,
-    mapped: Mapped,
-) -> Result<Work, (MatchKey, Reason, String)> {
-    // Someone who was left alone is not someone who was updated to the same values.
-    let policy = if spec.duplicates == Duplicates::Skip { "skip" } else { "write" };
-    let resume_base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
-        ResumeContent::Base64(text) => Some(text.as_str()),
-        ResumeContent::Url(_) | ResumeContent::Unusable => None,
-    });
-    let tags = activity
-        .filter(|_| !mapped.tags.is_empty())
-        .map(|activity| Tags { activity: activity.clone(), body: mapped.tags.join(", ") });
-    let extras = Extras {
-        application: keys.step_digest(&(policy, &spec.destination)),
-        resume: keys.step_digest(&(policy, resume_base64)),
-        activity: keys.step_digest(&(policy, tags.as_ref().map(|t| (&*t.activity, &t.body)))),
-    };
-    let resume = resume_base64
-        .map(|base64| resume::attachment(base64, &extras.resume.0))
-        .transpose()
-        .map_err(|error| (mapped.match_key.clone(), Reason::ResumeRefused, error.to_string()))?;
-    Ok(Work {
-        position,
-        key_hash: keys.key_hash(&mapped.match_key),
-        payload: keys.payload_digest(&(policy, &mapped.attributes)),
-        key: mapped.match_key,
-        attributes: mapped.attributes,
-        only_if_empty: mapped.only_if_empty,
-        resume,
-        tags,
-        applies: matches!(spec.destination, WantedDestination::Job { .. }),
-        ours: None,
-        undecided: false,
-        done: Steps::NONE,
-        extras,
-    })
 }
 
 /// All faults of a record in one message; the reason is the first one's.

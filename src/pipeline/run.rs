@@ -17,7 +17,7 @@ use super::{
     prepare::RunSpec,
     push::{Mode, Outcome, Pushed, Pusher, Work},
     report::{Ending, Progress, Rejection, Report},
-    survey::Survey,
+    survey::{People, Survey},
 };
 use crate::{
     domain::{Disposition, Fence, Reason},
@@ -69,9 +69,9 @@ async fn attempt<C: Crm, S: SegmentStore>(
         ports;
     let _member = guard.join();
     let mut book = Book::open(store, keys.clone()).await?;
-    let survey = Survey::of(&spec, &keys, &book.ledger).await;
+    let mut survey = Survey::of(&spec, &keys, &book.ledger).await;
     progress.send_replace(survey.progress.clone());
-    let ending = if survey.due == 0 {
+    let ending = if survey.due.count() == 0 {
         None
     } else {
         if spec.mode == Mode::Push {
@@ -80,6 +80,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
         }
         let destination = resolve(&crm, &spec.destination).await?;
         let index = learn(&crm, &keys, &survey, &book).await?;
+        // Who is named where is not asked any more: that room is the ledger's now.
+        survey.people = People::default();
         let pusher = Pusher {
             crm,
             guard,
@@ -95,7 +97,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
             cancel: &cancel,
             max_in_flight: max_in_flight.max(1),
         };
-        let mut feed = Feed::of(&spec, &keys, &survey.people);
+        let mut feed = Feed::of(&spec, &keys, &survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut book).await;
         // Whatever ended the run: what was put in place is written down.
         let sealed = match (spec.mode, &ended) {

@@ -1,5 +1,6 @@
 //! The first look at a source: how much there is to do, who is named twice, who is not known.
-//! Decodes everything once and keeps 29 bytes of each person; no request is made.
+//! Decodes everything once and keeps 29 bytes of each person, until it is known who is in Clinch;
+//! then a bit of each record. No request is made.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub(super) struct Survey {
     /// Everything that is decided without a request.
     pub(super) progress: Progress,
     /// Records to push.
-    pub(super) due: u64,
+    pub(super) due: Marked,
     /// How many of them concern people the ledger does not know.
     pub(super) unknown: u64,
     /// The first of those.
@@ -37,7 +38,7 @@ impl Survey {
         let mut records = Records::of(spec, keys);
         while let Some(record) = records.next().await {
             match record {
-                Ok(sorted) => survey.take(sorted, keys, ledger),
+                Ok(sorted) => survey.take(sorted, records.number(), keys, ledger),
                 Err(error) => {
                     survey.fault = Some((error.disposition().reason(), error.to_string()));
                     break;
@@ -47,7 +48,7 @@ impl Survey {
         survey
     }
 
-    fn take(&mut self, sorted: Sorted, keys: &Keys, ledger: &Ledger) {
+    fn take(&mut self, sorted: Sorted, number: usize, keys: &Keys, ledger: &Ledger) {
         self.progress.counts.total += 1;
         let mut work = match sorted {
             Sorted::Wanted(work) => work,
@@ -74,7 +75,7 @@ impl Survey {
             self.progress.counts.unchanged += 1;
             return;
         }
-        self.due += 1;
+        self.due.mark(number);
         if !known {
             self.unknown += 1;
             self.probe.get_or_insert((work.key, work.key_hash));
@@ -84,6 +85,32 @@ impl Survey {
     fn refuse(&mut self, rejection: Rejection) {
         self.progress.counts.invalid += 1;
         self.progress.list(rejection);
+    }
+}
+
+/// Some of the records of a source, by their number in it: a bit each.
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    bits: Vec<u64>,
+    count: usize,
+}
+
+impl Marked {
+    /// How many they are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether a record is among them.
+    pub(super) fn contains(&self, number: usize) -> bool {
+        self.bits.get(number / 64).is_some_and(|bits| bits & (1 << (number % 64)) != 0)
+    }
+
+    /// Adds a record that is not among them.
+    fn mark(&mut self, number: usize) {
+        self.bits.resize(self.bits.len().max(number / 64 + 1), 0);
+        self.bits[number / 64] |= 1 << (number % 64);
+        self.count += 1;
     }
 }
 
@@ -114,13 +141,6 @@ impl People {
         self.first.get(key).is_some()
     }
 
-    /// Whether this record is the one that names its person first.
-    pub(super) fn is_first(&self, work: &Work) -> bool {
-        let part = self.parts.iter().position(|part| *part == work.position.part);
-        let known = self.first.get(&work.key_hash).map(|value| &value[WORDS..]);
-        part.is_some_and(|part| known == Some(&place(&work.position, part)[..]))
-    }
-
     fn note(&mut self, work: &Work) -> Naming {
         let words = words(work);
         if let Some(value) = self.first.get(&work.key_hash) {
@@ -149,8 +169,8 @@ impl People {
     }
 }
 
-/// A place in as few bytes as tell it apart: parts beyond 32 767 and records beyond 4 billion
-/// in one part are told wrongly, and then taken for repetitions.
+/// A place in few bytes: parts beyond 32 767 and records beyond 4 billion in one part are told
+/// wrongly.
 fn place(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
     let by_line = if position.line.is_some() { BY_LINE } else { 0 };
     let part = u16::try_from(part).unwrap_or(u16::MAX) & !BY_LINE | by_line;

@@ -12,7 +12,7 @@ use std::{
 
 use clinch_operator::{
     api::Environment,
-    app::{self, Lease, OperatorConfig, RunError},
+    app::{self, Lease, ObjectLedgers, OperatorConfig, RunError},
     clinch::AllowedEndpoints,
     control_plane::{ControlPlane, Options, StartError, audit::AuditLog},
     controllers::{Regions, Settings},
@@ -98,6 +98,9 @@ pub struct World {
     /// Further namespaces that the operator watches, without a right to any Secret there.
     pub members: Vec<String>,
     pub sandbox: Sandbox,
+    /// Where the operator keeps ledgers; etcd where it is absent.
+    pub ledgers: Option<ObjectLedgers>,
+    pub ledger_etcd_max: u64,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
 }
@@ -112,6 +115,8 @@ impl World {
             plane,
             admin: Client::try_from(plane.client_config()).expect("a client"),
             sandbox: Sandbox::start(options).await.expect("the emulator starts"),
+            ledgers: None,
+            ledger_etcd_max: 200_000,
             token: String::new(),
             running: None,
             members: Vec::new(),
@@ -178,6 +183,8 @@ impl World {
                 duration: Duration::from_secs(15),
             }),
             ledger_key_secret: "clinch-operator-ledger-key".to_owned(),
+            ledgers: self.ledgers.clone(),
+            ledger_etcd_max: self.ledger_etcd_max,
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
             concurrency: 4,
         };

@@ -17,7 +17,7 @@ use clinch_operator::{
         SystemResolver, Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
-    ledger::{Keys, MemoryStore, SegmentStore, StoreError},
+    ledger::{Keys, ObjectLedgers, ObjectSegments, SegmentStore, StoreError},
     mapping::{MappingSpec, compile},
     pipeline::{
         ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
@@ -25,6 +25,7 @@ use clinch_operator::{
     },
     sandbox::{Options, Sandbox, Seed},
 };
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -269,16 +270,18 @@ impl World {
     }
 }
 
-/// A ledger in memory that can be told for how many more segments it has room.
+/// A ledger in memory that can be told for how many more segments it has room: as a row of
+/// objects in an object store, which is what every run of these tests writes.
 #[derive(Clone)]
 pub(crate) struct Store {
-    segments: MemoryStore,
+    segments: ObjectSegments,
     room: Arc<AtomicUsize>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { segments: MemoryStore::default(), room: Arc::new(usize::MAX.into()) }
+        let ledgers = ObjectLedgers::within(Arc::new(InMemory::new()), "ledgers");
+        Self { segments: ledgers.of("export-uid"), room: Arc::new(usize::MAX.into()) }
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use clinch_operator::{
     clinch::{Contract, Overrides},
     domain::{Disposition, Reason},
+    ledger::Keys,
     pipeline::{Ending, RunPorts, run},
 };
 use serde_json::json;
 
-use crate::setup::{Export, World, careless, contract, options, profiles};
+use crate::setup::{Export, Store, World, careless, contract, options, profiles};
 
 /// Runs into a full ledger.
 async fn refused(world: &World, export: &Export) -> String {
@@ -130,4 +131,20 @@ async fn a_run_that_changes_nothing_writes_no_segment() {
     assert_eq!(world.store.segments().await, 2);
     world.counts(&export).await;
     assert_eq!(world.store.segments().await, 2);
+}
+
+#[tokio::test]
+async fn a_lost_or_foreign_ledger_means_that_everybody_is_checked_and_nobody_created() {
+    let world = World::new(careless()).await;
+    let export = Export::of(profiles(120)).applying();
+    world.counts(&export).await;
+    // Another root key: the segments are there, and nothing in them is believed.
+    let foreign = RunPorts { keys: Keys::derive(&[8; 32], "export-uid"), ..world.ports() };
+    let (before, report) = (world.writes(), run(export.spec(), foreign).await);
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!((report.progress.counts.unchanged, world.writes()), (120, before));
+    let lost = World { store: Store::default(), ..world };
+    assert_eq!(lost.counts(&export).await.unchanged, 120);
+    assert_eq!(lost.writes(), before);
+    lost.assert_exactly_once(120);
 }
