@@ -42,6 +42,7 @@ pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<Clinc
         guard: Arc::<PeopleGuard>::default(),
         keys: Keys::derive(&[7; 32], "bench"),
         store,
+        ledger_max: None,
         fence: Fence::open(),
         max_in_flight: Limits::default().max_in_flight,
         progress: watch::channel(Progress::default()).0,

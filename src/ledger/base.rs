@@ -40,7 +40,7 @@ impl BasePlan {
 
     /// How many parts there are.
     pub(super) fn parts(&self) -> u16 {
-        // There are 4096 shards; one that fills a segment would take 2 GiB of ledger.
+        // There are 8192 shards; one that fills a segment would take 4 GiB of ledger.
         u16::try_from(self.ends.len()).expect("a part holds at least one shard")
     }
 

@@ -9,8 +9,8 @@ use std::ops::Range;
 use super::KeyHash;
 
 /// How many bits of a key name its shard.
-const SHARD_BITS: u32 = 12;
-/// Shards of a table: a million records make some 244 in each.
+const SHARD_BITS: u32 = 13;
+/// Shards of a table: a million records make some 122 in each.
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
 const KEY_BYTES: usize = 16;
 /// Bytes of records in a page.

@@ -1,11 +1,13 @@
-//! The second look at a source: what is due, in windows. Decodes as it goes; of what is not due
-//! it maps nothing.
+//! The second look at a source: what is due, in windows. Decodes on a thread of its own, a window
+//! ahead of the pushing; of what is not due it maps nothing.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     book::Book,
-    prepare::{Records, RunSpec, Sorted},
+    prepare::{Records, RunSpec, Sorted, finished},
     push::Work,
     survey::Marked,
 };
@@ -17,32 +19,57 @@ const WINDOW_RECORDS: usize = 2048;
 const WINDOW_BYTES: usize = 8 << 20;
 
 /// What is left to be pushed.
-pub(super) struct Feed<'a> {
-    records: Records<'a>,
-    left: usize,
+pub(super) struct Feed {
+    ready: mpsc::Receiver<VecDeque<Work>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-impl<'a> Feed<'a> {
-    pub(super) fn of(spec: &'a RunSpec, keys: &'a Keys, due: &'a Marked) -> Self {
-        Self { records: Records::marked(spec, keys, due), left: due.count() }
+impl Feed {
+    /// Starts to read. Ends by itself when it is dropped.
+    pub(super) fn of(spec: Arc<RunSpec>, keys: Keys, due: Marked) -> Self {
+        let (sender, ready) = mpsc::channel(1);
+        let thread = tokio::task::spawn_blocking(move || {
+            let mut records = Records::marked(&spec, &keys, &due);
+            let mut left = due.count();
+            while left > 0 {
+                let window = window(&mut records, &mut left);
+                if window.is_empty() || sender.blocking_send(window).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { ready, thread: Some(thread) }
     }
 
     /// The next records that are due; none at the end.
     pub(super) async fn window<S: SegmentStore>(&mut self, book: &Book<S>) -> VecDeque<Work> {
-        let (mut window, mut weight) = (VecDeque::new(), 0);
-        while self.left > 0 && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
-            let mut work = match self.records.next().await {
-                Some(Ok(Sorted::Wanted(work))) => work,
-                // Not due, or behind a fault of the source: both were told by the survey.
-                Some(Ok(Sorted::Refused(_))) => continue,
-                Some(Err(_)) | None => break,
-            };
-            self.left -= 1;
+        let Some(mut window) = self.ready.recv().await else {
+            if let Some(thread) = self.thread.take() {
+                finished(thread).await;
+            }
+            return VecDeque::new();
+        };
+        for work in &mut window {
             work.compare(&book.ledger);
             work.undecided = book.was_undecided(&work.key_hash);
-            weight += work.weight();
-            window.push_back(*work);
         }
         window
     }
+}
+
+fn window(records: &mut Records<'_>, left: &mut usize) -> VecDeque<Work> {
+    let (mut window, mut weight) = (VecDeque::new(), 0);
+    while *left > 0 && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
+        match records.next() {
+            Some(Ok(Sorted::Wanted(work))) => {
+                *left -= 1;
+                weight += work.weight();
+                window.push_back(*work);
+            }
+            // Not due, or behind a fault of the source: both were told by the survey.
+            Some(Ok(Sorted::Refused(_))) => {}
+            Some(Err(_)) | None => break,
+        }
+    }
+    window
 }

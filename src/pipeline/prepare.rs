@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 use super::{
     crm::WantedDestination,
     push::{Duplicates, Tags, Work},
@@ -134,7 +136,7 @@ impl<'a> Records<'a> {
 
     /// The next selected record. `None` at the end of the source, at the limit, and after an
     /// error, which concerns the source.
-    pub(super) async fn next(&mut self) -> Option<Result<Sorted, SourceError>> {
+    pub(super) fn next(&mut self) -> Option<Result<Sorted, SourceError>> {
         loop {
             if self.spec.limit.is_some_and(|limit| self.selected >= limit) {
                 return None;
@@ -144,10 +146,6 @@ impl<'a> Records<'a> {
                 Err(error) => return Some(Err(error)),
             };
             self.read += 1;
-            if self.read.is_multiple_of(256) {
-                // Decoding is work for the processor; others get their turn.
-                tokio::task::yield_now().await;
-            }
             if self.only.is_some_and(|marked| !marked.contains(self.number())) {
                 continue;
             }
@@ -232,6 +230,18 @@ impl<'a> Records<'a> {
             done: Steps::NONE,
             extras,
         })
+    }
+}
+
+/// What a thread of its own made; its panic is the caller's.
+pub(super) async fn finished<T>(thread: JoinHandle<T>) -> T {
+    match thread.await {
+        Ok(made) => made,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and the caller with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -54,7 +54,8 @@ pub struct RunPorts<C, S> {
 /// Runs to an end. Never fails: every failure is an ending.
 pub async fn run<C: Crm, S: SegmentStore>(spec: RunSpec, ports: RunPorts<C, S>) -> Report {
     let progress = ports.progress.clone();
-    let ending = match attempt(spec, ports).await {
+    // It is large, and its callers hold it inside of theirs.
+    let ending = match Box::pin(attempt(spec, ports)).await {
         Ok(ending) => ending,
         Err(failure) => interrupted(failure),
     };
@@ -69,7 +70,13 @@ async fn attempt<C: Crm, S: SegmentStore>(
         ports;
     let _member = guard.join();
     let mut book = Book::open(store, keys.clone()).await?;
-    let mut survey = Survey::of(&spec, &keys, &book.ledger).await;
+    let spec = Arc::new(spec);
+    let ledger = std::mem::take(&mut book.ledger);
+    let (mut survey, ledger) = Survey::of(spec.clone(), keys.clone(), ledger, cancel.clone()).await;
+    book.ledger = ledger;
+    if cancel.is_cancelled() {
+        return Ok(Ending::Stopped);
+    }
     progress.send_replace(survey.progress.clone());
     let ending = if survey.due.count() == 0 {
         None
@@ -97,7 +104,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
             cancel: &cancel,
             max_in_flight: max_in_flight.max(1),
         };
-        let mut feed = Feed::of(&spec, &keys, &survey.due);
+        let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut book).await;
         // Whatever ended the run: what was put in place is written down.
         let sealed = match (spec.mode, &ended) {
@@ -177,7 +184,7 @@ impl Pushing<'_> {
     async fn all<C: Crm, S: SegmentStore>(
         &self,
         pusher: &Pusher<C>,
-        feed: &mut Feed<'_>,
+        feed: &mut Feed,
         book: &mut Book<S>,
     ) -> Result<Option<Ending>, CrmFailure> {
         // Cancelled on the first failure that concerns everything; feeding ends, flight goes on.

@@ -1,11 +1,13 @@
 //! The first look at a source: how much there is to do, who is named twice, who is not known.
 //! Decodes everything once and keeps 29 bytes of each person, until it is known who is in Clinch;
-//! then a bit of each record. No request is made.
+//! then a bit of each record. No request is made. Works on a thread of its own.
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    prepare::{Records, RunSpec, Sorted},
+    prepare::{Records, RunSpec, Sorted, finished},
     push::Work,
     report::{Progress, Rejection},
 };
@@ -32,11 +34,24 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Reads the source.
-    pub(super) async fn of(spec: &RunSpec, keys: &Keys, ledger: &Ledger) -> Self {
+    /// Reads the source, and gives the ledger back. Cut short when `cancel` is.
+    pub(super) async fn of(
+        spec: Arc<RunSpec>,
+        keys: Keys,
+        ledger: Ledger,
+        cancel: CancellationToken,
+    ) -> (Self, Ledger) {
+        let read = move || (Self::read(&spec, &keys, &ledger, &cancel), ledger);
+        finished(tokio::task::spawn_blocking(read)).await
+    }
+
+    fn read(spec: &RunSpec, keys: &Keys, ledger: &Ledger, cancel: &CancellationToken) -> Self {
         let mut survey = Self::default();
         let mut records = Records::of(spec, keys);
-        while let Some(record) = records.next().await {
+        while let Some(record) = records.next() {
+            if cancel.is_cancelled() {
+                break;
+            }
             match record {
                 Ok(sorted) => survey.take(sorted, records.number(), keys, ledger),
                 Err(error) => {
