@@ -19,7 +19,7 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 59] = [
+const REASONS: [&str; 60] = [
     "Allowed",
     "AlreadyExists",
     "AmbiguousMatch",
