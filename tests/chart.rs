@@ -106,12 +106,16 @@ fn assert_same_members(path: &str, value: &Value, schema: &Value) {
 }
 
 #[test]
-fn the_rules_parse_and_every_file_of_them_is_included() {
+fn the_rules_parse_and_every_file_is_included() {
     let texts: String = templates().into_iter().map(|(_, text)| text).collect();
-    let mut files = 0;
+    let mut rule_files = 0;
     for entry in fs::read_dir(chart().join("files")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let path = format!("files/{name}");
+        assert!(texts.contains(&format!("Files.Get \"{path}\"")), "no template includes {path}");
+        if !name.starts_with("rules-") {
+            continue;
+        }
         let rules: Vec<PolicyRule> = serde_json::from_value(yaml(&path)).unwrap();
         assert!(!rules.is_empty(), "{path} has rules");
         for rule in rules {
@@ -119,10 +123,64 @@ fn the_rules_parse_and_every_file_of_them_is_included() {
             assert!(!all.iter().flatten().flatten().any(|word| word == "*"), "{path}: a wildcard");
             assert!(rule.resources.is_some_and(|r| !r.is_empty()) && !rule.verbs.is_empty());
         }
-        assert!(texts.contains(&format!("Files.Get \"{path}\"")), "no template includes {path}");
-        files += 1;
+        rule_files += 1;
     }
-    assert_eq!(files, 3);
+    assert_eq!(rule_files, 6);
+}
+
+/// Which words a label line of a role's document has, by the role's name.
+fn aggregated(template: &str, role: &str) -> Option<String> {
+    let document = template.split("---").find(|text| text.contains(&format!("name: {role}\n")));
+    let document = document.unwrap_or_else(|| panic!("no role {role}"));
+    let label = document.lines().find(|line| line.contains("aggregate-to-"));
+    label.map(|line| line.trim().to_owned())
+}
+
+#[test]
+fn members_and_viewers_come_with_edit_and_view_and_admins_only_when_asked_for() {
+    let roles = template("roles-users.yaml");
+    let label =
+        |word: &str| Some(format!("rbac.authorization.k8s.io/aggregate-to-{word}: \"true\""));
+    assert_eq!(aggregated(&roles, "clinch-viewer"), label("view"));
+    assert_eq!(aggregated(&roles, "clinch-member"), label("edit"));
+    assert_eq!(aggregated(&roles, "clinch-admin"), label("admin"));
+    let asked =
+        "{{- if .Values.rbac.aggregateAdmin }}\n    rbac.authorization.k8s.io/aggregate-to-admin";
+    assert!(roles.contains(asked));
+    assert_eq!(yaml("values.yaml")["rbac"]["aggregateAdmin"], false);
+    // The tests on an API server compose the roles in the same way.
+    let composed: Vec<Vec<&str>> = roles
+        .split("\n---\n")
+        .map(|role| role.lines().filter_map(|line| line.split("files/rules-").nth(1)).collect())
+        .collect();
+    let names =
+        |of: &[&str]| of.iter().map(|name| format!("{name}.yaml\" }}}}")).collect::<Vec<_>>();
+    let wanted =
+        [names(&["viewer"]), names(&["viewer", "member"]), names(&["viewer", "member", "admin"])];
+    assert_eq!(composed, wanted);
+}
+
+#[test]
+fn the_policy_compares_with_the_operators_own_list() {
+    use clinch_operator::{api::Region, clinch::Endpoint};
+
+    let policy = template("endpoint-policy.yaml");
+    let documented: Vec<String> = [Region::Us, Region::Eu, Region::Au]
+        .map(|region| format!("\"{}\"", Endpoint::of_region(region)))
+        .to_vec();
+    assert!(policy.contains(&format!("$documented := list {}", documented.join(" "))));
+    assert!(policy.contains("range .Values.allowedEndpoints | default $documented"));
+    assert!(template("deployment.yaml").contains("with .Values.allowedEndpoints"));
+    let spec = &yaml("files/endpoint-policy.yaml")["spec"];
+    assert_eq!(spec["failurePolicy"], "Fail");
+    assert!(policy.contains("validationActions: [Deny]"));
+    assert!(policy.contains("parameterNotFoundAction: Deny"));
+    let used = Regex::new(r"params\.data\.([a-z]+)").unwrap();
+    for found in used.captures_iter(&read("files/endpoint-policy.yaml")) {
+        let key = &found[1];
+        let given = policy.lines().any(|line| line.starts_with(&format!("  {key}: ")));
+        assert!(given, "the ConfigMap has no {key}");
+    }
 }
 
 #[test]

@@ -22,6 +22,12 @@ pub enum EndpointError {
     /// A scheme other than https, or http outside Sandbox.
     #[error("the endpoint must be https; http is taken only when the environment is Sandbox")]
     Scheme,
+    /// Another spelling of what would be contacted.
+    #[error(
+        "the endpoint is not in its plain form; write scheme://host or scheme://host:port, an \
+         international name as xn--, an address without zeros or hexadecimal digits to spare"
+    )]
+    NotPlain,
 }
 
 /// An origin: scheme, host and port.
@@ -77,7 +83,7 @@ impl fmt::Debug for Endpoint {
 }
 
 fn parse_origin(origin: &str) -> Result<Url, EndpointError> {
-    let url = Url::parse(origin.trim()).map_err(|_| EndpointError::NotAnOrigin)?;
+    let url = Url::parse(origin).map_err(|_| EndpointError::NotAnOrigin)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(EndpointError::Scheme);
     }
@@ -91,7 +97,21 @@ fn parse_origin(origin: &str) -> Result<Url, EndpointError> {
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    if bare { Ok(url) } else { Err(EndpointError::MoreThanOrigin) }
+    if !bare {
+        return Err(EndpointError::MoreThanOrigin);
+    }
+    if is_plain(origin, &url) { Ok(url) } else { Err(EndpointError::NotPlain) }
+}
+
+/// Whether what is written is, letter case apart, what is contacted. A URL parser also reads
+/// `https:\\host`, percent-encoded names and hexadecimal addresses; admission policies and people
+/// read them otherwise.
+fn is_plain(written: &str, url: &Url) -> bool {
+    let written = written.to_ascii_lowercase();
+    let written = written.strip_suffix('/').unwrap_or(&written);
+    let plain = url.origin().ascii_serialization();
+    let with_port = url.port_or_known_default().map(|port| format!("{plain}:{port}"));
+    written == plain || Some(written) == with_port.as_deref()
 }
 
 /// How an endpoint is allowed.
@@ -149,11 +169,27 @@ mod tests {
             ("api.example.com", EndpointError::NotAnOrigin),
             ("https://", EndpointError::NotAnOrigin),
             ("ftp://api.example.com", EndpointError::Scheme),
+            (" https://api.example.com", EndpointError::NotPlain),
+            ("https:api.example.com", EndpointError::NotPlain),
+            ("https:\\\\api.example.com", EndpointError::NotPlain),
+            ("https://api%2eexample.com", EndpointError::NotPlain),
+            ("https://api.exa\tmple.com", EndpointError::NotPlain),
+            ("https://b\u{fc}cher.example", EndpointError::NotPlain),
+            ("https://api.example.com:0443", EndpointError::NotPlain),
+            ("https://api.example.com:", EndpointError::NotPlain),
+            ("https://@api.example.com", EndpointError::NotPlain),
+            ("http://127.1", EndpointError::NotPlain),
+            ("http://0x7f000001", EndpointError::NotPlain),
+            ("http://[0:0:0:0:0:0:0:1]", EndpointError::NotPlain),
+            ("http://127.0.0.1:80:80", EndpointError::NotAnOrigin),
         ] {
             assert_eq!(sandbox(text).unwrap_err(), error, "{text}");
         }
         let http = Endpoint::parse("http://api.example.com", Environment::Production);
         assert_eq!(http.unwrap_err(), EndpointError::Scheme);
+        for plain in ["https://api.example.com:443", "http://localhost:80/", "http://[::1]:8099"] {
+            assert!(sandbox(plain).is_ok(), "{plain}");
+        }
         let endpoint = sandbox("HTTP://LocalHost:8099/").unwrap();
         assert_eq!(endpoint.to_string(), "http://localhost:8099");
         assert_eq!(endpoint.base(ApiVersion::V2).as_str(), "http://localhost:8099/v2");

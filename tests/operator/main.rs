@@ -5,6 +5,8 @@
 mod access;
 mod ledger;
 mod permission;
+mod policy;
+mod roles;
 mod support;
 mod withdrawal;
 

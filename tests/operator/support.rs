@@ -234,20 +234,34 @@ impl World {
 
     /// Server-side apply that may be refused.
     pub fn try_apply(&self, manifests: &str) -> (bool, String) {
-        self.try_apply_in(&self.namespace, manifests)
+        self.try_apply_with(manifests, &["-n", &self.namespace])
+    }
+
+    /// Server-side apply in the name of a user.
+    pub fn try_apply_as(&self, user: &str, manifests: &str) -> (bool, String) {
+        self.try_apply_with(manifests, &["-n", &self.namespace, "--as", user])
     }
 
     fn try_apply_in(&self, namespace: &str, manifests: &str) -> (bool, String) {
+        self.try_apply_with(manifests, &["-n", namespace])
+    }
+
+    fn try_apply_with(&self, manifests: &str, more: &[&str]) -> (bool, String) {
         let text =
             manifests.replace("NS", &self.namespace).replace("ORIGIN", &self.sandbox.base_url());
-        let args = ["apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", "-"];
-        self.try_kubectl_with(&args, &text)
+        let args: &[&str] = &["apply", "--server-side", "--force-conflicts", "-f", "-"];
+        self.try_kubectl_with(&[args, more].concat(), &text)
     }
 
     /// Whether the API server would take it.
     pub fn try_apply_dry(&self, manifest: &str) -> (bool, String) {
         let args = ["create", "--dry-run=server", "-n", &self.namespace, "-f", "-"];
         self.try_kubectl_with(&args, manifest)
+    }
+
+    /// Runs kubectl as admin, with `--as` as anybody: whether it succeeded, and its error output.
+    pub fn try_kubectl(&self, args: &[&str]) -> (bool, String) {
+        self.try_kubectl_with(args, "")
     }
 
     fn try_kubectl_with(&self, args: &[&str], text: &str) -> (bool, String) {
