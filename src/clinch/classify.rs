@@ -151,17 +151,15 @@ pub fn interpret(answer: Answer, op: Option<Op>, now: Timestamp) -> Result<Answe
 }
 
 fn rejected(status: StatusCode, body: &[u8]) -> ClinchError {
-    let errors = jsonapi::error_objects(body);
     let field = |pointer: &str| {
         let name = pointer.strip_prefix("/data/attributes/")?.split('/').next()?;
         is_safe_name(name).then(|| name.to_owned())
     };
-    let mut fields: Vec<String> =
-        errors.iter().filter_map(|error| field(error.pointer.as_deref()?)).collect();
+    let pointers = jsonapi::error_pointers(body);
+    let mut fields: Vec<String> = pointers.iter().filter_map(|pointer| field(pointer)).collect();
     fields.sort_unstable();
     fields.dedup();
-    let codes = errors.into_iter().filter_map(|error| error.code).filter(|code| is_safe_name(code));
-    ClinchError::Rejected { status: status.as_u16(), fields, codes: codes.collect() }
+    ClinchError::Rejected { status: status.as_u16(), fields }
 }
 
 fn is_html(headers: &HeaderMap) -> bool {

@@ -62,10 +62,8 @@ pub enum ClinchError {
     Rejected {
         /// The code.
         status: u16,
-        /// Attribute names, from the answer's pointers.
+        /// Names of attributes that were sent and that the answer points at.
         fields: Vec<String>,
-        /// Application-specific codes.
-        codes: Vec<String>,
     },
     /// 409
     #[error("Clinch already has it, or it changed meanwhile (409)")]

@@ -83,28 +83,16 @@ pub struct Links {
     pub next: Option<String>,
 }
 
-/// One member of `errors`.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct ErrorObject {
-    /// Application-specific code.
-    pub code: Option<String>,
-    /// JSON pointer to the offending member, e.g. `/data/attributes/email`.
-    pub pointer: Option<String>,
-}
-
-/// Reads the machine-readable parts of an error body: never titles or details, which may repeat
-/// what was sent. Anything unreadable gives an empty list.
-pub fn error_objects(body: &[u8]) -> Vec<ErrorObject> {
+/// The pointers of an error body, e.g. `/data/attributes/email`: never codes, titles or details,
+/// which may repeat what was sent. Anything unreadable gives an empty list.
+pub fn error_pointers(body: &[u8]) -> Vec<String> {
     let Ok(document) = serde_json::from_slice::<Value>(body) else { return Vec::new() };
     let Some(errors) = document.get("errors").and_then(Value::as_array) else { return Vec::new() };
-    let string = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
     errors
         .iter()
         .take(16)
-        .map(|error| ErrorObject {
-            code: string(error.get("code")),
-            pointer: string(error.get("source").and_then(|source| source.get("pointer"))),
-        })
+        .filter_map(|error| error.get("source")?.get("pointer")?.as_str())
+        .map(str::to_owned)
         .collect()
 }
 
@@ -162,8 +150,7 @@ mod tests {
     fn error_bodies_give_pointers_and_never_text() {
         let body = br#"{"errors":[{"status":"422","title":"x","detail":"jane@example.com taken",
             "source":{"pointer":"/data/attributes/email"}}]}"#;
-        let read = error_objects(body);
-        assert_eq!(read[0].pointer.as_deref(), Some("/data/attributes/email"));
-        assert!(error_objects(b"<html>").is_empty());
+        assert_eq!(error_pointers(body), ["/data/attributes/email"]);
+        assert!(error_pointers(b"<html>").is_empty());
     }
 }

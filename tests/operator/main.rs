@@ -3,11 +3,14 @@
 #![allow(clippy::print_stderr, clippy::panic, reason = "test support outside test functions")]
 
 mod access;
+mod canary;
+mod hostile;
 mod ledger;
 mod permission;
 mod policy;
 mod roles;
 mod support;
+mod undecodable;
 mod withdrawal;
 
 use std::time::{Duration, Instant};

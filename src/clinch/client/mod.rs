@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -255,10 +256,14 @@ impl Client {
         let inner = &*self.0;
         outgoing.leave.clone_from(&self.1);
         let passage = inner.gate.enter(asked)?;
-        let result = match inner.stack.clone().oneshot(outgoing).await {
+        let sent = outgoing.body.clone();
+        let mut result = match inner.stack.clone().oneshot(outgoing).await {
             Ok(answer) => interpret(answer, op, inner.clock.now()),
             Err(failure) => Err(failure.into()),
         };
+        if let Err(ClinchError::Rejected { fields, .. }) = &mut result {
+            keep_sent(fields, sent.as_deref().unwrap_or_default());
+        }
         if passage.ended(&result) {
             inner.observer.credentials_rejected(&inner.integration);
         }
@@ -305,6 +310,14 @@ fn one(answer: &Answer) -> Option<Resource> {
         PrimaryData::One(resource) => Some(*resource),
         PrimaryData::Absent | PrimaryData::None | PrimaryData::Many(_) => None,
     }
+}
+
+/// Drops names that are not among the attributes sent: only those are ours, the others are text of
+/// the answer that looks like a name.
+fn keep_sent(fields: &mut Vec<String>, body: &[u8]) {
+    let sent = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let sent = sent.pointer("/data/attributes").and_then(Value::as_object);
+    fields.retain(|field| sent.is_some_and(|sent| sent.contains_key(field)));
 }
 
 /// Encodes a request document.
