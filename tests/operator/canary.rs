@@ -21,16 +21,16 @@ use tokio::{
 use super::{SOON, World, condition, hostile};
 
 /// Every marked text begins with this.
-const MARK: &str = "zqxcanary";
+pub const MARK: &str = "zqxcanary";
 /// Marked numbers hold these digits.
 const DIGITS: &str = "91827364";
 
-fn mark(word: &str) -> String {
+pub fn mark(word: &str) -> String {
     format!("{MARK}{word}")
 }
 
 /// Whether a text holds a marked value, as it stands or encoded; what surrounds the first one.
-fn leak(bytes: &[u8]) -> Option<String> {
+pub fn leak(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let lower = text.to_lowercase();
     let mut needles = vec![MARK.to_owned(), DIGITS.to_owned()];
@@ -48,7 +48,7 @@ fn leak(bytes: &[u8]) -> Option<String> {
     plain.or_else(|| encoded.into_iter().find_map(|n| Some(around(&text, text.find(&n)?))))
 }
 
-fn assert_clean(sink: &str, bytes: &[u8]) {
+pub fn assert_clean(sink: &str, bytes: &[u8]) {
     let found = leak(bytes);
     assert!(found.is_none(), "{sink} holds a marked value: {}", found.unwrap_or_default());
 }
@@ -80,7 +80,7 @@ fn person(tag: &str) -> String {
 }
 
 /// Secret, integration, one mapping that fits and two that do not, and exports of every source.
-fn manifests(name: &str, origin: &str) -> String {
+pub fn manifests(name: &str, origin: &str) -> String {
     let people: Vec<String> = (0..3).map(|i| person(&format!("{name}{i}"))).collect();
     let lines = people.join("\n    ");
     let inline = people.join("\n    - ");
@@ -97,7 +97,7 @@ const EXPORTS: &[&str] =
     &["good", "inline", "rejected", "broken", "malformed", "csv", "unpermitted"];
 
 /// One set for the emulator, one for nobody, and one for each endpoint that misbehaves.
-async fn sets(sandbox: &str) -> Vec<(String, String)> {
+pub async fn sets(sandbox: &str) -> Vec<(String, String)> {
     let mut sets = vec![
         ("served".to_owned(), sandbox.to_owned()),
         ("unreachable".to_owned(), "http://127.0.0.1:1".to_owned()),

@@ -4,6 +4,7 @@
 
 mod access;
 mod canary;
+mod canary_commands;
 mod hostile;
 mod ledger;
 mod permission;
