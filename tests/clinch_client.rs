@@ -374,6 +374,22 @@ async fn an_outage_is_answered_with_silence_until_it_is_time_to_probe() {
 }
 
 #[tokio::test]
+async fn an_address_cannot_add_parameters_to_a_look_up() {
+    let Bench { fake, client, .. } = bench().await;
+    let hostile = "a&per_page=1#b?c=d/../e%26f+g\r\nh;i@example.org";
+    // The fake answers nobody, or everybody: what counts is what it was asked.
+    let _answer = client.find(&key(hostile)).await;
+    let asked = fake.account().requests.pop().unwrap();
+    let (method, target) = asked.split_once(' ').unwrap();
+    let url = url::Url::parse(&format!("{}{target}", fake.origin())).unwrap();
+    assert_eq!((method, url.path(), url.fragment()), ("GET", "/v2/candidates", None));
+    let names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["page", "per_page", "filter[email]"]);
+    let value = url.query_pairs().last().unwrap().1.into_owned();
+    assert_eq!(value, key(hostile).expose());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_to_an_endpoint_that_is_not_allowed() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());

@@ -91,3 +91,28 @@ fn no_field_is_named_like_a_yaml_boolean() {
         }
     }
 }
+
+#[test]
+fn no_reference_to_data_leaves_its_namespace() {
+    fn references(schema: &Value, name: &str, out: &mut Vec<(String, Vec<String>)>) {
+        let Some(members) = schema["properties"].as_object() else { return };
+        if ["secretRef", "configMapRef"].contains(&name) {
+            out.push((name.to_owned(), members.keys().cloned().collect()));
+        }
+        for (name, child) in members {
+            references(child, name, out);
+            references(&child["items"], name, out);
+        }
+    }
+    let mut found = Vec::new();
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        references(schema, "", &mut found);
+    }
+    assert!(found.len() >= 3, "{found:?}");
+    for (name, members) in found {
+        assert!(members.contains(&"name".to_owned()), "{name}: {members:?}");
+        assert!(!members.contains(&"namespace".to_owned()), "{name} names a namespace");
+    }
+}
