@@ -26,6 +26,8 @@ pub const VERSION: &str = "v1alpha1";
 pub const RECONCILE_REQUESTED_AT: &str = "clinch.hireez.dev/reconcile-requested-at";
 /// Flux's own key for the same request, accepted as an alias.
 pub const FLUX_RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// Annotation that asks an export to try again what was rejected; any new value is a new request.
+pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
 /// Label that marks a Secret as readable through an export's `source.secretRef`.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
@@ -52,6 +54,10 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub reconcile_requested_at: Option<String>,
+    /// The value of `clinch.hireez.dev/retry-requested-at` last acted on; exports only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub retry_requested_at: Option<String>,
 }
 
 /// What every user-facing status has: the generation it speaks of, and conditions.

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::{
     api::{
         CommonStatus, ConditionType, FLUX_RECONCILE_REQUESTED_AT, Handled, RECONCILE_REQUESTED_AT,
-        STATUS_TRUE,
+        RETRY_REQUESTED_AT, STATUS_TRUE,
     },
     cluster::{
         Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, ObjectRef, StatusUpdate,
@@ -57,23 +57,24 @@ pub(super) fn object_ref(kind: Kind, key: &ObjectKey, meta: &ObjectMeta) -> Obje
     ObjectRef { kind, key: key.clone(), uid: meta.uid.clone().unwrap_or_default() }
 }
 
-/// The reconcile request on the object, if it differs from the one last acted on.
-pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Option<String> {
+/// What is asked for by annotation, where it differs from what was last acted on: the receipts
+/// that are due once it is.
+pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Option<Handled> {
     let annotations = meta.annotations.as_ref()?;
-    let asked = annotations
-        .get(RECONCILE_REQUESTED_AT)
-        .or_else(|| annotations.get(FLUX_RECONCILE_REQUESTED_AT))?;
-    let asked: String = asked.chars().take(256).collect();
-    let done = handled.and_then(|handled| handled.reconcile_requested_at.as_ref());
-    (done != Some(&asked)).then_some(asked)
+    let asked =
+        |name: &str| -> Option<String> { Some(annotations.get(name)?.chars().take(256).collect()) };
+    let before = handled.cloned().unwrap_or_default();
+    let reconcile = asked(RECONCILE_REQUESTED_AT).or_else(|| asked(FLUX_RECONCILE_REQUESTED_AT));
+    let receipts = Handled {
+        reconcile_requested_at: reconcile.or_else(|| before.reconcile_requested_at.clone()),
+        retry_requested_at: asked(RETRY_REQUESTED_AT).or_else(|| before.retry_requested_at.clone()),
+    };
+    (receipts != before).then_some(receipts)
 }
 
 /// The receipts after this pass.
-pub(super) fn receipt(previous: Option<&Handled>, request: Option<String>) -> Option<Handled> {
-    match request {
-        Some(asked) => Some(Handled { reconcile_requested_at: Some(asked) }),
-        None => previous.cloned(),
-    }
+pub(super) fn receipt(previous: Option<&Handled>, request: Option<Handled>) -> Option<Handled> {
+    request.or_else(|| previous.cloned())
 }
 
 #[cfg(test)]
@@ -89,17 +90,32 @@ mod tests {
     fn a_request_is_new_until_it_has_a_receipt() {
         let asked = meta(&[(RECONCILE_REQUESTED_AT, "1")]);
         let request = new_request(&asked, None);
-        assert_eq!(request.as_deref(), Some("1"));
+        let told = |request: &Option<Handled>| request.as_ref()?.reconcile_requested_at.clone();
+        assert_eq!(told(&request).as_deref(), Some("1"));
         let handled = receipt(None, request);
         assert_eq!(new_request(&asked, handled.as_ref()), None);
         let again = meta(&[(RECONCILE_REQUESTED_AT, "2")]);
-        assert_eq!(new_request(&again, handled.as_ref()).as_deref(), Some("2"));
+        assert_eq!(told(&new_request(&again, handled.as_ref())).as_deref(), Some("2"));
         assert_eq!(receipt(handled.as_ref(), None), handled, "receipts are kept");
     }
 
     #[test]
     fn flux_may_ask_in_its_own_words() {
         let asked = meta(&[(FLUX_RECONCILE_REQUESTED_AT, "now")]);
-        assert_eq!(new_request(&asked, None).as_deref(), Some("now"));
+        let receipts = new_request(&asked, None).unwrap();
+        assert_eq!(receipts.reconcile_requested_at.as_deref(), Some("now"));
+    }
+
+    #[test]
+    fn each_kind_of_request_has_a_receipt_of_its_own() {
+        let first = meta(&[(RECONCILE_REQUESTED_AT, "1")]);
+        let handled = receipt(None, new_request(&first, None));
+        let both = meta(&[(RECONCILE_REQUESTED_AT, "1"), (RETRY_REQUESTED_AT, "2")]);
+        let receipts = new_request(&both, handled.as_ref()).unwrap();
+        assert_eq!(receipts.reconcile_requested_at.as_deref(), Some("1"));
+        assert_eq!(receipts.retry_requested_at.as_deref(), Some("2"));
+        assert_eq!(new_request(&both, Some(&receipts)), None);
+        let gone = meta(&[]);
+        assert_eq!(new_request(&gone, Some(&receipts)), None, "a receipt outlives its request");
     }
 }

@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{lists::FirstList, stores::Stores, wake::Waker};
 use crate::{
-    api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT},
+    api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT},
     cluster::{Kind, ObjectKey},
 };
 
@@ -120,7 +120,7 @@ fn mark<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
-    for annotation in [RECONCILE_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT] {
+    for annotation in [RECONCILE_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT] {
         object.annotations().get(annotation).hash(&mut hasher);
     }
     hasher.finish()

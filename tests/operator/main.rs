@@ -222,6 +222,39 @@ async fn a_rejected_record_is_placed_and_counts_against_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retry_asks_for_nobody_but_the_rejected() {
+    let Some(world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.sandbox.set_faults(
+        serde_json::from_value(serde_json::json!([
+            {"operation": "createCandidate", "nth": 3, "action": {"status": {"code": 422}}}
+        ]))
+        .expect("faults"),
+    );
+    world.apply(&export("again", 20, PROSPECT));
+    let kind = "CandidateExport";
+    let stalled = world.ready(kind, "again", "False", "RecordsRejected").await;
+    assert_eq!(stalled["status"]["counts"]["failed"], 1);
+    assert_eq!(emails(&world).len(), 19);
+    let before = world.sandbox.requests();
+    world.kubectl(&[
+        "annotate",
+        "clexp",
+        "again",
+        "clinch.hireez.dev/retry-requested-at=monday",
+        "-n",
+        &world.namespace,
+    ]);
+    let done = world.ready(kind, "again", "True", "Synced").await;
+    assert_eq!(done["status"]["handled"]["retryRequestedAt"], "monday");
+    assert_eq!(done["status"]["failures"], serde_json::Value::Null);
+    let after = world.sandbox.requests();
+    assert_eq!(after.of("createCandidate") - before.of("createCandidate"), 1);
+    assert!(after.total - before.total <= 2, "a look-up and a create: {after:?}");
+    assert_each_once(&world, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);

@@ -105,6 +105,10 @@ fn pass<C: Cluster + LedgerHome>(
             if let (Decision::Start { attempt }, Some(connection)) = (&decision, connection) {
                 let slot = next_slot(&validated, previous, slot.as_ref(), *attempt, now);
                 next.handled = receipt(previous.handled.as_ref(), request.clone());
+                if request.is_some() {
+                    // What was delivered is to be told anew, also if this process ends meanwhile.
+                    next.last_applied_revision = None;
+                }
                 let (revision, mode) = (validated.revision.clone(), validated.mode);
                 start(context, gathered, reference, slot, *validated, connection);
                 let inputs = status::Inputs {
