@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, clippy::panic, reason = "test support outside test functions")]
 
 mod access;
+mod account;
 mod canary;
 mod canary_commands;
 mod hostile;
