@@ -231,6 +231,7 @@ async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
     world
         .wait("ClinchIntegration", "acme", "at rest", SOON, |object| {
             condition(object, "SourceMatched")["status"] == "True"
+                && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
         })
         .await;
     // Touching the ConfigMap's metadata wakes the export: it looks, and finds nothing to do.
