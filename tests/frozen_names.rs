@@ -19,7 +19,11 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 60] = [
+const REASONS: [&str; 64] = [
+    "AccountChanged",
+    "AccountConfirmed",
+    "AccountShared",
+    "AccountUnconfirmed",
     "Allowed",
     "AlreadyExists",
     "AmbiguousMatch",
@@ -82,7 +86,8 @@ const REASONS: [&str; 60] = [
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 15] = [
+const CONDITIONS: [&str; 16] = [
+    "AccountVerified",
     "Authenticated",
     "Compiled",
     "ContractResolved",

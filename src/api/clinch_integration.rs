@@ -100,6 +100,12 @@ pub struct ClinchIntegrationSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 8))]
     pub accept_assumed_writes: Vec<AssumedWrite>,
+    /// Accepts another Clinch account after `AccountChanged`: the value of
+    /// `status.account.changedTo`. Whatever exports pushed to the old account is then pushed to
+    /// the new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9a-f]{16}$"))]
+    pub accept_account: Option<String>,
     /// How often the credential is verified again, e.g. `10m`.
     #[serde(default = "default_interval")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
@@ -368,6 +374,9 @@ pub struct ClinchIntegrationStatus {
     /// The contract in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractStatus>,
+    /// Which account this is, as far as that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountStatus>,
     /// How many exports use this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exports: Option<i64>,
@@ -399,6 +408,29 @@ pub struct AccessRequest {
     pub since: Time,
     /// How many of its exports wait.
     pub exports: i64,
+}
+
+/// Which account an integration reaches. Clinch has no call that names an account: it is recognised
+/// by people who were written to it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountStatus {
+    /// Names the account that the ledgers of exports tell of: a keyed hash of the origin and the
+    /// access key that reached it first.
+    #[schemars(length(max = 16))]
+    pub id: String,
+    /// The same hash of the origin and the access key that reached it last.
+    #[schemars(length(max = 16))]
+    pub credential: String,
+    /// Ids in Clinch of up to three people written through this integration. They tell the account
+    /// apart from others when the access key changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), inner(length(max = 64)))]
+    pub witnesses: Vec<String>,
+    /// Another account, which the present credential names: `spec.acceptAccount` accepts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub changed_to: Option<String>,
 }
 
 /// The contract in use, in short.

@@ -42,6 +42,9 @@ condition_types! {
     Authenticated,
     /// Integration: its environment is the operator's.
     EnvironmentMatched,
+    /// Integration: the credential still names the account that people were written to. Unknown
+    /// until somebody was, which leaves Ready alone.
+    AccountVerified,
     /// Integration: the contract is known.
     ContractResolved,
     /// Integration: Clinch stamps `spec.credentialName` as the source of whoever it creates. Told

@@ -65,6 +65,7 @@ impl Outcome {
                 | Failure::Deadline
                 | Failure::Fenced
                 | Failure::Withdrawn
+                | Failure::Shut
                 | Failure::InDoubt(_),
             ) => Self::Final,
         }
@@ -180,6 +181,7 @@ impl From<Failure> for ClinchError {
             }
             Failure::Fenced => Self::Fenced,
             Failure::Withdrawn => Self::Withdrawn,
+            Failure::Shut => Self::Unauthorized,
             Failure::InDoubt(doubt) => Self::Ambiguous(doubt),
         }
     }

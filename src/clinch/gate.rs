@@ -2,7 +2,10 @@
 //! last calls all failed. Keeps time on the tokio clock; no other I/O.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,9 +18,29 @@ const FAILURES_TO_CLOSE: u32 = 5;
 /// How long it stays closed before one call is let through as a probe.
 const CLOSED_FOR: Duration = Duration::from_secs(10);
 
+/// Shut by the first 401, before the request that met it gives its permit to the next one: so
+/// that those who passed the gate and wait for a permit do not meet it, too.
+#[derive(Debug, Clone, Default)]
+pub struct Shutter(Arc<AtomicBool>);
+
+impl Shutter {
+    pub(super) fn shut(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn open(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// The gate in front of one client.
 #[derive(Debug)]
 pub(super) struct Gate {
+    shutter: Shutter,
     rejected: watch::Sender<bool>,
     breaker: Mutex<Breaker>,
 }
@@ -33,11 +56,12 @@ struct Breaker {
 pub(super) struct Passage<'a> {
     gate: &'a Gate,
     probe: bool,
+    asked: bool,
 }
 
 impl Gate {
-    pub(super) fn new() -> Self {
-        Self { rejected: watch::Sender::new(false), breaker: Mutex::default() }
+    pub(super) fn new(shutter: Shutter) -> Self {
+        Self { shutter, rejected: watch::Sender::new(false), breaker: Mutex::default() }
     }
 
     /// Whether the credential is known as rejected, as a signal to wait on.
@@ -48,14 +72,14 @@ impl Gate {
     /// Lets a call through or says why not. `asked`: a deliberate check, which passes always.
     pub(super) fn enter(&self, asked: bool) -> Result<Passage<'_>, ClinchError> {
         if asked {
-            return Ok(Passage { gate: self, probe: false });
+            return Ok(Passage { gate: self, probe: false, asked });
         }
         if *self.rejected.borrow() {
             return Err(ClinchError::Unauthorized);
         }
         let mut breaker = self.lock();
         let Some(until) = breaker.closed_until else {
-            return Ok(Passage { gate: self, probe: false });
+            return Ok(Passage { gate: self, probe: false, asked });
         };
         let left = until.saturating_duration_since(Instant::now());
         if breaker.probing || !left.is_zero() {
@@ -63,7 +87,7 @@ impl Gate {
             return Err(ClinchError::Unavailable { status: None, retry_after });
         }
         breaker.probing = true;
-        Ok(Passage { gate: self, probe: true })
+        Ok(Passage { gate: self, probe: true, asked })
     }
 
     fn lock(&self) -> MutexGuard<'_, Breaker> {
@@ -96,11 +120,18 @@ impl Passage<'_> {
         };
         match result {
             Err(ClinchError::Unauthorized) => change(true),
-            Ok(_) => {
+            // Whoever entered before the 401 was accepted before it: that says nothing.
+            Ok(_) if self.asked => {
                 change(false);
+                self.gate.shutter.open();
                 false
             }
-            Err(_) => false,
+            // The 401 was about the clock.
+            Err(ClinchError::ClockSkew { .. }) => {
+                self.gate.shutter.open();
+                false
+            }
+            Ok(_) | Err(_) => false,
         }
     }
 }
@@ -129,7 +160,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_failures_in_a_row_one_probe_decides() {
-        let gate = Gate::new();
+        let gate = Gate::new(Shutter::default());
         close(&gate);
         assert!(matches!(gate.enter(false), Err(ClinchError::Unavailable { status: None, .. })));
         tokio::time::advance(CLOSED_FOR).await;
@@ -146,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn refusals_of_single_records_do_not_close_it() {
-        let gate = Gate::new();
+        let gate = Gate::new(Shutter::default());
         for _ in 0..3 * FAILURES_TO_CLOSE {
             gate.enter(false).unwrap().ended::<()>(&Err(ClinchError::Conflict));
         }
@@ -155,13 +186,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_401_is_known_at_once_and_only_a_deliberate_check_passes_it() {
-        let gate = Gate::new();
+        let gate = Gate::new(Shutter::default());
         let mut signal = gate.rejected();
         let refused: Result<(), _> = Err(ClinchError::Unauthorized);
         let (one, other) = (gate.enter(false).unwrap(), gate.enter(false).unwrap());
+        let earlier = gate.enter(false).unwrap();
         assert!(one.ended(&refused), "the first word of it");
         assert!(!other.ended(&refused), "told once");
         assert!(*signal.borrow_and_update());
+        earlier.ended(&Ok(()));
         assert_eq!(gate.enter(false).err(), Some(ClinchError::Unauthorized));
         gate.enter(true).unwrap().ended(&Ok(()));
         gate.enter(false).unwrap();

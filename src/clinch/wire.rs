@@ -36,6 +36,8 @@ pub struct Outgoing {
     pub patience: Option<Duration>,
     /// Asked before each attempt: whether whoever asks may still use the account.
     pub leave: Option<Leave>,
+    /// A deliberate check: sent although the credential is known as rejected.
+    pub asked: bool,
     sent: Arc<AtomicBool>,
 }
 
@@ -53,6 +55,7 @@ impl Outgoing {
             deadline: far,
             patience: None,
             leave: None,
+            asked: false,
             sent: Arc::default(),
         }
     }
@@ -137,6 +140,9 @@ pub enum Failure {
     /// The run that asks may no longer use the account. Nothing was sent.
     #[error("leave withdrawn")]
     Withdrawn,
+    /// The credential was rejected while this waited for its permit. Nothing was sent.
+    #[error("credential rejected meanwhile")]
+    Shut,
     /// It is not known whether a create was carried out.
     #[error("outcome unknown")]
     InDoubt(Doubt),

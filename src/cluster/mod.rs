@@ -33,6 +33,11 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// The integration of this name as last seen, without I/O: runs ask before every request.
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>>;
 
+    /// Every integration as last seen, once all of them have been seen.
+    fn integrations(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError>> + Send;
+
     /// The integration of this name, read fresh: its status is compared with the next one.
     fn read_integration(
         &self,

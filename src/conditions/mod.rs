@@ -76,6 +76,18 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The reason, where there is one to choose.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Ready { reason, .. }
+            | Self::Reconciling { reason, .. }
+            | Self::Stalled { reason, .. } => Some(*reason),
+            Self::Suspended { .. } => None,
+        }
+    }
+}
+
 /// Writes generation and conditions into `next`, taking transition times from `previous`.
 pub fn settle<S: CommonStatus>(
     previous: &S,

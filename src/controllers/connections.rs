@@ -3,12 +3,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{
     candidate_export::Steps,
-    clinch_integration::Memories,
+    clinch_integration::{Known, Memories},
     context::{Settings, Wake},
 };
 use crate::{
@@ -17,9 +20,10 @@ use crate::{
         Surroundings, SystemResolver, contract,
     },
     cluster::{Kind, ObjectKey},
-    domain::{Clock, Fence},
+    domain::{Clock, Fence, Leave},
+    ledger::AccountName,
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
-    pipeline::{PeopleGuard, SeenSource},
+    pipeline::{PeopleGuard, SeenSource, Witnesses},
 };
 
 /// A verified connection to one Clinch account.
@@ -33,6 +37,10 @@ pub(super) struct Connection {
     pub(super) attributes: TargetAttributes,
     /// The source that Clinch stamps, once it is seen.
     pub(super) source: SeenSource,
+    /// The account, as far as it is known.
+    pub(super) account: Account,
+    /// Ends when the account may no longer be used.
+    pub(super) leave: Leave,
     /// Keeps the integration's exports from creating a person twice.
     pub(super) guard: Arc<PeopleGuard>,
     /// Most requests in flight.
@@ -58,12 +66,45 @@ impl Connection {
     }
 }
 
+/// The account of a connection.
+#[derive(Clone)]
+pub(super) struct Account {
+    name: AccountName,
+    credential: AccountName,
+    /// Notes a few people who are written to it.
+    pub(super) witnesses: Witnesses,
+}
+
+impl Account {
+    fn new(known: Known, tell: impl Fn() + Send + Sync + 'static) -> Self {
+        let Known { name, credential, witnesses } = known;
+        Self { name, credential, witnesses: Witnesses::new(witnesses, tell) }
+    }
+
+    /// Names it.
+    pub(super) fn name(&self) -> AccountName {
+        self.name
+    }
+
+    fn is(&self, known: &Known) -> bool {
+        (self.name, self.credential) == (known.name, known.credential)
+    }
+
+    /// What is known of it now.
+    pub(super) fn known(&self) -> Known {
+        let Self { name, credential, witnesses } = self;
+        Known { name: *name, credential: *credential, witnesses: witnesses.get() }
+    }
+}
+
 /// Every connection, by integration UID.
 pub(super) struct Connections {
     registry: Registry,
     surroundings: Surroundings,
     open: Mutex<HashMap<String, Connection>>,
-    guards: Mutex<HashMap<String, Arc<PeopleGuard>>>,
+    guards: Mutex<HashMap<String, (AccountName, Arc<PeopleGuard>)>>,
+    /// How often each integration was refused while its runs were under way.
+    refusals: Mutex<HashMap<String, Arc<AtomicU64>>>,
     wake: Wake,
     pub(super) memories: Memories,
     names: Arc<Names>,
@@ -99,6 +140,7 @@ impl Connections {
             surroundings,
             open: Mutex::default(),
             guards: Mutex::default(),
+            refusals: Mutex::default(),
             wake,
             memories,
             names,
@@ -134,13 +176,22 @@ impl Connections {
         client: Client,
         base: Arc<Contract>,
         config: Arc<ClientConfig>,
+        account: Known,
     ) {
-        let guard = lock(&self.guards).entry(uid.to_owned()).or_default().clone();
+        let guard = self.guard(uid, account.name);
         // A credential that changed may have another name, and so another source.
-        let same = self.get(uid).filter(|open| open.client.is_same(&client));
-        let source = same.map_or_else(|| self.unseen(key), |open| open.source);
+        let open = self.get(uid);
+        let same = open.as_ref().filter(|open| open.client.is_same(&client));
+        let source =
+            same.map_or_else(|| SeenSource::new(self.waking(key)), |open| open.source.clone());
+        // Runs under way go on noting whom they write.
+        let same = open.filter(|open| open.account.is(&account));
+        let account =
+            same.map_or_else(|| Account::new(account, self.waking(key)), |open| open.account);
         let connection = Connection {
             source,
+            account,
+            leave: self.leave(uid),
             attributes: target_attributes(client.contract()),
             max_in_flight: config.limits.max_in_flight,
             client,
@@ -151,9 +202,33 @@ impl Connections {
         lock(&self.open).insert(uid.to_owned(), connection);
     }
 
-    fn unseen(&self, key: &ObjectKey) -> SeenSource {
+    /// People of one account are of no interest to those who write to another.
+    fn guard(&self, uid: &str, account: AccountName) -> Arc<PeopleGuard> {
+        let mut guards = lock(&self.guards);
+        let fresh = || (account, Arc::default());
+        let (of, guard) = guards.entry(uid.to_owned()).or_insert_with(fresh);
+        if *of != account {
+            (*of, *guard) = fresh();
+        }
+        guard.clone()
+    }
+
+    fn waking(&self, key: &ObjectKey) -> impl Fn() + Send + Sync + 'static {
         let (wake, key) = (self.wake.clone(), key.clone());
-        SeenSource::new(move || wake(Kind::Integration, &key))
+        move || wake(Kind::Integration, &key)
+    }
+
+    fn leave(&self, uid: &str) -> Leave {
+        let refusals = lock(&self.refusals).entry(uid.to_owned()).or_default().clone();
+        let granted = refusals.load(Ordering::Relaxed);
+        Leave::new(move || refusals.load(Ordering::Relaxed) == granted)
+    }
+
+    /// Makes an integration unusable at once, also for runs under way: no request of theirs
+    /// starts after this.
+    pub(super) fn refuse(&self, uid: &str) {
+        lock(&self.refusals).entry(uid.to_owned()).or_default().fetch_add(1, Ordering::Relaxed);
+        self.close(uid);
     }
 
     /// Makes an integration unusable; what was learned about its limits is kept.
@@ -167,6 +242,7 @@ impl Connections {
         self.registry.forget(uid);
         self.memories.forget(uid);
         lock(&self.guards).remove(uid);
+        lock(&self.refusals).remove(uid);
         lock(&self.names).remove(uid);
     }
 }

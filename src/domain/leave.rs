@@ -13,6 +13,12 @@ impl Leave {
         Self(Arc::new(holds))
     }
 
+    /// A leave that holds while both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::new(move || self.holds() && other.holds())
+    }
+
     /// Whether it holds now.
     pub fn holds(&self) -> bool {
         (self.0)()

@@ -55,6 +55,10 @@ reasons! {
     SourceConfirmed,
     /// Clinch stamps another source than the credential name.
     SourceDiffers,
+    /// People written through the integration are in the account.
+    AccountConfirmed,
+    /// Nothing tells which account the credential names.
+    AccountUnconfirmed,
     /// The mapping compiles.
     Compiled,
     /// Mapping and contract agree.
@@ -99,6 +103,10 @@ reasons! {
     EndpointNotClinch,
     /// The integration's environment is not the operator's.
     EnvironmentMismatch,
+    /// An integration of the other environment names the same account.
+    AccountShared,
+    /// The credential names another account than before.
+    AccountChanged,
     /// Clinch offers no such operation, or it is assumed and not accepted.
     ContractUnsupported,
     // -- transient

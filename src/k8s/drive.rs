@@ -246,6 +246,9 @@ fn on_integration<R: Reconciler>(
             }
             Seen::Gone { uid, key } => {
                 reconciler.deleted(Kind::Integration, uid);
+                // One of the others may have been stopped because of it.
+                let others = stores.all_integrations();
+                others.iter().for_each(|(other, _)| waker.wake(Kind::Integration, other));
                 key.clone()
             }
         };

@@ -52,6 +52,17 @@ impl Cluster for KubeCluster {
         self.stores.integration(key)
     }
 
+    async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
+        match timeout(PATIENCE, self.stores.seen_integrations()).await {
+            Ok(()) => Ok(self.stores.all_integrations()),
+            Err(_) => Err(ClusterError::Unavailable {
+                verb: "list",
+                what: "clinchintegrations of every watched namespace".to_owned(),
+                code: "no answer yet".to_owned(),
+            }),
+        }
+    }
+
     async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
         Ok(self.stores.mapping(key))
     }

@@ -77,6 +77,24 @@ impl Stores {
             .collect()
     }
 
+    /// Waits until the integrations of every scope were listed once.
+    pub(crate) async fn seen_integrations(&self) {
+        for scope in self.0.iter() {
+            // A dropped writer means shutdown: then nothing is sent any more.
+            let _ended = scope.integrations.wait_until_ready().await.is_err();
+        }
+    }
+
+    /// Integrations of every scope.
+    pub(crate) fn all_integrations(&self) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
+        let states = self.0.iter().flat_map(|scope| scope.integrations.state());
+        let named = |found: Arc<ClinchIntegration>| {
+            let namespace = found.namespace().unwrap_or_default();
+            (ObjectKey::new(namespace, found.name_any()), found)
+        };
+        states.map(named).collect()
+    }
+
     /// Exports of every scope that `wanted` picks.
     fn all_exports(&self, wanted: impl Fn(&ObjectKey, &CandidateExport) -> bool) -> Vec<ObjectKey> {
         let mut found = Vec::new();

@@ -2,6 +2,7 @@
 //! Pure but for the stores. Whatever cannot be trusted counts as unknown, which costs a look-up
 //! in Clinch and never a wrong write. `docs/LEDGER.md` draws the bytes.
 
+mod account;
 mod base;
 mod entry;
 mod folder;
@@ -17,6 +18,7 @@ mod state;
 mod store;
 mod table;
 
+pub use account::AccountName;
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use folder::FolderStore;
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};

@@ -215,6 +215,12 @@ impl Cluster for LocalCluster {
         self.objects().integrations.get(key).cloned()
     }
 
+    async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
+        let objects = self.objects();
+        let all = objects.integrations.iter().map(|(key, found)| (key.clone(), found.clone()));
+        Ok(all.collect())
+    }
+
     async fn read_integration(
         &self,
         key: &ObjectKey,

@@ -14,6 +14,7 @@ use super::{
         Person, WantedDestination,
     },
     destination,
+    witnesses::Witnesses,
 };
 use crate::{
     clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
@@ -28,6 +29,7 @@ const STEP_ATTEMPTS: usize = 3;
 pub struct ClinchCrm {
     client: Client,
     source: SeenSource,
+    witnesses: Option<Witnesses>,
 }
 
 /// Under which source Clinch shows people that were just created; told to whoever asked, when it
@@ -69,7 +71,25 @@ impl std::fmt::Debug for SeenSource {
 impl ClinchCrm {
     /// A run's view of a client.
     pub fn new(client: Client, source: SeenSource) -> Self {
-        Self { client, source }
+        Self { client, source, witnesses: None }
+    }
+
+    /// The same view, which notes whom it writes.
+    #[must_use]
+    pub fn witnessed_by(self, witnesses: Witnesses) -> Self {
+        Self { witnesses: Some(witnesses), ..self }
+    }
+
+    fn created(&self, new: clinch::Person) -> Created {
+        self.source.note(new.source.as_ref());
+        self.wrote(&new.id);
+        Created::New(new.id)
+    }
+
+    fn wrote(&self, id: &ClinchId) {
+        if let Some(witnesses) = &self.witnesses {
+            witnesses.note(id);
+        }
     }
 
     /// Looks, and writes what is missing. A lost answer is cleared by looking again.
@@ -155,20 +175,14 @@ impl Crm for ClinchCrm {
             // which scans everybody first.
             Err(ClinchError::FilterIgnored) => {
                 return match self.client.create(attributes).await.map_err(failure)? {
-                    clinch::Created::New(new) => {
-                        self.source.note(new.source.as_ref());
-                        Ok(Created::New(new.id))
-                    }
+                    clinch::Created::New(new) => Ok(self.created(new)),
                     clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
                 };
             }
             other => other.map_err(failure)?,
         };
         match created {
-            Creation::Created(new) | Creation::Recovered(new) => {
-                self.source.note(new.source.as_ref());
-                Ok(Created::New(new.id))
-            }
+            Creation::Created(new) | Creation::Recovered(new) => Ok(self.created(new)),
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),
             Creation::Found(people) => match found(people) {
                 Found::One(existing) => Ok(Created::Existing(existing)),
@@ -191,7 +205,10 @@ impl Crm for ClinchCrm {
         attributes: &Map<String, Value>,
     ) -> Result<(), CrmFailure> {
         match self.client.update(id, attributes).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.wrote(id);
+                Ok(())
+            }
             Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
             Err(error) => Err(failure(error)),
         }

@@ -15,6 +15,7 @@ mod report;
 mod resume;
 mod run;
 mod survey;
+mod witnesses;
 
 pub use clinch_crm::{ClinchCrm, SeenSource};
 pub use crm::{
@@ -28,3 +29,4 @@ pub use push::{Duplicates, Mode};
 pub use report::{Counts, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};
 pub use resume::MAX_RESUME_BYTES;
 pub use run::{RunPorts, run};
+pub use witnesses::Witnesses;

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, clippy::panic, reason = "test support outside test functions")]
 
 mod access;
+mod account;
 mod canary;
 mod canary_commands;
 mod hostile;
@@ -263,6 +264,7 @@ async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
     world
         .wait("ClinchIntegration", "acme", "at rest", SOON, |object| {
             condition(object, "SourceMatched")["status"] == "True"
+                && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
         })
         .await;
     // Touching the ConfigMap's metadata wakes the export: it looks, and finds nothing to do.

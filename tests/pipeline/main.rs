@@ -10,6 +10,7 @@ mod doubt;
 mod dry_run;
 mod duplicates;
 mod large;
+mod rotation;
 mod setup;
 mod steps;
 mod windows;

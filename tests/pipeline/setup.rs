@@ -31,10 +31,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const ACCOUNT: &str = "hireEZ";
+pub(crate) const SECRET: &str = "s3cr3t/Key+with=chars==";
 pub(crate) const IN_FLIGHT: usize = 8;
 
 pub(crate) fn options() -> Options {
-    Options::default().with_credential(ACCOUNT, "AKTEST", "s3cr3t/Key+with=chars==")
+    Options::default().with_credential(ACCOUNT, "AKTEST", SECRET)
 }
 
 /// Options under which a second create makes a second person, so that one would be seen.
@@ -149,12 +150,22 @@ impl Export {
 
 /// A client of the emulator, as a new process makes it.
 pub(crate) fn client(sandbox: &Sandbox, contract: Contract, fence: Fence) -> Client {
+    client_of(sandbox, "AKTEST", contract, fence)
+}
+
+/// As `client`, with an access key of its own.
+pub(crate) fn client_of(
+    sandbox: &Sandbox,
+    access_key: &str,
+    contract: Contract,
+    fence: Fence,
+) -> Client {
     let origin = sandbox.base_url();
     let config = ClientConfig {
         endpoint: Endpoint::parse(&origin, Environment::Sandbox).unwrap(),
         version: ApiVersion::V2,
         environment: Environment::Sandbox,
-        credentials: Credentials::parse("AKTEST", "s3cr3t/Key+with=chars==").unwrap(),
+        credentials: Credentials::parse(access_key, SECRET).unwrap(),
         contract: Arc::new(contract),
         accepted_writes: Vec::new(),
         limits: Limits { requests_per_second: Some(5000), max_in_flight: IN_FLIGHT },

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use serde_json::{Map, Value};
 
 use super::{Client, Cursor, Errand, encode, one};
 use crate::{
-    clinch::{contract::Op, error::ClinchError, person::Person},
+    clinch::{
+        contract::Op,
+        error::{ClinchError, NotClinchSign},
+        person::Person,
+        wire::Outgoing,
+    },
     domain::{ClinchId, MatchKey},
     jsonapi::NewResource,
 };
@@ -84,6 +90,22 @@ impl Client {
     pub async fn get(&self, id: &ClinchId) -> Result<Person, ClinchError> {
         let resource = self.read_one(Op::GetCandidate, id).await?;
         Person::read(resource, &self.contract().names)
+    }
+
+    /// Whether there is such a person: asked to tell one account from another, hence soon.
+    pub async fn has(&self, id: &ClinchId) -> Result<bool, ClinchError> {
+        let op = Op::GetCandidate;
+        let url = self.url(op, Some(id));
+        let mut outgoing = Outgoing::new(op.name(), op.effect(), Method::GET, url);
+        outgoing.patience = Errand::Verify.patience();
+        match self.send(op, outgoing, false).await {
+            Ok(answer) => match one(&answer) {
+                Some(_) => Ok(true),
+                None => Err(ClinchError::NotClinch(NotClinchSign::NoData)),
+            },
+            Err(ClinchError::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Changes the given attributes of one person, and no other. The person as changed, where

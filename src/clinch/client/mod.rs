@@ -31,13 +31,13 @@ use super::{
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
     error::{ClinchError, Doubt, NotClinchSign},
-    gate::Gate,
+    gate::{Gate, Shutter},
     layers::{
         self, Jitter, Stack, Timeouts,
         observe::Observer,
         transport::{SetUpTransport, Transport},
     },
-    wire::{Answer, Outgoing},
+    wire::{Answer, Failure, Outgoing},
 };
 use crate::{
     api::{ApiVersion, Environment},
@@ -171,7 +171,9 @@ impl Client {
         surroundings: &Surroundings,
     ) -> Self {
         let integration: Arc<str> = integration.into();
+        let shutter = Shutter::default();
         let parts = layers::Parts {
+            shutter: shutter.clone(),
             integration: Arc::clone(&integration),
             credentials: config.credentials.clone(),
             timeouts: config.timeouts,
@@ -186,7 +188,7 @@ impl Client {
                 integration,
                 base: config.endpoint.base(config.version),
                 config,
-                gate: Gate::new(),
+                gate: Gate::new(shutter),
                 stack: layers::stack(parts, transport),
                 clock: surroundings.clock.clone(),
                 observer: Arc::clone(&surroundings.observer),
@@ -255,9 +257,12 @@ impl Client {
     ) -> Result<Answer, ClinchError> {
         let inner = &*self.0;
         outgoing.leave.clone_from(&self.1);
+        outgoing.asked = asked;
         let passage = inner.gate.enter(asked)?;
         let sent = outgoing.body.clone();
         let mut result = match inner.stack.clone().oneshot(outgoing).await {
+            // Said by another request, whose own end tells the gate what it means.
+            Err(failure @ Failure::Shut) => return Err(failure.into()),
             Ok(answer) => interpret(answer, op, inner.clock.now()),
             Err(failure) => Err(failure.into()),
         };

@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 
 use super::{
     bucket::RateBucket,
+    gate::Shutter,
     wire::{Answer, Failure},
 };
 use crate::domain::{Clock, Credentials, Fence};
@@ -87,6 +88,7 @@ pub(super) struct Parts {
     pub clock: Clock,
     pub jitter: Jitter,
     pub fence: Fence,
+    pub shutter: Shutter,
     pub bucket: Arc<RateBucket>,
     pub observer: Arc<dyn observe::Observer>,
 }
@@ -96,7 +98,13 @@ pub(super) fn stack<T>(parts: Parts, transport: T) -> Stack<T> {
     let observed = observe::Observe::new(transport, parts.observer, parts.integration);
     let signed = sign::Sign::new(observed, parts.credentials, parts.clock.clone());
     let timed = attempt_timeout::AttemptTimeout::new(signed, parts.timeouts.attempt);
-    let permitted = permit::RatePermit::new(timed, parts.bucket, parts.fence, parts.clock.clone());
+    let permitted = permit::RatePermit::new(
+        timed,
+        parts.bucket,
+        parts.fence,
+        parts.shutter,
+        parts.clock.clone(),
+    );
     let retried = retry::Retry::new(permitted, parts.clock, parts.jitter);
     deadline::Deadline::new(retried, parts.timeouts.operation)
 }

@@ -1,5 +1,5 @@
-//! One rate permit per attempt, a last look at the leave and, for writes, at the fence. Waits on the tokio
-//! clock; no other I/O.
+//! One rate permit per attempt, a last look at the leave, at whether the credential still stands
+//! and, for writes, at the fence. Waits on the tokio clock; no other I/O.
 
 use std::{
     sync::Arc,
@@ -15,6 +15,7 @@ use crate::{
         bucket::RateBucket,
         classify::retry_after,
         contract::Effect,
+        gate::Shutter,
         wire::{Answer, Failure, Outgoing},
     },
     domain::{Clock, Fence},
@@ -26,12 +27,19 @@ pub struct RatePermit<S> {
     inner: S,
     bucket: Arc<RateBucket>,
     fence: Fence,
+    shutter: Shutter,
     clock: Clock,
 }
 
 impl<S> RatePermit<S> {
-    pub(super) fn new(inner: S, bucket: Arc<RateBucket>, fence: Fence, clock: Clock) -> Self {
-        Self { inner, bucket, fence, clock }
+    pub(super) fn new(
+        inner: S,
+        bucket: Arc<RateBucket>,
+        fence: Fence,
+        shutter: Shutter,
+        clock: Clock,
+    ) -> Self {
+        Self { inner, bucket, fence, shutter, clock }
     }
 }
 
@@ -50,7 +58,8 @@ where
 
     fn call(&mut self, outgoing: Outgoing) -> Calling {
         let (inner, bucket) = (self.inner.clone(), Arc::clone(&self.bucket));
-        let (fence, clock) = (self.fence.clone(), self.clock.clone());
+        let (fence, shutter) = (self.fence.clone(), self.shutter.clone());
+        let clock = self.clock.clone();
         Box::pin(async move {
             let permit = bucket
                 .acquire(outgoing.deadline)
@@ -60,11 +69,15 @@ where
             if outgoing.is_withdrawn() {
                 return Err(Failure::Withdrawn);
             }
+            if shutter.is_shut() && !outgoing.asked {
+                return Err(Failure::Shut);
+            }
             if outgoing.effect != Effect::Read && !fence.holds() {
                 return Err(Failure::Fenced);
             }
             let result = inner.oneshot(outgoing).await;
             match &result {
+                Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => shutter.shut(),
                 Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
                     permit.limited(retry_after(&answer.headers, clock.now()));
                 }

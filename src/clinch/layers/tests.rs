@@ -50,6 +50,7 @@ fn bench() -> Bench {
     let (start, held) = (Instant::now(), Arc::clone(&writable));
     let epoch: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
     let parts = Parts {
+        shutter: Shutter::default(),
         integration: "uid".into(),
         credentials: Credentials::parse("AKID", "secret").unwrap(),
         timeouts: Timeouts::default(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::super::{
     access::{Standing, standing},
+    connections::Connection,
     context::Context,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         USE_SOURCE,
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, integration_of, mapping_of},
-    ledger::Keys,
+    ledger::{AccountName, Keys},
 };
 
 /// Everything an export refers to, as it is now.
@@ -25,7 +26,9 @@ pub(super) struct Gathered {
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
-    /// The ledger keys of this export.
+    /// The verified connection of the integration.
+    pub(super) connection: Option<Connection>,
+    /// The ledger keys of this export for the account of the connection.
     pub(super) keys: Keys,
 }
 
@@ -88,8 +91,24 @@ pub(super) async fn gather<C: Cluster>(
     let mapping = mapping(context, key, spec, integration.granted()).await?;
     let source = source(context, key, &export).await?;
     let uid = export.metadata.uid.as_deref().unwrap_or_default();
-    let keys = Keys::derive(&context.root_key().await?, uid);
-    Ok(Gathered { key: key.clone(), integration, mapping, source, keys, export })
+    let root = context.root_key().await?;
+    let connection = integration.granted().and_then(|found| {
+        context.connections.get(found.metadata.uid.as_deref().unwrap_or_default())
+    });
+    // Taken together with the connection: a run must never believe of one account what the ledger
+    // of another tells. Without a connection nothing is pushed, and the status is good enough.
+    let account = match &connection {
+        Some(connection) => Some(connection.account.name()),
+        None => integration
+            .granted()
+            .and_then(|found| AccountName::parse(&found.status.as_ref()?.account.as_ref()?.id)),
+    };
+    let keys = match account {
+        Some(account) => Keys::derive(&root, &account.ledger_of(uid)),
+        None => Keys::derive(&root, uid),
+    };
+    let key = key.clone();
+    Ok(Gathered { export, key, integration, mapping, source, connection, keys })
 }
 
 fn integration<C: Cluster>(

@@ -69,9 +69,7 @@ fn pass<C: Cluster + LedgerHome>(
 ) -> (CandidateExportStatus, Option<Duration>) {
     let export = &gathered.export;
     let now = context.clock.now();
-    let connection = gathered.integration.granted().and_then(|integration| {
-        context.connections.get(integration.metadata.uid.as_deref().unwrap_or_default())
-    });
+    let connection = gathered.connection.clone();
     let Checked { mut observations, validated, blocked } = validate(gathered, connection.as_ref());
     let slot = context.runs.slot(&reference.uid);
     if let Some(validated) = validated.as_ref().filter(|validated| validated.asks_clinch) {
@@ -249,13 +247,15 @@ fn start<C: Cluster + LedgerHome>(
     let ledger_max = context.cluster.ledger_max();
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
     let permits = context.run_permits.clone();
-    let client = connection.client.under(permission::leave(&context.cluster, gathered));
+    let leave = permission::leave(&context.cluster, gathered).and(connection.leave);
+    let client = connection.client.under(leave);
     let run = move |handle: RunHandle| async move {
         let RunHandle { cancel, progress } = handle;
         // The semaphore is never closed; were it, running without a permit does no harm.
         let _permit = permits.acquire_owned().await.ok();
         let ports = RunPorts {
-            crm: ClinchCrm::new(client, connection.source),
+            crm: ClinchCrm::new(client, connection.source)
+                .witnessed_by(connection.account.witnesses),
             guard: connection.guard,
             keys,
             store,

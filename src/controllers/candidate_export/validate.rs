@@ -149,6 +149,10 @@ fn integration(gathered: &Gathered) -> Dependency {
         Some(reason) => format!("ClinchIntegration {name} is not ready: {reason}"),
         None => format!("ClinchIntegration {name} has not been verified yet"),
     };
+    if let Some(reason @ (Reason::AccountShared | Reason::AccountChanged)) = reason {
+        // Told by its name, not as something that passes: a run under way is to end, too.
+        return waiting(reason, message);
+    }
     if reason == Some(Reason::EnvironmentMismatch) {
         return Dependency {
             observation: observe(Some(false), Reason::EnvironmentMismatch, message.clone()),

@@ -1,6 +1,7 @@
 //! Reconciles a `ClinchIntegration`: finds the credential, refuses what may not be contacted,
 //! reads the contract, verifies with a signed read, and tells.
 
+mod account;
 mod memory;
 mod plan;
 mod requests;
@@ -10,6 +11,7 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
+pub(super) use account::Known;
 pub(super) use memory::Memories;
 use tokio::time::Instant;
 
@@ -18,15 +20,16 @@ use self::{
     plan::Decision,
     requests::Naming,
     status::Pass,
-    validate::{Halted, validate},
+    validate::{Accounts, Halted, validate},
 };
 use super::{
+    connections::Connection,
     context::Context,
     publish::{new_request, object_ref, publish},
 };
 use crate::{
     api::ClinchIntegration,
-    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
+    cluster::{Bundle, Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
     domain::Reason,
 };
 
@@ -42,19 +45,21 @@ pub(super) async fn reconcile<C: Cluster>(
         context.connections.close(&uid);
         return Ok(None);
     }
+    let previous = object.status.clone().unwrap_or_default();
+    let known = Known::of(previous.account.as_ref(), context.connections.get(&uid).as_ref());
     let gathered = gather(context, key, &object).await;
     let (pass, naming, next, failed) = match gathered {
-        Ok((secret, naming)) => {
-            let (pass, next) = decide(context, key, &uid, &object, secret, naming.using).await;
-            (pass, Some(naming), next, None)
+        Ok(gathered) => {
+            let (pass, next) = decide(context, key, &uid, &object, &gathered, known.clone()).await;
+            (pass, Some(gathered.naming), next, None)
         }
         Err(error) => (Pass::unreadable(&error), None, None, Some(error)),
     };
     // status
-    let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&uid);
     let now = context.clock.now();
-    let mut status = status::status(&object, &previous, pass, connection.as_ref(), now);
+    let mut status =
+        status::status(&object, &previous, pass, connection.as_ref(), known.as_ref(), now);
     let asking = naming.map(|naming| naming.tell(&object.spec, &mut status, now));
     let reference = object_ref(Kind::Integration, key, &object.metadata);
     let wrap = StatusUpdate::Integration;
@@ -82,22 +87,34 @@ fn asks(namespace: &str) -> Notice {
     Notice { kind, reason: Reason::AwaitingApproval, action: "Approve", message }
 }
 
-type Gathered = (Option<crate::cluster::Bundle>, Naming);
+struct Gathered {
+    secret: Option<Bundle>,
+    naming: Naming,
+    accounts: Accounts,
+}
 
 async fn gather<C: Cluster>(
     context: &Context<C>,
     key: &ObjectKey,
     object: &Arc<ClinchIntegration>,
 ) -> Result<Gathered, ClusterError> {
-    // An integration of the other environment has its Secret left alone, too.
-    let secret = if object.spec.environment == context.settings.environment {
-        let name = &object.spec.credentials.secret_ref.name;
-        context.cluster.secret(&key.sibling(name)).await?
-    } else {
-        None
-    };
     let exports = context.cluster.exports_of(key).await?;
-    Ok((secret, Naming::of(key, &object.spec, exports)))
+    let naming = Naming::of(key, &object.spec, exports);
+    if object.spec.environment != context.settings.environment {
+        // It is refused whatever its Secret holds; those that may name the same account look.
+        for (other, found) in context.cluster.integrations().await? {
+            if found.spec.environment == context.settings.environment {
+                (context.wake)(Kind::Integration, &other);
+            }
+        }
+        let accounts = Accounts { root: [0; 32], rivals: Vec::new() };
+        return Ok(Gathered { secret: None, naming, accounts });
+    }
+    let name = &object.spec.credentials.secret_ref.name;
+    let secret = context.cluster.secret(&key.sibling(name)).await?;
+    let root = context.root_key().await?;
+    let rivals = account::rivals(context, object, &root).await?;
+    Ok(Gathered { secret, naming, accounts: Accounts { root, rivals } })
 }
 
 async fn decide<C: Cluster>(
@@ -105,15 +122,21 @@ async fn decide<C: Cluster>(
     key: &ObjectKey,
     uid: &str,
     object: &ClinchIntegration,
-    secret: Option<crate::cluster::Bundle>,
-    exports: usize,
+    gathered: &Gathered,
+    known: Option<Known>,
 ) -> (Pass, Option<Duration>) {
     // validate
-    let checked = validate(object, secret.as_ref(), &context.settings);
+    let Gathered { secret, naming, accounts } = gathered;
+    let exports = naming.using;
+    let checked = validate(object, secret.as_ref(), &context.settings, accounts);
     let (validated, observations) = match checked {
         Ok(checked) => checked,
         Err(Halted { observations, verdict }) => {
-            context.connections.close(uid);
+            if verdict.reason() == Some(Reason::AccountShared) {
+                context.connections.refuse(uid);
+            } else {
+                context.connections.close(uid);
+            }
             return (Pass::halted(observations, verdict, exports), None);
         }
     };
@@ -136,7 +159,8 @@ async fn decide<C: Cluster>(
         decision = Decision::Verify;
     }
     // execute
-    let connected = context.connections.get(uid).is_some();
+    let name = |connection: Connection| connection.account.name();
+    let connected = context.connections.get(uid).map(name);
     let memory = match decision {
         Decision::Keep(_) => previous.clone(),
         Decision::Verify => {
@@ -148,11 +172,13 @@ async fn decide<C: Cluster>(
                 key,
                 &validated,
                 before,
+                known,
             )
             .await;
             let memory = Memory::after(before, validated.inputs, outcome, Instant::now());
             memories.set(uid, memory.clone());
-            if !connected && context.connections.get(uid).is_some() {
+            let reached = context.connections.get(uid).map(name);
+            if reached.is_some() && reached != connected {
                 // Exports wait for the connection, not for the status: after a restart the latter
                 // may not change.
                 wake_exports(context, key).await;

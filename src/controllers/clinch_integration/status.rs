@@ -8,6 +8,7 @@ use super::{
         connections::Connection,
         publish::{new_request, receipt},
     },
+    account::Known,
     memory::{Memory, Outcome},
     validate::Validated,
 };
@@ -20,6 +21,7 @@ use crate::{
     cluster::ClusterError,
     conditions::{Observation, Verdict, find, settle, whole_seconds},
     domain::{Disposition, Reason},
+    ledger::AccountName,
 };
 
 /// What this pass found.
@@ -30,6 +32,8 @@ pub(super) struct Pass {
     endpoint: Option<String>,
     /// The credential or endpoint is another one than before.
     fresh: bool,
+    /// The account that the credential names, where it is another one than is known.
+    changed_to: Option<AccountName>,
 }
 
 impl Pass {
@@ -37,12 +41,26 @@ impl Pass {
     pub(super) fn unreadable(error: &ClusterError) -> Self {
         let verdict =
             Verdict::Reconciling { reason: Reason::InternalError, message: error.to_string() };
-        Self { observations: Vec::new(), verdict, exports: None, endpoint: None, fresh: false }
+        Self {
+            observations: Vec::new(),
+            verdict,
+            exports: None,
+            endpoint: None,
+            fresh: false,
+            changed_to: None,
+        }
     }
 
     /// Validation refused it.
     pub(super) fn halted(observations: Vec<Observation>, verdict: Verdict, exports: usize) -> Self {
-        Self { observations, verdict, exports: Some(exports), endpoint: None, fresh: false }
+        Self {
+            observations,
+            verdict,
+            exports: Some(exports),
+            endpoint: None,
+            fresh: false,
+            changed_to: None,
+        }
     }
 
     /// `spec.suspend` is set.
@@ -73,7 +91,22 @@ impl Pass {
             ApiVersion::V2 => "v2",
         };
         let endpoint = format!("{}/{version}", validated.endpoint);
+        let mut changed_to = None;
         let verdict = match memory.outcome {
+            Outcome::Failed(failure) if failure.disposition.reason() == Reason::AccountChanged => {
+                changed_to = Some(validated.account);
+                let message = failure.message;
+                observations.push(Observation::new(
+                    ConditionType::Authenticated,
+                    true,
+                    Reason::Verified,
+                    format!("{endpoint} accepts the credential"),
+                ));
+                let reason = Reason::AccountChanged;
+                let condition = ConditionType::AccountVerified;
+                observations.push(Observation::new(condition, false, reason, message.clone()));
+                Verdict::Stalled { reason, message }
+            }
             Outcome::Failed(failure) if !kept => {
                 let reason = failure.disposition.reason();
                 let authenticated = match reason {
@@ -105,7 +138,8 @@ impl Pass {
                 Verdict::Ready { reason: Reason::Verified, message }
             }
         };
-        Self { observations, verdict, exports: Some(exports), endpoint: Some(endpoint), fresh }
+        let (exports, endpoint) = (Some(exports), Some(endpoint));
+        Self { observations, verdict, exports, endpoint, fresh, changed_to }
     }
 }
 
@@ -141,12 +175,13 @@ fn source(
     Some(Observation::new(ConditionType::SourceMatched, status, reason, told.message.clone()))
 }
 
-/// The status of this pass.
+/// The status of this pass. `known`: what was known of the account when it began.
 pub(super) fn status(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
     pass: Pass,
     connection: Option<&Connection>,
+    known: Option<&Known>,
     now: Timestamp,
 ) -> ClinchIntegrationStatus {
     let mut next = previous.clone();
@@ -172,6 +207,13 @@ pub(super) fn status(
             origin: contract.origin.as_str().to_owned(),
             operations: contract.summary(),
         });
+    }
+    if let Some(connection) = connection {
+        let account = connection.account.known();
+        observations.push(account.observation());
+        next.account = Some(account.status(None));
+    } else if let Some(known) = known {
+        next.account = Some(known.status(pass.changed_to));
     }
     let seen = connection.and_then(|connection| connection.source.get());
     observations.extend(source(object, previous, seen.as_deref(), pass.fresh));

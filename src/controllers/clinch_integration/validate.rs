@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use super::super::context::Settings;
+use super::{super::context::Settings, account};
 use crate::{
     api::{ApiVersion, AssumedWrite, ClinchIntegration, ConditionType, ContractOverrides, Region},
     clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
-    cluster::Bundle,
+    cluster::{Bundle, ObjectKey},
     conditions::{Observation, Verdict},
     domain::{CredentialError, Credentials, Digest, Reason, digest_json, digest_parts},
+    ledger::AccountName,
 };
 
 /// An integration that may be contacted.
@@ -23,6 +24,10 @@ pub(super) struct Validated {
     pub(super) accepted: Vec<Op>,
     pub(super) limits: Limits,
     pub(super) interval: Duration,
+    /// The account that the credential names, if no other credential reached it before.
+    pub(super) account: AccountName,
+    /// Whether `spec.acceptAccount` accepts this account instead of another.
+    pub(super) accepted_account: bool,
     /// Digest of everything above that verification depends on.
     pub(super) inputs: Digest,
 }
@@ -33,11 +38,21 @@ pub(super) struct Halted {
     pub(super) verdict: Verdict,
 }
 
-/// Checks spec and Secret. Conditions are returned either way.
+/// What else an integration is checked against.
+pub(super) struct Accounts {
+    /// The ledger root key, which keys the names of accounts.
+    pub(super) root: [u8; 32],
+    /// The integrations of the other environment, with the account that each names.
+    pub(super) rivals: Vec<(ObjectKey, AccountName)>,
+}
+
+/// Checks spec and Secret. Conditions are returned either way. `accounts` is given for
+/// integrations of the operator's environment.
 pub(super) fn validate(
     object: &ClinchIntegration,
     secret: Option<&Bundle>,
     settings: &Settings,
+    accounts: &Accounts,
 ) -> Result<(Validated, Vec<Observation>), Halted> {
     let spec = &object.spec;
     let mut observations = Vec::new();
@@ -79,6 +94,11 @@ pub(super) fn validate(
             return Err(halt(observations, ConditionType::Authenticated, reason, message));
         }
     };
+    let account = AccountName::of(&accounts.root, &endpoint.to_string(), credentials.access_key());
+    if let Some(message) = account::shared(account, &accounts.rivals) {
+        let condition = ConditionType::AccountVerified;
+        return Err(halt(observations, condition, Reason::AccountShared, message));
+    }
     let overrides = match overrides(spec.contract_overrides.as_ref()) {
         Ok(overrides) => overrides,
         Err(error) => {
@@ -87,12 +107,14 @@ pub(super) fn validate(
             return Err(halt(observations, condition, Reason::InvalidSpec, message));
         }
     };
+    let accepted_account = spec.accept_account.as_ref() == Some(&account.to_string());
     let inputs = digest_parts([
         endpoint.to_string().as_bytes(),
         format!("{:?}", spec.api_version).as_bytes(),
         credentials.access_key().as_bytes(),
         credentials.secret_bytes(),
         digest_json(&(&spec.contract_overrides, &spec.limits)).as_bytes(),
+        &[u8::from(accepted_account)],
     ]);
     let validated = Validated {
         endpoint,
@@ -109,6 +131,8 @@ pub(super) fn validate(
             max_in_flight: usize::try_from(spec.limits.max_in_flight).unwrap_or(1).max(1),
         },
         interval: duration(&spec.interval).unwrap_or(Duration::from_mins(10)),
+        account,
+        accepted_account,
         inputs,
     };
     Ok((validated, observations))
@@ -124,7 +148,8 @@ fn halt(
     Halted { observations, verdict: Verdict::Stalled { reason, message } }
 }
 
-fn credentials(
+/// The credential in an integration's Secret, or why there is none.
+pub(super) fn credentials(
     object: &ClinchIntegration,
     secret: Option<&Bundle>,
 ) -> Result<Credentials, (Reason, String)> {
@@ -160,17 +185,18 @@ fn credentials(
     })
 }
 
+/// Where an integration's API is, unchecked.
+pub(super) fn origin(object: &ClinchIntegration, settings: &Settings) -> Option<String> {
+    let of_region = |region| settings.regions.origin(region).to_owned();
+    object.spec.endpoint.clone().or_else(|| object.spec.region.map(of_region))
+}
+
 fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, (Reason, String)> {
-    let spec = &object.spec;
-    let origin = match (&spec.endpoint, spec.region) {
-        (Some(origin), _) => origin.clone(),
-        (None, Some(region)) => settings.regions.origin(region).to_owned(),
-        (None, None) => {
-            let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
-            return Err((Reason::InvalidSpec, message));
-        }
+    let Some(origin) = origin(object, settings) else {
+        let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
+        return Err((Reason::InvalidSpec, message));
     };
-    let endpoint = Endpoint::parse(&origin, spec.environment)
+    let endpoint = Endpoint::parse(&origin, object.spec.environment)
         .map_err(|error| (Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
     match settings.allowed_endpoints.check(&endpoint) {
         Some(_) => Ok(endpoint),
@@ -238,6 +264,40 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{api::Environment, clinch::AllowedEndpoints, controllers::Regions};
+
+    fn checked(environment: Environment, rival: &str) -> Result<(), (Reason, ConditionType)> {
+        let settings = Settings {
+            environment,
+            allowed_endpoints: AllowedEndpoints::listed(["https://a.example"]).unwrap(),
+            regions: Regions::default(),
+            max_runs: 1,
+        };
+        let spec = serde_json::json!({
+            "endpoint": "https://A.example/", "environment": environment,
+            "credentials": {"secretRef": {"name": "c"}}
+        });
+        let object = ClinchIntegration::new("i", serde_json::from_value(spec).unwrap());
+        let data = [("accessKey", "K1"), ("secretKey", "s")];
+        let data = data.map(|(field, value)| (field.to_owned(), value.into()));
+        let secret = Bundle { data: data.into(), ..Bundle::default() };
+        let name = AccountName::of(&[7; 32], "https://a.example", rival);
+        let rivals = vec![(ObjectKey::new("other", "rival"), name)];
+        let accounts = Accounts { root: [7; 32], rivals };
+        let halted = validate(&object, Some(&secret), &settings, &accounts).err();
+        halted.map_or(Ok(()), |Halted { observations, verdict }| {
+            Err((verdict.reason().unwrap(), observations.last().unwrap().condition))
+        })
+    }
+
+    #[test]
+    fn an_account_that_the_other_environment_names_is_refused_on_either_side() {
+        for environment in [Environment::Production, Environment::Sandbox] {
+            let refused = (Reason::AccountShared, ConditionType::AccountVerified);
+            assert_eq!(checked(environment, "K1"), Err(refused));
+            assert_eq!(checked(environment, "K2"), Ok(()));
+        }
+    }
 
     #[test]
     fn durations_read_as_kubernetes_writes_them() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{
     super::{connections::Connections, context::Settings},
+    account::{self, Known},
     memory::{Failure, Memory, Outcome},
     validate::Validated,
 };
@@ -23,6 +24,7 @@ pub(super) async fn verify(
     key: &ObjectKey,
     validated: &Validated,
     previous: Option<&Memory>,
+    account: Option<Known>,
 ) -> Outcome {
     // A credential that was rejected is probed: the client otherwise refuses without asking.
     let rejected = previous.is_some_and(|memory| {
@@ -32,11 +34,14 @@ pub(super) async fn verify(
                 if matches!(failure.disposition, Disposition::Stalled { .. }))
     });
     let attempt = Attempt { connections, settings, uid, key, validated };
-    match attempt.run(rejected).await {
+    match attempt.run(rejected, account).await {
         Ok(()) => Outcome::Verified,
         Err(failure) => {
-            // An outage leaves the connection as it is; a refusal closes it.
-            if !matches!(failure.disposition, Disposition::Retry { .. }) {
+            // An outage leaves the connection as it is; a refusal closes it, and another account
+            // takes it from the runs that have it.
+            if failure.disposition.reason() == Reason::AccountChanged {
+                connections.refuse(uid);
+            } else if !matches!(failure.disposition, Disposition::Retry { .. }) {
                 connections.close(uid);
             }
             Outcome::Failed(failure)
@@ -53,7 +58,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    async fn run(&self, rejected: bool) -> Result<(), Failure> {
+    async fn run(&self, rejected: bool, account: Option<Known>) -> Result<(), Failure> {
         let known = self.connections.get(self.uid).map(|connection| connection.base);
         let assumed = known.clone().unwrap_or_else(|| Arc::new(Contract::built_in()));
         let client = self.client(&self.config(&assumed))?;
@@ -63,7 +68,11 @@ impl Attempt<'_> {
         let verified = if rejected { client.probe().await } else { client.verify().await };
         match verified {
             Ok(_) => {
-                self.connections.open(self.uid, self.key, client, base, Arc::new(config));
+                let Validated { account: present, accepted_account: accepted, .. } =
+                    *self.validated;
+                let account = account::check(&client, account, present, accepted).await?;
+                let config = Arc::new(config);
+                self.connections.open(self.uid, self.key, client, base, config, account);
                 Ok(())
             }
             Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),

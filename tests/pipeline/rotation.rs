@@ -1,0 +1,47 @@
+//! A credential that is rotated, and revoked, in the middle of a large run.
+
+use std::time::Duration;
+
+use clinch_operator::{
+    clinch::Contract,
+    domain::{Disposition, Fence, Reason},
+    pipeline::{Ending, run},
+    sandbox::Credential,
+};
+
+use crate::setup::{ACCOUNT, Export, IN_FLIGHT, SECRET, World, careless, client_of, profiles};
+
+const MANY: usize = 10_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_people_arrive_once_though_the_credential_is_revoked_half_way() {
+    let mut world = World::new(careless()).await;
+    world.sandbox.add_credential(Credential::new(ACCOUNT, "AKNEXT", SECRET));
+    let export = Export::of(profiles(MANY));
+    let created = |world: &World| world.sandbox.requests().with("createCandidate", 201);
+    let half_way = async {
+        while created(&world) < MANY as u64 / 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        world.sandbox.revoke("AKTEST");
+    };
+    let (report, ()) = tokio::join!(run(export.spec(), world.ports()), half_way);
+    let wait = Disposition::Wait { reason: Reason::DependencyNotReady };
+    let Ending::Interrupted { disposition, .. } = report.ending else {
+        panic!("{:?}", report.ending)
+    };
+    assert_eq!(disposition, wait, "it goes on when the integration is ready again");
+    let counts = report.progress.counts;
+    assert_eq!((counts.failed, counts.invalid), (0, 0), "whoever met the 401 is pending");
+    assert_eq!(counts.created + counts.pending(), MANY as u64);
+    let requests = world.sandbox.requests().by_operation;
+    let refused: u64 =
+        requests.iter().filter(|(name, _)| name.ends_with(" 401")).map(|(_, n)| n).sum();
+    assert!((1..=IN_FLIGHT as u64).contains(&refused), "{refused} met the 401");
+
+    world.client = client_of(&world.sandbox, "AKNEXT", Contract::built_in(), Fence::open());
+    let rest = world.counts(&export).await;
+    assert_eq!(rest.created + rest.unchanged, MANY as u64);
+    world.assert_exactly_once(MANY);
+    assert_eq!(created(&world), MANY as u64, "nobody was even tried twice");
+}
