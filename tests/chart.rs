@@ -125,7 +125,7 @@ fn the_rules_parse_and_every_file_is_included() {
         }
         rule_files += 1;
     }
-    assert_eq!(rule_files, 6);
+    assert_eq!(rule_files, 7);
 }
 
 /// Which words a label line of a role's document has, by the role's name.

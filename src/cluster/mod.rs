@@ -6,7 +6,7 @@ mod error;
 mod object;
 mod reference;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 pub use error::ClusterError;
 pub use object::{Bundle, Kind, Notice, NoticeType, ObjectKey, ObjectRef};
@@ -37,6 +37,13 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     fn integrations(
         &self,
     ) -> impl Future<Output = Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError>> + Send;
+
+    /// Whether the labels of namespaces can be read.
+    fn reads_namespaces(&self) -> bool;
+
+    /// The labels of a namespace as last seen, without I/O; `None` where there is no such
+    /// namespace, or it cannot be read.
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
 
     /// The integration of this name, read fresh: its status is compared with the next one.
     fn read_integration(

@@ -8,8 +8,10 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Client, Resource, ResourceExt,
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
     runtime::{
         Controller,
         controller::{Action, Config},
@@ -62,6 +64,7 @@ pub struct Driver {
     stores: Stores,
     waker: Waker,
     scopes: Vec<Scope>,
+    namespaces: Option<(Writer<PartialObjectMeta<Namespace>>, FirstList)>,
     concurrency: u16,
     lists: Lists,
     stop: CancellationToken,
@@ -107,7 +110,18 @@ impl KubeCluster {
                 Scope { stores, wakes, integrations, mappings, exports, lists }
             })
             .collect();
-        let stores = Stores::new(scopes.iter().map(|scope| scope.stores.clone()).collect());
+        // Namespaces can be read only where all of them are watched.
+        let everywhere = scopes.iter().any(|scope| scope.stores.namespace.is_none());
+        let (namespaces_store, namespaces) = everywhere
+            .then(|| {
+                let (store, writer) = reflector::store();
+                (store, (writer, lists.expect()))
+            })
+            .unzip();
+        let stores = Stores::new(
+            scopes.iter().map(|scope| scope.stores.clone()).collect(),
+            namespaces_store,
+        );
         let cluster = Self {
             stores: stores.clone(),
             secrets: Secrets::new(client.clone(), config.ledger_key),
@@ -127,6 +141,7 @@ impl KubeCluster {
             stores,
             waker: waker.clone(),
             scopes,
+            namespaces,
             concurrency: config.concurrency,
             lists,
             stop,
@@ -143,8 +158,17 @@ impl Driver {
 
     /// Runs until `stop` is cancelled and reconciles under way have ended.
     pub async fn run(self, reconciler: Arc<impl Reconciler>) {
-        let Self { client, stores, waker, scopes, concurrency, lists, stop } = self;
+        let Self { client, stores, waker, scopes, namespaces, concurrency, lists, stop } = self;
         let mut tasks: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
+        if let Some((writer, first)) = namespaces {
+            let prune = |namespace: &mut PartialObjectMeta<Namespace>| {
+                namespace.managed_fields_mut().clear();
+                namespace.annotations_mut().clear();
+            };
+            let seen = on_namespace(&stores, &waker);
+            let api = Api::all(client.clone());
+            tasks.push(watch::reflect(api, writer, first, prune, seen, stop.clone()).boxed());
+        }
         for scope in scopes {
             let namespace = scope.stores.namespace.clone();
             let api_namespace = namespace.as_deref();
@@ -227,6 +251,28 @@ fn prune_export(object: &mut CandidateExport) {
 
 fn key_of(object: &impl ResourceExt) -> ObjectKey {
     ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Whoever is let in by labels may be let in, or no longer.
+fn on_namespace(
+    stores: &Stores,
+    waker: &Waker,
+) -> impl Fn(Seen<'_, PartialObjectMeta<Namespace>>) + use<> {
+    let (stores, waker) = (stores.clone(), waker.clone());
+    move |seen| {
+        let name = match seen {
+            Seen::Applied { object, .. } => object.name_any(),
+            Seen::Gone { key, .. } => key.name.clone(),
+        };
+        for integration in stores.selecting() {
+            let exports = stores.exports_of(&integration);
+            let mut here = exports.iter().filter(|export| export.namespace == name).peekable();
+            if here.peek().is_some() {
+                waker.wake(Kind::Integration, &integration);
+            }
+            here.for_each(|export| waker.wake(Kind::Export, export));
+        }
+    }
 }
 
 fn on_integration<R: Reconciler>(

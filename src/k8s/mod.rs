@@ -13,7 +13,7 @@ mod stores;
 mod wake;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 pub use drive::{Driver, KubeConfig};
@@ -48,6 +48,14 @@ pub struct KubeCluster {
 }
 
 impl Cluster for KubeCluster {
+    fn reads_namespaces(&self) -> bool {
+        self.stores.namespaces.is_some()
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        self.stores.namespace_labels(namespace)
+    }
+
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
         self.stores.integration(key)
     }

@@ -1,10 +1,12 @@
 //! What the watches have seen: one set of stores per watched scope. Exports are kept without
 //! their inline candidates, and everything without managed fields: memory is for names, not data.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     ResourceExt,
+    core::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
 
@@ -24,15 +26,37 @@ pub(crate) struct ScopeStores {
 
 /// Every scope's stores.
 #[derive(Clone)]
-pub(crate) struct Stores(Arc<Vec<ScopeStores>>);
+pub(crate) struct Stores {
+    scopes: Arc<Vec<ScopeStores>>,
+    /// Where all namespaces are watched: their labels.
+    pub(crate) namespaces: Option<Store<PartialObjectMeta<Namespace>>>,
+}
 
 impl Stores {
-    pub(crate) fn new(scopes: Vec<ScopeStores>) -> Self {
-        Self(Arc::new(scopes))
+    pub(crate) fn new(
+        scopes: Vec<ScopeStores>,
+        namespaces: Option<Store<PartialObjectMeta<Namespace>>>,
+    ) -> Self {
+        Self { scopes: Arc::new(scopes), namespaces }
+    }
+
+    pub(crate) fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let found = self.namespaces.as_ref()?.get(&ObjectRef::new(namespace))?;
+        Some(found.metadata.labels.clone().unwrap_or_default())
+    }
+
+    /// Integrations that let namespaces in by their labels.
+    pub(crate) fn selecting(&self) -> Vec<ObjectKey> {
+        self.scopes
+            .iter()
+            .flat_map(|scope| scope.integrations.state())
+            .filter(|found| found.spec.access.namespace_selector.is_some())
+            .map(|found| ObjectKey::new(found.namespace().unwrap_or_default(), found.name_any()))
+            .collect()
     }
 
     fn scope(&self, namespace: &str) -> Option<&ScopeStores> {
-        self.0
+        self.scopes
             .iter()
             .find(|scope| scope.namespace.as_deref().is_none_or(|watched| watched == namespace))
     }
@@ -79,7 +103,7 @@ impl Stores {
 
     /// Waits until the integrations of every scope were listed once.
     pub(crate) async fn seen_integrations(&self) {
-        for scope in self.0.iter() {
+        for scope in self.scopes.iter() {
             // A dropped writer means shutdown: then nothing is sent any more.
             let _ended = scope.integrations.wait_until_ready().await.is_err();
         }
@@ -87,7 +111,7 @@ impl Stores {
 
     /// Integrations of every scope.
     pub(crate) fn all_integrations(&self) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
-        let states = self.0.iter().flat_map(|scope| scope.integrations.state());
+        let states = self.scopes.iter().flat_map(|scope| scope.integrations.state());
         let named = |found: Arc<ClinchIntegration>| {
             let namespace = found.namespace().unwrap_or_default();
             (ObjectKey::new(namespace, found.name_any()), found)
@@ -98,7 +122,7 @@ impl Stores {
     /// Exports of every scope that `wanted` picks.
     fn all_exports(&self, wanted: impl Fn(&ObjectKey, &CandidateExport) -> bool) -> Vec<ObjectKey> {
         let mut found = Vec::new();
-        for scope in self.0.iter() {
+        for scope in self.scopes.iter() {
             for export in scope.exports.state() {
                 let namespace = export.namespace().unwrap_or_default();
                 let key = ObjectKey::new(namespace, export.name_any());

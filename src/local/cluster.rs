@@ -211,6 +211,14 @@ impl LocalCluster {
 }
 
 impl Cluster for LocalCluster {
+    fn reads_namespaces(&self) -> bool {
+        false
+    }
+
+    fn namespace_labels(&self, _: &str) -> Option<BTreeMap<String, String>> {
+        None
+    }
+
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
         self.objects().integrations.get(key).cloned()
     }

@@ -271,3 +271,20 @@ async fn a_list_of_approved_namespaces_is_refused_where_everybody_is_let_in() {
     let (ok, error) = world.try_apply(&integration("{mode: Approval, approved: [team-a, team-a]}"));
     assert!(!ok && error.contains("uplicate"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selector_is_refused_where_namespaces_cannot_be_read() {
+    let Some(world) = World::start().await else { return };
+    world.apply(&integration(
+        "{mode: Approval, namespaceSelector: {matchLabels: {team: sourcing}}}",
+    ));
+    let refused = world.ready("ClinchIntegration", "acme", "False", "InvalidSpec").await;
+    let ready = condition(&refused, "Ready");
+    let message = ready["message"].as_str().expect("a message");
+    assert!(message.starts_with("spec.access.namespaceSelector: "), "{message}");
+    assert!(message.contains("spec.access.approved"), "it says what to do: {message}");
+    assert_eq!(condition(&refused, "Stalled")["status"], "True");
+    assert_eq!(world.sandbox.requests().total, 0);
+    world.apply(&approving(""));
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+}

@@ -120,7 +120,8 @@ fn integration<C: Cluster>(
     let Some(found) = context.cluster.integration(&named) else {
         return IntegrationFound::Missing(named);
     };
-    match standing(&named, &found.spec, &key.namespace) {
+    let labels = |namespace: &str| context.cluster.namespace_labels(namespace);
+    match standing(&named, &found.spec, &key.namespace, labels) {
         Standing::Granted => IntegrationFound::Granted(found),
         Standing::Awaiting => IntegrationFound::Awaiting(named),
         Standing::Refused => IntegrationFound::Missing(named),

@@ -64,12 +64,13 @@ pub(super) fn leave<C: Cluster>(cluster: &C, gathered: &Gathered) -> Leave {
     let spec = &gathered.export.spec;
     let integration = integration_of(&gathered.key, spec);
     let (cluster, namespace) = (cluster.clone(), gathered.key.namespace.clone());
-    let destination = spec.destination.clone();
+    let (destination, seen) = (spec.destination.clone(), cluster.clone());
     // Which job was meant was told under these rules, and may be another one under others.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
     let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
         let now = &found.spec.push_permission;
-        standing(key, &found.spec, &namespace) == Standing::Granted
+        let labels = |namespace: &str| seen.namespace_labels(namespace);
+        standing(key, &found.spec, &namespace, labels) == Standing::Granted
             && match permitted(&destination, now) {
                 Permitted::Yes => true,
                 Permitted::AskClinch => started.as_ref() == Some(now),
@@ -83,6 +84,8 @@ pub(super) fn leave<C: Cluster>(cluster: &C, gathered: &Gathered) -> Leave {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, answer)) = &*known
             && Arc::ptr_eq(seen, &found)
+            // Labels of a namespace change without the integration.
+            && found.spec.access.namespace_selector.is_none()
         {
             return *answer;
         }

@@ -99,7 +99,10 @@ async fn gather<C: Cluster>(
     object: &Arc<ClinchIntegration>,
 ) -> Result<Gathered, ClusterError> {
     let exports = context.cluster.exports_of(key).await?;
-    let naming = Naming::of(key, &object.spec, exports);
+    let reads_namespaces = context.cluster.reads_namespaces();
+    let naming = Naming::of(key, &object.spec, exports, |namespace| {
+        context.cluster.namespace_labels(namespace)
+    });
     if object.spec.environment != context.settings.environment {
         // It is refused whatever its Secret holds; those that may name the same account look.
         for (other, found) in context.cluster.integrations().await? {
@@ -107,14 +110,14 @@ async fn gather<C: Cluster>(
                 (context.wake)(Kind::Integration, &other);
             }
         }
-        let accounts = Accounts { root: [0; 32], rivals: Vec::new() };
+        let accounts = Accounts { root: [0; 32], rivals: Vec::new(), reads_namespaces };
         return Ok(Gathered { secret: None, naming, accounts });
     }
     let name = &object.spec.credentials.secret_ref.name;
     let secret = context.cluster.secret(&key.sibling(name)).await?;
     let root = context.root_key().await?;
     let rivals = account::rivals(context, object, &root).await?;
-    Ok(Gathered { secret, naming, accounts: Accounts { root, rivals } })
+    Ok(Gathered { secret, naming, accounts: Accounts { root, rivals, reads_namespaces } })
 }
 
 async fn decide<C: Cluster>(

@@ -29,10 +29,11 @@ impl Naming {
         key: &ObjectKey,
         spec: &ClinchIntegrationSpec,
         exports: Vec<ObjectKey>,
+        labels: impl Fn(&str) -> Option<BTreeMap<String, String>>,
     ) -> Self {
         let mut naming = Self { using: 0, waiting: BTreeMap::new() };
         for export in exports {
-            match standing(key, spec, &export.namespace) {
+            match standing(key, spec, &export.namespace, &labels) {
                 Standing::Granted => naming.using += 1,
                 Standing::Awaiting => *naming.waiting.entry(export.namespace).or_default() += 1,
                 Standing::Refused => {}
@@ -86,7 +87,7 @@ mod tests {
 
     fn naming(spec: &ClinchIntegrationSpec, exports: &[(&str, &str)]) -> Naming {
         let exports = exports.iter().map(|(namespace, name)| ObjectKey::new(*namespace, *name));
-        Naming::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect())
+        Naming::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect(), |_| None)
     }
 
     fn listed(status: &ClinchIntegrationStatus) -> Vec<(&str, i64, i64)> {

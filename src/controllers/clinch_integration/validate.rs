@@ -44,6 +44,8 @@ pub(super) struct Accounts {
     pub(super) root: [u8; 32],
     /// The integrations of the other environment, with the account that each names.
     pub(super) rivals: Vec<(ObjectKey, AccountName)>,
+    /// Whether this operator may read the labels of namespaces.
+    pub(super) reads_namespaces: bool,
 }
 
 /// Checks spec and Secret. Conditions are returned either way. `accounts` is given for
@@ -75,6 +77,13 @@ pub(super) fn validate(
         Reason::Matched,
         format!("the account is {:?}, as is the operator", spec.environment),
     ));
+    if spec.access.namespace_selector.is_some() && !accounts.reads_namespaces {
+        let reason = Reason::InvalidSpec;
+        let message = "spec.access.namespaceSelector: this operator may not read namespaces, as \
+                       it does not watch all of them; list them in spec.access.approved"
+            .to_owned();
+        return Err(Halted { observations, verdict: Verdict::Stalled { reason, message } });
+    }
     let credentials = match credentials(object, secret) {
         Ok(credentials) => credentials,
         Err((reason, message)) => {
@@ -283,7 +292,7 @@ mod tests {
         let secret = Bundle { data: data.into(), ..Bundle::default() };
         let name = AccountName::of(&[7; 32], "https://a.example", rival);
         let rivals = vec![(ObjectKey::new("other", "rival"), name)];
-        let accounts = Accounts { root: [7; 32], rivals };
+        let accounts = Accounts { root: [7; 32], rivals, reads_namespaces: true };
         let halted = validate(&object, Some(&secret), &settings, &accounts).err();
         halted.map_or(Ok(()), |Halted { observations, verdict }| {
             Err((verdict.reason().unwrap(), observations.last().unwrap().condition))
