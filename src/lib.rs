@@ -18,6 +18,7 @@ pub mod k8s;
 pub mod ledger;
 pub mod local;
 pub mod mapping;
+pub mod network;
 pub mod pipeline;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

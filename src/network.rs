@@ -12,8 +12,6 @@ use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 
-use super::endpoint::Allowed;
-
 /// Looks a host name up.
 pub trait Resolver: Send + Sync {
     /// The addresses of `host`.
@@ -35,22 +33,38 @@ impl Resolver for SystemResolver {
 
 /// The host resolves to an address that is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the host resolves to a private address; list its origin in --allowed-endpoints to use it")]
-pub(super) struct AddressRefused;
+#[error("the host resolves to a private address, and is not listed as one that may")]
+pub struct AddressRefused;
+
+/// Which addresses a host may resolve to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the public Internet only.
+    Public,
+    /// Any: whoever runs the operator listed the host.
+    Any,
+}
 
 /// Checks what a resolver answers before anything connects to it.
-pub(super) struct CheckedResolver {
-    pub inner: Arc<dyn Resolver>,
-    pub allowed: Allowed,
+pub struct CheckedResolver {
+    inner: Arc<dyn Resolver>,
+    reach: Reach,
+}
+
+impl CheckedResolver {
+    /// Lets through what is within `reach`.
+    pub fn new(inner: Arc<dyn Resolver>, reach: Reach) -> Self {
+        Self { inner, reach }
+    }
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, allowed) = (self.inner.resolve(name.as_str().to_owned()), self.allowed);
+        let (lookup, reach) = (self.inner.resolve(name.as_str().to_owned()), self.reach);
         Box::pin(async move {
             let found = lookup.await?;
             // One private address among public ones is an attack, not an accident.
-            if allowed == Allowed::Documented && !found.iter().all(|address| is_public(*address)) {
+            if reach == Reach::Public && !found.iter().all(|address| is_public(*address)) {
                 return Err(AddressRefused.into());
             }
             let addresses: Addrs =
@@ -61,7 +75,7 @@ impl Resolve for CheckedResolver {
 }
 
 /// Whether an address is one of the public Internet.
-fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => is_public_v6(v6),
@@ -147,10 +161,10 @@ mod tests {
     #[tokio::test]
     async fn one_private_address_refuses_the_host_unless_its_origin_is_listed() {
         let mixed: Vec<IpAddr> = vec!["1.1.1.1".parse().unwrap(), "10.0.0.1".parse().unwrap()];
-        let with = |allowed| CheckedResolver { inner: Arc::new(Fixed(mixed.clone())), allowed };
+        let with = |reach| CheckedResolver::new(Arc::new(Fixed(mixed.clone())), reach);
         let name = || "api.example.com".parse::<Name>().unwrap();
-        let refused = with(Allowed::Documented).resolve(name()).await.err().unwrap();
+        let refused = with(Reach::Public).resolve(name()).await.err().unwrap();
         assert!(refused.downcast_ref::<AddressRefused>().is_some());
-        assert_eq!(with(Allowed::Listed).resolve(name()).await.unwrap().count(), 2);
+        assert_eq!(with(Reach::Any).resolve(name()).await.unwrap().count(), 2);
     }
 }

@@ -13,13 +13,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jsonapi", &[]),
     ("mapping", &["domain"]),
     ("signing", &["domain"]),
-    // tier 1: the API and the port
+    // tier 1: the API, the port, and what may be connected to
+    ("network", &[]),
     ("api", &["domain"]),
     ("conditions", &["api", "domain"]),
     ("cluster", &["api", "domain"]),
     // tier 2: the parts; they do not see each other, but for the store that a ledger is kept in
-    ("clinch", &["api", "domain", "jsonapi", "signing"]),
-    ("source", &["domain"]),
+    ("clinch", &["api", "domain", "jsonapi", "network", "signing"]),
+    ("source", &["domain", "network"]),
     ("ledger", &["domain"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
     ("local", &["api", "cluster", "domain", "ledger"]),
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "domain",
             "ledger",
             "mapping",
+            "network",
             "pipeline",
             "source",
         ],

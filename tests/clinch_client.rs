@@ -16,7 +16,7 @@ use clinch_operator::{
     clinch::{
         AllowedEndpoints, Attempt, Client, ClientConfig, ClinchError, ConnectError, Contract,
         Creation, Cursor, Doubt, Endpoint, File, Jitter, Limits, NotClinchSign, Observer, Op,
-        Overrides, Person, Registry, Surroundings, SystemResolver, Timeouts, contract::discover,
+        Overrides, Person, Registry, Surroundings, Timeouts, contract::discover,
     },
     domain::{ClinchId, Clock, Credentials, Fence, MatchKey},
 };
@@ -47,7 +47,7 @@ fn surroundings(origin: &str, seen: &Arc<Seen>) -> Surroundings {
         allowed: AllowedEndpoints::listed([origin]).unwrap(),
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.1),
-        resolver: Arc::new(SystemResolver),
+        resolver: Arc::new(clinch_operator::network::SystemResolver),
         observer: Arc::clone(seen) as Arc<dyn Observer>,
         fence: Fence::open(),
     }
@@ -402,7 +402,7 @@ async fn nothing_is_sent_to_an_endpoint_that_is_not_allowed() {
 
 struct Rebound;
 
-impl clinch_operator::clinch::Resolver for Rebound {
+impl clinch_operator::network::Resolver for Rebound {
     fn resolve(
         &self,
         _: String,

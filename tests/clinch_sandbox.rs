@@ -10,7 +10,7 @@ use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
         AllowedEndpoints, Client, ClientConfig, ClinchError, Contract, Creation, Cursor, Endpoint,
-        File, Jitter, Limits, Op, Overrides, Surroundings, SystemResolver, Timeouts, Unobserved,
+        File, Jitter, Limits, Op, Overrides, Surroundings, Timeouts, Unobserved,
         contract::{Origin, State, discover},
     },
     domain::{Clock, Credentials, Fence, MatchKey},
@@ -54,7 +54,7 @@ fn client(sandbox: &Sandbox, contract: Contract) -> Client {
         allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.1),
-        resolver: Arc::new(SystemResolver),
+        resolver: Arc::new(clinch_operator::network::SystemResolver),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

@@ -7,7 +7,7 @@ use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
         AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
-        SystemResolver, Timeouts, Unobserved,
+        Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
 };
@@ -85,7 +85,7 @@ pub(crate) fn client(origin: &str) -> anyhow::Result<Client> {
         allowed: AllowedEndpoints::listed([origin])?,
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(fastrand::f64),
-        resolver: Arc::new(SystemResolver),
+        resolver: Arc::new(clinch_operator::network::SystemResolver),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

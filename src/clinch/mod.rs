@@ -4,7 +4,6 @@
 //! with it is a [`ClinchError`]. The layers under the client retry, limit, sign and observe; see
 //! [`layers`]. Knows neither Kubernetes nor mappings.
 
-mod address;
 mod bucket;
 mod classify;
 mod client;
@@ -17,7 +16,6 @@ mod person;
 mod registry;
 mod wire;
 
-pub use address::{Resolver, SystemResolver};
 pub use bucket::{Limits, RateBucket};
 pub use client::{
     Client, ClientConfig, ConnectError, Created, Creation, Cursor, Page, Surroundings, Verified,

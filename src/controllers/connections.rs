@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clinch::{
         Attempt, Client, ClientConfig, ConnectError, Contract, Jitter, Observer, Op, Registry,
-        Surroundings, SystemResolver, contract,
+        Surroundings, contract,
     },
     cluster::{Kind, ObjectKey},
     domain::{Clock, Fence, Leave},
@@ -126,7 +126,7 @@ impl Connections {
             allowed: settings.allowed_endpoints.clone(),
             clock,
             jitter: Jitter::new(fastrand::f64),
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(crate::network::SystemResolver),
             observer: Arc::new(Watcher {
                 memories: memories.clone(),
                 names: names.clone(),

@@ -14,7 +14,7 @@ use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
         AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
-        SystemResolver, Timeouts, Unobserved,
+        Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
     ledger::{Keys, ObjectLedgers, ObjectSegments, SegmentStore, StoreError},
@@ -180,7 +180,7 @@ pub(crate) fn client_of(
         allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.05),
-        resolver: Arc::new(SystemResolver),
+        resolver: Arc::new(clinch_operator::network::SystemResolver),
         observer: Arc::new(Unobserved),
         fence,
     };

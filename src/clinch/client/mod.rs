@@ -25,7 +25,6 @@ pub use create::{Created, Creation};
 pub use paging::Cursor;
 
 use super::{
-    address::Resolver,
     bucket::{Limits, RateBucket},
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
@@ -39,6 +38,7 @@ use super::{
     },
     wire::{Answer, Failure, Outgoing},
 };
+use crate::network::Resolver;
 use crate::{
     api::{ApiVersion, Environment},
     domain::{ClinchId, Clock, Credentials, Fence, Leave},

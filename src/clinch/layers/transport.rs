@@ -16,11 +16,11 @@ use tower::Service;
 use super::{Calling, sign::Signed};
 use crate::{
     clinch::{
-        address::{AddressRefused, CheckedResolver, Resolver},
         endpoint::Allowed,
         wire::{Answer, Failure},
     },
     jsonapi,
+    network::{AddressRefused, CheckedResolver, Reach, Resolver},
 };
 
 const USER_AGENT: &str = concat!("clinch-operator/", env!("CARGO_PKG_VERSION"));
@@ -43,6 +43,10 @@ impl Transport {
         allowed: Allowed,
         connect: Duration,
     ) -> Result<Self, SetUpTransport> {
+        let reach = match allowed {
+            Allowed::Documented => Reach::Public,
+            Allowed::Listed => Reach::Any,
+        };
         // One provider per process; when another part was first it installed the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
@@ -54,7 +58,7 @@ impl Transport {
             .connect_timeout(connect)
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
-            .dns_resolver(Arc::new(CheckedResolver { inner: resolver, allowed }))
+            .dns_resolver(Arc::new(CheckedResolver::new(resolver, reach)))
             .build()
             .map(|http| Self { http })
             .map_err(SetUpTransport)
