@@ -36,7 +36,7 @@ pub(super) enum Decision {
 pub(super) struct Inputs<'a> {
     /// Digest of everything the export depends on.
     pub(super) revision: &'a str,
-    /// The revision delivered last, from the status.
+    /// The revision that is in place as a whole, from the status.
     pub(super) applied: Option<&'a str>,
     /// A reconcile request without a receipt.
     pub(super) requested: bool,
