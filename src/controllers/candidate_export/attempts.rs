@@ -5,14 +5,14 @@ use jiff::Timestamp;
 
 use super::runs::Slot;
 use crate::{
-    api::{CandidateExportStatus, ExportCounts},
+    api::{CandidateExportStatus, ExportCounts, ExportMode},
     pipeline::Counts,
 };
 
 /// The attempts at a revision before the next one.
 #[derive(Debug)]
 pub(super) enum Attempts<'a> {
-    /// There were none, or the last one came to its end.
+    /// There were none, or the last one came to its end; or they left nothing, as a dry run does.
     None,
     /// They were made by this process.
     Seen(&'a Slot),
@@ -24,9 +24,13 @@ impl<'a> Attempts<'a> {
     /// The attempts at `revision`.
     pub(super) fn of(
         revision: &str,
+        mode: ExportMode,
         previous: &CandidateExportStatus,
         slot: Option<&'a Slot>,
     ) -> Self {
+        if mode == ExportMode::DryRun {
+            return Self::None;
+        }
         if let Some(slot) = slot.filter(|slot| slot.revision == revision && !slot.is_completed()) {
             return Self::Seen(slot);
         }
@@ -44,13 +48,26 @@ impl<'a> Attempts<'a> {
     }
 
     /// The slot of the next attempt, which carries over what these put in place.
-    pub(super) fn next(&self, revision: &str, attempt: u32, now: Timestamp) -> Slot {
+    pub(super) fn next(
+        &self,
+        revision: &str,
+        mode: ExportMode,
+        attempt: u32,
+        now: Timestamp,
+    ) -> Slot {
         let (started_at, carried) = match self {
             Self::None => (now, Counts::default()),
             Self::Seen(slot) => (slot.started_at, slot.put_in_place()),
             Self::Told(counts) => (now, told(counts)),
         };
-        Slot { revision: revision.to_owned(), attempt, started_at, carried, ..Slot::default() }
+        Slot {
+            revision: revision.to_owned(),
+            mode,
+            attempt,
+            started_at,
+            carried,
+            ..Slot::default()
+        }
     }
 }
 
@@ -73,8 +90,13 @@ mod tests {
         }
     }
 
+    fn carried_in(mode: ExportMode, previous: &CandidateExportStatus, slot: Option<&Slot>) -> u64 {
+        let before = Attempts::of("r2", mode, previous, slot);
+        before.next("r2", mode, 1, Timestamp::UNIX_EPOCH).carried.created
+    }
+
     fn carried(previous: &CandidateExportStatus, slot: Option<&Slot>) -> u64 {
-        Attempts::of("r2", previous, slot).next("r2", 1, Timestamp::UNIX_EPOCH).carried.created
+        carried_in(ExportMode::Push, previous, slot)
     }
 
     fn slot(revision: &str, created: u64, carried: u64) -> Slot {
@@ -96,5 +118,12 @@ mod tests {
         assert_eq!(carried(&status("r1", Some("r1"), 3), None), 0, "of another revision");
         assert_eq!(carried(&status("r2", Some("r2"), 3), None), 0, "of a run that had ended");
         assert_eq!(carried(&status("r1", None, 3), Some(&slot("r1", 4, 0))), 0);
+    }
+
+    #[test]
+    fn what_a_dry_run_would_have_done_is_not_done_when_it_is_tried_again() {
+        let previous = status("r2", None, 3);
+        assert_eq!(carried_in(ExportMode::DryRun, &previous, Some(&slot("r2", 4, 0))), 0);
+        assert_eq!(carried_in(ExportMode::DryRun, &previous, None), 0);
     }
 }

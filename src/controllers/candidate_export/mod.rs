@@ -116,14 +116,15 @@ fn pass<C: Cluster + LedgerHome>(
         }
         Act::Decided(decision, validated, connection) => {
             if let (Decision::Start { attempt }, Some(connection)) = (&decision, connection) {
-                let before = Attempts::of(&validated.revision, previous, slot.as_ref());
-                let slot = before.next(&validated.revision, *attempt, now);
-                status::begin(&mut next, &validated.revision, before.is_none());
+                let (revision, mode) = (validated.revision.as_str(), validated.mode);
+                let before = Attempts::of(revision, mode, previous, slot.as_ref());
+                let slot = before.next(revision, mode, *attempt, now);
+                status::begin(&mut next, revision, before.is_none());
                 next.handled = receipt(previous.handled.as_ref(), request.clone());
                 let inputs = status::Inputs {
                     decision: &decision,
-                    revision: &validated.revision,
-                    mode: validated.mode,
+                    revision,
+                    mode,
                     budget: &export.spec.failure_budget,
                     slot: None,
                 };

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::plan::PROGRESS_EVERY;
 use crate::{
+    api::ExportMode,
     domain::{Clock, Disposition, Reason},
     pipeline::{Counts, Ending, Progress, Report},
 };
@@ -24,6 +25,8 @@ use crate::{
 pub(super) struct Slot {
     /// What it runs for.
     pub(super) revision: String,
+    /// Whether it pushes, or tells only what it would push.
+    pub(super) mode: ExportMode,
     /// Attempts at this revision before this one.
     pub(super) attempt: u32,
     /// When it started.
@@ -45,6 +48,12 @@ impl Slot {
             updated: before.updated + now.updated,
             ..Counts::default()
         }
+    }
+
+    /// Whether this attempt put anybody in place.
+    pub(super) fn has_got_on(&self) -> bool {
+        self.mode == ExportMode::Push
+            && self.progress.counts.created + self.progress.counts.updated > 0
     }
 
     /// Whether every record was decided.
