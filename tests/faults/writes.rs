@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use clinch_operator::control_plane::audit::{Entry, Mark};
+use clinch_operator::control_plane::audit::Entry;
 
 use crate::{
     manifests::{PROSPECT, export},
     stage::{assert_delivered, at_work, shared},
+    support::{SOON, condition},
 };
 
 const PEOPLE: usize = 1000;
@@ -17,14 +18,25 @@ const STATUS_EVERY: Duration = Duration::from_millis(1800);
 async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
     let _shared = shared().await;
     let Some((world, _operator)) = at_work(15).await else { return };
+    // A first one, after which the integration has said all that it has to say of itself, and the
+    // API server has got to know the kinds.
+    world.apply(&export("first", 5, PROSPECT));
+    world.ready("CandidateExport", "first", "True", "Synced").await;
+    world
+        .wait("ClinchIntegration", "acme", "at rest", SOON, |object| {
+            condition(object, "SourceMatched")["status"] == "True"
+                && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
+        })
+        .await;
     world.sandbox.set_latency(Duration::from_millis(50));
-    let mark: Mark = world.audit().mark().expect("a log");
+    let (user, log) = (world.user(), world.audit());
+    let mark = log.mark().expect("a log");
     world.apply(&export("slow", PEOPLE, PROSPECT));
     let done = world.ready("CandidateExport", "slow", "True", "Synced").await;
     assert_delivered(&world, &done, PEOPLE);
-    let user = world.user();
-    let writes: Vec<Entry> = world
-        .audit()
+    let at_its_end = |entry: &Entry| entry.resource == "events" && entry.name.starts_with("slow.");
+    log.wait_for(mark, 2, SOON, at_its_end).await.expect("beginning and end are told");
+    let writes: Vec<Entry> = log
         .since(mark)
         .expect("a log")
         .into_iter()
@@ -48,8 +60,8 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
     )
     .expect("in order");
     assert!(took > 2 * STATUS_EVERY, "the run took {took:?}: too short to tell anything");
-    // The first tells that it is seen, the last that it has ended: these come when they come.
-    for pair in statuses[1..statuses.len() - 1].windows(2) {
+    // The last tells that it has ended: that comes when it comes.
+    for pair in statuses[..statuses.len() - 1].windows(2) {
         let apart = pair[1].request_received.duration_since(pair[0].request_received);
         let apart = Duration::try_from(apart).expect("in order");
         assert!(apart >= STATUS_EVERY, "two status writes {apart:?} apart:\n{shown}");
