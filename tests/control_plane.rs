@@ -73,7 +73,7 @@ async fn a_service_account_reaches_the_api_as_itself() {
 }
 
 #[tokio::test]
-async fn a_killed_api_server_and_a_stopped_etcd_come_back_with_their_data() {
+async fn a_killed_api_server_and_a_killed_etcd_come_back_with_their_data() {
     let Some(mut control_plane) = start().await else { return };
     let api: Api<Namespace> = Api::all(client(&control_plane));
     let mut namespace = Namespace::default();
@@ -81,7 +81,7 @@ async fn a_killed_api_server_and_a_stopped_etcd_come_back_with_their_data() {
     api.create(&PostParams::default(), &namespace).await.expect("created");
 
     control_plane.kill_apiserver().await;
-    control_plane.stop_etcd().await;
+    control_plane.kill_etcd().await;
     assert!(control_plane.process_groups().is_empty());
     control_plane.start_etcd().await.expect("etcd starts again");
     control_plane.start_apiserver().await.expect("the API server starts again");

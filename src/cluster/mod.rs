@@ -69,6 +69,10 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Arc<CandidateExport>>, ClusterError>> + Send;
 
+    /// Whether this very export was there when exports were last seen, without I/O. Once it is not,
+    /// its end is told by [`Reconciler::deleted`], before or after this answer.
+    fn has_export(&self, export: &ObjectRef) -> bool;
+
     /// The exports that name an integration; may be served from a watch.
     fn exports_of(
         &self,

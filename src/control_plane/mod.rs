@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use kube::Config;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use self::access::Access;
 use self::assets::Assets;
@@ -68,9 +69,10 @@ impl Default for Options {
 
 /// A running control plane; killed on drop.
 pub struct ControlPlane {
-    // Dropped in this order: clients of etcd first, the folder last.
-    apiserver: Option<Supervised>,
-    etcd: Option<Supervised>,
+    // Dropped in this order: clients of etcd first, the folder last. Where both are locked, the
+    // API server is first.
+    apiserver: Mutex<Option<Supervised>>,
+    etcd: Mutex<Option<Supervised>>,
     access: Access,
     admin_token: String,
     kubeconfig: PathBuf,
@@ -107,7 +109,7 @@ impl ControlPlane {
         let kubeconfig = access.kubeconfig(&credentials.admin_token);
         let kubeconfig = launch.scratch.write("admin.kubeconfig", &kubeconfig)?;
         let admin_token = credentials.admin_token;
-        let (apiserver, etcd) = (Some(apiserver), Some(etcd));
+        let (apiserver, etcd) = (Mutex::new(Some(apiserver)), Mutex::new(Some(etcd)));
         Ok(Self { apiserver, etcd, access, admin_token, kubeconfig, launch })
     }
 
@@ -155,49 +157,60 @@ impl ControlPlane {
     }
 
     /// The process groups of the running components, one each with its supervisor.
-    pub fn process_groups(&self) -> Vec<u32> {
-        [&self.apiserver, &self.etcd].into_iter().flatten().map(Supervised::process_group).collect()
+    pub fn process_groups(&mut self) -> Vec<u32> {
+        let components = [self.apiserver.get_mut(), self.etcd.get_mut()];
+        components.into_iter().flatten().map(|component| component.process_group()).collect()
     }
 
     /// Stops the API server in order and starts it again at the same address.
-    pub async fn restart_apiserver(&mut self) -> Result<(), StartError> {
-        if let Some(apiserver) = self.apiserver.take() {
+    pub async fn restart_apiserver(&self) -> Result<(), StartError> {
+        if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.terminate(GRACE).await;
         }
         self.start_apiserver().await
     }
 
     /// Kills the API server: open requests and watches break off.
-    pub async fn kill_apiserver(&mut self) {
-        if let Some(apiserver) = self.apiserver.take() {
+    pub async fn kill_apiserver(&self) {
+        if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.kill().await;
         }
     }
 
     /// Starts the API server again at the same address. Does nothing when it runs.
-    pub async fn start_apiserver(&mut self) -> Result<(), StartError> {
-        if self.apiserver.as_mut().is_none_or(|server| server.exited().is_some()) {
-            self.apiserver = None;
-            let etcd = self.etcd.as_mut();
-            self.apiserver = Some(self.launch.apiserver(&self.access, etcd).await?);
+    pub async fn start_apiserver(&self) -> Result<(), StartError> {
+        let mut apiserver = self.apiserver.lock().await;
+        if apiserver.as_mut().is_none_or(|server| server.exited().is_some()) {
+            *apiserver = None;
+            let mut etcd = self.etcd.lock().await;
+            *apiserver = Some(self.launch.apiserver(&self.access, etcd.as_mut()).await?);
         }
         Ok(())
     }
 
-    /// Stops etcd: the API server keeps listening and answers with errors.
-    pub async fn stop_etcd(&mut self) {
-        if let Some(etcd) = self.etcd.take() {
+    /// Stops etcd in order: the API server keeps listening and answers with errors.
+    pub async fn stop_etcd(&self) {
+        if let Some(etcd) = self.etcd.lock().await.take() {
             etcd.terminate(GRACE).await;
+        }
+    }
+
+    /// Kills etcd: what it was doing is not finished, what it has told to be done is kept.
+    pub async fn kill_etcd(&self) {
+        if let Some(etcd) = self.etcd.lock().await.take() {
+            etcd.kill().await;
         }
     }
 
     /// Starts etcd again with its data and waits until a running API server has found it. Does
     /// nothing when it runs.
-    pub async fn start_etcd(&mut self) -> Result<(), StartError> {
-        if self.etcd.as_mut().is_none_or(|etcd| etcd.exited().is_some()) {
-            self.etcd = None;
-            let etcd = self.etcd.insert(self.launch.etcd().await?);
-            if let Some(apiserver) = &mut self.apiserver {
+    pub async fn start_etcd(&self) -> Result<(), StartError> {
+        let mut apiserver = self.apiserver.lock().await;
+        let mut etcd = self.etcd.lock().await;
+        if etcd.as_mut().is_none_or(|etcd| etcd.exited().is_some()) {
+            *etcd = None;
+            let etcd = etcd.insert(self.launch.etcd().await?);
+            if let Some(apiserver) = apiserver.as_mut() {
                 self.launch.ready(&self.access, apiserver, Some(etcd)).await?;
             }
         }
@@ -205,8 +218,8 @@ impl ControlPlane {
     }
 
     /// Stops everything in order. Dropping kills instead.
-    pub async fn stop(mut self) {
-        if let Some(apiserver) = self.apiserver.take() {
+    pub async fn stop(self) {
+        if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.terminate(GRACE).await;
         }
         self.stop_etcd().await;

@@ -102,6 +102,10 @@ impl Cluster for KubeCluster {
         Ok(found.map(Arc::new))
     }
 
+    fn has_export(&self, export: &ObjectRef) -> bool {
+        self.stores.has_export(export)
+    }
+
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         Ok(self.stores.exports_of(integration))
     }

@@ -144,6 +144,13 @@ impl Stores {
         })
     }
 
+    /// Whether this very export is there.
+    pub(crate) fn has_export(&self, export: &crate::cluster::ObjectRef) -> bool {
+        let scope = self.scope(&export.key.namespace);
+        let found = scope.and_then(|scope| scope.exports.get(&reference(&export.key)));
+        found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
+    }
+
     /// Exports that name an integration, of whatever namespace.
     pub(crate) fn exports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
         self.all_exports(|key, export| integration_of(key, &export.spec) == *integration)

@@ -254,6 +254,12 @@ impl Cluster for LocalCluster {
         Ok(self.objects().exports.get(key).cloned())
     }
 
+    fn has_export(&self, export: &ObjectRef) -> bool {
+        let objects = self.objects();
+        let found = objects.exports.get(&export.key);
+        found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
+    }
+
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         let objects = self.objects();
         let names = |(key, export): &(&ObjectKey, &Arc<CandidateExport>)| {

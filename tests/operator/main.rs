@@ -8,6 +8,7 @@ mod canary;
 mod canary_commands;
 mod hostile;
 mod ledger;
+mod manifests;
 mod permission;
 mod policy;
 mod roles;
@@ -18,76 +19,8 @@ mod withdrawal;
 use std::time::{Duration, Instant};
 
 use clinch_operator::{controllers::Regions, sandbox};
+use manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, emails, export};
 use support::{SOON, World, condition};
-
-const INTEGRATION: &str = "
-apiVersion: v1
-kind: Secret
-metadata: {name: clinch}
-stringData: {accessKey: KEY-1, secretKey: secret-1}
----
-apiVersion: clinch.hireez.dev/v1alpha1
-kind: ClinchIntegration
-metadata: {name: acme}
-spec:
-  endpoint: ORIGIN
-  environment: Sandbox
-  credentials: {secretRef: {name: clinch}}
-  pushPermission: {jobs: [{job: ENG-101, stages: [Sourced]}]}
-";
-
-const SECRET: &str = "
-apiVersion: v1
-kind: Secret
-metadata: {name: clinch}
-stringData: {accessKey: ACCESS, secretKey: SECRET}
-";
-
-/// An export of people from a ConfigMap; the e-mail addresses are the marker of the leak checks.
-fn export(name: &str, people: usize, rest: &str) -> String {
-    let lines: Vec<String> = (0..people)
-        .map(|i| format!("    {{\"firstName\":\"First{i}\",\"emails\":[{{\"value\":\"{name}-{i}@marker.example\"}}]}}"))
-        .collect();
-    format!(
-        "
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: {name}}}
-data:
-  people.ndjson: |
-{}
----
-apiVersion: clinch.hireez.dev/v1alpha1
-kind: CandidateExport
-metadata: {{name: {name}}}
-spec:
-  integrationRef: {{name: acme}}
-  source: {{configMapRef: {{name: {name}}}}}
-{rest}
-",
-        lines.join("\n")
-    )
-}
-
-const PROSPECT: &str = "  destination: {prospect: {}}";
-
-fn emails(world: &World) -> Vec<String> {
-    let mut emails: Vec<String> = world
-        .sandbox
-        .people("hireEZ")
-        .iter()
-        .map(|person| person["attributes"]["email"].as_str().unwrap_or_default().to_owned())
-        .collect();
-    emails.sort();
-    emails
-}
-
-fn assert_each_once(world: &World, people: usize) {
-    let all = emails(world);
-    let mut unique = all.clone();
-    unique.dedup();
-    assert_eq!((all.len(), unique.len()), (people, people), "each person exactly once");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_nobody_has_seen_reads_minus_one_and_is_listed_with_its_columns() {
@@ -607,25 +540,12 @@ async fn the_rights_are_enough_and_no_more_than_enough() {
 
 mod hand_over {
     //! Two processes, one Lease.
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Child, Command};
 
     use super::*;
 
     fn operator(world: &World, identity: &str) -> Child {
-        operator_at(world, identity, "127.0.0.1:0")
-    }
-
-    fn operator_at(world: &World, identity: &str, admin: &str) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
-            .args(["run", "--environment", "sandbox", "--lease-duration", "6"])
-            .args(["--allowed-endpoints", &world.sandbox.base_url()])
-            .args(["--watch-namespaces", &world.namespace, "--namespace", &world.namespace])
-            .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])
-            .env("KUBECONFIG", world.operator_kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the operator starts")
+        world.spawn_operator(identity, "127.0.0.1:0", 6)
     }
 
     fn holder(world: &World) -> String {
@@ -726,7 +646,7 @@ mod hand_over {
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             let admin = free.local_addr().expect("an address").to_string();
             drop(free);
-            let mut process = operator_at(&world, "starting", &admin);
+            let mut process = world.spawn_operator("starting", &admin, 6);
             let (url, since) = (format!("http://{admin}/readyz"), Instant::now());
             loop {
                 let told = match http.get(&url).send().await {

@@ -5,7 +5,7 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -193,6 +193,20 @@ impl World {
         let client = Client::try_from(kube).expect("a client");
         let stop = CancellationToken::new();
         self.running = Some((stop.clone(), tokio::spawn(app::run(client, config, stop))));
+    }
+
+    /// Starts the operator as a process of its own; `lease` is the Lease's duration in seconds.
+    pub fn spawn_operator(&self, identity: &str, admin: &str, lease: u64) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
+            .args(["run", "--environment", "sandbox", "--lease-duration", &lease.to_string()])
+            .args(["--allowed-endpoints", &self.sandbox.base_url()])
+            .args(["--watch-namespaces", &self.namespace, "--namespace", &self.namespace])
+            .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])
+            .env("KUBECONFIG", self.operator_kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the operator starts")
     }
 
     /// Stops the operator in order.

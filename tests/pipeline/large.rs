@@ -13,15 +13,18 @@ use crate::setup::{Export, World, careless, in_clinch, options, profile, with_pe
 
 const MANY: usize = 10_000;
 
-/// Lines as the run's source.
-fn spec(text: String) -> RunSpec {
-    let part = Part { name: "people.ndjson".into(), bytes: text.into(), format: None };
-    let source =
-        Source::Parts { parts: vec![part], csv: CsvOptions::default(), limits: Limits::default() };
-    RunSpec { source, ..Export::of(Vec::new()).spec() }
+/// One part as a source.
+pub(crate) fn parts(name: &str, bytes: impl Into<bytes::Bytes>) -> Source {
+    let part = Part { name: name.into(), bytes: bytes.into(), format: None };
+    Source::Parts { parts: vec![part], csv: CsvOptions::default(), limits: Limits::default() }
 }
 
-fn lines(profiles: impl IntoIterator<Item = Value>) -> String {
+/// Lines as the run's source.
+fn spec(text: String) -> RunSpec {
+    RunSpec { source: parts("people.ndjson", text), ..Export::of(Vec::new()).spec() }
+}
+
+pub(crate) fn lines(profiles: impl IntoIterator<Item = Value>) -> String {
     profiles.into_iter().fold(String::new(), |mut text, profile| {
         writeln!(text, "{profile}").unwrap();
         text

@@ -1,6 +1,7 @@
 //! Reconciles a `CandidateExport`. A run is a supervised task: a pass starts it, observes it or
 //! ends it, and never waits for it.
 
+mod attempts;
 mod gather;
 mod permission;
 mod plan;
@@ -14,6 +15,7 @@ pub(super) use runs::Runs;
 pub(super) use validate::Steps;
 
 use self::{
+    attempts::Attempts,
     gather::{Gathered, gather},
     plan::{Decision, Inputs, PROGRESS_EVERY, REPROBE_EVERY, decide},
     runs::{RunHandle, Slot},
@@ -30,7 +32,7 @@ use crate::{
     conditions::{Verdict, settle},
     domain::Reason,
     ledger::{LedgerHome, LedgerOwner},
-    pipeline::{self, ClinchCrm, Counts, RunPorts},
+    pipeline::{self, ClinchCrm, RunPorts},
 };
 
 /// One pass over one export.
@@ -46,27 +48,39 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         return Ok(None);
     }
     let previous = export.status.clone().unwrap_or_default();
-    let (next, wait, failed) = match gather(context, key, export.clone()).await {
+    let wrap = StatusUpdate::Export;
+    match gather(context, key, export.clone()).await {
         Ok(gathered) => {
-            let (next, wait) = pass(context, &gathered, &reference, &previous);
-            (next, wait, None)
+            let (next, wait, due) = pass(context, &gathered, &reference, &previous);
+            publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
+            if let Some(due) = due {
+                start(context, &gathered, &reference, due);
+            }
+            Ok(wait)
         }
         Err(error) => {
-            (unreadable(&export, &previous, &error, context.clock.now()), None, Some(error))
+            let next = unreadable(&export, &previous, &error, context.clock.now());
+            publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
+            Err(error)
         }
-    };
-    let wrap = StatusUpdate::Export;
-    publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
-    failed.map_or(Ok(wait), Err)
+    }
 }
 
-/// Validates, decides, acts and tells. Starting and ending a run are its only effects.
+/// A run that is to start once the status says so: whoever reads the status afterwards, be it the
+/// next process, knows that some people may have what it delivers.
+struct Due {
+    slot: Slot,
+    validated: Box<Validated>,
+    connection: Connection,
+}
+
+/// Validates, decides, acts and tells. Ending a run is its only effect.
 fn pass<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
     reference: &ObjectRef,
     previous: &CandidateExportStatus,
-) -> (CandidateExportStatus, Option<Duration>) {
+) -> (CandidateExportStatus, Option<Duration>, Option<Due>) {
     let export = &gathered.export;
     let now = context.clock.now();
     let connection = gathered.connection.clone();
@@ -79,7 +93,7 @@ fn pass<C: Cluster + LedgerHome>(
     let decision = validated.as_ref().map(|validated| {
         decide(&Inputs {
             revision: &validated.revision,
-            applied: previous.last_applied_revision.as_deref(),
+            applied: status::in_place(previous),
             requested: request.is_some(),
             slot: slot.as_ref(),
             connected: blocked.is_none() && connection.is_some(),
@@ -89,6 +103,7 @@ fn pass<C: Cluster + LedgerHome>(
     let mut next = previous.clone();
     let in_sync = matches!(decision, Some(Decision::Keep));
     let act = act(decision, export.spec.suspend, blocked, connection, validated);
+    let mut due = None;
     let (verdict, wait) = match act {
         Act::Suspend => {
             context.runs.stop(&reference.uid);
@@ -101,23 +116,21 @@ fn pass<C: Cluster + LedgerHome>(
         }
         Act::Decided(decision, validated, connection) => {
             if let (Decision::Start { attempt }, Some(connection)) = (&decision, connection) {
-                let slot = next_slot(&validated, previous, slot.as_ref(), *attempt, now);
+                let (revision, mode) = (validated.revision.as_str(), validated.mode);
+                let before = Attempts::of(revision, mode, previous, slot.as_ref());
+                let slot = before.next(revision, mode, *attempt, now);
+                status::begin(&mut next, revision, before.is_none());
                 next.handled = receipt(previous.handled.as_ref(), request.clone());
-                if request.is_some() {
-                    // What was delivered is to be told anew, also if this process ends meanwhile.
-                    next.last_applied_revision = None;
-                }
-                let (revision, mode) = (validated.revision.clone(), validated.mode);
-                start(context, gathered, reference, slot, *validated, connection);
                 let inputs = status::Inputs {
                     decision: &decision,
-                    revision: &revision,
+                    revision,
                     mode,
                     budget: &export.spec.failure_budget,
                     slot: None,
                 };
                 let delivery = status::delivery(&mut next, &inputs);
                 observations.push(delivery.observation);
+                due = Some(Due { slot, validated, connection });
                 (delivery.verdict, Some(PROGRESS_EVERY))
             } else {
                 if decision == Decision::Stop {
@@ -138,7 +151,7 @@ fn pass<C: Cluster + LedgerHome>(
     };
     let generation = export.metadata.generation.unwrap_or_default();
     settle(previous, &mut next, generation, observations, &verdict, now);
-    (next, wait)
+    (next, wait, due)
 }
 
 /// What a pass does, once the things that come before a run are weighed.
@@ -199,45 +212,13 @@ fn wait_for(decision: &Decision) -> Option<Duration> {
     }
 }
 
-/// The slot of a new attempt, which carries over what earlier attempts put in place.
-fn next_slot(
-    validated: &Validated,
-    previous: &CandidateExportStatus,
-    slot: Option<&Slot>,
-    attempt: u32,
-    now: jiff::Timestamp,
-) -> Slot {
-    let same = slot.filter(|slot| slot.revision == validated.revision && !slot.is_completed());
-    let carried = match same {
-        Some(slot) => status::combined(slot.progress.counts, slot.carried),
-        None => carried_from_status(validated, previous),
-    };
-    Slot {
-        revision: validated.revision.clone(),
-        attempt,
-        started_at: same.map_or(now, |slot| slot.started_at),
-        carried,
-        ..Slot::default()
-    }
-}
-
-/// After a restart, what the unfinished run of this revision had told is in the status.
-fn carried_from_status(validated: &Validated, previous: &CandidateExportStatus) -> Counts {
-    let unfinished = previous.last_attempted_revision.as_ref() == Some(&validated.revision)
-        && previous.last_applied_revision.as_ref() != Some(&validated.revision);
-    let counts = previous.counts.filter(|_| unfinished).unwrap_or_default();
-    let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    Counts { created: number(counts.created), updated: number(counts.updated), ..Counts::default() }
-}
-
 fn start<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
     reference: &ObjectRef,
-    slot: Slot,
-    validated: Validated,
-    connection: Connection,
+    due: Due,
 ) {
+    let Due { slot, validated, connection } = due;
     let owner = LedgerOwner {
         namespace: reference.key.namespace.clone(),
         name: reference.key.name.clone(),
@@ -269,6 +250,10 @@ fn start<C: Cluster + LedgerHome>(
     };
     let (wake, key) = (context.wake.clone(), gathered.key.clone());
     context.runs.start(&reference.uid, slot, run, move || wake(Kind::Export, &key));
+    // Told to be gone before there was a run to end; if later, the run ends with that.
+    if !context.cluster.has_export(reference) {
+        context.runs.forget(&reference.uid);
+    }
 }
 
 /// The status when the cluster could not be read.

@@ -36,7 +36,7 @@ pub(super) enum Decision {
 pub(super) struct Inputs<'a> {
     /// Digest of everything the export depends on.
     pub(super) revision: &'a str,
-    /// The revision delivered last, from the status.
+    /// The revision that is in place as a whole, from the status.
     pub(super) applied: Option<&'a str>,
     /// A reconcile request without a receipt.
     pub(super) requested: bool,
@@ -63,7 +63,9 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> Decision {
             Ending::SourceFailed { .. } => Decision::Stall,
             Ending::Interrupted { disposition, .. } => {
                 let waited = elapsed(ended.at, inputs.now);
-                again(*disposition, slot.attempt, waited, inputs.connected)
+                // Whoever gets on is not kept waiting longer and longer.
+                let in_vain = if slot.has_got_on() { 0 } else { slot.attempt };
+                again(*disposition, in_vain, waited, inputs.connected)
             }
         },
     }
@@ -176,6 +178,18 @@ mod tests {
         let limited = slot("r2", interrupted(after));
         let wait = Decision::Retry { delay: Duration::from_secs(50) };
         assert_eq!(decide_with(Some(&limited), None, false, 110), wait);
+    }
+
+    #[test]
+    fn an_attempt_that_got_on_is_followed_soon_and_one_in_vain_later_and_later() {
+        let mut slot = slot("r2", interrupted(Disposition::retry(Reason::VendorUnavailable)));
+        slot.attempt = 9;
+        let wait = Decision::Retry { delay: Duration::from_secs(511) };
+        assert_eq!(decide_with(Some(&slot), None, false, 101), wait.clone());
+        slot.progress.counts.created = 1;
+        assert_eq!(decide_with(Some(&slot), None, false, 101), Decision::Start { attempt: 1 });
+        slot.mode = crate::api::ExportMode::DryRun;
+        assert_eq!(decide_with(Some(&slot), None, false, 101), wait, "a dry run begins anew");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::FutureExt;
@@ -12,7 +13,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::plan::PROGRESS_EVERY;
 use crate::{
+    api::ExportMode,
     domain::{Clock, Disposition, Reason},
     pipeline::{Counts, Ending, Progress, Report},
 };
@@ -22,19 +25,37 @@ use crate::{
 pub(super) struct Slot {
     /// What it runs for.
     pub(super) revision: String,
+    /// Whether it pushes, or tells only what it would push.
+    pub(super) mode: ExportMode,
     /// Attempts at this revision before this one.
     pub(super) attempt: u32,
     /// When it started.
     pub(super) started_at: Timestamp,
     /// What earlier attempts at this revision put in place.
     pub(super) carried: Counts,
-    /// The latest snapshot.
+    /// The latest snapshot that was told; while the run works, one every [`PROGRESS_EVERY`].
     pub(super) progress: Progress,
     /// Whether it still works.
     pub(super) state: SlotState,
 }
 
 impl Slot {
+    /// What this attempt and those before it created and updated.
+    pub(super) fn put_in_place(&self) -> Counts {
+        let (now, before) = (self.progress.counts, self.carried);
+        Counts {
+            created: before.created + now.created,
+            updated: before.updated + now.updated,
+            ..Counts::default()
+        }
+    }
+
+    /// Whether this attempt put anybody in place.
+    pub(super) fn has_got_on(&self) -> bool {
+        self.mode == ExportMode::Push
+            && self.progress.counts.created + self.progress.counts.updated > 0
+    }
+
     /// Whether every record was decided.
     pub(super) fn is_completed(&self) -> bool {
         matches!(&self.state, SlotState::Ended(ended) if ended.report.ending == Ending::Completed)
@@ -64,6 +85,8 @@ struct Entry {
     slot: Slot,
     cancel: CancellationToken,
     progress: watch::Receiver<Progress>,
+    /// When a snapshot was last told.
+    told_at: Timestamp,
 }
 
 /// The runs of this process, by export UID.
@@ -93,15 +116,20 @@ impl Runs {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest run of an export.
+    /// The latest run of an export. Its progress moves every [`PROGRESS_EVERY`] at most, however
+    /// often a pass looks: each move is a write of the status.
     pub(super) fn slot(&self, uid: &str) -> Option<Slot> {
-        let entries = self.entries();
-        let entry = entries.get(uid)?;
-        let mut slot = entry.slot.clone();
-        if matches!(slot.state, SlotState::Running) {
-            slot.progress = entry.progress.borrow().clone();
+        let now = self.clock.now();
+        let mut entries = self.entries();
+        let entry = entries.get_mut(uid)?;
+        let due = Duration::try_from(now.duration_since(entry.told_at))
+            // The clock was set back: since when is not known any more.
+            .map_or(true, |since| since >= PROGRESS_EVERY);
+        if due && matches!(entry.slot.state, SlotState::Running) {
+            entry.slot.progress = entry.progress.borrow().clone();
+            entry.told_at = now;
         }
-        Some(slot)
+        Some(entry.slot.clone())
     }
 
     /// Starts a run, unless one still works. `ended` is called once it has ended.
@@ -121,7 +149,8 @@ impl Runs {
         let cancel = self.stop.child_token();
         let (sender, progress) = watch::channel(Progress::default());
         let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
-        entries.insert(uid.to_owned(), Entry { slot, cancel, progress });
+        let told_at = self.clock.now();
+        entries.insert(uid.to_owned(), Entry { slot, cancel, progress, told_at });
         drop(entries);
         let (runs, uid) = (self.clone(), uid.to_owned());
         self.tracker.spawn(async move {
@@ -182,13 +211,20 @@ mod tests {
         Runs::new(Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())
     }
 
+    /// A clock that is a second later each time it is asked.
+    fn ticking() -> Clock {
+        let seconds = std::sync::atomic::AtomicI64::new(0);
+        let next = move || seconds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Clock::new(move || Timestamp::from_second(next()).unwrap())
+    }
+
     fn slot(revision: &str) -> Slot {
         Slot { revision: revision.into(), ..Slot::default() }
     }
 
     #[tokio::test]
     async fn a_run_is_observed_stopped_and_its_end_is_told() {
-        let runs = runs();
+        let runs = Runs::new(ticking(), CancellationToken::new());
         let (tell, told) = tokio::sync::oneshot::channel();
         runs.start(
             "u1",
@@ -220,5 +256,30 @@ mod tests {
         let found = runs.slot("u1").unwrap();
         assert_eq!(found.revision, "r1");
         assert!(matches!(found.state, SlotState::Ended(_)));
+    }
+
+    #[tokio::test]
+    async fn progress_is_told_every_two_seconds_however_often_it_is_looked_at() {
+        let runs = Runs::new(ticking(), CancellationToken::new());
+        let (moved, is_moved) = tokio::sync::oneshot::channel();
+        let run = |handle: RunHandle| async move {
+            handle.progress.send_modify(|progress| progress.counts.total = 7);
+            moved.send(()).unwrap();
+            std::future::pending::<Report>().await
+        };
+        runs.start("u1", slot("r1"), run, || {});
+        is_moved.await.unwrap();
+        let seen = [(); 3].map(|()| runs.slot("u1").unwrap().progress.counts.total);
+        assert_eq!(seen, [0, 7, 7], "after one second, two and three");
+    }
+
+    #[test]
+    fn what_was_put_in_place_adds_up_over_attempts_that_decided_nobody() {
+        let counts = |created, updated| Counts { total: 9, created, updated, ..Counts::default() };
+        let first = Slot { carried: counts(2, 1), ..slot("r1") };
+        assert_eq!((first.put_in_place().created, first.put_in_place().updated), (2, 1));
+        let progress = Progress { counts: counts(3, 2), ..Progress::default() };
+        let second = Slot { carried: first.put_in_place(), progress, ..slot("r1") };
+        assert_eq!((second.put_in_place().created, second.put_in_place().updated), (5, 3));
     }
 }

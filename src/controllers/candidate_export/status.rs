@@ -33,6 +33,27 @@ pub(super) struct Inputs<'a> {
     pub(super) slot: Option<&'a Slot>,
 }
 
+/// The revision that is in place as a whole: the one delivered last, unless another was attempted
+/// since, so that some people may have the values of that one.
+pub(super) fn in_place(status: &CandidateExportStatus) -> Option<&str> {
+    let applied = status.last_applied_revision.as_deref();
+    applied.filter(|applied| status.last_attempted_revision.as_deref() == Some(*applied))
+}
+
+/// A run of this revision is to start.
+pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: bool) {
+    next.last_attempted_revision = Some(revision.to_owned());
+    if next.last_applied_revision.as_deref() == Some(revision) {
+        // It is to be told anew, also if this process ends meanwhile.
+        next.last_applied_revision = None;
+    }
+    if first {
+        // Those were of something else, and the next process would add to them.
+        next.counts = None;
+        next.progress = None;
+    }
+}
+
 /// Writes counts, progress, failures, revisions and history into `next`.
 pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
     match inputs.decision {
@@ -41,24 +62,25 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) ->
             conclude(next, inputs);
             settled(next, inputs)
         }
-        Decision::Start { .. } => {
-            next.last_attempted_revision = Some(inputs.revision.to_owned());
-            working("a run has started".to_owned(), Reason::Progressing)
-        }
+        Decision::Start { attempt } => under_way(*attempt),
         Decision::Stop => {
             working("ending the run of an earlier state".to_owned(), Reason::Progressing)
         }
         Decision::Observe => {
             if let Some(slot) = inputs.slot {
-                show(next, &slot.progress, slot.carried);
+                show_once_surveyed(next, slot);
             }
-            // Steady while the run works: what moves is in the counts.
-            let first = inputs.slot.is_none_or(|slot| slot.attempt == 0);
-            let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
-            working("a run is under way".to_owned(), reason)
+            under_way(inputs.slot.map_or(0, |slot| slot.attempt))
         }
         Decision::Retry { .. } | Decision::Stall => interrupted(next, inputs),
     }
+}
+
+/// Steady while a run works: what moves is in the counts.
+fn under_way(attempt: u32) -> Delivery {
+    let first = attempt == 0;
+    let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
+    working("a run is under way".to_owned(), reason)
 }
 
 fn working(message: String, reason: Reason) -> Delivery {
@@ -112,7 +134,7 @@ fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
 
 fn interrupted(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
     let Some(slot) = inputs.slot else { return working(String::new(), Reason::Progressing) };
-    show(next, &slot.progress, slot.carried);
+    show_once_surveyed(next, slot);
     next.progress = None;
     let (stalled, reason, message) = match &slot.state {
         SlotState::Running => (false, Reason::Progressing, "a run is under way".to_owned()),
@@ -156,6 +178,13 @@ fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
     };
     next.history.insert(0, record);
     next.history.truncate(HISTORY);
+}
+
+/// An attempt that has not looked at the source yet, or ended before it could, tells nothing new.
+fn show_once_surveyed(next: &mut CandidateExportStatus, slot: &Slot) {
+    if slot.progress != Progress::default() {
+        show(next, &slot.progress, slot.carried);
+    }
 }
 
 /// Counts, progress and failures of a snapshot.
@@ -232,6 +261,23 @@ mod tests {
         let whole = combined(second, carried);
         assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
         assert_eq!(whole.total, whole.delivered());
+    }
+
+    #[test]
+    fn a_revision_is_in_place_until_a_run_starts() {
+        let mut status = CandidateExportStatus::default();
+        assert_eq!(in_place(&status), None);
+        status.last_attempted_revision = Some("r1".into());
+        status.last_applied_revision = Some("r1".into());
+        assert_eq!(in_place(&status), Some("r1"));
+        let mut again = status.clone();
+        begin(&mut again, "r1", true);
+        assert_eq!(in_place(&again), None, "it is delivered anew");
+        begin(&mut status, "r2", true);
+        assert_eq!(in_place(&status), None, "some may have the values of r2");
+        assert_eq!(status.last_applied_revision.as_deref(), Some("r1"));
+        begin(&mut status, "r1", true);
+        assert_eq!(in_place(&status), None, "and r1 is not there again before its run has ended");
     }
 
     fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {

@@ -1,0 +1,75 @@
+//! An export is deleted while it runs, and made again under the same name.
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, DynamicObject, PostParams};
+
+use crate::{
+    manifests::{PROSPECT, emails, export},
+    stage::{assert_delivered, assert_nobody_twice, at_work, created, exports, shared, until},
+    support::World,
+};
+
+const PEOPLE: usize = 300;
+/// How often one is deleted, a millisecond later each time.
+const DELETIONS: u64 = 40;
+const KIND: &str = "CandidateExport";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_export_stops_and_its_namesake_takes_over_without_creating_anybody_twice() {
+    let _shared = shared().await;
+    let Some((world, _operator)) = at_work(15).await else { return };
+    world.sandbox.set_latency(Duration::from_millis(20));
+    let remove = || world.kubectl(&["delete", "clexp", "gone", "-n", &world.namespace]);
+    world.apply(&export("gone", PEOPLE, PROSPECT));
+    created(&world, 80).await;
+    remove();
+    let deleted_at = world.sandbox.requests().total;
+    until("requests in flight end", || world.sandbox.requests().under_way == 0).await;
+    let stopped_at = world.sandbox.requests().total;
+    assert!(stopped_at - deleted_at <= 30, "from {deleted_at} to {stopped_at}");
+    assert!(emails(&world).len() < PEOPLE);
+    assert_nobody_twice(&world);
+
+    // The next one is there before the requests of the one before it have ended.
+    world.apply(&export("gone", PEOPLE, PROSPECT));
+    created(&world, 160).await;
+    remove();
+    world.apply(&export("gone", PEOPLE, PROSPECT));
+    world.sandbox.set_latency(Duration::ZERO);
+    let done = world.ready(KIND, "gone", "True", "Synced").await;
+    assert_delivered(&world, &done, PEOPLE);
+    assert_eq!(emails(&world).len(), PEOPLE);
+    assert_eq!(world.sandbox.requests().of("createCandidate"), PEOPLE as u64);
+    assert_eq!(done["status"]["history"].as_array().map(Vec::len), Some(1));
+}
+
+/// Those of an export who are in Clinch.
+fn there(world: &World, export: &str) -> usize {
+    emails(world).iter().filter(|email| email.starts_with(&format!("{export}-"))).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_deleted_at_any_instant_of_its_start_pushes_nobody_afterwards() {
+    let _shared = shared().await;
+    let Some((world, _operator)) = at_work(15).await else { return };
+    world.sandbox.set_latency(Duration::from_millis(20));
+    let manifests = export("hasty", PEOPLE, PROSPECT);
+    let mut parts = manifests.split("---\n");
+    world.apply(parts.next().expect("a ConfigMap"));
+    let hasty: DynamicObject =
+        serde_saphyr::from_str(parts.next().expect("an export")).expect("YAML");
+    let exports = exports(&world);
+    for delay in 0..DELETIONS {
+        exports.create(&PostParams::default(), &hasty).await.expect("created");
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        exports.delete("hasty", &DeleteParams::default()).await.expect("deleted");
+    }
+    until("requests in flight end", || world.sandbox.requests().under_way == 0).await;
+    let (hasty, asked) = (there(&world, "hasty"), world.sandbox.requests().total);
+    // Long enough for a run that was left over to get through.
+    world.apply(&export("next", PEOPLE, PROSPECT));
+    world.ready(KIND, "next", "True", "Synced").await;
+    assert_eq!(there(&world, "hasty"), hasty, "{asked} requests before");
+    assert!(hasty < PEOPLE, "nobody was left to be pushed");
+}

@@ -1,0 +1,42 @@
+//! The operator is asked to end while it works.
+
+use std::time::Duration;
+
+use crate::{
+    manifests::{PROSPECT, emails, export},
+    stage::{Operator, assert_delivered, at_work, created, shared},
+    support::condition,
+};
+
+const PEOPLE: usize = 400;
+const KIND: &str = "CandidateExport";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_told_to_end_finishes_what_it_began_and_the_next_asks_for_nobody_again() {
+    let _shared = shared().await;
+    let Some((world, mut operator)) = at_work(15).await else { return };
+    world.sandbox.set_latency(Duration::from_millis(20));
+    world.apply(&export("handed", PEOPLE, PROSPECT));
+    created(&world, 120).await;
+    operator.terminate();
+    assert_eq!(operator.code().await, Some(0), "SIGTERM is an orderly end");
+    let ended = world.sandbox.requests();
+    let there = emails(&world).len() as u64;
+    assert!(there < PEOPLE as u64, "{there}");
+    assert_eq!(ended.under_way, 0, "nothing is cut off");
+    assert_eq!(ended.with("createCandidate", 201), ended.of("createCandidate"));
+    assert_eq!(there, ended.of("createCandidate"));
+    let unfinished = world.get(KIND, "handed").await;
+    assert_ne!(condition(&unfinished, "Ready")["status"], "True");
+
+    world.sandbox.set_latency(Duration::ZERO);
+    let _next = Operator::start(&world, "next", 15);
+    let done = world.ready(KIND, "handed", "True", "Synced").await;
+    assert_delivered(&world, &done, PEOPLE);
+    let all = world.sandbox.requests();
+    assert_eq!(all.of("createCandidate"), PEOPLE as u64, "nobody was even tried twice");
+    // Those in the ledger are not asked for; of the others only whether there are many, and the
+    // credential is looked at anew.
+    let asked = all.total - ended.total - (PEOPLE as u64 - there);
+    assert!(asked <= 12, "{asked} requests besides the creates: {:?}", all.by_operation);
+}

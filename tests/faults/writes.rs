@@ -1,0 +1,73 @@
+//! What a run costs the API server.
+
+use std::time::Duration;
+
+use clinch_operator::control_plane::audit::Entry;
+
+use crate::{
+    manifests::{PROSPECT, export},
+    stage::{assert_delivered, at_work, shared},
+    support::{SOON, condition},
+};
+
+const PEOPLE: usize = 1000;
+/// A status moves at most so often while a run works; a little less for how long a write takes.
+const STATUS_EVERY: Duration = Duration::from_millis(1800);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
+    let _shared = shared().await;
+    let Some((world, _operator)) = at_work(15).await else { return };
+    // A first one, after which the integration has said all that it has to say of itself, and the
+    // API server has got to know the kinds.
+    world.apply(&export("first", 5, PROSPECT));
+    world.ready("CandidateExport", "first", "True", "Synced").await;
+    world
+        .wait("ClinchIntegration", "acme", "at rest", SOON, |object| {
+            condition(object, "SourceMatched")["status"] == "True"
+                && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
+        })
+        .await;
+    world.sandbox.set_latency(Duration::from_millis(50));
+    let (user, log) = (world.user(), world.audit());
+    let mark = log.mark().expect("a log");
+    world.apply(&export("slow", PEOPLE, PROSPECT));
+    let done = world.ready("CandidateExport", "slow", "True", "Synced").await;
+    assert_delivered(&world, &done, PEOPLE);
+    let at_its_end = |entry: &Entry| entry.resource == "events" && entry.name.starts_with("slow.");
+    log.wait_for(mark, 2, SOON, at_its_end).await.expect("beginning and end are told");
+    let writes: Vec<Entry> = log
+        .since(mark)
+        .expect("a log")
+        .into_iter()
+        .filter(|entry| entry.user == user && entry.is_write() && entry.resource != "leases")
+        .collect();
+    let shown: Vec<String> = writes
+        .iter()
+        .map(|w| {
+            format!("{} {} {}/{} {}", w.request_received, w.verb, w.resource, w.subresource, w.name)
+        })
+        .collect();
+    let shown = shown.join("\n");
+    assert!(writes.iter().all(|entry| entry.code < 300), "{shown}");
+
+    let statuses: Vec<&Entry> = writes
+        .iter()
+        .filter(|entry| entry.resource == "candidateexports" && entry.subresource == "status")
+        .collect();
+    let took = Duration::try_from(
+        statuses[statuses.len() - 1].request_received.duration_since(statuses[0].request_received),
+    )
+    .expect("in order");
+    assert!(took > 2 * STATUS_EVERY, "the run took {took:?}: too short to tell anything");
+    // The last tells that it has ended: that comes when it comes.
+    for pair in statuses[..statuses.len() - 1].windows(2) {
+        let apart = pair[1].request_received.duration_since(pair[0].request_received);
+        let apart = Duration::try_from(apart).expect("in order");
+        assert!(apart >= STATUS_EVERY, "two status writes {apart:?} apart:\n{shown}");
+    }
+    let segments = writes.iter().filter(|entry| entry.resource == "candidateledgers").count();
+    let every_two = usize::try_from(took.as_secs() / 2).expect("few");
+    let allowed = 6 + every_two + segments;
+    assert!(writes.len() <= allowed, "{} writes, {allowed} allowed:\n{shown}", writes.len());
+}
