@@ -1,14 +1,18 @@
 //! One rate bucket per integration, shared by every client and every attempt of it. Waits on the
 //! tokio clock; no other I/O.
 //!
-//! The ceiling is configured; below it the bucket finds the real limit: a 429 halves the rate and
-//! pauses everyone until `Retry-After`, successes raise it again by small steps.
+//! The ceiling is configured; below it the bucket finds the real limit (`pace.rs`): a 429 pauses
+//! everyone until `Retry-After`, and the rate goes on just below what was taken before it.
 //!
 //! With no ceiling known, Clinch's own answers set the pace: one request in flight at first, one
 //! more for each answer, up to the most allowed in flight. A server that takes its time is never
 //! pressed, and one that is quick is not kept waiting for a rate to grow. The first 429 turns what
-//! Clinch was seen to take into a rate: half of it, doubling until the second 429, then small
-//! steps. Permits are given in the order in which they are asked for.
+//! Clinch was seen to take into a rate: half of it, doubling until the second 429. Permits are given in the order in which they are asked for.
+
+mod history;
+mod pace;
+#[cfg(test)]
+mod simulation;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,16 +24,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-/// The least rate that a first 429 leaves, in requests per second.
-const LEAST_START: f64 = 2.0;
-/// The rate never falls below this, in requests per second.
-const LEAST_RATE: f64 = 0.2;
-/// The rate never rises above this, in requests per second.
-const MOST_RATE: f64 = 100_000.0;
+use self::pace::Pace;
+
 /// The pause after a 429 that names none.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// How much of a second's permits may be saved up.
-const BURST_SECONDS: f64 = 0.1;
+const BURST_SECONDS: f64 = 0.05;
 
 /// Ceilings of one integration.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,66 +58,13 @@ pub struct RateBucket {
 #[derive(Debug)]
 struct State {
     limits: Limits,
-    rate: f64,
+    pace: Pace,
     tokens: f64,
     filled: Instant,
     paused_until: Instant,
     in_flight: usize,
-    /// Counts the halvings, so that many 429 of one burst halve once.
+    /// Counts the times that the limit was met, so that many 429 of one burst count once.
     epoch: u64,
-    phase: Phase,
-    answered: Meter,
-}
-
-/// What is known of the real limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Nothing, and there is no ceiling: so many requests may be in flight, at any rate.
-    Open { window: usize },
-    /// It was met once: the rate doubles in a second of full use.
-    Doubling,
-    /// About where it is, or a ceiling: the rate grows by one request per second in a second.
-    Steady,
-}
-
-impl Phase {
-    fn at_first(limits: Limits) -> (Self, f64) {
-        match limits.requests_per_second {
-            Some(ceiling) => (Self::Steady, f64::from(ceiling)),
-            None => (Self::Open { window: 1 }, MOST_RATE),
-        }
-    }
-}
-
-/// Counts answers by the second.
-#[derive(Debug)]
-struct Meter {
-    since: Instant,
-    this_second: u32,
-    last_second: u32,
-}
-
-impl Meter {
-    fn advance(&mut self, now: Instant) {
-        let second = Duration::from_secs(1);
-        let elapsed = now.saturating_duration_since(self.since);
-        if elapsed >= second {
-            self.last_second = if elapsed < 2 * second { self.this_second } else { 0 };
-            self.this_second = 0;
-            self.since = now;
-        }
-    }
-
-    fn count(&mut self, now: Instant) {
-        self.advance(now);
-        self.this_second += 1;
-    }
-
-    /// Answers per second, as seen lately.
-    fn rate(&mut self, now: Instant) -> f64 {
-        self.advance(now);
-        f64::from(self.this_second.max(self.last_second))
-    }
 }
 
 /// The right to send one request; given back on drop.
@@ -138,18 +85,15 @@ impl RateBucket {
     /// A bucket that begins at its ceiling, or with one request in flight when it has none.
     pub fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        let (phase, rate) = Phase::at_first(limits);
         Self {
             state: Mutex::new(State {
                 limits,
-                rate,
+                pace: Pace::at_first(limits, now),
                 tokens: 1.0,
                 filled: now,
                 paused_until: now,
                 in_flight: 0,
                 epoch: 0,
-                phase,
-                answered: Meter { since: now, this_second: 0, last_second: 0 },
             }),
             turn: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
@@ -162,10 +106,12 @@ impl RateBucket {
         if state.limits == limits {
             return;
         }
+        let now = Instant::now();
+        state.fill(now);
         if state.epoch == 0 {
-            (state.phase, state.rate) = Phase::at_first(limits);
-        } else if let Some(ceiling) = limits.requests_per_second {
-            state.rate = state.rate.min(f64::from(ceiling));
+            state.pace = Pace::at_first(limits, now);
+        } else {
+            state.pace.bound(limits);
         }
         state.limits = limits;
         drop(state);
@@ -174,7 +120,7 @@ impl RateBucket {
 
     /// The rate in force, in requests per second.
     pub fn rate(&self) -> f64 {
-        self.lock().rate
+        self.lock().pace.rate()
     }
 
     /// Waits for a permit, but not beyond the deadline.
@@ -203,25 +149,26 @@ impl RateBucket {
 }
 
 impl State {
+    /// Saves up, at the rate in force, what was not taken since the last time.
+    fn fill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        let most = (self.pace.rate() * BURST_SECONDS).max(1.0);
+        self.tokens = (self.tokens + elapsed * self.pace.rate()).min(most);
+        self.filled = self.filled.max(now);
+    }
+
     /// Takes one token, or tells when to ask again (`None`: when a permit comes back).
     fn take(&mut self, now: Instant) -> Result<u64, Option<Instant>> {
         if self.paused_until > now {
             return Err(Some(self.paused_until));
         }
-        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        let most = (self.rate * BURST_SECONDS).max(1.0);
-        self.tokens = (self.tokens + elapsed * self.rate).min(most);
-        self.filled = now;
-        let window = match self.phase {
-            Phase::Open { window } => window.min(self.limits.max_in_flight),
-            Phase::Doubling | Phase::Steady => self.limits.max_in_flight,
-        };
-        if self.in_flight >= window.max(1) {
+        self.fill(now);
+        if self.in_flight >= self.pace.window(self.limits) {
             return Err(None);
         }
         // A hair of tolerance: sleeping until the exact instant may fall one rounding short.
         if self.tokens < 0.999_999 {
-            let wait = Duration::from_secs_f64((1.0 - self.tokens) / self.rate);
+            let wait = Duration::from_secs_f64((1.0 - self.tokens) / self.pace.rate());
             return Err(Some(now + wait.max(Duration::from_millis(1))));
         }
         self.tokens -= 1.0;
@@ -233,38 +180,26 @@ impl State {
 impl Permit {
     /// The request was answered, and not with 429.
     pub fn succeeded(&self) {
+        let now = Instant::now();
         let mut state = self.bucket.lock();
-        state.answered.count(Instant::now());
-        let step = match state.phase {
-            Phase::Open { window } => {
-                // Beyond the most in flight it would only be forgotten how to stop.
-                let window = (window + 1).min(state.limits.max_in_flight.max(1));
-                state.phase = Phase::Open { window };
-                return;
-            }
-            Phase::Doubling => 1.0,
-            Phase::Steady => 1.0 / state.rate.max(1.0),
-        };
-        let ceiling = state.limits.requests_per_second.map_or(MOST_RATE, f64::from);
-        state.rate = (state.rate + step).min(ceiling);
+        // What was sent before a 429 says nothing about the rate since.
+        if state.epoch == self.epoch {
+            let limits = state.limits;
+            state.fill(now);
+            state.pace.answered(limits, now);
+        }
     }
 
     /// The request was answered with 429.
     pub fn limited(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
-        let until = now + retry_after.unwrap_or(DEFAULT_PAUSE);
-        state.paused_until = state.paused_until.max(until);
+        let pause = retry_after.unwrap_or(DEFAULT_PAUSE);
+        state.paused_until = state.paused_until.max(now + pause);
         if state.epoch == self.epoch {
             state.epoch += 1;
-            (state.phase, state.rate) = match state.phase {
-                Phase::Open { .. } => {
-                    (Phase::Doubling, (state.answered.rate(now) / 2.0).max(LEAST_START))
-                }
-                Phase::Doubling | Phase::Steady => {
-                    (Phase::Steady, (state.rate / 2.0).max(LEAST_RATE))
-                }
-            };
+            let limits = state.limits;
+            state.pace.limited(limits, pause, now);
         }
         state.tokens = 1.0;
         state.filled = state.paused_until;
@@ -280,7 +215,7 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{pace::LEAST_START, *};
 
     fn bucket(requests_per_second: Option<u32>, max_in_flight: usize) -> Arc<RateBucket> {
         Arc::new(RateBucket::new(Limits { requests_per_second, max_in_flight }))
@@ -343,11 +278,11 @@ mod tests {
         assert!((150..500).contains(&doubled), "a pause of one second, then up again: {doubled}");
         let before = bucket.rate();
         bucket.acquire(far()).await.unwrap().limited(None);
-        assert!((bucket.rate() - before / 2.0).abs() < f64::EPSILON);
-        let steady = bucket.rate();
-        full_use(4, 0).await;
-        let grown = bucket.rate() - steady;
-        assert!((1.0..5.0).contains(&grown), "one more per second in each second: {grown}");
+        let after = bucket.rate();
+        assert!((0.4 * before..0.75 * before).contains(&after), "of {before}: {after}");
+        full_use(5, 0).await;
+        let plateau = bucket.rate() / before;
+        assert!((0.6..1.0).contains(&plateau), "about what was taken: {plateau}");
     }
 
     #[tokio::test(start_paused = true)]

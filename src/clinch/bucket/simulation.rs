@@ -1,0 +1,175 @@
+//! The bucket against servers that take so many requests a second, over minutes of paused time.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{Limits, RateBucket};
+
+const LATENCY: Duration = Duration::from_millis(20);
+const IN_FLIGHT: usize = 32;
+
+/// A token bucket that answers 429 when it is empty, and asks for whole seconds of patience.
+struct Server {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    filled: Instant,
+    /// When each request was answered; whether it was taken.
+    answers: Vec<(Instant, bool)>,
+}
+
+impl Server {
+    fn take(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * self.per_second).min(self.burst);
+        self.filled = now;
+        let taken = self.tokens >= 1.0;
+        self.answers.push((now, taken));
+        if taken {
+            self.tokens -= 1.0;
+            return None;
+        }
+        Some(Duration::from_secs_f64(((1.0 - self.tokens) / self.per_second).ceil().max(1.0)))
+    }
+}
+
+/// A server under as many requests as the bucket lets through.
+struct Load {
+    server: Arc<Mutex<Server>>,
+    bucket: Arc<RateBucket>,
+    start: Instant,
+    _clients: JoinSet<()>,
+}
+
+impl Load {
+    fn on(per_second: f64, burst: f64, ceiling: Option<u32>) -> Self {
+        let start = Instant::now();
+        let server =
+            Server { per_second, burst, tokens: burst, filled: start, answers: Vec::new() };
+        let server = Arc::new(Mutex::new(server));
+        let limits = Limits { requests_per_second: ceiling, max_in_flight: IN_FLIGHT };
+        let bucket = Arc::new(RateBucket::new(limits));
+        let mut clients = JoinSet::new();
+        for _ in 0..IN_FLIGHT {
+            let (server, bucket) = (Arc::clone(&server), Arc::clone(&bucket));
+            clients.spawn(async move {
+                loop {
+                    let far = Instant::now() + Duration::from_secs(86_400);
+                    let permit = bucket.acquire(far).await.expect("there is time");
+                    sleep(LATENCY / 2).await;
+                    let refused = server.lock().unwrap().take();
+                    sleep(LATENCY / 2).await;
+                    match refused {
+                        None => permit.succeeded(),
+                        Some(wait) => permit.limited(Some(wait)),
+                    }
+                }
+            });
+        }
+        Self { server, bucket, start, _clients: clients }
+    }
+
+    async fn until(&self, second: u64) {
+        tokio::time::sleep_until(self.start + Duration::from_secs(second)).await;
+    }
+
+    fn allow(&self, per_second: f64) {
+        let mut server = self.server.lock().unwrap();
+        let now = Instant::now();
+        let elapsed = now.saturating_duration_since(server.filled).as_secs_f64();
+        server.tokens = (server.tokens + elapsed * server.per_second).min(server.burst);
+        server.filled = now;
+        server.per_second = per_second;
+    }
+
+    /// Requests taken and refused in these seconds.
+    fn between(&self, from: u64, to: u64) -> (f64, f64) {
+        let at = |second| self.start + Duration::from_secs(second);
+        let server = self.server.lock().unwrap();
+        let of = |wanted: bool| {
+            let within = |(when, taken): &&(Instant, bool)| {
+                (at(from)..at(to)).contains(when) && *taken == wanted
+            };
+            server.answers.iter().filter(within).fold(0.0, |count, _| count + 1.0)
+        };
+        (of(true), of(false))
+    }
+
+    /// The share of `per_second` that was used, and the share of 429.
+    fn shares(&self, per_second: f64, from: u64, to: u64) -> (f64, f64) {
+        let (taken, refused) = self.between(from, to);
+        (
+            taken / per_second / Duration::from_secs(to - from).as_secs_f64(),
+            refused / (taken + refused),
+        )
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_is_used_and_seldom_overstepped_whatever_it_is() {
+    for (per_second, bursts) in [
+        (2.0, [1.0, 2.0, 4.0]),
+        (10.0, [2.0, 10.0, 20.0]),
+        (50.0, [2.0, 10.0, 50.0]),
+        (500.0, [10.0, 100.0, 1000.0]),
+    ] {
+        for burst in bursts {
+            let load = Load::on(per_second, burst, None);
+            load.until(301).await;
+            let (used, refused) = load.shares(per_second, 60, 300);
+            let case = format!("{per_second}/s, burst {burst}: {used:.3} used, {refused:.4} 429");
+            assert!(used >= 0.97, "{case}");
+            assert!(refused < 0.01, "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_falls_to_a_tenth_is_followed_within_seconds() {
+    for (burst, changed) in [(2.0, 100), (10.0, 130), (50.0, 160)] {
+        let load = Load::on(50.0, burst, None);
+        load.until(changed).await;
+        load.allow(5.0);
+        load.until(changed + 90).await;
+        let (_, refused) = load.between(changed, changed + 30);
+        assert!(refused <= 25.0, "burst {burst}: {refused} answered 429");
+        let (used, refused) = load.shares(5.0, changed + 30, changed + 90);
+        assert!(used > 0.9, "burst {burst}: {used} used");
+        assert!(refused < 0.02, "burst {burst}: {refused}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_rises_tenfold_is_used_within_two_minutes() {
+    for (burst, changed) in [(2.0, 60), (10.0, 100), (50.0, 140)] {
+        let load = Load::on(5.0, burst, None);
+        load.until(changed).await;
+        load.allow(50.0);
+        load.until(changed + 180).await;
+        let (used, refused) = load.shares(50.0, changed + 120, changed + 180);
+        assert!(used > 0.85, "burst {burst}: {used} used");
+        assert!(refused < 0.01, "burst {burst}: {refused}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ceiling_below_the_limit_is_kept_to_and_one_above_it_is_not_taken_at_its_word() {
+    let load = Load::on(50.0, 10.0, Some(20));
+    load.until(61).await;
+    let (taken, refused) = load.between(0, 60);
+    assert!((1180.0..=1201.0).contains(&taken), "{taken}");
+    assert!(refused < 1.0, "{refused}");
+    let load = Load::on(50.0, 10.0, Some(200));
+    load.until(301).await;
+    let (used, refused) = load.shares(50.0, 60, 300);
+    assert!(used >= 0.97 && refused < 0.01, "{used} used, {refused} 429");
+    assert!(load.bucket.rate() < 60.0);
+}
