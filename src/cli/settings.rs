@@ -42,7 +42,7 @@ pub struct SettingsArgs {
         value_name = "REGION=ORIGIN,..."
     )]
     pub region_endpoints: Vec<String>,
-    /// Most exports that run at a time.
+    /// Most exports that run at a time; so many small ones more.
     #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
     pub max_runs: usize,
 }

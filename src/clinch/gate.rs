@@ -176,6 +176,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn many_who_never_tire_send_one_probe_in_ten_seconds() {
+        let gate = Gate::new(Shutter::default());
+        let (start, mut sent) = (Instant::now(), 0);
+        while start.elapsed() < Duration::from_secs(60) {
+            // Sixteen at a time, all of whom ask before the first of them knows.
+            let passages: Vec<_> = (0..16).filter_map(|_| gate.enter(false).ok()).collect();
+            sent += passages.len();
+            passages.into_iter().for_each(|passage| {
+                passage.ended(&DOWN);
+            });
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert_eq!(sent, 16 + 5, "once each, then one at 10, 20, 30, 40 and 50 s");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn refusals_of_single_records_do_not_close_it() {
         let gate = Gate::new(Shutter::default());
         for _ in 0..3 * FAILURES_TO_CLOSE {

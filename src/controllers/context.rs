@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{candidate_export::Runs, connections::Connections};
+use super::{
+    candidate_export::{Lanes, Runs},
+    connections::Connections,
+};
 use crate::{
     api::{Environment, Region},
     clinch::{AllowedEndpoints, Endpoint, Observer},
@@ -25,7 +28,7 @@ pub struct Settings {
     pub allowed_endpoints: AllowedEndpoints,
     /// Origins of the regions; the documented hosts unless a proxy stands before them.
     pub regions: Regions,
-    /// Most exports that run at a time.
+    /// Most exports that run at a time; so many small ones more.
     pub max_runs: usize,
 }
 
@@ -65,7 +68,7 @@ pub struct Context<C> {
     pub(super) settings: Settings,
     pub(super) connections: Connections,
     pub(super) runs: Runs,
-    pub(super) run_permits: Arc<tokio::sync::Semaphore>,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) fence: Fence,
     pub(super) wake: Wake,
     root_key: OnceCell<[u8; 32]>,
@@ -84,7 +87,7 @@ impl<C: Cluster> Context<C> {
     ) -> Self {
         let connections =
             Connections::new(&settings, clock.clone(), fence.clone(), wake.clone(), observer);
-        let run_permits = Arc::new(tokio::sync::Semaphore::new(settings.max_runs));
+        let lanes = Arc::new(Lanes::new(settings.max_runs));
         let runs = Runs::new(clock.clone(), stop);
         Self {
             cluster,
@@ -92,7 +95,7 @@ impl<C: Cluster> Context<C> {
             settings,
             connections,
             runs,
-            run_permits,
+            lanes,
             fence,
             wake,
             root_key: OnceCell::new(),

@@ -9,6 +9,7 @@ mod delivery;
 mod doubt;
 mod dry_run;
 mod duplicates;
+mod fairness;
 mod faults;
 mod large;
 mod rotation;

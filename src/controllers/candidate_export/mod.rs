@@ -3,6 +3,7 @@
 
 mod attempts;
 mod gather;
+mod lanes;
 mod permission;
 mod plan;
 mod runs;
@@ -11,12 +12,14 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
+pub(super) use lanes::Lanes;
 pub(super) use runs::Runs;
 pub(super) use validate::Steps;
 
 use self::{
     attempts::Attempts,
     gather::{Gathered, gather},
+    lanes::Size,
     plan::{Decision, Inputs, PROGRESS_EVERY, REPROBE_EVERY, decide},
     runs::{RunHandle, Slot},
     validate::{Checked, Validated, validate},
@@ -32,7 +35,7 @@ use crate::{
     conditions::{Verdict, settle},
     domain::Reason,
     ledger::{LedgerHome, LedgerOwner},
-    pipeline::{self, ClinchCrm, RunPorts},
+    pipeline::{self, ClinchCrm, Ending, Report, RunPorts},
 };
 
 /// One pass over one export.
@@ -227,13 +230,19 @@ fn start<C: Cluster + LedgerHome>(
     let store = context.cluster.ledger_store(&owner);
     let ledger_max = context.cluster.ledger_max();
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
-    let permits = context.run_permits.clone();
+    let lanes = Arc::clone(&context.lanes);
+    let size = Size::of(&validated.run.source);
+    let granted = gathered.integration.granted();
+    let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let leave = permission::leave(&context.cluster, gathered).and(connection.leave);
     let client = connection.client.under(leave);
     let run = move |handle: RunHandle| async move {
         let RunHandle { cancel, progress } = handle;
-        // The semaphore is never closed; were it, running without a permit does no harm.
-        let _permit = permits.acquire_owned().await.ok();
+        let place = cancel.run_until_cancelled(lanes.enter(&integration, size)).await;
+        // Whoever waits in vain has not begun.
+        let Some(_place) = place else {
+            return Report { progress: progress.borrow().clone(), ending: Ending::Stopped };
+        };
         let ports = RunPorts {
             crm: ClinchCrm::new(client, connection.source)
                 .witnessed_by(connection.account.witnesses),
