@@ -198,8 +198,14 @@ impl Pace {
             plateau = f64::midpoint(plateau, known.plateau);
         }
         let plateau = plateau.max(LEAST_RATE);
-        let well = known.is_none_or(|known| known.depth <= DEPTHS[1]) && taken.seconds >= LONG;
-        let (depth, climb) = if well { (DEPTHS[0], LONG_CLIMB) } else { (DEPTHS[1], MIDDLE_CLIMB) };
+        // Met before its time, it is approached with care; met beyond what was only guessed, it may
+        // be further up.
+        let guessed = known.is_some_and(|known| known.depth > DEPTHS[1]);
+        let (depth, climb) = match (taken.seconds < LONG, guessed) {
+            (true, _) => (DEPTHS[1], LONG_CLIMB),
+            (false, true) => (DEPTHS[1], MIDDLE_CLIMB),
+            (false, false) => (DEPTHS[0], LONG_CLIMB),
+        };
         let climb = (climb * pause.max(1.0)).max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
         Curve { plateau, depth, climb, used: 0.0 }
     }

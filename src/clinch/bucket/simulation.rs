@@ -133,6 +133,14 @@ async fn the_limit_is_used_and_seldom_overstepped_whatever_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_ten_seconds_the_limit_is_known() {
+    let load = Load::on(50.0, 10.0, None);
+    load.until(71).await;
+    let (used, refused) = load.shares(50.0, 10, 70);
+    assert!(used >= 0.97 && refused < 0.01, "{used} used, {refused} 429");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_that_falls_to_a_tenth_is_followed_within_seconds() {
     for (burst, changed) in [(2.0, 100), (10.0, 130), (50.0, 160)] {
         let load = Load::on(50.0, burst, None);
