@@ -2,8 +2,8 @@
 # Runs the benchmarks of docs/BENCHMARKS.md and prints their numbers beside their bars.
 #
 #   hack/bench.sh              all of them; about twenty-five minutes after the build
-#   hack/bench.sh encoding     one or several: throughput, encoding, ledger, scale, limited, cluster,
-#                              crowd
+#   hack/bench.sh encoding     one or several: throughput, encoding, ledger, scale, distant, limited,
+#                              cluster, crowd
 #
 # Built as the released binaries are, so that one build serves both. `cluster` and `crowd` need the
 # control plane of hack/control-plane.sh, which is built when it is missing.

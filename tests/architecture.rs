@@ -54,6 +54,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "ledger",
             "local",
             "pipeline",
+            "source",
         ],
     ),
     (

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use clinch_operator::{
     domain::Reason,
     source::{
-        CsvOptions, Decoded, Format, HeaderFault, Limits, Part, RecordError, SourceError, decode,
-        decode_reader, decode_values,
+        Compression, CsvOptions, Decoded, Format, HeaderFault, Limits, Part, RecordError,
+        SourceError, decode, decode_reader, decode_values,
     },
 };
-use flate2::{Compression, write::GzEncoder};
+use flate2::write::GzEncoder;
 use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn read_as(format: Format, text: impl Into<Vec<u8>>) -> (Vec<Shown>, Option<Sour
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(data).expect("memory takes it");
     encoder.finish().expect("memory takes it")
 }
@@ -237,7 +237,10 @@ fn gzip_is_seen_by_its_magic_and_bounded_in_size_and_ratio() {
     assert_eq!((records.len(), failure), (4, None), "members of one file follow each other");
     let cut = both[..both.len() - 9].to_vec();
     let (records, failure) = read(&part("p.ndjson", cut, None), &Limits::default());
-    assert_eq!(failure, Some(SourceError::Gzip { part: "p.ndjson".into() }));
+    assert_eq!(
+        failure,
+        Some(SourceError::Compressed { part: "p.ndjson".into(), compression: Compression::Gzip })
+    );
     assert!(records.len() >= 2, "what came before the cut is read");
     let bomb = gzip(&vec![b' '; 20 << 20]);
     let (_, failure) = read(&part("b", bomb.clone(), Some(Format::Ndjson)), &Limits::default());

@@ -19,7 +19,7 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 64] = [
+const REASONS: [&str; 68] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -71,10 +71,14 @@ const REASONS: [&str; 64] = [
     "SecretFieldMissing",
     "SecretInvalid",
     "SecretNotFound",
+    "SourceChanged",
     "SourceConfirmed",
+    "SourceDenied",
     "SourceDiffers",
     "SourceInvalid",
+    "SourceNotAllowed",
     "SourceNotFound",
+    "SourceUnreachable",
     "Suspended",
     "Synced",
     "SyncedWithRejections",

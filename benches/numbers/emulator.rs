@@ -65,6 +65,11 @@ pub(crate) fn http() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
+/// What a Secret holds for it.
+pub(crate) const fn key_and_secret() -> (&'static str, &'static str) {
+    (ACCESS_KEY, SECRET)
+}
+
 pub(crate) fn credentials() -> anyhow::Result<Credentials> {
     Ok(Credentials::parse(ACCESS_KEY, SECRET)?)
 }

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod crowd;
+mod distant;
 mod emulator;
 mod encoding;
 mod ledger;
@@ -76,8 +77,8 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 7] =
-        ["throughput", "encoding", "ledger", "scale", "limited", "cluster", "crowd"];
+    const ALL: [&str; 8] =
+        ["throughput", "encoding", "ledger", "scale", "distant", "limited", "cluster", "crowd"];
     // `cargo bench` adds flags of its own.
     let mut wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -91,6 +92,7 @@ fn main() -> anyhow::Result<()> {
         let rows = match name.as_str() {
             "throughput" => runtime.block_on(throughput::measure())?,
             "scale" => runtime.block_on(scale::measure())?,
+            "distant" => runtime.block_on(distant::measure())?,
             "limited" => runtime.block_on(limited::measure())?,
             "encoding" => encoding::measure()?,
             "crowd" => runtime.block_on(crowd::measure())?,

@@ -11,10 +11,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Handled, common_status};
+use super::{Handled, NameReference, common_status};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
+    .message("at most one of interval and schedule may be set"))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -88,6 +90,21 @@ pub struct CandidateExportSpec {
     /// `DryRun` counts what a push would do and writes nothing to Clinch.
     #[serde(default)]
     pub mode: ExportMode,
+    /// Runs again this long after the last run, e.g. `1h`. A run pushes what changed, and tries
+    /// again what was rejected; a distant source that is of the same version is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub interval: Option<String>,
+    /// Runs again at these times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ExportSchedule>,
+    /// How long a run by `interval` or `schedule` may fail to begin or to look at the source before
+    /// Ready is taken back.
+    #[serde(default = "default_grace")]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub ready_grace: String,
     /// Stops this export; a run under way ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
@@ -100,6 +117,10 @@ pub struct CandidateExportSpec {
     pub failure_budget: IntOrString,
 }
 
+fn default_grace() -> String {
+    "5m".to_owned()
+}
+
 fn no_budget() -> IntOrString {
     IntOrString::Int(0)
 }
@@ -110,6 +131,23 @@ fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "nullable": false,
         "maxLength": 8
     })
+}
+
+/// Times at which an export runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportSchedule {
+    /// Minute, hour, day of the month, month and day of the week, e.g. `30 6 * * MON-FRI`.
+    #[schemars(length(min = 9, max = 128), regex(pattern = r"^[^ ]+( [^ ]+){4}$"))]
+    pub cron: String,
+    /// The time zone in which they are meant, e.g. `Europe/Dublin`.
+    #[serde(default = "utc")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    pub time_zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
 }
 
 /// The integration an export uses.
@@ -139,11 +177,12 @@ pub struct MappingReference {
     pub namespace: Option<String>,
 }
 
-/// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`.
+/// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`,
+/// `objectStore` and `http`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(
-    validation = Rule::new("[has(self.inline), has(self.configMapRef), has(self.secretRef)].filter(x, x).size() == 1")
-        .message("exactly one of inline, configMapRef and secretRef must be set"),
+    validation = Rule::new("[has(self.inline), has(self.configMapRef), has(self.secretRef), has(self.objectStore), has(self.http)].filter(x, x).size() == 1")
+        .message("exactly one of inline, configMapRef, secretRef, objectStore and http must be set"),
     validation = Rule::new("!has(self.inline) || (!has(self.format) && !has(self.csv))")
         .message("format and csv do not apply to inline candidates")
 )]
@@ -159,7 +198,13 @@ pub struct ExportSource {
     /// A Secret in the export's namespace, labelled `clinch.hireez.dev/use: source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<KeysReference>,
-    /// Format of the data. Absent: told from the key's name, else from the data.
+    /// Files in an object store, or in a folder that the operator may read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreSource>,
+    /// A file that an HTTP server gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// Format of the data. Absent: told from the key's or file's name, else from the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<SourceFormat>,
     /// How CSV columns become profile fields.
@@ -188,6 +233,57 @@ pub struct KeysReference {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub keys: Vec<String>,
+}
+
+impl ExportSource {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secret = self.secret_ref.as_ref().map(|reference| reference.name.as_str());
+        secret.into_iter().chain(self.remote_secret())
+    }
+
+    /// The name of the Secret that a distant source is read with.
+    pub fn remote_secret(&self) -> Option<&str> {
+        let store = self.object_store.as_ref().and_then(|s| s.credentials_secret_ref.as_ref());
+        let headers = self.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
+        store.or(headers).map(|reference| reference.name.as_str())
+    }
+}
+
+/// Files in an object store; the operator's `--allowed-sources` decides which may be read.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("!self.url.startsWith('file://') || !has(self.credentialsSecretRef)")
+    .message("credentialsSecretRef does not apply to file:// URLs"))]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStoreSource {
+    /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
+    /// a pattern: `*` stands for any text within a segment, `**` for any folders. Files may be
+    /// compressed with gzip or zstd.
+    #[x_kube(validation = Rule::new("['s3://', 'gs://', 'az://', 'file:///'].exists(s, self.startsWith(s))")
+        .message("url must begin with s3://, gs://, az:// or file:///"))]
+    #[schemars(length(min = 8, max = 1024))]
+    pub url: String,
+    /// A Secret in the export's namespace with credentials, labelled
+    /// `clinch.hireez.dev/use: source` and annotated `clinch.hireez.dev/allowed-origin: s3://BUCKET`.
+    /// Absent: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<NameReference>,
+}
+
+/// A file that an HTTP server gives; the operator's `--allowed-sources` decides which may be read.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSource {
+    /// The URL. Redirects are not followed.
+    #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')")
+        .message("url must begin with https:// or http://"))]
+    #[schemars(length(min = 8, max = 2048))]
+    pub url: String,
+    /// A Secret in the export's namespace whose fields are sent as headers, labelled
+    /// `clinch.hireez.dev/use: source` and annotated
+    /// `clinch.hireez.dev/allowed-origin: https://HOST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_secret_ref: Option<NameReference>,
 }
 
 /// A source format.
@@ -337,6 +433,9 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_attempted_revision: Option<String>,
+    /// What was found where a distant source lies, when it was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceSeen>,
     /// The latest runs, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
@@ -346,6 +445,21 @@ pub struct CandidateExportStatus {
     pub handled: Option<Handled>,
 }
 common_status!(CandidateExportStatus);
+
+/// What was found where a distant source lies.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceSeen {
+    /// How many files.
+    pub files: i64,
+    /// Bytes as stored, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<i64>,
+    /// Changes with any of the files; absent where the server tells nothing of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub version: Option<String>,
+}
 
 /// What became of the selected records.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -32,6 +32,8 @@ pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
 pub const USE_SOURCE: &str = "source";
+/// Annotation of a Secret with headers or store credentials: the origins that it may be sent to.
+pub const ALLOWED_ORIGIN: &str = "clinch.hireez.dev/allowed-origin";
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;

@@ -13,7 +13,10 @@ pub use operator::{Lease, OperatorConfig, RunError, run};
 pub use telemetry::{LogFormat, init as init_telemetry};
 
 use crate::domain::Clock;
-pub use crate::ledger::ObjectLedgers;
+pub use crate::{
+    ledger::ObjectLedgers,
+    source::{AllowedSources, SourcePolicy},
+};
 
 /// The system's clock.
 pub fn system_clock() -> Clock {

@@ -142,6 +142,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
         environment: Environment::Sandbox,
         allowed_endpoints: AllowedEndpoints::listed([origin])?,
         regions: Regions::default(),
+        sources: std::sync::Arc::default(),
         max_runs: 16,
     })
 }

@@ -86,3 +86,11 @@ fn say(text: &str) {
 fn complain(text: &str) {
     let _gone = writeln!(std::io::stderr(), "{text}").is_err();
 }
+
+/// The environment, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
+}

@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
     let ledgers = args
         .ledger_url
         .as_ref()
-        .map(|url| app::ObjectLedgers::at(url, environment()))
+        .map(|url| app::ObjectLedgers::at(url, super::environment()))
         .transpose()
         .context("--ledger-url")?;
     super::runtime()?.block_on(async {
@@ -96,14 +96,6 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         app::run(client, config, stop).await?;
         Ok(0)
     })
-}
-
-/// The environment, as far as it is text.
-fn environment() -> impl Iterator<Item = (String, String)> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text)
 }
 
 fn default_identity() -> String {

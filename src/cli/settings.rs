@@ -1,10 +1,13 @@
 //! Arguments that several commands share, and what they mean to the controllers.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::{
     api::Environment,
+    app::{AllowedSources, SourcePolicy},
     clinch::AllowedEndpoints,
     controllers::{Regions, Settings},
 };
@@ -42,6 +45,11 @@ pub struct SettingsArgs {
         value_name = "REGION=ORIGIN,..."
     )]
     pub region_endpoints: Vec<String>,
+    /// Places that exports may read candidates from: https://HOST, s3://BUCKET/FOLDER, gs://BUCKET,
+    /// az://CONTAINER, file:///FOLDER. Absent: none. Where an export names no credentials, a bucket
+    /// is read with the operator's own: AWS_*, GOOGLE_*, AZURE_* of its environment.
+    #[arg(long, env = "CLINCH_ALLOWED_SOURCES", value_delimiter = ',', value_name = "PLACE,...")]
+    pub allowed_sources: Vec<String>,
     /// Most exports that run at a time; so many small ones more.
     #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
     pub max_runs: usize,
@@ -50,12 +58,7 @@ pub struct SettingsArgs {
 impl SettingsArgs {
     /// What the controllers need.
     pub fn settings(&self) -> anyhow::Result<Settings> {
-        let listed: Vec<&str> = self
-            .allowed_endpoints
-            .iter()
-            .map(|origin| origin.trim())
-            .filter(|origin| !origin.is_empty())
-            .collect();
+        let listed: Vec<&str> = entries(&self.allowed_endpoints).collect();
         let allowed_endpoints = if listed.is_empty() {
             AllowedEndpoints::documented()
         } else {
@@ -81,9 +84,19 @@ impl SettingsArgs {
             },
             allowed_endpoints,
             regions,
+            sources: Arc::new(SourcePolicy {
+                allowed: AllowedSources::listed(entries(&self.allowed_sources))
+                    .context("--allowed-sources")?,
+                environment: super::environment().collect(),
+            }),
             max_runs: self.max_runs.max(1),
         })
     }
+}
+
+/// What a list holds, empty entries aside.
+fn entries(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(|entry| entry.trim()).filter(|entry| !entry.is_empty())
 }
 
 /// How logs are written.

@@ -80,6 +80,8 @@ pub struct Bundle {
     pub data: BTreeMap<String, Bytes>,
     /// Labels of the object.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the object.
+    pub annotations: BTreeMap<String, String>,
     /// A Secret's `type`; empty for ConfigMaps.
     pub secret_type: String,
 }

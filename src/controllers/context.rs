@@ -14,6 +14,7 @@ use crate::{
     clinch::{AllowedEndpoints, Endpoint, Observer},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     domain::{Clock, Fence},
+    source::SourcePolicy,
 };
 
 /// Asks for a reconcile of one object.
@@ -28,6 +29,9 @@ pub struct Settings {
     pub allowed_endpoints: AllowedEndpoints,
     /// Origins of the regions; the documented hosts unless a proxy stands before them.
     pub regions: Regions,
+    /// Which distant sources may be read.
+    pub sources: Arc<SourcePolicy>,
+    /// Most exports that run at a time.
     /// Most exports that run at a time; so many small ones more.
     pub max_runs: usize,
 }

@@ -6,6 +6,7 @@ mod candidate_export;
 mod clinch_integration;
 mod connections;
 mod context;
+mod durations;
 mod field_mapping;
 mod publish;
 

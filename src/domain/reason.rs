@@ -129,6 +129,14 @@ reasons! {
     SourceNotFound,
     /// The source cannot be read as its format.
     SourceInvalid,
+    /// The operator's allow-list does not name the place of the source.
+    SourceNotAllowed,
+    /// The credentials do not allow the source to be read.
+    SourceDenied,
+    /// The place of the source does not answer.
+    SourceUnreachable,
+    /// The source changed while it was read.
+    SourceChanged,
     /// The reference may not be followed.
     ReferenceForbidden,
     /// The integration does not permit this destination.

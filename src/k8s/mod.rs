@@ -123,6 +123,7 @@ impl Cluster for KubeCluster {
             Bundle {
                 data,
                 labels: found.metadata.labels.unwrap_or_default(),
+                annotations: BTreeMap::new(),
                 secret_type: String::new(),
             }
         }))

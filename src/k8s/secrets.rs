@@ -33,6 +33,7 @@ impl Secrets {
         Ok(self.get(key).await?.map(|secret| Bundle {
             data: bytes_by_key(secret.data),
             labels: secret.metadata.labels.unwrap_or_default(),
+            annotations: secret.metadata.annotations.unwrap_or_default(),
             secret_type: secret.type_.unwrap_or_default(),
         }))
     }

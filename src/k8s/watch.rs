@@ -239,7 +239,7 @@ fn users(stores: &Stores, secret: &ObjectKey) -> Vec<(Kind, ObjectKey)> {
         integration.spec.credentials.secret_ref.name == secret.name
     });
     let exports = stores.exports(&secret.namespace, |export| {
-        export.spec.source.secret_ref.as_ref().is_some_and(|r| r.name == secret.name)
+        export.spec.source.secrets().any(|name| name == secret.name)
     });
     let integrations = integrations.into_iter().map(|key| (Kind::Integration, key));
     integrations.chain(exports.into_iter().map(|key| (Kind::Export, key))).collect()

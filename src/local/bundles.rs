@@ -84,7 +84,8 @@ pub(super) fn read(
         faults.push(Fault::new(object.line, "data", message));
     }
     let secret_type = other_members(kind, object, faults);
-    Bundle { data, labels: metadata.labels, secret_type }
+    let Metadata { labels, annotations, .. } = metadata;
+    Bundle { data, labels, annotations, secret_type }
 }
 
 fn bytes(entry: &Entry, base64: bool) -> Result<Bytes, String> {

@@ -11,7 +11,10 @@ use super::{
     push::Work,
     survey::Marked,
 };
-use crate::ledger::{Keys, SegmentStore};
+use crate::{
+    ledger::{Keys, SegmentStore},
+    source::{RemoteFault, SourceError},
+};
 
 /// Most records of a window.
 const WINDOW_RECORDS: usize = 2048;
@@ -20,7 +23,7 @@ const WINDOW_BYTES: usize = 8 << 20;
 
 /// What is left to be pushed.
 pub(super) struct Feed {
-    ready: mpsc::Receiver<VecDeque<Work>>,
+    ready: mpsc::Receiver<Result<VecDeque<Work>, SourceError>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -32,8 +35,22 @@ impl Feed {
             let mut records = Records::marked(&spec, &keys, &due);
             let mut left = due.count();
             while left > 0 {
-                let window = window(&mut records, &mut left);
-                if window.is_empty() || sender.blocking_send(window).is_err() {
+                let (window, mut fault) = window(&mut records, &mut left);
+                if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_distant() {
+                    // Somebody was there when the source was surveyed, and is not any more.
+                    let part = "the source".into();
+                    fault = Some(SourceError::Remote { part, fault: RemoteFault::Changed });
+                }
+                let ended = window.is_empty();
+                if !ended && sender.blocking_send(Ok(window)).is_err() {
+                    return;
+                }
+                if let Some(fault) = fault {
+                    // Nobody is left to be told when the run has ended.
+                    let _ = sender.blocking_send(Err(fault));
+                    return;
+                }
+                if ended {
                     return;
                 }
             }
@@ -42,22 +59,27 @@ impl Feed {
     }
 
     /// The next records that are due; none at the end.
-    pub(super) async fn window<S: SegmentStore>(&mut self, book: &Book<S>) -> VecDeque<Work> {
-        let Some(mut window) = self.ready.recv().await else {
+    pub(super) async fn window<S: SegmentStore>(
+        &mut self,
+        book: &Book<S>,
+    ) -> Result<VecDeque<Work>, SourceError> {
+        let Some(window) = self.ready.recv().await else {
             if let Some(thread) = self.thread.take() {
                 finished(thread).await;
             }
-            return VecDeque::new();
+            return Ok(VecDeque::new());
         };
+        let mut window = window?;
         for work in &mut window {
             work.compare(&book.ledger);
             work.undecided = book.was_undecided(&work.key_hash);
         }
-        window
+        Ok(window)
     }
 }
 
-fn window(records: &mut Records<'_>, left: &mut usize) -> VecDeque<Work> {
+/// The next records that are due, and what ended them before their time.
+fn window(records: &mut Records<'_>, left: &mut usize) -> (VecDeque<Work>, Option<SourceError>) {
     let (mut window, mut weight) = (VecDeque::new(), 0);
     while *left > 0 && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
         match records.next() {
@@ -66,10 +88,11 @@ fn window(records: &mut Records<'_>, left: &mut usize) -> VecDeque<Work> {
                 weight += work.weight();
                 window.push_back(*work);
             }
-            // Not due, or behind a fault of the source: both were told by the survey.
+            // Told by the survey.
             Some(Ok(Sorted::Refused(_))) => {}
-            Some(Err(_)) | None => break,
+            Some(Err(error)) => return (window, Some(error)),
+            None => break,
         }
     }
-    window
+    (window, None)
 }

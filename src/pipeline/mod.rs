@@ -24,7 +24,7 @@ pub use crm::{
 };
 pub use guard::{Claim, Membership, PeopleGuard};
 pub use permitted::{JobRule, JobRules, Told};
-pub use prepare::{RunSpec, Source};
+pub use prepare::{Looked, RunSpec, Source};
 pub use push::{Duplicates, Mode};
 pub use report::{Counts, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};
 pub use resume::MAX_RESUME_BYTES;

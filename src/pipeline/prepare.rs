@@ -16,7 +16,18 @@ use crate::{
     domain::{MatchKey, Profile, Reason, SourcePosition},
     ledger::{Extras, Keys, Steps},
     mapping::{Mapped, Plan, RecordIssue, ResumeContent, Select},
-    source::{CsvOptions, Decoded, Limits, Part, SourceError, decode, decode_values, digest},
+    source::{
+        CsvOptions, Decoded, Format, Limits, Opening, Part, Remote, SourceError, decode,
+        decode_opening, decode_values, digest,
+    },
+};
+
+/// Bounds on each file that lies elsewhere: it is read as it comes, and may be large.
+const DISTANT: Limits = Limits {
+    max_record_bytes: 8 << 20,
+    max_expanded_bytes: 1 << 40,
+    max_ratio: 200,
+    max_records: 100_000_000,
 };
 
 /// Where the records come from.
@@ -33,6 +44,37 @@ pub enum Source {
         /// Bounds on records and expansion.
         limits: Limits,
     },
+    /// A place that is looked at when the run begins.
+    Remote {
+        /// The place.
+        remote: Remote,
+        /// The format, where the spec names one.
+        format: Option<Format>,
+        /// How CSV columns become profile fields.
+        csv: CsvOptions,
+        /// The version that is in Clinch as a whole: nothing is to be done while it is the same.
+        known: Option<String>,
+    },
+    /// What the place held.
+    Listed {
+        /// The files, in order.
+        openings: Vec<Opening>,
+        /// The format, where the spec names one.
+        format: Option<Format>,
+        /// How CSV columns become profile fields.
+        csv: CsvOptions,
+    },
+}
+
+/// What a look at a distant source found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// How many files.
+    pub files: usize,
+    /// Bytes as stored, where they are known.
+    pub bytes: Option<u64>,
+    /// Changes with any of the files; absent where the server tells nothing of the kind.
+    pub version: Option<String>,
 }
 
 impl Source {
@@ -45,12 +87,48 @@ impl Source {
                 let headers = crate::domain::digest_json(&csv.headers);
                 let formats: Vec<&[u8]> = parts
                     .iter()
-                    .map(|part| part.format.map_or("", crate::source::Format::as_str).as_bytes())
+                    .map(|part| part.format.map_or("", Format::as_str).as_bytes())
                     .collect();
                 let fixed = [&content.as_bytes()[..], &headers.as_bytes()[..]];
                 crate::domain::digest_parts(fixed.into_iter().chain(formats))
             }
+            // Of the place, not of what lies there: that is not known before a run.
+            Self::Remote { remote, format, csv, .. } => crate::domain::digest_json(&(
+                remote.identity(),
+                format.map_or("", Format::as_str),
+                &csv.headers,
+            )),
+            Self::Listed { openings, .. } => crate::domain::digest_json(&openings.len()),
         }
+    }
+
+    /// Notes the version of a distant source that is in Clinch as a whole.
+    pub fn know(&mut self, version: Option<String>) {
+        if let Self::Remote { known, .. } = self {
+            *known = version;
+        }
+    }
+
+    /// Looks at a distant source. `None`: it is the version that is in Clinch already.
+    pub(super) async fn look(self) -> Result<Option<(Self, Option<Looked>)>, SourceError> {
+        let Self::Remote { remote, format, csv, known } = self else {
+            return Ok(Some((self, None)));
+        };
+        let listing = remote.list().await.map_err(|fault| SourceError::Remote {
+            part: remote.location().to_string().into(),
+            fault,
+        })?;
+        let version = listing.version.map(|version| version.short());
+        if version.is_some() && version == known {
+            return Ok(None);
+        }
+        let looked = Looked { files: listing.openings.len(), bytes: listing.bytes, version };
+        Ok(Some((Self::Listed { openings: listing.openings, format, csv }, Some(looked))))
+    }
+
+    /// Whether its records may be others when it is read again.
+    pub(super) fn is_distant(&self) -> bool {
+        matches!(self, Self::Remote { .. } | Self::Listed { .. })
     }
 
     fn records(&self) -> Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + '_> {
@@ -59,6 +137,11 @@ impl Source {
             Self::Parts { parts, csv, limits } => {
                 Box::new(parts.iter().flat_map(move |part| decode(part, csv, limits)))
             }
+            Self::Listed { openings, format, csv } => Box::new(
+                openings.iter().flat_map(move |one| decode_opening(one, *format, csv, &DISTANT)),
+            ),
+            // It is looked at before it is read.
+            Self::Remote { .. } => Box::new(std::iter::empty()),
         }
     }
 }

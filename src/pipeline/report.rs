@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::prepare::Looked;
 use crate::domain::{Disposition, Reason, RecordId, SourcePosition};
 
 /// How many rejected records a report lists; the rest is counted.
@@ -71,6 +72,8 @@ pub struct Progress {
     pub rejections: Arc<Vec<Rejection>>,
     /// Rejections not listed.
     pub omitted: u64,
+    /// What was found where a distant source lies.
+    pub source: Option<Looked>,
 }
 
 impl Progress {
@@ -91,6 +94,8 @@ impl Progress {
 pub enum Ending {
     /// Every selected record was decided.
     Completed,
+    /// The source is of the version that is in Clinch as a whole; nothing was read.
+    SourceUnchanged,
     /// It was asked to stop; what was in flight was finished.
     Stopped,
     /// It cannot go on now: some records are pending.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     domain::{Disposition, Fence, Reason},
     ledger::{Keys, SegmentStore},
+    source::SourceError,
 };
 
 /// How long entries may wait before they are written to the ledger.
@@ -63,11 +64,19 @@ pub async fn run<C: Crm, S: SegmentStore>(spec: RunSpec, ports: RunPorts<C, S>) 
 }
 
 async fn attempt<C: Crm, S: SegmentStore>(
-    spec: RunSpec,
+    mut spec: RunSpec,
     ports: RunPorts<C, S>,
 ) -> Result<Ending, CrmFailure> {
     let RunPorts { crm, guard, keys, store, ledger_max, fence, max_in_flight, progress, cancel } =
         ports;
+    let looked = match spec.source.look().await {
+        Ok(Some((source, looked))) => {
+            spec.source = source;
+            looked
+        }
+        Ok(None) => return Ok(Ending::SourceUnchanged),
+        Err(error) => return Ok(unread(&error)),
+    };
     let _member = guard.join();
     let mut book = Book::open(store, keys.clone()).await?;
     let spec = Arc::new(spec);
@@ -77,6 +86,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     if cancel.is_cancelled() {
         return Ok(Ending::Stopped);
     }
+    survey.progress.source = looked;
     progress.send_replace(survey.progress.clone());
     let ending = if survey.due.count() == 0 {
         None
@@ -119,7 +129,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     };
     Ok(match (ending, survey.fault) {
         (Some(ending), _) => ending,
-        (None, Some((reason, message))) => Ending::SourceFailed { reason, message },
+        (None, Some(error)) => unread(&error),
         (None, None) => Ending::Completed,
     })
 }
@@ -191,14 +201,20 @@ impl Pushing<'_> {
         let halt = self.cancel.child_token();
         let mut flight = FuturesUnordered::new();
         let mut window: VecDeque<Work> = VecDeque::new();
-        let mut failure = None;
+        let (mut failure, mut fault) = (None, None);
         let mut in_a_row = 0_u32;
         let mut last = None;
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
         loop {
             while flight.len() < self.max_in_flight && !halt.is_cancelled() {
                 let Some(work) = window.pop_front() else {
-                    window = feed.window(book).await;
+                    window = match feed.window(book).await {
+                        Ok(window) => window,
+                        Err(error) => {
+                            fault = Some(error);
+                            VecDeque::new()
+                        }
+                    };
                     if window.is_empty() {
                         break;
                     }
@@ -256,6 +272,7 @@ impl Pushing<'_> {
         window.iter().for_each(|work| book.withdraw(work));
         match failure.or(last) {
             Some(failure) => Err(failure),
+            None if fault.is_some() => Ok(fault.as_ref().map(unread)),
             None if self.cancel.is_cancelled() && self.progress.borrow().counts.pending() > 0 => {
                 Ok(Some(Ending::Stopped))
             }
@@ -276,6 +293,17 @@ impl Pushing<'_> {
                 progress.list(Rejection { position, record, reason, message });
             }
         });
+    }
+}
+
+/// The ending of a run whose source cannot be read, or not to its end.
+fn unread(error: &SourceError) -> Ending {
+    let (disposition, message) = (error.disposition(), error.to_string());
+    match disposition {
+        Disposition::Stalled { reason } => Ending::SourceFailed { reason, message },
+        Disposition::Retry { .. } | Disposition::Wait { .. } => {
+            Ending::Interrupted { disposition, message }
+        }
     }
 }
 

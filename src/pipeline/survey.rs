@@ -14,6 +14,7 @@ use super::{
 use crate::{
     domain::{MatchKey, Reason, SourcePosition},
     ledger::{KeyHash, Keys, Ledger, Table},
+    source::SourceError,
 };
 
 /// What a source holds, compared with the ledger.
@@ -30,7 +31,7 @@ pub(super) struct Survey {
     /// Where each person is named first.
     pub(super) people: People,
     /// Why the source ended early, if it did.
-    pub(super) fault: Option<(Reason, String)>,
+    pub(super) fault: Option<SourceError>,
 }
 
 impl Survey {
@@ -55,7 +56,7 @@ impl Survey {
             match record {
                 Ok(sorted) => survey.take(sorted, records.number(), keys, ledger),
                 Err(error) => {
-                    survey.fault = Some((error.disposition().reason(), error.to_string()));
+                    survey.fault = Some(error);
                     break;
                 }
             }

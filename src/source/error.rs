@@ -1,11 +1,30 @@
 //! What can be wrong with a record, and with a part as a whole. Pure.
 //! Errors carry names, numbers and places, never candidate data.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
+use super::RemoteFault;
 use crate::domain::{Disposition, Reason};
+
+/// How a part is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        })
+    }
+}
 
 /// Why one record has no profile; the records after it are read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -99,11 +118,13 @@ pub enum SourceError {
         /// Records accepted.
         limit: u64,
     },
-    /// Gzip data that ends early or fails its own check.
-    #[error("{part} cannot be decompressed: its gzip data is cut off or damaged")]
-    Gzip {
+    /// Compressed data that ends early or fails its own check.
+    #[error("{part} cannot be decompressed: its {compression} data is cut off or damaged")]
+    Compressed {
         /// Name of the part.
         part: Arc<str>,
+        /// How it is compressed.
+        compression: Compression,
     },
     /// A JSON document that ends before its closing bracket.
     #[error("{part} is cut off: its JSON ends at line {line} before the closing bracket")]
@@ -153,6 +174,14 @@ pub enum SourceError {
         /// One-based line on which the record starts.
         line: u64,
     },
+    /// It cannot be read from where it lies.
+    #[error("{part} {fault}")]
+    Remote {
+        /// Name of the part, or of the place.
+        part: Arc<str>,
+        /// What is wrong.
+        fault: RemoteFault,
+    },
     /// Reading failed.
     #[error("{part} cannot be read: {kind}")]
     Read {
@@ -167,12 +196,13 @@ impl SourceError {
     /// What the owner of the run does next.
     pub const fn disposition(&self) -> Disposition {
         match self {
+            Self::Remote { fault, .. } => fault.disposition(),
             Self::Read { .. } => Disposition::retry(Reason::InternalError),
             Self::Empty { .. }
             | Self::TooLarge { .. }
             | Self::Expansion { .. }
             | Self::TooManyRecords { .. }
-            | Self::Gzip { .. }
+            | Self::Compressed { .. }
             | Self::CutOff { .. }
             | Self::Syntax { .. }
             | Self::Trailing { .. }

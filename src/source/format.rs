@@ -24,10 +24,10 @@ impl Format {
     }
 }
 
-/// The name's extension in lower case, `.gz` aside.
+/// The name's extension in lower case, `.gz` and `.zst` aside.
 fn extension(name: &str) -> String {
     let name = name.to_ascii_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
 }
 

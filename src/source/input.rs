@@ -5,22 +5,32 @@ use std::{
     fmt,
     io::{self, Read},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Limits, SourceError};
+use super::{Compression, Limits, RemoteFault, SourceError, zstd::ZstdFrames};
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BUFFER_BYTES: usize = 64 << 10;
 /// Up to here a high ratio is harmless, and says little.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
 
 type Source = Box<dyn Read + Send>;
+
+/// How data is compressed, by its first bytes.
+pub(super) fn compression(head: &[u8]) -> Option<Compression> {
+    match head {
+        head if head.starts_with(GZIP_MAGIC) => Some(Compression::Gzip),
+        head if head.starts_with(ZSTD_MAGIC) => Some(Compression::Zstd),
+        _ => None,
+    }
+}
 
 pub(super) struct Input {
     part: Arc<str>,
@@ -32,6 +42,9 @@ pub(super) struct Input {
     ended: bool,
     /// Told once the bytes before it are done with.
     failure: Option<SourceError>,
+    compression: Option<Compression>,
+    /// What failed below the decompression.
+    failed: Arc<OnceLock<Failed>>,
 }
 
 impl Input {
@@ -40,21 +53,23 @@ impl Input {
         mut reader: Source,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
-        let mut head = Vec::with_capacity(GZIP_MAGIC.len());
+        let failed: Arc<OnceLock<Failed>> = Arc::default();
+        let mut head = Vec::with_capacity(ZSTD_MAGIC.len());
         reader
             .by_ref()
-            .take(GZIP_MAGIC.len() as u64)
+            .take(ZSTD_MAGIC.len() as u64)
             .read_to_end(&mut head)
-            .map_err(|error| read_error(part, false, &error))?;
-        let compressed = head == GZIP_MAGIC;
+            .map_err(|error| Failed::of(&error).told(part))?;
+        let compression = compression(&head);
         let whole: Source = Box::new(io::Cursor::new(head).chain(reader));
-        let (inner, consumed): (Source, _) = if compressed {
-            let count = Arc::new(AtomicU64::new(0));
-            let counted = Counted { inner: whole, count: count.clone() };
-            (Box::new(MultiGzDecoder::new(counted)), Some(count))
-        } else {
-            (whole, None)
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = Counted { inner: whole, count: count.clone(), failed: failed.clone() };
+        let inner: Source = match compression {
+            Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(counted)),
+            Some(Compression::Zstd) => Box::new(ZstdFrames::new(counted)),
+            None => Box::new(counted),
         };
+        let consumed = compression.map(|_| count);
         let (limit, ratio) = (limits.max_expanded_bytes, limits.max_ratio);
         let mut input = Self {
             part: part.clone(),
@@ -64,6 +79,8 @@ impl Input {
             end: 0,
             ended: false,
             failure: None,
+            compression,
+            failed,
         };
         if input.look_ahead().starts_with(BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
@@ -114,9 +131,26 @@ impl Input {
                 self.ended = count == 0;
             }
             Err(error) => {
-                let compressed = self.reader.consumed.is_some();
-                self.failure = Some(read_error(&self.part, compressed, &error));
+                self.failure = Some(self.told(&error));
             }
+        }
+    }
+}
+
+impl Input {
+    fn told(&self, error: &io::Error) -> SourceError {
+        let part = self.part.clone();
+        if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
+            return match *refused {
+                Refused::Size(limit) => SourceError::TooLarge { part, limit },
+                Refused::Ratio(limit) => SourceError::Expansion { part, limit },
+            };
+        }
+        // What cannot be read cannot be decompressed: the first of the two is the cause.
+        match (self.failed.get(), self.compression) {
+            (Some(failed), _) => failed.told(&part),
+            (None, Some(compression)) => SourceError::Compressed { part, compression },
+            (None, None) => Failed::of(error).told(&part),
         }
     }
 }
@@ -156,13 +190,47 @@ impl Read for Bounded {
 struct Counted {
     inner: Source,
     count: Arc<AtomicU64>,
+    failed: Arc<OnceLock<Failed>>,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.count.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
+        let read = self.inner.read(buffer);
+        match &read {
+            Ok(count) => {
+                self.count.fetch_add(*count as u64, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                // The first failure is the one that is told.
+                let _ = self.failed.set(Failed::of(error));
+            }
+            Err(_) => {}
+        }
+        read
+    }
+}
+
+/// Why the bytes as stored cannot be read.
+#[derive(Debug, Clone, Copy)]
+enum Failed {
+    Remote(RemoteFault),
+    Here(io::ErrorKind),
+}
+
+impl Failed {
+    fn of(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<RemoteFault>()) {
+            Some(fault) => Self::Remote(*fault),
+            None => Self::Here(error.kind()),
+        }
+    }
+
+    fn told(self, part: &Arc<str>) -> SourceError {
+        let part = part.clone();
+        match self {
+            Self::Remote(fault) => SourceError::Remote { part, fault },
+            Self::Here(kind) => SourceError::Read { part, kind },
+        }
     }
 }
 
@@ -179,21 +247,3 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
-
-fn read_error(part: &Arc<str>, compressed: bool, error: &io::Error) -> SourceError {
-    let part = part.clone();
-    if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
-        return match *refused {
-            Refused::Size(limit) => SourceError::TooLarge { part, limit },
-            Refused::Ratio(limit) => SourceError::Expansion { part, limit },
-        };
-    }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-            if compressed =>
-        {
-            SourceError::Gzip { part }
-        }
-        kind => SourceError::Read { part, kind },
-    }
-}

@@ -12,14 +12,20 @@ mod names;
 mod ndjson;
 mod part;
 mod path;
+mod remote;
 mod tree;
+mod zstd;
 
 use std::{io::Read, sync::Arc};
 
 pub use csv::CsvOptions;
-pub use error::{HeaderFault, RecordError, SourceError};
+pub use error::{Compression, HeaderFault, RecordError, SourceError};
 pub use format::Format;
 pub use part::{Limits, Part, digest};
+pub use remote::{
+    AllowedSourceError, AllowedSources, CredentialError, Listing, Location, LocationError, Opening,
+    Remote, RemoteError, RemoteFault, SourcePolicy, StoreKind,
+};
 
 use crate::domain::{Profile, SourcePosition};
 use input::Input;
@@ -50,6 +56,7 @@ pub struct Records {
 enum Stage {
     Unopened { reader: Box<dyn Read + Send>, format: Option<Format>, csv: CsvOptions },
     Open(Box<dyn Decoder>),
+    Failed(SourceError),
     Done,
 }
 
@@ -69,6 +76,23 @@ pub fn decode_reader(
 ) -> Records {
     let stage = Stage::Unopened { reader: Box::new(reader), format, csv: csv.clone() };
     Records { part: name.clone(), limits: *limits, yielded: 0, stage }
+}
+
+/// Decodes a file that lies elsewhere. Only on a thread that may wait.
+pub fn decode_opening(
+    opening: &Opening,
+    format: Option<Format>,
+    csv: &CsvOptions,
+    limits: &Limits,
+) -> Records {
+    let part = opening.name.clone();
+    match opening.open() {
+        Ok(reader) => decode_reader(&part, reader, format, csv, limits),
+        Err(fault) => {
+            let stage = Stage::Failed(SourceError::Remote { part: part.clone(), fault });
+            Records { part, limits: *limits, yielded: 0, stage }
+        }
+    }
 }
 
 /// Profiles that are values already, e.g. `spec.source.inline`. Never ends with an error.
@@ -98,6 +122,9 @@ impl Records {
                 return Ok(None);
             };
             self.stage = Stage::Open(self.open(reader, format, &csv)?);
+        }
+        if let Stage::Failed(error) = &self.stage {
+            return Err(error.clone());
         }
         let Stage::Open(decoder) = &mut self.stage else { return Ok(None) };
         let record = decoder.next_record()?;

@@ -20,6 +20,13 @@ pub struct Part {
     pub format: Option<Format>,
 }
 
+impl Part {
+    /// Whether the data as stored is compressed.
+    pub fn is_compressed(&self) -> bool {
+        super::input::compression(&self.bytes).is_some()
+    }
+}
+
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Part({}, {} bytes, {:?})", self.name, self.bytes.len(), self.format)

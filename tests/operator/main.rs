@@ -12,6 +12,7 @@ mod manifests;
 mod permission;
 mod policy;
 mod roles;
+mod sources;
 mod support;
 mod undecodable;
 mod withdrawal;

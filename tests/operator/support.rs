@@ -6,7 +6,10 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,6 +20,7 @@ use clinch_operator::{
     control_plane::{ControlPlane, Options, StartError, audit::AuditLog},
     controllers::{Regions, Settings},
     sandbox::{self, Sandbox},
+    source::{AllowedSources, SourcePolicy},
 };
 use kube::{
     Api, Client,
@@ -101,6 +105,8 @@ pub struct World {
     /// Where the operator keeps ledgers; etcd where it is absent.
     pub ledgers: Option<ObjectLedgers>,
     pub ledger_etcd_max: u64,
+    /// What may be read as a distant source.
+    pub allowed_sources: Vec<String>,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
 }
@@ -117,6 +123,7 @@ impl World {
             sandbox: Sandbox::start(options).await.expect("the emulator starts"),
             ledgers: None,
             ledger_etcd_max: 200_000,
+            allowed_sources: Vec::new(),
             token: String::new(),
             running: None,
             members: Vec::new(),
@@ -173,6 +180,13 @@ impl World {
                 allowed_endpoints: AllowedEndpoints::listed(origins.iter().map(String::as_str))
                     .expect("origins"),
                 regions,
+                sources: Arc::new(SourcePolicy {
+                    allowed: AllowedSources::listed(
+                        self.allowed_sources.iter().map(String::as_str),
+                    )
+                    .expect("places"),
+                    environment: Arc::default(),
+                }),
                 max_runs: 8,
             },
             namespaces: [std::slice::from_ref(&self.namespace), &self.members].concat(),

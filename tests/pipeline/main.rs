@@ -6,6 +6,7 @@
 
 mod contract;
 mod delivery;
+mod distant;
 mod doubt;
 mod dry_run;
 mod duplicates;

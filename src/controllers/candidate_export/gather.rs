@@ -1,6 +1,6 @@
 //! Step 1 of an export's reconcile: read every referenced object. Not found is data. Async.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -9,6 +9,7 @@ use super::super::{
     connections::Connection,
     context::Context,
 };
+use super::distant;
 use crate::{
     api::{
         CandidateExport, CandidateExportSpec, ClinchIntegration, FieldMapping, USE_LABEL,
@@ -16,6 +17,7 @@ use crate::{
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, integration_of, mapping_of},
     ledger::{AccountName, Keys},
+    source::{Location, SourcePolicy},
 };
 
 /// Everything an export refers to, as it is now.
@@ -26,6 +28,8 @@ pub(super) struct Gathered {
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
+    /// Which distant sources may be read.
+    pub(super) policy: Arc<SourcePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
     /// The ledger keys of this export for the account of the connection.
@@ -70,6 +74,10 @@ pub(super) enum MappingFound {
 pub(super) enum SourceFound {
     /// `inline`: the values are in the export.
     Inline,
+    /// It lies elsewhere; with the fields of the Secret that belongs to it.
+    Distant(Location, Option<BTreeMap<String, Bytes>>),
+    /// The URL cannot be used.
+    Unusable(String),
     /// Values by key.
     Parts(Vec<(String, Bytes)>),
     /// The object does not exist.
@@ -108,7 +116,8 @@ pub(super) async fn gather<C: Cluster>(
         None => Keys::derive(&root, uid),
     };
     let key = key.clone();
-    Ok(Gathered { export, key, integration, mapping, source, connection, keys })
+    let policy = context.settings.sources.clone();
+    Ok(Gathered { export, key, integration, mapping, source, policy, connection, keys })
 }
 
 fn integration<C: Cluster>(
@@ -183,10 +192,22 @@ async fn source<C: Cluster>(
             Some(bundle) => pick(&what, bundle, &reference.keys),
         });
     }
-    Ok(SourceFound::Inline)
+    let location = match distant::location(source) {
+        None => return Ok(SourceFound::Inline),
+        Some(Err(message)) => return Ok(SourceFound::Unusable(message)),
+        Some(Ok(location)) => location,
+    };
+    let Some(name) = source.remote_secret() else {
+        return Ok(SourceFound::Distant(location, None));
+    };
+    let found = context.cluster.secret(&key.sibling(name)).await?;
+    Ok(match distant::usable(name, found, &location) {
+        Ok(fields) => SourceFound::Distant(location, Some(fields)),
+        Err(message) => SourceFound::Forbidden(message),
+    })
 }
 
-fn is_source(secret: &Bundle) -> bool {
+pub(super) fn is_source(secret: &Bundle) -> bool {
     let token = secret.secret_type == "kubernetes.io/service-account-token";
     let labelled = secret.labels.get(USE_LABEL).is_some_and(|value| value == USE_SOURCE);
     labelled && !token
@@ -222,6 +243,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             secret_type: secret_type.to_owned(),
+            ..Bundle::default()
         }
     }
 

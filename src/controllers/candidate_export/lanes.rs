@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pipeline::Source;
+use crate::{pipeline::Source, source::Part};
 
 /// Most bytes of a small source, as it is stored.
 const SMALL_BYTES: usize = 64 << 10;
@@ -35,10 +35,11 @@ impl Size {
         let small = match source {
             Source::Inline(profiles) => profiles.len() <= SMALL_PROFILES,
             Source::Parts { parts, .. } => {
-                let compressed = parts.iter().any(|part| part.bytes.starts_with(&[0x1f, 0x8b]));
+                let compressed = parts.iter().any(Part::is_compressed);
                 let most = if compressed { SMALL_COMPRESSED_BYTES } else { SMALL_BYTES };
                 parts.iter().map(|part| part.bytes.len()).sum::<usize>() <= most
             }
+            Source::Remote { .. } | Source::Listed { .. } => false,
         };
         if small { Self::Small } else { Self::Large }
     }

@@ -2,12 +2,15 @@
 //! ends it, and never waits for it.
 
 mod attempts;
+mod distant;
 mod gather;
 mod lanes;
 mod permission;
 mod plan;
+mod routine;
 mod runs;
 mod status;
+mod timing;
 mod validate;
 
 use std::{sync::Arc, time::Duration};
@@ -18,9 +21,10 @@ pub(super) use validate::Steps;
 
 use self::{
     attempts::Attempts,
-    gather::{Gathered, gather},
+    gather::{Gathered, SourceFound, gather},
     lanes::Size,
     plan::{Decision, Inputs, PROGRESS_EVERY, REPROBE_EVERY, decide},
+    routine::{is_unnoticed, next_run, wait_for},
     runs::{RunHandle, Slot},
     validate::{Checked, Validated, validate},
 };
@@ -30,7 +34,7 @@ use super::{
     publish::{new_request, object_ref, publish, receipt},
 };
 use crate::{
-    api::{CandidateExport, CandidateExportStatus},
+    api::{CandidateExport, CandidateExportStatus, Handled},
     cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef, StatusUpdate},
     conditions::{Verdict, settle},
     domain::Reason,
@@ -92,19 +96,40 @@ fn pass<C: Cluster + LedgerHome>(
     if let Some(validated) = validated.as_ref().filter(|validated| validated.asks_clinch) {
         permission::learned(&mut observations, &validated.revision, previous, slot.as_ref());
     }
+    let distant = matches!(gathered.source, SourceFound::Distant(..));
+    if let Some(validated) = validated.as_ref().filter(|_| distant) {
+        distant::learned(&mut observations, &validated.revision, previous, slot.as_ref());
+    }
     let request = new_request(&export.metadata, previous.handled.as_ref());
+    let next_run = validated
+        .as_ref()
+        .and_then(|validated| next_run(validated, previous, slot.as_ref(), &reference.uid, now));
     let decision = validated.as_ref().map(|validated| {
         decide(&Inputs {
             revision: &validated.revision,
             applied: status::in_place(previous),
             requested: request.is_some(),
             slot: slot.as_ref(),
+            next_run,
+            told: slot.as_ref().is_none_or(|slot| status::tells(previous, slot)),
+            access: distant.then_some(validated.access.as_str()),
             connected: blocked.is_none() && connection.is_some(),
             now,
         })
     });
     let mut next = previous.clone();
-    let in_sync = matches!(decision, Some(Decision::Keep));
+    let in_sync = matches!(decision, Some(Decision::Keep | Decision::Refresh));
+    let unnoticed =
+        decision.as_ref().zip(validated.as_ref()).is_some_and(|(decision, validated)| {
+            request.is_none()
+                && is_unnoticed(decision, validated, previous, slot.as_ref(), next_run, now)
+        });
+    // A run that nobody has heard of yet can wait for the integration unheard, too.
+    let waits = unnoticed && (blocked.is_some() || connection.is_none());
+    let decision = match decision {
+        Some(decision) if waits && decision != Decision::Observe => Some(Decision::Keep),
+        decision => decision,
+    };
     let act = act(decision, export.spec.suspend, blocked, connection, validated);
     let mut due = None;
     let (verdict, wait) = match act {
@@ -117,44 +142,64 @@ fn pass<C: Cluster + LedgerHome>(
             context.runs.stop(&reference.uid);
             (verdict, Some(REPROBE_EVERY))
         }
-        Act::Decided(decision, validated, connection) => {
-            if let (Decision::Start { attempt }, Some(connection)) = (&decision, connection) {
-                let (revision, mode) = (validated.revision.as_str(), validated.mode);
-                let before = Attempts::of(revision, mode, previous, slot.as_ref());
-                let slot = before.next(revision, mode, *attempt, now);
-                status::begin(&mut next, revision, before.is_none());
-                next.handled = receipt(previous.handled.as_ref(), request.clone());
-                let inputs = status::Inputs {
-                    decision: &decision,
-                    revision,
-                    mode,
-                    budget: &export.spec.failure_budget,
-                    slot: None,
-                };
-                let delivery = status::delivery(&mut next, &inputs);
-                observations.push(delivery.observation);
-                due = Some(Due { slot, validated, connection });
-                (delivery.verdict, Some(PROGRESS_EVERY))
-            } else {
-                if decision == Decision::Stop {
-                    context.runs.stop(&reference.uid);
-                }
-                let inputs = status::Inputs {
-                    decision: &decision,
-                    revision: &validated.revision,
-                    mode: validated.mode,
-                    budget: &export.spec.failure_budget,
-                    slot: slot.as_ref(),
-                };
-                let delivery = status::delivery(&mut next, &inputs);
-                observations.push(delivery.observation);
-                (delivery.verdict, wait_for(&decision))
+        Act::Decided(decision, mut validated, connection) => {
+            let mut shown = status::Inputs {
+                decision: &decision,
+                revision: &validated.revision.clone(),
+                mode: validated.mode,
+                budget: &export.spec.failure_budget,
+                slot: slot.as_ref(),
+                unnoticed,
+            };
+            let attempt = match &decision {
+                Decision::Start { attempt } => Some(*attempt),
+                Decision::Refresh => Some(0),
+                _ => None,
+            };
+            let mut wait = wait_for(&decision, next_run, now);
+            if let (Some(attempt), Some(connection)) = (attempt, connection) {
+                let started =
+                    begin(&mut next, &mut validated, &shown, attempt, request.clone(), now);
+                (shown.slot, shown.unnoticed) = (None, unnoticed || started.routine);
+                wait = Some(PROGRESS_EVERY);
+                due = Some(Due { slot: started, validated, connection });
+            } else if decision == Decision::Stop {
+                context.runs.stop(&reference.uid);
             }
+            let delivery = status::delivery(&mut next, &shown);
+            observations.push(delivery.observation);
+            (delivery.verdict, wait)
         }
     };
     let generation = export.metadata.generation.unwrap_or_default();
     settle(previous, &mut next, generation, observations, &verdict, now);
     (next, wait, due)
+}
+
+/// The slot of a run that is to start, and in the status what has to stand there before it does.
+fn begin(
+    next: &mut CandidateExportStatus,
+    validated: &mut Validated,
+    shown: &status::Inputs<'_>,
+    attempt: u32,
+    request: Option<Handled>,
+    now: jiff::Timestamp,
+) -> Slot {
+    let (revision, mode) = (validated.revision.as_str(), validated.mode);
+    let routine = status::in_place(next) == Some(revision) && request.is_none();
+    if routine && next.rejected.unwrap_or_default() == 0 {
+        let version = next.source.as_ref().and_then(|seen| seen.version.clone());
+        validated.run.source.know(version);
+    }
+    let before = Attempts::of(revision, mode, next, shown.slot);
+    let mut slot = before.next(revision, mode, attempt, now);
+    (slot.routine, slot.access) = (routine, validated.access.clone());
+    let first = before.is_none();
+    if !routine {
+        status::begin(next, revision, first);
+    }
+    next.handled = receipt(next.handled.as_ref(), request);
+    slot
 }
 
 /// What a pass does, once the things that come before a run are weighed.
@@ -203,15 +248,6 @@ fn not_verified() -> Verdict {
     Verdict::Reconciling {
         reason: Reason::DependencyNotReady,
         message: "the integration has not been verified since the operator started".to_owned(),
-    }
-}
-
-fn wait_for(decision: &Decision) -> Option<Duration> {
-    match decision {
-        Decision::Keep | Decision::Conclude => None,
-        Decision::Start { .. } | Decision::Observe | Decision::Stop => Some(PROGRESS_EVERY),
-        Decision::Retry { delay } => Some(*delay),
-        Decision::Stall => Some(REPROBE_EVERY),
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) const REPROBE_EVERY: Duration = Duration::from_mins(15);
 pub(super) enum Decision {
     /// Nothing is due: what was delivered is what the spec asks for.
     Keep,
+    /// Start a run for what is in place already, because the time has come.
+    Refresh,
     /// Start a run; `attempt` counts from 0 within one revision.
     Start { attempt: u32 },
     /// A run for this revision is under way: tell its progress.
@@ -42,6 +44,13 @@ pub(super) struct Inputs<'a> {
     pub(super) requested: bool,
     /// The run of this export in this process.
     pub(super) slot: Option<&'a Slot>,
+    /// When the time has come for a run of what is in place.
+    pub(super) next_run: Option<Timestamp>,
+    /// Whether the status tells what the run of this process ended with.
+    pub(super) told: bool,
+    /// Of a source that lies where nothing tells of changes: changes with the credentials that it
+    /// is read with.
+    pub(super) access: Option<&'a str>,
     /// The integration can be used now.
     pub(super) connected: bool,
     /// The time.
@@ -56,10 +65,22 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> Decision {
         SlotState::Running if current => Decision::Observe,
         SlotState::Running => Decision::Stop,
         SlotState::Ended(_) if !current || inputs.requested => when_idle(inputs),
+        // Other credentials are worth another attempt.
+        SlotState::Ended(_)
+            if !slot.is_completed()
+                && inputs.access.is_some_and(|access| slot.access != access) =>
+        {
+            Decision::Start { attempt: 0 }
+        }
         SlotState::Ended(ended) => match &ended.report.ending {
-            Ending::Completed if inputs.applied == Some(inputs.revision) => Decision::Keep,
-            Ending::Completed => Decision::Conclude,
+            Ending::Completed if inputs.applied != Some(inputs.revision) => Decision::Conclude,
+            Ending::Completed if slot.routine && !inputs.told => Decision::Conclude,
+            Ending::Completed | Ending::SourceUnchanged => when_idle(inputs),
             Ending::Stopped => Decision::Start { attempt: slot.attempt },
+            Ending::SourceFailed { reason, .. } if inputs.access.is_some() => {
+                let waited = elapsed(ended.at, inputs.now);
+                again(Disposition::Stalled { reason: *reason }, 0, waited, inputs.connected)
+            }
             Ending::SourceFailed { .. } => Decision::Stall,
             Ending::Interrupted { disposition, .. } => {
                 let waited = elapsed(ended.at, inputs.now);
@@ -72,10 +93,12 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> Decision {
 }
 
 fn when_idle(inputs: &Inputs<'_>) -> Decision {
-    if inputs.applied == Some(inputs.revision) && !inputs.requested {
-        Decision::Keep
-    } else {
+    if inputs.applied != Some(inputs.revision) || inputs.requested {
         Decision::Start { attempt: 0 }
+    } else if inputs.next_run.is_some_and(|due| due <= inputs.now) {
+        Decision::Refresh
+    } else {
+        Decision::Keep
     }
 }
 
@@ -135,13 +158,27 @@ mod tests {
         ended(Ending::Interrupted { disposition, message: String::new() })
     }
 
+    fn inputs(applied: Option<&str>) -> Inputs<'_> {
+        Inputs {
+            revision: "r2",
+            applied,
+            requested: false,
+            slot: None,
+            next_run: None,
+            told: true,
+            access: None,
+            connected: false,
+            now: at(0),
+        }
+    }
+
     fn decide_with(
         slot: Option<&Slot>,
         applied: Option<&str>,
         requested: bool,
         now: i64,
     ) -> Decision {
-        decide(&Inputs { revision: "r2", applied, requested, slot, connected: false, now: at(now) })
+        decide(&Inputs { slot, requested, now: at(now), ..inputs(applied) })
     }
 
     #[test]
@@ -165,6 +202,39 @@ mod tests {
         let done = slot("r2", ended(Ending::Completed));
         assert_eq!(decide_with(Some(&done), Some("r1"), false, 0), Decision::Conclude);
         assert_eq!(decide_with(Some(&done), Some("r2"), false, 0), Decision::Keep);
+    }
+
+    #[test]
+    fn what_is_in_place_is_refreshed_when_the_time_has_come() {
+        let due = |applied| Inputs { next_run: Some(at(0)), ..inputs(applied) };
+        assert_eq!(decide(&due(Some("r2"))), Decision::Refresh);
+        assert_eq!(decide(&due(Some("r1"))), Decision::Start { attempt: 0 }, "not in place");
+        let routine = |ending| Slot { routine: true, ..slot("r2", ended(ending)) };
+        let (same, done) = (routine(Ending::SourceUnchanged), routine(Ending::Completed));
+        let with = |slot, told| decide(&Inputs { slot: Some(slot), told, ..inputs(Some("r2")) });
+        assert_eq!(with(&same, true), Decision::Keep);
+        assert_eq!(with(&done, false), Decision::Conclude);
+        assert_eq!(with(&done, true), Decision::Keep);
+        let again = Inputs { slot: Some(&done), next_run: Some(at(0)), ..inputs(Some("r2")) };
+        assert_eq!(decide(&again), Decision::Refresh);
+    }
+
+    #[test]
+    fn a_distant_source_that_failed_is_tried_with_other_credentials_at_once_and_else_now_and_then()
+    {
+        let ending = Ending::SourceFailed { reason: Reason::SourceDenied, message: String::new() };
+        let failed = slot("r2", ended(ending));
+        let with = |access, now| {
+            decide(&Inputs {
+                slot: Some(&failed),
+                access: Some(access),
+                now: at(now),
+                ..inputs(None)
+            })
+        };
+        assert_eq!(with("", 200), Decision::Stall);
+        assert_eq!(with("other", 200), Decision::Start { attempt: 0 });
+        assert_eq!(with("", 1001), Decision::Start { attempt: 0 });
     }
 
     #[test]

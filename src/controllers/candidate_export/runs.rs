@@ -31,6 +31,10 @@ pub(super) struct Slot {
     pub(super) attempt: u32,
     /// When it started.
     pub(super) started_at: Timestamp,
+    /// Whether it runs because of the time, for what was in place when it began.
+    pub(super) routine: bool,
+    /// Changes with the credentials that the source is read with.
+    pub(super) access: String,
     /// What earlier attempts at this revision put in place.
     pub(super) carried: Counts,
     /// The latest snapshot that was told; while the run works, one every [`PROGRESS_EVERY`].
@@ -58,7 +62,19 @@ impl Slot {
 
     /// Whether every record was decided.
     pub(super) fn is_completed(&self) -> bool {
-        matches!(&self.state, SlotState::Ended(ended) if ended.report.ending == Ending::Completed)
+        matches!(
+            &self.state,
+            SlotState::Ended(Ended {
+                report: Report { ending: Ending::Completed | Ending::SourceUnchanged, .. },
+                ..
+            })
+        )
+    }
+
+    /// Whether it has found something to do.
+    pub(super) fn has_work(&self) -> bool {
+        let done = self.put_in_place();
+        self.progress.counts.pending() + done.created + done.updated > 0
     }
 }
 

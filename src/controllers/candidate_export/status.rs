@@ -9,10 +9,11 @@ use super::{
 use crate::{
     api::{
         CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure, RunRecord,
+        SourceSeen,
     },
     conditions::{Observation, Verdict, whole_seconds},
     domain::{Disposition, Reason},
-    pipeline::{Counts, Ending, Progress},
+    pipeline::{Counts, Ending, Looked, Progress},
 };
 
 /// How many runs the history holds.
@@ -31,6 +32,34 @@ pub(super) struct Inputs<'a> {
     pub(super) mode: ExportMode,
     pub(super) budget: &'a IntOrString,
     pub(super) slot: Option<&'a Slot>,
+    /// Whether there is a run that is not told of: one because of the time, which has found nothing
+    /// to do so far, and has not failed for long.
+    pub(super) unnoticed: bool,
+}
+
+/// What was found where the source lies, when it was last read.
+pub(super) fn looked(status: &CandidateExportStatus) -> Option<Looked> {
+    let seen = status.source.as_ref()?;
+    Some(Looked {
+        files: usize::try_from(seen.files).unwrap_or_default(),
+        bytes: seen.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        version: seen.version.clone(),
+    })
+}
+
+/// Whether the status tells what a run ended with: told as an end of its own, or nothing new.
+pub(super) fn tells(status: &CandidateExportStatus, slot: &Slot) -> bool {
+    let SlotState::Ended(ended) = &slot.state else { return true };
+    if status.history.first().is_some_and(|run| run.finished_at.0 == whole_seconds(ended.at)) {
+        return true;
+    }
+    let counts = &ended.report.progress.counts;
+    let (done, told) = (slot.put_in_place(), status.counts.unwrap_or_default());
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    done.created + done.updated == 0
+        && (counts.total, counts.invalid, counts.failed)
+            == (number(told.total), number(told.invalid), number(told.failed))
+        && looked(status) == ended.report.progress.source
 }
 
 /// The revision that is in place as a whole: the one delivered last, unless another was attempted
@@ -57,7 +86,13 @@ pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: boo
 /// Writes counts, progress, failures, revisions and history into `next`.
 pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
     match inputs.decision {
-        Decision::Keep => settled(next, inputs),
+        // A run of what is in place is no news until it finds something to do.
+        Decision::Keep | Decision::Refresh => settled(next, inputs),
+        Decision::Start { .. } | Decision::Observe | Decision::Retry { .. } | Decision::Stall
+            if inputs.unnoticed =>
+        {
+            settled(next, inputs)
+        }
         Decision::Conclude => {
             conclude(next, inputs);
             settled(next, inputs)
@@ -68,6 +103,10 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) ->
         }
         Decision::Observe => {
             if let Some(slot) = inputs.slot {
+                if slot.routine {
+                    // From now on some people may have what the run delivers.
+                    begin(next, inputs.revision, false);
+                }
                 show_once_surveyed(next, slot);
             }
             under_way(inputs.slot.map_or(0, |slot| slot.attempt))
@@ -144,7 +183,7 @@ fn interrupted(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Deliver
                 let stalled = matches!(disposition, Disposition::Stalled { .. });
                 (stalled, disposition.reason(), message.clone())
             }
-            Ending::Completed | Ending::Stopped => {
+            Ending::Completed | Ending::SourceUnchanged | Ending::Stopped => {
                 (false, Reason::Progressing, "the run was ended early".to_owned())
             }
         },
@@ -163,6 +202,7 @@ fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
     let Some(slot) = inputs.slot else { return };
     let SlotState::Ended(ended) = &slot.state else { return };
     show(next, &ended.report.progress, slot.carried);
+    next.source = ended.report.progress.source.as_ref().map(seen);
     next.progress = Some(100);
     next.last_applied_revision = Some(inputs.revision.to_owned());
     next.last_attempted_revision = Some(inputs.revision.to_owned());
@@ -184,6 +224,14 @@ fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
 fn show_once_surveyed(next: &mut CandidateExportStatus, slot: &Slot) {
     if slot.progress != Progress::default() {
         show(next, &slot.progress, slot.carried);
+    }
+}
+
+fn seen(looked: &Looked) -> SourceSeen {
+    SourceSeen {
+        files: i64::try_from(looked.files).unwrap_or(i64::MAX),
+        bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        version: looked.version.clone(),
     }
 }
 
@@ -295,6 +343,7 @@ mod tests {
             mode,
             budget: &IntOrString::Int(budget),
             slot: Some(&slot),
+            unnoticed: false,
         };
         let delivery = delivery(&mut next, &inputs);
         assert_eq!(next.last_applied_revision.as_deref(), Some("r"));

@@ -1,15 +1,17 @@
 //! Step 2: the only constructor of a validated export. Pure. Tells every condition it can, not
 //! merely the first that fails.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    super::{connections::Connection, field_mapping},
+    super::{connections::Connection, durations::duration, field_mapping},
+    distant,
     gather::{Gathered, IntegrationFound, MappingFound, SourceFound},
     permission::{Permitted, permitted, rules},
+    timing::Recurrence,
 };
 use crate::{
     api::{
@@ -17,7 +19,7 @@ use crate::{
         STATUS_TRUE, SourceFormat,
     },
     conditions::{Observation, Verdict, find, is_ready},
-    domain::{Reason, digest_json},
+    domain::{Reason, digest_json, digest_parts},
     mapping::{self, Issue, MappingSpec, Plan, Select, TargetAttributes},
     pipeline::{Duplicates, Mode, RunSpec, Source, WantedDestination},
     source::{CsvOptions, Format, Limits, Part},
@@ -44,6 +46,12 @@ pub(super) struct Validated {
     pub(super) mode: ExportMode,
     /// Whether the destination is permitted can only be told with Clinch's list of jobs.
     pub(super) asks_clinch: bool,
+    /// When it runs again by itself.
+    pub(super) recurrence: Recurrence,
+    /// How long such a run may fail before Ready is taken back.
+    pub(super) grace: Duration,
+    /// Changes with the credentials that a distant source is read with; else empty.
+    pub(super) access: String,
 }
 
 /// Checks everything that can be checked without a request.
@@ -74,9 +82,13 @@ pub(super) fn validate(gathered: &Gathered, connection: Option<&Connection>) -> 
             None
         }
     };
+    let recurrence = Recurrence::of(spec).unwrap_or_else(|fault| {
+        faults.insert(0, stalled(Reason::InvalidSpec, fault));
+        Recurrence::Never
+    });
     let validated = match (plan, source, granted, faults.is_empty()) {
         (Some(plan), Some(source), Some(found), true) => {
-            Some(assemble(gathered, found, plan, source, select))
+            Some(assemble(gathered, found, plan, source, select, recurrence))
         }
         _ => None,
     };
@@ -245,6 +257,22 @@ fn check_source(gathered: &Gathered) -> (Option<Source>, Observation, Option<Ver
             };
             (Some(source), observe(true, Reason::Read, message), None)
         }
+        SourceFound::Distant(location, secret) => {
+            let format = spec.format.map(format_of);
+            let csv = csv_options(gathered);
+            match distant::source(location.clone(), secret.as_ref(), &gathered.policy, format, csv)
+            {
+                Ok(source) => (Some(source), distant::not_yet(), None),
+                Err((reason, message)) => {
+                    let verdict = stalled(reason, message.clone());
+                    (None, observe(false, reason, message), Some(verdict))
+                }
+            }
+        }
+        SourceFound::Unusable(message) => {
+            let verdict = stalled(Reason::InvalidSpec, message.clone());
+            (None, observe(false, Reason::InvalidSpec, message.clone()), Some(verdict))
+        }
         SourceFound::Missing(what) => {
             let message = format!("{what} does not exist");
             let reason = Reason::SourceNotFound;
@@ -265,12 +293,15 @@ fn check_source(gathered: &Gathered) -> (Option<Source>, Observation, Option<Ver
 }
 
 fn part(key: &str, bytes: &Bytes, format: Option<SourceFormat>) -> Part {
-    let format = format.map(|format| match format {
+    Part { name: key.into(), bytes: bytes.clone(), format: format.map(format_of) }
+}
+
+fn format_of(format: SourceFormat) -> Format {
+    match format {
         SourceFormat::Json => Format::Json,
         SourceFormat::Ndjson => Format::Ndjson,
         SourceFormat::Csv => Format::Csv,
-    });
-    Part { name: key.into(), bytes: bytes.clone(), format }
+    }
 }
 
 fn csv_options(gathered: &Gathered) -> CsvOptions {
@@ -329,6 +360,7 @@ fn assemble(
     plan: Plan,
     source: Source,
     select: Option<Select>,
+    recurrence: Recurrence,
 ) -> Validated {
     let spec = &gathered.export.spec;
     let defaults = integration.spec.defaults.as_ref();
@@ -376,7 +408,15 @@ fn assemble(
         },
     };
     let asks_clinch = asked.is_some();
-    Validated { revision: revision.short(), run, mode: spec.mode, asks_clinch }
+    let access = match &gathered.source {
+        SourceFound::Distant(_, Some(fields)) => {
+            digest_parts(fields.iter().flat_map(|(name, value)| [name.as_bytes(), value])).short()
+        }
+        _ => String::new(),
+    };
+    let grace = duration(&spec.ready_grace).unwrap_or_default();
+    let revision = revision.short();
+    Validated { revision, run, mode: spec.mode, asks_clinch, recurrence, grace, access }
 }
 
 fn stalled(reason: Reason, message: String) -> Verdict {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::durations::duration;
 use super::{super::context::Settings, account};
 use crate::{
     api::{ApiVersion, AssumedWrite, ClinchIntegration, ConditionType, ContractOverrides, Region},
@@ -249,27 +250,6 @@ fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideErro
     Ok(overrides)
 }
 
-/// A duration such as `10m`, `1h30m`, `500ms`; the schema has checked its form.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let number: u64 = rest.get(..digits)?.parse().ok()?;
-        rest = &rest[digits..];
-        let units = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).len();
-        total += match &rest[..units] {
-            "ms" => Duration::from_millis(number),
-            "s" => Duration::from_secs(number),
-            "m" => Duration::from_secs(number.checked_mul(60)?),
-            "h" => Duration::from_secs(number.checked_mul(3600)?),
-            _ => return None,
-        };
-        rest = &rest[units..];
-    }
-    Some(total)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +260,7 @@ mod tests {
             environment,
             allowed_endpoints: AllowedEndpoints::listed(["https://a.example"]).unwrap(),
             regions: Regions::default(),
+            sources: std::sync::Arc::default(),
             max_runs: 1,
         };
         let spec = serde_json::json!({
@@ -306,14 +287,5 @@ mod tests {
             assert_eq!(checked(environment, "K1"), Err(refused));
             assert_eq!(checked(environment, "K2"), Ok(()));
         }
-    }
-
-    #[test]
-    fn durations_read_as_kubernetes_writes_them() {
-        assert_eq!(duration("10m"), Some(Duration::from_secs(600)));
-        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("10"), None);
-        assert_eq!(duration("m"), None);
     }
 }

@@ -1,0 +1,134 @@
+//! When an export runs again by itself. Pure: the time of the last run comes in.
+
+use std::{str::FromStr, time::Duration};
+
+use croner::Cron;
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::super::durations::duration;
+use crate::{api::CandidateExportSpec, domain::digest_parts};
+
+/// The most that a run is put off, so that exports with one time do not all begin at once.
+const MOST_SPREAD: Duration = Duration::from_secs(60);
+
+/// When an export runs again, as its spec says.
+#[derive(Debug, Clone)]
+pub(super) enum Recurrence {
+    /// Not by itself.
+    Never,
+    /// So long after the last run.
+    Every(Duration),
+    /// At certain times.
+    At(Box<(Cron, TimeZone)>),
+}
+
+impl Recurrence {
+    /// Reads it. The error names the field.
+    pub(super) fn of(spec: &CandidateExportSpec) -> Result<Self, String> {
+        if let Some(interval) = &spec.interval {
+            let fault = || format!("spec.interval: {interval} is no duration such as 1h");
+            return duration(interval).map(Self::Every).ok_or_else(fault);
+        }
+        let Some(schedule) = &spec.schedule else { return Ok(Self::Never) };
+        let cron = Cron::from_str(&schedule.cron)
+            .map_err(|error| format!("spec.schedule.cron: {}: {error}", schedule.cron))?;
+        let zone = TimeZone::get(&schedule.time_zone).map_err(|_| {
+            let name = &schedule.time_zone;
+            format!("spec.schedule.timeZone: {name} is no time zone such as Europe/Dublin")
+        })?;
+        Ok(Self::At(Box::new((cron, zone))))
+    }
+
+    /// When the run after one that ended at `last` is due. `name`: what tells exports apart, for
+    /// each is put off by a little of its own.
+    pub(super) fn after(&self, last: Timestamp, name: &str) -> Option<Timestamp> {
+        match self {
+            Self::Never => None,
+            Self::Every(interval) => last.checked_add(*interval + spread(name, *interval)).ok(),
+            Self::At(times) => {
+                let (cron, zone) = &**times;
+                let next = |from: Timestamp| {
+                    let found = cron.find_next_occurrence(&from.to_zoned(zone.clone()), false);
+                    Some(found.ok()?.timestamp())
+                };
+                let first = next(last)?;
+                let gap = Duration::try_from(next(first)?.duration_since(first)).ok()?;
+                first.checked_add(spread(name, gap)).ok()
+            }
+        }
+    }
+}
+
+/// Up to a twentieth of the time between two runs.
+fn spread(name: &str, gap: Duration) -> Duration {
+    let most = (gap / 20).min(MOST_SPREAD).as_millis().max(1);
+    let digest = digest_parts([name.as_bytes()]);
+    let own =
+        digest.as_bytes().iter().take(8).fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
+    Duration::from_millis(u64::try_from(own % most).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recurrence(json: &serde_json::Value) -> Result<Recurrence, String> {
+        let mut spec = serde_json::json!({
+            "integrationRef": {"name": "c"}, "source": {}, "destination": {},
+        });
+        spec.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
+        Recurrence::of(&serde_json::from_value(spec).unwrap())
+    }
+
+    fn after(found: &Recurrence, last: &str) -> Timestamp {
+        found.after(last.parse().unwrap(), "uid").unwrap()
+    }
+
+    fn within(due: Timestamp, expected: &str, spread: i64) {
+        let late = due.as_second() - expected.parse::<Timestamp>().unwrap().as_second();
+        assert!((0..=spread).contains(&late), "{due} is not soon after {expected}");
+    }
+
+    #[test]
+    fn an_interval_counts_from_the_last_run_and_a_schedule_by_the_clock_of_its_zone() {
+        let hourly = recurrence(&serde_json::json!({"interval": "1h"})).unwrap();
+        within(after(&hourly, "2026-11-23T10:00:00Z"), "2026-11-23T11:00:00Z", 60);
+        let schedule = |cron: &str, zone: &str| {
+            let schedule = serde_json::json!({"schedule": {"cron": cron, "timeZone": zone}});
+            recurrence(&schedule).unwrap()
+        };
+        let weekdays = schedule("30 6 * * MON-FRI", "Europe/Berlin");
+        within(after(&weekdays, "2026-11-20T12:00:00Z"), "2026-11-23T05:30:00Z", 60);
+        // Summer time ends on 25 October 2026: the same clock time is an hour later.
+        let daily = schedule("30 6 * * *", "Europe/Berlin");
+        within(after(&daily, "2026-10-24T05:00:00Z"), "2026-10-25T05:30:00Z", 60);
+        within(after(&daily, "2026-10-23T05:00:00Z"), "2026-10-24T04:30:00Z", 60);
+        assert!(
+            recurrence(&serde_json::json!({})).unwrap().after(Timestamp::UNIX_EPOCH, "").is_none()
+        );
+    }
+
+    #[test]
+    fn exports_of_one_time_do_not_all_begin_at_once_and_each_keeps_its_own() {
+        let hourly = recurrence(&serde_json::json!({"interval": "1h"})).unwrap();
+        let due = |name: &str| hourly.after(Timestamp::UNIX_EPOCH, name).unwrap();
+        assert_eq!(due("a"), due("a"));
+        let distinct: std::collections::BTreeSet<Timestamp> =
+            (0..100).map(|n| due(&format!("export-{n}"))).collect();
+        assert!(distinct.len() > 90, "{}", distinct.len());
+    }
+
+    #[test]
+    fn what_is_no_time_is_named_with_its_field() {
+        for (schedule, field) in [
+            (serde_json::json!({"cron": "61 * * * *"}), "spec.schedule.cron: 61 * * * *"),
+            (
+                serde_json::json!({"cron": "0 6 * * *", "timeZone": "Mars/Base"}),
+                "spec.schedule.timeZone: Mars/Base",
+            ),
+        ] {
+            let fault = recurrence(&serde_json::json!({"schedule": schedule})).unwrap_err();
+            assert!(fault.starts_with(field), "{fault}");
+        }
+    }
+}
