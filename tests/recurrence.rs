@@ -36,6 +36,23 @@ struct World {
     /// Seconds that the clock is ahead.
     ahead: Arc<AtomicI64>,
     export: ObjectKey,
+    clock: Clock,
+    settings: Settings,
+}
+
+fn process(
+    cluster: &LocalCluster,
+    clock: Clock,
+    settings: Settings,
+) -> (Controllers<LocalCluster>, Wakes) {
+    let (wake, woken) = wakes();
+    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
+        let _ended = wake.send((kind, key.clone())).is_err();
+    });
+    let stop = CancellationToken::new();
+    let (fence, observer) = (Fence::open(), app::unobserved());
+    let context = Context::new(cluster.clone(), clock, settings, fence, wake, observer, stop);
+    (Controllers(Arc::new(context)), woken)
 }
 
 impl World {
@@ -91,18 +108,17 @@ spec:
             }),
             max_runs: 2,
         };
-        let (wake, woken) = wakes();
-        let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
-            let _ended = wake.send((kind, key.clone())).is_err();
-        });
-        let stop = CancellationToken::new();
-        let (fence, observer) = (Fence::open(), app::unobserved());
-        let context = Context::new(cluster.clone(), clock, settings, fence, wake, observer, stop);
-        let controllers = Controllers(Arc::new(context));
+        let (controllers, woken) = process(&cluster, clock.clone(), settings.clone());
         let export = cluster.keys(Kind::Export).remove(0);
         let integration = cluster.keys(Kind::Integration).remove(0);
         controllers.reconcile(Kind::Integration, &integration).await.unwrap();
-        Self { sandbox, cluster, controllers, woken, ahead, export }
+        Self { sandbox, cluster, controllers, woken, ahead, export, clock, settings }
+    }
+
+    /// Another process takes over, which has not verified the integration yet.
+    fn restart(&mut self) {
+        (self.controllers, self.woken) =
+            process(&self.cluster, self.clock.clone(), self.settings.clone());
     }
 
     /// Reconciles once.
@@ -230,4 +246,35 @@ async fn the_first_run_does_not_wait_for_the_schedule() {
     );
     let wait = world.pass().await.unwrap();
     assert!(wait > Duration::from_secs(3600), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_time_that_was_missed_while_nothing_worked_takes_ready_from_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 1m").await;
+    let first = world.run().await;
+    // Woken by the run, it notes whom it was that was written.
+    let integration = world.cluster.keys(Kind::Integration).remove(0);
+    world.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+    world.later(600);
+    write(folder.path(), 3);
+    world.restart();
+    world.pass().await;
+    assert_eq!(world.status().conditions, first.conditions, "the integration is not verified yet");
+    world.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+    assert_eq!(world.run().await.delivered.as_deref(), Some("3/3"), "made up for");
+}
+
+#[tokio::test]
+async fn a_restart_takes_ready_from_no_export_before_the_integration_is_verified_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    // With the default mapping, whose attributes only a verified integration can tell.
+    let mut world = World::new(folder.path(), "suspend: false").await;
+    let first = world.run().await;
+    assert_eq!(ready(&first), told("True", "Synced"));
+    world.restart();
+    world.pass().await;
+    assert_eq!(world.status(), first);
 }

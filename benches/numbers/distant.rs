@@ -21,7 +21,8 @@ use crate::{
 };
 
 const PEOPLE: usize = 1_000_000;
-const FILES: usize = 4;
+/// Of less than 4 MiB each, a block: the server sums up a whole file for each answer.
+const FILES: usize = 250;
 const KEY: &str = "AKIABENCH";
 const SECRET: &str = "bench-store-secret";
 
@@ -32,7 +33,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     let mut bytes = 0;
     for file in 0..FILES {
         let mut out =
-            std::io::BufWriter::new(fs::File::create(bucket.join(format!("{file}.ndjson")))?);
+            std::io::BufWriter::new(fs::File::create(bucket.join(format!("{file:03}.ndjson")))?);
         for n in file * PEOPLE / FILES..(file + 1) * PEOPLE / FILES {
             let line = profile(n);
             bytes += line.len() + 1;

@@ -75,6 +75,8 @@ pub struct Context<C> {
     pub(super) lanes: Arc<Lanes>,
     pub(super) fence: Fence,
     pub(super) wake: Wake,
+    /// When this process began.
+    pub(super) began: jiff::Timestamp,
     root_key: OnceCell<[u8; 32]>,
 }
 
@@ -92,6 +94,7 @@ impl<C: Cluster> Context<C> {
         let connections =
             Connections::new(&settings, clock.clone(), fence.clone(), wake.clone(), observer);
         let lanes = Arc::new(Lanes::new(settings.max_runs));
+        let began = clock.now();
         let runs = Runs::new(clock.clone(), stop);
         Self {
             cluster,
@@ -102,6 +105,7 @@ impl<C: Cluster> Context<C> {
             lanes,
             fence,
             wake,
+            began,
             root_key: OnceCell::new(),
         }
     }

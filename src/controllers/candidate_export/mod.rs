@@ -91,7 +91,15 @@ fn pass<C: Cluster + LedgerHome>(
     let export = &gathered.export;
     let now = context.clock.now();
     let connection = gathered.connection.clone();
-    let Checked { mut observations, validated, blocked } = validate(gathered, connection.as_ref());
+    let Checked { mut observations, mut validated, blocked } =
+        validate(gathered, connection.as_ref());
+    if let Some(validated) = validated.as_mut().filter(|validated| !validated.certain)
+        && previous.observed_generation == export.metadata.generation
+        && let Some(applied) = status::in_place(previous)
+    {
+        // Taken for what is in place until it is known; nothing can start before.
+        applied.clone_into(&mut validated.revision);
+    }
     let slot = context.runs.slot(&reference.uid);
     if let Some(validated) = validated.as_ref().filter(|validated| validated.asks_clinch) {
         permission::learned(&mut observations, &validated.revision, previous, slot.as_ref());
@@ -122,7 +130,15 @@ fn pass<C: Cluster + LedgerHome>(
     let unnoticed =
         decision.as_ref().zip(validated.as_ref()).is_some_and(|(decision, validated)| {
             request.is_none()
-                && is_unnoticed(decision, validated, previous, slot.as_ref(), next_run, now)
+                && is_unnoticed(
+                    decision,
+                    validated,
+                    previous,
+                    slot.as_ref(),
+                    next_run,
+                    context.began,
+                    now,
+                )
         });
     // A run that nobody has heard of yet can wait for the integration unheard, too.
     let waits = unnoticed && (blocked.is_some() || connection.is_none());

@@ -30,19 +30,22 @@ pub(super) fn next_run(
 
 /// Whether a run because of the time is under way or due, and there is nothing to tell of it: what
 /// was delivered is in place, nothing to do was found so far, and it has not failed for long.
+/// `began`: when this process did.
 pub(super) fn is_unnoticed(
     decision: &Decision,
     validated: &Validated,
     previous: &CandidateExportStatus,
     slot: Option<&Slot>,
     next_run: Option<Timestamp>,
+    began: Timestamp,
     now: Timestamp,
 ) -> bool {
     if status::in_place(previous) != Some(validated.revision.as_str()) {
         return false;
     }
     let since = match (decision, slot) {
-        (Decision::Refresh, _) => next_run,
+        // What was missed while no process worked is not held against this one.
+        (Decision::Refresh, _) => next_run.map(|due| due.max(began)),
         (_, Some(slot)) if slot.routine && !slot.has_work() => Some(slot.started_at),
         _ => None,
     };

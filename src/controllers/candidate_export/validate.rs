@@ -40,6 +40,9 @@ pub(super) struct Checked {
 pub(super) struct Validated {
     /// Digest of everything that the outcome depends on.
     pub(super) revision: String,
+    /// Whether it is known: which attributes the default mapping fills is told by the contract,
+    /// and there is none before the integration was verified.
+    pub(super) certain: bool,
     /// What to run.
     pub(super) run: RunSpec,
     /// The mode.
@@ -416,7 +419,9 @@ fn assemble(
     };
     let grace = duration(&spec.ready_grace).unwrap_or_default();
     let revision = revision.short();
-    Validated { revision, run, mode: spec.mode, asks_clinch, recurrence, grace, access }
+    let certain =
+        gathered.connection.is_some() || !matches!(gathered.mapping, MappingFound::Default);
+    Validated { revision, certain, run, mode: spec.mode, asks_clinch, recurrence, grace, access }
 }
 
 fn stalled(reason: Reason, message: String) -> Verdict {
