@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the benchmarks of docs/BENCHMARKS.md and prints their numbers beside their bars.
 #
-#   hack/bench.sh              all of them; about twenty-five minutes after the build
+#   hack/bench.sh              all of them; about forty minutes after the build
 #   hack/bench.sh encoding     one or several: throughput, encoding, ledger, scale, distant, limited,
 #                              cluster, crowd
 #

@@ -54,6 +54,12 @@ impl Feed {
                     return;
                 }
             }
+            if spec.source.is_told_at_the_end()
+                && let Some(fault) = records.rest()
+            {
+                // Nobody is left to be told when the run has ended.
+                let _ = sender.blocking_send(Err(fault));
+            }
         });
         Self { ready, thread: Some(thread) }
     }

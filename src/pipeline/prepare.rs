@@ -63,6 +63,8 @@ pub enum Source {
         format: Option<Format>,
         /// How CSV columns become profile fields.
         csv: CsvOptions,
+        /// Whether each reading is held to one version; else only its end tells.
+        versioned: bool,
     },
 }
 
@@ -122,13 +124,22 @@ impl Source {
         if version.is_some() && version == known {
             return Ok(None);
         }
+        let versioned = version.is_some();
         let looked = Looked { files: listing.openings.len(), bytes: listing.bytes, version };
-        Ok(Some((Self::Listed { openings: listing.openings, format, csv }, Some(looked))))
+        Ok(Some((
+            Self::Listed { openings: listing.openings, format, csv, versioned },
+            Some(looked),
+        )))
     }
 
     /// Whether its records may be others when it is read again.
     pub(super) fn is_distant(&self) -> bool {
         matches!(self, Self::Remote { .. } | Self::Listed { .. })
+    }
+
+    /// Whether only the end of a reading tells that it is another than the one before.
+    pub(super) fn is_told_at_the_end(&self) -> bool {
+        matches!(self, Self::Listed { versioned: false, .. })
     }
 
     fn records(&self) -> Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + '_> {
@@ -137,7 +148,7 @@ impl Source {
             Self::Parts { parts, csv, limits } => {
                 Box::new(parts.iter().flat_map(move |part| decode(part, csv, limits)))
             }
-            Self::Listed { openings, format, csv } => Box::new(
+            Self::Listed { openings, format, csv, .. } => Box::new(
                 openings.iter().flat_map(move |one| decode_opening(one, *format, csv, &DISTANT)),
             ),
             // It is looked at before it is read.
@@ -237,6 +248,11 @@ impl<'a> Records<'a> {
                 return Some(Ok(sorted));
             }
         }
+    }
+
+    /// Reads on to the end of the source, and tells what is wrong with it.
+    pub(super) fn rest(&mut self) -> Option<SourceError> {
+        self.items.find_map(Result::err)
     }
 
     fn sort(&self, decoded: Decoded) -> Option<Sorted> {

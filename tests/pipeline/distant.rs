@@ -136,6 +136,9 @@ async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change
     assert_eq!(reason(&nothing), Reason::SourceNotFound);
 }
 
+/// How many people two readings have that are not the same.
+const MANY: usize = 500;
+
 /// A server of one file.
 struct Files {
     content: Mutex<(Bytes, String)>,
@@ -151,6 +154,8 @@ enum How {
     Bare,
     /// As `Bare`, and the first answer breaks off half way.
     CutOnce,
+    /// As `Bare`, and from the second answer on it is another file of as many people.
+    Changing,
     /// Sends elsewhere.
     Elsewhere,
 }
@@ -177,7 +182,7 @@ async fn answer(
             let to = status(StatusCode::FOUND).header(header::LOCATION, "http://169.254.169.254/");
             to.body(Body::empty()).unwrap()
         }
-        How::Bare | How::CutOnce if method == Method::HEAD => {
+        How::Bare | How::CutOnce | How::Changing if method == Method::HEAD => {
             status(StatusCode::METHOD_NOT_ALLOWED).body(Body::empty()).unwrap()
         }
         // The second GET is the first that is read: the one before it only looks.
@@ -186,7 +191,11 @@ async fn answer(
             let cut = futures::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
             Response::new(Body::from_stream(cut))
         }
-        How::Bare | How::CutOnce => {
+        How::Bare | How::CutOnce | How::Changing => {
+            let content = match files.how {
+                How::Changing if asked > 2 => lines((MANY..2 * MANY).map(profile)).into(),
+                _ => content,
+            };
             let whole = futures::stream::iter([Ok::<_, std::io::Error>(content)]);
             Response::new(Body::from_stream(whole))
         }
@@ -273,6 +282,19 @@ async fn a_source_that_changes_while_it_is_read_is_noticed_and_nobody_is_lost() 
     let people = world.people();
     assert!(people.values().all(|count| *count == 1), "nobody twice");
     assert!((6_000..12_500).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
+}
+
+#[tokio::test]
+async fn a_change_is_noticed_also_where_a_server_tells_no_version() {
+    let (_, origin) = serve(How::Changing, lines((0..MANY).map(profile))).await;
+    let world = World::new(careless()).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(reason(&report), Reason::SourceChanged);
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    let people = world.people();
+    assert!(people.values().all(|count| *count == 1), "nobody twice");
+    assert!((MANY..2 * MANY).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
 }
 
 #[tokio::test]

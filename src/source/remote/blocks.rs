@@ -4,11 +4,12 @@
 use std::{
     io::{self, Read},
     ops::Range,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::{Buf, Bytes};
 use futures::{Stream, StreamExt, future::BoxFuture};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use super::RemoteFault;
@@ -66,6 +67,29 @@ where
             }
         }
         Ok(take(&mut self.present, buffer))
+    }
+}
+
+/// Sums up what it reads, and fails at the end when an earlier reading came to another sum: for
+/// servers that tell no version.
+pub(super) struct Summed<R> {
+    pub(super) inner: R,
+    pub(super) hasher: Sha256,
+    /// The sum of the first whole reading.
+    pub(super) first: Arc<OnceLock<[u8; 32]>>,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        if count == 0 && !buffer.is_empty() {
+            let sum: [u8; 32] = self.hasher.clone().finalize().into();
+            if *self.first.get_or_init(|| sum) != sum {
+                return Err(io::Error::other(RemoteFault::Changed));
+            }
+        }
+        Ok(count)
     }
 }
 

@@ -1,17 +1,22 @@
 //! What an HTTP server answers. Asked for block by block where it can do that, else read as it
 //! comes. Does network I/O.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::{TryStreamExt, future::BoxFuture};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Handle, time::timeout};
 use url::Url;
 
 use super::{
     Found, RemoteFault,
-    blocks::{BlockReader, Blocks, StreamReader},
+    blocks::{BlockReader, Blocks, StreamReader, Summed},
     connect::{self, READ},
     listing::Opening,
 };
@@ -56,6 +61,7 @@ impl Page {
         let name = if name.is_empty() { self.url.host_str().unwrap_or_default() } else { name };
         let name = name.to_owned();
         let (version, size, runtime) = (seen.version(), seen.size, Handle::current());
+        let first = Arc::<OnceLock<[u8; 32]>>::default();
         let open = move || match (&seen.etag, seen.size) {
             (Some(etag), Some(size)) if seen.ranges => {
                 let part = Arc::new(Pinned { page: self.clone(), etag: etag.clone() });
@@ -66,7 +72,9 @@ impl Page {
             }
             _ => runtime.block_on(self.whole(&seen)).map(|stream| {
                 let runtime = runtime.clone();
-                Box::new(StreamReader { runtime, stream, present: Bytes::new() }) as super::Reader
+                let inner = StreamReader { runtime, stream, present: Bytes::new() };
+                Box::new(Summed { inner, hasher: Sha256::new(), first: first.clone() })
+                    as super::Reader
             }),
         };
         Ok(Found { opening: Opening::new(&name, open), version, size })
