@@ -69,7 +69,12 @@ async fn attempt<C: Crm, S: SegmentStore>(
 ) -> Result<Ending, CrmFailure> {
     let RunPorts { crm, guard, keys, store, ledger_max, fence, max_in_flight, progress, cancel } =
         ports;
-    let looked = match spec.source.look().await {
+    let looking = tokio::select! {
+        looking = spec.source.look() => looking,
+        // A server that does not answer keeps nobody who is told to end.
+        () = cancel.cancelled() => return Ok(Ending::Stopped),
+    };
+    let looked = match looking {
         Ok(Some((source, looked))) => {
             spec.source = source;
             looked

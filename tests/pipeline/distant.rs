@@ -298,6 +298,21 @@ async fn a_change_is_noticed_also_where_a_server_tells_no_version() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_answer_keeps_no_run_that_is_told_to_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let world = World::new(options()).await;
+    let ports = world.ports();
+    let cancel = ports.cancel.clone();
+    let running = tokio::spawn(run(page(&origin), ports));
+    // Asked, and never answered.
+    let _asked = listener.accept().await.unwrap();
+    cancel.cancel();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), running).await;
+    assert_eq!(ended.expect("it ends at once").unwrap().ending, Ending::Stopped);
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_off_is_read_again() {
     let (_, origin) = serve(How::CutOnce, lines((0..400).map(profile))).await;
     let world = World::new(careless()).await;
