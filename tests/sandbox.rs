@@ -13,6 +13,8 @@ mod contract;
 mod documentation;
 #[path = "sandbox/faults.rs"]
 mod faults;
+#[path = "sandbox/lists.rs"]
+mod lists;
 #[path = "sandbox/signatures.rs"]
 mod signatures;
 #[path = "sandbox/support.rs"]

@@ -35,7 +35,7 @@ impl Call<'_> {
             return Err(unrelated("stage", "is no stage of the job"));
         }
         let id = account.new_id(b'p');
-        let person = account.person_mut(self.id()).ok_or_else(not_found)?;
+        let person = account.people.get_mut(self.id()).ok_or_else(not_found)?;
         if person.applications.iter().any(|application| application.job == job) {
             return Err(unrelated("job", "has the candidate already"));
         }
@@ -73,7 +73,7 @@ impl Call<'_> {
         {
             let mut account = lock(account);
             file.id = account.new_id(b'f');
-            let person = account.person_mut(self.id()).ok_or_else(not_found)?;
+            let person = account.people.get_mut(self.id()).ok_or_else(not_found)?;
             person.attachments.push(file.clone());
         }
         Ok(one(201, &self.show_attachment(&file)))
@@ -104,7 +104,7 @@ impl Call<'_> {
         {
             let mut account = lock(account);
             activity.id = account.new_id(b'a');
-            let person = account.person_mut(self.id()).ok_or_else(not_found)?;
+            let person = account.people.get_mut(self.id()).ok_or_else(not_found)?;
             person.activities.push(activity.clone());
         }
         Ok(one(201, &self.show_activity(&activity)))

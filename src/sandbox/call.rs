@@ -56,7 +56,7 @@ impl Call<'_> {
     }
 
     pub(super) fn person(&self, account: &Mutex<Account>) -> Result<Arc<Person>, Answer> {
-        lock(account).person(self.id()).ok_or_else(not_found)
+        lock(account).people.get(self.id()).cloned().ok_or_else(not_found)
     }
 
     /// Attributes by their name on the wire, and relationships.
@@ -102,14 +102,15 @@ impl Call<'_> {
         let (page, size) = self.query.page(&self.contract.paging);
         let all = items.len();
         let items: Vec<Value> = items.skip((page - 1).saturating_mul(size)).take(size).collect();
-        self.paged(&items, all)
+        self.paged(&items, all, all)
     }
 
-    /// One page, cut out already, of so many.
-    pub(super) fn paged(&self, items: &[Value], all: usize) -> Answer {
+    /// One page, cut out already, of a list whose links lead through so many items, and which
+    /// claims to have a total.
+    pub(super) fn paged(&self, items: &[Value], linked: usize, total: usize) -> Answer {
         let paging = &self.contract.paging;
         let (page, size) = self.query.page(paging);
-        let last = all.div_ceil(size).max(1);
+        let last = linked.div_ceil(size).max(1);
         let link = |page: usize| self.query.link(self.path, paging, page, size);
         let mut body = json!({"data": items});
         if paging.links {
@@ -122,7 +123,7 @@ impl Call<'_> {
             });
         }
         if paging.meta {
-            body["meta"] = json!({"total_count": all});
+            body["meta"] = json!({"total_count": total});
         }
         Answer::json(200, &body)
     }

@@ -1,9 +1,6 @@
 //! Candidates: list, filter, create, read, change. Pure.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
@@ -44,10 +41,10 @@ impl Call<'_> {
         let Some(email) = attributes.get("email").and_then(Value::as_str).map(str::to_owned) else {
             return Err(invalid(wire, "is required"));
         };
-        let lag = Duration::from_millis(self.contract.search_lag_ms);
+        let lag = self.contract.search_lag();
         let (status, person) = {
             let mut account = lock(account);
-            let existing = account.with_email(&email).next().map(|person| person.id.clone());
+            let existing = account.people.with_email(&email).next().map(|person| person.id.clone());
             match (existing, self.contract.duplicate_email) {
                 (Some(_), Duplicates::Reject422) => {
                     return Err(invalid(wire, "has been taken"));
@@ -57,7 +54,7 @@ impl Call<'_> {
                 }
                 (Some(id), Duplicates::Upsert200) => {
                     account.change(&id, attributes, self.now);
-                    (200, account.person(&id).ok_or_else(not_found)?)
+                    (200, account.people.get(&id).cloned().ok_or_else(not_found)?)
                 }
                 (Some(_), Duplicates::Allow) | (None, _) => {
                     (201, account.add(attributes, self.source, lag, self.now))
@@ -75,16 +72,17 @@ impl Call<'_> {
         let attributes = self.candidate_attributes();
         let person = {
             let mut account = lock(account);
-            let id = account.person(self.id()).ok_or_else(not_found)?.id.clone();
+            let id = account.people.get(self.id()).ok_or_else(not_found)?.id.clone();
             let attributes = attributes?;
             let email = attributes.get("email").and_then(Value::as_str);
-            let taken =
-                email.is_some_and(|email| account.with_email(email).any(|person| person.id != id));
+            let taken = email.is_some_and(|email| {
+                account.people.with_email(email).any(|person| person.id != id)
+            });
             if taken && self.contract.duplicate_email != Duplicates::Allow {
                 return Err(invalid(self.contract.candidate("email"), "has been taken"));
             }
             account.change(&id, attributes, self.now);
-            account.person(&id).ok_or_else(not_found)?
+            account.people.get(&id).cloned().ok_or_else(not_found)?
         };
         Ok(one(200, &self.show(&person)))
     }
@@ -95,19 +93,33 @@ impl Call<'_> {
         if let Some(email) = self.query.get(&filter).filter(|_| !self.contract.ignore_filter) {
             let found: Vec<Arc<Person>> = {
                 let account = lock(account);
-                account.with_email(email).filter(|person| person.is_found()).cloned().collect()
+                account
+                    .people
+                    .with_email(email)
+                    .filter(|person| person.is_found())
+                    .cloned()
+                    .collect()
             };
             return self.page(found.iter().map(|person| self.show(person)));
         }
-        let (page, size) = self.query.page(&self.contract.paging);
-        let (people, total) = {
+        let paging = &self.contract.paging;
+        let (page, size) = self.query.page(paging);
+        let (people, listed) = {
             let mut account = lock(account);
-            let total = account.listed();
-            let from = (page - 1).saturating_mul(size).min(total);
-            (account.people()[from..from.saturating_add(size).min(total)].to_vec(), total)
+            let listed = account.people.listed();
+            let end = paging.reachable(listed);
+            let from = (page - 1).saturating_mul(size).min(end);
+            let to = from.saturating_add(size).min(end);
+            let people = account.people.page(paging.order, from..to);
+            // A page of one is asked for to look at the account, not to read the list.
+            if size > 1 {
+                let lag = self.contract.search_lag();
+                account.shift(self.contract.shift, paging.order, lag, self.now);
+            }
+            (people, listed)
         };
         let shown: Vec<Value> = people.iter().map(|person| self.show(person)).collect();
-        self.paged(&shown, total)
+        self.paged(&shown, paging.reachable(listed), paging.claimed(listed))
     }
 
     fn show(&self, person: &Person) -> Value {

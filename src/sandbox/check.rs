@@ -37,6 +37,19 @@ impl SandboxContract {
         if self.paging.max == 0 || self.paging.default == 0 {
             return Err("paging: default and max are at least 1".to_owned());
         }
+        for (name, limit) in [("window", self.paging.window), ("totalCap", self.paging.total_cap)] {
+            if limit == Some(0) {
+                return Err(format!("paging.{name}: must be at least 1"));
+            }
+        }
+        if let Some(times) = self.shift.times {
+            if times == 0 {
+                return Err("shift.times: must be at least 1".to_owned());
+            }
+            if !self.shift.changes_something() {
+                return Err("shift: one of delete, insert, touch must be at least 1".to_owned());
+            }
+        }
         self.rate_limit.as_ref().map_or(Ok(()), |limit| check_limit("rateLimit", limit))
     }
 }

@@ -1,11 +1,11 @@
 //! What the emulator offers and under which names; by default the built-in wire contract, which
 //! a file may change. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{limit::RateLimit, operation::Operation, signature::Generation};
+use super::{limit::RateLimit, operation::Operation, shift::Shift, signature::Generation};
 
 /// What a second create with an e-mail address does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -56,6 +56,8 @@ pub struct SandboxContract {
     pub duplicate_email: Duplicates,
     /// How long a created person is not found by list and filter, in milliseconds.
     pub search_lag_ms: u64,
+    /// What others do while the list of everybody is read.
+    pub(super) shift: Shift,
     /// Refuse unknown attributes instead of dropping them.
     pub strict: bool,
     /// Which generation of the signature gem is emulated.
@@ -78,11 +80,54 @@ pub(super) struct Paging {
     pub(super) max: usize,
     pub(super) links: bool,
     pub(super) meta: bool,
+    /// In which order people are listed.
+    pub(super) order: Order,
+    /// Only so many people, from the start of the list, can be paged to.
+    pub(super) window: Option<usize>,
+    /// The total told of people is never more than this.
+    pub(super) total_cap: Option<usize>,
+    /// The total told of people is off by so many.
+    pub(super) total_wrong: isize,
+}
+
+/// In which order people are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Order {
+    /// Oldest first.
+    #[default]
+    Created,
+    /// Most recently updated first.
+    Updated,
 }
 
 impl Default for Paging {
     fn default() -> Self {
-        Self { page: None, per_page: None, default: 25, max: 100, links: true, meta: true }
+        Self {
+            page: None,
+            per_page: None,
+            default: 25,
+            max: 100,
+            links: true,
+            meta: true,
+            order: Order::Created,
+            window: None,
+            total_cap: None,
+            total_wrong: 0,
+        }
+    }
+}
+
+impl Paging {
+    /// How many of the people listed can be paged to.
+    pub(super) fn reachable(&self, listed: usize) -> usize {
+        self.window.map_or(listed, |window| listed.min(window))
+    }
+
+    /// How many people the list claims to have.
+    pub(super) fn claimed(&self, listed: usize) -> usize {
+        let claimed = listed.saturating_add_signed(self.total_wrong);
+        self.total_cap.map_or(claimed, |cap| claimed.min(cap))
     }
 }
 
@@ -131,6 +176,11 @@ impl SandboxContract {
     /// The query parameter that filters by an attribute, whose name on the wire is given.
     pub(super) fn filter<'a>(&'a self, built_in: &str, wire: &'a str) -> &'a str {
         self.filter.get(built_in).map_or(wire, String::as_str)
+    }
+
+    /// How long a created person is not found by list and filter.
+    pub(super) fn search_lag(&self) -> Duration {
+        Duration::from_millis(self.search_lag_ms)
     }
 
     /// The path template of an operation; `None` when it is off.

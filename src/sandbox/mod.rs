@@ -19,10 +19,13 @@ mod openapi;
 mod operation;
 mod options;
 mod paging;
+mod people;
+mod ranks;
 mod respond;
 mod serve;
 mod server;
 mod shared;
+mod shift;
 mod signature;
 mod state;
 

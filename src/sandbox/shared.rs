@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    contract::{Duplicates, SandboxContract},
+    contract::{Duplicates, Order, SandboxContract},
     counts::Counter,
     faults::{Action, Fault, strike},
     limit::Bucket,
@@ -77,6 +77,13 @@ impl Shared {
         for person in seed.people {
             account.add(person, "seed", Duration::ZERO, self.now());
         }
+        self.in_order(account)
+    }
+
+    fn in_order(&self, mut account: Account) -> Account {
+        if self.contract().paging.order == Order::Updated {
+            account.people.keep_updates();
+        }
         account
     }
 
@@ -98,7 +105,7 @@ impl Shared {
         let saved: BTreeMap<String, SavedAccount> = serde_json::from_slice(&text)?;
         let mut accounts = write(&self.accounts);
         for (name, saved) in saved {
-            let account = Account::restored(&name, saved);
+            let account = self.in_order(Account::restored(&name, saved));
             accounts.insert(name, Arc::new(Mutex::new(account)));
         }
         Ok(())
@@ -177,7 +184,7 @@ impl Shared {
         let accounts = read(&self.accounts);
         let dump = |account: &Arc<Mutex<Account>>| {
             let account = lock(account);
-            json!({"people": account.people(), "jobs": account.jobs})
+            json!({"people": account.people.all(), "jobs": account.jobs})
         };
         match account {
             Some(name) => accounts.get(name).map(dump).unwrap_or_default(),

@@ -1,8 +1,7 @@
 //! What the emulator keeps: accounts with their people, jobs, applications, attachments and
-//! activities. Look-ups are by index; nothing scans everybody.
+//! activities.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -11,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use super::people::People;
 
 /// One person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,14 +73,14 @@ fn open() -> String {
 /// The data of one account.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    people: Vec<Arc<Person>>,
-    /// How many people, from the start of `people`, lists show already.
-    listed: usize,
-    by_id: HashMap<String, usize>,
-    by_email: HashMap<String, Vec<usize>>,
+    pub(super) people: People,
     pub(super) jobs: Vec<Job>,
     next: u64,
     salt: u64,
+    /// After how many pages the list was changed.
+    pub(super) shifts: u64,
+    /// How many people such changes created.
+    pub(super) inserted: u64,
 }
 
 /// An account as it is kept in a file.
@@ -94,6 +95,11 @@ pub(super) struct SavedAccount {
 /// Lower case: how e-mail addresses are compared.
 pub(super) fn folded(email: &str) -> String {
     email.trim().to_lowercase()
+}
+
+/// A time as attributes show it.
+fn stamp(now: Timestamp) -> Value {
+    now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
 fn salt(name: &str) -> u64 {
@@ -117,18 +123,15 @@ impl Account {
     /// The account as it was kept.
     pub(super) fn restored(name: &str, saved: SavedAccount) -> Self {
         let SavedAccount { people, jobs, next } = saved;
-        let mut account = Self { people, jobs, next, salt: salt(name), ..Self::default() };
-        for (at, person) in account.people.iter().enumerate() {
-            account.by_id.insert(person.id.clone(), at);
-            if let Some(email) = person.attributes.get("email").and_then(Value::as_str) {
-                account.by_email.entry(folded(email)).or_default().push(at);
-            }
+        let mut account = Self { jobs, next, salt: salt(name), ..Self::default() };
+        for person in people {
+            account.people.push(person);
         }
         account
     }
 
     pub(super) fn save(&self) -> SavedAccount {
-        SavedAccount { people: self.people.clone(), jobs: self.jobs.clone(), next: self.next }
+        SavedAccount { people: self.people.all(), jobs: self.jobs.clone(), next: self.next }
     }
 
     /// 32 hex digits, as ids look in Clinch's media addresses; the same in every run.
@@ -136,32 +139,6 @@ impl Account {
         self.next += 1;
         let mixed = (self.next ^ (u64::from(kind) << 56)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         format!("{mixed:016x}{:016x}", self.salt ^ self.next)
-    }
-
-    /// A person as of now; rendering it needs no lock.
-    pub(super) fn person(&self, id: &str) -> Option<Arc<Person>> {
-        self.by_id.get(id).map(|at| self.people[*at].clone())
-    }
-
-    pub(super) fn person_mut(&mut self, id: &str) -> Option<&mut Person> {
-        self.by_id.get(id).map(|at| Arc::make_mut(&mut self.people[*at]))
-    }
-
-    pub(super) fn with_email(&self, email: &str) -> impl Iterator<Item = &Arc<Person>> {
-        let at = self.by_email.get(&folded(email)).map(Vec::as_slice).unwrap_or_default();
-        at.iter().map(|at| &self.people[*at])
-    }
-
-    pub(super) fn people(&self) -> &[Arc<Person>] {
-        &self.people
-    }
-
-    /// How many people lists show. Everybody becomes visible after the same time, hence in order.
-    pub(super) fn listed(&mut self) -> usize {
-        while self.people.get(self.listed).is_some_and(|person| person.is_found()) {
-            self.listed += 1;
-        }
-        self.listed
     }
 
     pub(super) fn add(
@@ -172,7 +149,7 @@ impl Account {
         now: Timestamp,
     ) -> Arc<Person> {
         let id = self.new_id(b'c');
-        let stamp = Value::from(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let stamp = stamp(now);
         // A seed may have said these; a client cannot.
         for (name, value) in [
             ("source", Value::from(source)),
@@ -183,11 +160,6 @@ impl Account {
         ] {
             attributes.entry(name).or_insert(value);
         }
-        let at = self.people.len();
-        if let Some(email) = attributes.get("email").and_then(Value::as_str) {
-            self.by_email.entry(folded(email)).or_default().push(at);
-        }
-        self.by_id.insert(id.clone(), at);
         let person = Arc::new(Person {
             id,
             attributes,
@@ -202,23 +174,10 @@ impl Account {
 
     /// Changes attributes; null clears.
     pub(super) fn change(&mut self, id: &str, changes: Map<String, Value>, now: Timestamp) {
-        let Some(&at) = self.by_id.get(id) else { return };
-        let email =
-            |person: &Person| person.attributes.get("email").and_then(Value::as_str).map(folded);
-        let before = email(&self.people[at]);
-        let person = Arc::make_mut(&mut self.people[at]);
-        person.attributes.extend(changes);
-        let stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        person.attributes.insert("updated_at".into(), stamp.into());
-        let after = email(&self.people[at]);
-        if before != after {
-            if let Some(indexes) = before.and_then(|email| self.by_email.get_mut(&email)) {
-                indexes.retain(|index| *index != at);
-            }
-            if let Some(email) = after {
-                self.by_email.entry(email).or_default().push(at);
-            }
-        }
+        self.people.update(id, |person| {
+            person.attributes.extend(changes);
+            person.attributes.insert("updated_at".into(), stamp(now));
+        });
     }
 
     pub(super) fn job(&self, id: &str) -> Option<&Job> {

@@ -132,6 +132,12 @@ fn a_bad_contract_is_refused_by_the_key_that_is_wrong() {
         ("attributes: {e_mail: mail}", "attributes.e_mail"),
         ("attributes: {first_name: last_name}", "attributes.last_name"),
         ("paging: {max: 0}", "paging"),
+        ("paging: {window: 0}", "paging.window"),
+        ("paging: {totalCap: 0}", "paging.totalCap"),
+        ("paging: {order: byName}", "byName"),
+        ("shift: {times: 1}", "shift"),
+        ("shift: {delete: 1, times: 0}", "shift.times"),
+        ("shift: {move: 1}", "move"),
         ("rateLimit: {requestsPerSecond: 0, burst: 1}", "rateLimit.requestsPerSecond"),
         ("duplicateEmail: merge", "merge"),
     ] {

@@ -1,0 +1,183 @@
+//! The people of one account, in the orders in which lists show them. Nothing scans everybody:
+//! people are found by id and by e-mail address, and pages by rank; who is deleted leaves an empty
+//! slot behind, so that nobody else has to move.
+
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use serde_json::Value;
+
+use super::{
+    contract::Order,
+    ranks::Ranks,
+    state::{Person, folded},
+};
+
+/// The people of one account.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// In the order of creation.
+    slots: Vec<Option<Arc<Person>>>,
+    /// As long as lists have looked at `slots`; marked: who lists show.
+    shown: Ranks,
+    by_id: HashMap<String, usize>,
+    by_email: HashMap<String, Vec<usize>>,
+    /// Kept only where lists are in this order.
+    updates: Option<Updates>,
+}
+
+/// The order of the last updates, oldest first.
+#[derive(Debug, Default)]
+struct Updates {
+    /// The slot that each update was made to; marked below if it is the slot's last and is shown.
+    slots: Vec<usize>,
+    last: Ranks,
+    /// Where in `slots` the last update of each slot is.
+    of_slot: Vec<usize>,
+}
+
+impl Updates {
+    /// Notes an update; the first of a slot comes in the order of slots.
+    fn note(&mut self, slot: usize, shown: bool) {
+        let at = self.slots.len();
+        match self.of_slot.get_mut(slot) {
+            Some(before) => {
+                if shown {
+                    self.last.unmark(*before);
+                }
+                *before = at;
+            }
+            None => self.of_slot.push(at),
+        }
+        self.slots.push(slot);
+        self.last.push(shown);
+    }
+}
+
+impl People {
+    /// Keeps the order of updates from now on, starting with the times that people bear.
+    pub(super) fn keep_updates(&mut self) {
+        let time = |slot: &usize| {
+            let person = self.slots[*slot].as_ref();
+            person.and_then(|person| person.attributes.get("updated_at")?.as_str())
+        };
+        let mut slots: Vec<usize> = (0..self.slots.len()).collect();
+        // Stable: of the same time, who was created later was updated later.
+        slots.sort_by(|left, right| time(left).cmp(&time(right)));
+        let mut updates = Updates { of_slot: vec![0; slots.len()], ..Updates::default() };
+        for (at, slot) in slots.iter().enumerate() {
+            updates.of_slot[*slot] = at;
+            updates.last.push(self.is_shown(*slot));
+        }
+        updates.slots = slots;
+        self.updates = Some(updates);
+    }
+
+    pub(super) fn push(&mut self, person: Arc<Person>) {
+        let slot = self.slots.len();
+        self.by_id.insert(person.id.clone(), slot);
+        if let Some(email) = email_of(&person) {
+            self.by_email.entry(email).or_default().push(slot);
+        }
+        self.slots.push(Some(person));
+        if let Some(updates) = &mut self.updates {
+            updates.note(slot, false);
+        }
+    }
+
+    /// A person as of now; rendering it needs no lock.
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Person>> {
+        self.slots[*self.by_id.get(id)?].as_ref()
+    }
+
+    /// For changes that neither concern attributes nor count as updates.
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Person> {
+        self.slots[*self.by_id.get(id)?].as_mut().map(Arc::make_mut)
+    }
+
+    /// Changes a person, and puts them where they belong now.
+    pub(super) fn update(&mut self, id: &str, change: impl FnOnce(&mut Person)) {
+        let Some(&slot) = self.by_id.get(id) else { return };
+        let shown = self.is_shown(slot);
+        let Some(person) = self.slots[slot].as_mut() else { return };
+        let before = email_of(person);
+        change(Arc::make_mut(person));
+        let after = email_of(person);
+        if before != after {
+            self.forget_email(before, slot);
+            if let Some(email) = after {
+                self.by_email.entry(email).or_default().push(slot);
+            }
+        }
+        if let Some(updates) = &mut self.updates {
+            updates.note(slot, shown);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &str) {
+        let Some(slot) = self.by_id.remove(id) else { return };
+        if self.is_shown(slot) {
+            self.shown.unmark(slot);
+            if let Some(updates) = &mut self.updates {
+                updates.last.unmark(updates.of_slot[slot]);
+            }
+        }
+        if let Some(person) = self.slots[slot].take() {
+            self.forget_email(email_of(&person), slot);
+        }
+    }
+
+    fn forget_email(&mut self, email: Option<String>, slot: usize) {
+        let Some(email) = email else { return };
+        if let Some(slots) = self.by_email.get_mut(&email) {
+            slots.retain(|found| *found != slot);
+            if slots.is_empty() {
+                self.by_email.remove(&email);
+            }
+        }
+    }
+
+    fn is_shown(&self, slot: usize) -> bool {
+        slot < self.shown.len() && self.slots[slot].is_some()
+    }
+
+    pub(super) fn with_email(&self, email: &str) -> impl Iterator<Item = &Arc<Person>> {
+        let slots = self.by_email.get(&folded(email)).map(Vec::as_slice).unwrap_or_default();
+        slots.iter().filter_map(|slot| self.slots[*slot].as_ref())
+    }
+
+    /// Everybody, in the order of creation.
+    pub(super) fn all(&self) -> Vec<Arc<Person>> {
+        self.slots.iter().flatten().cloned().collect()
+    }
+
+    /// How many people lists show. Everybody becomes visible after the same time, hence in order.
+    pub(super) fn listed(&mut self) -> usize {
+        while let Some(person) = self.slots.get(self.shown.len()) {
+            if person.as_ref().is_some_and(|person| !person.is_found()) {
+                break;
+            }
+            if let Some(updates) = self.updates.as_mut().filter(|_| person.is_some()) {
+                updates.last.mark(updates.of_slot[self.shown.len()]);
+            }
+            self.shown.push(person.is_some());
+        }
+        self.shown.count()
+    }
+
+    /// People by their place in a list, as of the last `listed`.
+    pub(super) fn page(&self, order: Order, places: Range<usize>) -> Vec<Arc<Person>> {
+        let slot = |place: usize| match (order, &self.updates) {
+            (Order::Updated, Some(updates)) => {
+                let from_the_oldest = updates.last.count().checked_sub(place + 1)?;
+                Some(updates.slots[updates.last.nth(from_the_oldest)?])
+            }
+            _ => self.shown.nth(place),
+        };
+        places.map_while(|place| self.slots[slot(place)?].clone()).collect()
+    }
+}
+
+/// The e-mail address of a person, as addresses are compared.
+fn email_of(person: &Person) -> Option<String> {
+    person.attributes.get("email").and_then(Value::as_str).map(folded)
+}
