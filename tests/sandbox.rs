@@ -13,6 +13,8 @@ mod contract;
 mod documentation;
 #[path = "sandbox/faults.rs"]
 mod faults;
+#[path = "sandbox/late.rs"]
+mod late;
 #[path = "sandbox/lists.rs"]
 mod lists;
 #[path = "sandbox/signatures.rs"]

@@ -128,7 +128,15 @@ pub(super) fn check_faults(faults: &[Fault]) -> Result<(), String> {
             Action::RateLimit(limit) => {
                 check_limit(&format!("[{place}].action.rateLimit"), limit)?;
             }
-            Action::Status { code, .. } if !(200..=599).contains(code) => {
+            Action::Late { answer_ms: None, code, html, .. } if code.is_some() || *html => {
+                return Err(format!("[{place}].action.late: code and html need answerMs"));
+            }
+            Action::Late { code: None, html: true, .. } => {
+                return Err(format!("[{place}].action.late: html needs a code"));
+            }
+            Action::Status { code, .. } | Action::Late { code: Some(code), .. }
+                if !(200..=599).contains(code) =>
+            {
                 return Err(format!("[{place}].action: {code} is no status of an answer"));
             }
             _ => {}

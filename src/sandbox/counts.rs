@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -48,19 +48,20 @@ pub(super) struct Counter {
 }
 
 /// One request under way; ends when dropped, also when the client went away first.
-pub(super) struct UnderWay<'a>(&'a Counter);
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Counter>);
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Counter {
-    pub(super) fn begin(&self) -> UnderWay<'_> {
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
-        UnderWay(self)
+        UnderWay(self.clone())
     }
 
     /// `None`: the connection was cut instead of an answer.

@@ -74,6 +74,21 @@ pub enum Action {
         /// Milliseconds.
         ms: u64,
     },
+    /// Carries out at a time of its own, whatever becomes of the client and its connection.
+    Late {
+        /// Milliseconds from the arrival until it is carried out.
+        commit_ms: u64,
+        /// Milliseconds from the arrival until the client is answered; absent: once it was
+        /// carried out, with what came of it.
+        #[serde(default)]
+        answer_ms: Option<u64>,
+        /// The status of that answer; absent: the connection is cut.
+        #[serde(default)]
+        code: Option<u16>,
+        /// Answers with a page instead of an error document.
+        #[serde(default)]
+        html: bool,
+    },
     /// Cuts the connection and does nothing.
     ResetBeforeCommit {},
     /// Carries out, then cuts the connection without an answer.

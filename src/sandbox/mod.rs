@@ -14,6 +14,7 @@ mod control;
 mod counts;
 mod faults;
 mod jobs;
+mod late;
 mod limit;
 mod openapi;
 mod operation;

@@ -1,6 +1,6 @@
 //! One request, from its bytes to its answer: control, faults, signature, operation.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,6 +13,7 @@ use super::{
     contract::SandboxContract,
     control,
     faults::Action,
+    late::{self, Late},
     openapi,
     operation::Operation,
     paging::Query,
@@ -31,7 +32,7 @@ pub(super) struct Cut;
 
 /// Answers one request, or cuts the connection.
 pub(super) async fn serve(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
@@ -48,7 +49,7 @@ pub(super) async fn serve(
 }
 
 async fn handle(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     peer: SocketAddr,
     request: Request<Incoming>,
 ) -> Result<(Answer, i64), Cut> {
@@ -72,11 +73,7 @@ async fn handle(
         };
         return Ok((answer, 0));
     }
-    let _under_way = shared.counter.begin();
-    let latency = shared.latency();
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
+    let under_way = Arc::new(shared.counter.begin());
     let contract = shared.contract();
     let version = ["v1", "v2"].into_iter().find_map(|version| {
         let rest = path.strip_prefix('/')?.strip_prefix(version)?;
@@ -91,6 +88,14 @@ async fn handle(
         (None, None) => "unknown",
     };
     let fault = shared.strike(name, method);
+    let received = Received { contract, name, head, routed, page, body };
+    if let Some(late) = fault.as_ref().and_then(late) {
+        return Ok((late::answer(shared, received, under_way, late).await?, 0));
+    }
+    let latency = shared.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     let early = before_commit(fault.as_ref()).await.inspect_err(|_| {
         shared.counter.count(name, None);
     })?;
@@ -98,18 +103,30 @@ async fn handle(
         shared.counter.count(name, Some(answer.status));
         return Ok((answer, 0));
     }
-    let answer = if let Some(page) = page {
-        page
-    } else if let Some(seconds) = shared.limited() {
-        too_many(seconds)
-    } else {
-        signed(shared, &contract, &head, routed, &body)
-    };
+    let answer = received.carry_out(shared);
     after_commit(shared, name, fault.as_ref(), answer)
+}
+
+fn late(fault: &Action) -> Option<Late> {
+    let Action::Late { commit_ms, answer_ms, code, html } = fault else { return None };
+    Some(Late {
+        commit: Duration::from_millis(*commit_ms),
+        answer: answer_ms.map(|ms| (Duration::from_millis(ms), *code)),
+        html: *html,
+    })
 }
 
 fn too_many(seconds: u64) -> Answer {
     Answer::error(429, "too many requests", None).with("retry-after", seconds.to_string())
+}
+
+/// An answer that a fault gives.
+pub(super) fn scripted(code: u16, html: bool) -> Answer {
+    if html {
+        Answer::html(code, "<html><body>Bad gateway</body></html>")
+    } else {
+        Answer::error(code, "scripted", None)
+    }
 }
 
 /// What needs no signature: the document and a page that points at it.
@@ -139,11 +156,7 @@ async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
         }
         Some(Action::ResetBeforeCommit {}) => Err(Cut),
         Some(Action::Status { code, retry_after, html }) => {
-            let mut answer = if *html {
-                Answer::html(*code, "<html><body>Bad gateway</body></html>")
-            } else {
-                Answer::error(*code, "scripted", None)
-            };
+            let mut answer = scripted(*code, *html);
             if let Some(seconds) = retry_after {
                 answer = answer.with("retry-after", seconds.to_string());
             }
@@ -157,39 +170,54 @@ async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
     }
 }
 
-/// Checks the signature, then carries the request out.
-fn signed(
-    shared: &Shared,
-    contract: &SandboxContract,
-    head: &http::request::Parts,
+/// A request as it was received, independent of its connection.
+pub(super) struct Received {
+    contract: Arc<SandboxContract>,
+    /// As it is counted.
+    pub(super) name: &'static str,
+    head: http::request::Parts,
     routed: Option<(Operation, Vec<String>)>,
-    body: &Bytes,
-) -> Answer {
-    let check =
-        SignatureCheck { generation: contract.generation, legacy: contract.legacy_signatures };
-    let request = SignedRequest {
-        method: head.method.as_str(),
-        path_and_query: head.uri.path_and_query().map_or("/", |uri| uri.as_str()),
-        headers: &head.headers,
-        body,
-    };
-    let Some((credential, account)) = shared.signer(&request, check) else {
-        return Answer::error(401, "invalid API credentials", None);
-    };
-    let Some((operation, ids)) = routed else { return not_found() };
-    let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
-    let call = Call {
-        contract,
-        operation,
-        ids,
-        path: head.uri.path(),
-        query: Query::parse(head.uri.query().unwrap_or_default()),
-        content_type: content_type.unwrap_or_default(),
-        body,
-        source: &credential.name,
-        now: shared.now(),
-    };
-    call.answer(&account)
+    /// The answer, where it needs no signature.
+    page: Option<Answer>,
+    body: Bytes,
+}
+
+impl Received {
+    /// Looks at the limit and the signature, then carries the request out.
+    pub(super) fn carry_out(self, shared: &Shared) -> Answer {
+        if let Some(page) = self.page {
+            return page;
+        }
+        if let Some(seconds) = shared.limited() {
+            return too_many(seconds);
+        }
+        let Self { contract, head, body, .. } = self;
+        let check =
+            SignatureCheck { generation: contract.generation, legacy: contract.legacy_signatures };
+        let request = SignedRequest {
+            method: head.method.as_str(),
+            path_and_query: head.uri.path_and_query().map_or("/", |uri| uri.as_str()),
+            headers: &head.headers,
+            body: &body,
+        };
+        let Some((credential, account)) = shared.signer(&request, check) else {
+            return Answer::error(401, "invalid API credentials", None);
+        };
+        let Some((operation, ids)) = self.routed else { return not_found() };
+        let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let call = Call {
+            contract: &contract,
+            operation,
+            ids,
+            path: head.uri.path(),
+            query: Query::parse(head.uri.query().unwrap_or_default()),
+            content_type: content_type.unwrap_or_default(),
+            body: &body,
+            source: &credential.name,
+            now: shared.now(),
+        };
+        call.answer(&account)
+    }
 }
 
 /// What a fault does to an answer.

@@ -6,7 +6,6 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     counts::RequestCounts,
@@ -18,15 +17,13 @@ use super::{
 };
 
 /// How long requests under way may take to end after a stop.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A running emulator; stops when dropped.
 pub struct Sandbox {
     shared: Arc<Shared>,
     address: SocketAddr,
     data: Option<PathBuf>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
 }
 
 impl Sandbox {
@@ -39,9 +36,8 @@ impl Sandbox {
         if let Some(path) = &data {
             shared.load(path)?;
         }
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(accept(listener, shared.clone(), stop.clone(), tasks.clone()));
-        Ok(Self { shared, address, data, stop, tasks })
+        shared.tasks.spawn(accept(listener, shared.clone()));
+        Ok(Self { shared, address, data })
     }
 
     /// The origin, without a path.
@@ -93,41 +89,36 @@ impl Sandbox {
     /// Stops listening, lets requests under way end for up to a second, then cuts them; then keeps
     /// the data, where asked to.
     pub async fn stop(self) -> io::Result<()> {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
         self.data.as_ref().map_or(Ok(()), |path| self.shared.save(path))
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.shared.stop.cancel();
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
+            () = shared.stop.cancelled() => return,
         };
         let Ok((stream, peer)) = accepted else { continue };
         let _slow = stream.set_nodelay(true).is_err();
-        let (shared, stop) = (shared.clone(), stop.clone());
-        tasks.spawn(async move {
-            let service = service_fn(|request| serve(&shared, peer, request));
+        let own = shared.clone();
+        shared.tasks.spawn(async move {
+            let service = service_fn(|request| serve(&own, peer, request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             let mut connection = pin!(connection);
             tokio::select! {
                 // A cut connection ends with the error that cut it.
                 _ended = &mut connection => return,
-                () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+                () = own.stop.cancelled() => connection.as_mut().graceful_shutdown(),
             }
             let _ended = tokio::time::timeout(GRACE, connection).await;
         });

@@ -15,6 +15,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     contract::{Duplicates, Order, SandboxContract},
@@ -33,11 +34,14 @@ pub(super) struct Shared {
     accounts: RwLock<BTreeMap<String, Arc<Mutex<Account>>>>,
     seeds: BTreeMap<String, Seed>,
     faults: Mutex<Vec<Fault>>,
-    pub(super) counter: Counter,
+    pub(super) counter: Arc<Counter>,
     offset_seconds: AtomicI64,
     latency_ms: AtomicU64,
     bucket: Mutex<Option<Bucket>>,
     pub(super) base: String,
+    pub(super) stop: CancellationToken,
+    /// Connections, and requests that outlive theirs.
+    pub(super) tasks: TaskTracker,
 }
 
 impl Shared {
@@ -52,11 +56,13 @@ impl Shared {
             accounts: RwLock::default(),
             seeds: options.seeds,
             faults: Mutex::new(options.faults),
-            counter: Counter::default(),
+            counter: Arc::default(),
             offset_seconds: AtomicI64::new(0),
             latency_ms: AtomicU64::new(0),
             bucket: Mutex::default(),
             base: format!("http://{address}"),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         };
         shared.set_latency(options.latency);
         for credential in credentials {
