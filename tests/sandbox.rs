@@ -11,6 +11,8 @@ mod binary;
 mod contract;
 #[path = "sandbox/documentation.rs"]
 mod documentation;
+#[path = "sandbox/elsewhere.rs"]
+mod elsewhere;
 #[path = "sandbox/faults.rs"]
 mod faults;
 #[path = "sandbox/late.rs"]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, invalid, not_found, one},
-    contract::{CANDIDATE_ATTRIBUTES, Duplicates},
+    contract::{Duplicates, PatchAnonymised},
     respond::Answer,
     state::{Account, Person, lock},
 };
@@ -72,7 +72,13 @@ impl Call<'_> {
         let attributes = self.candidate_attributes();
         let person = {
             let mut account = lock(account);
-            let id = account.people.get(self.id()).ok_or_else(not_found)?.id.clone();
+            let person = account.people.get(self.id()).ok_or_else(not_found)?;
+            if self.contract.patch_anonymised == PatchAnonymised::Reject422
+                && person.is_anonymised()
+            {
+                return Err(Answer::error(422, "the candidate is anonymized", Some("/data")));
+            }
+            let id = person.id.clone();
             let attributes = attributes?;
             let email = attributes.get("email").and_then(Value::as_str);
             let taken = email.is_some_and(|email| {
@@ -124,8 +130,8 @@ impl Call<'_> {
 
     fn show(&self, person: &Person) -> Value {
         let mut attributes = Map::new();
-        for (name, ..) in CANDIDATE_ATTRIBUTES {
-            let value = person.attributes.get(*name).cloned().unwrap_or_default();
+        for (name, ..) in self.contract.candidate_attributes() {
+            let value = person.attributes.get(name).cloned().unwrap_or_default();
             attributes.insert(self.contract.candidate(name).to_owned(), value);
         }
         json!({"id": person.id, "type": "candidate", "attributes": attributes,
@@ -133,7 +139,8 @@ impl Call<'_> {
     }
 }
 
-fn fits(kind: &str, value: &Value) -> bool {
+/// Whether a value is of the type that an attribute has.
+pub(super) fn fits(kind: &str, value: &Value) -> bool {
     match kind {
         "string" => value.is_string(),
         "array" => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),

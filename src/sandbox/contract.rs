@@ -22,6 +22,17 @@ pub enum Duplicates {
     Allow,
 }
 
+/// What a change of a person who was anonymised does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum PatchAnonymised {
+    /// 200, as for others.
+    #[default]
+    Accept,
+    /// 422.
+    Reject422,
+}
+
 /// What the emulator offers.
 // Each switch is a line of its own in a file.
 #[allow(clippy::struct_excessive_bools)]
@@ -56,6 +67,10 @@ pub struct SandboxContract {
     pub duplicate_email: Duplicates,
     /// How long a created person is not found by list and filter, in milliseconds.
     pub search_lag_ms: u64,
+    /// Whether people who were anonymised can be changed.
+    pub(super) patch_anonymised: PatchAnonymised,
+    /// Whether people have the attribute `anonymized`; by default they have.
+    pub(super) anonymized_flag: Option<bool>,
     /// What others do while the list of everybody is read.
     pub(super) shift: Shift,
     /// Refuse unknown attributes instead of dropping them.
@@ -236,8 +251,14 @@ impl SandboxContract {
         renamed(&self.stage, built_in)
     }
 
+    /// The attributes that candidates have.
+    pub(super) fn candidate_attributes(&self) -> impl Iterator<Item = AttributeSpec> {
+        let flag = self.anonymized_flag != Some(false);
+        CANDIDATE_ATTRIBUTES.iter().copied().filter(move |(name, ..)| flag || *name != "anonymized")
+    }
+
     /// The spec of a candidate attribute by its name on the wire.
     pub(super) fn candidate_spec(&self, wire: &str) -> Option<AttributeSpec> {
-        CANDIDATE_ATTRIBUTES.iter().copied().find(|(name, ..)| self.candidate(name) == wire)
+        self.candidate_attributes().find(|(name, ..)| self.candidate(name) == wire)
     }
 }

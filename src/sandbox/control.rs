@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     check::check_faults,
     contract::Duplicates,
+    elsewhere::{ChangeError, Who},
     faults::Fault,
     options::{Credential, parse},
     respond::Answer,
@@ -37,6 +38,39 @@ struct Revoke {
 #[serde(deny_unknown_fields)]
 struct OnDuplicate {
     policy: Duplicates,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Person {
+    account: Option<String>,
+    id: Option<String>,
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    account: Option<String>,
+    id: Option<String>,
+    email: Option<String>,
+    attributes: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Add {
+    account: Option<String>,
+    attributes: Value,
+    source: Option<String>,
+}
+
+fn who<'a>(id: Option<&'a str>, email: Option<&'a str>) -> Result<Who<'a>, ChangeError> {
+    match (id, email) {
+        (Some(id), None) => Ok(Who::Id(id)),
+        (None, Some(email)) => Ok(Who::Email(email)),
+        _ => Err(ChangeError::WhichPerson),
+    }
 }
 
 /// Answers a control request.
@@ -84,8 +118,42 @@ fn control(
         ("POST", "/_sandbox/duplicateEmail") => {
             shared.set_duplicates(parse::<OnDuplicate>(text)?.policy);
         }
+        (
+            "POST",
+            "/_sandbox/anonymise" | "/_sandbox/delete" | "/_sandbox/edit" | "/_sandbox/add",
+        ) => {
+            return Ok(match change(shared, path, text)? {
+                Ok(id) => Answer::plain_json(&json!({"ok": true, "id": id})),
+                Err(problem @ (ChangeError::NoAccount(_) | ChangeError::NoPerson)) => {
+                    Answer::error(404, &problem.to_string(), None)
+                }
+                Err(problem) => Answer::error(400, &problem.to_string(), None),
+            });
+        }
         ("POST", "/_sandbox/reset") => shared.reset(),
         _ => return Ok(Answer::error(404, "no such control endpoint", None)),
     }
     Ok(Answer::plain_json(&json!({"ok": true, "note": Value::Null})))
+}
+
+/// What somebody else does to people; the id of the person.
+fn change(shared: &Shared, path: &str, text: &str) -> Result<Result<String, ChangeError>, String> {
+    if path == "/_sandbox/add" {
+        let Add { account, attributes, source } = parse(text)?;
+        return Ok(shared.add_person(account.as_deref(), &attributes, source.as_deref()));
+    }
+    if path == "/_sandbox/edit" {
+        let Edit { account, id, email, attributes } = parse(text)?;
+        return Ok(who(id.as_deref(), email.as_deref())
+            .and_then(|who| shared.edit(account.as_deref(), who, &attributes)));
+    }
+    let Person { account, id, email } = parse(text)?;
+    let account = account.as_deref();
+    Ok(who(id.as_deref(), email.as_deref()).and_then(|who| {
+        if path == "/_sandbox/delete" {
+            shared.delete(account, who)
+        } else {
+            shared.anonymise(account, who)
+        }
+    }))
 }

@@ -12,6 +12,7 @@ mod check;
 mod contract;
 mod control;
 mod counts;
+mod elsewhere;
 mod faults;
 mod jobs;
 mod late;
@@ -32,6 +33,7 @@ mod state;
 
 pub use contract::{Duplicates, SandboxContract};
 pub use counts::RequestCounts;
+pub use elsewhere::ChangeError;
 pub use faults::{Action, Fault};
 pub use limit::RateLimit;
 pub use options::{Credential, Options, OptionsError, Seed};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    contract::{CANDIDATE_ATTRIBUTES, Duplicates, SandboxContract},
+    contract::{Duplicates, SandboxContract},
     operation::Operation,
 };
 
@@ -177,18 +177,18 @@ fn data(kind: &str, attributes: &Value, related: bool) -> Value {
 
 fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
     let mut properties = Map::new();
-    for (name, kind, read_only) in CANDIDATE_ATTRIBUTES {
-        if *read_only && !with_read_only {
+    for (name, kind, read_only) in contract.candidate_attributes() {
+        if read_only && !with_read_only {
             continue;
         }
         let mut schema = json!({"type": kind, "nullable": true});
-        match *name {
+        match name {
             "email" => schema = json!({"type": "string", "format": "email"}),
             "tags" => schema["items"] = json!({"type": "string"}),
             "created_at" | "updated_at" => schema["format"] = "date-time".into(),
             _ => {}
         }
-        if *read_only {
+        if read_only {
             schema["readOnly"] = true.into();
         }
         properties.insert(contract.candidate(name).to_owned(), schema);

@@ -145,6 +145,11 @@ impl People {
         slots.iter().filter_map(|slot| self.slots[*slot].as_ref())
     }
 
+    /// How many e-mail addresses more than one person has.
+    pub(super) fn doubled(&self) -> usize {
+        self.by_email.values().filter(|slots| slots.len() > 1).count()
+    }
+
     /// Everybody, in the order of creation.
     pub(super) fn all(&self) -> Vec<Arc<Person>> {
         self.slots.iter().flatten().cloned().collect()

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::{
     counts::RequestCounts,
+    elsewhere::{ChangeError, Who},
     faults::Fault,
     options::{Credential, Options},
     serve::serve,
@@ -54,6 +55,37 @@ impl Sandbox {
     pub fn people(&self, account: &str) -> Vec<PersonDump> {
         let dump = self.shared.dump(Some(account));
         dump.pointer("/people").and_then(Value::as_array).cloned().unwrap_or_default()
+    }
+
+    /// How many e-mail addresses, whatever their case, more than one person of an account has.
+    pub fn doubled(&self, account: &str) -> usize {
+        self.shared.doubled(account)
+    }
+
+    /// Takes from a person, by id or e-mail address, everything that says who they are; the id,
+    /// if there is such a person.
+    pub fn anonymise(&self, account: &str, person: &str) -> Option<String> {
+        self.shared.anonymise(Some(account), Who::from_text(person)).ok()
+    }
+
+    /// Deletes a person, by id or e-mail address; the id that they had, if there is such a person.
+    pub fn delete(&self, account: &str, person: &str) -> Option<String> {
+        self.shared.delete(Some(account), Who::from_text(person)).ok()
+    }
+
+    /// Changes attributes, by built-in name, of a person, by id or e-mail address; the id.
+    pub fn edit(
+        &self,
+        account: &str,
+        person: &str,
+        attributes: &Value,
+    ) -> Result<String, ChangeError> {
+        self.shared.edit(Some(account), Who::from_text(person), attributes)
+    }
+
+    /// Adds a person of somebody else, with attributes by built-in name; the id.
+    pub fn add_person(&self, account: &str, attributes: &Value) -> Result<String, ChangeError> {
+        self.shared.add_person(Some(account), attributes, None)
     }
 
     /// How many requests were answered.

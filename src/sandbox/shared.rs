@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{
-        Arc, Mutex, RwLock,
+        Arc, Mutex, RwLock, RwLockReadGuard,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -185,6 +185,11 @@ impl Shared {
         Some((credential, account))
     }
 
+    /// The data of every account, by name.
+    pub(super) fn accounts(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Mutex<Account>>>> {
+        read(&self.accounts)
+    }
+
     /// One account's data, or every account's by name.
     pub(super) fn dump(&self, account: Option<&str>) -> Value {
         let accounts = read(&self.accounts);
@@ -207,7 +212,7 @@ impl Shared {
     }
 }
 
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

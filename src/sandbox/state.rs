@@ -197,6 +197,10 @@ impl Job {
 }
 
 impl Person {
+    pub(super) fn is_anonymised(&self) -> bool {
+        self.attributes.get("anonymized") == Some(&Value::Bool(true))
+    }
+
     pub(super) fn is_found(&self) -> bool {
         self.found_from.is_none_or(|from| Instant::now() >= from)
     }

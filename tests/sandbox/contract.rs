@@ -111,6 +111,12 @@ async fn the_document_agrees_with_what_is_served_where_some_operations_are_off()
 }
 
 #[tokio::test]
+async fn the_document_agrees_with_what_is_served_without_the_anonymized_flag() {
+    let (sandbox, caller) = start("anonymizedFlag: false").await;
+    agrees(&caller, &sandbox, 13).await;
+}
+
+#[tokio::test]
 async fn what_is_off_is_neither_served_nor_published() {
     let (_sandbox, caller) = start("assumedOff: true").await;
     let document = caller.unsigned("GET", "/v2", "").await.json();
@@ -140,6 +146,8 @@ fn a_bad_contract_is_refused_by_the_key_that_is_wrong() {
         ("shift: {move: 1}", "move"),
         ("rateLimit: {requestsPerSecond: 0, burst: 1}", "rateLimit.requestsPerSecond"),
         ("duplicateEmail: merge", "merge"),
+        ("patchAnonymised: ignore", "ignore"),
+        ("anonymizedFlag: maybe", "anonymizedFlag"),
     ] {
         std::fs::write(&path, text).unwrap();
         let problem = Options::default().read_contract(&path).unwrap_err().to_string();
