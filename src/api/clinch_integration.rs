@@ -92,7 +92,11 @@ pub struct ClinchIntegrationSpec {
     /// Ceilings for the load put on Clinch.
     #[serde(default)]
     pub limits: Limits,
-    /// People who must never be written, beside those who were anonymised in Clinch.
+    /// People who must never be written, beside those who were anonymised in Clinch. One a line, in
+    /// UTF-8: an address in plain text, which the operator folds (white space removed, lower case),
+    /// or `hmac-sha256:` and 64 hexadecimal digits, the HMAC-SHA256 of the folded address with the
+    /// key in field `hmacKey` of the same Secret. Blank lines and lines that begin with `#` are
+    /// skipped; anything else is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionSource>,
     /// Accepts that the list of anonymised people is lost which began at
@@ -123,6 +127,14 @@ pub struct ClinchIntegrationSpec {
     /// Stops verification and every export of this integration.
     #[serde(default)]
     pub suspend: bool,
+}
+
+impl ClinchIntegrationSpec {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let listed = self.suppression.as_ref().and_then(SuppressionSource::secret);
+        std::iter::once(self.credentials.secret_ref.name.as_str()).chain(listed)
+    }
 }
 
 fn default_credential_name() -> String {

@@ -10,10 +10,7 @@ use super::{
 /// Field of a Secret that holds the key of a list's `hmac-sha256:` lines; never a list itself.
 pub const HMAC_KEY_FIELD: &str = "hmacKey";
 
-/// People who must never be written; exactly one of `secretRef` and `objectStore`. One person a
-/// line, in UTF-8: an address in plain text, which the operator folds (white space removed, lower
-/// case), or `hmac-sha256:` and 64 hex digits, the HMAC-SHA256 of the folded address with the key
-/// in field `hmacKey` of the same Secret. Blank lines and lines that begin with `#` are skipped.
+/// People who must never be written; exactly one of `secretRef` and `objectStore`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("has(self.secretRef) != has(self.objectStore)")
     .message("exactly one of secretRef and objectStore must be set"))]
