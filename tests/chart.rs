@@ -194,6 +194,29 @@ fn secrets_are_reached_only_through_the_rules_for_them() {
     }
 }
 
+/// The verbs that a file of rules grants on ledger segments.
+fn on_ledgers(path: &str) -> Vec<String> {
+    let rules: Vec<PolicyRule> = serde_json::from_value(yaml(path)).unwrap();
+    let ledgers = rules.into_iter().filter(|rule| {
+        rule.resources.iter().flatten().any(|resource| resource.starts_with("candidateledgers"))
+    });
+    ledgers.flat_map(|rule| rule.verbs).collect()
+}
+
+#[test]
+fn segments_are_written_where_exports_are_and_at_home_and_seen_by_nobody_else() {
+    for path in ["files/rules-watched.yaml", "files/rules-own.yaml"] {
+        assert_eq!(on_ledgers(path), ["list", "create", "delete"], "{path}");
+    }
+    for role in ["admin", "member", "namespaces", "secrets", "viewer"] {
+        assert!(on_ledgers(&format!("files/rules-{role}.yaml")).is_empty(), "{role}");
+    }
+    // The role at home does not depend on which namespaces are watched.
+    let own = template("role-own.yaml");
+    assert!(!own.contains("if ") && !own.contains("range "), "{own}");
+    assert!(own.contains("namespace: {{ .Release.Namespace }}") && !own.contains("ClusterRole"));
+}
+
 #[test]
 fn the_charts_crds_are_those_of_the_types() {
     let expected = clinch_operator::api::crds_yaml().unwrap();

@@ -19,7 +19,7 @@ use clinch_operator::{
 
 const OPERATIONS: &str = include_str!("../docs/OPERATIONS.md");
 
-const REASONS: [&str; 68] = [
+const REASONS: [&str; 73] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -27,6 +27,7 @@ const REASONS: [&str; 68] = [
     "Allowed",
     "AlreadyExists",
     "AmbiguousMatch",
+    "Anonymised",
     "Assumed",
     "AwaitingApproval",
     "ClockSkew",
@@ -39,6 +40,7 @@ const REASONS: [&str; 68] = [
     "Discovered",
     "DryRunComplete",
     "DuplicateInSource",
+    "DuplicatesFound",
     "EndpointNotAllowed",
     "EndpointNotClinch",
     "EndpointUnreachable",
@@ -79,6 +81,9 @@ const REASONS: [&str; 68] = [
     "SourceNotAllowed",
     "SourceNotFound",
     "SourceUnreachable",
+    "Suppressed",
+    "SuppressionRead",
+    "SuppressionUnreadable",
     "Suspended",
     "Synced",
     "SyncedWithRejections",
@@ -90,13 +95,14 @@ const REASONS: [&str; 68] = [
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 16] = [
+const CONDITIONS: [&str; 18] = [
     "AccountVerified",
     "Authenticated",
     "Compiled",
     "ContractResolved",
     "CredentialsFound",
     "Delivered",
+    "DuplicatesFound",
     "EnvironmentMatched",
     "IntegrationReady",
     "MappingReady",
@@ -106,6 +112,7 @@ const CONDITIONS: [&str; 16] = [
     "SourceMatched",
     "SourceReady",
     "Stalled",
+    "SuppressionReadable",
     "Suspended",
 ];
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clinch_operator::{
-    api::{self, CandidateExportStatus, CommonStatus, Environment},
+    api::{self, AbsenceProof, CandidateExportStatus, CommonStatus, Environment},
     cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
     domain::{Clock, Profile, Reason},
     local::{
@@ -98,6 +98,7 @@ fn good_manifests_load_with_defaults_as_the_api_server_fills_them_in() {
     let spec = &manifests.integration(&key("region")).unwrap().spec;
     assert_eq!(spec.interval, "10m");
     assert_eq!(spec.limits.max_in_flight, 8);
+    assert_eq!(spec.limits.absence, AbsenceProof::List);
     assert_eq!(spec.credentials.secret_ref.access_key_field, "accessKey");
     assert_eq!(spec.environment, Environment::Production);
     let mapping = &manifests.mapping(&key("full")).unwrap().spec;

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Handled, NameReference, common_status};
+use super::{
+    Handled, NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE,
+    STORE_URL_RULE, common_status,
+};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -252,15 +255,13 @@ impl ExportSource {
 
 /// Files in an object store; the operator's `--allowed-sources` decides which may be read.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new("!self.url.startsWith('file://') || !has(self.credentialsSecretRef)")
-    .message("credentialsSecretRef does not apply to file:// URLs"))]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreSource {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
     /// a pattern: `*` stands for any text within a segment, `**` for any folders. Files may be
     /// compressed with gzip or zstd.
-    #[x_kube(validation = Rule::new("['s3://', 'gs://', 'az://', 'file:///'].exists(s, self.startsWith(s))")
-        .message("url must begin with s3://, gs://, az:// or file:///"))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the export's namespace with credentials, labelled
@@ -436,6 +437,9 @@ pub struct CandidateExportStatus {
     /// What was found where a distant source lies, when it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSeen>,
+    /// People created by this export whom Clinch has more than once. Absent: none are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<DuplicatesSeen>,
     /// The latest runs, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
@@ -461,6 +465,18 @@ pub struct SourceSeen {
     pub version: Option<String>,
 }
 
+/// People created by an export whom Clinch has more than once.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DuplicatesSeen {
+    /// How many such people were found.
+    pub found: i64,
+    /// Opaque ids of the first of their records.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(max = 32)))]
+    pub records: Vec<String>,
+}
+
 /// What became of the selected records.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -475,6 +491,10 @@ pub struct ExportCounts {
     pub unchanged: i64,
     /// People left alone by the duplicate policy.
     pub skipped: i64,
+    /// People not written because they were anonymised in Clinch, or are on the list of the
+    /// integration's `spec.suppression`. `delivered` leaves them out of both of its numbers.
+    #[serde(default)]
+    pub suppressed: i64,
     /// Records refused here, before any request.
     pub invalid: i64,
     /// Records refused by Clinch.

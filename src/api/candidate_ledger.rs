@@ -1,9 +1,10 @@
-//! `CandidateLedger`: one segment of what an export has pushed. Internal; not for users.
+//! `CandidateLedger`: one segment of what an export has pushed, or of the people of an account who
+//! were anonymised. Internal; not for users.
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// One segment of an export's ledger. Written by the operator only; pseudonymous data.
+/// One segment of an export's ledger, or of an account's anonymised people. Written by the operator only; pseudonymous data.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "clinch.hireez.dev",
@@ -22,13 +23,13 @@ use serde::{Deserialize, Serialize};
     .message("a ledger segment is immutable"))]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateLedgerSpec {
-    /// Name of the export.
+    /// Name of the export; `suppression` for an account's anonymised people.
     #[schemars(length(min = 1, max = 253))]
     pub export_name: String,
-    /// UID of the export.
+    /// UID of the export; `account-` and the account's name for its anonymised people.
     #[schemars(length(min = 1, max = 64))]
     pub export_uid: String,
-    /// Position of the segment in the export's ledger.
+    /// Position of the segment in the ledger.
     #[schemars(range(min = 0))]
     pub sequence: i64,
     /// The segment, Base64.

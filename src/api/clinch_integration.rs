@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DuplicatePolicy, Handled, NameReference, common_status};
+use super::{DuplicatePolicy, Handled, NameReference, SuppressionSource, common_status};
 
 /// One Clinch account: where it is, how to sign for it, and what may be sent to it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -92,6 +92,19 @@ pub struct ClinchIntegrationSpec {
     /// Ceilings for the load put on Clinch.
     #[serde(default)]
     pub limits: Limits,
+    /// People who must never be written, beside those who were anonymised in Clinch. One a line, in
+    /// UTF-8: an address in plain text, which the operator folds (white space removed, lower case),
+    /// or `hmac-sha256:` and 64 hexadecimal digits, the HMAC-SHA256 of the folded address with the
+    /// key in field `hmacKey` of the same Secret. Blank lines and lines that begin with `#` are
+    /// skipped; anything else is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<SuppressionSource>,
+    /// Accepts that the list of anonymised people is lost which began at
+    /// `status.suppression.since`: that value. Who was anonymised before is then written again
+    /// where a source names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40))]
+    pub accept_suppression_loss: Option<String>,
     /// Corrections to the discovered or assumed contract.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract_overrides: Option<ContractOverrides>,
@@ -114,6 +127,14 @@ pub struct ClinchIntegrationSpec {
     /// Stops verification and every export of this integration.
     #[serde(default)]
     pub suspend: bool,
+}
+
+impl ClinchIntegrationSpec {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let listed = self.suppression.as_ref().and_then(SuppressionSource::secret);
+        std::iter::once(self.credentials.secret_ref.name.as_str()).chain(listed)
+    }
 }
 
 fn default_credential_name() -> String {
@@ -364,12 +385,32 @@ pub struct Limits {
     #[serde(default = "default_in_flight")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: i32,
+    /// How it is proved that a person is not in Clinch before they are created.
+    #[serde(default)]
+    pub absence: AbsenceProof,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_second: None, max_in_flight: default_in_flight() }
+        Self {
+            requests_per_second: None,
+            max_in_flight: default_in_flight(),
+            absence: AbsenceProof::default(),
+        }
     }
+}
+
+/// How it is proved that a person is not in Clinch before they are created.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum AbsenceProof {
+    /// From the whole candidate list, where it can be proved complete; the list is watched while
+    /// the run works.
+    #[default]
+    List,
+    /// Every person is looked up immediately before they are created: 2 requests a person.
+    /// Another program that creates the same person is overlooked only within the time of one
+    /// request.
+    LookUp,
 }
 
 fn default_in_flight() -> i32 {
@@ -455,6 +496,9 @@ pub struct ClinchIntegrationStatus {
     /// Which account this is, as far as that can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountStatus>,
+    /// The people of the account who must never be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<SuppressionStatus>,
     /// How many exports use this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exports: Option<i64>,
@@ -509,6 +553,19 @@ pub struct AccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub changed_to: Option<String>,
+}
+
+/// The people of an account who must never be written, in numbers.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressionStatus {
+    /// How many anonymised people are recorded for the account.
+    pub entries: i64,
+    /// When the list of them began.
+    pub since: Time,
+    /// How many people the list of `spec.suppression` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<i64>,
 }
 
 /// The contract in use, in short.

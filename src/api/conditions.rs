@@ -50,6 +50,9 @@ condition_types! {
     /// Integration: Clinch stamps `spec.credentialName` as the source of whoever it creates. Told
     /// from the first person created; a difference is a warning and leaves Ready alone.
     SourceMatched,
+    /// Integration: the lists of people who must never be written can be read. Without them nobody
+    /// is created or updated.
+    SuppressionReadable,
     /// Mapping: it compiles.
     Compiled,
     /// Export: its integration is ready.
@@ -62,6 +65,9 @@ condition_types! {
     Permitted,
     /// Export: the selected records are in Clinch.
     Delivered,
+    /// Export: Clinch has people more than once whom it created. Present only while True; a
+    /// warning that leaves Ready alone.
+    DuplicatesFound,
 }
 
 impl fmt::Display for ConditionType {

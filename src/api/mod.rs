@@ -10,6 +10,7 @@ mod clinch_integration;
 mod conditions;
 mod field_mapping;
 mod schema;
+mod suppression;
 
 pub use candidate_export::*;
 pub use candidate_ledger::*;
@@ -17,6 +18,7 @@ pub use clinch_integration::*;
 pub use conditions::{ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN};
 pub use field_mapping::*;
 pub use schema::{crds, crds_yaml};
+pub use suppression::*;
 
 /// The API group.
 pub const GROUP: &str = "clinch.hireez.dev";
@@ -28,12 +30,22 @@ pub const RECONCILE_REQUESTED_AT: &str = "clinch.hireez.dev/reconcile-requested-
 pub const FLUX_RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// Annotation that asks an export to try again what was rejected; any new value is a new request.
 pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
-/// Label that marks a Secret as readable through an export's `source.secretRef`.
+/// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
 pub const USE_SOURCE: &str = "source";
+/// The label value for lists of people who must never be written.
+pub const USE_SUPPRESSION: &str = "suppression";
 /// Annotation of a Secret with headers or store credentials: the origins that it may be sent to.
 pub const ALLOWED_ORIGIN: &str = "clinch.hireez.dev/allowed-origin";
+
+// What holds for every URL of an object store, whatever lies there.
+const STORE_URL_RULE: &str =
+    "['s3://', 'gs://', 'az://', 'file:///'].exists(s, self.startsWith(s))";
+const STORE_URL_MESSAGE: &str = "url must begin with s3://, gs://, az:// or file:///";
+const STORE_SECRET_RULE: &str =
+    "!self.url.startsWith('file://') || !has(self.credentialsSecretRef)";
+const STORE_SECRET_MESSAGE: &str = "credentialsSecretRef does not apply to file:// URLs";
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;

@@ -8,6 +8,7 @@ mod connections;
 mod context;
 mod durations;
 mod field_mapping;
+mod labelled;
 mod publish;
 
 use std::{sync::Arc, time::Duration};

@@ -59,6 +59,8 @@ reasons! {
     AccountConfirmed,
     /// Nothing tells which account the credential names.
     AccountUnconfirmed,
+    /// The lists of people who must never be written were read.
+    SuppressionRead,
     /// The mapping compiles.
     Compiled,
     /// Mapping and contract agree.
@@ -71,6 +73,8 @@ reasons! {
     Synced,
     /// As Synced, but for rejected records within the failure budget.
     SyncedWithRejections,
+    /// Clinch has people more than once whom the export created.
+    DuplicatesFound,
     /// The dry run has counted what a push would do.
     DryRunComplete,
     // -- lifecycle
@@ -109,6 +113,8 @@ reasons! {
     AccountChanged,
     /// Clinch offers no such operation, or it is assumed and not accepted.
     ContractUnsupported,
+    /// A list of people who must never be written cannot be read.
+    SuppressionUnreadable,
     // -- transient
     /// Clinch answered 429.
     RateLimited,
@@ -164,6 +170,10 @@ reasons! {
     AmbiguousMatch,
     /// The person exists in Clinch and the duplicate policy is Fail.
     AlreadyExists,
+    /// The person was anonymised in Clinch.
+    Anonymised,
+    /// The person is on the admin's list of people who must never be written.
+    Suppressed,
     /// An earlier record of the same source names the same person with other values.
     DuplicateInSource,
     /// The record, or a file of it, is larger than accepted.

@@ -43,7 +43,7 @@ use crate::{
 pub struct KubeConfig {
     /// Namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
-    /// The Secret that holds the ledger root key.
+    /// The Secret that holds the ledger root key; its namespace is the operator's own.
     pub ledger_key: ObjectKey,
     /// Where ledgers are kept; etcd where it is absent.
     pub ledgers: Option<ObjectLedgers>,
@@ -124,6 +124,7 @@ impl KubeCluster {
         );
         let cluster = Self {
             stores: stores.clone(),
+            home: config.ledger_key.namespace.clone(),
             secrets: Secrets::new(client.clone(), config.ledger_key),
             secret_watches: SecretWatches::new(
                 client.clone(),

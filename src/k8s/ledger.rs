@@ -1,7 +1,8 @@
-//! Ledger segments as `CandidateLedger` objects beside their export: deterministic names, so that
-//! a create conflict is a fence; owned by the export, so that they go with it. Where ledgers are
-//! kept in an object store, what is in objects of the cluster is still read, and deleted once it
-//! is no longer needed; new segments go to the store.
+//! Ledger segments as `CandidateLedger` objects: deterministic names, so that a create conflict is
+//! a fence. Those of an export are beside it and owned by it, so that they go with it; those of an
+//! account's anonymised people are in the operator's own namespace and owned by nobody. Where
+//! ledgers are kept in an object store, what is in objects of the cluster is still read, and deleted
+//! once it is no longer needed; new segments go to the store.
 
 use std::time::Duration;
 
@@ -18,12 +19,15 @@ use super::KubeCluster;
 use crate::{
     api::{CandidateLedger, CandidateLedgerSpec, GROUP, VERSION},
     ledger::{
-        LedgerHome, LedgerOwner, ObjectSegments, SegmentStore, StoreError, from_text, to_text,
+        AccountName, LedgerHome, LedgerOwner, ObjectSegments, SegmentStore, StoreError, from_text,
+        to_text,
     },
 };
 
 /// Label by which the segments of one export are found.
 const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
+/// Label by which the segments of an account's anonymised people are found.
+const SUPPRESSION_LABEL: &str = "clinch.hireez.dev/suppression";
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a run of a deleted export goes on at most: its requests in flight, and its seal.
@@ -31,16 +35,95 @@ const AFTERMATH: Duration = Duration::from_secs(180);
 /// Names per page of a list.
 const PAGE: u32 = 500;
 
-/// The ledger of one export.
+/// One ledger.
 pub struct KubeLedger {
-    beside: BesideExport,
+    cluster: InCluster,
     objects: Option<ObjectSegments>,
 }
 
 /// The part of it on the Kubernetes API.
-struct BesideExport {
+struct InCluster {
     api: Api<CandidateLedger>,
-    owner: LedgerOwner,
+    place: Place,
+}
+
+/// Where the segments of one ledger are, and what they are called.
+struct Place {
+    namespace: String,
+    /// Their names: this, a hyphen and the position.
+    prefix: String,
+    /// By which they are found: key and value.
+    label: (&'static str, String),
+    /// What their spec names as the export, and as its UID.
+    export_name: String,
+    export_uid: String,
+    /// The object that they are deleted with.
+    owner: Option<OwnerReference>,
+}
+
+impl Place {
+    fn of_export(owner: &LedgerOwner) -> Self {
+        Self {
+            namespace: owner.namespace.clone(),
+            prefix: owner.uid.clone(),
+            label: (EXPORT_LABEL, owner.uid.clone()),
+            export_name: owner.name.clone(),
+            export_uid: owner.uid.clone(),
+            owner: Some(OwnerReference {
+                api_version: format!("{GROUP}/{VERSION}"),
+                kind: "CandidateExport".to_owned(),
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }),
+        }
+    }
+
+    /// `home`: the operator's own namespace, for the account is nobody else's.
+    fn of_suppression(home: &str, account: AccountName) -> Self {
+        Self {
+            namespace: home.to_owned(),
+            prefix: suppression(account),
+            label: (SUPPRESSION_LABEL, account.to_string()),
+            export_name: "suppression".to_owned(),
+            export_uid: format!("account-{account}"),
+            owner: None,
+        }
+    }
+
+    fn name(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.prefix)
+    }
+
+    /// The position in an object's name; `None` for one that is no segment of this ledger.
+    fn position(&self, object: &PartialObjectMeta<CandidateLedger>) -> Option<u64> {
+        let digits = object.metadata.name.as_deref()?.strip_prefix(&self.prefix)?;
+        digits.strip_prefix('-')?.parse().ok()
+    }
+
+    fn object(&self, seq: u64, bytes: &[u8]) -> CandidateLedger {
+        let (label, value) = &self.label;
+        CandidateLedger {
+            metadata: ObjectMeta {
+                name: Some(self.name(seq)),
+                labels: Some([((*label).to_owned(), value.clone())].into()),
+                owner_references: self.owner.clone().map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            spec: CandidateLedgerSpec {
+                export_name: self.export_name.clone(),
+                export_uid: self.export_uid.clone(),
+                sequence: i64::try_from(seq).unwrap_or(i64::MAX),
+                data: to_text(bytes),
+            },
+        }
+    }
+}
+
+/// Names the segments of an account's anonymised people, in the cluster and in an object store.
+fn suppression(account: AccountName) -> String {
+    format!("suppression-{account}")
 }
 
 impl LedgerHome for KubeCluster {
@@ -66,17 +149,27 @@ impl LedgerHome for KubeCluster {
     }
 
     fn ledger_store(&self, owner: &LedgerOwner) -> KubeLedger {
-        let api = Api::namespaced(self.client.clone(), &owner.namespace);
+        self.ledger(Place::of_export(owner))
+    }
+
+    fn suppression_store(&self, account: AccountName) -> KubeLedger {
+        self.ledger(Place::of_suppression(&self.home, account))
+    }
+}
+
+impl KubeCluster {
+    fn ledger(&self, place: Place) -> KubeLedger {
+        let api = Api::namespaced(self.client.clone(), &place.namespace);
         KubeLedger {
-            objects: self.ledgers.as_ref().map(|ledgers| ledgers.of(&owner.uid)),
-            beside: BesideExport { api, owner: owner.clone() },
+            objects: self.ledgers.as_ref().map(|ledgers| ledgers.of(&place.prefix)),
+            cluster: InCluster { api, place },
         }
     }
 }
 
 impl SegmentStore for KubeLedger {
     async fn list(&self) -> Result<Vec<u64>, StoreError> {
-        let mut found = self.beside.list().await?;
+        let mut found = self.cluster.list().await?;
         if let Some(objects) = &self.objects {
             found.extend(objects.list().await?);
             found.sort_unstable();
@@ -91,13 +184,13 @@ impl SegmentStore for KubeLedger {
         {
             return Ok(Some(bytes));
         }
-        self.beside.read(seq).await
+        self.cluster.read(seq).await
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.objects {
             Some(objects) => objects.create(seq, bytes).await,
-            None => self.beside.create(seq, bytes).await,
+            None => self.cluster.create(seq, bytes).await,
         }
     }
 
@@ -105,55 +198,19 @@ impl SegmentStore for KubeLedger {
         if let Some(objects) = &self.objects {
             objects.delete(seq).await?;
         }
-        self.beside.delete(seq).await
+        self.cluster.delete(seq).await
     }
 }
 
-impl BesideExport {
-    fn name(&self, seq: u64) -> String {
-        format!("{}-{seq}", self.owner.uid)
-    }
-
-    /// The position in an object's name; `None` for one that is no segment of this export.
-    fn position(&self, object: &PartialObjectMeta<CandidateLedger>) -> Option<u64> {
-        let digits = object.metadata.name.as_deref()?.strip_prefix(&self.owner.uid)?;
-        digits.strip_prefix('-')?.parse().ok()
-    }
-
-    fn object(&self, seq: u64, bytes: &[u8]) -> CandidateLedger {
-        CandidateLedger {
-            metadata: ObjectMeta {
-                name: Some(self.name(seq)),
-                labels: Some([(EXPORT_LABEL.to_owned(), self.owner.uid.clone())].into()),
-                owner_references: Some(vec![OwnerReference {
-                    api_version: format!("{GROUP}/{VERSION}"),
-                    kind: "CandidateExport".to_owned(),
-                    name: self.owner.name.clone(),
-                    uid: self.owner.uid.clone(),
-                    controller: Some(true),
-                    block_owner_deletion: None,
-                }]),
-                ..ObjectMeta::default()
-            },
-            spec: CandidateLedgerSpec {
-                export_name: self.owner.name.clone(),
-                export_uid: self.owner.uid.clone(),
-                sequence: i64::try_from(seq).unwrap_or(i64::MAX),
-                data: to_text(bytes),
-            },
-        }
-    }
-}
-
-impl SegmentStore for BesideExport {
+impl SegmentStore for InCluster {
     async fn list(&self) -> Result<Vec<u64>, StoreError> {
         let mut found = Vec::new();
-        let mut params =
-            ListParams::default().labels(&format!("{EXPORT_LABEL}={}", self.owner.uid)).limit(PAGE);
+        let (label, value) = &self.place.label;
+        let mut params = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {
             // Names tell the positions: the segments themselves are read one at a time.
             let page = answered("list", self.api.list_metadata(&params)).await?;
-            found.extend(page.items.iter().filter_map(|object| self.position(object)));
+            found.extend(page.items.iter().filter_map(|object| self.place.position(object)));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
                 None => return Ok(found),
@@ -163,7 +220,8 @@ impl SegmentStore for BesideExport {
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         // Not a get: the right to list is enough for this.
-        let named = ListParams::default().fields(&format!("metadata.name={}", self.name(seq)));
+        let named =
+            ListParams::default().fields(&format!("metadata.name={}", self.place.name(seq)));
         let found = answered("list", self.api.list(&named)).await?.items.pop();
         // Text that cannot be decoded, or belongs to another position, is a segment that cannot
         // be used, like any other.
@@ -171,12 +229,12 @@ impl SegmentStore for BesideExport {
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
-        let object = self.object(seq, &bytes);
+        let object = self.place.object(seq, &bytes);
         answered("create", self.api.create(&PostParams::default(), &object)).await.map(|_| ())
     }
 
     async fn delete(&self, seq: u64) -> Result<(), StoreError> {
-        let name = self.name(seq);
+        let name = self.place.name(seq);
         match answered("delete", self.api.delete(&name, &DeleteParams::default())).await {
             Ok(_) => Ok(()),
             Err(StoreError::Unavailable { what }) if what == "404" => Ok(()),
@@ -218,8 +276,50 @@ fn refused(verb: &'static str, status: &Status) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use kube::core::PartialObjectMetaExt;
+
     use super::*;
     use crate::domain::Reason;
+
+    #[test]
+    fn the_segments_of_an_export_go_with_it() {
+        let (namespace, name) = ("talent".to_owned(), "people".to_owned());
+        let place = Place::of_export(&LedgerOwner { namespace, name, uid: "uid-1".to_owned() });
+        let object = place.object(7, b"bytes");
+        assert_eq!((place.namespace.as_str(), place.name(7).as_str()), ("talent", "uid-1-7"));
+        let owners = object.metadata.owner_references.unwrap();
+        assert_eq!((owners.len(), owners[0].uid.as_str()), (1, "uid-1"));
+        assert_eq!(object.metadata.labels.unwrap()[EXPORT_LABEL], "uid-1");
+        assert_eq!((object.spec.export_name.as_str(), object.spec.sequence), ("people", 7));
+    }
+
+    #[test]
+    fn the_segments_of_an_account_are_at_home_and_go_with_nobody() {
+        let account = AccountName::parse("00112233445566ff").unwrap();
+        let place = Place::of_suppression("clinch-system", account);
+        let object = place.object(7, b"bytes");
+        assert_eq!(place.namespace, "clinch-system");
+        assert_eq!(object.metadata.name.as_deref(), Some("suppression-00112233445566ff-7"));
+        assert_eq!(object.metadata.owner_references, None);
+        assert_eq!(object.metadata.labels.unwrap()[SUPPRESSION_LABEL], "00112233445566ff");
+        assert_eq!(object.spec.export_name, "suppression");
+        assert_eq!(object.spec.export_uid, "account-00112233445566ff");
+    }
+
+    #[test]
+    fn names_of_other_ledgers_are_no_segments_of_this_one() {
+        let account = AccountName::parse("00112233445566ff").unwrap();
+        let place = Place::of_suppression("clinch-system", account);
+        let position = |name: &str| {
+            let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+            place.position(&metadata.into_response_partial())
+        };
+        assert_eq!(position("suppression-00112233445566ff-12"), Some(12));
+        for other in ["suppression-00112233445566fe-12", "suppression-00112233445566ff", "uid-1-12"]
+        {
+            assert_eq!(position(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn no_room_and_no_right_are_told_apart_and_are_all_refusals() {

@@ -43,6 +43,8 @@ pub struct KubeCluster {
     secrets: Secrets,
     secret_watches: SecretWatches,
     events: Events,
+    /// The operator's own namespace.
+    home: String,
     ledgers: Option<ObjectLedgers>,
     ledger_etcd_max: u64,
 }

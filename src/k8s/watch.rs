@@ -236,7 +236,7 @@ impl SecretWatches {
 /// Whoever refers to a Secret.
 fn users(stores: &Stores, secret: &ObjectKey) -> Vec<(Kind, ObjectKey)> {
     let integrations = stores.integrations(&secret.namespace, |integration| {
-        integration.spec.credentials.secret_ref.name == secret.name
+        integration.spec.secrets().any(|name| name == secret.name)
     });
     let exports = stores.exports(&secret.namespace, |export| {
         export.spec.source.secrets().any(|name| name == secret.name)

@@ -8,6 +8,7 @@ mod entry;
 mod folder;
 mod journal;
 mod keys;
+mod listed;
 mod memory;
 mod objects;
 mod packed;
@@ -23,6 +24,7 @@ pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use folder::FolderStore;
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};
+pub use listed::{LineFault, Listed, ListedFault};
 pub use memory::MemoryStore;
 pub use objects::{LedgerUrlError, ObjectLedgers, ObjectSegments};
 pub use segment::{

@@ -6,6 +6,7 @@ use std::{future::Future, sync::Arc};
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::AccountName;
 use crate::domain::{Disposition, Reason};
 
 /// Why a store did not do as asked.
@@ -96,6 +97,10 @@ pub trait LedgerHome {
 
     /// The store of an export's ledger; nothing is made before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
+
+    /// The store of the people of an account who were anonymised; nothing is made before the first
+    /// write. It is the account's: it outlives every export and integration.
+    fn suppression_store(&self, account: AccountName) -> Self::Store;
 }
 
 impl<S: SegmentStore> SegmentStore for Arc<S> {

@@ -26,6 +26,7 @@ use crate::{
         integration_of,
     },
     domain::Clock,
+    ledger::AccountName,
 };
 
 /// The most Events kept.
@@ -86,7 +87,7 @@ impl LocalCluster {
             .is_some_and(|found| integration_of(export, &found.spec) == *integration)
     }
 
-    /// Ledgers of exports that no folder keeps.
+    /// Ledgers that no folder keeps.
     pub(super) fn memories(&self) -> Memories {
         self.0.ledgers.clone()
     }
@@ -203,6 +204,11 @@ impl LocalCluster {
     /// The folder for the ledger of an export, not made yet; `None` when all is in memory.
     pub fn segments_dir(&self, object: &ObjectRef) -> Option<PathBuf> {
         self.0.folder.as_ref().map(|folder| folder.segments_dir(&object.uid))
+    }
+
+    /// The folder for an account's anonymised people, not made yet; `None` when all is in memory.
+    pub(super) fn suppression_dir(&self, account: AccountName) -> Option<PathBuf> {
+        self.0.folder.as_ref().map(|folder| folder.suppression_dir(account))
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {

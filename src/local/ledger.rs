@@ -1,7 +1,9 @@
-//! Ledgers of the local cluster: a folder for each export, or memory where no state is kept.
+//! Ledgers of the local cluster: a folder for each export, and for each account's anonymised
+//! people; or memory where no state is kept.
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,13 +12,15 @@ use bytes::Bytes;
 use super::LocalCluster;
 use crate::{
     cluster::{Kind, ObjectKey, ObjectRef},
-    ledger::{FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError},
+    ledger::{
+        AccountName, FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError,
+    },
 };
 
-/// Ledgers kept in memory, by export UID.
+/// Ledgers kept in memory, by export UID, and by `suppression-` and the name of an account.
 pub(super) type Memories = Arc<Mutex<HashMap<String, MemoryStore>>>;
 
-/// The ledger of one export.
+/// One ledger.
 pub enum LocalLedger {
     /// In the state folder.
     Folder(FolderStore),
@@ -33,12 +37,22 @@ impl LedgerHome for LocalCluster {
             key: ObjectKey::new(&owner.namespace, &owner.name),
             uid: owner.uid.clone(),
         };
-        if let Some(folder) = self.segments_dir(&reference) {
+        self.ledger(self.segments_dir(&reference), owner.uid.clone())
+    }
+
+    fn suppression_store(&self, account: AccountName) -> LocalLedger {
+        self.ledger(self.suppression_dir(account), format!("suppression-{account}"))
+    }
+}
+
+impl LocalCluster {
+    fn ledger(&self, folder: Option<PathBuf>, name: String) -> LocalLedger {
+        if let Some(folder) = folder {
             return LocalLedger::Folder(FolderStore::new(folder));
         }
         let memories = self.memories();
         let mut memories = memories.lock().unwrap_or_else(PoisonError::into_inner);
-        LocalLedger::Memory(memories.entry(owner.uid.clone()).or_default().clone())
+        LocalLedger::Memory(memories.entry(name).or_default().clone())
     }
 }
 
@@ -69,5 +83,56 @@ impl SegmentStore for LocalLedger {
             Self::Folder(store) => store.delete(seq).await,
             Self::Memory(store) => store.delete(seq).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        domain::Clock,
+        local::{LoadOptions, Loader},
+    };
+
+    fn open(manifest: &str, state: Option<&Path>) -> LocalCluster {
+        let mut loader = Loader::new(LoadOptions::default());
+        loader.add_text("x.yaml", manifest);
+        let clock = Clock::fixed("2026-05-01T12:00:00Z".parse().unwrap());
+        LocalCluster::open(loader.finish().unwrap(), state, [7; 32], clock).unwrap()
+    }
+
+    const EXPORT: &str = "apiVersion: clinch.hireez.dev/v1alpha1\nkind: CandidateExport\n\
+        metadata: {name: e, namespace: talent}\nspec: {integrationRef: {name: i}, \
+        source: {configMapRef: {name: c}}, destination: {prospect: {}}}\n";
+    const NO_EXPORT: &str =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: talent}\ndata: {}\n";
+
+    #[tokio::test]
+    async fn an_accounts_people_outlive_exports_and_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = AccountName::parse("00112233445566ff").unwrap();
+        let cluster = open(EXPORT, Some(folder.path()));
+        assert!(!folder.path().join("suppression").exists(), "nothing is made before a write");
+        let store = cluster.suppression_store(account);
+        store.create(3, Bytes::from_static(b"segment")).await.unwrap();
+        assert!(folder.path().join("suppression/00112233445566ff").is_dir());
+        cluster.ledger_gone("00112233445566ff");
+        drop((store, cluster));
+        let again = open(NO_EXPORT, Some(folder.path()));
+        assert_eq!(again.suppression_store(account).list().await.unwrap(), [3]);
+        let other = AccountName::parse("00112233445566fe").unwrap();
+        assert!(again.suppression_store(other).list().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn without_a_folder_they_are_kept_until_the_process_ends() {
+        let account = AccountName::parse("00112233445566ff").unwrap();
+        let cluster = open(EXPORT, None);
+        let store = cluster.suppression_store(account);
+        store.create(0, Bytes::from_static(b"x")).await.unwrap();
+        drop(store);
+        assert_eq!(cluster.suppression_store(account).list().await.unwrap(), [0]);
     }
 }

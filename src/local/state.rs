@@ -1,5 +1,5 @@
-//! The state folder of a local cluster: one record for each object, the ledger key, the ledgers'
-//! folders, one lock. Files are replaced atomically. A damaged file is said, set aside and never
+//! The state folder of a local cluster: one record for each object, the ledger key, the folders of
+//! ledgers and of accounts' anonymised people, one lock. Files are replaced atomically. A damaged file is said, set aside and never
 //! fatal: lost state only means that everything is checked again.
 
 use std::{
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::problem::Problem;
-use crate::cluster::ClusterError;
+use crate::{cluster::ClusterError, ledger::AccountName};
 
 /// Why a local cluster cannot be opened.
 #[derive(Debug, Error)]
@@ -90,6 +90,12 @@ impl StateFolder {
     /// Where the ledger of an export is kept.
     pub(super) fn segments_dir(&self, uid: &str) -> PathBuf {
         self.dir.join("ledger").join(uid)
+    }
+
+    /// Where an account's anonymised people are kept. Apart from the ledgers: it belongs to no
+    /// object, so that removing objects never removes it.
+    pub(super) fn suppression_dir(&self, account: AccountName) -> PathBuf {
+        self.dir.join("suppression").join(account.to_string())
     }
 
     fn record_path(&self, uid: &str) -> PathBuf {

@@ -6,14 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    gather::is_source,
+    super::labelled,
     runs::{Slot, SlotState},
     status,
 };
 use crate::{
-    api::{
-        ALLOWED_ORIGIN, CandidateExportStatus, ConditionType, ExportSource, USE_LABEL, USE_SOURCE,
-    },
+    api::{CandidateExportStatus, ConditionType, ExportSource, USE_SOURCE},
     cluster::Bundle,
     conditions::Observation,
     domain::Reason,
@@ -30,29 +28,13 @@ pub(super) fn location(source: &ExportSource) -> Option<Result<Location, String>
     store.or_else(|| http.map(|h| Location::web(&h.url).map_err(|e| fault("http", e))))
 }
 
-/// The fields of a Secret that may be sent to `location`. One answer for "does not exist" and "may
-/// not be used": an export is no way to find out which Secrets a namespace has.
+/// The fields of a Secret that may be sent to `location`.
 pub(super) fn usable(
     name: &str,
     found: Option<Bundle>,
     location: &Location,
 ) -> Result<BTreeMap<String, Bytes>, String> {
-    let origin = location.origin();
-    let names_origin = |secret: &Bundle| {
-        let separated = |c: char| c == ',' || c.is_whitespace();
-        secret.annotations.get(ALLOWED_ORIGIN).is_some_and(|origins| {
-            origins.split(separated).any(|one| one.trim_end_matches('/') == origin)
-        })
-    };
-    found.filter(|secret| is_source(secret) && names_origin(secret)).map(|secret| secret.data).ok_or_else(
-        || {
-            format!(
-                "Secret {name} cannot be used here: it must exist, carry the label \
-                 {USE_LABEL}={USE_SOURCE} and the annotation {ALLOWED_ORIGIN}: {origin}, and hold no \
-                 service account token"
-            )
-        },
-    )
+    labelled::usable(name, found, location, USE_SOURCE)
 }
 
 /// The source of a run.
@@ -133,6 +115,7 @@ fn failed(slot: &Slot) -> Option<(Reason, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{ALLOWED_ORIGIN, USE_LABEL};
 
     #[test]
     fn a_secret_is_sent_only_where_its_owner_wrote_that_it_may_be() {

@@ -8,6 +8,7 @@ use super::super::{
     access::{Standing, standing},
     connections::Connection,
     context::Context,
+    labelled::is_for,
 };
 use super::distant;
 use crate::{
@@ -207,10 +208,8 @@ async fn source<C: Cluster>(
     })
 }
 
-pub(super) fn is_source(secret: &Bundle) -> bool {
-    let token = secret.secret_type == "kubernetes.io/service-account-token";
-    let labelled = secret.labels.get(USE_LABEL).is_some_and(|value| value == USE_SOURCE);
-    labelled && !token
+fn is_source(secret: &Bundle) -> bool {
+    is_for(secret, USE_SOURCE)
 }
 
 /// The wanted keys in the order asked for; all of them, by name, when none is asked for.

@@ -245,6 +245,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) 
         updated: number(counts.updated),
         unchanged: number(counts.unchanged),
         skipped: number(counts.skipped),
+        suppressed: 0,
         invalid: number(counts.invalid),
         failed: number(counts.failed),
         pending: number(counts.pending()),

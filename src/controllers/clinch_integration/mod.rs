@@ -6,6 +6,7 @@ mod memory;
 mod plan;
 mod requests;
 mod status;
+mod suppression;
 mod validate;
 mod verify;
 
@@ -20,6 +21,7 @@ use self::{
     plan::Decision,
     requests::Naming,
     status::Pass,
+    suppression::{ListedFound, gather_listed},
     validate::{Accounts, Halted, validate},
 };
 use super::{
@@ -91,6 +93,8 @@ struct Gathered {
     secret: Option<Bundle>,
     naming: Naming,
     accounts: Accounts,
+    /// The admin's own list of people who must never be written.
+    listed: ListedFound,
 }
 
 async fn gather<C: Cluster>(
@@ -111,13 +115,16 @@ async fn gather<C: Cluster>(
             }
         }
         let accounts = Accounts { root: [0; 32], rivals: Vec::new(), reads_namespaces };
-        return Ok(Gathered { secret: None, naming, accounts });
+        return Ok(Gathered { secret: None, naming, accounts, listed: ListedFound::None });
     }
     let name = &object.spec.credentials.secret_ref.name;
     let secret = context.cluster.secret(&key.sibling(name)).await?;
     let root = context.root_key().await?;
     let rivals = account::rivals(context, object, &root).await?;
-    Ok(Gathered { secret, naming, accounts: Accounts { root, rivals, reads_namespaces } })
+    let listed =
+        gather_listed(&context.cluster, key, &object.spec, &context.settings.sources).await;
+    let accounts = Accounts { root, rivals, reads_namespaces };
+    Ok(Gathered { secret, naming, accounts, listed })
 }
 
 async fn decide<C: Cluster>(
@@ -129,10 +136,10 @@ async fn decide<C: Cluster>(
     known: Option<Known>,
 ) -> (Pass, Option<Duration>) {
     // validate
-    let Gathered { secret, naming, accounts } = gathered;
+    let Gathered { secret, naming, accounts, listed } = gathered;
     let exports = naming.using;
     let checked = validate(object, secret.as_ref(), &context.settings, accounts);
-    let (validated, observations) = match checked {
+    let (validated, mut observations) = match checked {
         Ok(checked) => checked,
         Err(Halted { observations, verdict }) => {
             if verdict.reason() == Some(Reason::AccountShared) {
@@ -143,6 +150,7 @@ async fn decide<C: Cluster>(
             return (Pass::halted(observations, verdict, exports), None);
         }
     };
+    observations.extend(listed.observation());
     if object.spec.suspend {
         context.connections.close(uid);
         return (Pass::suspended(observations, exports), None);

@@ -1,0 +1,331 @@
+//! Reads the admin's own list of people who must never be written, from a Secret or from where
+//! `spec.suppression.objectStore` says. What is wrong is data. Async; the only part of a reconcile
+//! that contacts an object store. Nothing that is told repeats what a list holds.
+
+use std::{io::Read, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::super::labelled::{is_for, usable};
+use crate::{
+    api::{
+        ClinchIntegrationSpec, ConditionType, HMAC_KEY_FIELD, SuppressionSecretRef,
+        SuppressionSource, SuppressionStore, USE_LABEL, USE_SUPPRESSION,
+    },
+    cluster::{Bundle, Cluster, ObjectKey},
+    conditions::Observation,
+    domain::Reason,
+    source::{Location, Opening, Remote, RemoteFault, SourcePolicy},
+};
+
+/// Most bytes of all lists of an object store together.
+const MOST_BYTES: u64 = 64 << 20;
+/// How long looking and reading may take together.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The admin's list, as it is now.
+pub(super) enum ListedFound {
+    /// None is named.
+    None,
+    /// The lists by field or file, with the key of their digests. Not read line by line yet.
+    Parts {
+        /// Name and content of each.
+        parts: Vec<(String, Bytes)>,
+        /// The value of the field `hmacKey`.
+        hmac_key: Option<Bytes>,
+    },
+    /// It cannot be used until somebody does what the message says.
+    Unreadable(String),
+    /// It cannot be had at the moment; the same may succeed later.
+    NotReadNow(String),
+}
+
+impl ListedFound {
+    /// What is told of it; nothing where none is named.
+    pub(super) fn observation(&self) -> Option<Observation> {
+        let (status, reason, message) = match self {
+            Self::None => return None,
+            Self::Parts { parts, hmac_key } => {
+                let key = if hmac_key.is_some() { "with" } else { "without" };
+                let message = format!("{} read, {key} {HMAC_KEY_FIELD}", lists(parts.len()));
+                (Some(true), Reason::SuppressionRead, message)
+            }
+            Self::Unreadable(message) => {
+                (Some(false), Reason::SuppressionUnreadable, message.clone())
+            }
+            Self::NotReadNow(message) => (None, Reason::SuppressionUnreadable, message.clone()),
+        };
+        Some(Observation::new(ConditionType::SuppressionReadable, status, reason, message))
+    }
+}
+
+fn lists(count: usize) -> String {
+    if count == 1 { "1 list".to_owned() } else { format!("{count} lists") }
+}
+
+/// Reads the list of an integration. `key`: the integration, in whose namespace the Secret is.
+pub(super) async fn gather_listed<C: Cluster>(
+    cluster: &C,
+    key: &ObjectKey,
+    spec: &ClinchIntegrationSpec,
+    policy: &Arc<SourcePolicy>,
+) -> ListedFound {
+    let Some(source) = &spec.suppression else { return ListedFound::None };
+    let secret = match source.secret() {
+        None => None,
+        Some(name) => match cluster.secret(&key.sibling(name)).await {
+            Ok(found) => found,
+            Err(error) => return ListedFound::NotReadNow(error.to_string()),
+        },
+    };
+    match source {
+        SuppressionSource { secret_ref: Some(reference), .. } => of_secret(reference, secret),
+        SuppressionSource { object_store: Some(store), .. } => {
+            of_store(store, secret, policy).await
+        }
+        _ => ListedFound::Unreadable(
+            "spec.suppression: exactly one of secretRef and objectStore must be set".to_owned(),
+        ),
+    }
+}
+
+fn of_secret(reference: &SuppressionSecretRef, found: Option<Bundle>) -> ListedFound {
+    let name = &reference.name;
+    let Some(secret) = found.filter(|secret| is_for(secret, USE_SUPPRESSION)) else {
+        return ListedFound::Unreadable(format!(
+            "Secret {name} cannot be used as a list: it must exist, carry the label \
+             {USE_LABEL}={USE_SUPPRESSION}, and hold no service account token"
+        ));
+    };
+    let mut data = secret.data;
+    let hmac_key = data.remove(HMAC_KEY_FIELD);
+    let mut parts = Vec::new();
+    if reference.keys.is_empty() {
+        parts.extend(data);
+    } else {
+        for key in &reference.keys {
+            match data.get(key) {
+                Some(list) => parts.push((key.clone(), list.clone())),
+                None => {
+                    return ListedFound::Unreadable(format!("Secret {name} has no list {key:?}"));
+                }
+            }
+        }
+    }
+    if parts.is_empty() {
+        let message = format!("Secret {name} has no field with a list");
+        return ListedFound::Unreadable(message);
+    }
+    ListedFound::Parts { parts, hmac_key }
+}
+
+async fn of_store(
+    store: &SuppressionStore,
+    found: Option<Bundle>,
+    policy: &Arc<SourcePolicy>,
+) -> ListedFound {
+    let location = match Location::objects(&store.url) {
+        Ok(location) => location,
+        Err(error) => {
+            let message = format!("spec.suppression.objectStore.url: {error}");
+            return ListedFound::Unreadable(message);
+        }
+    };
+    let mut secret = match &store.credentials_secret_ref {
+        None => None,
+        Some(name) => match usable(&name.name, found, &location, USE_SUPPRESSION) {
+            Ok(fields) => Some(fields),
+            Err(message) => return ListedFound::Unreadable(message),
+        },
+    };
+    // It is not the store's: there it would be refused as unknown.
+    let hmac_key = secret.as_mut().and_then(|fields| fields.remove(HMAC_KEY_FIELD));
+    let remote = match Remote::new(location, secret.as_ref(), policy) {
+        Ok(remote) => remote,
+        Err(error) => return ListedFound::Unreadable(error.to_string()),
+    };
+    let read = match timeout(PATIENCE, read(&remote)).await {
+        Ok(read) => read,
+        Err(_) => Err(Fault::Remote(RemoteFault::Unreachable)),
+    };
+    match read {
+        Ok(parts) => ListedFound::Parts { parts, hmac_key },
+        Err(fault) => fault.found(remote.location()),
+    }
+}
+
+enum Fault {
+    Remote(RemoteFault),
+    TooLarge,
+}
+
+impl Fault {
+    fn found(self, location: &Location) -> ListedFound {
+        match self {
+            Self::TooLarge => ListedFound::Unreadable(format!(
+                "{location} holds more than {} MiB of lists",
+                MOST_BYTES >> 20
+            )),
+            Self::Remote(RemoteFault::TooMany { limit }) => ListedFound::Unreadable(format!(
+                "{location} matches more than {limit} files: narrow the pattern"
+            )),
+            Self::Remote(RemoteFault::Changed) => {
+                ListedFound::NotReadNow(format!("{location} changed while it was read"))
+            }
+            Self::Remote(fault @ (RemoteFault::Unreachable | RemoteFault::NotAsAsked)) => {
+                ListedFound::NotReadNow(format!("{location} {fault}"))
+            }
+            Self::Remote(fault) => ListedFound::Unreadable(format!("{location} {fault}")),
+        }
+    }
+}
+
+async fn read(remote: &Remote) -> Result<Vec<(String, Bytes)>, Fault> {
+    let listing = remote.list().await.map_err(Fault::Remote)?;
+    if listing.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
+        return Err(Fault::TooLarge);
+    }
+    // A reader of a bucket waits for its answers: on a thread that may.
+    let read = tokio::task::spawn_blocking(move || whole(&listing.openings));
+    read.await.map_err(|_| Fault::Remote(RemoteFault::Unreachable))?
+}
+
+fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
+    let mut left = MOST_BYTES;
+    let mut parts = Vec::with_capacity(openings.len());
+    for opening in openings {
+        let reader = opening.open().map_err(Fault::Remote)?;
+        let mut list = Vec::new();
+        // One byte more than accepted tells that there is more.
+        reader.take(left + 1).read_to_end(&mut list).map_err(|error| {
+            let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<RemoteFault>());
+            Fault::Remote(fault.copied().unwrap_or(RemoteFault::Unreachable))
+        })?;
+        left = left.checked_sub(list.len() as u64).ok_or(Fault::TooLarge)?;
+        parts.push((opening.name.to_string(), list.into()));
+    }
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::AllowedSources;
+
+    fn bundle(label: &str, fields: &[&str]) -> Bundle {
+        let data = fields.iter().map(|field| ((*field).to_owned(), Bytes::from_static(b"a@x.org")));
+        let labels = [(USE_LABEL.to_owned(), label.to_owned())].into();
+        Bundle { data: data.collect(), labels, ..Bundle::default() }
+    }
+
+    /// The names of the lists and whether there is a key, else what is told.
+    fn gist(found: ListedFound) -> Result<(Vec<String>, bool), String> {
+        match found {
+            ListedFound::None => Err("none".to_owned()),
+            ListedFound::Parts { parts, hmac_key } => {
+                Ok((parts.into_iter().map(|(name, _)| name).collect(), hmac_key.is_some()))
+            }
+            ListedFound::Unreadable(message) => Err(message),
+            ListedFound::NotReadNow(message) => Err(format!("later: {message}")),
+        }
+    }
+
+    fn from_secret(keys: &[&str], found: Option<Bundle>) -> Result<(Vec<String>, bool), String> {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        gist(of_secret(&SuppressionSecretRef { name: "s".to_owned(), keys }, found))
+    }
+
+    #[test]
+    fn every_field_but_the_key_is_a_list_unless_some_are_named() {
+        let secret = || Some(bundle(USE_SUPPRESSION, &["b", "a", HMAC_KEY_FIELD]));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(from_secret(&[], secret()), Ok((names(&["a", "b"]), true)));
+        assert_eq!(from_secret(&["b"], secret()), Ok((names(&["b"]), true)));
+        let plain = bundle(USE_SUPPRESSION, &["a"]);
+        assert_eq!(from_secret(&[], Some(plain)), Ok((names(&["a"]), false)));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_and_only_labelled_secrets_are_read() {
+        let secret = bundle(USE_SUPPRESSION, &["a"]);
+        let told = from_secret(&["a", "z"], Some(secret)).unwrap_err();
+        assert_eq!(told, "Secret s has no list \"z\"");
+        let only_key = bundle(USE_SUPPRESSION, &[HMAC_KEY_FIELD]);
+        assert!(from_secret(&[], Some(only_key)).unwrap_err().contains("no field with a list"));
+        let token = Bundle {
+            secret_type: "kubernetes.io/service-account-token".to_owned(),
+            ..bundle(USE_SUPPRESSION, &["a"])
+        };
+        let refused = [None, Some(bundle("source", &["a"])), Some(token)];
+        let told = refused.map(|found| from_secret(&[], found).unwrap_err());
+        assert!(told[0].contains(USE_LABEL), "{}", told[0]);
+        assert!(told.iter().all(|one| *one == told[0]), "missing and forbidden read alike");
+    }
+
+    fn store(url: String) -> SuppressionStore {
+        SuppressionStore { url, credentials_secret_ref: None }
+    }
+
+    #[tokio::test]
+    async fn files_of_a_listed_folder_are_read_whole_and_up_to_a_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let at = |name: &str| store(format!("file://{}/{name}", root.display()));
+        let allowed = AllowedSources::listed([format!("file://{}", root.display()).as_str()]);
+        let policy = SourcePolicy { allowed: allowed.unwrap(), ..SourcePolicy::default() };
+        let (policy, nowhere) = (Arc::new(policy), Arc::default());
+        for name in ["a.txt", "b.txt", "c.csv"] {
+            std::fs::write(root.join(name), name).unwrap();
+        }
+        let found = of_store(&at("*.txt"), None, &policy).await;
+        let ListedFound::Parts { parts, hmac_key: None } = found else { panic!("not read") };
+        let parts: Vec<(&str, &[u8])> =
+            parts.iter().map(|(name, list)| (name.as_str(), list.as_ref())).collect();
+        assert!(parts[0].0.ends_with("a.txt") && parts[1].0.ends_with("b.txt"), "{parts:?}");
+        assert_eq!((parts.len(), parts[0].1), (2, b"a.txt".as_slice()));
+
+        let told = gist(of_store(&at("none.txt"), None, &policy).await).unwrap_err();
+        assert!(told.contains("does not exist"), "{told}");
+        let told = gist(of_store(&at("a.txt"), None, &nowhere).await).unwrap_err();
+        assert!(told.contains("--allowed-sources"), "{told}");
+        let large = std::fs::File::create(root.join("large.txt")).unwrap();
+        large.set_len(MOST_BYTES + 1).unwrap();
+        let told = gist(of_store(&at("large.txt"), None, &policy).await).unwrap_err();
+        assert!(told.contains("more than 64 MiB"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_stores_secret_must_be_meant_for_lists_and_for_this_store() {
+        let store = SuppressionStore {
+            credentials_secret_ref: Some(crate::api::NameReference { name: "s".to_owned() }),
+            ..store("s3://bucket/list.txt".to_owned())
+        };
+        let secret = Bundle {
+            annotations: [(crate::api::ALLOWED_ORIGIN.to_owned(), "s3://other".to_owned())].into(),
+            ..bundle(USE_SUPPRESSION, &["AWS_ACCESS_KEY_ID"])
+        };
+        let told = gist(of_store(&store, Some(secret), &Arc::default()).await).unwrap_err();
+        assert!(told.contains("allowed-origin: s3://bucket"), "{told}");
+        let told = gist(of_store(&store, None, &Arc::default()).await).unwrap_err();
+        assert!(told.contains("must exist"), "{told}");
+    }
+
+    #[test]
+    fn what_can_be_mended_and_what_passes_are_told_apart() {
+        let location = Location::objects("s3://bucket/list.txt").unwrap();
+        for (fault, passes) in [
+            (RemoteFault::Unreachable, true),
+            (RemoteFault::Changed, true),
+            (RemoteFault::Denied, false),
+            (RemoteFault::Missing, false),
+            (RemoteFault::TooMany { limit: 3 }, false),
+        ] {
+            let observed = Fault::Remote(fault).found(&location).observation().unwrap();
+            assert_eq!(observed.status, if passes { None } else { Some(false) }, "{fault:?}");
+            assert_eq!(observed.reason, Reason::SuppressionUnreadable);
+            assert!(observed.message.starts_with("s3://bucket/list.txt "), "{observed:?}");
+        }
+        assert_eq!(ListedFound::None.observation(), None);
+    }
+}
