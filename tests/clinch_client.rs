@@ -223,6 +223,31 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
 }
 
 #[tokio::test]
+async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() {
+    let fake = Fake::start().await;
+    let seen = Arc::new(Seen::default());
+    let registry = Registry::new(surroundings(&fake.origin(), &seen));
+    let config = config(&fake.origin());
+    let one = registry.client("one", &config).unwrap();
+    let other = registry.client("other", &config).unwrap();
+    for _ in 0..5 {
+        fake.fault("POST", Fault::Raw(answer(503, DATE, "")));
+        one.create(&attributes("jane@example.com")).await.unwrap_err();
+    }
+    let silent = other.create(&attributes("jane@example.com")).await.unwrap_err();
+    assert!(matches!(silent, ClinchError::Unavailable { status: None, .. }), "{silent:?}");
+    assert_eq!(fake.count("POST"), 5, "nothing was sent for the other");
+    other.probe().await.unwrap();
+
+    fake.behave(|b| b.accept_credentials = false);
+    assert_eq!(one.verify().await.unwrap_err(), ClinchError::Unauthorized);
+    fake.behave(|b| b.accept_credentials = true);
+    assert_eq!(one.verify().await.unwrap_err(), ClinchError::Unauthorized, "known as rejected");
+    assert!(!*other.rejected().borrow());
+    other.verify().await.expect("the rejection is the other client's");
+}
+
+#[tokio::test]
 async fn the_layer_never_repeats_a_doubtful_create_by_itself() {
     let Bench { fake, client, .. } = bench().await;
     fake.fault("POST", Fault::CutAfter);

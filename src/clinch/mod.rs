@@ -4,6 +4,7 @@
 //! with it is a [`ClinchError`]. The layers under the client retry, limit, sign and observe; see
 //! [`layers`]. Knows neither Kubernetes nor mappings.
 
+mod account;
 mod bucket;
 mod classify;
 mod client;

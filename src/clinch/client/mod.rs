@@ -25,7 +25,8 @@ pub use create::{Created, Creation};
 pub use paging::Cursor;
 
 use super::{
-    bucket::{Limits, RateBucket},
+    account::Account,
+    bucket::Limits,
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
@@ -150,7 +151,7 @@ impl Surroundings {
 }
 
 impl Client {
-    /// A client of its own, with its own rate bucket. Long-lived users take one from the
+    /// A client of its own, with its own rate bucket and breaker. Long-lived users take one from the
     /// registry instead. `integration` names it to the observer.
     pub fn connect(
         integration: &str,
@@ -158,14 +159,14 @@ impl Client {
         surroundings: &Surroundings,
     ) -> Result<Self, ConnectError> {
         let transport = surroundings.transport(&config.endpoint, config.timeouts.connect)?;
-        let bucket = Arc::new(RateBucket::new(config.limits));
-        Ok(Self::over(transport, bucket, integration, config, surroundings))
+        let account = Arc::new(Account::new(config.limits));
+        Ok(Self::over(transport, account, integration, config, surroundings))
     }
 
-    /// A client over a pool and bucket that exist. The endpoint was checked with the pool.
+    /// A client over a pool and an account that exist. The endpoint was checked with the pool.
     pub(super) fn over(
         transport: Transport,
-        bucket: Arc<RateBucket>,
+        account: Arc<Account>,
         integration: &str,
         config: ClientConfig,
         surroundings: &Surroundings,
@@ -180,7 +181,7 @@ impl Client {
             clock: surroundings.clock.clone(),
             jitter: surroundings.jitter.clone(),
             fence: surroundings.fence.clone(),
-            bucket,
+            account: Arc::clone(&account),
             observer: Arc::clone(&surroundings.observer),
         };
         Self(
@@ -188,7 +189,7 @@ impl Client {
                 integration,
                 base: config.endpoint.base(config.version),
                 config,
-                gate: Gate::new(shutter),
+                gate: Gate::new(shutter, account),
                 stack: layers::stack(parts, transport),
                 clock: surroundings.clock.clone(),
                 observer: Arc::clone(&surroundings.observer),

@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 
 use super::{
-    bucket::RateBucket,
+    account::Account,
     gate::Shutter,
     wire::{Answer, Failure},
 };
@@ -89,7 +89,7 @@ pub(super) struct Parts {
     pub jitter: Jitter,
     pub fence: Fence,
     pub shutter: Shutter,
-    pub bucket: Arc<RateBucket>,
+    pub account: Arc<Account>,
     pub observer: Arc<dyn observe::Observer>,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn stack<T>(parts: Parts, transport: T) -> Stack<T> {
     let timed = attempt_timeout::AttemptTimeout::new(signed, parts.timeouts.attempt);
     let permitted = permit::RatePermit::new(
         timed,
-        parts.bucket,
+        parts.account,
         parts.fence,
         parts.shutter,
         parts.clock.clone(),

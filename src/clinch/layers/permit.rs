@@ -12,7 +12,7 @@ use tower::{Service, ServiceExt as _};
 use super::Calling;
 use crate::{
     clinch::{
-        bucket::RateBucket,
+        account::Account,
         classify::retry_after,
         contract::Effect,
         gate::Shutter,
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RatePermit<S> {
     inner: S,
-    bucket: Arc<RateBucket>,
+    account: Arc<Account>,
     fence: Fence,
     shutter: Shutter,
     clock: Clock,
@@ -34,12 +34,12 @@ pub struct RatePermit<S> {
 impl<S> RatePermit<S> {
     pub(super) fn new(
         inner: S,
-        bucket: Arc<RateBucket>,
+        account: Arc<Account>,
         fence: Fence,
         shutter: Shutter,
         clock: Clock,
     ) -> Self {
-        Self { inner, bucket, fence, shutter, clock }
+        Self { inner, account, fence, shutter, clock }
     }
 }
 
@@ -57,11 +57,12 @@ where
     }
 
     fn call(&mut self, outgoing: Outgoing) -> Calling {
-        let (inner, bucket) = (self.inner.clone(), Arc::clone(&self.bucket));
+        let (inner, account) = (self.inner.clone(), Arc::clone(&self.account));
         let (fence, shutter) = (self.fence.clone(), self.shutter.clone());
         let clock = self.clock.clone();
         Box::pin(async move {
-            let permit = bucket
+            let permit = account
+                .bucket()
                 .acquire(outgoing.deadline)
                 .await
                 .map_err(|none| Failure::NoPermit { retry_after: none.retry_after })?;
