@@ -304,7 +304,7 @@ impl Client {
             (
                 Effect::Create,
                 Err(ClinchError::NotClinch(NotClinchSign::Html | NotClinchSign::Redirect)),
-            ) => Err(ClinchError::Ambiguous(Doubt::NoId)),
+            ) => Err(ClinchError::Ambiguous(Doubt::Unclear)),
             (_, result) => result,
         }
     }

@@ -42,7 +42,8 @@ pub struct Timeouts {
     pub attempt: Duration,
     /// Name look-up, TCP and TLS.
     pub connect: Duration,
-    /// After a create whose answer was lost: how long it may still be carried out unseen.
+    /// After a create that Clinch did not surely answer: how long it may still be carried out
+    /// unseen.
     pub quiet: Duration,
 }
 
