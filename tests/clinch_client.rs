@@ -330,6 +330,37 @@ async fn a_step_that_is_not_answered_in_time_is_not_written_again() {
 }
 
 #[tokio::test]
+async fn the_quiet_wait_grows_with_how_long_creates_take() {
+    let Bench { fake, client, .. } = bench_with(|config| {
+        config.timeouts.attempt = Duration::from_secs(10);
+        config.timeouts.quiet = Duration::from_millis(50);
+    })
+    .await;
+    fake.behave(|b| b.duplicate = Duplicate::Allow);
+    assert_eq!(client.settle(), Duration::from_millis(50));
+    assert_eq!(client.longest_request(), Duration::from_secs(10));
+    let slow = Duration::from_millis(300);
+    fake.fault("POST", Fault::ServeAfter(slow));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert!(client.settle() >= 2 * slow, "{:?}", client.settle());
+
+    fake.fault("POST", Fault::AnswerThenServe(answer(504, DATE, ""), slow));
+    let email = "jane@example.com";
+    let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!(fake.account().people.len(), 2, "Joan and one Jane");
+}
+
+#[tokio::test]
+async fn the_quiet_wait_is_never_longer_than_an_answer_is_awaited() {
+    let Bench { fake, client, .. } =
+        bench_with(|config| config.timeouts.attempt = Duration::from_secs(2)).await;
+    fake.fault("POST", Fault::ServeAfter(Duration::from_millis(1100)));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert_eq!(client.settle(), Duration::from_secs(2));
+}
+
+#[tokio::test]
 async fn an_answer_of_the_application_without_an_id_needs_no_quiet_wait() {
     let Bench { fake, client, .. } = bench_with(|config| {
         config.timeouts.attempt = Duration::from_secs(120);

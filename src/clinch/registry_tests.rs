@@ -1,5 +1,7 @@
 //! Who shares what with whom. Nothing is sent.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{
     api::{ApiVersion, Environment, Region},
@@ -85,14 +87,17 @@ async fn the_strictest_limits_hold_and_are_found_again_whenever_one_changes() {
 #[tokio::test]
 async fn a_rotated_key_keeps_its_account_unless_the_new_key_has_one() {
     let registry = registry();
-    registry.with("one", "OLD", limits(Some(20), 8));
+    let one = registry.with("one", "OLD", limits(Some(20), 8));
     let other = registry.with("other", "OLD", limits(Some(10), 8));
+    one.create_took(Duration::from_secs(3));
     // The first to rotate keeps what both know; the second finds the first under the new key.
     let one = registry.with("one", "NEW", limits(Some(20), 8));
     assert!(Arc::ptr_eq(&one, &other));
     let other = registry.with("other", "NEW", limits(Some(10), 8));
     assert!(Arc::ptr_eq(&one, &other));
     assert_eq!(registry.limits("one"), limits(Some(10), 8));
+    let settle = registry.current("one").unwrap().settle();
+    assert_eq!(settle, Duration::from_secs(6), "twice the slowest create, known to both");
 
     let third = registry.with("third", "OTHER", limits(Some(5), 8));
     assert!(!Arc::ptr_eq(&one, &third));

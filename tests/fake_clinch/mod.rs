@@ -41,6 +41,8 @@ pub enum Fault {
     AnswerThenServe(Vec<u8>, Duration),
     /// Never answer; serve once the next reading request was answered.
     StallUntilRead,
+    /// Serve and answer, but only after a while.
+    ServeAfter(Duration),
 }
 
 /// How a second person with the same e-mail is answered.
@@ -196,6 +198,10 @@ impl Fake {
                 Some(Fault::StallUntilRead) => {
                     self.stalled.lock().unwrap().push(request);
                     std::future::pending().await
+                }
+                Some(Fault::ServeAfter(delay)) => {
+                    tokio::time::sleep(delay).await;
+                    self.serve(&request)
                 }
             };
             if stream.get_mut().write_all(&answer).await.is_err() {

@@ -116,9 +116,16 @@ impl Client {
         Err(ClinchError::Ambiguous(last))
     }
 
-    /// How long after a request of unknown outcome its effect shows at the latest.
+    /// How long after a request of unknown outcome its effect shows at the latest, going by how
+    /// long creates took so far. It may grow; ask when it is needed.
     pub fn settle(&self) -> Duration {
-        self.0.config.timeouts.quiet + self.contract().lookup_settle
+        self.quiet() + self.contract().lookup_settle
+    }
+
+    /// How long a request of a process that died may still be carried out, and until its effect
+    /// shows.
+    pub fn longest_request(&self) -> Duration {
+        self.0.config.timeouts.attempt + self.contract().lookup_settle
     }
 
     /// Waits until a request that ended in doubt must have ended and show its effect: after that,
@@ -128,8 +135,16 @@ impl Client {
         sleep(self.quiet_after(doubt) + self.contract().lookup_settle).await;
     }
 
+    /// How long a request may still be carried out that a gateway answered: twice as long as the
+    /// slowest create took, since what ended in doubt is rather slower than what did not.
+    fn quiet(&self) -> Duration {
+        let timeouts = self.0.config.timeouts;
+        let learned = self.0.account.slowest_create().saturating_mul(2);
+        timeouts.quiet.max(learned).min(timeouts.attempt)
+    }
+
     fn quiet_after(&self, doubt: Doubt) -> Duration {
-        if doubt.may_be_under_way() { self.0.config.timeouts.quiet } else { Duration::ZERO }
+        if doubt.may_be_under_way() { self.quiet() } else { Duration::ZERO }
     }
 
     /// Looks up after a doubtful create: once what was created must be visible, and once more

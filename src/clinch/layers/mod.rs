@@ -43,7 +43,7 @@ pub struct Timeouts {
     /// Name look-up, TCP and TLS.
     pub connect: Duration,
     /// After a create that Clinch did not surely answer: how long it may still be carried out
-    /// unseen.
+    /// unseen, at least. It is longer where creates were seen to take longer.
     pub quiet: Duration,
 }
 

@@ -1,5 +1,6 @@
 //! One rate permit per attempt, a last look at the leave, at whether the credential still stands
-//! and, for writes, at the fence. Waits on the tokio clock; no other I/O.
+//! and, for writes, at the fence. Measures how long creates take. Waits on the tokio clock; no
+//! other I/O.
 
 use std::{
     sync::Arc,
@@ -7,6 +8,7 @@ use std::{
 };
 
 use http::StatusCode;
+use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use super::Calling;
@@ -76,7 +78,11 @@ where
             if outgoing.effect != Effect::Read && !fence.holds() {
                 return Err(Failure::Fenced);
             }
+            let (creates, sent) = (outgoing.effect == Effect::Create, Instant::now());
             let result = inner.oneshot(outgoing).await;
+            if creates && result.is_ok() {
+                account.create_took(sent.elapsed());
+            }
             match &result {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => shutter.shut(),
                 Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {
