@@ -378,6 +378,26 @@ async fn an_answer_of_the_application_without_an_id_needs_no_quiet_wait() {
 }
 
 #[tokio::test]
+async fn the_total_is_asked_with_one_small_request_and_pages_tell_how_many_were_seen() {
+    let Bench { fake, client, .. } = bench().await;
+    for n in 0..70 {
+        fake.add(&format!("p{n}@example.com"));
+    }
+    assert_eq!(client.total().await.unwrap(), Some(70));
+    let asked = fake.account().requests.clone();
+    assert_eq!(asked, ["GET /v2/candidates?page=1&per_page=1"]);
+    fake.behave(|b| b.page_cap = 30);
+    let (mut seen, mut cursor) = (Vec::new(), Some(Cursor::first()));
+    while let Some(at) = cursor {
+        let page = client.page(at).await.unwrap();
+        assert!(!page.cut_off);
+        seen.push(page.seen);
+        cursor = page.next;
+    }
+    assert_eq!(seen, [30, 60, 70, 70]);
+}
+
+#[tokio::test]
 async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());

@@ -19,7 +19,8 @@ mod wire;
 
 pub use bucket::{Limits, RateBucket};
 pub use client::{
-    Client, ClientConfig, ConnectError, Created, Creation, Cursor, Page, Surroundings, Verified,
+    Client, ClientConfig, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK, Page,
+    Surroundings, Verified,
 };
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};

@@ -22,7 +22,7 @@ use url::Url;
 
 pub use candidates::{Page, Verified};
 pub use create::{Created, Creation};
-pub use paging::Cursor;
+pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 
 use super::{
     account::Account,
