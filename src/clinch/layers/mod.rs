@@ -47,14 +47,21 @@ pub struct Timeouts {
     pub quiet: Duration,
 }
 
-impl Default for Timeouts {
-    fn default() -> Self {
+impl Timeouts {
+    /// The timeouts for one attempt of that length: what is not said follows from it.
+    pub fn of_attempt(attempt: Duration) -> Self {
         Self {
-            operation: Duration::from_secs(90),
-            attempt: Duration::from_secs(30),
-            connect: Duration::from_secs(5),
+            operation: attempt.saturating_mul(3),
+            attempt,
+            connect: Duration::from_secs(5).min(attempt),
             quiet: Duration::from_secs(2),
         }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self::of_attempt(Duration::from_secs(30))
     }
 }
 
