@@ -19,11 +19,17 @@ use clinch_operator::{
         Overrides, Person, Registry, Surroundings, Timeouts, contract::discover,
     },
     domain::{ClinchId, Clock, Credentials, Fence, MatchKey},
+    pipeline::{Attachment, ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, SeenSource},
 };
 use fake_clinch::{Duplicate, Fake, Fault, KEY, SECRET, answer, raw};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+/// How long a doubtful request may still be under way.
+const QUIET: Duration = Duration::from_millis(400);
+/// When a request is carried out that was answered before: after a look-up that does not wait, and
+/// well before one that does.
+const LATE: Duration = Duration::from_millis(100);
 const DATE: &str = "Thu, 05 Mar 2026 12:00:00 GMT";
 
 #[derive(Default)]
@@ -64,9 +70,9 @@ fn config(origin: &str) -> ClientConfig {
         limits: Limits { requests_per_second: Some(10_000), max_in_flight: 8 },
         timeouts: Timeouts {
             operation: Duration::from_secs(5),
-            attempt: Duration::from_millis(300),
+            attempt: Duration::from_millis(800),
             connect: Duration::from_secs(1),
-            quiet: Duration::from_millis(400),
+            quiet: QUIET,
         },
     }
 }
@@ -97,6 +103,14 @@ fn key(email: &str) -> MatchKey {
 fn attributes(email: &str) -> Map<String, Value> {
     let value = json!({"email": email, "first_name": "Jane"});
     value.as_object().unwrap().clone()
+}
+
+fn resume() -> Attachment {
+    Attachment {
+        name: "cv.pdf".into(),
+        content_type: "application/pdf",
+        bytes: b"%PDF-".as_slice().into(),
+    }
 }
 
 async fn everyone(client: &Client) -> Vec<Person> {
@@ -193,8 +207,7 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
     let faults = [
         (Fault::CutBefore, "created"),
         (Fault::CutAfter, "recovered"),
-        (Fault::Stall, "created"),
-        (Fault::CutThenServe(Duration::from_millis(150)), "recovered"),
+        (Fault::CutThenServe(LATE), "recovered"),
         (Fault::Raw(answer(503, DATE, "")), "created"),
         (Fault::ServeThen(answer(502, DATE, "<html>")), "recovered"),
         (Fault::ServeThen(answer(201, DATE, r#"{"data":{"type":"#)), "recovered"),
@@ -220,6 +233,193 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
         };
         assert_eq!((how, fake.account().people.len()), (expected, 1), "fault {n}");
     }
+}
+
+/// Whatever may be said of a request while it is still being carried out.
+fn said_too_early() -> Vec<Fault> {
+    let html = "content-type: text/html\r\n";
+    let status = |code| answer(code, DATE, "");
+    [500, 501, 502, 503, 504, 511, 524, 408, 202]
+        .map(status)
+        .into_iter()
+        .chain([
+            raw(200, html, "<html>"),
+            raw(403, html, "<html>"),
+            raw(303, "location: /v2/candidates\r\n", ""),
+            raw(200, "", "OK"),
+            raw(201, "", vec![b' '; 2 * 1024 * 1024]),
+            answer(201, DATE, r#"{"data":{"type":"#),
+        ])
+        .map(|answer| Fault::AnswerThenServe(answer, LATE))
+        .chain([Fault::CutThenServe(LATE)])
+        .collect()
+}
+
+/// A bench for each of them, with so much time that only they leave a doubt.
+async fn patient_benches() -> Vec<(Fault, Bench)> {
+    let mut benches = Vec::new();
+    for fault in said_too_early() {
+        let bench = bench_with(|config| {
+            config.timeouts.attempt = Duration::from_secs(30);
+            config.timeouts.operation = Duration::from_secs(90);
+        });
+        benches.push((fault, bench.await));
+    }
+    benches
+}
+
+#[tokio::test]
+async fn a_create_that_is_carried_out_after_its_answer_makes_exactly_one_person() {
+    let one_after = async |(n, (fault, Bench { fake, client, .. })): (usize, (Fault, Bench))| {
+        fake.behave(|b| b.duplicate = Duplicate::Allow);
+        fake.fault("POST", fault);
+        let email = "jane@example.com";
+        let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+        assert!(matches!(created, Creation::Recovered(_)), "fault {n}: {created:?}");
+        assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 1), "fault {n}");
+    };
+    let all = patient_benches().await.into_iter().enumerate();
+    futures::future::join_all(all.map(one_after)).await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_carried_out_after_its_answer_is_done_exactly_once() {
+    let one_after = async |(n, (fault, Bench { fake, client, .. })): (usize, (Fault, Bench))| {
+        let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
+        let jane = ClinchId::parse(&fake.add("jane@example.com")).unwrap();
+        let id = |text| ClinchId::parse(text).unwrap();
+        fake.fault("POST", fault.clone());
+        assert!(crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap());
+        assert_eq!((fake.count("POST"), fake.account().parts.len()), (1, 1), "file, fault {n}");
+        fake.fault("POST", fault.clone());
+        let stage = JobStage { job: id("7"), stage: id("s1") };
+        assert!(crm.ensure_application(&jane, &stage, Ensure::Missing).await.unwrap());
+        fake.fault("POST", fault);
+        assert!(crm.ensure_activity(&jane, "tag", "rust", Ensure::Missing).await.unwrap());
+        assert_eq!((fake.count("POST"), fake.account().parts.len()), (3, 3), "fault {n}");
+    };
+    let all = patient_benches().await.into_iter().enumerate();
+    futures::future::join_all(all.map(one_after)).await;
+}
+
+#[tokio::test]
+async fn a_create_that_is_not_answered_in_time_stays_undecided_unless_it_is_found() {
+    let Bench { fake, client, .. } = bench().await;
+    fake.fault("POST", Fault::Stall);
+    let email = "jane@example.com";
+    let lost = client.create_or_find(&key(email), &attributes(email), false).await.unwrap_err();
+    assert_eq!(lost, ClinchError::Ambiguous(Doubt::Timeout));
+    assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 0), "not sent again");
+
+    // Carried out after the wait for its answer, between the two look-ups that follow.
+    fake.fault("POST", Fault::StallUntilRead);
+    let created = client.create_or_find(&key(email), &attributes(email), true).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!((fake.count("POST"), fake.account().people.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_step_that_is_not_answered_in_time_is_not_written_again() {
+    let Bench { fake, client, .. } = bench().await;
+    let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
+    let jane = ClinchId::parse(&fake.add("jane@example.com")).unwrap();
+    fake.fault("POST", Fault::Stall);
+    let lost = crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap_err();
+    assert!(matches!(lost, CrmFailure::Later { .. }), "{lost:?}");
+    assert_eq!((fake.count("POST"), fake.account().parts.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_quiet_wait_grows_with_how_long_creates_take() {
+    let Bench { fake, client, .. } = bench_with(|config| {
+        config.timeouts.attempt = Duration::from_secs(10);
+        config.timeouts.quiet = Duration::from_millis(50);
+    })
+    .await;
+    fake.behave(|b| b.duplicate = Duplicate::Allow);
+    assert_eq!(client.settle(), Duration::from_millis(50));
+    assert_eq!(client.longest_request(), Duration::from_secs(10));
+    let slow = Duration::from_millis(300);
+    fake.fault("POST", Fault::ServeAfter(slow));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert!(client.settle() >= 2 * slow, "{:?}", client.settle());
+
+    fake.fault("POST", Fault::AnswerThenServe(answer(504, DATE, ""), slow));
+    let email = "jane@example.com";
+    let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!(fake.account().people.len(), 2, "Joan and one Jane");
+}
+
+#[tokio::test]
+async fn the_quiet_wait_is_never_longer_than_an_answer_is_awaited() {
+    let Bench { fake, client, .. } =
+        bench_with(|config| config.timeouts.attempt = Duration::from_secs(2)).await;
+    fake.fault("POST", Fault::ServeAfter(Duration::from_millis(1100)));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert_eq!(client.settle(), Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn an_answer_of_the_application_without_an_id_needs_no_quiet_wait() {
+    let Bench { fake, client, .. } = bench_with(|config| {
+        config.timeouts.attempt = Duration::from_secs(120);
+        config.timeouts.quiet = Duration::from_secs(60);
+    })
+    .await;
+    let start = Instant::now();
+    for (email, status) in [("jane@example.com", 201), ("joan@example.com", 200)] {
+        fake.fault("POST", Fault::ServeThen(answer(status, DATE, r#"{"data":{"attributes":{}}}"#)));
+        let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+        assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    }
+    client.await_doubt(Doubt::NoId).await;
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_total_is_asked_with_one_small_request_and_pages_tell_how_many_were_seen() {
+    let Bench { fake, client, .. } = bench().await;
+    for n in 0..70 {
+        fake.add(&format!("p{n}@example.com"));
+    }
+    assert_eq!(client.total().await.unwrap(), Some(70));
+    let asked = fake.account().requests.clone();
+    assert_eq!(asked, ["GET /v2/candidates?page=1&per_page=1"]);
+    fake.behave(|b| b.page_cap = 30);
+    let (mut seen, mut cursor) = (Vec::new(), Some(Cursor::first()));
+    while let Some(at) = cursor {
+        let page = client.page(at).await.unwrap();
+        assert!(!page.cut_off);
+        seen.push(page.seen);
+        cursor = page.next;
+    }
+    assert_eq!(seen, [30, 60, 70, 70]);
+}
+
+#[tokio::test]
+async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() {
+    let fake = Fake::start().await;
+    let seen = Arc::new(Seen::default());
+    let registry = Registry::new(surroundings(&fake.origin(), &seen));
+    let config = config(&fake.origin());
+    let one = registry.client("one", &config).unwrap();
+    let other = registry.client("other", &config).unwrap();
+    for _ in 0..5 {
+        fake.fault("POST", Fault::Raw(answer(503, DATE, "")));
+        one.create(&attributes("jane@example.com")).await.unwrap_err();
+    }
+    let silent = other.create(&attributes("jane@example.com")).await.unwrap_err();
+    assert!(matches!(silent, ClinchError::Unavailable { status: None, .. }), "{silent:?}");
+    assert_eq!(fake.count("POST"), 5, "nothing was sent for the other");
+    other.probe().await.unwrap();
+
+    fake.behave(|b| b.accept_credentials = false);
+    assert_eq!(one.verify().await.unwrap_err(), ClinchError::Unauthorized);
+    fake.behave(|b| b.accept_credentials = true);
+    assert_eq!(one.verify().await.unwrap_err(), ClinchError::Unauthorized, "known as rejected");
+    assert!(!*other.rejected().borrow());
+    other.verify().await.expect("the rejection is the other client's");
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ spec:
                 environment: Arc::default(),
             }),
             max_runs: 2,
+            timeouts: clinch_operator::clinch::Timeouts::default(),
         };
         let (controllers, woken) = process(&cluster, clock.clone(), settings.clone());
         let export = cluster.keys(Kind::Export).remove(0);

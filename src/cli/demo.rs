@@ -144,6 +144,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
         regions: Regions::default(),
         sources: std::sync::Arc::default(),
         max_runs: 16,
+        timeouts: crate::clinch::Timeouts::default(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Arguments that several commands share, and what they mean to the controllers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use crate::{
     api::Environment,
     app::{AllowedSources, SourcePolicy},
-    clinch::AllowedEndpoints,
+    clinch::{AllowedEndpoints, Timeouts},
     controllers::{Regions, Settings},
 };
 
@@ -53,6 +53,16 @@ pub struct SettingsArgs {
     /// Most exports that run at a time; so many small ones more.
     #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
     pub max_runs: usize,
+    /// Longest wait for an answer of Clinch, in seconds. After an unclean end, people whose push
+    /// may have begun wait that long before they are looked up.
+    #[arg(
+        long,
+        env = "CLINCH_REQUEST_TIMEOUT",
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=60),
+        value_name = "SECONDS"
+    )]
+    pub request_timeout: u64,
 }
 
 impl SettingsArgs {
@@ -90,6 +100,7 @@ impl SettingsArgs {
                 environment: super::environment().collect(),
             }),
             max_runs: self.max_runs.max(1),
+            timeouts: Timeouts::of_attempt(Duration::from_secs(self.request_timeout)),
         })
     }
 }
@@ -108,4 +119,33 @@ pub struct LogArgs {
     /// Log filter, e.g. info or clinch_operator=debug.
     #[arg(long, env = "CLINCH_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        settings: SettingsArgs,
+    }
+
+    #[test]
+    fn the_request_timeout_bounds_an_attempt_and_three_of_them_an_operation() {
+        let parsed = |seconds: &str| {
+            let arguments = ["x", "--environment", "sandbox", "--request-timeout", seconds];
+            Command::try_parse_from(arguments).map(|command| command.settings.settings().unwrap())
+        };
+        for (seconds, attempt, operation) in [("1", 1, 3), ("30", 30, 90), ("60", 60, 180)] {
+            let timeouts = parsed(seconds).unwrap().timeouts;
+            assert_eq!(timeouts.attempt, Duration::from_secs(attempt));
+            assert_eq!(timeouts.operation, Duration::from_secs(operation));
+            assert!(timeouts.connect <= timeouts.attempt);
+        }
+        assert_eq!(parsed("30").unwrap().timeouts, Timeouts::default());
+        assert!(parsed("0").is_err() && parsed("61").is_err());
+    }
 }

@@ -24,8 +24,10 @@ pub enum Outcome {
     Final,
     /// 429: surely not carried out.
     RateLimited,
-    /// 5xx or 408: perhaps carried out.
+    /// 408, or a 5xx that may pass: perhaps carried out.
     ServerError(u16),
+    /// A 5xx that repeating would not change: perhaps carried out all the same.
+    LastingError(u16),
     /// Surely not sent.
     NotSent,
     /// Sent, no answer: perhaps carried out.
@@ -52,6 +54,7 @@ impl Outcome {
             Ok(answer) => match answer.status.as_u16() {
                 429 => Self::RateLimited,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
+                code @ 500.. => Self::LastingError(code),
                 _ => Self::Final,
             },
             Err(Failure::NoConnection) => Self::NotSent,
@@ -74,15 +77,18 @@ impl Outcome {
     /// The table: what may be lost may be repeated, unless repeating it could make a second one.
     pub const fn verdict(self, effect: Effect) -> Verdict {
         match (self, effect) {
-            (Self::Final, _) | (Self::Unreadable, Effect::Read | Effect::Idempotent) => {
+            (Self::Final, _)
+            | (Self::LastingError(_) | Self::Unreadable, Effect::Read | Effect::Idempotent) => {
                 Verdict::Stop
             }
-            (Self::Unreadable, Effect::Create) => Verdict::InDoubt(Doubt::NoId),
+            (Self::Unreadable, Effect::Create) => Verdict::InDoubt(Doubt::Unclear),
             (Self::RateLimited | Self::NotSent, _)
             | (Self::ServerError(_) | Self::Lost(_), Effect::Read | Effect::Idempotent) => {
                 Verdict::Again
             }
-            (Self::ServerError(code), Effect::Create) => Verdict::InDoubt(Doubt::Status(code)),
+            (Self::ServerError(code) | Self::LastingError(code), Effect::Create) => {
+                Verdict::InDoubt(Doubt::Status(code))
+            }
             (Self::Lost(doubt), Effect::Create) => Verdict::InDoubt(doubt),
         }
     }
@@ -144,7 +150,7 @@ pub fn interpret(answer: Answer, op: Option<Op>, now: Timestamp) -> Result<Answe
         StatusCode::CONFLICT => ClinchError::Conflict,
         StatusCode::PAYLOAD_TOO_LARGE => ClinchError::TooLarge,
         StatusCode::TOO_MANY_REQUESTS => ClinchError::RateLimited { retry_after: delay },
-        code if code.is_server_error() || code == StatusCode::REQUEST_TIMEOUT => {
+        code if code.as_u16() >= 500 || code == StatusCode::REQUEST_TIMEOUT => {
             ClinchError::Unavailable { status: Some(code.as_u16()), retry_after: delay }
         }
         code => rejected(code, &answer.body),

@@ -23,22 +23,28 @@ fn retry_table() {
     use Verdict::{Again, InDoubt, Stop};
     let status = |code: u16| Ok(answer(code, &[], ""));
     let cut = Doubt::Cut;
-    let rows: [(Result<Answer, Failure>, [Verdict; 3]); 14] = [
+    let rows: [(Result<Answer, Failure>, [Verdict; 3]); 20] = [
         // outcome                              read   idempotent  create
         (status(200), [Stop, Stop, Stop]),
         (status(201), [Stop, Stop, Stop]),
         (status(401), [Stop, Stop, Stop]),
         (status(409), [Stop, Stop, Stop]),
         (status(422), [Stop, Stop, Stop]),
-        (status(501), [Stop, Stop, Stop]),
+        (status(501), [Stop, Stop, InDoubt(Doubt::Status(501))]),
+        (status(511), [Stop, Stop, InDoubt(Doubt::Status(511))]),
+        (status(600), [Stop, Stop, InDoubt(Doubt::Status(600))]),
+        (status(408), [Again, Again, InDoubt(Doubt::Status(408))]),
         (status(429), [Again, Again, Again]),
         (status(500), [Again, Again, InDoubt(Doubt::Status(500))]),
+        (status(502), [Again, Again, InDoubt(Doubt::Status(502))]),
         (status(503), [Again, Again, InDoubt(Doubt::Status(503))]),
+        (status(504), [Again, Again, InDoubt(Doubt::Status(504))]),
+        (status(524), [Again, Again, InDoubt(Doubt::Status(524))]),
         (Err(Failure::NoConnection), [Again, Again, Again]),
         (Err(Failure::Tls), [Stop, Stop, Stop]),
         (Err(Failure::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
         (Err(Failure::Cut), [Again, Again, InDoubt(cut)]),
-        (Err(Failure::AnswerTooLarge), [Stop, Stop, InDoubt(Doubt::NoId)]),
+        (Err(Failure::AnswerTooLarge), [Stop, Stop, InDoubt(Doubt::Unclear)]),
     ];
     for (result, expected) in rows {
         let outcome = Outcome::of(&result);

@@ -114,12 +114,27 @@ pub enum Doubt {
     /// The connection was cut.
     #[error("the connection was cut")]
     Cut,
-    /// A server error.
+    /// A server error: a gateway says this of a request that it may have passed on.
     #[error("server error {0}")]
     Status(u16),
-    /// Success without a readable id.
+    /// An answer that need not come from the application: a page, a redirect, one that is too
+    /// large, one without a JSON:API document, or one that promises to do it later (202).
+    #[error("the answer does not tell")]
+    Unclear,
+    /// A JSON:API document that tells of success, but holds no readable id.
     #[error("the answer holds no id")]
     NoId,
+}
+
+impl Doubt {
+    /// Whether the request may still be under way. Only the application itself can say that it
+    /// is over: whatever stands before it may answer while the request is being carried out.
+    pub(super) const fn may_be_under_way(self) -> bool {
+        match self {
+            Self::Timeout | Self::Cut | Self::Status(_) | Self::Unclear => true,
+            Self::NoId => false,
+        }
+    }
 }
 
 fn shown(status: Option<u16>) -> String {
@@ -143,7 +158,7 @@ impl ClinchError {
             // A person has to set the clock, but then it goes on by itself.
             Self::ClockSkew { .. } => Disposition::retry(Reason::ClockSkew),
             Self::Timeout | Self::Ambiguous(Doubt::Timeout) => Disposition::retry(Reason::Timeout),
-            Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::NoId) => {
+            Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::Unclear | Doubt::NoId) => {
                 Disposition::retry(Reason::VendorUnavailable)
             }
             Self::Unreachable => Disposition::retry(Reason::EndpointUnreachable),
@@ -193,7 +208,7 @@ impl ClinchError {
             | Self::NotClinch(_)
             | Self::Rejected { .. }
             | Self::Conflict
-            | Self::Ambiguous(Doubt::NoId)
+            | Self::Ambiguous(Doubt::Unclear | Doubt::NoId)
             | Self::TooLarge
             | Self::Unsupported(_)
             | Self::FilterIgnored

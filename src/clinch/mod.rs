@@ -4,6 +4,7 @@
 //! with it is a [`ClinchError`]. The layers under the client retry, limit, sign and observe; see
 //! [`layers`]. Knows neither Kubernetes nor mappings.
 
+mod account;
 mod bucket;
 mod classify;
 mod client;
@@ -18,7 +19,8 @@ mod wire;
 
 pub use bucket::{Limits, RateBucket};
 pub use client::{
-    Client, ClientConfig, ConnectError, Created, Creation, Cursor, Page, Surroundings, Verified,
+    Client, ClientConfig, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK, Page,
+    Surroundings, Verified,
 };
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};

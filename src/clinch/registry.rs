@@ -1,8 +1,10 @@
 //! One client per integration, for as long as its inputs stay the same. Building a client reads
 //! the machine's root certificates; nothing is sent.
 //!
-//! A rotated Secret makes another client, but the rate bucket stays with the integration and the
-//! connections with the endpoint: a new key does not reset what was learned about the limits.
+//! A rotated Secret makes another client, but what is known of the account stays with the
+//! integration and the connections with the endpoint: a new key does not reset what was learned
+//! about the limits. Integrations that name one account, by endpoint and access key, share what is
+//! known of it: their requests meet one limit and one outage.
 
 use std::{
     collections::HashMap,
@@ -13,7 +15,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use super::{
-    bucket::RateBucket,
+    account::Account,
+    bucket::Limits,
     client::{Client, ClientConfig, ConnectError, Surroundings},
     endpoint::Endpoint,
     layers::transport::Transport,
@@ -28,8 +31,10 @@ pub struct Registry {
 struct Entry {
     inputs: [u8; 32],
     client: Client,
-    bucket: Arc<RateBucket>,
+    account: Arc<Account>,
+    limits: Limits,
     endpoint: Endpoint,
+    access_key: String,
     transport: Transport,
 }
 
@@ -53,16 +58,16 @@ impl Registry {
             None => self.surroundings.transport(&config.endpoint, config.timeouts.connect)?,
         };
         let mut entries = self.lock();
-        let bucket = match entries.get(integration) {
-            Some(entry) if entry.inputs == inputs => return Ok(entry.client.clone()),
-            // Another account or host has limits of its own.
-            Some(entry) if entry.endpoint == config.endpoint => Arc::clone(&entry.bucket),
-            _ => Arc::new(RateBucket::new(config.limits)),
-        };
-        bucket.reconfigure(config.limits);
+        let own = entries.get(integration);
+        if let Some(entry) = own.filter(|entry| entry.inputs == inputs) {
+            return Ok(entry.client.clone());
+        }
+        let account = account_of_another(&entries, integration, config)
+            .or_else(|| Some(&own.filter(|entry| entry.endpoint == config.endpoint)?.account))
+            .map_or_else(|| Arc::new(Account::new(config.limits)), Arc::clone);
         let client = Client::over(
             transport.clone(),
-            Arc::clone(&bucket),
+            Arc::clone(&account),
             integration,
             config.clone(),
             &self.surroundings,
@@ -70,11 +75,18 @@ impl Registry {
         let entry = Entry {
             inputs,
             client: client.clone(),
-            bucket,
+            account: Arc::clone(&account),
+            limits: config.limits,
             endpoint: config.endpoint.clone(),
+            access_key: config.credentials.access_key().to_owned(),
             transport,
         };
-        entries.insert(integration.into(), entry);
+        let before = entries.insert(integration.into(), entry);
+        set_limits(&entries, &account);
+        if let Some(before) = before {
+            // Those it may have left behind with another account.
+            set_limits(&entries, &before.account);
+        }
         Ok(client)
     }
 
@@ -85,11 +97,35 @@ impl Registry {
 
     /// Forgets an integration that is gone.
     pub fn forget(&self, integration: &str) {
-        self.lock().remove(integration);
+        let mut entries = self.lock();
+        if let Some(gone) = entries.remove(integration) {
+            set_limits(&entries, &gone.account);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the account of `config`, where another integration names it.
+fn account_of_another<'a>(
+    entries: &'a HashMap<Arc<str>, Entry>,
+    integration: &str,
+    config: &ClientConfig,
+) -> Option<&'a Arc<Account>> {
+    let same = |entry: &Entry| {
+        entry.endpoint == config.endpoint && entry.access_key == config.credentials.access_key()
+    };
+    let mut others = entries.iter().filter(|(uid, _)| &***uid != integration);
+    others.find(|(_, entry)| same(entry)).map(|(_, entry)| &entry.account)
+}
+
+/// Gives an account the strictest limits of the integrations that use it.
+fn set_limits(entries: &HashMap<Arc<str>, Entry>, account: &Arc<Account>) {
+    let users = entries.values().filter(|entry| Arc::ptr_eq(&entry.account, account));
+    if let Some(limits) = users.map(|entry| entry.limits).reduce(Limits::strictest) {
+        account.bucket().reconfigure(limits);
     }
 }
 
@@ -123,3 +159,7 @@ impl std::fmt::Debug for Registry {
         write!(f, "Registry({} clients)", self.lock().len())
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

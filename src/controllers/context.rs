@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{Environment, Region},
-    clinch::{AllowedEndpoints, Endpoint, Observer},
+    clinch::{AllowedEndpoints, Endpoint, Observer, Timeouts},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     domain::{Clock, Fence},
     source::SourcePolicy,
@@ -34,6 +34,8 @@ pub struct Settings {
     /// Most exports that run at a time.
     /// Most exports that run at a time; so many small ones more.
     pub max_runs: usize,
+    /// How long requests to Clinch may take.
+    pub timeouts: Timeouts,
 }
 
 /// The origin of each region.

@@ -92,7 +92,8 @@ impl ClinchCrm {
         }
     }
 
-    /// Looks, and writes what is missing. A lost answer is cleared by looking again.
+    /// Looks, and writes what is missing. A doubtful answer is cleared by looking again once the
+    /// write cannot be under way any more; one that was not answered in time is not repeated here.
     async fn ensure<P, W>(
         &self,
         how: Ensure,
@@ -116,8 +117,12 @@ impl ClinchCrm {
                 Err(ClinchError::Ambiguous(doubt)) => last = doubt,
                 Err(error) => return Err(failure(error)),
             }
+            self.client.await_doubt(last).await;
             if present().await.map_err(failure)? {
                 return Ok(true);
+            }
+            if last == Doubt::Timeout {
+                break;
             }
         }
         Err(failure(ClinchError::Ambiguous(last)))

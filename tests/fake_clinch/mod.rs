@@ -37,6 +37,12 @@ pub enum Fault {
     Stall,
     /// Cut the connection; serve a while after that.
     CutThenServe(Duration),
+    /// Answer this, as a gateway that has passed the request on; serve a while after that.
+    AnswerThenServe(Vec<u8>, Duration),
+    /// Never answer; serve once the next reading request was answered.
+    StallUntilRead,
+    /// Serve and answer, but only after a while.
+    ServeAfter(Duration),
 }
 
 /// How a second person with the same e-mail is answered.
@@ -76,6 +82,8 @@ pub struct Fake {
     pub address: SocketAddr,
     pub behaviour: Mutex<Behaviour>,
     account: Mutex<Account>,
+    /// Requests that wait to be carried out.
+    stalled: Mutex<Vec<Request>>,
 }
 
 struct Request {
@@ -105,6 +113,7 @@ impl Fake {
             address: listener.local_addr().unwrap(),
             behaviour: Mutex::new(behaviour),
             account: Mutex::default(),
+            stalled: Mutex::default(),
         });
         let served = Arc::clone(&fake);
         tokio::spawn(async move {
@@ -153,7 +162,14 @@ impl Fake {
                 due.and_then(|at| account.faults.remove(at)).map(|(_, fault)| fault)
             };
             let answer = match fault {
-                None => self.serve(&request),
+                None => {
+                    let answer = self.serve(&request);
+                    if request.method == "GET" {
+                        let stalled = std::mem::take(&mut *self.stalled.lock().unwrap());
+                        stalled.iter().for_each(|request| drop(self.serve(request)));
+                    }
+                    answer
+                }
                 Some(Fault::Raw(answer)) => answer,
                 Some(Fault::ServeThen(answer)) => {
                     self.serve(&request);
@@ -170,6 +186,22 @@ impl Fake {
                     tokio::time::sleep(delay).await;
                     self.serve(&request);
                     return;
+                }
+                Some(Fault::AnswerThenServe(answer, delay)) => {
+                    let fake = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(delay).await;
+                        fake.serve(&request);
+                    });
+                    answer
+                }
+                Some(Fault::StallUntilRead) => {
+                    self.stalled.lock().unwrap().push(request);
+                    std::future::pending().await
+                }
+                Some(Fault::ServeAfter(delay)) => {
+                    tokio::time::sleep(delay).await;
+                    self.serve(&request)
                 }
             };
             if stream.get_mut().write_all(&answer).await.is_err() {

@@ -188,6 +188,7 @@ impl World {
                     environment: Arc::default(),
                 }),
                 max_runs: 8,
+                timeouts: clinch_operator::clinch::Timeouts::default(),
             },
             namespaces: [std::slice::from_ref(&self.namespace), &self.members].concat(),
             own_namespace: self.namespace.clone(),

@@ -1,5 +1,5 @@
-//! One rate bucket per integration, shared by every client and every attempt of it. Waits on the
-//! tokio clock; no other I/O.
+//! One rate bucket per account, shared by every client and every attempt of it. Waits on the tokio
+//! clock; no other I/O.
 //!
 //! The ceiling is configured; below it the bucket finds the real limit (`pace.rs`): a 429 pauses
 //! everyone until `Retry-After`, and the rate goes on just below what was taken before it.
@@ -10,6 +10,7 @@
 //! Clinch was seen to take into a rate: half of it, doubling until the second 429. Permits are given in the order in which they are asked for.
 
 mod history;
+mod limits;
 mod pace;
 #[cfg(test)]
 mod simulation;
@@ -24,27 +25,13 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
+pub use self::limits::Limits;
 use self::pace::Pace;
 
 /// The pause after a 429 that names none.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// How much of a second's permits may be saved up.
 const BURST_SECONDS: f64 = 0.05;
-
-/// Ceilings of one integration.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Most requests per second; `None`: no ceiling of ours.
-    pub requests_per_second: Option<u32>,
-    /// Most requests in flight, at least 1.
-    pub max_in_flight: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { requests_per_second: None, max_in_flight: 8 }
-    }
-}
 
 /// The bucket.
 #[derive(Debug)]
@@ -141,6 +128,12 @@ impl RateBucket {
                 None => timeout_at(deadline, freed).await.map_err(|_| none())?,
             }
         }
+    }
+
+    /// The ceilings in force.
+    #[cfg(test)]
+    pub(super) fn limits(&self) -> Limits {
+        self.lock().limits
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{Client, Cursor, Errand, encode, one};
+use super::{Client, Cursor, Errand, encode, one, paging::stated_total};
 use crate::{
     clinch::{
         contract::Op,
@@ -29,10 +29,14 @@ pub struct Verified {
 pub struct Page {
     /// The people.
     pub people: Vec<Person>,
-    /// Where the walk goes on; `None`: this was the last page.
+    /// Where the walk goes on; `None`: this was the last page, or as many as a walk may have.
     pub next: Option<Cursor>,
     /// How many people there are, where Clinch says so. A hint: never used to end a walk.
     pub total: Option<u64>,
+    /// How many different people the walk has seen, this page included.
+    pub seen: u64,
+    /// The walk was ended by its bound, [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK): it has not seen everybody.
+    pub cut_off: bool,
 }
 
 impl Client {
@@ -48,9 +52,17 @@ impl Client {
     }
 
     async fn verify_with(&self, errand: Errand) -> Result<Verified, ClinchError> {
+        Ok(Verified { total: self.ask_total(errand).await? })
+    }
+
+    /// How many people there are, where Clinch says so: one request for a list of one.
+    pub async fn total(&self) -> Result<Option<u64>, ClinchError> {
+        self.ask_total(Errand::Call).await
+    }
+
+    async fn ask_total(&self, errand: Errand) -> Result<Option<u64>, ClinchError> {
         let (_, document) = self.list_first(Op::ListCandidates, 1, None, errand).await?;
-        let total = document.meta.get("total_count").and_then(Value::as_u64);
-        Ok(Verified { total })
+        Ok(stated_total(&document))
     }
 
     /// The people with that match value: what is returned was checked here, not trusted. An
@@ -78,12 +90,18 @@ impl Client {
     }
 
     /// One page of everyone. Begin with [`Cursor::first`]; the walk is over when `next` is
-    /// `None`.
+    /// `None`, which it is after [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK) pages at the latest.
     pub async fn page(&self, cursor: Cursor) -> Result<Page, ClinchError> {
         let page = self.walk(Op::ListCandidates, None, cursor).await?;
         let names = &self.contract().names;
         let people = page.resources.into_iter().map(|resource| Person::read(resource, names));
-        Ok(Page { people: people.collect::<Result<_, _>>()?, next: page.next, total: page.total })
+        Ok(Page {
+            people: people.collect::<Result<_, _>>()?,
+            next: page.next,
+            total: page.total,
+            seen: page.seen,
+            cut_off: page.cut_off,
+        })
     }
 
     /// One person.

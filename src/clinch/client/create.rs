@@ -13,9 +13,10 @@ use crate::{
         contract::Op,
         error::{ClinchError, Doubt},
         person::Person,
+        wire::Answer,
     },
     domain::MatchKey,
-    jsonapi::NewResource,
+    jsonapi::{Document, NewResource, PrimaryData},
 };
 
 /// Most creates sent for one person.
@@ -54,7 +55,7 @@ impl Client {
         let answer = self.write(Op::CreateCandidate, None, body).await?;
         let person = one(&answer)
             .and_then(|resource| Person::read(resource, &self.contract().names).ok())
-            .ok_or(ClinchError::Ambiguous(Doubt::NoId))?;
+            .ok_or_else(|| ClinchError::Ambiguous(without_id(&answer)))?;
         Ok(if answer.status == StatusCode::OK {
             Created::Upserted(person)
         } else {
@@ -63,7 +64,9 @@ impl Client {
     }
 
     /// Brings a person into Clinch who may be there already: looks up, creates only who is surely
-    /// absent, and looks up again whenever it is in doubt whether a create was carried out.
+    /// absent, and looks up again whenever it is in doubt whether a create was carried out. It is
+    /// sent again only when the one before cannot be under way any more; one that was not answered
+    /// in time is never sent again, for nobody can tell when it is over.
     ///
     /// `known_absent`: the caller has just looked. `attributes` must hold the match attribute.
     /// Needs an honoured filter (`FilterIgnored` otherwise, before anything is created), and the
@@ -96,8 +99,11 @@ impl Client {
                 // Whatever goes wrong while looking: the doubt is what the caller has to know.
                 match self.look_again(key, doubt).await {
                     Err(_) => return Err(ClinchError::Ambiguous(doubt)),
-                    Ok(found) if found.is_empty() => {}
-                    Ok(found) => return Ok(recovered(found)),
+                    Ok(found) if !found.is_empty() => return Ok(recovered(found)),
+                    Ok(_) if doubt == Doubt::Timeout => {
+                        return Err(ClinchError::Ambiguous(doubt));
+                    }
+                    Ok(_) => {}
                 }
             } else if self.says_it_exists(&error) {
                 sleep(self.contract().lookup_settle).await;
@@ -110,9 +116,35 @@ impl Client {
         Err(ClinchError::Ambiguous(last))
     }
 
-    /// How long after a request without an answer its effect shows at the latest.
+    /// How long after a request of unknown outcome its effect shows at the latest, going by how
+    /// long creates took so far. It may grow; ask when it is needed.
     pub fn settle(&self) -> Duration {
-        self.0.config.timeouts.quiet + self.contract().lookup_settle
+        self.quiet() + self.contract().lookup_settle
+    }
+
+    /// How long a request of a process that died may still be carried out, and until its effect
+    /// shows.
+    pub fn longest_request(&self) -> Duration {
+        self.0.config.timeouts.attempt + self.contract().lookup_settle
+    }
+
+    /// Waits until a request that ended in doubt must have ended and show its effect: after that,
+    /// and not before, a look tells whether it was carried out. After [`Doubt::Timeout`] that is
+    /// likely and not certain: found, it was carried out; absent, it must not be sent again yet.
+    pub async fn await_doubt(&self, doubt: Doubt) {
+        sleep(self.quiet_after(doubt) + self.contract().lookup_settle).await;
+    }
+
+    /// How long a request may still be carried out that a gateway answered: twice as long as the
+    /// slowest create took, since what ended in doubt is rather slower than what did not.
+    fn quiet(&self) -> Duration {
+        let timeouts = self.0.config.timeouts;
+        let learned = self.0.account.slowest_create().saturating_mul(2);
+        timeouts.quiet.max(learned).min(timeouts.attempt)
+    }
+
+    fn quiet_after(&self, doubt: Doubt) -> Duration {
+        if doubt.may_be_under_way() { self.quiet() } else { Duration::ZERO }
     }
 
     /// Looks up after a doubtful create: once what was created must be visible, and once more
@@ -122,11 +154,7 @@ impl Client {
         let lost = Instant::now();
         sleep(settle).await;
         let found = self.find(key).await?;
-        let quiet = match doubt {
-            Doubt::Timeout | Doubt::Cut => self.0.config.timeouts.quiet,
-            // Answered: nothing is under way any more.
-            Doubt::Status(_) | Doubt::NoId => Duration::ZERO,
-        };
+        let quiet = self.quiet_after(doubt);
         if !found.is_empty() || quiet.is_zero() {
             return Ok(found);
         }
@@ -154,6 +182,17 @@ fn recovered(mut found: Vec<Person>) -> Creation {
             found.extend(last);
             Creation::Found(found)
         }
+    }
+}
+
+/// The doubt after a success that names nobody: only a JSON:API document is the application's for
+/// sure, and even that one may promise to do it later.
+pub(super) fn without_id(answer: &Answer) -> Doubt {
+    let document = serde_json::from_slice::<Document>(&answer.body).unwrap_or_default();
+    match document.data {
+        PrimaryData::Absent => Doubt::Unclear,
+        _ if answer.status == StatusCode::ACCEPTED => Doubt::Unclear,
+        PrimaryData::None | PrimaryData::One(_) | PrimaryData::Many(_) => Doubt::NoId,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Client, encode, one};
+use super::{Client, create::without_id, encode, one};
 use crate::{
     clinch::{
         contract::{Op, State},
-        error::{ClinchError, Doubt},
+        error::ClinchError,
         person::{Application, Job, Stage, id},
     },
     domain::ClinchId,
@@ -87,6 +87,6 @@ impl Client {
         let answer = self.write(op, Some(candidate), body).await?;
         one(&answer)
             .and_then(|resource| id(&resource).ok())
-            .ok_or(ClinchError::Ambiguous(Doubt::NoId))
+            .ok_or_else(|| ClinchError::Ambiguous(without_id(&answer)))
     }
 }

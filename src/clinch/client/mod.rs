@@ -22,10 +22,11 @@ use url::Url;
 
 pub use candidates::{Page, Verified};
 pub use create::{Created, Creation};
-pub use paging::Cursor;
+pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 
 use super::{
-    bucket::{Limits, RateBucket},
+    account::Account,
+    bucket::Limits,
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
@@ -128,6 +129,7 @@ struct Inner {
     integration: Arc<str>,
     config: ClientConfig,
     base: Url,
+    account: Arc<Account>,
     gate: Gate,
     stack: Stack<Transport>,
     clock: Clock,
@@ -150,7 +152,7 @@ impl Surroundings {
 }
 
 impl Client {
-    /// A client of its own, with its own rate bucket. Long-lived users take one from the
+    /// A client of its own, with its own rate bucket and breaker. Long-lived users take one from the
     /// registry instead. `integration` names it to the observer.
     pub fn connect(
         integration: &str,
@@ -158,14 +160,14 @@ impl Client {
         surroundings: &Surroundings,
     ) -> Result<Self, ConnectError> {
         let transport = surroundings.transport(&config.endpoint, config.timeouts.connect)?;
-        let bucket = Arc::new(RateBucket::new(config.limits));
-        Ok(Self::over(transport, bucket, integration, config, surroundings))
+        let account = Arc::new(Account::new(config.limits));
+        Ok(Self::over(transport, account, integration, config, surroundings))
     }
 
-    /// A client over a pool and bucket that exist. The endpoint was checked with the pool.
+    /// A client over a pool and an account that exist. The endpoint was checked with the pool.
     pub(super) fn over(
         transport: Transport,
-        bucket: Arc<RateBucket>,
+        account: Arc<Account>,
         integration: &str,
         config: ClientConfig,
         surroundings: &Surroundings,
@@ -180,7 +182,7 @@ impl Client {
             clock: surroundings.clock.clone(),
             jitter: surroundings.jitter.clone(),
             fence: surroundings.fence.clone(),
-            bucket,
+            account: Arc::clone(&account),
             observer: Arc::clone(&surroundings.observer),
         };
         Self(
@@ -188,7 +190,8 @@ impl Client {
                 integration,
                 base: config.endpoint.base(config.version),
                 config,
-                gate: Gate::new(shutter),
+                gate: Gate::new(shutter, Arc::clone(&account)),
+                account,
                 stack: layers::stack(parts, transport),
                 clock: surroundings.clock.clone(),
                 observer: Arc::clone(&surroundings.observer),
@@ -303,7 +306,7 @@ impl Client {
             (
                 Effect::Create,
                 Err(ClinchError::NotClinch(NotClinchSign::Html | NotClinchSign::Redirect)),
-            ) => Err(ClinchError::Ambiguous(Doubt::NoId)),
+            ) => Err(ClinchError::Ambiguous(Doubt::Unclear)),
             (_, result) => result,
         }
     }

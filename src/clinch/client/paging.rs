@@ -23,6 +23,10 @@ use crate::{
     jsonapi::{Document, PrimaryData, Resource},
 };
 
+/// Most pages of one walk: a list that brings somebody new on every page for ever would else be
+/// read for ever. At 100 people a page that is ten million. Not taken from the stated total, which
+/// some servers give for the page.
+pub const MAX_PAGES_OF_WALK: u64 = 100_000;
 /// Most pages of a list that hangs on one person or job.
 const MAX_PAGES_OF_PART: usize = 1000;
 
@@ -49,7 +53,20 @@ impl Cursor {
     pub fn seen(&self) -> usize {
         self.seen.len()
     }
+
+    /// The next page, if there may be one; `Err`: there may be, and the walk is long enough.
+    fn onward(self, at: Option<At>) -> Result<Option<Self>, TooLong> {
+        match at {
+            None => Ok(None),
+            Some(_) if self.number >= MAX_PAGES_OF_WALK => Err(TooLong),
+            Some(at) => Ok(Some(Self { at, number: self.number + 1, ..self })),
+        }
+    }
 }
+
+/// The walk has reached its bound.
+#[derive(Debug, PartialEq, Eq)]
+struct TooLong;
 
 impl std::fmt::Debug for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,6 +79,15 @@ pub(super) struct RawPage {
     pub resources: Vec<Resource>,
     pub next: Option<Cursor>,
     pub total: Option<u64>,
+    pub seen: u64,
+    pub cut_off: bool,
+}
+
+/// How many there are, where an answer says so, under whichever of the usual names.
+pub(super) fn stated_total(document: &Document) -> Option<u64> {
+    ["total_count", "total", "count"]
+        .iter()
+        .find_map(|name| document.meta.get(*name).and_then(serde_json::Value::as_u64))
 }
 
 impl Client {
@@ -119,9 +145,9 @@ impl Client {
         mut cursor: Cursor,
     ) -> Result<RawPage, ClinchError> {
         let own = self.list_url(op, id, cursor.number, self.contract().paging.max_per_page);
-        let (url, linked) = match cursor.at {
+        let (url, linked) = match &cursor.at {
             At::Number => (own.clone(), false),
-            At::Link(url) => (*url, true),
+            At::Link(url) => (Url::clone(url), true),
         };
         let (mut resources, document) = self.list_document(op, url.clone(), Errand::Call).await?;
         for resource in &resources {
@@ -137,14 +163,11 @@ impl Client {
             // No link at all, or one that leads elsewhere: the count still leads on.
             Some(None) | None => Some(At::Number),
         };
-        let total = ["total_count", "total", "count"]
-            .iter()
-            .find_map(|name| document.meta.get(*name).and_then(serde_json::Value::as_u64));
-        let next = at.filter(|_| !resources.is_empty()).map(|at| {
-            let number = cursor.number + 1;
-            Cursor { at, number, seen: cursor.seen, hasher: cursor.hasher }
-        });
-        Ok(RawPage { resources, next, total })
+        let seen = cursor.seen.len() as u64;
+        let onward = cursor.onward(at.filter(|_| !resources.is_empty()));
+        let cut_off = onward.is_err();
+        let next = onward.unwrap_or_default();
+        Ok(RawPage { resources, next, total: stated_total(&document), seen, cut_off })
     }
 
     /// `next` as a URL, if it stays on the origin and path of the list.
@@ -171,5 +194,33 @@ impl Client {
             cursor = page.next.filter(|_| !complete);
         }
         Err(ClinchError::TooLarge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_ends_though_every_page_brings_somebody_new() {
+        let mut cursor = Cursor::first();
+        let pages = loop {
+            let number = cursor.number;
+            match cursor.onward(Some(At::Number)) {
+                Ok(next) => cursor = next.expect("there may be another page"),
+                Err(TooLong) => break number,
+            }
+        };
+        assert_eq!(pages, MAX_PAGES_OF_WALK);
+        assert!(matches!(Cursor::first().onward(None), Ok(None)), "the last page is no bound");
+    }
+
+    #[test]
+    fn a_total_is_read_under_each_of_its_names() {
+        let of = |text: &str| stated_total(&serde_json::from_str(text).unwrap());
+        assert_eq!(of(r#"{"meta": {"count": 3, "total": 2, "total_count": 1}}"#), Some(1));
+        assert_eq!(of(r#"{"meta": {"count": 3, "total": 2}}"#), Some(2));
+        assert_eq!(of(r#"{"meta": {"count": 3, "total_count": "many"}}"#), Some(3));
+        assert_eq!(of(r#"{"meta": {}}"#), None);
     }
 }

@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 
 use super::{
-    bucket::RateBucket,
+    account::Account,
     gate::Shutter,
     wire::{Answer, Failure},
 };
@@ -42,18 +42,26 @@ pub struct Timeouts {
     pub attempt: Duration,
     /// Name look-up, TCP and TLS.
     pub connect: Duration,
-    /// After a create whose answer was lost: how long it may still be carried out unseen.
+    /// After a create that Clinch did not surely answer: how long it may still be carried out
+    /// unseen, at least. It is longer where creates were seen to take longer.
     pub quiet: Duration,
+}
+
+impl Timeouts {
+    /// The timeouts for one attempt of that length: what is not said follows from it.
+    pub fn of_attempt(attempt: Duration) -> Self {
+        Self {
+            operation: attempt.saturating_mul(3),
+            attempt,
+            connect: Duration::from_secs(5).min(attempt),
+            quiet: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            operation: Duration::from_secs(90),
-            attempt: Duration::from_secs(30),
-            connect: Duration::from_secs(5),
-            quiet: Duration::from_secs(2),
-        }
+        Self::of_attempt(Duration::from_secs(30))
     }
 }
 
@@ -89,7 +97,7 @@ pub(super) struct Parts {
     pub jitter: Jitter,
     pub fence: Fence,
     pub shutter: Shutter,
-    pub bucket: Arc<RateBucket>,
+    pub account: Arc<Account>,
     pub observer: Arc<dyn observe::Observer>,
 }
 
@@ -100,7 +108,7 @@ pub(super) fn stack<T>(parts: Parts, transport: T) -> Stack<T> {
     let timed = attempt_timeout::AttemptTimeout::new(signed, parts.timeouts.attempt);
     let permitted = permit::RatePermit::new(
         timed,
-        parts.bucket,
+        parts.account,
         parts.fence,
         parts.shutter,
         parts.clock.clone(),

@@ -1,5 +1,6 @@
 //! One rate permit per attempt, a last look at the leave, at whether the credential still stands
-//! and, for writes, at the fence. Waits on the tokio clock; no other I/O.
+//! and, for writes, at the fence. Measures how long creates take. Waits on the tokio clock; no
+//! other I/O.
 
 use std::{
     sync::Arc,
@@ -7,12 +8,13 @@ use std::{
 };
 
 use http::StatusCode;
+use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
 use super::Calling;
 use crate::{
     clinch::{
-        bucket::RateBucket,
+        account::Account,
         classify::retry_after,
         contract::Effect,
         gate::Shutter,
@@ -25,7 +27,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct RatePermit<S> {
     inner: S,
-    bucket: Arc<RateBucket>,
+    account: Arc<Account>,
     fence: Fence,
     shutter: Shutter,
     clock: Clock,
@@ -34,12 +36,12 @@ pub struct RatePermit<S> {
 impl<S> RatePermit<S> {
     pub(super) fn new(
         inner: S,
-        bucket: Arc<RateBucket>,
+        account: Arc<Account>,
         fence: Fence,
         shutter: Shutter,
         clock: Clock,
     ) -> Self {
-        Self { inner, bucket, fence, shutter, clock }
+        Self { inner, account, fence, shutter, clock }
     }
 }
 
@@ -57,11 +59,12 @@ where
     }
 
     fn call(&mut self, outgoing: Outgoing) -> Calling {
-        let (inner, bucket) = (self.inner.clone(), Arc::clone(&self.bucket));
+        let (inner, account) = (self.inner.clone(), Arc::clone(&self.account));
         let (fence, shutter) = (self.fence.clone(), self.shutter.clone());
         let clock = self.clock.clone();
         Box::pin(async move {
-            let permit = bucket
+            let permit = account
+                .bucket()
                 .acquire(outgoing.deadline)
                 .await
                 .map_err(|none| Failure::NoPermit { retry_after: none.retry_after })?;
@@ -75,7 +78,11 @@ where
             if outgoing.effect != Effect::Read && !fence.holds() {
                 return Err(Failure::Fenced);
             }
+            let (creates, sent) = (outgoing.effect == Effect::Create, Instant::now());
             let result = inner.oneshot(outgoing).await;
+            if creates && result.is_ok() {
+                account.create_took(sent.elapsed());
+            }
             match &result {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => shutter.shut(),
                 Ok(answer) if answer.status == StatusCode::TOO_MANY_REQUESTS => {

@@ -36,7 +36,7 @@ struct Bench {
     handle: Handle<Signed, Answer>,
     seen: Arc<Seen>,
     writable: Arc<AtomicBool>,
-    permits: Arc<RateBucket>,
+    account: Arc<Account>,
     send: Box<dyn Fn(Outgoing) -> tokio::task::JoinHandle<Result<Answer, Failure>> + Send>,
 }
 
@@ -46,7 +46,7 @@ fn bench() -> Bench {
         mock.map_err(|error| *error.downcast::<Failure>().expect("tests send failures"));
     let (seen, writable) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(true)));
     let limits = Limits { requests_per_second: Some(1000), max_in_flight: 8 };
-    let permits = Arc::new(RateBucket::new(limits));
+    let account = Arc::new(Account::new(limits));
     let (start, held) = (Instant::now(), Arc::clone(&writable));
     let epoch: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
     let parts = Parts {
@@ -57,7 +57,7 @@ fn bench() -> Bench {
         clock: Clock::new(move || epoch + SignedDuration::try_from(start.elapsed()).unwrap()),
         jitter: Jitter::new(|| 0.0),
         fence: Fence::new(move || held.load(Ordering::Relaxed)),
-        bucket: Arc::clone(&permits),
+        account: Arc::clone(&account),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
     };
     let service = stack(parts, transport);
@@ -65,7 +65,7 @@ fn bench() -> Bench {
         let mut service = service.clone();
         tokio::spawn(async move { service.call(outgoing).await })
     });
-    Bench { handle, seen, writable, permits, send }
+    Bench { handle, seen, writable, account, send }
 }
 
 fn outgoing(effect: Effect) -> Outgoing {
@@ -182,7 +182,7 @@ async fn attempts_are_bounded() {
 async fn every_attempt_takes_a_permit() {
     let mut bench = bench();
     let limits = Limits { requests_per_second: Some(1), max_in_flight: 8 };
-    bench.permits.reconfigure(limits);
+    bench.account.bucket().reconfigure(limits);
     let start = Instant::now();
     let result = bench.call(Effect::Read);
     for _ in 0..3 {
@@ -227,7 +227,10 @@ async fn nothing_is_sent_once_the_leave_is_withdrawn_and_others_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_goes_away_gives_its_permit_back() {
     let mut bench = bench();
-    bench.permits.reconfigure(Limits { requests_per_second: Some(1000), max_in_flight: 1 });
+    bench
+        .account
+        .bucket()
+        .reconfigure(Limits { requests_per_second: Some(1000), max_in_flight: 1 });
     let gone = bench.call(Effect::Read);
     let held = bench.next().await;
     gone.abort();

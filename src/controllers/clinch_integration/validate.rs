@@ -262,6 +262,7 @@ mod tests {
             regions: Regions::default(),
             sources: std::sync::Arc::default(),
             max_runs: 1,
+            timeouts: crate::clinch::Timeouts::default(),
         };
         let spec = serde_json::json!({
             "endpoint": "https://A.example/", "environment": environment,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{Environment, Region},
-    clinch::{Client, ClientConfig, ClinchError, Contract, Endpoint, Timeouts, contract::discover},
+    clinch::{Client, ClientConfig, ClinchError, Contract, Endpoint, contract::discover},
     cluster::ObjectKey,
     domain::{Disposition, Reason},
 };
@@ -90,7 +90,7 @@ impl Attempt<'_> {
             contract: Arc::new(base.with(&validated.overrides)),
             accepted_writes: validated.accepted.clone(),
             limits: validated.limits,
-            timeouts: Timeouts::default(),
+            timeouts: self.settings.timeouts,
         }
     }
 
