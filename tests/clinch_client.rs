@@ -73,6 +73,7 @@ fn config(origin: &str) -> ClientConfig {
             attempt: Duration::from_millis(800),
             connect: Duration::from_secs(1),
             quiet: QUIET,
+            orphaned: QUIET,
         },
     }
 }
@@ -333,6 +334,7 @@ async fn a_step_that_is_not_answered_in_time_is_not_written_again() {
 async fn the_quiet_wait_grows_with_how_long_creates_take() {
     let Bench { fake, client, .. } = bench_with(|config| {
         config.timeouts.attempt = Duration::from_secs(10);
+        config.timeouts.orphaned = Duration::from_secs(10);
         config.timeouts.quiet = Duration::from_millis(50);
     })
     .await;

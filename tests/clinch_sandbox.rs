@@ -48,6 +48,7 @@ fn client(sandbox: &Sandbox, contract: Contract) -> Client {
             attempt: Duration::from_millis(500),
             connect: Duration::from_secs(1),
             quiet: Duration::from_millis(100),
+            orphaned: Duration::from_millis(100),
         },
     };
     let surroundings = Surroundings {

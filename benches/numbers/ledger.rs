@@ -14,12 +14,12 @@ use std::{
 use anyhow::{Context as _, anyhow, ensure};
 use clinch_operator::{
     domain::{ClinchId, Fence, MatchKey},
-    ledger::{Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps},
+    ledger::{Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
         Attachment, Counts, Created, Crm, CrmFailure, Destination, Duplicates, Ending, Ensure,
-        Found, JobStage, Mode, PeopleGuard, PeoplePage, Person, Progress, RunPorts, RunSpec,
-        Source, WantedDestination, run,
+        Found, JobStage, Mode, PeopleGuard, PeoplePage, Progress, Read, RunPorts, RunSpec, Source,
+        Updated, WantedDestination, no_neighbours, run,
     },
     source::{CsvOptions, Limits, Part},
 };
@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::Row;
+use crate::{Row, runs::account};
 
 const PEOPLE: u32 = 1_000_000;
 
@@ -42,7 +42,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
 /// A keyed hash, a digest and a look-up for each candidate that was mapped: what a re-run adds to
 /// decoding and mapping.
 fn compare() -> anyhow::Result<Vec<Row>> {
-    let keys = Keys::derive(&[7; 32], "bench");
+    let keys = Keys::of(&[7; 32], account(), "bench");
     let mut ledger = Ledger::default();
     let person = |n: u32| {
         let attributes = json!({
@@ -174,9 +174,14 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
 
 fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt, FolderStore> {
     RunPorts {
-        crm: Prompt(calls.clone()),
+        crm: Prompt { calls: calls.clone(), people: AtomicU64::new(0) },
         guard: Arc::<PeopleGuard>::default(),
-        keys: Keys::derive(&[7; 32], "bench"),
+        suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
+        look_up: false,
+        export: "bench".to_owned(),
+        neighbours: no_neighbours(),
+        suspects: Arc::default(),
+        keys: Keys::of(&[7; 32], account(), "bench"),
         store: FolderStore::new(folder.path()),
         ledger_max: None,
         fence: Fence::open(),
@@ -214,7 +219,10 @@ fn id(n: u32) -> anyhow::Result<ClinchId> {
 }
 
 /// A Clinch without anybody, which says yes.
-struct Prompt(Arc<AtomicU64>);
+struct Prompt {
+    calls: Arc<AtomicU64>,
+    people: AtomicU64,
+}
 
 impl Crm for Prompt {
     type Cursor = ();
@@ -224,12 +232,12 @@ impl Crm for Prompt {
     }
 
     async fn find(&self, _: &MatchKey) -> Result<Found, CrmFailure> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(Found::Nobody)
     }
 
     async fn scan(&self, _: Option<()>) -> Result<PeoplePage<()>, CrmFailure> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(PeoplePage { people: Vec::new(), next: None, total: Some(0) })
     }
 
@@ -237,24 +245,46 @@ impl Crm for Prompt {
         100
     }
 
+    async fn total(&self) -> Result<Option<u64>, CrmFailure> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(self.people.load(Ordering::Relaxed)))
+    }
+
     fn settle(&self) -> Duration {
         Duration::ZERO
     }
 
-    async fn get(&self, _: &ClinchId) -> Result<Option<Person>, CrmFailure> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(None)
+    fn longest_request(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn search_lag(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn lookups(&self) -> String {
+        "email".to_owned()
+    }
+
+    fn shows_anonymised(&self) -> bool {
+        true
+    }
+
+    async fn get(&self, _: &ClinchId) -> Result<Read, CrmFailure> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Read::Gone)
     }
 
     async fn create(&self, _: &MatchKey, _: &Map<String, Value>) -> Result<Created, CrmFailure> {
-        let n = self.0.fetch_add(1, Ordering::Relaxed);
+        let n = self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
+        self.people.fetch_add(1, Ordering::Relaxed);
         id(u32::try_from(n).unwrap_or(u32::MAX)).map(Created::New).map_err(|_| CrmFailure::Gone)
     }
 
-    async fn update(&self, _: &ClinchId, _: &Map<String, Value>) -> Result<(), CrmFailure> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+    async fn update(&self, _: &ClinchId, _: &Map<String, Value>) -> Result<Updated, CrmFailure> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Updated::Done)
     }
 
     async fn ensure_application(

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use clinch_operator::{
     clinch::{Client, Limits},
     domain::Fence,
-    ledger::{Keys, SegmentStore},
+    ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
         ClinchCrm, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec, SeenSource, Source,
-        WantedDestination,
+        WantedDestination, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -36,11 +36,21 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
     })
 }
 
+/// The account that is pushed to.
+pub(crate) fn account() -> AccountName {
+    AccountName::of(&[7; 32], "https://bench.example", "AKBENCH")
+}
+
 pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<ClinchCrm, S> {
     RunPorts {
         crm: ClinchCrm::new(client, SeenSource::new(|| {})),
         guard: Arc::<PeopleGuard>::default(),
-        keys: Keys::derive(&[7; 32], "bench"),
+        suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
+        look_up: false,
+        export: "bench".to_owned(),
+        neighbours: no_neighbours(),
+        suspects: Arc::default(),
+        keys: Keys::of(&[7; 32], account(), "bench"),
         store,
         ledger_max: None,
         fence: Fence::open(),

@@ -27,8 +27,9 @@ pub struct Args {
     /// Read folders with everything below them.
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Folder in which state outlives the process: status and ledgers. Without it everything is
-    /// looked up in Clinch again each time; nothing is created twice either way.
+    /// Folder in which state outlives the process: status, ledgers, and who was anonymised in Clinch.
+    /// Without it everybody is looked up in Clinch again each time, which creates nobody twice; but
+    /// nobody is remembered who was anonymised, and they are created anew if a source has them.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Namespace of manifests that name none.
@@ -66,6 +67,12 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         Err(problems) => return Ok(refused(&problems)),
     };
     manifests.warnings().iter().for_each(|warning| super::complain(&warning.to_string()));
+    if args.state.is_none() {
+        super::complain(
+            "without --state nothing is remembered: people who were anonymised in Clinch are \
+             created anew if a source still has them",
+        );
+    }
     let key = app::random_key()?;
     let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
     let cluster = match cluster {

@@ -148,6 +148,9 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
             if let Some(ready) = ready.filter(|ready| ready.status != STATUS_TRUE) {
                 lines.push(format!("{kind} {key}: {}: {}", ready.reason, ready.message));
             }
+            if let Some(warning) = find(&conditions, ConditionType::DuplicatesFound) {
+                lines.push(format!("{kind} {key}: {}: {}", warning.reason, warning.message));
+            }
         }
     }
     lines

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{
-    contract::Names,
+    contract::{ANONYMISED, Names},
     error::{ClinchError, NotClinchSign},
 };
 use crate::{
@@ -42,7 +42,7 @@ impl Person {
             match_value: text(&names.email).and_then(MatchKey::fold),
             source: text(&names.source).map(str::to_owned),
             archived: flag("archived"),
-            anonymized: flag("anonymized") || flag("anonymised"),
+            anonymized: ANONYMISED.into_iter().any(flag),
             attributes,
         })
     }

@@ -21,7 +21,7 @@ use crate::{
     },
     cluster::{Kind, ObjectKey},
     domain::{Clock, Fence, Leave},
-    ledger::AccountName,
+    ledger::{AccountName, Keys, LedgerHome, Listed, SuppressionError, Suppressions},
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
     pipeline::{PeopleGuard, SeenSource, Witnesses},
 };
@@ -41,8 +41,12 @@ pub(super) struct Connection {
     pub(super) account: Account,
     /// Ends when the account may no longer be used.
     pub(super) leave: Leave,
-    /// Keeps the integration's exports from creating a person twice.
+    /// Keeps the exports of the account from creating a person twice.
     pub(super) guard: Arc<PeopleGuard>,
+    /// Who must not be written.
+    pub(super) suppressions: Suppressions,
+    /// Whether everybody is looked up before they are created.
+    pub(super) look_up: bool,
     /// Most requests in flight.
     pub(super) max_in_flight: usize,
     /// The environment and the accepted writes, for [`Connection::unsupported`].
@@ -97,12 +101,33 @@ impl Account {
     }
 }
 
+/// What the integrations that name one account share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) guard: Arc<PeopleGuard>,
+    pub(super) suppressions: Suppressions,
+}
+
+/// What is verified of an integration, and becomes its connection.
+pub(super) struct Opening {
+    pub(super) client: Client,
+    /// The contract before the integration's overrides.
+    pub(super) base: Arc<Contract>,
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) account: Known,
+    pub(super) shared: Shared,
+    /// The admin's own list of people who must not be written.
+    pub(super) listed: Option<Arc<Listed>>,
+    /// Whether everybody is looked up before they are created.
+    pub(super) look_up: bool,
+}
+
 /// Every connection, by integration UID.
 pub(super) struct Connections {
     registry: Registry,
     surroundings: Surroundings,
     open: Mutex<HashMap<String, Connection>>,
-    guards: Mutex<HashMap<String, (AccountName, Arc<PeopleGuard>)>>,
+    accounts: Mutex<HashMap<AccountName, Shared>>,
     /// How often each integration was refused while its runs were under way.
     refusals: Mutex<HashMap<String, Arc<AtomicU64>>>,
     wake: Wake,
@@ -139,7 +164,7 @@ impl Connections {
             registry: Registry::new(surroundings.clone()),
             surroundings,
             open: Mutex::default(),
-            guards: Mutex::default(),
+            accounts: Mutex::default(),
             refusals: Mutex::default(),
             wake,
             memories,
@@ -168,22 +193,65 @@ impl Connections {
         lock(&self.open).get(uid).cloned()
     }
 
-    /// Makes a verified connection usable.
-    pub(super) fn open(
+    /// What the integrations of an account share. The suppression list is read, or read again: it
+    /// must still hold whatever it held. `accept_loss`: what is left of a damaged one is enough.
+    pub(super) async fn shared(
         &self,
-        uid: &str,
-        key: &ObjectKey,
-        client: Client,
-        base: Arc<Contract>,
-        config: Arc<ClientConfig>,
-        account: Known,
-    ) {
-        let guard = self.guard(uid, account.name);
+        home: &impl LedgerHome,
+        root: &[u8; 32],
+        account: AccountName,
+        accept_loss: bool,
+    ) -> Result<Shared, SuppressionError> {
+        let known = lock(&self.accounts).get(&account).cloned();
+        if let Some(known) = known.filter(|_| !accept_loss) {
+            known.suppressions.check_stored().await?;
+            return Ok(known);
+        }
+        let (store, keys) = (home.suppression_store(account), Keys::of_account(root, account));
+        let (names, wake) = (self.names.clone(), self.wake.clone());
+        // How many there are stands in the status of integrations.
+        let changed = move || {
+            let keys: Vec<ObjectKey> = lock(&names).values().cloned().collect();
+            keys.iter().for_each(|key| wake(Kind::Integration, key));
+        };
+        let suppressions = if accept_loss {
+            Suppressions::open_damaged(store, keys, changed).await?
+        } else {
+            Suppressions::open(store, keys, changed).await?
+        };
+        let mut accounts = lock(&self.accounts);
+        if let Some(known) = accounts.get_mut(&account) {
+            if accept_loss {
+                known.suppressions = suppressions;
+            }
+            return Ok(known.clone());
+        }
+        let shared = Shared { guard: Arc::default(), suppressions };
+        accounts.insert(account, shared.clone());
+        Ok(shared)
+    }
+
+    /// The integrations that were verified for an account.
+    pub(super) fn of_account(&self, account: AccountName) -> Vec<ObjectKey> {
+        let names = lock(&self.names).clone();
+        let open = lock(&self.open);
+        let named = open.iter().filter(|(_, connection)| connection.account.name() == account);
+        named.filter_map(|(uid, _)| names.get(uid).cloned()).collect()
+    }
+
+    /// Makes a verified connection usable.
+    pub(super) fn open(&self, uid: &str, key: &ObjectKey, opening: Opening) {
+        let Opening { client, base, config, account, shared, listed, look_up } = opening;
         // A credential that changed may have another name, and so another source.
         let open = self.get(uid);
         let same = open.as_ref().filter(|open| open.client.is_same(&client));
         let source =
             same.map_or_else(|| SeenSource::new(self.waking(key)), |open| open.source.clone());
+        // Runs under way see another list of the admin's at once.
+        let same = open.as_ref().filter(|open| open.suppressions.is_same(&shared.suppressions));
+        let suppressions =
+            same.map_or_else(|| shared.suppressions.with_room(), |open| open.suppressions.clone());
+        suppressions.set_listed(listed);
         // Runs under way go on noting whom they write.
         let same = open.filter(|open| open.account.is(&account));
         let account =
@@ -196,21 +264,12 @@ impl Connections {
             max_in_flight: config.limits.max_in_flight,
             client,
             base,
-            guard,
+            guard: shared.guard,
+            suppressions,
+            look_up,
             config,
         };
         lock(&self.open).insert(uid.to_owned(), connection);
-    }
-
-    /// People of one account are of no interest to those who write to another.
-    fn guard(&self, uid: &str, account: AccountName) -> Arc<PeopleGuard> {
-        let mut guards = lock(&self.guards);
-        let fresh = || (account, Arc::default());
-        let (of, guard) = guards.entry(uid.to_owned()).or_insert_with(fresh);
-        if *of != account {
-            (*of, *guard) = fresh();
-        }
-        guard.clone()
     }
 
     fn waking(&self, key: &ObjectKey) -> impl Fn() + Send + Sync + 'static {
@@ -241,9 +300,12 @@ impl Connections {
         self.close(uid);
         self.registry.forget(uid);
         self.memories.forget(uid);
-        lock(&self.guards).remove(uid);
         lock(&self.refusals).remove(uid);
         lock(&self.names).remove(uid);
+        // Of an account that nobody names any more only the stored list is kept.
+        let used: Vec<AccountName> =
+            lock(&self.open).values().map(|connection| connection.account.name()).collect();
+        lock(&self.accounts).retain(|account, _| used.contains(account));
     }
 }
 

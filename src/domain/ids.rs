@@ -79,6 +79,15 @@ impl fmt::Debug for MatchKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordId(pub [u8; 8]);
 
+impl RecordId {
+    /// Reads it as it is shown.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut id = [0; 8];
+        hex::decode_to_slice(text, &mut id).ok()?;
+        Some(Self(id))
+    }
+}
+
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -95,6 +104,13 @@ mod tests {
             assert!(ClinchId::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(ClinchId::parse("0f4c1d3a").unwrap().as_str(), "0f4c1d3a");
+    }
+
+    #[test]
+    fn record_ids_are_read_as_they_are_shown() {
+        let id = RecordId([1, 2, 3, 4, 5, 6, 7, 255]);
+        assert_eq!(RecordId::parse(&id.to_string()), Some(id));
+        assert_eq!(RecordId::parse("0102"), None);
     }
 
     #[test]

@@ -108,6 +108,10 @@ impl Cluster for KubeCluster {
         self.stores.has_export(export)
     }
 
+    fn export_uid(&self, key: &ObjectKey) -> Option<String> {
+        self.stores.export_uid(key)
+    }
+
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         Ok(self.stores.exports_of(integration))
     }

@@ -151,6 +151,11 @@ impl Stores {
         found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
     }
 
+    /// The UID of an export.
+    pub(crate) fn export_uid(&self, key: &ObjectKey) -> Option<String> {
+        self.scope(&key.namespace)?.exports.get(&reference(key))?.metadata.uid.clone()
+    }
+
     /// Exports that name an integration, of whatever namespace.
     pub(crate) fn exports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
         self.all_exports(|key, export| integration_of(key, &export.spec) == *integration)

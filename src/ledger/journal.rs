@@ -87,6 +87,8 @@ pub struct Journal<S> {
     delta_entries: u64,
     /// Gaps and unusable segments since the base.
     flaws: usize,
+    /// Some segments were written with the earlier keys.
+    outdated: bool,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,22 @@ enum Queued {
 }
 
 impl<S: SegmentStore> Journal<S> {
+    /// The journal of a ledger of which nothing is stored.
+    pub(super) fn new(store: S, keys: Keys) -> Self {
+        Self {
+            store,
+            keys,
+            next_seq: 0,
+            queue: VecDeque::new(),
+            current: Vec::new(),
+            obsolete: Vec::new(),
+            deltas: 0,
+            delta_entries: 0,
+            flaws: 0,
+            outdated: false,
+        }
+    }
+
     /// Reads a ledger, one segment at a time. Writes nothing.
     pub async fn open(store: S, keys: Keys) -> Result<Opened<S>, JournalError> {
         let mut present = store.list().await.map_err(JournalError::List)?;
@@ -130,16 +148,19 @@ impl<S: SegmentStore> Journal<S> {
             }
         }
         ledger.distrust_undecided();
+        let outdated = reader.met_earlier();
+        if outdated {
+            ledger.note_earlier();
+        }
         let journal = Self {
-            store,
-            keys,
             next_seq: next_seq.min(MAX_SEQ),
-            queue: VecDeque::new(),
             current: needed,
             obsolete: present,
             deltas,
             delta_entries,
             flaws,
+            outdated,
+            ..Self::new(store, keys)
         };
         Ok(Opened { ledger, journal, ignored })
     }
@@ -183,10 +204,12 @@ impl<S: SegmentStore> Journal<S> {
     }
 
     /// Whether rewriting a ledger of `live` entries is worth it: the changes outweigh it, are too
-    /// many objects for its size, or there are gaps or unusable segments among them.
+    /// many objects for its size, there are gaps or unusable segments among them, or segments
+    /// written with the earlier keys.
     pub fn compaction_due(&self, live: usize) -> bool {
         let live = live as u64;
         self.flaws > 0
+            || self.outdated
             || self.deltas > JOURNAL_MAX_DELTAS
             || self.delta_entries > live
             || (self.deltas > FEW_DELTAS && self.delta_entries * 2 > live)
@@ -237,6 +260,7 @@ impl<S: SegmentStore> Journal<S> {
             self.current = needed;
             self.obsolete.extend::<Vec<u64>>(obsolete);
             (self.deltas, self.delta_entries, self.flaws) = (0, 0, 0);
+            self.outdated = false;
         }
     }
 

@@ -1,4 +1,7 @@
 //! The keys of one export's ledger, derived from the operator's root key. Pure.
+//!
+//! People are hashed with a key of their *account*, so that what one export knows of a person can
+//! be found by another export of the same account. Everything else has keys of the export.
 
 use std::{
     fmt,
@@ -12,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{
-    StepDigest,
+    AccountName, StepDigest,
     entry::{KeyHash, PayloadDigest},
 };
 use crate::domain::{MatchKey, RecordId};
@@ -44,6 +47,8 @@ pub fn new_root(fill: impl FnOnce(&mut [u8; 32])) -> Zeroizing<[u8; 32]> {
 /// The keys of one export: separate ones for each purpose. `Debug` shows the key id only.
 #[derive(Clone)]
 pub struct Keys {
+    /// Those of segments written before people were hashed for their account.
+    earlier: Option<Box<Keys>>,
     id: KeyId,
     export: [u8; 16],
     entry: HmacSha256,
@@ -53,35 +58,63 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Derives the keys of the export with this UID.
+    /// The keys of an export for what it pushes to an account.
+    pub fn of(root: &[u8; 32], account: AccountName, export_uid: &str) -> Self {
+        let owner = account.ledger_of(export_uid);
+        let earlier = Some(Box::new(Self::derive(root, &owner)));
+        Self { earlier, ..Self::expand(root, "key-id 2", &owner, &account_of(account)) }
+    }
+
+    /// The keys of an account's suppression list. People have the same hashes there as in the
+    /// ledgers of its exports.
+    pub fn of_account(root: &[u8; 32], account: AccountName) -> Self {
+        let owner = account_of(account);
+        Self::expand(root, "key-id 2", &owner, &owner)
+    }
+
+    /// The keys of the export with this UID, where no account is known; and those with which
+    /// segments were written before people were hashed for their account.
     pub fn derive(root: &[u8; 32], export_uid: &str) -> Self {
+        Self::expand(root, "key-id", export_uid, export_uid)
+    }
+
+    /// Derives the keys of an owner. `people` names whose key hashes match keys.
+    fn expand(root: &[u8; 32], key_id: &str, export_uid: &str, people: &str) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(SALT), root);
-        let subkey = |purpose: &str| {
+        let derived = |purpose: &str, owner: &str| {
             let mut key = Zeroizing::new([0; 32]);
             // The purpose is ended by a byte that no purpose holds: no two inputs run together.
-            let info = [purpose.as_bytes(), b"\0", export_uid.as_bytes()].concat();
+            let info = [purpose.as_bytes(), b"\0", owner.as_bytes()].concat();
             hkdf.expand(&info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
             key
         };
+        let subkey = |purpose: &str| derived(purpose, export_uid);
         let first = |key: &Subkey| {
             let mut id = [0; 8];
             id.copy_from_slice(&key[..8]);
             KeyId(id)
         };
         // Keyed once: a run takes two of them for each record.
-        let keyed = |purpose: &str| {
-            HmacSha256::new_from_slice(&subkey(purpose)[..]).expect("HMAC takes keys of any length")
+        let hmac = |key: &Subkey| {
+            HmacSha256::new_from_slice(&key[..]).expect("HMAC takes keys of any length")
         };
+        let keyed = |purpose: &str| hmac(&subkey(purpose));
         let mut export = [0; 16];
         export.copy_from_slice(&Sha256::digest(export_uid.as_bytes())[..16]);
         Self {
-            id: first(&subkey("key-id")),
+            earlier: None,
+            id: first(&subkey(key_id)),
             export,
-            entry: keyed("entry"),
+            entry: hmac(&derived("entry", people)),
             payload: keyed("payload"),
             mac: keyed("mac"),
             record: keyed("record"),
         }
+    }
+
+    /// The keys of segments written before people were hashed for their account.
+    pub fn earlier(&self) -> Option<&Self> {
+        self.earlier.as_deref()
     }
 
     /// Names these keys in segments.
@@ -137,6 +170,11 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// An account as the owner of keys; no export has such a UID.
+fn account_of(account: AccountName) -> String {
+    format!("account/{account}")
+}
+
 fn keyed(key: &HmacSha256, parts: &[&[u8]]) -> HmacSha256 {
     let mut mac = key.clone();
     for part in parts {
@@ -182,6 +220,34 @@ mod tests {
             assert_ne!(base.payload_digest(&"p"), other.payload_digest(&"p"));
             assert!(!other.mac_matches(b"x", &base.mac(b"x")));
         }
+    }
+
+    #[test]
+    fn exports_of_one_account_know_a_person_by_one_hash_and_share_nothing_else() {
+        let account = |key| AccountName::of(&[7; 32], "https://a.example", key);
+        let one = Keys::of(&[7; 32], account("K1"), "uid-1");
+        let other = Keys::of(&[7; 32], account("K1"), "uid-2");
+        assert_eq!(one.key_hash(&person()), other.key_hash(&person()));
+        assert_eq!(
+            one.key_hash(&person()),
+            Keys::of_account(&[7; 32], account("K1")).key_hash(&person())
+        );
+        assert_ne!(one.key_id(), other.key_id());
+        assert_ne!(one.record_id(&person()), other.record_id(&person()));
+        assert_ne!(one.payload_digest(&"p"), other.payload_digest(&"p"));
+        let elsewhere = Keys::of(&[7; 32], account("K2"), "uid-1");
+        assert_ne!(one.key_hash(&person()), elsewhere.key_hash(&person()));
+    }
+
+    #[test]
+    fn segments_written_before_are_read_with_the_earlier_keys() {
+        let account = AccountName::of(&[7; 32], "https://a.example", "K1");
+        let keys = Keys::of(&[7; 32], account, "uid-1");
+        let earlier = Keys::derive(&[7; 32], &account.ledger_of("uid-1"));
+        assert_eq!(keys.earlier().unwrap().key_id(), earlier.key_id());
+        assert_ne!(keys.key_id(), earlier.key_id());
+        assert_eq!(keys.payload_digest(&"p"), earlier.payload_digest(&"p"), "values stay known");
+        assert_eq!(keys.record_id(&person()), earlier.record_id(&person()), "and ids in status");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod record;
 mod segment;
 mod state;
 mod store;
+mod suppression;
 mod table;
 
 pub use account::AccountName;
@@ -32,6 +33,7 @@ pub use segment::{
 };
 pub use state::{Changes, Ledger};
 pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
+pub use suppression::{Suppressed, SuppressionError, Suppressions};
 pub use table::Table;
 
 #[cfg(test)]

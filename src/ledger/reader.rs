@@ -16,11 +16,13 @@ pub(super) struct Reader<'a, S> {
     keys: &'a Keys,
     kept: BTreeMap<u64, Bytes>,
     room: usize,
+    /// A segment was written with the earlier keys.
+    met_earlier: bool,
 }
 
 impl<'a, S: SegmentStore> Reader<'a, S> {
     pub(super) fn new(store: &'a S, keys: &'a Keys) -> Self {
-        Self { store, keys, kept: BTreeMap::new(), room: KEPT_BYTES }
+        Self { store, keys, kept: BTreeMap::new(), room: KEPT_BYTES, met_earlier: false }
     }
 
     /// One segment. Whatever is wrong with it is data; only a store that fails is an error.
@@ -38,13 +40,25 @@ impl<'a, S: SegmentStore> Reader<'a, S> {
         Ok(self.decode(seq, &bytes))
     }
 
+    /// Whether a segment that was read had been written with the earlier keys.
+    pub(super) fn met_earlier(&self) -> bool {
+        self.met_earlier
+    }
+
     async fn fetch(&self, seq: u64) -> Result<Bytes, JournalError> {
         // One that was deleted since it was listed says as little as one that cannot be read.
         Ok(self.store.read(seq).await.map_err(JournalError::List)?.unwrap_or_default())
     }
 
-    fn decode(&self, seq: u64, bytes: &[u8]) -> Result<Segment, SegmentError> {
-        let segment = Segment::decode(self.keys, bytes)?;
+    fn decode(&mut self, seq: u64, bytes: &[u8]) -> Result<Segment, SegmentError> {
+        let segment = match (Segment::decode(self.keys, bytes), self.keys.earlier()) {
+            (Err(SegmentError::ForeignKey), Some(earlier)) => {
+                let segment = Segment::decode(earlier, bytes)?;
+                self.met_earlier = true;
+                segment
+            }
+            (decoded, _) => decoded?,
+        };
         if segment.seq == seq { Ok(segment) } else { Err(SegmentError::Misplaced) }
     }
 

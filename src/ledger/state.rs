@@ -20,6 +20,8 @@ pub struct Ledger {
     undecided: HashSet<KeyHash>,
     /// What is undecided was declared anew and is not stored yet.
     undeclared: bool,
+    /// Some people may be known by hashes made with the earlier keys.
+    has_earlier: bool,
 }
 
 /// What waits to be stored.
@@ -64,6 +66,31 @@ impl Ledger {
         }
         if let Some(window) = segment.window {
             self.undecided = window.into_iter().collect();
+        }
+    }
+
+    /// Notes that a segment was written with the earlier keys.
+    pub(super) fn note_earlier(&mut self) {
+        self.has_earlier = true;
+    }
+
+    /// Whether people may be known by hashes made with the earlier keys.
+    pub fn has_earlier(&self) -> bool {
+        self.has_earlier
+    }
+
+    /// Knows a person by another hash from now on.
+    pub fn rename(&mut self, from: &KeyHash, to: &KeyHash) {
+        let Some(value) = self.known.get(from).map(<[u8]>::to_vec) else { return };
+        if self.knows(to) {
+            return;
+        }
+        self.known.remove(from);
+        self.known.insert(to, &value);
+        self.note(*to);
+        if self.undecided.remove(from) {
+            self.undecided.insert(*to);
+            self.undeclared = true;
         }
     }
 
@@ -119,6 +146,11 @@ impl Ledger {
     /// Every entry, in no particular order.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         self.known.iter().map(|(key, value)| Value::checked(value).entry(key))
+    }
+
+    /// The hash of everybody known, in no particular order.
+    pub fn hashes(&self) -> impl Iterator<Item = KeyHash> {
+        self.known.iter().map(|(key, _)| key)
     }
 
     /// The table itself, whose bytes are those of a base.
@@ -264,6 +296,22 @@ mod tests {
         assert!(!ledger.has_unstored() && ledger.take_changes() == Changes::default());
         ledger.record(&entry(1, 2, "c9", Steps::CANDIDATE));
         assert_eq!(ledger.take_changes().entries, [entry(1, 2, "c9", Steps::CANDIDATE)]);
+    }
+
+    #[test]
+    fn a_renamed_person_is_known_by_the_new_hash_alone_and_stays_undecided() {
+        let mut ledger = Ledger::default();
+        let (from, to) = (KeyHash([1; 16]), KeyHash([2; 16]));
+        ledger.record(&entry(1, 5, "c1", Steps::CANDIDATE));
+        ledger.take_changes();
+        ledger.declare([from].into());
+        ledger.take_changes();
+        ledger.rename(&from, &to);
+        assert!(!ledger.knows(&from) && ledger.undecided().contains(&to));
+        let Changes { entries, window } = ledger.take_changes();
+        assert_eq!(entries, [entry(2, 5, "c1", Steps::CANDIDATE)]);
+        assert_eq!(window, Some(vec![to]));
+        assert_eq!(ledger.len(), 1);
     }
 
     #[test]

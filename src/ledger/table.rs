@@ -145,6 +145,14 @@ impl Table {
         self.page_mut(number).push(key, value);
     }
 
+    /// Removes a key; whether it was there.
+    pub(super) fn remove(&mut self, key: &KeyHash) -> bool {
+        let Some((number, record)) = self.find(key) else { return false };
+        self.page_mut(number).remove(record);
+        self.len -= 1;
+        true
+    }
+
     /// The latest page of a shard, or a new one where that is full.
     fn with_room(&mut self, shard: usize, needed: usize) -> u32 {
         if self.latest.is_empty() {
@@ -236,6 +244,8 @@ mod tests {
                 table.insert(&key(n), &value);
                 model.insert(key(n), value);
             }
+            table.remove(&key(3));
+            model.remove(&key(3));
             prop_assert_eq!(table.len(), model.len());
             for n in 0..60 {
                 prop_assert_eq!(table.get(&key(n)), model.get(&key(n)).map(Vec::as_slice));

@@ -266,6 +266,10 @@ impl Cluster for LocalCluster {
         found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
     }
 
+    fn export_uid(&self, key: &ObjectKey) -> Option<String> {
+        self.objects().exports.get(key)?.metadata.uid.clone()
+    }
+
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         let objects = self.objects();
         let names = |(key, export): &(&ObjectKey, &Arc<CandidateExport>)| {

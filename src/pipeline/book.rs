@@ -46,11 +46,24 @@ impl<S: SegmentStore> Book<S> {
         Ok(Self { ledger, journal, carried, open: HashSet::new(), flawed })
     }
 
-    /// Waits until requests that an earlier run may have sent show their effect. Look-ups made
-    /// before would miss people who are just being created.
-    pub(super) async fn await_the_past(&self, crm: &impl Crm, cancel: &CancellationToken) {
+    /// Waits until requests that an earlier run may have sent show their effect. Lists and look-ups
+    /// from before would miss people who are just being created. `ended`: that run ended in this
+    /// process, and its requests with it; of another process any request may still be under way.
+    pub(super) async fn await_the_past(
+        &self,
+        crm: &impl Crm,
+        ended: bool,
+        cancel: &CancellationToken,
+    ) {
         if self.flawed || !self.carried.is_empty() {
-            let _ = tokio::time::timeout(crm.settle(), cancel.cancelled()).await;
+            let wait = if ended { crm.settle() } else { crm.longest_request().max(crm.settle()) };
+            let records = self.carried.len();
+            tracing::info!(
+                records,
+                seconds = wait.as_secs(),
+                "waiting for earlier requests to end"
+            );
+            let _ = tokio::time::timeout(wait, cancel.cancelled()).await;
         }
     }
 
@@ -114,7 +127,7 @@ impl<S: SegmentStore> Book<S> {
 }
 
 /// What is wrong and, where the store refuses, what that means.
-fn failure(error: &JournalError) -> CrmFailure {
+pub(super) fn failure(error: &JournalError) -> CrmFailure {
     let disposition = error.disposition();
     let cause = std::error::Error::source(error);
     let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     crm::{
         Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage,
-        Person, WantedDestination,
+        Person, Read, Updated, WantedDestination,
     },
     destination,
     witnesses::Witnesses,
@@ -149,7 +149,8 @@ impl Crm for ClinchCrm {
         Ok(PeoplePage {
             people: page.people.into_iter().map(person).collect(),
             next: page.next,
-            total: page.total,
+            // A list that is longer than a walk may be is not read to its end.
+            total: page.total.filter(|_| !page.cut_off),
         })
     }
 
@@ -161,11 +162,31 @@ impl Crm for ClinchCrm {
         self.client.settle()
     }
 
-    async fn get(&self, id: &ClinchId) -> Result<Option<Person>, CrmFailure> {
+    fn longest_request(&self) -> Duration {
+        self.client.longest_request()
+    }
+
+    fn search_lag(&self) -> Duration {
+        self.client.contract().lookup_settle
+    }
+
+    fn lookups(&self) -> String {
+        self.client.contract().filter.clone().unwrap_or_default()
+    }
+
+    fn shows_anonymised(&self) -> bool {
+        self.client.contract().shows_anonymised
+    }
+
+    async fn total(&self) -> Result<Option<u64>, CrmFailure> {
+        self.client.total().await.map_err(failure)
+    }
+
+    async fn get(&self, id: &ClinchId) -> Result<Read, CrmFailure> {
         match self.client.get(id).await {
-            Ok(found) if found.anonymized => Ok(None),
-            Ok(found) => Ok(Some(person(found))),
-            Err(ClinchError::NotFound) => Ok(None),
+            Ok(found) if found.anonymized => Ok(Read::Anonymised),
+            Ok(found) => Ok(Read::Present(person(found))),
+            Err(ClinchError::NotFound) => Ok(Read::Gone),
             Err(error) => Err(failure(error)),
         }
     }
@@ -208,11 +229,14 @@ impl Crm for ClinchCrm {
         &self,
         id: &ClinchId,
         attributes: &Map<String, Value>,
-    ) -> Result<(), CrmFailure> {
+    ) -> Result<Updated, CrmFailure> {
         match self.client.update(id, attributes).await {
+            Ok(answer) if answer.as_ref().is_some_and(|person| person.anonymized) => {
+                Ok(Updated::Anonymised)
+            }
             Ok(_) => {
                 self.wrote(id);
-                Ok(())
+                Ok(Updated::Done)
             }
             Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
             Err(error) => Err(failure(error)),
@@ -270,7 +294,12 @@ impl Crm for ClinchCrm {
 }
 
 fn person(found: clinch::Person) -> Person {
-    Person { id: found.id, key: found.match_value, attributes: found.attributes }
+    Person {
+        id: found.id,
+        key: found.match_value,
+        attributes: found.attributes,
+        anonymised: found.anonymized,
+    }
 }
 
 fn found(mut people: Vec<clinch::Person>) -> Found {

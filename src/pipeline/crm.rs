@@ -19,6 +19,8 @@ pub struct Person {
     pub key: Option<MatchKey>,
     /// Their attributes.
     pub attributes: Map<String, Value>,
+    /// Whether they were anonymised in Clinch.
+    pub anonymised: bool,
 }
 
 impl fmt::Debug for Person {
@@ -36,6 +38,17 @@ pub struct PeoplePage<C> {
     pub next: Option<C>,
     /// How many people there are in all, where Clinch says so.
     pub total: Option<u64>,
+}
+
+/// What a read of one person by id shows.
+#[derive(Debug, PartialEq)]
+pub enum Read {
+    /// The person.
+    Present(Person),
+    /// They were anonymised.
+    Anonymised,
+    /// There is no such person any more: deleted, or merged into another one.
+    Gone,
 }
 
 /// What a look-up found.
@@ -58,6 +71,15 @@ pub enum Created {
     New(ClinchId),
     /// Turned out to exist: created by somebody else, or by an earlier attempt of this call.
     Existing(Person),
+}
+
+/// The person after an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// As asked for.
+    Done,
+    /// The answer shows a person who was anonymised.
+    Anonymised,
 }
 
 /// Where people go: nowhere in particular, or to a stage of a job.
@@ -178,13 +200,26 @@ pub trait Crm: Send + Sync + 'static {
     /// How many people a page holds at most.
     fn page_size(&self) -> u64;
 
-    /// How long after a request was sent by a process that is no more its effect shows at the
-    /// latest.
+    /// How many people there are, where Clinch says so.
+    fn total(&self) -> impl Future<Output = Result<Option<u64>, CrmFailure>> + Send;
+
+    /// How long after a request without an answer its effect shows at the latest.
     fn settle(&self) -> Duration;
 
-    /// One person with their present attributes; `None` when gone.
-    fn get(&self, id: &ClinchId)
-    -> impl Future<Output = Result<Option<Person>, CrmFailure>> + Send;
+    /// How long a request of a process that died may still be carried out.
+    fn longest_request(&self) -> Duration;
+
+    /// How long look-ups and totals may lag behind writes.
+    fn search_lag(&self) -> Duration;
+
+    /// Names how people are looked up: what was proved of one way says nothing of another.
+    fn lookups(&self) -> String;
+
+    /// Whether people who were anonymised can be told from others.
+    fn shows_anonymised(&self) -> bool;
+
+    /// One person with their present attributes.
+    fn get(&self, id: &ClinchId) -> impl Future<Output = Result<Read, CrmFailure>> + Send;
 
     /// Creates a person who was just looked up in vain. Never leaves two: an unclear answer is
     /// cleared by looking again.
@@ -194,12 +229,12 @@ pub trait Crm: Send + Sync + 'static {
         attributes: &Map<String, Value>,
     ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
 
-    /// Changes the given attributes; null clears one.
+    /// Changes the given attributes; null clears one. `Anonymised`: so the answer shows them.
     fn update(
         &self,
         id: &ClinchId,
         attributes: &Map<String, Value>,
-    ) -> impl Future<Output = Result<(), CrmFailure>> + Send;
+    ) -> impl Future<Output = Result<Updated, CrmFailure>> + Send;
 
     /// Adds a person to a stage of a job, unless they are on the job already.
     fn ensure_application(

@@ -1,15 +1,20 @@
-//! One create in flight for each person, across every export of an integration.
+//! What the runs of one Clinch account share: one create in flight for each person, and what was
+//! found out about the account.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::domain::{ClinchId, MatchKey};
+use super::{census::Census, neighbours::Directory};
+use crate::{
+    domain::{ClinchId, MatchKey},
+    ledger::KeyId,
+};
 
-/// Shared by the runs of one integration.
+/// Shared by the runs of one account, whichever integration they belong to.
 ///
 /// It also remembers whom those runs created, for as long as a run may hold an older picture of
 /// Clinch: until no run is left. Of a run that is alone it remembers the last few only, for one
@@ -17,6 +22,12 @@ use crate::domain::{ClinchId, MatchKey};
 #[derive(Debug, Default)]
 pub struct PeopleGuard {
     people: Mutex<People>,
+    pub(super) census: Census,
+    pub(super) directory: Directory,
+    /// How people are looked up, once that was seen to find somebody who is there.
+    proved: Mutex<Option<String>>,
+    /// The ledgers whose latest run ended in this process and left nothing under way.
+    at_rest: Mutex<HashSet<KeyId>>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +70,27 @@ impl PeopleGuard {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether look-ups of this kind were seen to find somebody who is there.
+    pub(super) fn is_proved(&self, lookups: &str) -> bool {
+        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        proved.as_deref() == Some(lookups)
+    }
+
+    /// Notes that look-ups of this kind found somebody who is there.
+    pub(super) fn note_proved(&self, lookups: String) {
+        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(lookups);
+    }
+
+    /// Notes that a run ended and left no request under way.
+    pub(super) fn note_at_rest(&self, ledger: KeyId) {
+        self.at_rest.lock().unwrap_or_else(PoisonError::into_inner).insert(ledger);
+    }
+
+    /// Whether the latest run of a ledger ended in this process; it does not count as such any more.
+    pub(super) fn take_at_rest(&self, ledger: KeyId) -> bool {
+        self.at_rest.lock().unwrap_or_else(PoisonError::into_inner).remove(&ledger)
+    }
+
     /// Joins as a run.
     pub fn join(self: &Arc<Self>) -> Membership {
         self.people().runs += 1;
@@ -74,7 +106,7 @@ impl PeopleGuard {
 }
 
 impl Claim {
-    /// The person, if a run of this integration created them since the oldest run began.
+    /// The person, if a run of this account created them since the oldest run began.
     pub fn created(&self) -> Option<ClinchId> {
         self.guard.people().created.get(&self.key).cloned()
     }

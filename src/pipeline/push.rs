@@ -1,18 +1,28 @@
 //! One record: find the person, create or update them, then the steps that follow. Decides what
 //! to do from what is known; the ledger is the caller's.
+//!
+//! Nobody is written who was anonymised in Clinch, or is on the admin's list. A person who was not
+//! read in this very call is read before they are changed.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{
-    crm::{Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, Person},
+    aftermath::Creations,
+    census::Picture,
+    crm::{
+        Attachment, Created, Crm, CrmFailure, Destination, Ensure, JobStage, Person, Read, Updated,
+    },
     guard::{Claim, PeopleGuard},
-    index::PeopleIndex,
+    index::{Known, PeopleIndex},
 };
 use crate::{
     domain::{ClinchId, Disposition, Fence, MatchKey, Reason, SourcePosition},
-    ledger::{Entry, Extras, KeyHash, Ledger, PayloadDigest, Steps},
+    ledger::{
+        Entry, Extras, KeyHash, Ledger, PayloadDigest, Steps, Suppressed, SuppressionError,
+        Suppressions,
+    },
 };
 
 /// Whether anything is written.
@@ -135,6 +145,7 @@ pub(super) enum Outcome {
     Updated,
     Unchanged,
     Skipped,
+    Suppressed(Suppressed),
     Rejected { reason: Reason, message: String },
 }
 
@@ -157,15 +168,16 @@ pub(super) struct Pusher<C> {
     pub(super) mode: Mode,
     pub(super) duplicates: Duplicates,
     pub(super) destination: Destination,
+    pub(super) suppressions: Suppressions,
+    /// Whom this run created.
+    pub(super) creations: Creations,
 }
 
 /// The person a record is about, and what is known of them.
 enum Target {
-    Nobody,
     /// Pushed by this export before; present attributes not read.
     Ours(ClinchId),
-    Existing(Person),
-    Several(usize),
+    Known(Known),
 }
 
 /// The candidate step's result.
@@ -176,20 +188,28 @@ struct Candidate {
 }
 
 impl<C: Crm> Pusher<C> {
+    /// Whether people are created on the strength of a list that still stands.
+    pub(super) fn absence_rests_on_a_list(&self) -> bool {
+        self.index.picture.is_some_and(|picture| self.guard.census.stands(picture))
+    }
+
     /// Pushes one record. What was put in place is told even when the record stays undecided.
     pub(super) async fn push(&self, work: &Work) -> Pushed {
         let claim = self.guard.claim(&work.key).await;
         let mut steps = work.done;
+        if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
+            let result = Ok(Outcome::Suppressed(why));
+            return Pushed { result, person: None, steps };
+        }
         let candidate = match &work.ours {
-            Some(id) if work.done.contains(Steps::CANDIDATE) => {
-                Candidate { id: Some(id.clone()), outcome: Outcome::Unchanged, fresh: false }
+            Some(id) if work.done.contains(Steps::CANDIDATE) => self.still_there(work, id).await,
+            _ => self.candidate(work, &claim).await,
+        };
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(failure) => {
+                return Pushed { result: decided(failure), person: None, steps };
             }
-            _ => match self.candidate(work, &claim).await {
-                Ok(candidate) => candidate,
-                Err(failure) => {
-                    return Pushed { result: decided(failure), person: None, steps };
-                }
-            },
         };
         if matches!(candidate.outcome, Outcome::Skipped) {
             // Left alone in every respect: nothing of this record is to be done again.
@@ -210,18 +230,43 @@ impl<C: Crm> Pusher<C> {
         Pushed { result, person: Some(id), steps }
     }
 
+    /// The person of a record of which only later steps are missing.
+    async fn still_there(&self, work: &Work, id: &ClinchId) -> Result<Candidate, CrmFailure> {
+        if self.crm.shows_anonymised() && self.read(id).await?.is_none() {
+            return self.suppress(work, id).await;
+        }
+        Ok(Candidate { id: Some(id.clone()), outcome: Outcome::Unchanged, fresh: false })
+    }
+
+    /// Reads a person; `None`: they were anonymised.
+    async fn read(&self, id: &ClinchId) -> Result<Option<Person>, CrmFailure> {
+        if self.index.anonymised.contains(id) {
+            return Ok(None);
+        }
+        match self.crm.get(id).await? {
+            Read::Present(person) => Ok(Some(person)),
+            Read::Anonymised => Ok(None),
+            Read::Gone => Err(CrmFailure::Gone),
+        }
+    }
+
+    /// Leaves an anonymised person alone for good.
+    async fn suppress(&self, work: &Work, id: &ClinchId) -> Result<Candidate, CrmFailure> {
+        let recorded = self.suppressions.record([(work.key_hash, id.clone())]).await;
+        recorded.map_err(|error| unrecorded(&error))?;
+        let outcome = Outcome::Suppressed(Suppressed::Anonymised);
+        Ok(Candidate { id: None, outcome, fresh: false })
+    }
+
     async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
         let target = match &work.ours {
             Some(id) => Target::Ours(id.clone()),
-            None => self.look_up(work, claim).await?,
+            None => Target::Known(self.find(work, claim).await?),
         };
         match self.settle(work, claim, target).await {
             // Merged or deleted in Clinch since: recognise the person anew, once.
             Err(CrmFailure::Gone) => {
-                let target = match self.crm.find(&work.key).await? {
-                    Found::FilterIgnored => return Err(gone_again()),
-                    found => Target::from(found),
-                };
+                let target = Target::Known(self.index.look_up(&self.crm, &work.key).await?);
                 self.settle(work, claim, target).await.map_err(|failure| match failure {
                     CrmFailure::Gone => gone_again(),
                     other => other,
@@ -231,22 +276,16 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
-    async fn look_up(&self, work: &Work, claim: &Claim) -> Result<Target, CrmFailure> {
+    async fn find(&self, work: &Work, claim: &Claim) -> Result<Known, CrmFailure> {
         if let Some(id) = claim.created() {
-            // Another export of this integration was faster.
+            // Another export of this account was faster.
             return Ok(match self.crm.get(&id).await? {
-                Some(person) => Target::Existing(person),
-                None => Target::Nobody,
+                Read::Present(person) => Known::Person { person, fresh: true },
+                Read::Anonymised => Known::Anonymised(id),
+                Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
             });
         }
-        match self.index.find(&self.crm, &work.key, &work.key_hash).await? {
-            Found::FilterIgnored => Err(CrmFailure::Everything {
-                disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
-                message: "Clinch ignores the e-mail filter; set contractOverrides.filterParameter"
-                    .to_owned(),
-            }),
-            found => Ok(Target::from(found)),
-        }
+        self.index.find(&self.crm, &work.key, &work.key_hash, work.undecided).await
     }
 
     async fn settle(
@@ -255,81 +294,169 @@ impl<C: Crm> Pusher<C> {
         claim: &Claim,
         target: Target,
     ) -> Result<Candidate, CrmFailure> {
-        match (target, self.duplicates) {
-            (Target::Several(count), _) => Ok(Candidate::rejected(
+        let known = match target {
+            Target::Ours(id) if self.duplicates == Duplicates::Skip => {
+                return Ok(Candidate::skipped(id));
+            }
+            Target::Ours(id) => return self.update_ours(work, id).await,
+            Target::Known(known) => known,
+        };
+        match (known, self.duplicates) {
+            (Known::Anonymised(id), _) => self.suppress(work, &id).await,
+            (Known::Several(count), _) => Ok(Candidate::rejected(
                 Reason::AmbiguousMatch,
                 format!("{count} people in Clinch have this match key; merge them there"),
             )),
-            (Target::Nobody, _) => self.create(work, claim).await,
-            (Target::Ours(id), Duplicates::Skip) => Ok(Candidate::skipped(id)),
+            (Known::Absent(picture), _) => self.create(work, claim, picture).await,
             // Just as they would have been created, in a window that was cut off: that was this
             // export, whose following steps may be missing.
-            (Target::Existing(person), Duplicates::Skip | Duplicates::Fail)
+            (Known::Person { person, .. }, Duplicates::Skip | Duplicates::Fail)
                 if work.undecided && changes(work, &person.attributes).is_empty() =>
             {
                 let outcome = Outcome::Unchanged;
                 Ok(Candidate { id: Some(person.id), outcome, fresh: false })
             }
-            (Target::Existing(person), Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
-            (Target::Existing(_), Duplicates::Fail) => Ok(Candidate::rejected(
-                Reason::AlreadyExists,
-                "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
-            )),
-            (Target::Ours(id), _) => self.update_ours(work, id).await,
-            (Target::Existing(person), _) => self.update(work, person).await,
+            (Known::Person { person, .. }, Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
+            (Known::Person { .. }, Duplicates::Fail) => Ok(already_there()),
+            (Known::Person { person, fresh }, Duplicates::Update) => {
+                self.update(work, person, fresh).await
+            }
         }
     }
 
-    async fn create(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+    async fn create(
+        &self,
+        work: &Work,
+        claim: &Claim,
+        picture: Option<Picture>,
+    ) -> Result<Candidate, CrmFailure> {
         if self.mode == Mode::DryRun {
             return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true });
         }
         self.check_fence()?;
+        let admission = self.guard.census.admit(&self.crm, picture).await?;
+        // Where nobody can be looked up, the first create on the strength of a list is a trial.
+        if admission.look_up && (self.index.can_look_up() || !admission.on_list) {
+            match self.look_up_now(&work.key).await {
+                Ok(Known::Absent(_)) => {}
+                Ok(known) => {
+                    admission.contradicted();
+                    // Boxed, for it may come back here; with a look-up, hence once.
+                    return Box::pin(self.settle(work, claim, Target::Known(known))).await;
+                }
+                Err(failure) => {
+                    admission.nobody();
+                    return Err(failure);
+                }
+            }
+        }
+        let on_list = admission.on_list;
         // An attribute that the mapping clears has nothing to be cleared on a new person.
         let attributes = without_nulls(&work.attributes);
-        match self.crm.create(&work.key, &attributes).await? {
-            Created::New(id) => {
+        let person = match self.crm.create(&work.key, &attributes).await {
+            Ok(Created::New(id)) => {
+                admission.created();
                 claim.note_created(&id);
-                Ok(Candidate { id: Some(id), outcome: Outcome::Created, fresh: true })
+                self.creations.note(work, &id, on_list);
+                return Ok(Candidate { id: Some(id), outcome: Outcome::Created, fresh: true });
             }
-            Created::Existing(person) => match self.duplicates {
-                Duplicates::Update => self.update(work, person).await,
-                Duplicates::Skip => Ok(Candidate::skipped(person.id)),
-                Duplicates::Fail => Ok(Candidate::rejected(
-                    Reason::AlreadyExists,
-                    "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
-                )),
-            },
+            Ok(Created::Existing(person)) => person,
+            Err(refused @ CrmFailure::Record { .. }) => {
+                admission.nobody();
+                return Err(refused);
+            }
+            // Whether somebody was created is not known: the admission says so when it is dropped.
+            Err(failure) => return Err(failure),
+        };
+        admission.contradicted();
+        if person.anonymised {
+            return self.suppress(work, &person.id).await;
+        }
+        match self.duplicates {
+            Duplicates::Update => self.update(work, person, true).await,
+            Duplicates::Skip => Ok(Candidate::skipped(person.id)),
+            Duplicates::Fail => Ok(already_there()),
         }
     }
 
-    /// A person this export pushed before: their attributes are read only if it matters.
+    /// Looks a person up whom a list calls absent. Look-ups that were never seen to find anybody
+    /// have to find somebody first whom this run has created.
+    async fn look_up_now(&self, key: &MatchKey) -> Result<Known, CrmFailure> {
+        let lookups = self.crm.lookups();
+        if let Some((witness, id)) = self.creations.witness()
+            && self.index.can_look_up()
+            && !self.guard.is_proved(&lookups)
+        {
+            tokio::time::sleep(self.crm.search_lag()).await;
+            match self.index.look_up(&self.crm, &witness).await? {
+                Known::Person { .. } | Known::Several(_) => self.guard.note_proved(lookups),
+                Known::Absent(_) if self.crm.get(&id).await? != Read::Gone => {
+                    return Err(blind());
+                }
+                // Changed by somebody meanwhile: no proof, and no disproof.
+                Known::Anonymised(_) | Known::Absent(_) => {}
+            }
+        }
+        self.index.look_up(&self.crm, key).await
+    }
+
+    /// A person this export pushed before. They are read first, where that can tell that they were
+    /// anonymised, or where it matters what they have.
     async fn update_ours(&self, work: &Work, id: ClinchId) -> Result<Candidate, CrmFailure> {
-        if !work.only_if_empty.is_empty() {
-            let person = self.crm.get(&id).await?.ok_or(CrmFailure::Gone)?;
-            return self.update(work, person).await;
+        if self.index.anonymised.contains(&id) {
+            return self.suppress(work, &id).await;
+        }
+        if self.crm.shows_anonymised() || !work.only_if_empty.is_empty() {
+            return match self.read(&id).await? {
+                Some(person) => self.update(work, person, true).await,
+                None => self.suppress(work, &id).await,
+            };
         }
         if self.mode == Mode::DryRun {
             // A push would write without comparing: what is told is what it would tell.
-            self.crm.get(&id).await?.ok_or(CrmFailure::Gone)?;
-        } else {
-            self.check_fence()?;
-            self.crm.update(&id, &work.attributes).await?;
+            self.read(&id).await?;
+            return Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false });
         }
-        Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false })
+        self.change(work, id, &work.attributes).await
     }
 
-    async fn update(&self, work: &Work, person: Person) -> Result<Candidate, CrmFailure> {
-        let changes = changes(work, &person.attributes);
-        let id = Some(person.id.clone());
-        if changes.is_empty() {
-            return Ok(Candidate { id, outcome: Outcome::Unchanged, fresh: false });
+    /// Changes what differs. `fresh`: the person was read just now.
+    async fn update(
+        &self,
+        work: &Work,
+        person: Person,
+        fresh: bool,
+    ) -> Result<Candidate, CrmFailure> {
+        let mut differing = changes(work, &person.attributes);
+        if !fresh && !differing.is_empty() && self.crm.shows_anonymised() {
+            let Some(present) = self.read(&person.id).await? else {
+                return self.suppress(work, &person.id).await;
+            };
+            differing = changes(work, &present.attributes);
         }
-        if self.mode == Mode::Push {
-            self.check_fence()?;
-            self.crm.update(&person.id, &changes).await?;
+        let id = person.id;
+        if differing.is_empty() {
+            return Ok(Candidate { id: Some(id), outcome: Outcome::Unchanged, fresh: false });
         }
-        Ok(Candidate { id, outcome: Outcome::Updated, fresh: false })
+        if self.mode == Mode::DryRun {
+            return Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false });
+        }
+        self.change(work, id, &differing).await
+    }
+
+    async fn change(
+        &self,
+        work: &Work,
+        id: ClinchId,
+        attributes: &Map<String, Value>,
+    ) -> Result<Candidate, CrmFailure> {
+        self.check_fence()?;
+        match self.crm.update(&id, attributes).await? {
+            Updated::Done => {
+                Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false })
+            }
+            Updated::Anonymised => self.suppress(work, &id).await,
+        }
     }
 
     /// Application, resume, activity: whichever the input has and is not in place. True when
@@ -409,13 +536,29 @@ fn decided(failure: CrmFailure) -> Result<Outcome, CrmFailure> {
     }
 }
 
-impl From<Found> for Target {
-    fn from(found: Found) -> Self {
-        match found {
-            Found::Nobody | Found::FilterIgnored => Self::Nobody,
-            Found::One(person) => Self::Existing(person),
-            Found::Several(count) => Self::Several(count),
-        }
+fn already_there() -> Candidate {
+    Candidate::rejected(
+        Reason::AlreadyExists,
+        "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
+    )
+}
+
+/// Nobody is written while it cannot be recorded who must not be.
+pub(super) fn unrecorded(error: &SuppressionError) -> CrmFailure {
+    CrmFailure::Everything {
+        disposition: error.disposition(),
+        message: format!("an anonymised person cannot be recorded: {error}"),
+    }
+}
+
+/// Look-ups do not show people who are there.
+fn blind() -> CrmFailure {
+    CrmFailure::Everything {
+        disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
+        message: "Clinch does not find a person by e-mail address whom this run has created; set \
+                  contractOverrides.lookupSettle if its search lags behind, else \
+                  contractOverrides.filterParameter"
+            .to_owned(),
     }
 }
 

@@ -25,12 +25,14 @@ pub struct Counts {
     pub invalid: u64,
     /// Records refused by Clinch.
     pub failed: u64,
+    /// People not written: anonymised in Clinch, or on the admin's list.
+    pub suppressed: u64,
 }
 
 impl Counts {
     /// Records not decided yet.
     pub fn pending(&self) -> u64 {
-        self.total.saturating_sub(self.delivered() + self.rejected())
+        self.total.saturating_sub(self.delivered() + self.rejected() + self.suppressed)
     }
 
     /// Records that are in Clinch as the spec asks.
@@ -63,6 +65,31 @@ pub struct Rejection {
     pub message: String,
 }
 
+/// People created by this export whom Clinch has more than once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doubled {
+    /// How many were found.
+    pub found: u64,
+    /// The opaque ids of some of them.
+    pub records: Vec<RecordId>,
+}
+
+/// How many ids of people who are in Clinch more than once are listed.
+const LISTED_DOUBLED: usize = 20;
+
+impl Doubled {
+    /// Notes one; each person counts once.
+    pub(super) fn note(&mut self, record: RecordId) {
+        if self.records.contains(&record) {
+            return;
+        }
+        self.found += 1;
+        if self.records.len() < LISTED_DOUBLED {
+            self.records.push(record);
+        }
+    }
+}
+
 /// A snapshot of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -74,6 +101,8 @@ pub struct Progress {
     pub omitted: u64,
     /// What was found where a distant source lies.
     pub source: Option<Looked>,
+    /// Who was found in Clinch more than once, when the run ended.
+    pub doubled: Arc<Doubled>,
 }
 
 impl Progress {
@@ -145,9 +174,16 @@ mod tests {
 
     #[test]
     fn every_record_is_counted_once() {
-        let counts = Counts { total: 10, created: 3, unchanged: 2, failed: 1, ..Counts::default() };
+        let counts = Counts {
+            total: 11,
+            created: 3,
+            unchanged: 2,
+            failed: 1,
+            suppressed: 1,
+            ..Counts::default()
+        };
         assert_eq!((counts.delivered(), counts.rejected(), counts.pending()), (5, 1, 4));
-        assert_eq!(counts.percent(), 60);
+        assert_eq!(counts.percent(), 63);
         assert_eq!(Counts::default().percent(), 100);
     }
 }

@@ -9,19 +9,21 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    aftermath::Creations,
     book::Book,
     crm::{Crm, CrmFailure, Destination, WantedDestination},
     feed::Feed,
     guard::PeopleGuard,
     index::{PeopleIndex, Wanted},
+    neighbours::Neighbours,
     prepare::RunSpec,
-    push::{Mode, Outcome, Pushed, Pusher, Work},
+    push::{Mode, Outcome, Pushed, Pusher, Work, unrecorded},
     report::{Ending, Progress, Rejection, Report},
-    survey::{People, Survey},
+    survey::{Against, People, Survey},
 };
 use crate::{
-    domain::{Disposition, Fence, Reason},
-    ledger::{Keys, SegmentStore},
+    domain::{Disposition, Fence, MatchKey, Reason, RecordId},
+    ledger::{KeyHash, Keys, Ledger, SegmentStore, Suppressions},
     source::SourceError,
 };
 
@@ -34,8 +36,18 @@ const PATIENCE: u32 = 16;
 pub struct RunPorts<C, S> {
     /// Clinch.
     pub crm: C,
-    /// Shared by the runs of one integration.
+    /// Shared by the runs of one account.
     pub guard: Arc<PeopleGuard>,
+    /// Who must not be written to this account.
+    pub suppressions: Suppressions,
+    /// Whether everybody is looked up before they are created, whatever a list says.
+    pub look_up: bool,
+    /// UID of the export.
+    pub export: String,
+    /// The ledgers of the account's other exports.
+    pub neighbours: Neighbours<S>,
+    /// Records of people of whom Clinch had more than one when they were last looked up.
+    pub suspects: Arc<[RecordId]>,
     /// The ledger keys of the export.
     pub keys: Keys,
     /// Where the ledger is kept.
@@ -67,8 +79,22 @@ async fn attempt<C: Crm, S: SegmentStore>(
     mut spec: RunSpec,
     ports: RunPorts<C, S>,
 ) -> Result<Ending, CrmFailure> {
-    let RunPorts { crm, guard, keys, store, ledger_max, fence, max_in_flight, progress, cancel } =
-        ports;
+    let RunPorts {
+        crm,
+        guard,
+        suppressions,
+        look_up,
+        export,
+        neighbours,
+        suspects,
+        keys,
+        store,
+        ledger_max,
+        fence,
+        max_in_flight,
+        progress,
+        cancel,
+    } = ports;
     let looking = tokio::select! {
         looking = spec.source.look() => looking,
         // A server that does not answer keeps nobody who is told to end.
@@ -85,23 +111,35 @@ async fn attempt<C: Crm, S: SegmentStore>(
     let _member = guard.join();
     let mut book = Book::open(store, keys.clone()).await?;
     let spec = Arc::new(spec);
+    let against = Against { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
     let ledger = std::mem::take(&mut book.ledger);
-    let (mut survey, ledger) = Survey::of(spec.clone(), keys.clone(), ledger, cancel.clone()).await;
+    let (mut survey, ledger) = Survey::of(spec.clone(), against, ledger, cancel.clone()).await;
     book.ledger = ledger;
     if cancel.is_cancelled() {
         return Ok(Ending::Stopped);
     }
     survey.progress.source = looked;
     progress.send_replace(survey.progress.clone());
+    let suspects = std::mem::take(&mut survey.suspects);
     let ending = if survey.due.count() == 0 {
+        let creations = Creations::default();
+        let doubled = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight).await?;
+        progress.send_modify(|progress| progress.doubled = doubled.into());
         None
     } else {
         if spec.mode == Mode::Push {
             check_room(&book, &survey, ledger_max)?;
-            book.await_the_past(&crm, &cancel).await;
+            let ended = guard.take_at_rest(keys.key_id());
+            book.await_the_past(&crm, ended, &cancel).await;
+            if cancel.is_cancelled() {
+                return Ok(Ending::Stopped);
+            }
+            guard.directory.forget(&export);
         }
         let destination = resolve(&crm, &spec.destination).await?;
-        let index = learn(&crm, &keys, &survey, &book).await?;
+        let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
+        let index = learning.people(&survey, &book.ledger, neighbours).await?;
+        note_anonymised(&index, &book.ledger, &suppressions).await?;
         // Who is named where is not asked any more: that room is the ledger's now.
         survey.people = People::default();
         let pusher = Pusher {
@@ -112,6 +150,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
             mode: spec.mode,
             duplicates: spec.duplicates,
             destination,
+            suppressions,
+            creations: Creations::default(),
         };
         let pushing = Pushing {
             keys: &keys,
@@ -121,13 +161,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
         };
         let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut book).await;
+        let through = matches!(ended, Ok(None)) && survey.fault.is_none();
         // Whatever ended the run: what was put in place is written down.
-        let sealed = match (spec.mode, &ended) {
-            (Mode::DryRun, _) => Ok(()),
-            (Mode::Push, ended) => {
-                book.seal(matches!(ended, Ok(None)) && survey.fault.is_none()).await
-            }
-        };
+        let sealed = seal(&pusher, &mut book, &keys, &export, through).await;
+        pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;
         ended
@@ -137,6 +174,25 @@ async fn attempt<C: Crm, S: SegmentStore>(
         (None, Some(error)) => unread(&error),
         (None, None) => Ending::Completed,
     })
+}
+
+/// Writes down what a push has put in place, and what is known of its people from now on.
+async fn seal<C, S: SegmentStore>(
+    pusher: &Pusher<C>,
+    book: &mut Book<S>,
+    keys: &Keys,
+    export: &str,
+    through: bool,
+) -> Result<(), CrmFailure> {
+    if pusher.mode == Mode::DryRun {
+        return Ok(());
+    }
+    let sealed = book.seal(through).await;
+    if sealed.is_ok() {
+        pusher.guard.note_at_rest(keys.key_id());
+    }
+    pusher.guard.directory.note(export, &book.ledger);
+    sealed
 }
 
 /// Refuses to begin what the ledger could not hold.
@@ -165,26 +221,59 @@ async fn resolve(crm: &impl Crm, wanted: &WantedDestination) -> Result<Destinati
     }
 }
 
-/// Learns who of the unknown people is in Clinch already.
-async fn learn<S: SegmentStore>(
-    crm: &impl Crm,
-    keys: &Keys,
-    survey: &Survey,
-    book: &Book<S>,
-) -> Result<PeopleIndex, CrmFailure> {
-    let wanted = Wanted {
-        keys,
-        includes: &|key| survey.people.includes(key) && !book.ledger.knows(key),
-        count: survey.unknown,
-    };
-    let mut index = PeopleIndex::prefetch(crm, &wanted).await?;
-    match &survey.probe {
-        // One look-up proves that the filter is honoured; else everybody has to be read.
-        Some((probe, hash)) if index.filter_ignored(crm, probe, *hash).await? => {
-            PeopleIndex::everybody(crm, &wanted).await
+/// What is needed to learn who of the unknown people is in Clinch already.
+struct Learning<'a, C> {
+    crm: &'a C,
+    keys: &'a Keys,
+    guard: &'a PeopleGuard,
+    look_up: bool,
+}
+
+impl<C: Crm> Learning<'_, C> {
+    async fn people<S: SegmentStore>(
+        &self,
+        survey: &Survey,
+        ledger: &Ledger,
+        neighbours: Neighbours<S>,
+    ) -> Result<PeopleIndex, CrmFailure> {
+        if survey.unknown == 0 {
+            return Ok(PeopleIndex::default());
         }
-        _ => Ok(index),
+        let includes = |key: &KeyHash| survey.people.includes(key) && !ledger.knows(key);
+        let wanted = Wanted {
+            keys: self.keys,
+            includes: &includes,
+            count: survey.unknown,
+            sample: &survey.sample,
+            look_up: self.look_up,
+        };
+        let mut index = PeopleIndex::learn(self.crm, self.guard, &wanted).await?;
+        let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
+            disposition: Disposition::retry(Reason::InternalError),
+            message,
+        })?;
+        if !neighbours.is_empty() {
+            let unknown: Vec<KeyHash> =
+                survey.people.hashes().filter(|hash| !ledger.knows(hash)).collect();
+            index.elsewhere = self.guard.directory.find(neighbours, &unknown).await?;
+        }
+        Ok(index)
     }
+}
+
+/// Records people of this export's ledger whom the candidate list shows as anonymised: also those
+/// whom the source does not name any more.
+async fn note_anonymised(
+    index: &PeopleIndex,
+    ledger: &Ledger,
+    suppressions: &Suppressions,
+) -> Result<(), CrmFailure> {
+    if index.anonymised.is_empty() {
+        return Ok(());
+    }
+    let people = ledger.entries().filter(|entry| index.anonymised.contains(&entry.clinch_id));
+    let people: Vec<_> = people.map(|entry| (entry.key, entry.clinch_id)).collect();
+    suppressions.record(people).await.map_err(|error| unrecorded(&error))
 }
 
 struct Pushing<'a> {
@@ -209,8 +298,13 @@ impl Pushing<'_> {
         let (mut failure, mut fault) = (None, None);
         let mut in_a_row = 0_u32;
         let mut last = None;
+        let mut in_order = pusher.absence_rests_on_a_list();
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
         loop {
+            if in_order && !pusher.absence_rests_on_a_list() {
+                in_order = false;
+                fastrand::shuffle(window.make_contiguous());
+            }
             while flight.len() < self.max_in_flight && !halt.is_cancelled() {
                 let Some(work) = window.pop_front() else {
                     window = match feed.window(book).await {
@@ -222,6 +316,11 @@ impl Pushing<'_> {
                     };
                     if window.is_empty() {
                         break;
+                    }
+                    if !in_order {
+                        // Another program that works through the same people in the same order would
+                        // meet this one at every single person, between look-up and create.
+                        fastrand::shuffle(window.make_contiguous());
                     }
                     if pusher.mode == Mode::Push {
                         // Nobody is pushed whose push was not declared.
@@ -285,12 +384,44 @@ impl Pushing<'_> {
         }
     }
 
+    /// Looks at what was created, unless Clinch cannot be asked any more.
+    async fn examine<C: Crm>(
+        &self,
+        pusher: &Pusher<C>,
+        suspects: Vec<(MatchKey, RecordId)>,
+        ended: &Result<Option<Ending>, CrmFailure>,
+    ) {
+        let asks = match ended {
+            Ok(_) => !self.cancel.is_cancelled(),
+            Err(CrmFailure::Later { .. } | CrmFailure::Record { .. } | CrmFailure::Gone) => true,
+            Err(CrmFailure::Withdrawn | CrmFailure::Everything { .. }) => false,
+        };
+        if !asks || !pusher.index.can_look_up() {
+            return;
+        }
+        let Pusher { crm, guard, index, creations, .. } = pusher;
+        let examined =
+            creations.examine(crm, guard, self.keys, index.picture, suspects, self.max_in_flight);
+        match examined.await {
+            Ok(doubled) => self.progress.send_modify(|progress| progress.doubled = doubled.into()),
+            Err(failure) => {
+                tracing::warn!(?failure, "people just created could not be looked up once more");
+            }
+        }
+    }
+
     fn tell(&self, work: &Work, outcome: Outcome) {
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => progress.counts.created += 1,
             Outcome::Updated => progress.counts.updated += 1,
             Outcome::Unchanged => progress.counts.unchanged += 1,
             Outcome::Skipped => progress.counts.skipped += 1,
+            Outcome::Suppressed(why) => {
+                progress.counts.suppressed += 1;
+                let record = Some(self.keys.record_id(&work.key));
+                let (position, message) = (work.position.clone(), why.message().to_owned());
+                progress.list(Rejection { position, record, reason: why.reason(), message });
+            }
             Outcome::Rejected { reason, message } => {
                 progress.counts.failed += 1;
                 let record = Some(self.keys.record_id(&work.key));

@@ -12,10 +12,22 @@ use super::{
     report::{Progress, Rejection},
 };
 use crate::{
-    domain::{MatchKey, Reason, SourcePosition},
-    ledger::{KeyHash, Keys, Ledger, Table},
+    domain::{MatchKey, Reason, RecordId, SourcePosition},
+    ledger::{KeyHash, Keys, Ledger, Suppressions, Table},
     source::SourceError,
 };
+
+/// How many of the unknown people are kept by name.
+const SAMPLE: usize = 16;
+
+/// What records are compared with.
+#[derive(Debug, Clone)]
+pub(super) struct Against {
+    pub(super) keys: Keys,
+    pub(super) suppressions: Suppressions,
+    /// Records of people of whom Clinch had more than one.
+    pub(super) suspects: Arc<[RecordId]>,
+}
 
 /// What a source holds, compared with the ledger.
 #[derive(Debug, Default)]
@@ -26,8 +38,12 @@ pub(super) struct Survey {
     pub(super) due: Marked,
     /// How many of them concern people the ledger does not know.
     pub(super) unknown: u64,
-    /// The first of those.
-    pub(super) probe: Option<(MatchKey, KeyHash)>,
+    /// Some of those, from all over the source.
+    pub(super) sample: Vec<(MatchKey, KeyHash)>,
+    /// People of whom Clinch had more than one when they were last looked up.
+    pub(super) suspects: Vec<(MatchKey, RecordId)>,
+    /// People known by hashes made with the earlier keys: those, and the present ones.
+    pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
     pub(super) people: People,
     /// Why the source ended early, if it did.
@@ -38,23 +54,36 @@ impl Survey {
     /// Reads the source, and gives the ledger back. Cut short when `cancel` is.
     pub(super) async fn of(
         spec: Arc<RunSpec>,
-        keys: Keys,
-        ledger: Ledger,
+        against: Against,
+        mut ledger: Ledger,
         cancel: CancellationToken,
     ) -> (Self, Ledger) {
-        let read = move || (Self::read(&spec, &keys, &ledger, &cancel), ledger);
+        let read = move || {
+            let survey = Self::read(&spec, &against, &ledger, &cancel);
+            for (earlier, present) in &survey.renamed {
+                ledger.rename(earlier, present);
+            }
+            (survey, ledger)
+        };
         finished(tokio::task::spawn_blocking(read)).await
     }
 
-    fn read(spec: &RunSpec, keys: &Keys, ledger: &Ledger, cancel: &CancellationToken) -> Self {
+    fn read(
+        spec: &RunSpec,
+        against: &Against,
+        ledger: &Ledger,
+        cancel: &CancellationToken,
+    ) -> Self {
         let mut survey = Self::default();
-        let mut records = Records::of(spec, keys);
+        let mut records = Records::of(spec, &against.keys);
+        // Which of the unknown people are kept is the same in every run.
+        let mut chance = fastrand::Rng::with_seed(1);
         while let Some(record) = records.next() {
             if cancel.is_cancelled() {
                 break;
             }
             match record {
-                Ok(sorted) => survey.take(sorted, records.number(), keys, ledger),
+                Ok(sorted) => survey.take(sorted, records.number(), against, ledger, &mut chance),
                 Err(error) => {
                     survey.fault = Some(error);
                     break;
@@ -64,7 +93,15 @@ impl Survey {
         survey
     }
 
-    fn take(&mut self, sorted: Sorted, number: usize, keys: &Keys, ledger: &Ledger) {
+    fn take(
+        &mut self,
+        sorted: Sorted,
+        number: usize,
+        against: &Against,
+        ledger: &Ledger,
+        chance: &mut fastrand::Rng,
+    ) {
+        let keys = &against.keys;
         self.progress.counts.total += 1;
         let mut work = match sorted {
             Sorted::Wanted(work) => work,
@@ -86,7 +123,23 @@ impl Survey {
                 });
             }
         }
-        let known = work.compare(ledger);
+        if let Some(why) = against.suppressions.check(&work.key, &work.key_hash) {
+            self.progress.counts.suppressed += 1;
+            self.progress.list(Rejection {
+                record: Some(keys.record_id(&work.key)),
+                position: work.position,
+                reason: why.reason(),
+                message: why.message().to_owned(),
+            });
+            return;
+        }
+        if !against.suspects.is_empty() {
+            let record = keys.record_id(&work.key);
+            if against.suspects.contains(&record) {
+                self.suspects.push((work.key.clone(), record));
+            }
+        }
+        let known = work.compare(ledger) || self.knows_earlier(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.counts.unchanged += 1;
             return;
@@ -94,7 +147,32 @@ impl Survey {
         self.due.mark(number);
         if !known {
             self.unknown += 1;
-            self.probe.get_or_insert((work.key, work.key_hash));
+            self.sample(work.key, work.key_hash, chance);
+        }
+    }
+
+    /// Whether the person is known by a hash made with the earlier keys.
+    fn knows_earlier(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
+        let Some(earlier) = keys.earlier().filter(|_| ledger.has_earlier()) else { return false };
+        let (before, now) = (earlier.key_hash(&work.key), work.key_hash);
+        work.key_hash = before;
+        let known = work.compare(ledger);
+        work.key_hash = now;
+        if known {
+            self.renamed.push((before, now));
+        }
+        known
+    }
+
+    /// Keeps each of the unknown people with the same chance.
+    fn sample(&mut self, key: MatchKey, hash: KeyHash, chance: &mut fastrand::Rng) {
+        if self.sample.len() < SAMPLE {
+            self.sample.push((key, hash));
+            return;
+        }
+        let at = chance.u64(..self.unknown);
+        if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
+            *kept = (key, hash);
         }
     }
 
@@ -152,6 +230,11 @@ const PART: usize = 2;
 const BY_LINE: u16 = 1 << 15;
 
 impl People {
+    /// Everybody who is named.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = KeyHash> {
+        self.first.iter().map(|(key, _)| key)
+    }
+
     /// Whether somebody is named.
     pub(super) fn includes(&self, key: &KeyHash) -> bool {
         self.first.get(key).is_some()

@@ -6,6 +6,7 @@ mod access;
 mod account;
 mod canary;
 mod canary_commands;
+mod erasure;
 mod hostile;
 mod ledger;
 mod manifests;

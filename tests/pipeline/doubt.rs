@@ -169,7 +169,8 @@ async fn two_exports_of_one_integration_create_each_person_once() {
     world.sandbox.set_latency(Duration::from_millis(2));
     let export = Export::of(profiles(50));
     let mut other = world.ports();
-    other.keys = clinch_operator::ledger::Keys::derive(&[7; 32], "another-export");
+    other.keys = crate::setup::keys_of("another-export");
+    other.export = "another-export".to_owned();
     other.store = Store::default();
     let mut backwards = export.clone();
     backwards.profiles.reverse();

@@ -46,7 +46,8 @@ async fn many_people_cost_a_request_each_and_nothing_the_second_time() {
     assert_eq!(counts, Counts { total: 10_000, created: 10_000, ..Counts::default() });
     world.assert_exactly_once(MANY);
     let requests = world.requests();
-    assert!(requests <= 10_010, "one create each and a few reads: {requests}");
+    // One create each; the total before every 50 of them; one person in 100 looked up at the end.
+    assert!(requests <= 10_000 + 200 + 100 + 10, "{requests}");
     let counts = completed(&world, &text).await;
     assert_eq!(counts, Counts { total: 10_000, unchanged: 10_000, ..Counts::default() });
     assert_eq!(world.requests(), requests);
@@ -63,7 +64,8 @@ async fn people_who_are_there_are_read_by_page() {
     world.assert_exactly_once(MANY);
     let requests = world.requests();
     let pages = 2_000 / u64::from(world.client.contract().paging.max_per_page);
-    assert!(requests <= 8_000 + 1 + pages + 3, "{requests} requests, {pages} pages");
+    // As above, the list read twice, and the one who changed read before they are written.
+    assert!(requests <= 8_000 + 160 + 80 + 2 * pages + 2 + 10, "{requests} requests");
 }
 
 #[tokio::test]

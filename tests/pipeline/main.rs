@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![cfg(feature = "sandbox")]
 
+mod absence;
 mod contract;
 mod delivery;
 mod distant;
 mod doubt;
 mod dry_run;
 mod duplicates;
+mod erasure;
 mod fairness;
 mod faults;
 mod large;

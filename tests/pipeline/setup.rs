@@ -17,11 +17,15 @@ use clinch_operator::{
         Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
-    ledger::{Keys, ObjectLedgers, ObjectSegments, SegmentStore, StoreError},
+    ledger::{
+        AccountName, Keys, MemoryStore, ObjectLedgers, ObjectSegments, SegmentStore, StoreError,
+        Suppressions,
+    },
     mapping::{MappingSpec, compile},
     pipeline::{
         ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
-        Progress, Report, RunPorts, RunSpec, SeenSource, Source, WantedDestination, run,
+        Progress, Report, RunPorts, RunSpec, SeenSource, Source, WantedDestination, no_neighbours,
+        run,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -160,6 +164,24 @@ pub(crate) fn client_of(
     contract: Contract,
     fence: Fence,
 ) -> Client {
+    client_with(sandbox, access_key, contract, fence, ORPHANED)
+}
+
+/// A client of a process whose predecessor's requests may be carried out for so long.
+pub(crate) fn patient_client(sandbox: &Sandbox, orphaned: Duration) -> Client {
+    client_with(sandbox, "AKTEST", Contract::built_in(), Fence::open(), orphaned)
+}
+
+/// Requests of a run that was dropped end with it.
+const ORPHANED: Duration = Duration::from_millis(50);
+
+fn client_with(
+    sandbox: &Sandbox,
+    access_key: &str,
+    contract: Contract,
+    fence: Fence,
+    orphaned: Duration,
+) -> Client {
     let origin = sandbox.base_url();
     let config = ClientConfig {
         endpoint: Endpoint::parse(&origin, Environment::Sandbox).unwrap(),
@@ -174,6 +196,7 @@ pub(crate) fn client_of(
             attempt: Duration::from_secs(5),
             connect: Duration::from_secs(1),
             quiet: Duration::from_millis(50),
+            orphaned,
         },
     };
     let surroundings = Surroundings {
@@ -187,8 +210,25 @@ pub(crate) fn client_of(
     Client::connect("uid", config, &surroundings).unwrap()
 }
 
+const ROOT: [u8; 32] = [7; 32];
+
 pub(crate) fn keys() -> Keys {
-    Keys::derive(&[7; 32], "export-uid")
+    keys_of("export-uid")
+}
+
+/// The ledger keys of another export of the same account.
+pub(crate) fn keys_of(export: &str) -> Keys {
+    Keys::of(&ROOT, account(), export)
+}
+
+pub(crate) fn account() -> AccountName {
+    AccountName::of(&ROOT, "http://sandbox", "AKTEST")
+}
+
+/// The account's suppression list in a store.
+pub(crate) async fn suppressions(store: &MemoryStore) -> Suppressions {
+    let keys = Keys::of_account(&ROOT, account());
+    Suppressions::open(store.clone(), keys, || {}).await.unwrap()
 }
 
 /// An emulator, a client and a ledger.
@@ -197,6 +237,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) guard: Arc<PeopleGuard>,
     pub(crate) store: Store,
+    pub(crate) suppressions: Suppressions,
 }
 
 impl World {
@@ -207,13 +248,28 @@ impl World {
     pub(crate) async fn speaking(options: Options, contract: Contract) -> Self {
         let sandbox = Sandbox::start(options).await.unwrap();
         let client = client(&sandbox, contract, Fence::open());
-        Self { sandbox, client, guard: Arc::default(), store: Store::default() }
+        let suppressions = suppressions(&MemoryStore::default()).await;
+        let (guard, store) = (Arc::default(), Store::default());
+        Self { sandbox, client, guard, store, suppressions }
+    }
+
+    /// With the contract that the emulator publishes.
+    pub(crate) async fn discovering(options: Options) -> Self {
+        let world = Self::new(options).await;
+        let document = world.client.openapi().await.unwrap();
+        let contract = clinch_operator::clinch::contract::discover(&document).unwrap();
+        Self { client: client(&world.sandbox, contract, Fence::open()), ..world }
     }
 
     pub(crate) fn ports(&self) -> RunPorts<ClinchCrm, Store> {
         RunPorts {
             crm: ClinchCrm::new(self.client.clone(), SeenSource::new(|| {})),
             guard: self.guard.clone(),
+            suppressions: self.suppressions.clone(),
+            look_up: false,
+            export: "export-uid".to_owned(),
+            neighbours: no_neighbours(),
+            suspects: Arc::default(),
             keys: keys(),
             store: self.store.clone(),
             ledger_max: None,
@@ -262,6 +318,13 @@ impl World {
             *counts.entry(email).or_default() += 1;
         }
         counts
+    }
+
+    /// Everybody who has an address.
+    pub(crate) fn people_with_address(&self) -> Vec<Value> {
+        let mut people = self.sandbox.people(ACCOUNT);
+        people.retain(|person| person["attributes"]["email"].is_string());
+        people
     }
 
     /// A person in Clinch, with everything attached to them.

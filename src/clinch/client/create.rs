@@ -125,7 +125,7 @@ impl Client {
     /// How long a request of a process that died may still be carried out, and until its effect
     /// shows.
     pub fn longest_request(&self) -> Duration {
-        self.0.config.timeouts.attempt + self.contract().lookup_settle
+        self.0.config.timeouts.orphaned + self.contract().lookup_settle
     }
 
     /// Waits until a request that ended in doubt must have ended and show its effect: after that,

@@ -23,6 +23,7 @@ pub use names::{NameOf, Names};
 pub use operation::{Effect, Op, Operation, PathError, State, Verb};
 pub use overrides::{OverrideError, Overrides};
 pub use permit::Unsupported;
+pub(super) use roles::ANONYMISED;
 
 use crate::domain::{Digest, digest_json};
 
@@ -40,6 +41,9 @@ pub struct Contract {
     pub filter: Option<String>,
     /// What `createCandidate` takes, by name; `None`: not known.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
+    /// Whether a person who was anonymised can be told from others by reading them: not where the
+    /// document lists the attributes of a person, and the flag is not among them.
+    pub shows_anonymised: bool,
     /// Names of attributes that the operator itself has to know.
     pub names: Names,
     /// How long until a created person is surely found by a look-up.

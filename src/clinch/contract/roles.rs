@@ -13,6 +13,9 @@ use super::{
     schema::{request_attributes, response_attributes},
 };
 
+/// The flag of a person who was anonymised, by either spelling.
+pub const ANONYMISED: [&str; 2] = ["anonymized", "anonymised"];
+
 /// Finds the names that the operator itself needs. A write whose essential attributes cannot be
 /// told is not offered: better no attachment than one under a guessed name.
 pub(super) fn read_names(
@@ -22,6 +25,10 @@ pub(super) fn read_names(
 ) {
     let shown = |op: Op| found.get(&op).and_then(|f| response_attributes(document, f.body));
     let taken = |op: Op| found.get(&op).and_then(|f| request_attributes(document, f.body));
+    let person = shown(Op::GetCandidate).or_else(|| shown(Op::ListCandidates));
+    let has_flag = person
+        .is_none_or(|person| ANONYMISED.iter().any(|spelling| person.contains_key(*spelling)));
+    contract.shows_anonymised = has_flag && found.contains_key(&Op::GetCandidate);
     let names = &mut contract.names;
     let string = |a: &Attribute| a.kind == AttributeKind::String;
     if let Some(jobs) = shown(Op::ListJobs).or_else(|| shown(Op::GetJob)) {

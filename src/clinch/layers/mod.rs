@@ -45,6 +45,8 @@ pub struct Timeouts {
     /// After a create that Clinch did not surely answer: how long it may still be carried out
     /// unseen, at least. It is longer where creates were seen to take longer.
     pub quiet: Duration,
+    /// After a process died: how long a request of it may still be carried out.
+    pub orphaned: Duration,
 }
 
 impl Timeouts {
@@ -55,6 +57,7 @@ impl Timeouts {
             attempt,
             connect: Duration::from_secs(5).min(attempt),
             quiet: Duration::from_secs(2),
+            orphaned: attempt,
         }
     }
 }

@@ -113,7 +113,7 @@ pub(super) async fn gather<C: Cluster>(
             .and_then(|found| AccountName::parse(&found.status.as_ref()?.account.as_ref()?.id)),
     };
     let keys = match account {
-        Some(account) => Keys::derive(&root, &account.ledger_of(uid)),
+        Some(account) => Keys::of(&root, account, uid),
         None => Keys::derive(&root, uid),
     };
     let key = key.clone();

@@ -37,9 +37,9 @@ use crate::{
     api::{CandidateExport, CandidateExportStatus, Handled},
     cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef, StatusUpdate},
     conditions::{Verdict, settle},
-    domain::Reason,
-    ledger::{LedgerHome, LedgerOwner},
-    pipeline::{self, ClinchCrm, Ending, Report, RunPorts},
+    domain::{Reason, RecordId},
+    ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
+    pipeline::{self, ClinchCrm, Ending, Neighbour, Neighbours, Report, RunPorts},
 };
 
 /// One pass over one export.
@@ -89,8 +89,7 @@ fn pass<C: Cluster + LedgerHome>(
     previous: &CandidateExportStatus,
 ) -> (CandidateExportStatus, Option<Duration>, Option<Due>) {
     let export = &gathered.export;
-    let now = context.clock.now();
-    let connection = gathered.connection.clone();
+    let (now, connection) = (context.clock.now(), gathered.connection.clone());
     let Checked { mut observations, mut validated, blocked } =
         validate(gathered, connection.as_ref());
     if let Some(validated) = validated.as_mut().filter(|validated| !validated.certain)
@@ -187,6 +186,7 @@ fn pass<C: Cluster + LedgerHome>(
             (delivery.verdict, wait)
         }
     };
+    observations.extend(status::warning(&next));
     let generation = export.metadata.generation.unwrap_or_default();
     settle(previous, &mut next, generation, observations, &verdict, now);
     (next, wait, due)
@@ -288,6 +288,13 @@ fn start<C: Cluster + LedgerHome>(
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let leave = permission::leave(&context.cluster, gathered).and(connection.leave);
     let client = connection.client.under(leave);
+    let export = reference.uid.clone();
+    let neighbours = neighbours(context, connection.account.name(), reference);
+    let doubled = gathered.export.status.as_ref().and_then(|status| status.duplicates.as_ref());
+    let suspects = doubled.map(|doubled| {
+        doubled.records.iter().filter_map(|record| RecordId::parse(record)).collect()
+    });
+    let suspects = suspects.unwrap_or_default();
     let run = move |handle: RunHandle| async move {
         let RunHandle { cancel, progress } = handle;
         let place = cancel.run_until_cancelled(lanes.enter(&integration, size)).await;
@@ -299,6 +306,11 @@ fn start<C: Cluster + LedgerHome>(
             crm: ClinchCrm::new(client, connection.source)
                 .witnessed_by(connection.account.witnesses),
             guard: connection.guard,
+            suppressions: connection.suppressions,
+            look_up: connection.look_up,
+            export,
+            neighbours,
+            suspects,
             keys,
             store,
             ledger_max,
@@ -317,6 +329,40 @@ fn start<C: Cluster + LedgerHome>(
     }
 }
 
+/// The other exports that push to an account, found when they are asked for.
+fn neighbours<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    account: AccountName,
+    own: &ObjectRef,
+) -> Neighbours<C::Store> {
+    let (context, own) = (context.clone(), own.uid.clone());
+    Box::new(move || {
+        Box::pin(async move {
+            let cluster = &context.cluster;
+            let root = context.root_key().await.map_err(|error| error.to_string())?;
+            let mut found = Vec::new();
+            for integration in context.connections.of_account(account) {
+                let exports = cluster.exports_of(&integration).await;
+                for key in exports.map_err(|error| error.to_string())? {
+                    let Some(uid) = cluster.export_uid(&key).filter(|uid| *uid != own) else {
+                        continue;
+                    };
+                    let (cluster, owner) = (
+                        cluster.clone(),
+                        LedgerOwner { namespace: key.namespace, name: key.name, uid: uid.clone() },
+                    );
+                    let open = move || {
+                        let keys = Keys::of(&root, account, &owner.uid);
+                        (keys, cluster.ledger_store(&owner))
+                    };
+                    found.push(Neighbour { uid, open: Box::new(open) });
+                }
+            }
+            Ok(found)
+        })
+    })
+}
+
 /// The status when the cluster could not be read.
 fn unreadable(
     export: &CandidateExport,
@@ -328,6 +374,7 @@ fn unreadable(
     let verdict =
         Verdict::Reconciling { reason: error.disposition().reason(), message: error.to_string() };
     let generation = export.metadata.generation.unwrap_or_default();
-    settle(previous, &mut next, generation, Vec::new(), &verdict, now);
+    let warning = status::warning(&next).into_iter().collect();
+    settle(previous, &mut next, generation, warning, &verdict, now);
     next
 }

@@ -1,5 +1,7 @@
 //! Step 5 of an export's reconcile: the status of this pass. Pure.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 
 use super::{
@@ -8,12 +10,12 @@ use super::{
 };
 use crate::{
     api::{
-        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure, RunRecord,
-        SourceSeen,
+        CandidateExportStatus, ConditionType, DuplicatesSeen, ExportCounts, ExportMode,
+        RecordFailure, RunRecord, SourceSeen,
     },
     conditions::{Observation, Verdict, whole_seconds},
     domain::{Disposition, Reason},
-    pipeline::{Counts, Ending, Looked, Progress},
+    pipeline::{Counts, Doubled, Ending, Looked, Progress},
 };
 
 /// How many runs the history holds.
@@ -57,8 +59,13 @@ pub(super) fn tells(status: &CandidateExportStatus, slot: &Slot) -> bool {
     let (done, told) = (slot.put_in_place(), status.counts.unwrap_or_default());
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     done.created + done.updated == 0
-        && (counts.total, counts.invalid, counts.failed)
-            == (number(told.total), number(told.invalid), number(told.failed))
+        && (counts.total, counts.invalid, counts.failed, counts.suppressed)
+            == (
+                number(told.total),
+                number(told.invalid),
+                number(told.failed),
+                number(told.suppressed),
+            )
         && looked(status) == ended.report.progress.source
 }
 
@@ -133,29 +140,43 @@ fn working(message: String, reason: Reason) -> Delivery {
 fn settled(next: &CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
     let counts = next.counts.unwrap_or_default();
     let rejected = counts.invalid + counts.failed;
-    let delivered = next.delivered.clone().unwrap_or_default();
+    let mut delivered = next.delivered.clone().unwrap_or_default();
     let allowed = budget(inputs.budget, counts.total);
     if inputs.mode == ExportMode::DryRun {
         let message = format!(
-            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected",
-            counts.created, counts.updated, counts.unchanged, counts.skipped
+            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected{}",
+            counts.created,
+            counts.updated,
+            counts.unchanged,
+            counts.skipped,
+            match counts.suppressed {
+                0 => String::new(),
+                suppressed => format!(", {suppressed} suppressed"),
+            }
         );
         return ready(Reason::DryRunComplete, message, rejected == 0);
     }
-    if rejected == 0 {
-        return ready(Reason::Synced, format!("{delivered} delivered"), true);
+    delivered.push_str(" delivered");
+    if counts.suppressed > 0 {
+        let _ = write!(delivered, ", {} suppressed", counts.suppressed);
     }
-    let first = next.failures.first().map(|failure| {
+    if rejected == 0 {
+        return ready(Reason::Synced, delivered, true);
+    }
+    let is_rejection = |failure: &&RecordFailure| {
+        let suppressed = [Reason::Anonymised, Reason::Suppressed];
+        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
+    };
+    let first = next.failures.iter().find(is_rejection).map(|failure| {
         format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
     });
     let first = first.unwrap_or_default();
     if rejected <= allowed {
-        let message =
-            format!("{delivered} delivered, {rejected} rejected within failureBudget{first}");
+        let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
         return ready(Reason::SyncedWithRejections, message, false);
     }
     let message = format!(
-        "{delivered} delivered, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
+        "{delivered}, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
     );
     let reason = Reason::RecordsRejected;
     Delivery {
@@ -203,6 +224,7 @@ fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
     let SlotState::Ended(ended) = &slot.state else { return };
     show(next, &ended.report.progress, slot.carried);
     next.source = ended.report.progress.source.as_ref().map(seen);
+    next.duplicates = duplicates(&ended.report.progress.doubled);
     next.progress = Some(100);
     next.last_applied_revision = Some(inputs.revision.to_owned());
     next.last_attempted_revision = Some(inputs.revision.to_owned());
@@ -218,6 +240,24 @@ fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
     };
     next.history.insert(0, record);
     next.history.truncate(HISTORY);
+}
+
+fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
+    let found = i64::try_from(doubled.found).unwrap_or(i64::MAX);
+    let records = doubled.records.iter().map(ToString::to_string).collect();
+    (found > 0).then_some(DuplicatesSeen { found, records })
+}
+
+/// The warning that people are in Clinch more than once.
+pub(super) fn warning(status: &CandidateExportStatus) -> Option<Observation> {
+    let DuplicatesSeen { found, records } = status.duplicates.as_ref()?;
+    let message = format!(
+        "Clinch has {found} of the people created by this export more than once; merge them there, \
+         then set the annotation clinch.hireez.dev/reconcile-requested-at to look again. Records: {}",
+        records.join(", ")
+    );
+    let (condition, reason) = (ConditionType::DuplicatesFound, Reason::DuplicatesFound);
+    Some(Observation::new(condition, true, reason, message))
 }
 
 /// An attempt that has not looked at the source yet, or ended before it could, tells nothing new.
@@ -245,12 +285,13 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) 
         updated: number(counts.updated),
         unchanged: number(counts.unchanged),
         skipped: number(counts.skipped),
-        suppressed: 0,
         invalid: number(counts.invalid),
         failed: number(counts.failed),
+        suppressed: number(counts.suppressed),
         pending: number(counts.pending()),
     });
-    next.delivered = Some(format!("{}/{}", counts.delivered(), counts.total));
+    let wanted = counts.total.saturating_sub(counts.suppressed);
+    next.delivered = Some(format!("{}/{wanted}", counts.delivered()));
     next.rejected = Some(number(counts.rejected()));
     next.progress = Some(i32::from(counts.percent()));
     next.failures = progress

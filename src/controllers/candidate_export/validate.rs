@@ -164,7 +164,10 @@ fn integration(gathered: &Gathered) -> Dependency {
         Some(reason) => format!("ClinchIntegration {name} is not ready: {reason}"),
         None => format!("ClinchIntegration {name} has not been verified yet"),
     };
-    if let Some(reason @ (Reason::AccountShared | Reason::AccountChanged)) = reason {
+    if let Some(
+        reason @ (Reason::AccountShared | Reason::AccountChanged | Reason::SuppressionUnreadable),
+    ) = reason
+    {
         // Told by its name, not as something that passes: a run under way is to end, too.
         return waiting(reason, message);
     }
@@ -385,6 +388,12 @@ fn assemble(
         &integration.spec.api_version,
         asked,
     ));
+    // Who is taken off the admin's list is pushed; without a list nothing is added.
+    let listed = gathered.connection.as_ref().and_then(|known| known.suppressions.listed());
+    let revision = match &listed {
+        Some(listed) => digest_parts([&revision.as_bytes()[..], &listed.digest()[..]]),
+        None => revision,
+    };
     let destination = match &spec.destination.job {
         None => WantedDestination::Prospect,
         Some(job) => WantedDestination::Job {
@@ -419,8 +428,9 @@ fn assemble(
     };
     let grace = duration(&spec.ready_grace).unwrap_or_default();
     let revision = revision.short();
-    let certain =
-        gathered.connection.is_some() || !matches!(gathered.mapping, MappingFound::Default);
+    let certain = gathered.connection.is_some()
+        || !(matches!(gathered.mapping, MappingFound::Default)
+            || integration.spec.suppression.is_some());
     Validated { revision, certain, run, mode: spec.mode, asks_clinch, recurrence, grace, access }
 }
 

@@ -33,10 +33,11 @@ use crate::{
     api::ClinchIntegration,
     cluster::{Bundle, Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
     domain::Reason,
+    ledger::LedgerHome,
 };
 
 /// One pass over one integration.
-pub(super) async fn reconcile<C: Cluster>(
+pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     context: &Context<C>,
     key: &ObjectKey,
 ) -> Result<Option<Duration>, ClusterError> {
@@ -89,6 +90,9 @@ fn asks(namespace: &str) -> Notice {
     Notice { kind, reason: Reason::AwaitingApproval, action: "Approve", message }
 }
 
+/// When a list of people that cannot be had is asked for again.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+
 struct Gathered {
     secret: Option<Bundle>,
     naming: Naming,
@@ -127,7 +131,7 @@ async fn gather<C: Cluster>(
     Ok(Gathered { secret, naming, accounts, listed })
 }
 
-async fn decide<C: Cluster>(
+async fn decide<C: Cluster + LedgerHome>(
     context: &Context<C>,
     key: &ObjectKey,
     uid: &str,
@@ -136,13 +140,20 @@ async fn decide<C: Cluster>(
     known: Option<Known>,
 ) -> (Pass, Option<Duration>) {
     // validate
-    let Gathered { secret, naming, accounts, listed } = gathered;
+    let Gathered { secret, naming, listed, accounts } = gathered;
     let exports = naming.using;
-    let checked = validate(object, secret.as_ref(), &context.settings, accounts);
-    let (validated, mut observations) = match checked {
+    if let ListedFound::NotReadNow(message) = listed {
+        // Runs under way go on with the list as it was; none begins.
+        return (Pass::without_list(message.clone(), exports), Some(READ_AGAIN));
+    }
+    let checked = validate(object, secret.as_ref(), &context.settings, listed, accounts);
+    let (validated, observations) = match checked {
         Ok(checked) => checked,
         Err(Halted { observations, verdict }) => {
-            if verdict.reason() == Some(Reason::AccountShared) {
+            if matches!(
+                verdict.reason(),
+                Some(Reason::AccountShared | Reason::SuppressionUnreadable)
+            ) {
                 context.connections.refuse(uid);
             } else {
                 context.connections.close(uid);
@@ -150,7 +161,6 @@ async fn decide<C: Cluster>(
             return (Pass::halted(observations, verdict, exports), None);
         }
     };
-    observations.extend(listed.observation());
     if object.spec.suspend {
         context.connections.close(uid);
         return (Pass::suspended(observations, exports), None);
@@ -170,28 +180,32 @@ async fn decide<C: Cluster>(
         decision = Decision::Verify;
     }
     // execute
-    let name = |connection: Connection| connection.account.name();
+    let name = |connection: Connection| {
+        let listed = connection.suppressions.listed().map(|listed| listed.digest());
+        (connection.account.name(), listed)
+    };
     let connected = context.connections.get(uid).map(name);
     let memory = match decision {
         Decision::Keep(_) => previous.clone(),
         Decision::Verify => {
             let before = previous.as_ref();
-            let outcome = verify::verify(
-                &context.connections,
-                &context.settings,
+            let subject = verify::Subject {
+                connections: &context.connections,
+                settings: &context.settings,
+                home: &context.cluster,
+                root: &accounts.root,
                 uid,
                 key,
-                &validated,
-                before,
-                known,
-            )
-            .await;
+                validated: &validated,
+                suppression: object.status.as_ref().and_then(|status| status.suppression.as_ref()),
+            };
+            let outcome = verify::verify(subject, before, known).await;
             let memory = Memory::after(before, validated.inputs, outcome, Instant::now());
             memories.set(uid, memory.clone());
             let reached = context.connections.get(uid).map(name);
             if reached.is_some() && reached != connected {
                 // Exports wait for the connection, not for the status: after a restart the latter
-                // may not change.
+                // may not change. Nor does it with every change of the admin's list.
                 wake_exports(context, key).await;
             }
             Some(memory)

@@ -15,13 +15,13 @@ use super::{
 use crate::{
     api::{
         ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, ContractStatus,
-        STATUS_TRUE,
+        STATUS_TRUE, SuppressionStatus,
     },
     clinch::contract::Origin,
     cluster::ClusterError,
     conditions::{Observation, Verdict, find, settle, whole_seconds},
     domain::{Disposition, Reason},
-    ledger::AccountName,
+    ledger::{AccountName, Suppressions},
 };
 
 /// What this pass found.
@@ -61,6 +61,14 @@ impl Pass {
             fresh: false,
             changed_to: None,
         }
+    }
+
+    /// The admin's list of people cannot be had at the moment.
+    pub(super) fn without_list(message: String, exports: usize) -> Self {
+        let (condition, reason) =
+            (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
+        let observations = vec![Observation::new(condition, None, reason, message.clone())];
+        Self::halted(observations, Verdict::Reconciling { reason, message }, exports)
     }
 
     /// `spec.suspend` is set.
@@ -104,6 +112,20 @@ impl Pass {
                 ));
                 let reason = Reason::AccountChanged;
                 let condition = ConditionType::AccountVerified;
+                observations.push(Observation::new(condition, false, reason, message.clone()));
+                Verdict::Stalled { reason, message }
+            }
+            Outcome::Failed(failure)
+                if failure.disposition.reason() == Reason::SuppressionUnreadable =>
+            {
+                let (reason, message) = (Reason::SuppressionUnreadable, failure.message);
+                observations.push(Observation::new(
+                    ConditionType::Authenticated,
+                    true,
+                    Reason::Verified,
+                    format!("{endpoint} accepts the credential"),
+                ));
+                let condition = ConditionType::SuppressionReadable;
                 observations.push(Observation::new(condition, false, reason, message.clone()));
                 Verdict::Stalled { reason, message }
             }
@@ -175,6 +197,31 @@ fn source(
     Some(Observation::new(ConditionType::SourceMatched, status, reason, told.message.clone()))
 }
 
+/// Whom the account must not be written again, in short. The number only grows, unless a loss was
+/// accepted: what it says is missed when the list is read the next time.
+fn suppression(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    list: &Suppressions,
+    now: Timestamp,
+) -> (String, Option<SuppressionStatus>) {
+    let listed = list.listed().map(|listed| i64::try_from(listed.len()).unwrap_or(i64::MAX));
+    let entries = i64::try_from(list.len()).unwrap_or(i64::MAX);
+    let accepted = object.spec.accept_suppression_loss.as_deref();
+    let before = previous.suppression.as_ref();
+    let before = before.filter(|before| Some(&*before.since.0.to_string()) != accepted);
+    let message = match listed {
+        Some(_) => "the lists of people who must not be written were read",
+        None => "the list of people anonymised in Clinch was read",
+    };
+    if entries == 0 && listed.is_none() && before.is_none() {
+        return (message.to_owned(), None);
+    }
+    let since = before.map_or(Time(whole_seconds(now)), |before| before.since.clone());
+    let entries = entries.max(before.map_or(0, |before| before.entries));
+    (message.to_owned(), Some(SuppressionStatus { entries, since, listed }))
+}
+
 /// The status of this pass. `known`: what was known of the account when it began.
 pub(super) fn status(
     object: &ClinchIntegration,
@@ -214,6 +261,13 @@ pub(super) fn status(
         next.account = Some(account.status(None));
     } else if let Some(known) = known {
         next.account = Some(known.status(pass.changed_to));
+    }
+    let is_told = |told: &Observation| told.condition == ConditionType::SuppressionReadable;
+    if let Some(connection) = connection.filter(|_| !observations.iter().any(is_told)) {
+        let (message, found) = suppression(object, previous, &connection.suppressions, now);
+        let (condition, reason) = (ConditionType::SuppressionReadable, Reason::SuppressionRead);
+        observations.push(Observation::new(condition, true, reason, message));
+        next.suppression = found;
     }
     let seen = connection.and_then(|connection| connection.source.get());
     observations.extend(source(object, previous, seen.as_deref(), pass.fresh));

@@ -10,12 +10,11 @@ use tokio::time::timeout;
 use super::super::labelled::{is_for, usable};
 use crate::{
     api::{
-        ClinchIntegrationSpec, ConditionType, HMAC_KEY_FIELD, SuppressionSecretRef,
-        SuppressionSource, SuppressionStore, USE_LABEL, USE_SUPPRESSION,
+        ClinchIntegrationSpec, HMAC_KEY_FIELD, SuppressionSecretRef, SuppressionSource,
+        SuppressionStore, USE_LABEL, USE_SUPPRESSION,
     },
     cluster::{Bundle, Cluster, ObjectKey},
-    conditions::Observation,
-    domain::Reason,
+    domain::{Digest, digest_parts},
     source::{Location, Opening, Remote, RemoteFault, SourcePolicy},
 };
 
@@ -25,6 +24,7 @@ const MOST_BYTES: u64 = 64 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The admin's list, as it is now.
+#[derive(Clone)]
 pub(super) enum ListedFound {
     /// None is named.
     None,
@@ -42,26 +42,12 @@ pub(super) enum ListedFound {
 }
 
 impl ListedFound {
-    /// What is told of it; nothing where none is named.
-    pub(super) fn observation(&self) -> Option<Observation> {
-        let (status, reason, message) = match self {
-            Self::None => return None,
-            Self::Parts { parts, hmac_key } => {
-                let key = if hmac_key.is_some() { "with" } else { "without" };
-                let message = format!("{} read, {key} {HMAC_KEY_FIELD}", lists(parts.len()));
-                (Some(true), Reason::SuppressionRead, message)
-            }
-            Self::Unreadable(message) => {
-                (Some(false), Reason::SuppressionUnreadable, message.clone())
-            }
-            Self::NotReadNow(message) => (None, Reason::SuppressionUnreadable, message.clone()),
-        };
-        Some(Observation::new(ConditionType::SuppressionReadable, status, reason, message))
+    /// Changes with the content of the lists and their key.
+    pub(super) fn digest(&self) -> Digest {
+        let Self::Parts { parts, hmac_key } = self else { return digest_parts([]) };
+        let named = parts.iter().flat_map(|(name, list)| [name.as_bytes(), &list[..]]);
+        digest_parts(named.chain(hmac_key.as_deref()))
     }
-}
-
-fn lists(count: usize) -> String {
-    if count == 1 { "1 list".to_owned() } else { format!("{count} lists") }
 }
 
 /// Reads the list of an integration. `key`: the integration, in whose namespace the Secret is.
@@ -321,11 +307,9 @@ mod tests {
             (RemoteFault::Missing, false),
             (RemoteFault::TooMany { limit: 3 }, false),
         ] {
-            let observed = Fault::Remote(fault).found(&location).observation().unwrap();
-            assert_eq!(observed.status, if passes { None } else { Some(false) }, "{fault:?}");
-            assert_eq!(observed.reason, Reason::SuppressionUnreadable);
-            assert!(observed.message.starts_with("s3://bucket/list.txt "), "{observed:?}");
+            let told = gist(Fault::Remote(fault).found(&location)).unwrap_err();
+            assert_eq!(told.starts_with("later: "), passes, "{fault:?}");
+            assert!(told.contains("s3://bucket/list.txt "), "{told}");
         }
-        assert_eq!(ListedFound::None.observation(), None);
     }
 }

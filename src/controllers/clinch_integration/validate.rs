@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use super::super::durations::duration;
-use super::{super::context::Settings, account};
+use super::{super::context::Settings, account, suppression::ListedFound};
 use crate::{
-    api::{ApiVersion, AssumedWrite, ClinchIntegration, ConditionType, ContractOverrides, Region},
+    api::{
+        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegration, ConditionType,
+        ContractOverrides, Region,
+    },
     clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
     cluster::{Bundle, ObjectKey},
     conditions::{Observation, Verdict},
@@ -29,6 +32,12 @@ pub(super) struct Validated {
     pub(super) account: AccountName,
     /// Whether `spec.acceptAccount` accepts this account instead of another.
     pub(super) accepted_account: bool,
+    /// The admin's own list of people who must not be written.
+    pub(super) listed: ListedFound,
+    /// The suppression list whose loss `spec.acceptSuppressionLoss` accepts.
+    pub(super) accepted_loss: Option<String>,
+    /// Whether everybody is looked up before they are created.
+    pub(super) look_up: bool,
     /// Digest of everything above that verification depends on.
     pub(super) inputs: Digest,
 }
@@ -55,6 +64,7 @@ pub(super) fn validate(
     object: &ClinchIntegration,
     secret: Option<&Bundle>,
     settings: &Settings,
+    listed: &ListedFound,
     accounts: &Accounts,
 ) -> Result<(Validated, Vec<Observation>), Halted> {
     let spec = &object.spec;
@@ -117,6 +127,12 @@ pub(super) fn validate(
             return Err(halt(observations, condition, Reason::InvalidSpec, message));
         }
     };
+    if let ListedFound::Unreadable(message) = listed {
+        let message = format!("{message}; nobody is created or updated until then");
+        let (condition, reason) =
+            (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
+        return Err(halt(observations, condition, reason, message));
+    }
     let accepted_account = spec.accept_account.as_ref() == Some(&account.to_string());
     let inputs = digest_parts([
         endpoint.to_string().as_bytes(),
@@ -125,6 +141,8 @@ pub(super) fn validate(
         credentials.secret_bytes(),
         digest_json(&(&spec.contract_overrides, &spec.limits)).as_bytes(),
         &[u8::from(accepted_account)],
+        digest_json(&spec.accept_suppression_loss).as_bytes(),
+        listed.digest().as_bytes(),
     ]);
     let validated = Validated {
         endpoint,
@@ -143,6 +161,9 @@ pub(super) fn validate(
         interval: duration(&spec.interval).unwrap_or(Duration::from_mins(10)),
         account,
         accepted_account,
+        listed: listed.clone(),
+        accepted_loss: spec.accept_suppression_loss.clone(),
+        look_up: spec.limits.absence == AbsenceProof::LookUp,
         inputs,
     };
     Ok((validated, observations))
@@ -275,7 +296,8 @@ mod tests {
         let name = AccountName::of(&[7; 32], "https://a.example", rival);
         let rivals = vec![(ObjectKey::new("other", "rival"), name)];
         let accounts = Accounts { root: [7; 32], rivals, reads_namespaces: true };
-        let halted = validate(&object, Some(&secret), &settings, &accounts).err();
+        let halted =
+            validate(&object, Some(&secret), &settings, &ListedFound::None, &accounts).err();
         halted.map_or(Ok(()), |Halted { observations, verdict }| {
             Err((verdict.reason().unwrap(), observations.last().unwrap().condition))
         })

@@ -4,28 +4,45 @@
 use std::sync::Arc;
 
 use super::{
-    super::{connections::Connections, context::Settings},
+    super::{
+        connections::{Connections, Opening, Shared},
+        context::Settings,
+    },
     account::{self, Known},
     memory::{Failure, Memory, Outcome},
+    suppression::ListedFound,
     validate::Validated,
 };
 use crate::{
-    api::{Environment, Region},
+    api::{Environment, Region, SuppressionStatus},
     clinch::{Client, ClientConfig, ClinchError, Contract, Endpoint, contract::discover},
     cluster::ObjectKey,
-    domain::{Disposition, Reason},
+    domain::{Disposition, MatchKey, Reason},
+    ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
 };
 
+/// What is verified.
+pub(super) struct Subject<'a, H> {
+    pub(super) connections: &'a Connections,
+    pub(super) settings: &'a Settings,
+    /// Where suppression lists are kept.
+    pub(super) home: &'a H,
+    /// The ledger root key.
+    pub(super) root: &'a [u8; 32],
+    pub(super) uid: &'a str,
+    pub(super) key: &'a ObjectKey,
+    pub(super) validated: &'a Validated,
+    /// How many people the suppression list had, and since when it is kept, as the status tells.
+    pub(super) suppression: Option<&'a SuppressionStatus>,
+}
+
 /// Verifies, and opens or closes the connection accordingly.
-pub(super) async fn verify(
-    connections: &Connections,
-    settings: &Settings,
-    uid: &str,
-    key: &ObjectKey,
-    validated: &Validated,
+pub(super) async fn verify<H: LedgerHome>(
+    subject: Subject<'_, H>,
     previous: Option<&Memory>,
     account: Option<Known>,
 ) -> Outcome {
+    let Subject { connections, uid, validated, .. } = subject;
     // A credential that was rejected is probed: the client otherwise refuses without asking.
     let rejected = previous.is_some_and(|memory| {
         memory.inputs == validated.inputs
@@ -33,13 +50,15 @@ pub(super) async fn verify(
             && matches!(&memory.outcome, Outcome::Failed(failure)
                 if matches!(failure.disposition, Disposition::Stalled { .. }))
     });
-    let attempt = Attempt { connections, settings, uid, key, validated };
-    match attempt.run(rejected, account).await {
+    match subject.run(rejected, account).await {
         Ok(()) => Outcome::Verified,
         Err(failure) => {
             // An outage leaves the connection as it is; a refusal closes it, and another account
             // takes it from the runs that have it.
-            if failure.disposition.reason() == Reason::AccountChanged {
+            if matches!(
+                failure.disposition.reason(),
+                Reason::AccountChanged | Reason::SuppressionUnreadable
+            ) {
                 connections.refuse(uid);
             } else if !matches!(failure.disposition, Disposition::Retry { .. }) {
                 connections.close(uid);
@@ -49,15 +68,7 @@ pub(super) async fn verify(
     }
 }
 
-struct Attempt<'a> {
-    connections: &'a Connections,
-    settings: &'a Settings,
-    uid: &'a str,
-    key: &'a ObjectKey,
-    validated: &'a Validated,
-}
-
-impl Attempt<'_> {
+impl<H: LedgerHome> Subject<'_, H> {
     async fn run(&self, rejected: bool, account: Option<Known>) -> Result<(), Failure> {
         let known = self.connections.get(self.uid).map(|connection| connection.base);
         let assumed = known.clone().unwrap_or_else(|| Arc::new(Contract::built_in()));
@@ -70,14 +81,99 @@ impl Attempt<'_> {
             Ok(_) => {
                 let Validated { account: present, accepted_account: accepted, .. } =
                     *self.validated;
+                let account = match account {
+                    Some(known) => Some(known),
+                    None => self.remembered(present).await?,
+                };
                 let account = account::check(&client, account, present, accepted).await?;
-                let config = Arc::new(config);
-                self.connections.open(self.uid, self.key, client, base, config, account);
+                let shared = self.shared(account.name).await?;
+                let known = self.suppression.map_or(0, |known| known.entries);
+                let found = shared.suppressions.len();
+                if !self.accepts_loss() && usize::try_from(known).unwrap_or_default() > found {
+                    let known = usize::try_from(known).unwrap_or_default();
+                    return Err(self.unreadable(&SuppressionError::Missing { found, known }));
+                }
+                if account.name != account.credential {
+                    // An integration that is made anew with this credential finds the list by it.
+                    let alias = self.shared(account.credential).await?.suppressions;
+                    let noted = alias.set_alias(account.name).await;
+                    noted.map_err(|error| self.unreadable(&error))?;
+                }
+                let listed = self.listed(&shared.suppressions)?;
+                let opening = Opening {
+                    client,
+                    base,
+                    config: Arc::new(config),
+                    account,
+                    shared,
+                    listed,
+                    look_up: self.validated.look_up,
+                };
+                self.connections.open(self.uid, self.key, opening);
                 Ok(())
             }
             Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),
             Err(error) => Err(failure(&error)),
         }
+    }
+
+    /// What the integrations of an account share.
+    async fn shared(&self, account: AccountName) -> Result<Shared, Failure> {
+        let shared =
+            self.connections.shared(self.home, self.root, account, self.accepts_loss()).await;
+        shared.map_err(|error| self.unreadable(&error))
+    }
+
+    /// The account that a credential is known to name although it is named after another one.
+    async fn remembered(&self, present: AccountName) -> Result<Option<Known>, Failure> {
+        let name = self.shared(present).await?.suppressions.alias().await;
+        let witnesses = Vec::new();
+        Ok(name.map(|name| Known { name, credential: present, witnesses }))
+    }
+
+    /// Whether `spec.acceptSuppressionLoss` names the list that the status tells of.
+    fn accepts_loss(&self) -> bool {
+        let accepted = self.validated.accepted_loss.as_deref();
+        accepted.is_some_and(|accepted| {
+            self.suppression.is_some_and(|known| known.since.0.to_string() == accepted)
+        })
+    }
+
+    /// The admin's own list, read.
+    fn listed(&self, suppressions: &Suppressions) -> Result<Option<Arc<Listed>>, Failure> {
+        let ListedFound::Parts { parts, hmac_key } = &self.validated.listed else {
+            return Ok(None);
+        };
+        let hash = |key: &MatchKey| suppressions.key_hash(key);
+        let listed = Listed::parse(parts, hmac_key.as_deref(), hash).map_err(|fault| Failure {
+            disposition: Disposition::Stalled { reason: Reason::SuppressionUnreadable },
+            message: format!(
+                "spec.suppression: {fault}; nobody is created or updated until the list can be read"
+            ),
+        })?;
+        Ok(Some(Arc::new(listed)))
+    }
+
+    /// A list of anonymised people that cannot be trusted.
+    fn unreadable(&self, error: &SuppressionError) -> Failure {
+        let disposition = error.disposition();
+        let message = match (disposition, self.suppression) {
+            (Disposition::Stalled { .. }, known) => {
+                let since = known.map(|known| known.since.0.to_string());
+                let accept = since.map_or_else(
+                    || "delete what is left of it".to_owned(),
+                    |since| format!("set spec.acceptSuppressionLoss: {since:?}"),
+                );
+                format!(
+                    "the list of people anonymised in Clinch cannot be used: {error}. Nobody is \
+                     created or updated, for people on it would be written again. Restore its \
+                     CandidateLedger objects and the ledger root key; or, to go on without it, \
+                     {accept}"
+                )
+            }
+            _ => format!("the list of people anonymised in Clinch: {error}"),
+        };
+        Failure { disposition, message }
     }
 
     fn config(&self, base: &Contract) -> ClientConfig {

@@ -1,0 +1,100 @@
+//! What the other exports of an account know of people: who was pushed by one of them is not created
+//! again by another, even after their address was erased in Clinch. Reads ledgers through their
+//! stores; keeps 8 bytes of each person.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::future::BoxFuture;
+
+use super::{book::failure, crm::CrmFailure};
+use crate::ledger::{Journal, KeyHash, Keys, Ledger, Opened, SegmentStore, Table};
+
+/// The ledger of another export of the account.
+pub struct Neighbour<S> {
+    /// UID of the export.
+    pub uid: String,
+    /// Gives its ledger keys and where its ledger is kept.
+    pub open: Box<dyn FnOnce() -> (Keys, S) + Send>,
+}
+
+/// Finds the other exports of the account; called only where somebody might have to be created.
+pub type Neighbours<S> =
+    Box<dyn FnOnce() -> BoxFuture<'static, Result<Vec<Neighbour<S>>, String>> + Send>;
+
+/// No other export pushes to the account.
+pub fn no_neighbours<S>() -> Neighbours<S> {
+    Box::new(|| Box::pin(async { Ok(Vec::new()) }))
+}
+
+/// Who stands in which ledger, as far as this process has read or written them. The first bytes of a
+/// hash are enough: a hit is read again.
+#[derive(Debug, Default)]
+pub(super) struct Directory(Mutex<HashMap<String, Arc<[u64]>>>);
+
+impl Directory {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<[u64]>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes who stands in a ledger now.
+    pub(super) fn note(&self, uid: &str, ledger: &Ledger) -> Arc<[u64]> {
+        let mut people: Vec<u64> = ledger.hashes().map(|hash| short(&hash)).collect();
+        people.sort_unstable();
+        let people: Arc<[u64]> = people.into();
+        self.lock().insert(uid.to_owned(), people.clone());
+        people
+    }
+
+    /// Forgets a ledger that is about to change: it is read again.
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn get(&self, uid: &str) -> Option<Arc<[u64]>> {
+        self.lock().get(uid).cloned()
+    }
+
+    /// The ids under which the neighbours know people, of those asked for.
+    pub(super) async fn find<S: SegmentStore>(
+        &self,
+        neighbours: Vec<Neighbour<S>>,
+        wanted: &[KeyHash],
+    ) -> Result<Table, CrmFailure> {
+        let mut ids = Table::default();
+        for Neighbour { uid, open } in neighbours {
+            let noted = self.get(&uid);
+            let is_hit =
+                |people: &[u64], hash: &KeyHash| people.binary_search(&short(hash)).is_ok();
+            if noted.as_ref().is_some_and(|people| !wanted.iter().any(|hash| is_hit(people, hash)))
+            {
+                continue;
+            }
+            let (keys, store) = open();
+            let ledger = read(store, &keys).await?;
+            let people = match noted {
+                Some(people) => people,
+                None => self.note(&uid, &ledger),
+            };
+            for hash in wanted.iter().filter(|hash| is_hit(&people, hash)) {
+                if let Some(id) = ledger.id(hash) {
+                    ids.insert(hash, id.as_str().as_bytes());
+                }
+            }
+        }
+        Ok(ids)
+    }
+}
+
+async fn read<S: SegmentStore>(store: S, keys: &Keys) -> Result<Ledger, CrmFailure> {
+    let opened = Journal::open(store, keys.clone()).await;
+    let Opened { ledger, .. } = opened.map_err(|error| failure(&error))?;
+    Ok(ledger)
+}
+
+fn short(hash: &KeyHash) -> u64 {
+    let (first, _) = hash.0.split_first_chunk().expect("a hash has 16 bytes");
+    u64::from_be_bytes(*first)
+}

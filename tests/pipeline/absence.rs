@@ -1,0 +1,310 @@
+//! Nobody is created who is there, however the candidate list lies. Clinch takes a second create
+//! with the same address everywhere here: the emulator's own count is the judge.
+
+use std::{sync::Arc, time::Duration};
+
+use clinch_operator::{
+    clinch::{Contract, Overrides},
+    domain::{Disposition, Fence, Reason},
+    pipeline::{Ending, PeopleGuard, Report, RunPorts, run},
+    sandbox::{Action, Fault, Options},
+};
+use serde_json::{Value, json};
+
+use crate::setup::{
+    ACCOUNT, Export, Store, World, client, contract, email, in_clinch, keys_of, profile, profiles,
+    seeded,
+};
+
+fn people(count: usize) -> impl Iterator<Item = Value> {
+    (0..count).map(in_clinch)
+}
+
+/// An emulator that takes everybody twice, with so many people.
+fn crowded(count: usize, mut with: Value) -> Options {
+    with["duplicateEmail"] = "allow".into();
+    seeded(contract(with), people(count))
+}
+
+/// Exports the people `from..to`, of whom the first `there` are in Clinch; nobody is there twice.
+async fn none_doubled(name: &str, options: Options, there: usize, from: usize, to: usize) -> World {
+    let world = World::new(options).await;
+    let counts = world.counts(&Export::of((from..to).map(profile).collect())).await;
+    assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "{name}");
+    let created = (to - from.max(there)) as u64;
+    assert_eq!((counts.created, counts.delivered()), (created, (to - from) as u64), "{name}");
+    world
+}
+
+#[tokio::test]
+async fn a_page_parameter_of_another_name_hides_nobody() {
+    for meta in [true, false] {
+        let paging = json!({"page": "page[offset]", "perPage": "per_page", "links": false,
+            "meta": meta});
+        let options = crowded(500, json!({"openapi": false, "paging": paging}));
+        none_doubled(&format!("meta {meta}"), options, 500, 300, 520).await;
+    }
+}
+
+#[tokio::test]
+async fn people_beyond_a_result_window_are_found() {
+    let window = crowded(600, json!({"paging": {"window": 300}}));
+    none_doubled("the total tells", window, 600, 400, 620).await;
+    for (hidden, name) in [(200, "many are hidden"), (3, "few are hidden")] {
+        let capped = json!({"paging": {"window": 300, "totalCap": 300}});
+        let there = 300 + hidden;
+        none_doubled(name, crowded(there, capped), there, 150, there + 200).await;
+    }
+}
+
+#[tokio::test]
+async fn a_total_that_is_wrong_proves_nothing() {
+    for wrong in [-100, -1, 1, 100] {
+        let options = crowded(250, json!({"paging": {"totalWrong": wrong}}));
+        none_doubled(&format!("{wrong}"), options, 250, 0, 300).await;
+    }
+}
+
+#[tokio::test]
+async fn rows_that_move_while_pages_are_read_lose_nobody() {
+    // Deleted people are in nobody's export: they are the first ones of the list.
+    for (name, shift, order) in [
+        ("deleted", json!({"delete": 1}), "created"),
+        ("deleted once", json!({"delete": 1, "times": 1}), "created"),
+        ("deleted and inserted", json!({"delete": 1, "insert": 1}), "created"),
+        ("deleted and inserted once", json!({"delete": 1, "insert": 1, "times": 1}), "created"),
+        ("deleted and inserted twice", json!({"delete": 2, "insert": 2, "times": 2}), "created"),
+        ("updated", json!({"touch": 1}), "updated"),
+        ("updated by many", json!({"touch": 5}), "updated"),
+        ("inserted", json!({"insert": 3}), "updated"),
+    ] {
+        for from in [100, 190] {
+            let options =
+                crowded(400, json!({"shift": shift, "paging": {"order": order, "links": false}}));
+            none_doubled(&format!("{name}, from {from}"), options, 400, from, 430).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_a_total_is_not_believed() {
+    let world =
+        none_doubled("no total", crowded(300, json!({"paging": {"meta": false}})), 300, 0, 350)
+            .await;
+    let requests = world.sandbox.requests();
+    assert_eq!(requests.of("createCandidate"), 50);
+    assert!(requests.of("listCandidates") >= 250, "each of them was looked up");
+}
+
+#[tokio::test]
+async fn where_neither_filter_nor_list_can_be_believed_nobody_is_created() {
+    let options = crowded(150, json!({"ignoreFilter": true, "paging": {"meta": false}}));
+    let world = World::new(options).await;
+    let Report { ending, progress } = world.run(&Export::of(profiles(200))).await;
+    let Ending::Interrupted { disposition, message } = ending else { panic!("{ending:?}") };
+    assert_eq!(disposition, Disposition::Stalled { reason: Reason::ContractUnsupported });
+    assert!(message.contains("filterParameter"), "{message}");
+    assert_eq!((world.writes(), progress.counts.pending()), (0, 200));
+}
+
+#[tokio::test]
+async fn a_filter_that_finds_nobody_is_not_taken_for_an_empty_account() {
+    // The filter has another name, and what it does not know the server ignores; or it knows the
+    // name and never finds anybody.
+    let blind = json!({"openapi": false, "filter": {"email": "mail"}, "paging": {"meta": true}});
+    none_doubled("another name", crowded(150, blind), 150, 148, 152).await;
+}
+
+/// Runs, and lets somebody else act once `created` people are created.
+async fn disturbed(world: &World, export: &Export, created: u64, act: impl FnOnce()) -> Report {
+    let ports = world.ports();
+    let mut progress = ports.progress.subscribe();
+    let disturb = async {
+        let _ = progress.wait_for(|progress| progress.counts.created >= created).await;
+        act();
+    };
+    let (report, ()) = tokio::join!(run(export.spec(), ports), disturb);
+    report
+}
+
+#[tokio::test]
+async fn whom_somebody_else_adds_during_a_run_is_noticed_before_fifty_creates() {
+    let world = World::new(crowded(0, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let export = Export::of(profiles(400));
+    // In front of them are more than the 50 creates that may rest on one probe.
+    let late = [300, 399];
+    let report = disturbed(&world, &export, 100, || {
+        for n in late {
+            world.sandbox.add_person(ACCOUNT, &in_clinch(n)).unwrap();
+        }
+    })
+    .await;
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!(world.sandbox.doubled(ACCOUNT), 0);
+    assert_eq!(report.progress.counts.created, 398);
+    assert_eq!(report.progress.counts.unchanged, 2);
+    let lists = world.sandbox.requests().of("listCandidates");
+    assert!(lists > 250, "the others were looked up: {lists}");
+}
+
+#[tokio::test]
+async fn somebody_deleted_during_a_run_ends_the_belief_in_the_list_too() {
+    let world = World::new(crowded(1, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let export = Export::of((1..301).map(profile).collect());
+    let report = disturbed(&world, &export, 100, || {
+        world.sandbox.delete(ACCOUNT, &email(0)).unwrap();
+    })
+    .await;
+    assert_eq!(report.progress.counts.created, 300);
+    assert!(world.sandbox.requests().of("listCandidates") > 150);
+}
+
+#[tokio::test]
+async fn what_was_doubled_before_anybody_could_know_is_told_afterwards_until_it_is_merged() {
+    let world = World::new(crowded(0, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let export = Export::of(profiles(300));
+    // Whoever is created next: within the 50 that rest on one probe.
+    let report = disturbed(&world, &export, 60, || {
+        for n in 0..70 {
+            world.sandbox.add_person(ACCOUNT, &in_clinch(n)).unwrap();
+        }
+    })
+    .await;
+    assert_eq!(report.ending, Ending::Completed);
+    let doubled = world.sandbox.doubled(ACCOUNT);
+    assert!((60..=70).contains(&doubled), "{doubled}");
+    assert_eq!(report.progress.doubled.found, doubled as u64, "all of them are found");
+    assert_eq!(report.progress.doubled.records.len(), 20, "and some are named");
+    // The next run looks at those that were named.
+    let suspects: Arc<[_]> = report.progress.doubled.records.clone().into();
+    let again = |suspects| {
+        let ports = RunPorts { suspects, ..world.ports() };
+        let spec = export.spec();
+        async { run(spec, ports).await.progress.doubled.found }
+    };
+    assert_eq!(again(suspects.clone()).await, 20);
+    for n in 0..70 {
+        // Merged: one of the two goes.
+        world.sandbox.delete(ACCOUNT, &email(n)).unwrap();
+    }
+    assert_eq!(again(suspects).await, 0);
+    assert_eq!(again(Arc::default()).await, 0);
+}
+
+/// Another process: nothing is shared but Clinch.
+fn another_process(
+    world: &World,
+    export: &str,
+) -> RunPorts<clinch_operator::pipeline::ClinchCrm, Store> {
+    RunPorts {
+        crm: clinch_operator::pipeline::ClinchCrm::new(
+            client(&world.sandbox, Contract::built_in(), Fence::open()),
+            clinch_operator::pipeline::SeenSource::new(|| {}),
+        ),
+        guard: Arc::<PeopleGuard>::default(),
+        keys: keys_of(export),
+        store: Store::default(),
+        export: export.to_owned(),
+        ..world.ports()
+    }
+}
+
+#[tokio::test]
+async fn two_processes_double_at_most_the_fifty_that_rest_on_one_probe_and_say_so() {
+    // The same people in the same order at the same moment: the worst there is.
+    for round in 0..3 {
+        let world = World::new(crowded(0, json!({}))).await;
+        world.sandbox.set_latency(Duration::from_millis(2 + round));
+        let export = Export::of(profiles(300));
+        let (one, other) = tokio::join!(
+            run(export.spec(), another_process(&world, "one")),
+            run(export.spec(), another_process(&world, "other"))
+        );
+        let doubled = world.sandbox.doubled(ACCOUNT) as u64;
+        assert!(doubled <= 100, "50 each: {doubled}");
+        let told = one.progress.doubled.found.max(other.progress.doubled.found);
+        assert_eq!(told, doubled, "round {round}");
+        println!("round {round}: {doubled} doubled");
+        assert_eq!(one.progress.counts.delivered() + one.progress.counts.rejected(), 300);
+    }
+}
+
+#[tokio::test]
+async fn with_look_ups_everybody_is_asked_for_and_a_race_is_lost_within_one_request_only() {
+    let world = World::new(crowded(100, json!({}))).await;
+    let ports = RunPorts { look_up: true, ..world.ports() };
+    let report = run(Export::of(profiles(300)).spec(), ports).await;
+    assert_eq!(report.progress.counts.created, 200);
+    let requests = world.sandbox.requests();
+    // One page and one look-up prove the filter; the page shows a hundred people.
+    assert_eq!(requests.of("listCandidates"), 200 + 2);
+    assert_eq!(world.sandbox.doubled(ACCOUNT), 0);
+
+    let world = World::new(crowded(0, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(2));
+    let export = Export::of(profiles(200));
+    let mut backwards = export.clone();
+    backwards.profiles.reverse();
+    let looking = |name| RunPorts { look_up: true, ..another_process(&world, name) };
+    let _ =
+        tokio::join!(run(export.spec(), looking("one")), run(backwards.spec(), looking("other")));
+    // In an order of its own each: they meet at few people, at the end at those who are left.
+    let doubled = world.sandbox.doubled(ACCOUNT);
+    assert!(doubled <= 5 * crate::setup::IN_FLIGHT, "{doubled}");
+}
+
+#[tokio::test]
+async fn creates_that_are_answered_with_an_error_and_carried_out_later_make_nobody_twice() {
+    for code in [408, 500, 502, 503, 504] {
+        let world = World::new(crowded(0, json!({}))).await;
+        let late: Action =
+            serde_json::from_value(json!({"late": {"commitMs": 20, "answerMs": 2, "code": code}}))
+                .unwrap();
+        world
+            .sandbox
+            .set_faults(vec![Fault::always("createCandidate", late).with_probability(0.25, 7)]);
+        let export = Export::of(profiles(40));
+        for _ in 0..10 {
+            if world.run(&export).await.ending == Ending::Completed {
+                break;
+            }
+        }
+        world.assert_exactly_once(40);
+    }
+}
+
+#[tokio::test]
+async fn slow_creates_of_a_process_that_was_killed_are_waited_for() {
+    let slow: Action = serde_json::from_value(json!({"late": {"commitMs": 400}})).unwrap();
+    let mut overrides = Overrides::default();
+    // Longer than the creates take: how long a request may outlive its process.
+    overrides.lookup_settle = Some(Duration::ZERO);
+    let world = World::speaking(crowded(0, json!({})), Contract::built_in().with(&overrides)).await;
+    world.sandbox.set_faults(vec![Fault::always("createCandidate", slow)]);
+    let export = Export::of(profiles(48));
+    {
+        let mut ports = world.ports();
+        ports.guard = Arc::default();
+        let killed = run(export.spec(), ports);
+        // Killed with the second batch of creates under way.
+        let enough = async {
+            while world.sandbox.requests().of("createCandidate") < 12 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = killed => panic!("it was to be killed"),
+            () = enough => {}
+        }
+    }
+    let next = World {
+        client: crate::setup::patient_client(&world.sandbox, Duration::from_millis(1500)),
+        guard: Arc::default(),
+        ..world
+    };
+    next.counts(&export).await;
+    next.assert_exactly_once(48);
+}

@@ -1,0 +1,212 @@
+//! Who was anonymised in Clinch stays erased.
+
+use std::{sync::Arc, time::Duration};
+
+use clinch_operator::{
+    domain::Reason,
+    ledger::MemoryStore,
+    pipeline::{Counts, Ending, Neighbour, Neighbours, RunPorts, run},
+};
+use serde_json::Value;
+
+use crate::setup::{
+    ACCOUNT, Export, Store, World, careless, email, keys, keys_of, options, profiles, suppressions,
+};
+
+/// A world whose suppression list outlives its processes.
+async fn lasting() -> (World, MemoryStore) {
+    let list = MemoryStore::default();
+    let world = World::new(careless()).await;
+    let suppressions = suppressions(&list).await;
+    (World { suppressions, ..world }, list)
+}
+
+/// The next process, which reads the list again.
+async fn restarted(world: World, list: &MemoryStore) -> World {
+    World { guard: Arc::default(), suppressions: suppressions(list).await, ..world }
+}
+
+/// The record of an anonymised person holds nothing, and nobody took their place.
+fn assert_erased(world: &World, id: &str, people: usize) {
+    let all = world.sandbox.people(ACCOUNT);
+    assert_eq!(all.len(), people, "nobody was created in their place");
+    let erased = all.iter().find(|person| person["id"] == id).unwrap();
+    for attribute in ["email", "first_name", "last_name", "current_job_title"] {
+        assert_eq!(erased["attributes"][attribute], Value::Null, "{attribute}");
+    }
+    for attached in ["applications", "attachments", "activities"] {
+        assert_eq!(erased[attached].as_array().map_or(0, Vec::len), 0, "{attached}");
+    }
+}
+
+fn only_suppressed(counts: Counts) -> (u64, u64, u64, u64) {
+    (counts.suppressed, counts.created, counts.updated, counts.failed)
+}
+
+#[tokio::test]
+async fn a_person_who_was_anonymised_is_not_written_again() {
+    let (world, list) = lasting().await;
+    let mut export = Export::of(profiles(12));
+    world.counts(&export).await;
+    let id = world.sandbox.anonymise(ACCOUNT, &email(3)).unwrap();
+    // Edited at the source.
+    export.profiles[3]["title"] = "Director".into();
+    let dry = world.counts(&export.dry()).await;
+    assert_eq!(only_suppressed(dry), (1, 0, 0, 0), "a dry run says so");
+    let report = world.run(&export).await;
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!(only_suppressed(report.progress.counts), (1, 0, 0, 0));
+    assert_eq!(report.progress.counts.delivered(), 11);
+    let told = &report.progress.rejections[0];
+    assert_eq!((told.reason, told.record.is_some()), (Reason::Anonymised, true));
+    assert_erased(&world, &id, 12);
+    // After a restart the list alone knows, and costs no request.
+    let world = restarted(world, &list).await;
+    let before = world.requests();
+    assert_eq!(only_suppressed(world.counts(&export).await), (1, 0, 0, 0));
+    assert_eq!(world.requests(), before);
+}
+
+#[tokio::test]
+async fn whoever_was_seen_anonymised_once_stays_known_when_every_ledger_is_lost() {
+    let (world, list) = lasting().await;
+    let mut export = Export::of(profiles(20));
+    world.counts(&export).await;
+    let id = world.sandbox.anonymise(ACCOUNT, &email(7)).unwrap();
+    export.profiles[7]["title"] = "Director".into();
+    world.counts(&export).await;
+    let world = restarted(World { store: Store::default(), ..world }, &list).await;
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.suppressed, counts.created, counts.unchanged), (1, 0, 19));
+    assert_erased(&world, &id, 20);
+}
+
+#[tokio::test]
+async fn the_list_shows_who_was_anonymised_also_if_the_source_does_not_name_them_any_more() {
+    let (world, list) = lasting().await;
+    world.counts(&Export::of(profiles(20))).await;
+    let id = world.sandbox.anonymise(ACCOUNT, &email(7)).unwrap();
+    // A run that reads the candidate list, for other people.
+    let others = Export::of((20..40).map(crate::setup::profile).collect());
+    world.counts(&others).await;
+    assert_eq!(world.suppressions.len(), 1);
+    let world = restarted(World { store: Store::default(), ..world }, &list).await;
+    assert_eq!(world.counts(&Export::of(profiles(20))).await.suppressed, 1);
+    assert_erased(&world, &id, 40);
+}
+
+fn neighbour(uid: &'static str, store: &Store) -> Neighbours<Store> {
+    let store = store.clone();
+    Box::new(move || {
+        let open = Box::new(move || (keys_of(uid), store));
+        Box::pin(async move { Ok(vec![Neighbour { uid: uid.to_owned(), open }]) })
+    })
+}
+
+#[tokio::test]
+async fn another_export_recognises_who_was_anonymised() {
+    // Few are looked up, many are read as a list; also after a restart.
+    for (count, restart) in [(3, false), (30, false), (30, true)] {
+        let (mut world, list) = lasting().await;
+        let export = Export::of(profiles(count));
+        world.counts(&export).await;
+        let id = world.sandbox.anonymise(ACCOUNT, &email(1)).unwrap();
+        world.sandbox.delete(ACCOUNT, &email(2)).unwrap();
+        if restart {
+            world = restarted(world, &list).await;
+        }
+        let ports = RunPorts {
+            keys: keys_of("another"),
+            export: "another".to_owned(),
+            neighbours: neighbour("export-uid", &world.store),
+            store: Store::default(),
+            ..world.ports()
+        };
+        let counts = run(export.spec(), ports).await.progress.counts;
+        let known = count as u64 - 2;
+        assert_eq!((counts.suppressed, counts.unchanged), (1, known), "{count}, {restart}");
+        assert_eq!(counts.created, 1, "who was deleted is created");
+        assert_erased(&world, &id, count);
+    }
+}
+
+#[tokio::test]
+async fn who_is_anonymised_while_a_run_works_is_left_alone() {
+    let (world, _list) = lasting().await;
+    let mut export = Export::of(profiles(60)).applying().with_resume_and_tags();
+    world.counts(&Export::of(profiles(60))).await;
+    for profile in &mut export.profiles {
+        profile["title"] = "Director".into();
+        profile["tags"] = serde_json::json!(["remote"]);
+    }
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let ports = world.ports();
+    let mut progress = ports.progress.subscribe();
+    let erase = async {
+        progress.wait_for(|progress| progress.counts.updated >= 5).await.unwrap();
+        world.sandbox.anonymise(ACCOUNT, &email(50)).unwrap()
+    };
+    let (report, id) = tokio::join!(run(export.spec(), ports), erase);
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!((report.progress.counts.suppressed, report.progress.counts.updated), (1, 59));
+    assert_erased(&world, &id, 60);
+}
+
+#[tokio::test]
+async fn steps_that_are_missing_are_not_added_to_an_anonymised_person() {
+    let (world, _list) = lasting().await;
+    let export = Export::of(profiles(12));
+    world.counts(&export).await;
+    let id = world.sandbox.anonymise(ACCOUNT, &email(3)).unwrap();
+    let counts = world.counts(&export.applying()).await;
+    assert_eq!((counts.suppressed, counts.updated), (1, 11));
+    assert_erased(&world, &id, 12);
+}
+
+#[tokio::test]
+async fn who_was_anonymised_unseen_and_is_in_no_ledger_cannot_be_recognised() {
+    let (world, _list) = lasting().await;
+    let export = Export::of(profiles(12));
+    world.counts(&export).await;
+    world.sandbox.anonymise(ACCOUNT, &email(3)).unwrap();
+    let world = World { store: Store::default(), guard: Arc::default(), ..world };
+    // Documented: nothing is left by which they could be. The admin's own list is for that.
+    assert_eq!(world.counts(&export).await.created, 1);
+    assert_eq!(world.people_with_address().len(), 12);
+}
+
+#[tokio::test]
+async fn where_the_contract_has_no_such_flag_no_read_is_spent_on_it() {
+    let world = World::discovering(options()).await;
+    let flagless = serde_json::json!({"anonymizedFlag": false});
+    let bare = World::discovering(crate::setup::contract(flagless)).await;
+    for (world, reads) in [(world, 1), (bare, 0)] {
+        let mut export = Export::of(profiles(3));
+        world.counts(&export).await;
+        export.profiles[0]["title"] = "Director".into();
+        world.counts(&export).await;
+        assert_eq!(world.sandbox.requests().of("getCandidate"), reads);
+        assert_eq!(world.sandbox.requests().of("updateCandidate"), 1);
+    }
+}
+
+#[tokio::test]
+async fn people_known_by_hashes_of_an_earlier_version_are_known_without_a_request() {
+    let world = World::new(careless()).await;
+    let export = Export::of(profiles(30));
+    let earlier = keys().earlier().unwrap().clone();
+    let ports = RunPorts { keys: earlier, ..world.ports() };
+    assert_eq!(run(export.spec(), ports).await.progress.counts.created, 30);
+    let before = world.requests();
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.unchanged, world.requests()), (30, before));
+    // The first run that pushes somebody writes everybody down by the present hashes.
+    let mut more = export.clone();
+    more.profiles.push(crate::setup::profile(30));
+    world.counts(&more).await;
+    let present = World { guard: Arc::default(), ..world };
+    let before = present.requests();
+    assert_eq!(present.counts(&more).await.unchanged, 31);
+    assert_eq!(present.requests(), before);
+    assert_eq!(present.people().len(), 31);
+}
