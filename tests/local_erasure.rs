@@ -165,7 +165,16 @@ async fn an_integration_made_anew_and_a_rotated_credential_know_who_was_anonymis
     world.applied.export = "second";
     let counts = world.delivered();
     assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &0.into()));
-    // Another integration of the account beside it, with the older credential.
+    // It has written to nobody, so that no witness tells the account after another rotation: who was
+    // anonymised in it does.
+    let again =
+        Credential { account: Some(ACCOUNT.to_owned()), ..Credential::new("hireEZ", "K3", "s3") };
+    world.sandbox.add_credential(again);
+    world.applied.credential = ("K3", "s3");
+    world.applied.export = "third";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &0.into()));
+    // Another integration of the account beside it, with the oldest credential.
     world.applied.integration["metadata"]["name"] = "three".into();
     world.applied.credential = ("K1", "s1");
     assert_eq!(world.delivered()["suppressed"], 1);

@@ -19,7 +19,7 @@ use clinch_operator::{
     pipeline::{
         Attachment, Counts, Created, Crm, CrmFailure, Destination, Duplicates, Ending, Ensure,
         Found, JobStage, Mode, PeopleGuard, PeoplePage, Progress, Read, RunPorts, RunSpec, Source,
-        Updated, WantedDestination, no_neighbours, run,
+        Suspects, Updated, WantedDestination, no_neighbours, run,
     },
     source::{CsvOptions, Limits, Part},
 };
@@ -180,7 +180,7 @@ fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt,
         look_up: false,
         export: "bench".to_owned(),
         neighbours: no_neighbours(),
-        suspects: Arc::default(),
+        suspects: Suspects::default(),
         keys: Keys::of(&[7; 32], account(), "bench"),
         store: FolderStore::new(folder.path()),
         ledger_max: None,

@@ -8,7 +8,7 @@ use clinch_operator::{
     ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
         ClinchCrm, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec, SeenSource, Source,
-        WantedDestination, no_neighbours,
+        Suspects, WantedDestination, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -49,7 +49,7 @@ pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<Clinc
         look_up: false,
         export: "bench".to_owned(),
         neighbours: no_neighbours(),
-        suspects: Arc::default(),
+        suspects: Suspects::default(),
         keys: Keys::of(&[7; 32], account(), "bench"),
         store,
         ledger_max: None,

@@ -23,7 +23,7 @@ use crate::{
     domain::{Clock, Fence, Leave},
     ledger::{AccountName, Keys, LedgerHome, Listed, SuppressionError, Suppressions},
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
-    pipeline::{PeopleGuard, SeenSource, Witnesses},
+    pipeline::{AtRest, PeopleGuard, SeenSource, Witnesses},
 };
 
 /// A verified connection to one Clinch account.
@@ -128,6 +128,7 @@ pub(super) struct Connections {
     surroundings: Surroundings,
     open: Mutex<HashMap<String, Connection>>,
     accounts: Mutex<HashMap<AccountName, Shared>>,
+    at_rest: Arc<AtRest>,
     /// How often each integration was refused while its runs were under way.
     refusals: Mutex<HashMap<String, Arc<AtomicU64>>>,
     wake: Wake,
@@ -165,6 +166,7 @@ impl Connections {
             surroundings,
             open: Mutex::default(),
             accounts: Mutex::default(),
+            at_rest: Arc::default(),
             refusals: Mutex::default(),
             wake,
             memories,
@@ -226,7 +228,8 @@ impl Connections {
             }
             return Ok(known.clone());
         }
-        let shared = Shared { guard: Arc::default(), suppressions };
+        let guard = Arc::new(PeopleGuard::sharing(self.at_rest.clone()));
+        let shared = Shared { guard, suppressions };
         accounts.insert(account, shared.clone());
         Ok(shared)
     }

@@ -16,7 +16,7 @@ use super::{
     report::Doubled,
 };
 use crate::{
-    domain::{ClinchId, MatchKey, RecordId},
+    domain::{ClinchId, MatchKey},
     ledger::Keys,
 };
 
@@ -77,11 +77,11 @@ impl Creations {
         account: &PeopleGuard,
         keys: &Keys,
         picture: Option<Picture>,
-        suspects: Vec<(MatchKey, RecordId)>,
+        suspects: Vec<MatchKey>,
         at_a_time: usize,
     ) -> Result<Doubled, CrmFailure> {
         let rested = self.lock().on_list > 0;
-        let mut doubtful: HashSet<MatchKey> = suspects.into_iter().map(|(key, _)| key).collect();
+        let mut doubtful: HashSet<MatchKey> = suspects.into_iter().collect();
         if let Some(picture) = picture.filter(|_| rested) {
             if account.census.stands(picture) {
                 account.census.close(crm).await?;

@@ -9,10 +9,7 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{census::Census, neighbours::Directory};
-use crate::{
-    domain::{ClinchId, MatchKey},
-    ledger::KeyId,
-};
+use crate::domain::{ClinchId, MatchKey};
 
 /// Shared by the runs of one account, whichever integration they belong to.
 ///
@@ -26,8 +23,27 @@ pub struct PeopleGuard {
     pub(super) directory: Directory,
     /// How people are looked up, once that was seen to find somebody who is there.
     proved: Mutex<Option<String>>,
-    /// The ledgers whose latest run ended in this process and left nothing under way.
-    at_rest: Mutex<HashSet<KeyId>>,
+    pub(super) at_rest: Arc<AtRest>,
+}
+
+/// The exports, by UID, whose latest run ended in this process and left no request under way.
+#[derive(Debug, Default)]
+pub struct AtRest(Mutex<HashSet<String>>);
+
+impl AtRest {
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the run of an export ended and left no request under way.
+    pub(super) fn note(&self, export: &str) {
+        self.lock().insert(export.to_owned());
+    }
+
+    /// Whether an export is at rest; from now on it is not.
+    pub(super) fn take(&self, export: &str) -> bool {
+        self.lock().remove(export)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +82,11 @@ pub struct Claim {
 }
 
 impl PeopleGuard {
+    /// A guard of another account of the same process.
+    pub fn sharing(at_rest: Arc<AtRest>) -> Self {
+        Self { at_rest, ..Self::default() }
+    }
+
     fn people(&self) -> MutexGuard<'_, People> {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,16 +100,6 @@ impl PeopleGuard {
     /// Notes that look-ups of this kind found somebody who is there.
     pub(super) fn note_proved(&self, lookups: String) {
         *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(lookups);
-    }
-
-    /// Notes that a run ended and left no request under way.
-    pub(super) fn note_at_rest(&self, ledger: KeyId) {
-        self.at_rest.lock().unwrap_or_else(PoisonError::into_inner).insert(ledger);
-    }
-
-    /// Whether the latest run of a ledger ended in this process; it does not count as such any more.
-    pub(super) fn take_at_rest(&self, ledger: KeyId) -> bool {
-        self.at_rest.lock().unwrap_or_else(PoisonError::into_inner).remove(&ledger)
     }
 
     /// Joins as a run.

@@ -25,12 +25,14 @@ pub use crm::{
     Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
     Read, Updated, WantedDestination,
 };
-pub use guard::{Claim, Membership, PeopleGuard};
+pub use guard::{AtRest, Claim, Membership, PeopleGuard};
 pub use neighbours::{Neighbour, Neighbours, no_neighbours};
 pub use permitted::{JobRule, JobRules, Told};
 pub use prepare::{Looked, RunSpec, Source};
 pub use push::{Duplicates, Mode};
-pub use report::{Counts, Doubled, Ending, LISTED_REJECTIONS, Progress, Rejection, Report};
+pub use report::{
+    Counts, Doubled, Ending, LISTED_REJECTIONS, Progress, Rejection, Report, Suspects,
+};
 pub use resume::MAX_RESUME_BYTES;
 pub use run::{RunPorts, run};
 pub use witnesses::Witnesses;

@@ -74,6 +74,15 @@ pub struct Doubled {
     pub records: Vec<RecordId>,
 }
 
+/// People of whom Clinch had more than one when they were last looked up.
+#[derive(Debug, Clone, Default)]
+pub struct Suspects {
+    /// Their records, as far as they are listed.
+    pub records: Arc<[RecordId]>,
+    /// There were more: everybody is suspected.
+    pub everybody: bool,
+}
+
 /// How many ids of people who are in Clinch more than once are listed.
 const LISTED_DOUBLED: usize = 20;
 

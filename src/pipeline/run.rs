@@ -18,11 +18,11 @@ use super::{
     neighbours::Neighbours,
     prepare::RunSpec,
     push::{Mode, Outcome, Pushed, Pusher, Work, unrecorded},
-    report::{Ending, Progress, Rejection, Report},
+    report::{Ending, Progress, Rejection, Report, Suspects},
     survey::{Against, People, Survey},
 };
 use crate::{
-    domain::{Disposition, Fence, MatchKey, Reason, RecordId},
+    domain::{Disposition, Fence, MatchKey, Reason},
     ledger::{KeyHash, Keys, Ledger, SegmentStore, Suppressions},
     source::SourceError,
 };
@@ -46,8 +46,8 @@ pub struct RunPorts<C, S> {
     pub export: String,
     /// The ledgers of the account's other exports.
     pub neighbours: Neighbours<S>,
-    /// Records of people of whom Clinch had more than one when they were last looked up.
-    pub suspects: Arc<[RecordId]>,
+    /// People of whom Clinch had more than one when they were last looked up.
+    pub suspects: Suspects,
     /// The ledger keys of the export.
     pub keys: Keys,
     /// Where the ledger is kept.
@@ -129,7 +129,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     } else {
         if spec.mode == Mode::Push {
             check_room(&book, &survey, ledger_max)?;
-            let ended = guard.take_at_rest(keys.key_id());
+            let ended = guard.at_rest.take(&export);
             book.await_the_past(&crm, ended, &cancel).await;
             if cancel.is_cancelled() {
                 return Ok(Ending::Stopped);
@@ -163,7 +163,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         let ended = pushing.all(&pusher, &mut feed, &mut book).await;
         let through = matches!(ended, Ok(None)) && survey.fault.is_none();
         // Whatever ended the run: what was put in place is written down.
-        let sealed = seal(&pusher, &mut book, &keys, &export, through).await;
+        let sealed = seal(&pusher, &mut book, &export, through).await;
         pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;
@@ -180,17 +180,15 @@ async fn attempt<C: Crm, S: SegmentStore>(
 async fn seal<C, S: SegmentStore>(
     pusher: &Pusher<C>,
     book: &mut Book<S>,
-    keys: &Keys,
     export: &str,
     through: bool,
 ) -> Result<(), CrmFailure> {
     if pusher.mode == Mode::DryRun {
         return Ok(());
     }
+    // Whatever becomes of the ledger: every request of this run has ended.
+    pusher.guard.at_rest.note(export);
     let sealed = book.seal(through).await;
-    if sealed.is_ok() {
-        pusher.guard.note_at_rest(keys.key_id());
-    }
     pusher.guard.directory.note(export, &book.ledger);
     sealed
 }
@@ -388,7 +386,7 @@ impl Pushing<'_> {
     async fn examine<C: Crm>(
         &self,
         pusher: &Pusher<C>,
-        suspects: Vec<(MatchKey, RecordId)>,
+        suspects: Vec<MatchKey>,
         ended: &Result<Option<Ending>, CrmFailure>,
     ) {
         let asks = match ended {

@@ -9,24 +9,26 @@ use tokio_util::sync::CancellationToken;
 use super::{
     prepare::{Records, RunSpec, Sorted, finished},
     push::Work,
-    report::{Progress, Rejection},
+    report::{Progress, Rejection, Suspects},
 };
 use crate::{
-    domain::{MatchKey, Reason, RecordId, SourcePosition},
+    domain::{MatchKey, Reason, SourcePosition},
     ledger::{KeyHash, Keys, Ledger, Suppressions, Table},
     source::SourceError,
 };
 
 /// How many of the unknown people are kept by name.
 const SAMPLE: usize = 16;
+/// How many people are looked up because some were there more than once.
+const SUSPECTS: usize = 10_000;
 
 /// What records are compared with.
 #[derive(Debug, Clone)]
 pub(super) struct Against {
     pub(super) keys: Keys,
     pub(super) suppressions: Suppressions,
-    /// Records of people of whom Clinch had more than one.
-    pub(super) suspects: Arc<[RecordId]>,
+    /// People of whom Clinch had more than one.
+    pub(super) suspects: Suspects,
 }
 
 /// What a source holds, compared with the ledger.
@@ -41,7 +43,7 @@ pub(super) struct Survey {
     /// Some of those, from all over the source.
     pub(super) sample: Vec<(MatchKey, KeyHash)>,
     /// People of whom Clinch had more than one when they were last looked up.
-    pub(super) suspects: Vec<(MatchKey, RecordId)>,
+    pub(super) suspects: Vec<MatchKey>,
     /// People known by hashes made with the earlier keys: those, and the present ones.
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
@@ -133,12 +135,7 @@ impl Survey {
             });
             return;
         }
-        if !against.suspects.is_empty() {
-            let record = keys.record_id(&work.key);
-            if against.suspects.contains(&record) {
-                self.suspects.push((work.key.clone(), record));
-            }
-        }
+        self.suspect(&work.key, against);
         let known = work.compare(ledger) || self.knows_earlier(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.counts.unchanged += 1;
@@ -148,6 +145,18 @@ impl Survey {
         if !known {
             self.unknown += 1;
             self.sample(work.key, work.key_hash, chance);
+        }
+    }
+
+    /// Notes who has to be looked up because they were there more than once.
+    fn suspect(&mut self, key: &MatchKey, against: &Against) {
+        let Suspects { records, everybody } = &against.suspects;
+        if (records.is_empty() && !everybody) || self.suspects.len() >= SUSPECTS {
+            return;
+        }
+        let record = against.keys.record_id(key);
+        if *everybody || records.contains(&record) {
+            self.suspects.push(key.clone());
         }
     }
 

@@ -214,6 +214,8 @@ impl World {
     pub fn spawn_operator(&self, identity: &str, admin: &str, lease: u64) -> Child {
         Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
             .args(["run", "--environment", "sandbox", "--lease-duration", &lease.to_string()])
+            // So long is waited after an unclean end: longer than any request takes here.
+            .args(["--request-timeout", "5"])
             .args(["--allowed-endpoints", &self.sandbox.base_url()])
             .args(["--watch-namespaces", &self.namespace, "--namespace", &self.namespace])
             .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use clinch_operator::{
     clinch::{Contract, Overrides},
     domain::{Disposition, Fence, Reason},
-    pipeline::{Ending, PeopleGuard, Report, RunPorts, run},
+    pipeline::{Ending, PeopleGuard, Report, RunPorts, Suspects, run},
     sandbox::{Action, Fault, Options},
 };
 use serde_json::{Value, json};
@@ -178,20 +178,21 @@ async fn what_was_doubled_before_anybody_could_know_is_told_afterwards_until_it_
     assert!((60..=70).contains(&doubled), "{doubled}");
     assert_eq!(report.progress.doubled.found, doubled as u64, "all of them are found");
     assert_eq!(report.progress.doubled.records.len(), 20, "and some are named");
-    // The next run looks at those that were named.
-    let suspects: Arc<[_]> = report.progress.doubled.records.clone().into();
-    let again = |suspects| {
-        let ports = RunPorts { suspects, ..world.ports() };
+    // The next run looks at those that were named; at everybody where not all of them were.
+    let records: Arc<[_]> = report.progress.doubled.records.clone().into();
+    let named = Suspects { records: records.clone(), everybody: false };
+    let all = Suspects { records, everybody: true };
+    let again = |suspects: &Suspects| {
+        let ports = RunPorts { suspects: suspects.clone(), ..world.ports() };
         let spec = export.spec();
         async { run(spec, ports).await.progress.doubled.found }
     };
-    assert_eq!(again(suspects.clone()).await, 20);
+    assert_eq!((again(&named).await, again(&all).await), (20, doubled as u64));
     for n in 0..70 {
         // Merged: one of the two goes.
         world.sandbox.delete(ACCOUNT, &email(n)).unwrap();
     }
-    assert_eq!(again(suspects).await, 0);
-    assert_eq!(again(Arc::default()).await, 0);
+    assert_eq!(again(&all).await, 0);
 }
 
 /// Another process: nothing is shared but Clinch.

@@ -24,8 +24,8 @@ use clinch_operator::{
     mapping::{MappingSpec, compile},
     pipeline::{
         ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
-        Progress, Report, RunPorts, RunSpec, SeenSource, Source, WantedDestination, no_neighbours,
-        run,
+        Progress, Report, RunPorts, RunSpec, SeenSource, Source, Suspects, WantedDestination,
+        no_neighbours, run,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -269,7 +269,7 @@ impl World {
             look_up: false,
             export: "export-uid".to_owned(),
             neighbours: no_neighbours(),
-            suspects: Arc::default(),
+            suspects: Suspects::default(),
             keys: keys(),
             store: self.store.clone(),
             ledger_max: None,

@@ -37,7 +37,7 @@ use crate::{
     api::{CandidateExport, CandidateExportStatus, Handled},
     cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef, StatusUpdate},
     conditions::{Verdict, settle},
-    domain::{Reason, RecordId},
+    domain::Reason,
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
     pipeline::{self, ClinchCrm, Ending, Neighbour, Neighbours, Report, RunPorts},
 };
@@ -291,10 +291,7 @@ fn start<C: Cluster + LedgerHome>(
     let export = reference.uid.clone();
     let neighbours = neighbours(context, connection.account.name(), reference);
     let doubled = gathered.export.status.as_ref().and_then(|status| status.duplicates.as_ref());
-    let suspects = doubled.map(|doubled| {
-        doubled.records.iter().filter_map(|record| RecordId::parse(record)).collect()
-    });
-    let suspects = suspects.unwrap_or_default();
+    let suspects = doubled.map(status::suspects).unwrap_or_default();
     let run = move |handle: RunHandle| async move {
         let RunHandle { cancel, progress } = handle;
         let place = cancel.run_until_cancelled(lanes.enter(&integration, size)).await;

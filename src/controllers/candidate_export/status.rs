@@ -14,8 +14,8 @@ use crate::{
         RecordFailure, RunRecord, SourceSeen,
     },
     conditions::{Observation, Verdict, whole_seconds},
-    domain::{Disposition, Reason},
-    pipeline::{Counts, Doubled, Ending, Looked, Progress},
+    domain::{Disposition, Reason, RecordId},
+    pipeline::{Counts, Doubled, Ending, Looked, Progress, Suspects},
 };
 
 /// How many runs the history holds.
@@ -246,6 +246,14 @@ fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
     let found = i64::try_from(doubled.found).unwrap_or(i64::MAX);
     let records = doubled.records.iter().map(ToString::to_string).collect();
     (found > 0).then_some(DuplicatesSeen { found, records })
+}
+
+/// Whom the next run has to look up again.
+pub(super) fn suspects(seen: &DuplicatesSeen) -> Suspects {
+    Suspects {
+        records: seen.records.iter().filter_map(|record| RecordId::parse(record)).collect(),
+        everybody: usize::try_from(seen.found).is_ok_and(|found| found > seen.records.len()),
+    }
 }
 
 /// The warning that people are in Clinch more than once.

@@ -189,6 +189,7 @@ async fn decide<C: Cluster + LedgerHome>(
         Decision::Keep(_) => previous.clone(),
         Decision::Verify => {
             let before = previous.as_ref();
+            let status = object.status.as_ref();
             let subject = verify::Subject {
                 connections: &context.connections,
                 settings: &context.settings,
@@ -197,7 +198,8 @@ async fn decide<C: Cluster + LedgerHome>(
                 uid,
                 key,
                 validated: &validated,
-                suppression: object.status.as_ref().and_then(|status| status.suppression.as_ref()),
+                suppression: status.and_then(|status| status.suppression.as_ref()),
+                shown: status.and_then(|status| Some(status.account.as_ref()?.id.as_str())),
             };
             let outcome = verify::verify(subject, before, known).await;
             let memory = Memory::after(before, validated.inputs, outcome, Instant::now());

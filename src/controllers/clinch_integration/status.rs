@@ -202,14 +202,17 @@ fn source(
 fn suppression(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
-    list: &Suppressions,
+    (account, list): (&str, &Suppressions),
     now: Timestamp,
 ) -> (String, Option<SuppressionStatus>) {
     let listed = list.listed().map(|listed| i64::try_from(listed.len()).unwrap_or(i64::MAX));
     let entries = i64::try_from(list.len()).unwrap_or(i64::MAX);
     let accepted = object.spec.accept_suppression_loss.as_deref();
     let before = previous.suppression.as_ref();
-    let before = before.filter(|before| Some(&*before.since.0.to_string()) != accepted);
+    // Another account, which the admin has accepted, has a list of its own.
+    let was = previous.account.as_ref().map(|account| account.id.as_str());
+    let another = object.spec.accept_account.as_deref() == Some(account) && was != Some(account);
+    let before = before.filter(|before| !another && Some(&*before.since.0.to_string()) != accepted);
     let message = match listed {
         Some(_) => "the lists of people who must not be written were read",
         None => "the list of people anonymised in Clinch was read",
@@ -264,7 +267,10 @@ pub(super) fn status(
     }
     let is_told = |told: &Observation| told.condition == ConditionType::SuppressionReadable;
     if let Some(connection) = connection.filter(|_| !observations.iter().any(is_told)) {
-        let (message, found) = suppression(object, previous, &connection.suppressions, now);
+        let (message, found) = {
+            let account = connection.account.name().to_string();
+            suppression(object, previous, (&account, &connection.suppressions), now)
+        };
         let (condition, reason) = (ConditionType::SuppressionReadable, Reason::SuppressionRead);
         observations.push(Observation::new(condition, true, reason, message));
         next.suppression = found;

@@ -19,6 +19,7 @@ use crate::{
     cluster::ObjectKey,
     domain::{Disposition, MatchKey, Reason},
     ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
+    pipeline::Witnesses,
 };
 
 /// What is verified.
@@ -34,6 +35,8 @@ pub(super) struct Subject<'a, H> {
     pub(super) validated: &'a Validated,
     /// How many people the suppression list had, and since when it is kept, as the status tells.
     pub(super) suppression: Option<&'a SuppressionStatus>,
+    /// The account that the status tells of.
+    pub(super) shown: Option<&'a str>,
 }
 
 /// Verifies, and opens or closes the connection accordingly.
@@ -82,12 +85,15 @@ impl<H: LedgerHome> Subject<'_, H> {
                 let Validated { account: present, accepted_account: accepted, .. } =
                     *self.validated;
                 let account = match account {
-                    Some(known) => Some(known),
+                    Some(known) => Some(self.recognisable(known, present).await?),
                     None => self.remembered(present).await?,
                 };
                 let account = account::check(&client, account, present, accepted).await?;
                 let shared = self.shared(account.name).await?;
-                let known = self.suppression.map_or(0, |known| known.entries);
+                // Of another account, which the admin has accepted, nothing is missed.
+                let another = accepted && self.shown != Some(account.name.to_string().as_str());
+                let marker = self.suppression.filter(|_| !another);
+                let known = marker.map_or(0, |known| known.entries);
                 let found = shared.suppressions.len();
                 if !self.accepts_loss() && usize::try_from(known).unwrap_or_default() > found {
                     let known = usize::try_from(known).unwrap_or_default();
@@ -122,6 +128,15 @@ impl<H: LedgerHome> Subject<'_, H> {
         let shared =
             self.connections.shared(self.home, self.root, account, self.accepts_loss()).await;
         shared.map_err(|error| self.unreadable(&error))
+    }
+
+    /// An account of which no witness is kept is recognised by people who were anonymised in it.
+    async fn recognisable(&self, known: Known, present: AccountName) -> Result<Known, Failure> {
+        if known.credential == present || !known.witnesses.is_empty() {
+            return Ok(known);
+        }
+        let list = self.shared(known.name).await?.suppressions;
+        Ok(Known { witnesses: list.some_ids(Witnesses::MOST).await, ..known })
     }
 
     /// The account that a credential is known to name although it is named after another one.
