@@ -275,7 +275,12 @@ impl Crm for Prompt {
         Ok(Read::Gone)
     }
 
-    async fn create(&self, _: &MatchKey, _: &Map<String, Value>) -> Result<Created, CrmFailure> {
+    async fn create(
+        &self,
+        _: &MatchKey,
+        _: &Map<String, Value>,
+        _: bool,
+    ) -> Result<Created, CrmFailure> {
         let n = self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
         self.people.fetch_add(1, Ordering::Relaxed);

@@ -42,9 +42,21 @@ impl Person {
             match_value: text(&names.email).and_then(MatchKey::fold),
             source: text(&names.source).map(str::to_owned),
             archived: flag("archived"),
-            anonymized: ANONYMISED.into_iter().any(flag),
+            anonymized: ANONYMISED.iter().any(|name| is_set(attributes.get(*name))),
             attributes,
         })
+    }
+}
+
+/// Whether a flag says anything but no: a date, a number or a word says yes.
+fn is_set(flag: Option<&Value>) -> bool {
+    match flag {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Number(number)) => number.as_f64() != Some(0.0),
+        Some(Value::String(text)) => {
+            !["", "0", "false", "no"].contains(&text.trim().to_lowercase().as_str())
+        }
+        Some(Value::Bool(true) | Value::Array(_) | Value::Object(_)) => true,
     }
 }
 
@@ -209,6 +221,16 @@ mod tests {
         assert_eq!((person.archived, person.anonymized), (true, false));
         let shown = format!("{person:?}");
         assert!(!shown.contains("ane@") && shown.contains("c1"), "{shown}");
+    }
+
+    #[test]
+    fn a_flag_that_is_not_no_is_yes() {
+        for no in [json!(null), json!(false), json!(0), json!(""), json!("false")] {
+            assert!(!is_set(Some(&no)), "{no}");
+        }
+        for yes in [json!(true), json!(1), json!("true"), json!("2026-01-01T00:00:00Z")] {
+            assert!(is_set(Some(&yes)), "{yes}");
+        }
     }
 
     #[test]

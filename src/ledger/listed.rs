@@ -187,7 +187,7 @@ fn read(
 ) -> Result<Option<Line>, LineFault> {
     let line = std::str::from_utf8(line).map_err(|_| LineFault::NotText)?;
     let entry = line.trim();
-    if entry.is_empty() || line.starts_with('#') {
+    if entry.is_empty() || entry.starts_with('#') {
         return Ok(None);
     }
     if let Some(digits) = entry.strip_prefix(DIGEST_PREFIX) {
@@ -196,8 +196,11 @@ fn read(
         return if keyed { Ok(Some(Line::Digest(digest))) } else { Err(LineFault::NoKey) };
     }
     // What can never be a person's key would look like protection and be none: a line of a CSV
-    // file, a name with its address, text of two bytes a character, invisible characters.
-    if entry.contains(|c: char| c.is_control() || is_invisible(c) || ",;<>".contains(c)) {
+    // file, a name with its address, an address with a remark, text of two bytes a character,
+    // invisible characters.
+    let stray =
+        |c: char| c.is_control() || c.is_whitespace() || is_invisible(c) || ",;<>:|\"".contains(c);
+    if entry.contains(stray) || entry.starts_with('\'') || entry.ends_with(['\'', '.']) {
         return Err(LineFault::NotAnAddress);
     }
     let person = MatchKey::fold(entry).ok_or(LineFault::NotAnAddress)?;
@@ -219,6 +222,22 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_look_like_protection_and_be_none_is_refused() {
+        for line in [
+            "\"jane@example.com\"",
+            "'jane@example.com'",
+            "mailto:jane@example.com",
+            "jane@example.com.",
+            "jane@example.com|Jane",
+            "jane@example.com # left",
+        ] {
+            assert!(read(line.as_bytes(), false, &hash).is_err(), "{line}");
+        }
+        assert!(read(b"  # jane@example.com", false, &hash).is_ok_and(|line| line.is_none()));
+        assert!(read(b"o'brien@example.com", false, &hash).is_ok_and(|line| line.is_some()));
+    }
 
     fn hash(key: &MatchKey) -> KeyHash {
         let mut hash = KeyHash::default();

@@ -96,8 +96,16 @@ struct Inner {
     keys: Keys,
     store: BoxedStore,
     anonymised: RwLock<HashSet<KeyHash>>,
-    book: Mutex<(Ledger, Journal<BoxedStore>)>,
+    book: Mutex<Book>,
     changed: Box<dyn Fn() + Send + Sync>,
+}
+
+struct Book {
+    /// What is stored, or about to be.
+    ledger: Ledger,
+    journal: Journal<BoxedStore>,
+    /// Whom the store has refused so far.
+    unstored: Vec<(KeyHash, ClinchId)>,
 }
 
 impl Suppressions {
@@ -143,7 +151,9 @@ impl Suppressions {
         changed: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let anonymised = RwLock::new(people(&book.0).collect());
-        let (book, changed) = (Mutex::new(book), Box::new(changed));
+        let (ledger, journal) = book;
+        let book = Mutex::new(Book { ledger, journal, unstored: Vec::new() });
+        let changed = Box::new(changed);
         let account = Arc::new(Inner { keys, store, anonymised, book, changed });
         Self { account, listed: Arc::default() }
     }
@@ -187,7 +197,7 @@ impl Suppressions {
     /// Records in Clinch of some of the people: still there, though they say nothing any more.
     pub async fn some_ids(&self, most: usize) -> Vec<ClinchId> {
         let book = self.account.book.lock().await;
-        let entries = book.0.entries().filter(|entry| entry.key != ALIAS);
+        let entries = book.ledger.entries().filter(|entry| entry.key != ALIAS);
         entries.map(|entry| entry.clinch_id).take(most).collect()
     }
 
@@ -195,7 +205,7 @@ impl Suppressions {
     /// named after was issued for an account with an older name.
     pub async fn alias(&self) -> Option<AccountName> {
         let book = self.account.book.lock().await;
-        book.0.id(&ALIAS).and_then(|id| AccountName::parse(id.as_str()))
+        book.ledger.id(&ALIAS).and_then(|id| AccountName::parse(id.as_str()))
     }
 
     /// Notes that another list is to be used instead of this one.
@@ -210,15 +220,16 @@ impl Suppressions {
     /// Reads the list again: it must hold whatever it held before. Takes over what other processes
     /// added.
     pub async fn check_stored(&self) -> Result<(), SuppressionError> {
+        self.flush().await?;
         let mut book = self.account.book.lock().await;
-        let found = read(&self.account.store, &self.account.keys).await?;
-        let known = book.0.len();
-        let missing = book.0.entries().filter(|entry| !found.0.knows(&entry.key)).count();
+        let (ledger, journal) = read(&self.account.store, &self.account.keys).await?;
+        let known = book.ledger.len();
+        let missing = book.ledger.hashes().filter(|hash| !ledger.knows(hash)).count();
         if missing > 0 {
             return Err(SuppressionError::Missing { found: known - missing, known });
         }
-        self.take_over(&found.0);
-        *book = found;
+        self.take_over(&ledger);
+        (book.ledger, book.journal) = (ledger, journal);
         Ok(())
     }
 
@@ -249,7 +260,7 @@ impl Suppressions {
         let new: Vec<_> =
             people.into_iter().filter(|(hash, _)| !self.has_anonymised(hash)).collect();
         if new.is_empty() {
-            return Ok(());
+            return self.flush().await;
         }
         {
             let mut known = self.account.anonymised.write().unwrap_or_else(PoisonError::into_inner);
@@ -260,20 +271,39 @@ impl Suppressions {
         Ok(())
     }
 
+    /// Stores whoever could not be stored so far.
+    pub async fn flush(&self) -> Result<(), SuppressionError> {
+        self.add(Vec::new()).await
+    }
+
     async fn add(&self, new: Vec<(KeyHash, ClinchId)>) -> Result<(), SuppressionError> {
         let mut book = self.account.book.lock().await;
+        book.unstored.extend(new);
+        if book.unstored.is_empty() {
+            return Ok(());
+        }
         for attempt in 1.. {
-            let (ledger, journal) = &mut *book;
-            for (key, id) in &new {
+            let Book { ledger, journal, unstored } = &mut *book;
+            for (key, id) in unstored.iter() {
                 ledger.record(&entry(*key, id.clone()));
             }
             match write(ledger, journal).await {
+                Ok(()) => {
+                    unstored.clear();
+                    return Ok(());
+                }
                 // Another process wrote at the same time: what it knows counts here, too.
                 Err(JournalError::Fenced { .. }) if attempt < WRITE_ATTEMPTS => {
-                    *book = read(&self.account.store, &self.account.keys).await?;
-                    self.take_over(&book.0);
+                    (*ledger, *journal) = read(&self.account.store, &self.account.keys).await?;
+                    self.take_over(ledger);
                 }
-                written => return Ok(written?),
+                Err(error) => {
+                    // What was not stored is not to be missed in the store.
+                    if let Ok(stored) = read(&self.account.store, &self.account.keys).await {
+                        (*ledger, *journal) = stored;
+                    }
+                    return Err(error.into());
+                }
             }
         }
         Ok(())
@@ -297,7 +327,16 @@ async fn read(
     store: &BoxedStore,
     keys: &Keys,
 ) -> Result<(Ledger, Journal<BoxedStore>), SuppressionError> {
-    let Opened { ledger, journal, ignored } = Journal::open(store.clone(), keys.clone()).await?;
+    let mut opened = Journal::open(store.clone(), keys.clone()).await?;
+    if let [(seq, _)] = opened.ignored[..]
+        && opened.journal.next_seq() == seq.saturating_add(1)
+        && store.read(seq).await.map_err(JournalError::List)?.is_some_and(|bytes| bytes.is_empty())
+    {
+        // A process ended between making the last file and filling it: nothing is lost.
+        store.delete(seq).await.map_err(|source| JournalError::Delete { seq, source })?;
+        opened = Journal::open(store.clone(), keys.clone()).await?;
+    }
+    let Opened { ledger, journal, ignored } = opened;
     if let Some((seq, _)) = ignored.first() {
         return Err(SuppressionError::Damaged { seq: *seq });
     }
@@ -453,6 +492,59 @@ mod tests {
         let left = Suppressions::open_damaged(store.clone(), keys(), || {}).await.unwrap();
         assert!(has(&left, 0) && !has(&left, 1));
         assert_eq!(open(&store).await.unwrap().len(), 1, "and it is whole again");
+    }
+
+    #[tokio::test]
+    async fn who_could_not_be_stored_counts_at_once_and_is_stored_later() {
+        let store = Flaky { store: MemoryStore::default(), refuses: Arc::new(true.into()) };
+        let list = Suppressions::open(store.clone(), keys(), || {}).await.unwrap();
+        let person = |n| (list.key_hash(&person(n)), id(n));
+        list.record([person(1)]).await.unwrap_err();
+        assert!(has(&list, 1), "in this process");
+        assert_eq!(open(&store.store).await.unwrap().len(), 0);
+        list.record([person(1)]).await.unwrap_err();
+        store.refuses.store(false, std::sync::atomic::Ordering::Relaxed);
+        list.check_stored().await.unwrap();
+        assert_eq!(open(&store.store).await.unwrap().len(), 1);
+        list.record([person(2)]).await.unwrap();
+        assert_eq!(open(&store.store).await.unwrap().len(), 2);
+    }
+
+    /// A store that refuses writes while it is told to.
+    #[derive(Clone)]
+    struct Flaky {
+        store: MemoryStore,
+        refuses: Arc<std::sync::atomic::AtomicBool>,
+    }
+
+    impl SegmentStore for Flaky {
+        async fn list(&self) -> Result<Vec<u64>, StoreError> {
+            self.store.list().await
+        }
+
+        async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+            self.store.read(seq).await
+        }
+
+        async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
+            if self.refuses.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(StoreError::Full);
+            }
+            self.store.create(seq, bytes).await
+        }
+
+        async fn delete(&self, seq: u64) -> Result<(), StoreError> {
+            self.store.delete(seq).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_last_file_that_was_never_filled_is_no_loss() {
+        let store = MemoryStore::default();
+        let list = open(&store).await.unwrap();
+        list.record([(list.key_hash(&person(1)), id(1))]).await.unwrap();
+        store.create(1, Bytes::new()).await.unwrap();
+        assert_eq!(open(&store).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -15,10 +15,7 @@ use super::{
     push::Work,
     report::Doubled,
 };
-use crate::{
-    domain::{ClinchId, MatchKey},
-    ledger::Keys,
-};
+use crate::{domain::MatchKey, ledger::Keys};
 
 /// One of so many people whose creation rested on a list is looked up at the end.
 const ONE_OF: u64 = 100;
@@ -31,8 +28,12 @@ pub(super) struct Creations(Mutex<Noted>);
 
 #[derive(Debug, Default)]
 struct Noted {
-    /// The first one.
-    witness: Option<(MatchKey, ClinchId)>,
+    /// Somebody tries to prove look-ups.
+    proving: bool,
+    /// A look-up did not find somebody who was just created.
+    unseen: bool,
+    /// The outcome of a create is not known, and it may still be under way.
+    timed_out: bool,
     /// How many creations rested on a list.
     on_list: u64,
     sampled: Vec<MatchKey>,
@@ -45,11 +46,8 @@ impl Creations {
     }
 
     /// Notes that the person of a record was created.
-    pub(super) fn note(&self, work: &Work, id: &ClinchId, on_list: bool) {
+    pub(super) fn note(&self, work: &Work, on_list: bool) {
         let mut noted = self.lock();
-        if noted.witness.is_none() {
-            noted.witness = Some((work.key.clone(), id.clone()));
-        }
         if on_list {
             if noted.on_list.is_multiple_of(ONE_OF) {
                 noted.sampled.push(work.key.clone());
@@ -64,9 +62,29 @@ impl Creations {
         }
     }
 
-    /// Somebody who was created.
-    pub(super) fn witness(&self) -> Option<(MatchKey, ClinchId)> {
-        self.lock().witness.clone()
+    /// Whether look-ups are to be proved with the person just created: once.
+    pub(super) fn try_prove(&self) -> bool {
+        !std::mem::replace(&mut self.lock().proving, true)
+    }
+
+    /// Notes that a look-up did not find somebody who was just created.
+    pub(super) fn note_unseen(&self) {
+        self.lock().unseen = true;
+    }
+
+    /// Whether a look-up did not find somebody who was just created.
+    pub(super) fn are_unseen(&self) -> bool {
+        self.lock().unseen
+    }
+
+    /// Notes that a create was not answered in time.
+    pub(super) fn note_timed_out(&self) {
+        self.lock().timed_out = true;
+    }
+
+    /// Whether a create may still be under way.
+    pub(super) fn may_be_under_way(&self) -> bool {
+        self.lock().timed_out
     }
 
     /// Counts once more, and looks up a sample of those created on the strength of `picture`; everybody
@@ -92,18 +110,38 @@ impl Creations {
                 doubtful.extend(noted.latest.iter().cloned());
             }
         }
-        let looked_up = stream::iter(doubtful).map(|key| async move {
-            let found = crm.find(&key).await;
-            (key, found)
-        });
-        let mut looked_up = looked_up.buffer_unordered(at_a_time);
         let mut doubled = Doubled::default();
-        while let Some((key, found)) = looked_up.next().await {
-            if let Found::Several(_) = found? {
-                doubled.note(keys.record_id(&key));
-            }
+        look_up(crm, keys, doubtful, at_a_time, &mut doubled).await?;
+        if let Some(picture) = picture.filter(|_| rested && doubled.found > 0)
+            && account.census.stands(picture)
+        {
+            // The list did not show somebody who was there: everything that rests on it is doubtful.
+            account.census.doubt();
+            let latest: HashSet<MatchKey> = self.lock().latest.iter().cloned().collect();
+            look_up(crm, keys, latest, at_a_time, &mut doubled).await?;
         }
         doubled.records.sort_unstable();
         Ok(doubled)
     }
+}
+
+/// Notes who is there more than once.
+async fn look_up(
+    crm: &impl Crm,
+    keys: &Keys,
+    people: HashSet<MatchKey>,
+    at_a_time: usize,
+    doubled: &mut Doubled,
+) -> Result<(), CrmFailure> {
+    let looked_up = stream::iter(people).map(|key| async move {
+        let found = crm.find(&key).await;
+        (key, found)
+    });
+    let mut looked_up = looked_up.buffer_unordered(at_a_time);
+    while let Some((key, found)) = looked_up.next().await {
+        if let Found::Several(_) = found? {
+            doubled.note(keys.record_id(&key));
+        }
+    }
+    Ok(())
 }

@@ -135,6 +135,11 @@ impl Census {
         self.state().changes == picture.0
     }
 
+    /// Ends the belief in all lists read so far.
+    pub(super) fn doubt(&self) {
+        self.state().change(None);
+    }
+
     /// Admits one create. `picture`: the list on which its necessity rests, if on a list.
     pub(super) async fn admit(
         &self,

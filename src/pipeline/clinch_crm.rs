@@ -195,18 +195,16 @@ impl Crm for ClinchCrm {
         &self,
         key: &MatchKey,
         attributes: &Map<String, Value>,
+        recheck: bool,
     ) -> Result<Created, CrmFailure> {
-        let created = match self.client.create_or_find(key, attributes, true).await {
-            // Looking again is not possible: create once, and leave a doubt to the next attempt,
-            // which scans everybody first.
-            Err(ClinchError::FilterIgnored) => {
-                return match self.client.create(attributes).await.map_err(failure)? {
-                    clinch::Created::New(new) => Ok(self.created(new)),
-                    clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
-                };
-            }
-            other => other.map_err(failure)?,
-        };
+        if !recheck {
+            // Created once; a doubt is left to the next attempt, which reads the list first.
+            return match self.client.create(attributes).await.map_err(failure)? {
+                clinch::Created::New(new) => Ok(self.created(new)),
+                clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
+            };
+        }
+        let created = self.client.create_or_find(key, attributes, true).await.map_err(failure)?;
         match created {
             Creation::Created(new) | Creation::Recovered(new) => Ok(self.created(new)),
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),

@@ -221,12 +221,13 @@ pub trait Crm: Send + Sync + 'static {
     /// One person with their present attributes.
     fn get(&self, id: &ClinchId) -> impl Future<Output = Result<Read, CrmFailure>> + Send;
 
-    /// Creates a person who was just looked up in vain. Never leaves two: an unclear answer is
-    /// cleared by looking again.
+    /// Creates a person who is surely absent. Never leaves two: an unclear answer is cleared by
+    /// looking again, where look-ups are believed (`recheck`); else it stays unclear.
     fn create(
         &self,
         key: &MatchKey,
         attributes: &Map<String, Value>,
+        recheck: bool,
     ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
 
     /// Changes the given attributes; null clears one. `Anonymised`: so the answer shows them.

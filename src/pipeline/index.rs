@@ -148,7 +148,15 @@ impl PeopleIndex {
         let hasher = RandomState::new();
         let mut still = if worth { Some(account.census.still().await) } else { None };
         let budget = if worth { wanted.count } else { 1 };
-        let first = index.read(crm, wanted, &hasher, budget, None, &mut still).await?;
+        let mut first = index.read(crm, wanted, &hasher, budget, None, &mut still).await?;
+        if first.witnesses.is_empty() && first.whole().is_none() {
+            // Nobody with an address so far: somebody may stand further on.
+            first = index.read(crm, wanted, &hasher, u64::MAX, None, &mut still).await?;
+            if first.witnesses.is_empty() && first.whole().is_none() {
+                drop(still);
+                return Self::everybody(crm, account, wanted).await;
+            }
+        }
         index.filter = prove(crm, account, &first, lookups).await?;
         if index.filter == Filter::Ignored {
             drop(still);

@@ -184,7 +184,10 @@ enum Target {
 struct Candidate {
     id: Option<ClinchId>,
     outcome: Outcome,
+    /// They were created just now.
     fresh: bool,
+    /// They were read, or created, in this call: and were not anonymised.
+    seen: bool,
 }
 
 impl<C: Crm> Pusher<C> {
@@ -220,6 +223,19 @@ impl<C: Crm> Pusher<C> {
             return Pushed { result: Ok(candidate.outcome), person: None, steps };
         };
         steps = steps.with(Steps::CANDIDATE);
+        if !candidate.seen && !steps.contains(work.wanted()) && self.crm.shows_anonymised() {
+            // Known from a list, which may be old.
+            let failed = match self.read(&id).await {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
+                Err(CrmFailure::Gone) => Some(Err(gone_again())),
+                Err(failure) => Some(Err(failure)),
+            };
+            if let Some(outcome) = failed {
+                let result = outcome.or_else(decided);
+                return Pushed { result, person: None, steps: work.done };
+            }
+        }
         let following = self.following_steps(work, &id, candidate.fresh, &mut steps).await;
         let result = match following {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
@@ -235,7 +251,7 @@ impl<C: Crm> Pusher<C> {
         if self.crm.shows_anonymised() && self.read(id).await?.is_none() {
             return self.suppress(work, id).await;
         }
-        Ok(Candidate { id: Some(id.clone()), outcome: Outcome::Unchanged, fresh: false })
+        Ok(Candidate::known(id.clone(), Outcome::Unchanged, true))
     }
 
     /// Reads a person; `None`: they were anonymised.
@@ -255,7 +271,7 @@ impl<C: Crm> Pusher<C> {
         let recorded = self.suppressions.record([(work.key_hash, id.clone())]).await;
         recorded.map_err(|error| unrecorded(&error))?;
         let outcome = Outcome::Suppressed(Suppressed::Anonymised);
-        Ok(Candidate { id: None, outcome, fresh: false })
+        Ok(Candidate::nobody(outcome))
     }
 
     async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
@@ -310,11 +326,10 @@ impl<C: Crm> Pusher<C> {
             (Known::Absent(picture), _) => self.create(work, claim, picture).await,
             // Just as they would have been created, in a window that was cut off: that was this
             // export, whose following steps may be missing.
-            (Known::Person { person, .. }, Duplicates::Skip | Duplicates::Fail)
+            (Known::Person { person, fresh }, Duplicates::Skip | Duplicates::Fail)
                 if work.undecided && changes(work, &person.attributes).is_empty() =>
             {
-                let outcome = Outcome::Unchanged;
-                Ok(Candidate { id: Some(person.id), outcome, fresh: false })
+                Ok(Candidate::known(person.id, Outcome::Unchanged, fresh))
             }
             (Known::Person { person, .. }, Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
             (Known::Person { .. }, Duplicates::Fail) => Ok(already_there()),
@@ -331,9 +346,12 @@ impl<C: Crm> Pusher<C> {
         picture: Option<Picture>,
     ) -> Result<Candidate, CrmFailure> {
         if self.mode == Mode::DryRun {
-            return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true });
+            return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true, seen: true });
         }
         self.check_fence()?;
+        if picture.is_none() && self.creations.are_unseen() {
+            return Err(blind());
+        }
         let admission = self.guard.census.admit(&self.crm, picture).await?;
         // Where nobody can be looked up, the first create on the strength of a list is a trial.
         if admission.look_up && (self.index.can_look_up() || !admission.on_list) {
@@ -353,12 +371,15 @@ impl<C: Crm> Pusher<C> {
         let on_list = admission.on_list;
         // An attribute that the mapping clears has nothing to be cleared on a new person.
         let attributes = without_nulls(&work.attributes);
-        let person = match self.crm.create(&work.key, &attributes).await {
+        let recheck = self.believes_look_ups();
+        let person = match self.crm.create(&work.key, &attributes, recheck).await {
             Ok(Created::New(id)) => {
                 admission.created();
                 claim.note_created(&id);
-                self.creations.note(work, &id, on_list);
-                return Ok(Candidate { id: Some(id), outcome: Outcome::Created, fresh: true });
+                self.creations.note(work, on_list);
+                self.prove_look_ups(&work.key, &id).await;
+                let outcome = Outcome::Created;
+                return Ok(Candidate { id: Some(id), outcome, fresh: true, seen: true });
             }
             Ok(Created::Existing(person)) => person,
             Err(refused @ CrmFailure::Record { .. }) => {
@@ -366,7 +387,14 @@ impl<C: Crm> Pusher<C> {
                 return Err(refused);
             }
             // Whether somebody was created is not known: the admission says so when it is dropped.
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                if let CrmFailure::Later { disposition, .. } = &failure
+                    && disposition.reason() == Reason::Timeout
+                {
+                    self.creations.note_timed_out();
+                }
+                return Err(failure);
+            }
         };
         admission.contradicted();
         if person.anonymised {
@@ -379,25 +407,40 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
-    /// Looks a person up whom a list calls absent. Look-ups that were never seen to find anybody
-    /// have to find somebody first whom this run has created.
+    /// Looks a person up whom a list calls absent.
     async fn look_up_now(&self, key: &MatchKey) -> Result<Known, CrmFailure> {
-        let lookups = self.crm.lookups();
-        if let Some((witness, id)) = self.creations.witness()
-            && self.index.can_look_up()
-            && !self.guard.is_proved(&lookups)
-        {
-            tokio::time::sleep(self.crm.search_lag()).await;
-            match self.index.look_up(&self.crm, &witness).await? {
-                Known::Person { .. } | Known::Several(_) => self.guard.note_proved(lookups),
-                Known::Absent(_) if self.crm.get(&id).await? != Read::Gone => {
-                    return Err(blind());
-                }
-                // Changed by somebody meanwhile: no proof, and no disproof.
-                Known::Anonymised(_) | Known::Absent(_) => {}
-            }
+        if self.creations.are_unseen() {
+            return Err(blind());
         }
         self.index.look_up(&self.crm, key).await
+    }
+
+    /// Whether look-ups were seen to find somebody who is there.
+    fn believes_look_ups(&self) -> bool {
+        self.index.can_look_up()
+            && !self.creations.are_unseen()
+            && self.guard.is_proved(&self.crm.lookups())
+    }
+
+    /// In an account that had nobody to prove look-ups with, the first person created does.
+    async fn prove_look_ups(&self, key: &MatchKey, id: &ClinchId) {
+        let lookups = self.crm.lookups();
+        if !self.index.can_look_up()
+            || self.guard.is_proved(&lookups)
+            || !self.creations.try_prove()
+        {
+            return;
+        }
+        tokio::time::sleep(self.crm.search_lag()).await;
+        match self.index.look_up(&self.crm, key).await {
+            Ok(Known::Person { .. } | Known::Several(_)) => self.guard.note_proved(lookups),
+            // Still there, and not found: what look-ups say is not to be believed.
+            Ok(Known::Absent(_)) if matches!(self.crm.get(id).await, Ok(Read::Present(_))) => {
+                self.creations.note_unseen();
+            }
+            // No proof, and no disproof: the next run looks again.
+            Ok(Known::Absent(_) | Known::Anonymised(_)) | Err(_) => {}
+        }
     }
 
     /// A person this export pushed before. They are read first, where that can tell that they were
@@ -415,7 +458,7 @@ impl<C: Crm> Pusher<C> {
         if self.mode == Mode::DryRun {
             // A push would write without comparing: what is told is what it would tell.
             self.read(&id).await?;
-            return Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false });
+            return Ok(Candidate::known(id, Outcome::Updated, true));
         }
         self.change(work, id, &work.attributes).await
     }
@@ -428,18 +471,20 @@ impl<C: Crm> Pusher<C> {
         fresh: bool,
     ) -> Result<Candidate, CrmFailure> {
         let mut differing = changes(work, &person.attributes);
+        let mut seen = fresh;
         if !fresh && !differing.is_empty() && self.crm.shows_anonymised() {
             let Some(present) = self.read(&person.id).await? else {
                 return self.suppress(work, &person.id).await;
             };
             differing = changes(work, &present.attributes);
+            seen = true;
         }
         let id = person.id;
         if differing.is_empty() {
-            return Ok(Candidate { id: Some(id), outcome: Outcome::Unchanged, fresh: false });
+            return Ok(Candidate::known(id, Outcome::Unchanged, seen));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false });
+            return Ok(Candidate::known(id, Outcome::Updated, seen));
         }
         self.change(work, id, &differing).await
     }
@@ -452,9 +497,7 @@ impl<C: Crm> Pusher<C> {
     ) -> Result<Candidate, CrmFailure> {
         self.check_fence()?;
         match self.crm.update(&id, attributes).await? {
-            Updated::Done => {
-                Ok(Candidate { id: Some(id), outcome: Outcome::Updated, fresh: false })
-            }
+            Updated::Done => Ok(Candidate::known(id, Outcome::Updated, true)),
             Updated::Anonymised => self.suppress(work, &id).await,
         }
     }
@@ -520,11 +563,19 @@ impl<C: Crm> Pusher<C> {
 
 impl Candidate {
     fn rejected(reason: Reason, message: String) -> Self {
-        Self { id: None, outcome: Outcome::Rejected { reason, message }, fresh: false }
+        Self::nobody(Outcome::Rejected { reason, message })
     }
 
     fn skipped(id: ClinchId) -> Self {
-        Self { id: Some(id), outcome: Outcome::Skipped, fresh: false }
+        Self::known(id, Outcome::Skipped, false)
+    }
+
+    fn known(id: ClinchId, outcome: Outcome, seen: bool) -> Self {
+        Self { id: Some(id), outcome, fresh: false, seen }
+    }
+
+    fn nobody(outcome: Outcome) -> Self {
+        Self { id: None, outcome, fresh: false, seen: true }
     }
 }
 

@@ -109,6 +109,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         Err(error) => return Ok(unread(&error)),
     };
     let _member = guard.join();
+    suppressions.flush().await.map_err(|error| unrecorded(&error))?;
     let mut book = Book::open(store, keys.clone()).await?;
     let spec = Arc::new(spec);
     let against = Against { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
@@ -186,8 +187,11 @@ async fn seal<C, S: SegmentStore>(
     if pusher.mode == Mode::DryRun {
         return Ok(());
     }
-    // Whatever becomes of the ledger: every request of this run has ended.
-    pusher.guard.at_rest.note(export);
+    // Whatever becomes of the ledger: every request of this run has ended, unless nobody waited for
+    // its end.
+    if !pusher.creations.may_be_under_way() {
+        pusher.guard.at_rest.note(export);
+    }
     let sealed = book.seal(through).await;
     pusher.guard.directory.note(export, &book.ledger);
     sealed

@@ -115,6 +115,32 @@ async fn a_filter_that_finds_nobody_is_not_taken_for_an_empty_account() {
     none_doubled("another name", crowded(150, blind), 150, 148, 152).await;
 }
 
+#[tokio::test]
+async fn look_ups_that_never_find_anybody_are_noticed_before_anybody_is_created_on_them() {
+    // The first page shows nobody with an address: the oldest people were anonymised.
+    let blind = json!({"openapi": false, "filter": {"email": "mail"}, "paging": {"meta": true}});
+    let mut there: Vec<Value> = people(300).collect();
+    let options = Options {
+        contract: contract({
+            let mut blind = blind;
+            blind["duplicateEmail"] = "allow".into();
+            blind
+        })
+        .contract,
+        ..seeded(crate::setup::options(), there.drain(..))
+    };
+    let world = World::new(options).await;
+    for n in 0..100 {
+        world.sandbox.anonymise(ACCOUNT, &email(n)).unwrap();
+    }
+    for look_up in [false, true] {
+        let ports = RunPorts { look_up, ..world.ports() };
+        let export = Export::of((295..305).map(profile).collect());
+        run(export.spec(), ports).await;
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "look-ups: {look_up}");
+    }
+}
+
 /// Runs, and lets somebody else act once `created` people are created.
 async fn disturbed(world: &World, export: &Export, created: u64, act: impl FnOnce()) -> Report {
     let ports = world.ports();

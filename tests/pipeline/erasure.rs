@@ -167,6 +167,27 @@ async fn steps_that_are_missing_are_not_added_to_an_anonymised_person() {
 }
 
 #[tokio::test]
+async fn who_is_on_the_list_as_mapped_and_anonymised_since_gets_no_application() {
+    let world = World::new(careless()).await;
+    const PEOPLE: usize = 100;
+    world.counts(&Export::of(profiles(PEOPLE))).await;
+    // Another export: it knows them from the candidate list, with nothing to change.
+    let world = World { store: Store::default(), guard: Arc::default(), ..world };
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let ports = world.ports();
+    let mut progress = ports.progress.subscribe();
+    let erase = async {
+        progress.wait_for(|progress| progress.counts.updated >= 5).await.unwrap();
+        world.sandbox.anonymise(ACCOUNT, &email(PEOPLE - 1)).unwrap()
+    };
+    let export = Export::of(profiles(PEOPLE)).applying();
+    let (report, id) = tokio::join!(run(export.spec(), ports), erase);
+    let counts = report.progress.counts;
+    assert_eq!((counts.suppressed, counts.updated), (1, PEOPLE as u64 - 1));
+    assert_erased(&world, &id, PEOPLE);
+}
+
+#[tokio::test]
 async fn who_was_anonymised_unseen_and_is_in_no_ledger_cannot_be_recognised() {
     let (world, _list) = lasting().await;
     let export = Export::of(profiles(12));

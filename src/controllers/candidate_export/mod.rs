@@ -338,7 +338,16 @@ fn neighbours<C: Cluster + LedgerHome>(
             let cluster = &context.cluster;
             let root = context.root_key().await.map_err(|error| error.to_string())?;
             let mut found = Vec::new();
-            for integration in context.connections.of_account(account) {
+            // Also integrations that cannot be used at the moment: what their exports know counts.
+            let mut integrations = context.connections.of_account(account);
+            let all = cluster.integrations().await.map_err(|error| error.to_string())?;
+            integrations.extend(all.into_iter().filter_map(|(key, integration)| {
+                let shown = integration.status.as_ref()?.account.as_ref()?;
+                (shown.id == account.to_string()).then_some(key)
+            }));
+            integrations.sort_unstable();
+            integrations.dedup();
+            for integration in integrations {
                 let exports = cluster.exports_of(&integration).await;
                 for key in exports.map_err(|error| error.to_string())? {
                     let Some(uid) = cluster.export_uid(&key).filter(|uid| *uid != own) else {

@@ -143,7 +143,7 @@ async fn decide<C: Cluster + LedgerHome>(
     let Gathered { secret, naming, listed, accounts } = gathered;
     let exports = naming.using;
     if let ListedFound::NotReadNow(message) = listed {
-        // Runs under way go on with the list as it was; none begins.
+        // The connection stays, so that its exports go on once the list is there again.
         return (Pass::without_list(message.clone(), exports), Some(READ_AGAIN));
     }
     let checked = validate(object, secret.as_ref(), &context.settings, listed, accounts);
