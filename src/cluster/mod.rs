@@ -73,8 +73,9 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// its end is told by [`Reconciler::deleted`], before or after this answer.
     fn has_export(&self, export: &ObjectRef) -> bool;
 
-    /// The UID of an export as last seen, without I/O.
-    fn export_uid(&self, key: &ObjectKey) -> Option<String>;
+    /// The UID of an export, as last seen and without I/O; `None` also where no run of it was
+    /// attempted yet: then it has no ledger.
+    fn attempted_export(&self, key: &ObjectKey) -> Option<String>;
 
     /// The exports that name an integration; may be served from a watch.
     fn exports_of(

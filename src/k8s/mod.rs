@@ -108,8 +108,8 @@ impl Cluster for KubeCluster {
         self.stores.has_export(export)
     }
 
-    fn export_uid(&self, key: &ObjectKey) -> Option<String> {
-        self.stores.export_uid(key)
+    fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
+        self.stores.attempted_export(key)
     }
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {

@@ -151,9 +151,11 @@ impl Stores {
         found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
     }
 
-    /// The UID of an export.
-    pub(crate) fn export_uid(&self, key: &ObjectKey) -> Option<String> {
-        self.scope(&key.namespace)?.exports.get(&reference(key))?.metadata.uid.clone()
+    /// The UID of an export of which a run was attempted.
+    pub(crate) fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
+        let export = self.scope(&key.namespace)?.exports.get(&reference(key))?;
+        export.status.as_ref()?.last_attempted_revision.as_ref()?;
+        export.metadata.uid.clone()
     }
 
     /// Exports that name an integration, of whatever namespace.

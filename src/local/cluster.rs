@@ -266,8 +266,11 @@ impl Cluster for LocalCluster {
         found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
     }
 
-    fn export_uid(&self, key: &ObjectKey) -> Option<String> {
-        self.objects().exports.get(key)?.metadata.uid.clone()
+    fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
+        let objects = self.objects();
+        let export = objects.exports.get(key)?;
+        export.status.as_ref()?.last_attempted_revision.as_ref()?;
+        export.metadata.uid.clone()
     }
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {

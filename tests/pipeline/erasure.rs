@@ -168,8 +168,8 @@ async fn steps_that_are_missing_are_not_added_to_an_anonymised_person() {
 
 #[tokio::test]
 async fn who_is_on_the_list_as_mapped_and_anonymised_since_gets_no_application() {
-    let world = World::new(careless()).await;
     const PEOPLE: usize = 100;
+    let world = World::new(careless()).await;
     world.counts(&Export::of(profiles(PEOPLE))).await;
     // Another export: it knows them from the candidate list, with nothing to change.
     let world = World { store: Store::default(), guard: Arc::default(), ..world };

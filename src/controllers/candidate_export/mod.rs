@@ -350,7 +350,7 @@ fn neighbours<C: Cluster + LedgerHome>(
             for integration in integrations {
                 let exports = cluster.exports_of(&integration).await;
                 for key in exports.map_err(|error| error.to_string())? {
-                    let Some(uid) = cluster.export_uid(&key).filter(|uid| *uid != own) else {
+                    let Some(uid) = cluster.attempted_export(&key).filter(|uid| *uid != own) else {
                         continue;
                     };
                     let (cluster, owner) = (
