@@ -24,7 +24,11 @@ const LATEST: usize = 10_000;
 
 /// Whom a run created.
 #[derive(Debug, Default)]
-pub(super) struct Creations(Mutex<Noted>);
+pub(super) struct Creations {
+    noted: Mutex<Noted>,
+    /// Held by the one create at a time that rests on look-ups which were not proved yet.
+    trial: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Noted {
@@ -42,7 +46,7 @@ struct Noted {
 
 impl Creations {
     fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that the person of a record was created.
@@ -60,6 +64,11 @@ impl Creations {
         if noted.latest.len() > LATEST {
             noted.latest.pop_front();
         }
+    }
+
+    /// Waits until no other create rests on look-ups that were not proved yet.
+    pub(super) async fn trial(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.trial.lock().await
     }
 
     /// Whether look-ups are to be proved with the person just created: once.

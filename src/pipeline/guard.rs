@@ -40,9 +40,14 @@ impl AtRest {
         self.lock().insert(export.to_owned());
     }
 
-    /// Whether an export is at rest; from now on it is not.
-    pub(super) fn take(&self, export: &str) -> bool {
-        self.lock().remove(export)
+    /// Whether an export is at rest.
+    pub(super) fn has(&self, export: &str) -> bool {
+        self.lock().contains(export)
+    }
+
+    /// Notes that requests of an export may be under way from now on.
+    pub(super) fn end(&self, export: &str) {
+        self.lock().remove(export);
     }
 }
 

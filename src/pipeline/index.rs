@@ -149,10 +149,10 @@ impl PeopleIndex {
         let mut still = if worth { Some(account.census.still().await) } else { None };
         let budget = if worth { wanted.count } else { 1 };
         let mut first = index.read(crm, wanted, &hasher, budget, None, &mut still).await?;
-        if first.witnesses.is_empty() && first.whole().is_none() {
+        if first.witnesses.is_empty() && !first.ended {
             // Nobody with an address so far: somebody may stand further on.
             first = index.read(crm, wanted, &hasher, u64::MAX, None, &mut still).await?;
-            if first.witnesses.is_empty() && first.whole().is_none() {
+            if first.witnesses.is_empty() && !first.ended {
                 drop(still);
                 return Self::everybody(crm, account, wanted).await;
             }
@@ -421,7 +421,7 @@ async fn prove(
             },
         }
     }
-    // Nobody is there with whom to prove it, and nobody who could be created twice.
+    // Nobody is there with whom to prove it: the first person created has to.
     Ok(Filter::Honoured)
 }
 

@@ -349,6 +349,10 @@ impl<C: Crm> Pusher<C> {
             return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true, seen: true });
         }
         self.check_fence()?;
+        let trial = match picture {
+            None if !self.believes_look_ups() => Some(self.creations.trial().await),
+            _ => None,
+        };
         if picture.is_none() && self.creations.are_unseen() {
             return Err(blind());
         }
@@ -378,6 +382,7 @@ impl<C: Crm> Pusher<C> {
                 claim.note_created(&id);
                 self.creations.note(work, on_list);
                 self.prove_look_ups(&work.key, &id).await;
+                drop(trial);
                 let outcome = Outcome::Created;
                 return Ok(Candidate { id: Some(id), outcome, fresh: true, seen: true });
             }

@@ -130,12 +130,11 @@ async fn attempt<C: Crm, S: SegmentStore>(
     } else {
         if spec.mode == Mode::Push {
             check_room(&book, &survey, ledger_max)?;
-            let ended = guard.at_rest.take(&export);
+            let ended = guard.at_rest.has(&export);
             book.await_the_past(&crm, ended, &cancel).await;
             if cancel.is_cancelled() {
                 return Ok(Ending::Stopped);
             }
-            guard.directory.forget(&export);
         }
         let destination = resolve(&crm, &spec.destination).await?;
         let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
@@ -160,6 +159,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
             cancel: &cancel,
             max_in_flight: max_in_flight.max(1),
         };
+        if spec.mode == Mode::Push {
+            pusher.guard.at_rest.end(&export);
+            pusher.guard.directory.forget(&export);
+        }
         let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut book).await;
         let through = matches!(ended, Ok(None)) && survey.fault.is_none();
