@@ -167,8 +167,11 @@ async fn another_account_behind_the_secret_is_sent_nobody_before_it_is_accepted(
     assert_eq!(accepted["status"]["account"]["id"], offered);
     assert!(accepted["status"]["account"]["changedTo"].is_null());
     world.ready("CandidateExport", "second", "True", "Synced").await;
+    // What its ledger says was written for another account: this process cannot read whether requests
+    // of an earlier one are under way, and waits for the longest of them.
+    let waited = 3 * SOON;
     world
-        .wait("CandidateExport", "first", "pushed to the new account", SOON, |object| {
+        .wait("CandidateExport", "first", "pushed to the new account", waited, |object| {
             condition(object, "Ready")["status"] == "True"
                 && world.sandbox.people("other").len() == 40
         })
