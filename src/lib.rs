@@ -3,6 +3,8 @@
 //! The modules form tiers and import downwards only; `docs/ARCHITECTURE.md` draws the table and
 //! `tests/architecture.rs` enforces it.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -19,6 +19,7 @@ pub use crate::{
 };
 
 /// The system's clock.
+#[expect(clippy::disallowed_methods, reason = "the clock that everything else takes")]
 pub fn system_clock() -> Clock {
     Clock::new(jiff::Timestamp::now)
 }

@@ -73,6 +73,7 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
 }
 
 /// Colour only on a terminal, and not when the reader asked for none.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn color_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
@@ -88,6 +89,7 @@ fn complain(text: &str) {
 }
 
 /// The environment, as far as it is text.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))

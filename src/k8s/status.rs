@@ -40,6 +40,7 @@ pub(crate) async fn apply(
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one writer of statuses")]
 async fn apply_as<K>(
     client: &Client,
     object: &ObjectRef,

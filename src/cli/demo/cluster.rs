@@ -186,6 +186,7 @@ struct ControlPlane {
 }
 
 impl ControlPlane {
+    #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
     async fn find_or_start(state: &Path) -> anyhow::Result<Self> {
         let kubectl = kubectl().await?;
         if let Some(kubeconfig) = std::env::var_os("KUBECONFIG") {

@@ -49,6 +49,7 @@ impl Sandbox {
         let Some((_, origin)) = line.split_once("listening on ") else {
             bail!("the emulator said {line:?} instead of where it listens");
         };
+        #[expect(clippy::disallowed_methods, reason = "talks to the emulator on loopback only")]
         let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { child, origin: origin.trim().to_owned(), http })
     }

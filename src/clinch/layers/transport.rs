@@ -49,6 +49,7 @@ impl Transport {
         };
         // One provider per process; when another part was first it installed the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        #[expect(clippy::disallowed_methods, reason = "this is the guarded client")]
         reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .redirect(reqwest::redirect::Policy::none())

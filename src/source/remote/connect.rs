@@ -34,6 +34,7 @@ const MOST_ANSWERED: usize = 32 << 20;
 const USER_AGENT: &str = concat!("clinch-operator/", env!("CARGO_PKG_VERSION"));
 
 /// A client within `reach`.
+#[expect(clippy::disallowed_methods, reason = "this is the guarded client")]
 pub(super) fn client(reach: Reach) -> Result<reqwest::Client, RemoteFault> {
     // One provider per process; when another part was first it installed the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
