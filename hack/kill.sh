@@ -10,4 +10,4 @@ CLINCH_KILLS=${1:-200} CLINCH_SEED=${2:-$(date +%s)}
 CLINCH_RACES=$(((CLINCH_KILLS + 9) / 10))
 export CLINCH_KILLS CLINCH_SEED CLINCH_RACES
 echo "$CLINCH_KILLS kills, seed $CLINCH_SEED"
-exec "${CARGO:-cargo}" test --quiet --test killed -- --nocapture
+exec "${CARGO:-cargo}" test --quiet --test local killed:: -- --nocapture

@@ -1,4 +1,4 @@
-//! Condition types. Their spellings and polarity are API, frozen by `tests/frozen_names.rs`.
+//! Condition types. Their spellings and polarity are API, frozen by `tests/offline/frozen_names.rs`.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! Metrics. Labels are closed sets: operation, code class, kind, outcome; never names of objects
-//! or people. The names are API, frozen by `tests/frozen_names.rs`.
+//! or people. The names are API, frozen by `tests/offline/frozen_names.rs`.
 
 use std::{sync::Arc, time::Duration};
 

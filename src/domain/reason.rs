@@ -1,5 +1,5 @@
 //! The closed set of reasons shared by conditions, Events, record failures and metric labels.
-//! Pure. The spellings are API: `tests/frozen_names.rs` holds the list.
+//! Pure. The spellings are API: `tests/offline/frozen_names.rs` holds the list.
 
 use std::fmt;
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use clinch_operator::sandbox::Credential;
 
 use crate::{
-    manifests::{PROSPECT, SECRET, emails, export},
     stage::{
         all_have, assert_delivered, at_work, created, never_ready_unless, shared, until, watched,
     },
-    support::{SOON, condition},
+    support::{
+        manifests::{PROSPECT, SECRET, emails, export},
+        world::{SOON, condition},
+    },
 };
 
 const PEOPLE: usize = 300;

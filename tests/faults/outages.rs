@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    manifests::{PROSPECT, emails, export},
-    stage::{Operator, all_have, alone, assert_delivered, at_work, created, until},
-    support::{SOON, World, condition},
+    stage::{all_have, alone, assert_delivered, at_work, created, operator, until},
+    support::{
+        manifests::{PROSPECT, emails, export},
+        process::Process,
+        world::{SOON, World, condition},
+    },
 };
 
 const PEOPLE: usize = 400;
@@ -21,7 +24,7 @@ async fn half_way(world: &World, name: &str) {
 }
 
 /// Delivered by itself, by the process that was at it, told as one delivery, and able to go on.
-async fn judged(world: &World, operator: &mut Operator, name: &str) {
+async fn judged(world: &World, operator: &mut Process, name: &str) {
     let done = world.ready(KIND, name, "True", "Synced").await;
     assert!(operator.ended().is_none(), "the process survives");
     assert_delivered(world, &done, PEOPLE);
@@ -72,12 +75,12 @@ async fn an_export_outlives_its_etcd() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_longer_than_the_lease_ends_the_process_and_the_next_one_goes_on() {
     let _alone = alone().await;
-    let Some((world, mut operator)) = at_work(3).await else { return };
+    let Some((world, mut first)) = at_work(3).await else { return };
     world.sandbox.set_latency(Duration::from_millis(100));
     world.apply(&export("leaseless", PEOPLE, PROSPECT));
     created(&world, 20).await;
     world.plane.kill_apiserver().await;
-    assert_eq!(operator.code().await, Some(4), "a lost lease is told by the exit code");
+    assert_eq!(first.code().await, Some(4), "a lost lease is told by the exit code");
     let there = emails(&world).len();
     assert!(there < PEOPLE, "it pushed no longer than it surely held the lease: {there}");
     world.plane.start_apiserver().await.expect("it starts again");
@@ -85,7 +88,7 @@ async fn an_outage_longer_than_the_lease_ends_the_process_and_the_next_one_goes_
     assert_ne!(condition(&unfinished, "Ready")["status"], "True");
     assert_eq!(emails(&world).len(), there, "nobody pushes meanwhile");
     world.sandbox.set_latency(Duration::ZERO);
-    let _next = Operator::start(&world, "next", 3);
+    let _next = operator(&world, "next", 3);
     let done = world.ready(KIND, "leaseless", "True", "Synced").await;
     assert_delivered(&world, &done, PEOPLE);
     assert!(all_have(&world, "leaseless", PEOPLE, "first_name", "First#"));

@@ -5,9 +5,11 @@ use std::time::Duration;
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 
 use crate::{
-    manifests::{PROSPECT, emails, export},
     stage::{assert_delivered, assert_nobody_twice, at_work, created, exports, shared, until},
-    support::World,
+    support::{
+        manifests::{PROSPECT, emails, export},
+        world::World,
+    },
 };
 
 const PEOPLE: usize = 300;

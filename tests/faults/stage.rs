@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 
@@ -15,9 +14,10 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::RwLock;
 
-use crate::{
+use crate::support::{
     manifests::{INTEGRATION, emails},
-    support::{SOON, World, condition},
+    process::Process,
+    world::{SOON, World, condition},
 };
 
 /// Held for writing by tests that break the API server, which the others share.
@@ -33,52 +33,17 @@ pub async fn alone() -> tokio::sync::RwLockWriteGuard<'static, ()> {
     PLANE.write().await
 }
 
-/// An operator process; it ends with the test, however that ends.
-pub struct Operator(Child);
-
-impl Operator {
-    /// Starts one whose Lease lasts so many seconds.
-    pub fn start(world: &World, identity: &str, lease: u64) -> Self {
-        Self(world.spawn_operator(identity, "127.0.0.1:0", lease))
-    }
-
-    /// How it ended, if it did.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().expect("a child of this process")
-    }
-
-    /// Asks it to end, by SIGTERM.
-    pub fn terminate(&self) {
-        let pid = self.0.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        assert!(sent.success(), "SIGTERM");
-    }
-
-    /// Its exit code, once it has ended.
-    pub async fn code(&mut self) -> Option<i32> {
-        let mut status = None;
-        until("the operator ends", || {
-            status = self.ended();
-            status.is_some()
-        })
-        .await;
-        status.and_then(|status| status.code())
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        let _already_ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
+/// Starts an operator as a process; `lease` is its Lease's duration in seconds.
+pub fn operator(world: &World, identity: &str, lease: u64) -> Process {
+    world.spawn_operator(identity, "127.0.0.1:0", lease)
 }
 
 /// A namespace with an operator process and a verified integration, and an emulator that takes its
 /// time and lets everybody in twice who is sent twice.
-pub async fn at_work(lease: u64) -> Option<(World, Operator)> {
+pub async fn at_work(lease: u64) -> Option<(World, Process)> {
     let world = World::prepare().await?;
     allow_duplicates(&world).await;
-    let operator = Operator::start(&world, "first", lease);
+    let operator = operator(&world, "first", lease);
     world.apply(INTEGRATION);
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     Some((world, operator))

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::{
-    manifests::{PROSPECT, emails, export},
-    stage::{Operator, assert_delivered, at_work, created, shared},
-    support::condition,
+    stage::{assert_delivered, at_work, created, operator, shared},
+    support::{
+        manifests::{PROSPECT, emails, export},
+        world::condition,
+    },
 };
 
 const PEOPLE: usize = 400;
@@ -14,12 +16,12 @@ const KIND: &str = "CandidateExport";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_told_to_end_finishes_what_it_began_and_the_next_asks_for_nobody_again() {
     let _shared = shared().await;
-    let Some((world, mut operator)) = at_work(15).await else { return };
+    let Some((world, mut first)) = at_work(15).await else { return };
     world.sandbox.set_latency(Duration::from_millis(20));
     world.apply(&export("handed", PEOPLE, PROSPECT));
     created(&world, 120).await;
-    operator.terminate();
-    assert_eq!(operator.code().await, Some(0), "SIGTERM is an orderly end");
+    first.signal("TERM");
+    assert_eq!(first.code().await, Some(0), "SIGTERM is an orderly end");
     let ended = world.sandbox.requests();
     let there = emails(&world).len() as u64;
     assert!(there < PEOPLE as u64, "{there}");
@@ -30,7 +32,7 @@ async fn a_process_that_is_told_to_end_finishes_what_it_began_and_the_next_asks_
     assert_ne!(condition(&unfinished, "Ready")["status"], "True");
 
     world.sandbox.set_latency(Duration::ZERO);
-    let _next = Operator::start(&world, "next", 15);
+    let _next = operator(&world, "next", 15);
     let done = world.ready(KIND, "handed", "True", "Synced").await;
     assert_delivered(&world, &done, PEOPLE);
     let all = world.sandbox.requests();

@@ -5,9 +5,11 @@ use std::time::Duration;
 use clinch_operator::control_plane::audit::Entry;
 
 use crate::{
-    manifests::{PROSPECT, export},
     stage::{assert_delivered, at_work, shared},
-    support::{SOON, condition},
+    support::{
+        manifests::{PROSPECT, export},
+        world::{SOON, condition},
+    },
 };
 
 const PEOPLE: usize = 1000;

@@ -7,7 +7,6 @@
 mod absence;
 mod contract;
 mod delivery;
-mod distant;
 mod doubt;
 mod dry_run;
 mod duplicates;
@@ -15,7 +14,10 @@ mod erasure;
 mod fairness;
 mod faults;
 mod large;
+mod remote;
 mod rotation;
+#[path = "../support/s3.rs"]
+mod s3;
 mod setup;
 mod steps;
 mod windows;

@@ -1,0 +1,105 @@
+//! The ledger on a real API server: what refuses it, and what that does to an export.
+
+use std::time::{Duration, Instant};
+
+use clinch_operator::{app::ObjectLedgers, controllers::Regions};
+
+use crate::support::{
+    manifests::{INTEGRATION, PROSPECT, assert_each_once, emails, export},
+    world::{SOON, World, condition},
+};
+
+const COUNTED: &str = "count/candidateledgers.clinch.hireez.dev";
+
+/// Allows so many segments in the namespace, and waits until the API server knows it.
+async fn allow(world: &World, segments: u32) {
+    world.apply(&format!(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: ledgers}}\nspec: {{hard: {{{COUNTED}: '{segments}'}}}}"
+    ));
+    // Nobody keeps the status of a quota here: that is the controller-manager's.
+    let status = format!(
+        r#"{{"status":{{"hard":{{"{COUNTED}":"{segments}"}},"used":{{"{COUNTED}":"0"}}}}}}"#
+    );
+    let patch = ["patch", "resourcequota", "ledgers", "--subresource=status", "--type=merge", "-p"];
+    world.kubectl(&[&patch[..], &[&status, "-n", &world.namespace]].concat());
+    let probe = format!(
+        "apiVersion: clinch.hireez.dev/v1alpha1\nkind: CandidateLedger\nmetadata: {{name: probe-{segments}}}\nspec: {{exportName: e, exportUid: u, sequence: 0, data: Zm9v}}"
+    );
+    let started = Instant::now();
+    while world.try_apply_dry(&probe).0 != (segments > 0) {
+        assert!(started.elapsed() < SOON, "the quota does not take effect");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_on_ledgers_stops_an_export_before_anybody_is_pushed() {
+    let Some(mut world) = World::prepare().await else { return };
+    world.apply(INTEGRATION);
+    allow(&world, 0).await;
+    world.run_operator(Regions::default());
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    world.apply(&export("people", 5, PROSPECT));
+    let refused = world.ready("CandidateExport", "people", "False", "LedgerRefused").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("quota") && message.contains("candidateledgers"), "{message}");
+    assert_eq!(condition(&refused, "Reconciling")["status"], "True", "it is tried again");
+    assert!(emails(&world).is_empty(), "nobody is pushed unrecorded");
+    assert_eq!(world.sandbox.requests().of("createCandidate"), 0);
+
+    allow(&world, 10).await;
+    let within = Duration::from_secs(90);
+    world.ready_within("CandidateExport", "people", "True", "Synced", within).await;
+    assert_each_once(&world, 5);
+    let segments =
+        world.kubectl(&["get", "candidateledgers", "-n", &world.namespace, "-o", "name"]);
+    assert_eq!(segments.lines().count(), 2, "the window, and what became of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_too_large_for_etcd_says_so_and_runs_once_there_is_an_object_store() {
+    let Some(mut world) = World::prepare().await else { return };
+    world.apply(INTEGRATION);
+    world.ledger_etcd_max = 10;
+    world.run_operator(Regions::default());
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    world.apply(&export("small", 10, PROSPECT));
+    world.ready("CandidateExport", "small", "True", "Synced").await;
+    world.apply(&export("large", 11, PROSPECT));
+    let stalled = world.ready("CandidateExport", "large", "False", "LedgerTooLarge").await;
+    assert_eq!(condition(&stalled, "Stalled")["reason"], "LedgerTooLarge");
+    let message = condition(&stalled, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("--ledger-url") && message.contains("11 people"), "{message}");
+    assert_eq!(emails(&world).len(), 10);
+
+    world.stop_operator().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url::Url::from_directory_path(folder.path()).expect("absolute");
+    world.ledgers = Some(ObjectLedgers::at(&url, []).expect("a place for ledgers"));
+    world.run_operator(Regions::default());
+    world.ready("CandidateExport", "large", "True", "Synced").await;
+    // What is in etcd already is still known: one changed record is one request.
+    let before = world.sandbox.requests().of("createCandidate");
+    world.apply(&export("small", 11, PROSPECT));
+    world
+        .wait("CandidateExport", "small", "grown", SOON, |object| {
+            object["status"]["delivered"] == "11/11"
+        })
+        .await;
+    assert_eq!(world.sandbox.requests().of("createCandidate"), before + 1);
+    assert_each_once(&world, 22);
+
+    let files = |uid: &str| std::fs::read_dir(folder.path().join(uid)).map_or(0, Iterator::count);
+    let uids = ["small", "large"].map(|name| {
+        let uid = ["get", "candidateexport", name, "-n", &world.namespace, "-o"];
+        world.kubectl(&[&uid[..], &["jsonpath={.metadata.uid}"]].concat())
+    });
+    assert!(uids.iter().all(|uid| files(uid) > 0));
+    world.kubectl(&["delete", "candidateexport", "large", "-n", &world.namespace]);
+    let started = Instant::now();
+    while files(&uids[1]) > 0 {
+        assert!(started.elapsed() < SOON, "the ledger outlives its export");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(files(&uids[0]) > 0, "the other one's stays");
+}

@@ -1,0 +1,32 @@
+//! The operator on a real API server, under the chart's own rights; and the launcher of that server.
+#![cfg(all(feature = "dev-tools", feature = "sandbox"))]
+#![allow(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "test support outside test functions: a test stops at the first surprise"
+)]
+
+mod access;
+mod account;
+mod all_namespaces;
+mod canary;
+mod canary_commands;
+mod credentials;
+mod erasure;
+mod exports;
+mod hand_over;
+mod hostile;
+mod launcher;
+mod ledger;
+mod parity;
+mod permission;
+mod policy;
+mod rights;
+mod roles;
+mod schema;
+mod sources;
+#[path = "../support/mod.rs"]
+mod support;
+mod undecodable;
+mod withdrawal;

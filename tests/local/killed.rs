@@ -1,0 +1,206 @@
+//! `apply` killed with SIGKILL again and again, at instants nobody chose, by a real process table; and
+//! two of them on one account at the same time. The emulator's own books are the judge.
+//! `hack/kill.sh` does it many more times.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::Path,
+    process::{Child, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use clinch_operator::sandbox::{Action, Fault, Options, Sandbox};
+use serde_json::json;
+
+use crate::apply::apply;
+
+/// The manifests; NDJSON lines are put in for PEOPLE.
+const MANIFESTS: &str = r#"
+apiVersion: v1
+kind: Secret
+metadata: {name: clinch}
+stringData: {accessKey: AKKILL, secretKey: kill-secret}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: ClinchIntegration
+metadata: {name: acme}
+spec:
+  endpoint: ORIGIN
+  environment: Sandbox
+  credentials: {secretRef: {name: clinch}}
+  pushPermission: {jobs: [{job: ENG-101, stages: [Screen]}]}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: FieldMapping
+metadata: {name: steps}
+spec:
+  fields:
+  - {to: email, from: "emails[0].value", required: true}
+  - {to: first_name, from: firstName}
+  tags: {enabled: true, from: tags, activity: hireez_tags}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: people}
+spec:
+  integrationRef: {name: acme}
+  fieldMappingRef: {name: steps}
+  source: {configMapRef: {name: people}}
+  destination: {job: {reference: ENG-101, stage: Screen}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: people}
+data:
+  people.ndjson: |
+"#;
+
+/// Kills of the ordinary test run; `CLINCH_KILLS` asks for more.
+const KILLS: u64 = 8;
+/// How often two processes race in the ordinary test run; `CLINCH_RACES` asks for more.
+const RACES: u64 = 2;
+/// A life ends after so many requests at most.
+const LONGEST_LIFE: u64 = 40;
+const SOON: Duration = Duration::from_mins(1);
+
+fn number(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
+}
+
+fn start(folder: &Path, origin: &str) -> Child {
+    apply(&folder.join("manifests.yaml"), &folder.join("state"), origin)
+        // How long the next process waits after an unclean end: longer than any create takes here.
+        .args(["--request-timeout", "2"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until so many requests were made in all, or the process is done.
+async fn lived(child: &mut Child, sandbox: &Sandbox, requests: u64) -> Option<ExitStatus> {
+    let started = Instant::now();
+    while sandbox.requests().total < requests {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        assert!(started.elapsed() < SOON, "no {requests} requests after {SOON:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    None
+}
+
+/// An emulator that takes everybody twice, and an export of so many people.
+async fn stage(people: u64) -> (Sandbox, tempfile::TempDir) {
+    // Nobody but the operator sees to it that there are no doubles.
+    let contract = json!({"duplicateEmail": "allow"});
+    let options = Options {
+        contract: serde_json::from_value(contract).unwrap(),
+        ..Options::default().with_credential("hireEZ", "AKKILL", "kill-secret")
+    };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &sandbox, people);
+    (sandbox, folder)
+}
+
+fn write(folder: &Path, sandbox: &Sandbox, people: u64) {
+    let mut manifests = MANIFESTS.replace("ORIGIN", &sandbox.base_url());
+    for n in 0..people {
+        let profile = json!({"firstName": "Test", "tags": ["remote"],
+            "emails": [{"value": format!("person{n}@example.com")}]});
+        writeln!(manifests, "    {profile}").unwrap();
+    }
+    std::fs::write(folder.join("manifests.yaml"), manifests).unwrap();
+}
+
+/// Everybody is there once, with everything that is theirs.
+fn assert_exactly_once(sandbox: &Sandbox, people: u64, told: &str) {
+    let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    for person in sandbox.people("hireEZ") {
+        let email = person["attributes"]["email"].as_str().unwrap().to_owned();
+        for steps in ["applications", "activities"] {
+            let count = person[steps].as_array().map_or(0, Vec::len);
+            assert_eq!(count, 1, "{told}: {steps} of {email}");
+        }
+        *found.entry(email).or_default() += 1;
+    }
+    let expected = (0..people).map(|n| (format!("person{n}@example.com"), 1)).collect();
+    assert_eq!(found, expected, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_killed_at_any_instant_loses_nobody_and_doubles_nothing() {
+    let (kills, seed) = (number("CLINCH_KILLS", KILLS), number("CLINCH_SEED", 1));
+    // Three requests a person: more than all the lives to come can make.
+    let people = kills * LONGEST_LIFE / 3 + 20;
+    let (sandbox, folder) = stage(people).await;
+    sandbox.set_latency(Duration::from_millis(5));
+    let mut random = fastrand::Rng::with_seed(seed);
+    for kill in 1..=kills {
+        let until = sandbox.requests().total + random.u64(0..=LONGEST_LIFE);
+        let mut child = start(folder.path(), &sandbox.base_url());
+        let ended = lived(&mut child, &sandbox, until).await;
+        assert_eq!(ended, None, "seed {seed}: it ended by itself before kill {kill}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    sandbox.set_latency(Duration::ZERO);
+    let status = start(folder.path(), &sandbox.base_url()).wait().unwrap();
+    assert_eq!(status.code(), Some(0), "seed {seed}: the last one completes everything");
+    assert_exactly_once(&sandbox, people, &format!("seed {seed}"));
+    // A job's people are not read: that nothing is doubled shows in the writes, too.
+    let requests = sandbox.requests();
+    for operation in ["createCandidate", "createApplication", "createActivity"] {
+        assert_eq!(requests.with(operation, 201), people, "seed {seed}: {operation}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
+    let (kills, seed) = (number("CLINCH_KILLS", KILLS / 4), number("CLINCH_SEED", 1));
+    let people = 24 + kills * 8;
+    let (sandbox, folder) = stage(people).await;
+    // Carried out a second after they arrive, whether or not the sender is there any more.
+    let late = Action::Late { commit_ms: 1000, answer_ms: None, code: None, html: false };
+    sandbox.set_faults(vec![Fault::always("createCandidate", late)]);
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..kills {
+        let begun = sandbox.requests().of("createCandidate");
+        let mut child = start(folder.path(), &sandbox.base_url());
+        let started = Instant::now();
+        // Creates are counted once they are carried out: the next ones are under way by then.
+        while sandbox.requests().of("createCandidate") == begun
+            && child.try_wait().unwrap().is_none()
+        {
+            assert!(started.elapsed() < SOON, "nobody is created");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(random.u64(0..900))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    sandbox.set_faults(Vec::new());
+    let status = start(folder.path(), &sandbox.base_url()).wait().unwrap();
+    assert_eq!(status.code(), Some(0), "seed {seed}");
+    assert_exactly_once(&sandbox, people, &format!("seed {seed}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_on_one_account_double_no_more_than_rests_on_one_probe() {
+    for race in 0..number("CLINCH_RACES", RACES) {
+        let (sandbox, folder) = stage(400).await;
+        sandbox.set_latency(Duration::from_millis(2 + race % 5));
+        let other = tempfile::tempdir().unwrap();
+        write(other.path(), &sandbox, 400);
+        let mut one = start(folder.path(), &sandbox.base_url());
+        let mut two = start(other.path(), &sandbox.base_url());
+        let (one, two) = (one.wait().unwrap(), two.wait().unwrap());
+        // People who are there twice cannot be told apart: those records are rejected.
+        assert!(one.code().is_some_and(|code| code <= 1), "{one}");
+        assert!(two.code().is_some_and(|code| code <= 1), "{two}");
+        let doubled = sandbox.doubled("hireEZ");
+        println!("race {race}: {doubled} of 400 doubled");
+        assert!(doubled <= 100, "race {race}: at most 50 each");
+    }
+}

@@ -1,0 +1,19 @@
+//! The operator without a cluster: manifests from files, `apply` as a process, and the controllers on
+//! a cluster in memory.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test support outside test functions: a test stops at the first surprise"
+)]
+
+#[cfg(feature = "sandbox")]
+mod apply;
+#[cfg(feature = "sandbox")]
+mod approval;
+#[cfg(feature = "sandbox")]
+mod erasure;
+#[cfg(feature = "sandbox")]
+mod killed;
+mod manifests;
+#[cfg(feature = "sandbox")]
+mod schedules;

@@ -1,0 +1,279 @@
+//! Exports that run again by themselves: what is told of such a run, and what is not. The clock is
+//! the test's.
+
+use std::{
+    fmt::Write as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use clinch_operator::{
+    api::{CandidateExportStatus, ConditionType, Environment},
+    app,
+    clinch::AllowedEndpoints,
+    cluster::{Kind, ObjectKey, Reconciler, StatusUpdate},
+    conditions::find,
+    controllers::{Context, Controllers, Regions, Settings},
+    domain::{Clock, Fence},
+    local::{LoadOptions, Loader, LocalCluster, Wakes, wakes},
+    sandbox::{Options, Sandbox},
+    source::{AllowedSources, SourcePolicy},
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+struct World {
+    sandbox: Sandbox,
+    cluster: LocalCluster,
+    controllers: Controllers<LocalCluster>,
+    woken: Wakes,
+    /// Seconds that the clock is ahead.
+    ahead: Arc<AtomicI64>,
+    export: ObjectKey,
+    clock: Clock,
+    settings: Settings,
+}
+
+fn process(
+    cluster: &LocalCluster,
+    clock: Clock,
+    settings: Settings,
+) -> (Controllers<LocalCluster>, Wakes) {
+    let (wake, woken) = wakes();
+    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
+        let _ended = wake.send((kind, key.clone())).is_err();
+    });
+    let stop = CancellationToken::new();
+    let (fence, observer) = (Fence::open(), app::unobserved());
+    let context = Context::new(cluster.clone(), clock, settings, fence, wake, observer, stop);
+    (Controllers(Arc::new(context)), woken)
+}
+
+impl World {
+    async fn new(folder: &Path, rest: &str) -> Self {
+        let options = Options::default().with_credential("hireEZ", "K", "S");
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let origin = sandbox.base_url();
+        let manifests = format!(
+            "
+apiVersion: v1
+kind: Secret
+metadata: {{name: clinch}}
+stringData: {{accessKey: K, secretKey: S}}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: ClinchIntegration
+metadata: {{name: clinch}}
+spec:
+  endpoint: {origin}
+  environment: Sandbox
+  credentials: {{secretRef: {{name: clinch}}}}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {{name: people}}
+spec:
+  integrationRef: {{name: clinch}}
+  source: {{objectStore: {{url: 'file://{}/*.ndjson'}}}}
+  destination: {{prospect: {{}}}}
+  {rest}
+",
+            folder.display()
+        );
+        let mut loader = Loader::new(LoadOptions::default());
+        loader.add_text("manifests.yaml", &manifests);
+        let manifests = loader.finish().unwrap();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let ahead = ahead.clone();
+            Clock::new(move || {
+                Timestamp::now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed))
+            })
+        };
+        let cluster = LocalCluster::open(manifests, None, [7; 32], clock.clone()).unwrap();
+        let roots = format!("file://{}", folder.display());
+        let settings = Settings {
+            environment: Environment::Sandbox,
+            allowed_endpoints: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
+            regions: Regions::default(),
+            sources: Arc::new(SourcePolicy {
+                allowed: AllowedSources::listed([roots.as_str()]).unwrap(),
+                environment: Arc::default(),
+            }),
+            max_runs: 2,
+            timeouts: clinch_operator::clinch::Timeouts::default(),
+        };
+        let (controllers, woken) = process(&cluster, clock.clone(), settings.clone());
+        let export = cluster.keys(Kind::Export).remove(0);
+        let integration = cluster.keys(Kind::Integration).remove(0);
+        controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+        Self { sandbox, cluster, controllers, woken, ahead, export, clock, settings }
+    }
+
+    /// Another process takes over, which has not verified the integration yet.
+    fn restart(&mut self) {
+        (self.controllers, self.woken) =
+            process(&self.cluster, self.clock.clone(), self.settings.clone());
+    }
+
+    /// Reconciles once.
+    async fn pass(&mut self) -> Option<Duration> {
+        while self.woken.try_recv().is_ok() {}
+        self.controllers.reconcile(Kind::Export, &self.export).await.unwrap()
+    }
+
+    /// Reconciles, waits for the run that this starts, and reconciles again.
+    async fn run(&mut self) -> CandidateExportStatus {
+        self.pass().await;
+        loop {
+            let woken = tokio::time::timeout(Duration::from_secs(20), self.woken.recv()).await;
+            let (kind, key) = woken.expect("a run that ends").unwrap();
+            if kind == Kind::Export && key == self.export {
+                break;
+            }
+        }
+        self.pass().await;
+        self.status()
+    }
+
+    fn status(&self) -> CandidateExportStatus {
+        match self.cluster.status_of(Kind::Export, &self.export) {
+            Some(StatusUpdate::Export(status)) => status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn later(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    fn requests(&self) -> u64 {
+        self.sandbox.requests().total
+    }
+}
+
+fn ready(status: &CandidateExportStatus) -> (String, String) {
+    let ready = find(&status.conditions, ConditionType::Ready).unwrap();
+    (ready.status.clone(), ready.reason.clone())
+}
+
+fn told(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
+fn write(folder: &Path, people: usize) {
+    let text = (0..people).fold(String::new(), |mut text, n| {
+        writeln!(text, r#"{{"firstName":"A","emails":[{{"value":"p{n}@example.com"}}]}}"#).unwrap();
+        text
+    });
+    std::fs::write(folder.join("people.ndjson"), text).unwrap();
+}
+
+#[tokio::test]
+async fn an_export_runs_again_when_the_time_has_come_and_tells_only_what_is_new() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 3);
+    let mut world = World::new(folder.path(), "interval: 1m").await;
+    let first = world.run().await;
+    assert_eq!(ready(&first), told("True", "Synced"));
+    assert_eq!(first.delivered.as_deref(), Some("3/3"));
+    let wait = world.pass().await.unwrap();
+    assert!((50..=63).contains(&wait.as_secs()), "{wait:?}");
+
+    // Nothing is new: nothing is read, sent or written.
+    let requests = world.requests();
+    world.later(70);
+    assert_eq!(world.run().await, first);
+    assert_eq!(world.requests(), requests);
+
+    // Rewritten in the same words: read, and nothing is sent; the new version is noted.
+    write(folder.path(), 3);
+    world.later(70);
+    let again = world.run().await;
+    assert_eq!(world.requests(), requests);
+    assert_eq!((ready(&again), again.delivered), (told("True", "Synced"), first.delivered));
+
+    write(folder.path(), 5);
+    world.later(70);
+    let more = world.run().await;
+    assert_eq!(more.delivered.as_deref(), Some("5/5"));
+    let counts = more.counts.unwrap();
+    assert_eq!((counts.created, counts.unchanged), (2, 3));
+    assert_eq!(ready(&more), told("True", "Synced"));
+    assert_eq!(world.sandbox.people("hireEZ").len(), 5);
+}
+
+#[tokio::test]
+async fn a_run_by_the_clock_that_fails_takes_ready_back_only_after_its_grace() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 3m").await;
+    let first = world.run().await;
+    assert_eq!(ready(&first), told("True", "Synced"));
+
+    std::fs::rename(folder.path().join("people.ndjson"), folder.path().join("gone")).unwrap();
+    world.later(70);
+    assert_eq!(ready(&world.run().await), told("True", "Synced"), "within its grace");
+    world.later(70);
+    assert_eq!(ready(&world.run().await), told("True", "Synced"), "within its grace");
+    world.later(200);
+    let failed = world.run().await;
+    assert_eq!(ready(&failed), told("False", "SourceNotFound"));
+    assert_eq!(failed.delivered, first.delivered, "what was delivered is not forgotten");
+
+    std::fs::rename(folder.path().join("gone"), folder.path().join("people.ndjson")).unwrap();
+    world.later(200);
+    let back = world.run().await;
+    assert_eq!(ready(&back), told("True", "Synced"));
+    assert_eq!(back.delivered.as_deref(), Some("2/2"));
+    assert_eq!(world.sandbox.people("hireEZ").len(), 2);
+}
+
+#[tokio::test]
+async fn the_first_run_does_not_wait_for_the_schedule() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1);
+    let mut world = World::new(folder.path(), "schedule: {cron: '0 0 1 1 *'}").await;
+    assert_eq!(
+        world.run().await.delivered.as_deref(),
+        Some("1/1"),
+        "the first run waits for nothing"
+    );
+    let wait = world.pass().await.unwrap();
+    assert!(wait > Duration::from_secs(3600), "{wait:?}");
+}
+
+#[tokio::test]
+async fn a_time_that_was_missed_while_nothing_worked_takes_ready_from_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 1m").await;
+    let first = world.run().await;
+    // Woken by the run, it notes whom it was that was written.
+    let integration = world.cluster.keys(Kind::Integration).remove(0);
+    world.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+    world.later(600);
+    write(folder.path(), 3);
+    world.restart();
+    world.pass().await;
+    assert_eq!(world.status().conditions, first.conditions, "the integration is not verified yet");
+    world.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+    assert_eq!(world.run().await.delivered.as_deref(), Some("3/3"), "made up for");
+}
+
+#[tokio::test]
+async fn a_restart_takes_ready_from_no_export_before_the_integration_is_verified_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    // With the default mapping, whose attributes only a verified integration can tell.
+    let mut world = World::new(folder.path(), "suspend: false").await;
+    let first = world.run().await;
+    assert_eq!(ready(&first), told("True", "Synced"));
+    world.restart();
+    world.pass().await;
+    assert_eq!(world.status(), first);
+}

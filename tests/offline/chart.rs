@@ -1,0 +1,272 @@
+//! The chart, as far as it can be checked without Helm: what its templates name exists, its rules
+//! parse, its copies are equal, and what it tells the operator is what the operator reads.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use regex::Regex;
+use serde_json::Value;
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/clinch-operator")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(chart().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every template with its name.
+fn templates() -> Vec<(String, String)> {
+    let folder = fs::read_dir(chart().join("templates")).unwrap();
+    let found: Vec<_> = folder
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    assert!(found.len() > 5, "the templates are read");
+    found
+}
+
+fn template(name: &str) -> String {
+    read(&format!("templates/{name}"))
+}
+
+fn values_named() -> BTreeSet<String> {
+    let path = Regex::new(r"\.Values((?:\.[A-Za-z0-9]+)+)").unwrap();
+    let all = templates();
+    let found = all.iter().flat_map(|(_, text)| path.captures_iter(text));
+    found.map(|found| found[1].trim_start_matches('.').to_owned()).collect()
+}
+
+#[test]
+fn every_value_that_a_template_names_exists_and_every_value_is_named() {
+    let values = yaml("values.yaml");
+    let named = values_named();
+    for path in &named {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        assert!(values.pointer(&pointer).is_some(), "values.yaml has no {path}");
+    }
+    for key in values.as_object().unwrap().keys() {
+        let used = named.iter().any(|path| path.split('.').next() == Some(key));
+        assert!(used, "no template uses the value {key}");
+    }
+}
+
+#[test]
+fn values_and_their_schema_have_the_same_members_and_types() {
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    assert_same_members("", &yaml("values.yaml"), &schema);
+}
+
+fn assert_same_members(path: &str, value: &Value, schema: &Value) {
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{path}: the default {value} is not in the schema's enum");
+        return;
+    }
+    let found = match value {
+        Value::Object(_) => "object",
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Number(_) => "integer",
+        Value::Bool(_) => "boolean",
+        Value::Null => "null",
+    };
+    assert_eq!(schema["type"], found, "{path}: the default has another type than the schema");
+    let Some(properties) = schema["properties"].as_object() else { return };
+    // Maps with keys of the user's own have no default members.
+    let members = value.as_object().unwrap();
+    if !path.is_empty() && members.is_empty() {
+        return;
+    }
+    assert_eq!(schema["additionalProperties"], false, "{path}: a typing error must be refused");
+    for (name, member) in members {
+        let schema = properties.get(name);
+        let schema = schema.unwrap_or_else(|| panic!("the schema does not know {path}/{name}"));
+        assert_same_members(&format!("{path}/{name}"), member, schema);
+    }
+    for name in properties.keys().filter(|name| *name != "global") {
+        assert!(members.contains_key(name), "values.yaml does not show {path}/{name}");
+    }
+}
+
+#[test]
+fn the_rules_parse_and_every_file_is_included() {
+    let texts: String = templates().into_iter().map(|(_, text)| text).collect();
+    let mut rule_files = 0;
+    for entry in fs::read_dir(chart().join("files")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("files/{name}");
+        assert!(texts.contains(&format!("Files.Get \"{path}\"")), "no template includes {path}");
+        if !name.starts_with("rules-") {
+            continue;
+        }
+        let rules: Vec<PolicyRule> = serde_json::from_value(yaml(&path)).unwrap();
+        assert!(!rules.is_empty(), "{path} has rules");
+        for rule in rules {
+            let all = [Some(rule.verbs.clone()), rule.resources.clone(), rule.api_groups.clone()];
+            assert!(!all.iter().flatten().flatten().any(|word| word == "*"), "{path}: a wildcard");
+            assert!(rule.resources.is_some_and(|r| !r.is_empty()) && !rule.verbs.is_empty());
+        }
+        rule_files += 1;
+    }
+    assert_eq!(rule_files, 7);
+}
+
+/// Which words a label line of a role's document has, by the role's name.
+fn aggregated(template: &str, role: &str) -> Option<String> {
+    let document = template.split("---").find(|text| text.contains(&format!("name: {role}\n")));
+    let document = document.unwrap_or_else(|| panic!("no role {role}"));
+    let label = document.lines().find(|line| line.contains("aggregate-to-"));
+    label.map(|line| line.trim().to_owned())
+}
+
+#[test]
+fn members_and_viewers_come_with_edit_and_view_and_admins_only_when_asked_for() {
+    let roles = template("roles-users.yaml");
+    let label =
+        |word: &str| Some(format!("rbac.authorization.k8s.io/aggregate-to-{word}: \"true\""));
+    assert_eq!(aggregated(&roles, "clinch-viewer"), label("view"));
+    assert_eq!(aggregated(&roles, "clinch-member"), label("edit"));
+    assert_eq!(aggregated(&roles, "clinch-admin"), label("admin"));
+    let asked =
+        "{{- if .Values.rbac.aggregateAdmin }}\n    rbac.authorization.k8s.io/aggregate-to-admin";
+    assert!(roles.contains(asked));
+    assert_eq!(yaml("values.yaml")["rbac"]["aggregateAdmin"], false);
+    // The tests on an API server compose the roles in the same way.
+    let composed: Vec<Vec<&str>> = roles
+        .split("\n---\n")
+        .map(|role| role.lines().filter_map(|line| line.split("files/rules-").nth(1)).collect())
+        .collect();
+    let names =
+        |of: &[&str]| of.iter().map(|name| format!("{name}.yaml\" }}}}")).collect::<Vec<_>>();
+    let wanted =
+        [names(&["viewer"]), names(&["viewer", "member"]), names(&["viewer", "member", "admin"])];
+    assert_eq!(composed, wanted);
+}
+
+#[test]
+fn the_policy_compares_with_the_operators_own_list() {
+    use clinch_operator::{api::Region, clinch::Endpoint};
+
+    let policy = template("endpoint-policy.yaml");
+    let documented: Vec<String> = [Region::Us, Region::Eu, Region::Au]
+        .map(|region| format!("\"{}\"", Endpoint::of_region(region)))
+        .to_vec();
+    assert!(policy.contains(&format!("$documented := list {}", documented.join(" "))));
+    assert!(policy.contains("range .Values.allowedEndpoints | default $documented"));
+    assert!(template("deployment.yaml").contains("with .Values.allowedEndpoints"));
+    let spec = &yaml("files/endpoint-policy.yaml")["spec"];
+    assert_eq!(spec["failurePolicy"], "Fail");
+    assert!(policy.contains("validationActions: [Deny]"));
+    assert!(policy.contains("parameterNotFoundAction: Deny"));
+    let used = Regex::new(r"params\.data\.([a-z]+)").unwrap();
+    for found in used.captures_iter(&read("files/endpoint-policy.yaml")) {
+        let key = &found[1];
+        let given = policy.lines().any(|line| line.starts_with(&format!("  {key}: ")));
+        assert!(given, "the ConfigMap has no {key}");
+    }
+}
+
+#[test]
+fn secrets_are_reached_only_through_the_rules_for_them() {
+    for path in ["files/rules-watched.yaml", "files/rules-own.yaml"] {
+        let rules: Vec<PolicyRule> = serde_json::from_value(yaml(path)).unwrap();
+        for rule in rules {
+            let secrets = rule.resources.iter().flatten().any(|resource| resource == "secrets");
+            assert!(!secrets || rule.resource_names.is_some(), "{path}: Secrets without names");
+        }
+    }
+}
+
+/// The verbs that a file of rules grants on ledger segments.
+fn on_ledgers(path: &str) -> Vec<String> {
+    let rules: Vec<PolicyRule> = serde_json::from_value(yaml(path)).unwrap();
+    let ledgers = rules.into_iter().filter(|rule| {
+        rule.resources.iter().flatten().any(|resource| resource.starts_with("candidateledgers"))
+    });
+    ledgers.flat_map(|rule| rule.verbs).collect()
+}
+
+#[test]
+fn segments_are_written_where_exports_are_and_at_home_and_seen_by_nobody_else() {
+    for path in ["files/rules-watched.yaml", "files/rules-own.yaml"] {
+        assert_eq!(on_ledgers(path), ["list", "create", "delete"], "{path}");
+    }
+    for role in ["admin", "member", "namespaces", "secrets", "viewer"] {
+        assert!(on_ledgers(&format!("files/rules-{role}.yaml")).is_empty(), "{role}");
+    }
+    // The role at home does not depend on which namespaces are watched.
+    let own = template("role-own.yaml");
+    assert!(!own.contains("if ") && !own.contains("range "), "{own}");
+    assert!(own.contains("namespace: {{ .Release.Namespace }}") && !own.contains("ClusterRole"));
+}
+
+#[test]
+fn the_charts_crds_are_those_of_the_types() {
+    let expected = clinch_operator::api::crds_yaml().unwrap();
+    for (name, yaml) in &expected {
+        assert!(read(&format!("crds/{name}")) == *yaml, "crds/{name} differs: run `make crds`");
+    }
+    let files = fs::read_dir(chart().join("crds")).unwrap().count();
+    assert_eq!(files, expected.len(), "a file in the chart's crds/ belongs to no type");
+}
+
+#[test]
+fn one_process_at_a_time_and_restricted() {
+    let deployment = template("deployment.yaml");
+    let lines: Vec<&str> = deployment.lines().map(str::trim).collect();
+    for wanted in [
+        "replicas: 1",
+        "type: Recreate",
+        "terminationGracePeriodSeconds: 30",
+        "runAsNonRoot: true",
+        "readOnlyRootFilesystem: true",
+        "allowPrivilegeEscalation: false",
+        "drop: [ALL]",
+        "type: RuntimeDefault",
+        "httpGet: {path: /healthz, port: admin}",
+        "httpGet: {path: /readyz, port: admin}",
+    ] {
+        assert!(lines.contains(&wanted), "the Deployment lacks {wanted:?}");
+    }
+}
+
+#[test]
+fn what_the_chart_tells_the_operator_is_what_the_operator_reads() {
+    let help = Command::new(env!("CARGO_BIN_EXE_clinch-operator")).args(["run", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let variable = Regex::new(r"- name: ((?:CLINCH|POD)_[A-Z_]+)").unwrap();
+    let deployment = template("deployment.yaml");
+    let set: Vec<&str> =
+        variable.captures_iter(&deployment).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert!(set.len() >= 8, "{set:?}");
+    for name in set {
+        assert!(help.contains(&format!("[env: {name}=")), "`run` does not read {name}");
+    }
+    // The names that the rules and the Secret's template bear are the defaults of `run`.
+    let own = read("files/rules-own.yaml");
+    for name in ["clinch-operator-ledger-key", "clinch-operator"] {
+        assert!(help.contains(&format!("[default: {name}]")), "{name} is no default of `run`");
+        assert!(own.contains(&format!("resourceNames: [{name}]")), "no rule names {name}");
+    }
+}
+
+#[test]
+fn the_ledger_key_is_shipped_empty_and_outlives_upgrades_and_the_release() {
+    let secret = template("ledger-key.yaml");
+    assert!(secret.contains("helm.sh/resource-policy: keep"));
+    assert!(secret.contains("if not (lookup \"v1\" \"Secret\""), "left out where it exists");
+    let content = |line: &str| line.starts_with("data:") || line.starts_with("stringData:");
+    assert!(!secret.lines().any(content), "an upgrade would write it");
+}

@@ -1,0 +1,15 @@
+//! What needs neither a server nor a cluster: files of the repository against the code, and pure code
+//! against arbitrary input.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test support outside test functions: a test stops at the first surprise"
+)]
+
+mod chart;
+mod crds;
+mod decoders;
+mod frozen_names;
+mod ledger_fuzz;
+mod mapping_properties;
+mod security_page;

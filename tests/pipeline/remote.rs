@@ -1,0 +1,329 @@
+//! Sources that lie elsewhere: an S3 server that checks signatures, and an HTTP server that can be
+//! made to misbehave.
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Method, Response, StatusCode, header},
+};
+use bytes::Bytes;
+use clinch_operator::{
+    domain::{Disposition, Reason},
+    pipeline::{Counts, Ending, Report, RunSpec, Source, run},
+    source::{AllowedSources, CsvOptions, Location, Remote, SourcePolicy},
+};
+use tokio::net::TcpListener;
+
+use crate::{
+    large::lines,
+    s3,
+    setup::{Export, World, careless, options, profile},
+};
+
+type Fields = BTreeMap<String, Bytes>;
+
+fn fields(fields: &[(&str, &str)]) -> Fields {
+    let owned = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    fields.iter().map(|(name, value)| ((*name).to_owned(), owned(value))).collect()
+}
+
+fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpec {
+    let policy = SourcePolicy {
+        allowed: AllowedSources::listed(allowed.iter().copied()).unwrap(),
+        environment: Arc::default(),
+    };
+    let remote = Remote::new(location, secret, &Arc::new(policy)).unwrap();
+    let csv = CsvOptions::default();
+    let source = Source::Remote { remote, format: None, csv, known: None };
+    RunSpec { source, ..Export::of(Vec::new()).spec() }
+}
+
+/// Why a run ended, where it did not complete.
+fn reason(report: &Report) -> Reason {
+    match &report.ending {
+        Ending::SourceFailed { reason, .. } => *reason,
+        Ending::Interrupted { disposition, .. } => disposition.reason(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &str) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+#[tokio::test]
+async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = folder.path().join("people/2026");
+    std::fs::create_dir_all(&bucket).unwrap();
+    std::fs::write(bucket.join("a.ndjson.gz"), gzip(&lines((0..300).map(profile)))).unwrap();
+    std::fs::write(bucket.join("b.ndjson.zst"), zstd(&lines((300..600).map(profile)))).unwrap();
+    std::fs::write(bucket.join("c.txt"), "not asked for").unwrap();
+    let origin = s3::serve(folder.path(), "AKIATEST", "s3-secret").await;
+    let allowed = ["s3://people/2026", origin.as_str()];
+    let secret = |key: &str| {
+        fields(&[
+            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+            ("AWS_SECRET_ACCESS_KEY", key),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", &origin),
+        ])
+    };
+    let of =
+        |url: &str, key: &str| spec(Location::objects(url).unwrap(), Some(&secret(key)), &allowed);
+    let world = World::new(careless()).await;
+    let url = "s3://people/2026/*.ndjson.*";
+
+    let report = run(of(url, "s3-secret"), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    assert_eq!(report.progress.counts, Counts { total: 600, created: 600, ..Counts::default() });
+    world.assert_exactly_once(600);
+    let looked = report.progress.source.unwrap();
+    assert_eq!(looked.files, 2);
+
+    let requests = world.requests();
+    let mut same = of(url, "s3-secret");
+    same.source.know(looked.version.clone());
+    assert_eq!(run(same, world.ports()).await.ending, Ending::SourceUnchanged);
+    assert_eq!(world.requests(), requests);
+
+    std::fs::write(bucket.join("c.ndjson.gz"), gzip(&lines((600..700).map(profile)))).unwrap();
+    let mut other = of(url, "s3-secret");
+    other.source.know(looked.version);
+    let report = run(other, world.ports()).await;
+    let expected = Counts { total: 700, created: 100, unchanged: 600, ..Counts::default() };
+    assert_eq!(report.progress.counts, expected);
+
+    assert_eq!(reason(&run(of(url, "wrong"), world.ports()).await), Reason::SourceDenied);
+    let missing = run(of("s3://people/2026/z.csv", "s3-secret"), world.ports()).await;
+    assert_eq!(reason(&missing), Reason::SourceNotFound);
+    let nothing = run(of("s3://people/2026/*.csv", "s3-secret"), world.ports()).await;
+    assert_eq!(reason(&nothing), Reason::SourceNotFound);
+}
+
+/// How many people two readings have that are not the same.
+const MANY: usize = 500;
+
+/// A server of one file.
+struct Files {
+    content: Mutex<(Bytes, String)>,
+    asked: AtomicUsize,
+    how: How,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum How {
+    /// As a file server does: HEAD, ranges, a strong ETag.
+    Well,
+    /// GET of the whole only, with nothing that tells a version.
+    Bare,
+    /// As `Bare`, and the first answer breaks off half way.
+    CutOnce,
+    /// As `Bare`, and from the second answer on it is another file of as many people.
+    Changing,
+    /// Sends elsewhere.
+    Elsewhere,
+}
+
+impl Files {
+    fn set(&self, text: String, version: &str) {
+        *self.content.lock().unwrap() = (text.into(), format!("\"{version}\""));
+    }
+}
+
+async fn answer(
+    State(files): State<Arc<Files>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let (content, etag) = files.content.lock().unwrap().clone();
+    let status = |status| Response::builder().status(status);
+    if headers.get("x-key").is_none_or(|key| key != "open sesame") {
+        return status(StatusCode::UNAUTHORIZED).body(Body::empty()).unwrap();
+    }
+    let asked = files.asked.fetch_add(1, Ordering::Relaxed);
+    match files.how {
+        How::Elsewhere => {
+            let to = status(StatusCode::FOUND).header(header::LOCATION, "http://169.254.169.254/");
+            to.body(Body::empty()).unwrap()
+        }
+        How::Bare | How::CutOnce | How::Changing if method == Method::HEAD => {
+            status(StatusCode::METHOD_NOT_ALLOWED).body(Body::empty()).unwrap()
+        }
+        // The second GET is the first that is read: the one before it only looks.
+        How::CutOnce if asked == 2 => {
+            let half = content.slice(..content.len() / 2);
+            let cut = futures::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
+            Response::new(Body::from_stream(cut))
+        }
+        How::Bare | How::CutOnce | How::Changing => {
+            let content = match files.how {
+                How::Changing if asked > 2 => lines((MANY..2 * MANY).map(profile)).into(),
+                _ => content,
+            };
+            let whole = futures::stream::iter([Ok::<_, std::io::Error>(content)]);
+            Response::new(Body::from_stream(whole))
+        }
+        How::Well => {
+            let known = headers.get(header::IF_MATCH).is_none_or(|one| *one == etag);
+            if !known {
+                return status(StatusCode::PRECONDITION_FAILED).body(Body::empty()).unwrap();
+            }
+            let about = |builder: axum::http::response::Builder| {
+                builder.header(header::ETAG, &etag).header(header::ACCEPT_RANGES, "bytes")
+            };
+            let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+            let Some((from, to)) =
+                range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'))
+            else {
+                return about(status(StatusCode::OK)).body(Body::from(content)).unwrap();
+            };
+            let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+            let place = format!("bytes {from}-{to}/{}", content.len());
+            about(status(StatusCode::PARTIAL_CONTENT))
+                .header(header::CONTENT_RANGE, place)
+                .body(Body::from(content.slice(from..=to)))
+                .unwrap()
+        }
+    }
+}
+
+async fn serve(how: How, text: String) -> (Arc<Files>, String) {
+    let content = Mutex::new((text.into(), "\"1\"".to_owned()));
+    let files = Arc::new(Files { content, asked: AtomicUsize::new(0), how });
+    let router = Router::new().fallback(answer).with_state(files.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (files, origin)
+}
+
+fn page(origin: &str) -> RunSpec {
+    let location = Location::web(&format!("{origin}/people.ndjson?page=all")).unwrap();
+    spec(location, Some(&fields(&[("X-Key", "open sesame")])), &[origin])
+}
+
+#[tokio::test]
+async fn a_file_of_a_server_is_read_whichever_way_it_is_served() {
+    for how in [How::Well, How::Bare] {
+        let (files, origin) = serve(how, lines((0..500).map(profile))).await;
+        let world = World::new(careless()).await;
+        let report = run(page(&origin), world.ports()).await;
+        assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+        world.assert_exactly_once(500);
+        let version = report.progress.source.unwrap().version;
+        assert_eq!(version.is_some(), how == How::Well, "only told where it can be");
+        let asked = files.asked.load(Ordering::Relaxed);
+        assert!(asked <= 5, "a look, and each of the two times it is read: {asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_read_is_noticed_and_nobody_is_lost() {
+    // Some windows and blocks long, so that the change comes between two of them.
+    let padded = |n: usize| {
+        let mut profile = profile(n);
+        profile["notes"] = "x".repeat(2_000).into();
+        profile
+    };
+    let (files, origin) = serve(How::Well, lines((0..12_000).map(padded))).await;
+    let world = World::new(careless()).await;
+    let ports = world.ports();
+    let mut progress = ports.progress.subscribe();
+    let running = tokio::spawn(run(page(&origin), ports));
+    // Surveyed, and of the windows that follow some are pushed.
+    progress.wait_for(|progress| progress.counts.created > 0).await.unwrap();
+    files.set(lines((6_000..12_500).map(padded)), "2");
+    let report = running.await.unwrap();
+    match &report.ending {
+        Ending::Interrupted { disposition, .. } => {
+            assert_eq!(*disposition, Disposition::retry(Reason::SourceChanged));
+        }
+        // All of it was in memory before the change.
+        other => panic!("{other:?}: the source is too small for this test"),
+    }
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    let people = world.people();
+    assert!(people.values().all(|count| *count == 1), "nobody twice");
+    assert!((6_000..12_500).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
+}
+
+#[tokio::test]
+async fn a_change_is_noticed_also_where_a_server_tells_no_version() {
+    let (_, origin) = serve(How::Changing, lines((0..MANY).map(profile))).await;
+    let world = World::new(careless()).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(reason(&report), Reason::SourceChanged);
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    let people = world.people();
+    assert!(people.values().all(|count| *count == 1), "nobody twice");
+    assert!((MANY..2 * MANY).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_keeps_no_run_that_is_told_to_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let world = World::new(options()).await;
+    let ports = world.ports();
+    let cancel = ports.cancel.clone();
+    let running = tokio::spawn(run(page(&origin), ports));
+    // Asked, and never answered.
+    let _asked = listener.accept().await.unwrap();
+    cancel.cancel();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), running).await;
+    assert_eq!(ended.expect("it ends at once").unwrap().ending, Ending::Stopped);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_read_again() {
+    let (_, origin) = serve(How::CutOnce, lines((0..400).map(profile))).await;
+    let world = World::new(careless()).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(reason(&report), Reason::SourceUnreachable);
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    world.assert_exactly_once(400);
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_or_sends_elsewhere_is_told() {
+    let world = World::new(options()).await;
+    let (_, origin) = serve(How::Elsewhere, String::new()).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(reason(&report), Reason::SourceInvalid);
+    let Ending::SourceFailed { message, .. } = &report.ending else { panic!("{report:?}") };
+    assert!(message.contains("redirect") && !message.contains("169.254"), "{message}");
+    assert!(message.contains("/people.ndjson") && !message.contains("page=all"), "{message}");
+
+    let (files, origin) = serve(How::Well, String::new()).await;
+    let location = Location::web(&format!("{origin}/people.ndjson")).unwrap();
+    let unsigned = run(spec(location, None, &[&origin]), world.ports()).await;
+    assert_eq!(reason(&unsigned), Reason::SourceDenied);
+    assert_eq!(files.asked.load(Ordering::Relaxed), 0);
+
+    // Nobody listens there any more.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    assert_eq!(reason(&run(page(&closed), world.ports()).await), Reason::SourceUnreachable);
+    assert_eq!(world.requests(), 0, "Clinch is not asked about a source that cannot be read");
+}

@@ -1,0 +1,51 @@
+//! Control planes: one that the tests of a binary share, and others for tests that need their own.
+
+use clinch_operator::{
+    app,
+    control_plane::{ControlPlane, Options, StartError},
+};
+use tokio::sync::OnceCell;
+
+use super::kubectl::Kubectl;
+
+static SHARED: OnceCell<Option<ControlPlane>> = OnceCell::const_new();
+
+/// Whether a missing control plane is a failure.
+pub fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
+/// Says on standard error why a test did nothing.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {}", why.trim());
+}
+
+/// A control plane for the caller alone; `None` where there are no binaries, outside CI.
+pub async fn start() -> Option<ControlPlane> {
+    app::install_crypto();
+    match ControlPlane::start(Options::default()).await {
+        Ok(plane) => Some(plane),
+        Err(error @ StartError::MissingAssets { .. }) if !in_ci() => {
+            skipped(&error.to_string());
+            None
+        }
+        Err(error) => panic!("the control plane does not start: {error}"),
+    }
+}
+
+/// Installs the CRDs and waits until they can be used.
+pub fn install_crds(kubectl: &Kubectl) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+    kubectl.run(&["apply", "--server-side", "-f", folder]);
+    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=30s"]);
+}
+
+/// The API server that the tests of this binary share, with the CRDs installed.
+pub async fn shared() -> Option<&'static ControlPlane> {
+    let started = SHARED.get_or_init(|| async {
+        let plane = start().await?;
+        install_crds(&Kubectl::admin(&plane));
+        Some(plane)
+    });
+    started.await.as_ref()
+}
