@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use crate::{
     Row,
     emulator::{self, Emulator},
+    harness::{ports, spec},
     people::part,
-    runs::{ports, spec},
 };
 
 const LIMIT: u64 = 50;
@@ -40,7 +40,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
         let now = answers(&emulator).await?;
         let share = (now.0 - before.0) as f64 / (LIMIT as f64 * from.elapsed().as_secs_f64());
         let refused = now.1 - before.1;
-        rows.push(Row::told(
+        rows.push(Row::shown(
             &format!("  minute {minute}: share used, requests answered 429"),
             format!("{share:.3}, {refused}"),
         ));

@@ -10,14 +10,13 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use hyper_util::rt::TokioIo;
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
-use tokio::{net::TcpListener, process::Command, time::sleep};
+use tokio::{process::Command, time::sleep};
 
 use crate::{
     Row,
     emulator::{self, Emulator},
     people::{mapping_manifest, profile},
+    s3,
 };
 
 const PEOPLE: usize = 1_000_000;
@@ -41,12 +40,12 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
         }
         out.flush()?;
     }
-    let store = serve(&folder.path().join("buckets")).await?;
+    let store = s3::serve(&folder.path().join("buckets"), KEY, SECRET).await;
     let emulator = Emulator::start(&[]).await?;
     let manifests = folder.path().join("manifests.yaml");
     fs::write(&manifests, manifest(&emulator.origin, &store)?)?;
     let state = folder.path().join("state");
-    let mut rows = vec![Row::told("source", format!("{} MiB", bytes >> 20))];
+    let mut rows = vec![Row::shown("source", format!("{} MiB", bytes >> 20))];
     for round in ["first run", "again, on request"] {
         if round != "first run" {
             // Else nothing is due, and nothing is read.
@@ -61,30 +60,12 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
         let took = start.elapsed().as_secs_f64();
         let requests = emulator.requests().await?["total"].as_u64().unwrap_or_default() - before;
         let rate = PEOPLE as f64 / took;
-        rows.push(Row::told(&format!("{round}: people a second"), format!("{rate:.0}/s")));
+        rows.push(Row::shown(&format!("{round}: people a second"), format!("{rate:.0}/s")));
         rows.push(Row::at_most(&format!("{round}: peak memory (VmHWM)"), peak, 128.0, "MiB"));
-        rows.push(Row::told(&format!("{round}: requests to Clinch"), requests.to_string()));
+        rows.push(Row::shown(&format!("{round}: requests to Clinch"), requests.to_string()));
     }
     emulator.check_created(PEOPLE).await?;
     Ok(rows)
-}
-
-/// A server that speaks like S3 and checks signatures, over a folder.
-async fn serve(root: &Path) -> anyhow::Result<String> {
-    let files = s3s_fs::FileSystem::new(root).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    let mut builder = S3ServiceBuilder::new(files);
-    builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
-    let service = builder.build();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let origin = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(socket), service.clone());
-            tokio::spawn(connection);
-        }
-    });
-    Ok(origin)
 }
 
 fn manifest(clinch: &str, store: &str) -> anyhow::Result<String> {

@@ -11,8 +11,8 @@ use clinch_operator::{
 use crate::{
     Row,
     emulator::{self, Emulator},
+    harness::{ports, spec},
     people::part,
-    runs::{ports, spec},
 };
 
 const PEOPLE: usize = 100_000;
@@ -30,7 +30,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
         ensure!(report.ending == Ending::Completed, "{report:?}");
         let requests = (total(&emulator).await? - before) as f64;
         let rate = PEOPLE as f64 / took;
-        rows.push(Row::told(&format!("{round}: people a second"), format!("{rate:.0}/s")));
+        rows.push(Row::shown(&format!("{round}: people a second"), format!("{rate:.0}/s")));
         rows.push(if round == "first run" {
             emulator.check_created(PEOPLE).await?;
             Row::at_most("first run: requests a person", requests / PEOPLE as f64, 1.04, "")

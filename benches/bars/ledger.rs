@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Row, runs::account};
+use crate::{Row, harness::account};
 
 const PEOPLE: u32 = 1_000_000;
 
@@ -87,7 +87,7 @@ fn compare() -> anyhow::Result<Vec<Row>> {
     let bytes = ledger.memory() as f64 / f64::from(PEOPLE);
     Ok(vec![
         Row::at_most("a person in the ledger, in memory", bytes, 100.0, "bytes"),
-        Row::told("look-ups in a ledger of a million", format!("{looked_up:.0}/s")),
+        Row::shown("look-ups in a ledger of a million", format!("{looked_up:.0}/s")),
         Row::at_least("candidates compared: hashed and looked up, per second", rate, 300_000.0),
     ])
 }
@@ -129,8 +129,8 @@ async fn million() -> anyhow::Result<Vec<Row>> {
                 112.0,
                 "MiB",
             ),
-            Row::told(&format!("{what}: requests"), calls.to_string()),
-            Row::told(
+            Row::shown(&format!("{what}: requests"), calls.to_string()),
+            Row::shown(
                 &format!("{what}: everything, source included"),
                 format!("{:.0}/s", f64::from(PEOPLE) / took),
             ),

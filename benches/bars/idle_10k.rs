@@ -47,7 +47,7 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
     all_ready(&world, started).await?;
     let took = started.elapsed().as_secs_f64();
     ensure!(world.sandbox.requests().with("createCandidate", 201) == EXPORTS as u64);
-    let mut rows = vec![Row::told("10,000 exports, from apply to Ready", format!("{took:.0} s"))];
+    let mut rows = vec![Row::shown("10,000 exports, from apply to Ready", format!("{took:.0} s"))];
     operator.stop()?;
 
     // As a new process finds them.
@@ -72,7 +72,7 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
         ticks = now;
     }
     let took = start.elapsed().as_secs_f64();
-    rows.push(Row::told("  to quiet", format!("{took:.0} s")));
+    rows.push(Row::shown("  to quiet", format!("{took:.0} s")));
 
     let (moment, ticks) = (world.moment().await?, operator.ticks()?);
     sleep(IDLE).await;
@@ -81,10 +81,10 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
     let writes = since.writes().values().sum::<usize>();
     rows.extend([
         Row::at_most("ten idle minutes: writes by the operator", writes as f64, 0.0, ""),
-        Row::told("  requests to Clinch: one look at the account", since.requests.to_string()),
+        Row::shown("  requests to Clinch: one look at the account", since.requests.to_string()),
         Row::at_most("  share of one core", share * 100.0, 1.0, "%"),
         Row::at_most("  memory", operator.resident_mib()?, 150.0, "MiB"),
-        Row::told("  most memory since the start", format!("{:.0} MiB", operator.peak_mib()?)),
+        Row::shown("  most memory since the start", format!("{:.0} MiB", operator.peak_mib()?)),
     ]);
     Ok(rows)
 }

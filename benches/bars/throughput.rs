@@ -24,8 +24,8 @@ use crate::{
     Row,
     emulator::{self, Emulator},
     encoding::{decoded, encode},
+    harness::{ports, spec},
     people::{median, part, plan},
-    runs::{ports, spec},
 };
 
 const TURNS: usize = 3;
@@ -42,8 +42,8 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
             ours.push(whole_run(&part, people, &settings).await?);
         }
         let (ours, bare) = (median(ours), median(bare));
-        rows.push(Row::told(&format!("{how}: bare loop"), format!("{bare:.0}/s")));
-        rows.push(Row::told(&format!("{how}: whole run"), format!("{ours:.0}/s")));
+        rows.push(Row::shown(&format!("{how}: bare loop"), format!("{bare:.0}/s")));
+        rows.push(Row::shown(&format!("{how}: whole run"), format!("{ours:.0}/s")));
         rows.push(Row::at_least(&format!("{how}: whole run : bare loop"), ours / bare, 0.90));
     }
     Ok(rows)

@@ -28,7 +28,8 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    Row,
+    Row, chart,
+    kubectl::Kubectl,
     people::{mapping_manifest, ndjson, profile},
 };
 
@@ -42,11 +43,6 @@ const LATENCY: Duration = Duration::from_millis(50);
 const ALONE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_mins(1);
 const SOON: Duration = Duration::from_mins(1);
-
-/// The operator's rights, as the chart ships them.
-const RULES_WATCHED: &str = include_str!("../../charts/clinch-operator/files/rules-watched.yaml");
-const RULES_SECRETS: &str = include_str!("../../charts/clinch-operator/files/rules-secrets.yaml");
-const RULES_OWN: &str = include_str!("../../charts/clinch-operator/files/rules-own.yaml");
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     let plane = ControlPlane::start(Options::default()).await?;
@@ -64,7 +60,7 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
     rows.push(Row::at_most("operator's peak memory (VmHWM)", operator.peak_mib()?, 32.0, "MiB"));
     rows.extend(world.idle(alone).await?);
     rows.extend(world.latency().await?);
-    rows.push(Row::told("peak memory at the end", format!("{:.1} MiB", operator.peak_mib()?)));
+    rows.push(Row::shown("peak memory at the end", format!("{:.1} MiB", operator.peak_mib()?)));
     Ok(rows)
 }
 
@@ -202,7 +198,7 @@ impl World {
         self.apply_export("thousand", &source).await?;
         self.export_ready("thousand").await?;
         let took = applied.elapsed().as_secs_f64();
-        // Events may be told a little later.
+        // Events may arrive a little later.
         sleep(Duration::from_secs(3)).await;
         let since = self.since(&start).await?;
         self.sandbox.set_latency(Duration::ZERO);
@@ -213,10 +209,10 @@ impl World {
             Row::at_most("etcd revisions spent on them", since.spent(alone), 30.0, ""),
         ];
         for (what, count) in since.writes() {
-            rows.push(Row::told(&format!("  by the operator: {what}"), count.to_string()));
+            rows.push(Row::shown(&format!("  by the operator: {what}"), count.to_string()));
         }
-        rows.push(Row::told("  leases, not counted above", since.leases().to_string()));
-        rows.push(Row::told("requests to Clinch", since.requests.to_string()));
+        rows.push(Row::shown("  leases, not counted above", since.leases().to_string()));
+        rows.push(Row::shown("requests to Clinch", since.requests.to_string()));
         Ok(rows)
     }
 
@@ -229,7 +225,7 @@ impl World {
         Ok(vec![
             Row::at_most("idle minute: requests to Clinch", since.requests as f64, 0.0, ""),
             Row::at_most("idle minute: writes by the operator", writes as f64, 0.0, ""),
-            Row::told("idle minute: revisions, leases aside", since.spent(alone).to_string()),
+            Row::shown("idle minute: revisions, leases aside", since.spent(alone).to_string()),
         ])
     }
 
@@ -292,53 +288,24 @@ pub(crate) fn set_up(plane: &ControlPlane, sandbox: &Sandbox) -> anyhow::Result<
     Ok(())
 }
 
-/// Namespaces, ServiceAccount, ledger key and the chart's rules, bound where the chart binds them.
+/// The namespaces, and the operator's rights as the chart grants them.
 fn rights() -> String {
-    let role = |namespace: &str, rules: &str| {
-        format!(
-            "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
-             metadata: {{name: clinch-operator, namespace: {namespace}}}\nrules:\n{rules}\n\
-             ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
-             metadata: {{name: clinch-operator, namespace: {namespace}}}\n\
-             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: clinch-operator}}\n\
-             subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {SYSTEM}}}]\n"
-        )
-    };
     let namespace =
         |name: &str| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
-    let own = format!(
-        "---\napiVersion: v1\nkind: ServiceAccount\n\
-         metadata: {{name: clinch-operator, namespace: {SYSTEM}}}\n\
-         ---\napiVersion: v1\nkind: Secret\n\
-         metadata: {{name: clinch-operator-ledger-key, namespace: {SYSTEM}}}\n"
-    );
     [
         namespace(SYSTEM),
         namespace(TEAM),
-        own,
-        role(SYSTEM, RULES_OWN),
-        role(TEAM, &format!("{RULES_WATCHED}\n{RULES_SECRETS}")),
+        chart::identity(SYSTEM),
+        chart::role(SYSTEM, chart::OWN, SYSTEM),
+        chart::role(TEAM, &format!("{}\n{}", chart::WATCHED, chart::SECRETS), SYSTEM),
     ]
     .concat()
 }
 
-pub(crate) fn kubectl(
-    plane: &ControlPlane,
-    arguments: &[&str],
-    input: &str,
-) -> anyhow::Result<String> {
-    let mut child = std::process::Command::new(plane.kubectl())
-        .arg("--kubeconfig")
-        .arg(plane.kubeconfig_path())
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot run kubectl")?;
-    child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
-    let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "kubectl {} failed", arguments.join(" "));
-    Ok(String::from_utf8(output.stdout)?)
+fn kubectl(plane: &ControlPlane, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+    let answer = Kubectl::admin(plane).call(arguments, input);
+    ensure!(answer.succeeded, "kubectl {} failed: {}", arguments.join(" "), answer.errors);
+    Ok(answer.output)
 }
 
 /// The operator; ends when dropped.

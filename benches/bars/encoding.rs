@@ -74,9 +74,9 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
             black_box(sign(&unsigned, &credentials, now));
         }
     });
-    let told = |what, number: f64| Row::told(what, format!("{number:.2} us"));
+    let told = |what, number: f64| Row::shown(what, format!("{number:.2} us"));
     Ok(vec![
-        Row::told("profile, body", format!("{sizes} B, {body} B")),
+        Row::shown("profile, body", format!("{sizes} B, {body} B")),
         told("decode from NDJSON", decoding),
         told("map", mapping),
         told("encode", encoding),
