@@ -107,9 +107,8 @@ pub(super) fn refused(problems: &[Problem]) -> i32 {
 
 fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
     if output == Output::Json {
-        let kinds = [Kind::Integration, Kind::Mapping, Kind::Export];
         let objects: Vec<_> =
-            kinds.into_iter().flat_map(|kind| cluster.objects_as_json(kind)).collect();
+            Kind::ALL.into_iter().flat_map(|kind| cluster.objects_as_json(kind)).collect();
         super::say(&serde_json::to_string_pretty(&objects).context("cannot write JSON")?);
         return Ok(());
     }

@@ -136,7 +136,7 @@ fn show_progress(cluster: &LocalCluster, bar: &ProgressBar) {
 /// One line for each object that is not Ready: which, why, and what to do.
 pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
     let mut lines = Vec::new();
-    for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+    for kind in Kind::ALL {
         for key in cluster.keys(kind) {
             let conditions = match cluster.status_of(kind, &key) {
                 Some(StatusUpdate::Integration(status)) => status.conditions,
@@ -170,7 +170,8 @@ pub(super) fn export_status(
 /// What `kubectl get clinch` would print.
 pub(super) fn tables(cluster: &LocalCluster, wide: bool) -> String {
     let now = app::system_clock().now();
-    let kinds = [Kind::Export, Kind::Integration, Kind::Mapping];
+    let mut kinds = Kind::ALL;
+    kinds.sort_by_key(|kind| kind.as_str()); // kubectl's order
     let mut shown: Vec<String> = Vec::new();
     for kind in kinds {
         let options = TableOptions { wide, kind_prefix: true, ..TableOptions::default() };

@@ -18,6 +18,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, each before those that refer to it.
+    pub const ALL: [Self; 3] = [Self::Integration, Self::Mapping, Self::Export];
+
     /// The kind as it stands in manifests.
     pub const fn as_str(self) -> &'static str {
         match self {

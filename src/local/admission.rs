@@ -29,8 +29,7 @@ static SCHEMAS: LazyLock<Vec<KindSchema>> = LazyLock::new(|| {
     let mut found = Vec::new();
     for crd in crate::api::crds() {
         let crd = serde_json::to_value(crd).expect("a CRD serialises to JSON");
-        let kinds = [Kind::Integration, Kind::Mapping, Kind::Export];
-        let Some(kind) = kinds.into_iter().find(|k| crd["spec"]["names"]["kind"] == k.as_str())
+        let Some(kind) = Kind::ALL.into_iter().find(|k| crd["spec"]["names"]["kind"] == k.as_str())
         else {
             continue;
         };
@@ -151,7 +150,7 @@ mod tests {
 
     #[test]
     fn new_objects_start_unobserved() {
-        for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+        for kind in Kind::ALL {
             assert_eq!(first_status(kind).unwrap()["observedGeneration"], -1);
         }
     }

@@ -51,7 +51,7 @@ pub async fn drive(
     let mut changes = cluster.changes();
     let mut due: BTreeMap<(Kind, ObjectKey), Instant> = BTreeMap::new();
     let now = Instant::now();
-    for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+    for kind in Kind::ALL {
         due.extend(cluster.keys(kind).into_iter().map(|key| ((kind, key), now)));
     }
     loop {
@@ -122,7 +122,7 @@ enum Standing {
 /// Whether everything has come to rest, and how.
 fn settled(cluster: &LocalCluster) -> Option<Settled> {
     let mut all = BTreeSet::new();
-    for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+    for kind in Kind::ALL {
         for key in cluster.keys(kind) {
             let integration_stuck = kind == Kind::Export && depends_on_stuck(cluster, &key);
             let standing = match standing(cluster, kind, &key) {

@@ -203,18 +203,17 @@ impl Loader {
     }
 
     fn add_ours(&mut self, file: &Arc<str>, node: &Node, version: &str, kind_name: &str) {
-        let kinds = [Kind::Integration, Kind::Mapping, Kind::Export];
         let line = |key: &str| node.get(key).map_or(node.line, |entry| entry.line);
         let mut faults = Vec::new();
         if version != VERSION {
             let message = format!("unknown version; use {GROUP}/{VERSION}");
             faults.push(Fault::new(line("apiVersion"), "apiVersion", message));
         }
-        let Some(kind) = kinds.into_iter().find(|kind| kind.as_str() == kind_name) else {
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == kind_name) else {
             let message = if kind_name == "CandidateLedger" {
                 "CandidateLedger is the operator's own; it is never applied".to_owned()
             } else {
-                format!("unknown kind; {GROUP} has {}", kinds.map(Kind::as_str).join(", "))
+                format!("unknown kind; {GROUP} has {}", Kind::ALL.map(Kind::as_str).join(", "))
             };
             faults.push(Fault::new(line("kind"), "kind", message));
             return self.report(file, faults);

@@ -249,7 +249,7 @@ mod tests {
                 "errors": "x", "delivered": "x", "rejected": "x",
             },
         });
-        for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+        for kind in Kind::ALL {
             for column in columns(kind, true) {
                 assert_eq!(find(&object, &column.path), Some(&json!("x")), "{}", column.path);
             }

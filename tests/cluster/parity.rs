@@ -71,7 +71,7 @@ async fn the_api_server_refuses_and_stores_the_same() {
     let clock = Clock::fixed("2025-05-01T12:00:00Z".parse().unwrap());
     let cluster = LocalCluster::open(manifests, None, [0; 32], clock).unwrap();
     let mut compared = 0;
-    for kind in [Kind::Integration, Kind::Mapping, Kind::Export] {
+    for kind in Kind::ALL {
         for ours in cluster.objects_as_json(kind) {
             let text = |part: &str| ours["metadata"][part].as_str().unwrap().to_owned();
             let (namespace, name) = (text("namespace"), text("name"));

@@ -19,8 +19,6 @@ use clinch_operator::{
 use proptest::prelude::*;
 use serde_json::Value;
 
-const KINDS: [Kind; 3] = [Kind::Integration, Kind::Mapping, Kind::Export];
-
 fn data(part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(part)
 }
@@ -154,7 +152,7 @@ fn every_rule_is_seen_to_refuse_and_to_accept() {
     let mut seen = 0;
     for crd in api::crds() {
         let crd = serde_json::to_value(crd).unwrap();
-        let Some(kind) = KINDS.into_iter().find(|k| crd["spec"]["names"]["kind"] == k.as_str())
+        let Some(kind) = Kind::ALL.into_iter().find(|k| crd["spec"]["names"]["kind"] == k.as_str())
         else {
             continue;
         };
@@ -178,7 +176,7 @@ fn the_quickstart_loads_and_holds_what_it_promises() {
     let manifests = load(&[data("examples/quickstart")], &LoadOptions::default())
         .unwrap_or_else(|problems| panic!("{}", shown(&problems)));
     assert!(manifests.warnings().is_empty(), "{}", shown(manifests.warnings()));
-    for kind in KINDS {
+    for kind in Kind::ALL {
         assert!(!manifests.keys(kind).is_empty(), "{kind}");
     }
     let profiles = manifests.config_map(&ObjectKey::new("talent", "sourced-engineers")).unwrap();
