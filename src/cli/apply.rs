@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    engine::{self, Shown, export_status},
+    engine::{self, Shown},
     settings::{LogArgs, SettingsArgs},
 };
 use crate::{
+    api::CandidateExport,
     app,
     cluster::Kind,
     local::{LoadOptions, LocalCluster, Problem, Settled, Severity, load},
@@ -117,7 +118,7 @@ fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
         super::say(&line);
     }
     for key in cluster.keys(Kind::Export) {
-        let Some(status) = export_status(cluster, &key) else { continue };
+        let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         for failure in &status.failures {
             super::say(&format!(
                 "{}: {} {}: {}",

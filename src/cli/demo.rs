@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use self::sibling::Sandbox;
-use super::engine::{self, Shown, export_status};
+use super::engine::{self, Shown};
 use crate::{
-    api::Environment,
+    api::{CandidateExport, Environment},
     app,
     clinch::AllowedEndpoints,
     cluster::Kind,
@@ -126,7 +126,7 @@ fn closing(writes: u64, took: Duration) -> String {
 fn show_rejections(cluster: &LocalCluster) {
     super::say("5. rejected records\n");
     for key in cluster.keys(Kind::Export) {
-        let Some(status) = export_status(cluster, &key) else { continue };
+        let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         for failure in &status.failures {
             super::say(&format!(
                 "{}: {}\n    {}: {}",

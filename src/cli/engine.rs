@@ -7,9 +7,9 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{CandidateExportStatus, ConditionType, STATUS_TRUE},
+    api::{CandidateExport, ConditionType, STATUS_TRUE},
     app,
-    cluster::{Kind, NoticeType, ObjectKey, StatusUpdate},
+    cluster::{Kind, NoticeType, ObjectKey},
     conditions::find,
     controllers::{Context, Controllers, Settings},
     domain::Fence,
@@ -122,7 +122,7 @@ fn target(shown: Shown) -> ProgressDrawTarget {
 
 fn show_progress(cluster: &LocalCluster, bar: &ProgressBar) {
     for key in cluster.keys(Kind::Export) {
-        if let Some(status) = export_status(cluster, &key)
+        if let Some(status) = cluster.status::<CandidateExport>(&key)
             && let Some(counts) = status.counts.filter(|counts| counts.pending > 0)
         {
             bar.set_length(u64::try_from(counts.total).unwrap_or_default());
@@ -138,12 +138,7 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
     let mut lines = Vec::new();
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
-            let conditions = match cluster.status_of(kind, &key) {
-                Some(StatusUpdate::Integration(status)) => status.conditions,
-                Some(StatusUpdate::Mapping(status)) => status.conditions,
-                Some(StatusUpdate::Export(status)) => status.conditions,
-                None => continue,
-            };
+            let Some((_, conditions)) = cluster.conditions(kind, &key) else { continue };
             let ready = find(&conditions, ConditionType::Ready);
             if let Some(ready) = ready.filter(|ready| ready.status != STATUS_TRUE) {
                 lines.push(format!("{kind} {key}: {}: {}", ready.reason, ready.message));
@@ -154,17 +149,6 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
         }
     }
     lines
-}
-
-/// The status of an export.
-pub(super) fn export_status(
-    cluster: &LocalCluster,
-    key: &ObjectKey,
-) -> Option<CandidateExportStatus> {
-    match cluster.status_of(Kind::Export, key)? {
-        StatusUpdate::Export(status) => Some(status),
-        _ => None,
-    }
 }
 
 /// What `kubectl get clinch` would print.

@@ -3,30 +3,18 @@
 //! and on a folder of manifests (`local`). No I/O here.
 
 mod error;
+mod kind;
 mod object;
 mod reference;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 pub use error::ClusterError;
-pub use object::{Bundle, Kind, Notice, NoticeType, ObjectKey, ObjectRef};
+pub use kind::{Kind, OurKind};
+pub use object::{Bundle, Notice, NoticeType, ObjectKey, ObjectRef};
 pub use reference::{integration_of, mapping_of};
 
-use crate::api::{
-    CandidateExport, CandidateExportStatus, ClinchIntegration, ClinchIntegrationStatus,
-    FieldMapping, FieldMappingStatus,
-};
-
-/// A status to be written, by kind.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StatusUpdate {
-    /// Of a ClinchIntegration.
-    Integration(ClinchIntegrationStatus),
-    /// Of a FieldMapping.
-    Mapping(FieldMappingStatus),
-    /// Of a CandidateExport.
-    Export(CandidateExportStatus),
-}
+use crate::api::{ClinchIntegration, FieldMapping};
 
 /// What reconcile steps may ask of a cluster. Not found is data (`None`), not an error.
 pub trait Cluster: Clone + Send + Sync + 'static {
@@ -45,29 +33,18 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// namespace, or it cannot be read.
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
 
-    /// The integration of this name, read fresh: its status is compared with the next one.
-    fn read_integration(
+    /// The object of this name, read fresh and whole: its status is compared with the next one,
+    /// and caches leave candidates out.
+    fn read<K: OurKind>(
         &self,
         key: &ObjectKey,
-    ) -> impl Future<Output = Result<Option<Arc<ClinchIntegration>>, ClusterError>> + Send;
-
-    /// The mapping of this name, read fresh.
-    fn read_mapping(
-        &self,
-        key: &ObjectKey,
-    ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
+    ) -> impl Future<Output = Result<Option<Arc<K>>, ClusterError>> + Send;
 
     /// The mapping of this name; may be served from a watch.
     fn mapping(
         &self,
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
-
-    /// The export of this name, read fresh and whole.
-    fn read_export(
-        &self,
-        key: &ObjectKey,
-    ) -> impl Future<Output = Result<Option<Arc<CandidateExport>>, ClusterError>> + Send;
 
     /// Whether this very export was there when exports were last seen, without I/O. Once it is not,
     /// its end is told by [`Reconciler::deleted`], before or after this answer.
@@ -97,10 +74,10 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Bundle>, ClusterError>> + Send;
 
     /// Applies a status. Callers have checked that it differs from the present one.
-    fn write_status(
+    fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
-        status: StatusUpdate,
+        status: K::Status,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Publishes an Event. Best effort: failures are logged by the implementation.

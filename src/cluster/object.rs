@@ -4,38 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 
+use super::Kind;
 use crate::domain::Reason;
-
-/// The user-facing kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// ClinchIntegration.
-    Integration,
-    /// FieldMapping.
-    Mapping,
-    /// CandidateExport.
-    Export,
-}
-
-impl Kind {
-    /// Every kind, each before those that refer to it.
-    pub const ALL: [Self; 3] = [Self::Integration, Self::Mapping, Self::Export];
-
-    /// The kind as it stands in manifests.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Integration => "ClinchIntegration",
-            Self::Mapping => "FieldMapping",
-            Self::Export => "CandidateExport",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Namespace and name of an object whose kind is known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,28 +8,25 @@ use crate::{
         CommonStatus, ConditionType, FLUX_RECONCILE_REQUESTED_AT, Handled, RECONCILE_REQUESTED_AT,
         RETRY_REQUESTED_AT, STATUS_TRUE,
     },
-    cluster::{
-        Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, ObjectRef, StatusUpdate,
-    },
+    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, ObjectRef, OurKind},
     conditions::{find, ready_changed},
     domain::Reason,
 };
 
 /// Writes `next` if it differs from `previous`, and publishes an Event when Ready says something
 /// new. A pass that changes nothing writes nothing.
-pub(super) async fn publish<C: Cluster, S: CommonStatus>(
-    cluster: &C,
+pub(super) async fn publish<K: OurKind>(
+    cluster: &impl Cluster,
     object: &ObjectRef,
-    previous: &S,
-    next: S,
+    previous: &K::Status,
+    next: K::Status,
     action: &'static str,
-    wrap: fn(S) -> StatusUpdate,
 ) -> Result<(), ClusterError> {
     if *previous == next {
         return Ok(());
     }
     let notice = ready_changed(previous, &next).then(|| notice(&next, action)).flatten();
-    cluster.write_status(object, wrap(next)).await?;
+    cluster.write_status::<K>(object, next).await?;
     if let Some(notice) = notice {
         tracing::info!(
             kind = %object.kind,

@@ -27,8 +27,8 @@ use self::{
     error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
 };
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::{Bundle, Cluster, ClusterError, Notice, ObjectKey, ObjectRef, StatusUpdate},
+    api::{ClinchIntegration, FieldMapping},
+    cluster::{Bundle, Cluster, ClusterError, Notice, ObjectKey, ObjectRef, OurKind},
     ledger::ObjectLedgers,
 };
 
@@ -77,30 +77,9 @@ impl Cluster for KubeCluster {
         Ok(self.stores.mapping(key))
     }
 
-    async fn read_integration(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
-        let api: Api<ClinchIntegration> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = read("clinchintegrations", key, api.get_opt(&key.name)).await?;
-        Ok(found.map(Arc::new))
-    }
-
-    async fn read_mapping(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
-        let api: Api<FieldMapping> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = read("fieldmappings", key, api.get_opt(&key.name)).await?;
-        Ok(found.map(Arc::new))
-    }
-
-    async fn read_export(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<CandidateExport>>, ClusterError> {
-        let api: Api<CandidateExport> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = read("candidateexports", key, api.get_opt(&key.name)).await?;
+    async fn read<K: OurKind>(&self, key: &ObjectKey) -> Result<Option<Arc<K>>, ClusterError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
+        let found = get(&K::plural(&()), key, api.get_opt(&key.name)).await?;
         Ok(found.map(Arc::new))
     }
 
@@ -118,7 +97,7 @@ impl Cluster for KubeCluster {
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &key.namespace);
-        let found = read("configmaps", key, api.get_opt(&key.name)).await?;
+        let found = get("configmaps", key, api.get_opt(&key.name)).await?;
         Ok(found.map(|found| {
             let text = found.data.unwrap_or_default().into_iter();
             let binary = found.binary_data.unwrap_or_default().into_iter();
@@ -140,12 +119,12 @@ impl Cluster for KubeCluster {
         self.secrets.read(key).await
     }
 
-    async fn write_status(
+    async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
-        status: StatusUpdate,
+        status: K::Status,
     ) -> Result<(), ClusterError> {
-        status::apply(&self.client, object, &status).await
+        status::apply::<K>(&self.client, object, &status).await
     }
 
     async fn publish(&self, object: &ObjectRef, notice: Notice) {
@@ -157,7 +136,7 @@ impl Cluster for KubeCluster {
     }
 }
 
-async fn read<T>(
+async fn get<T>(
     plural: &str,
     key: &ObjectKey,
     request: impl Future<Output = kube::Result<T>>,

@@ -4,55 +4,33 @@
 use std::time::Duration;
 
 use kube::{
-    Api, Client, Resource,
+    Api, Client,
     api::{Patch, PatchParams},
-    core::NamespaceResourceScope,
 };
-use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use super::error::cluster_error;
-use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::{ClusterError, ObjectRef, StatusUpdate},
-};
+use crate::cluster::{ClusterError, Kind, ObjectRef, OurKind};
 
 /// How long one write may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Applies a status. An object deleted in between is no error.
-pub(crate) async fn apply(
-    client: &Client,
-    object: &ObjectRef,
-    status: &StatusUpdate,
-) -> Result<(), ClusterError> {
-    match status {
-        StatusUpdate::Integration(status) => {
-            apply_as::<ClinchIntegration>(client, object, status, "clinch-operator-integration")
-                .await
-        }
-        StatusUpdate::Mapping(status) => {
-            apply_as::<FieldMapping>(client, object, status, "clinch-operator-mapping").await
-        }
-        StatusUpdate::Export(status) => {
-            apply_as::<CandidateExport>(client, object, status, "clinch-operator-export").await
-        }
+/// The field manager of a kind's statuses.
+const fn field_manager(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integration => "clinch-operator-integration",
+        Kind::Mapping => "clinch-operator-mapping",
+        Kind::Export => "clinch-operator-export",
     }
 }
 
+/// Applies a status. An object deleted in between is no error.
 #[expect(clippy::disallowed_methods, reason = "the one writer of statuses")]
-async fn apply_as<K>(
+pub(crate) async fn apply<K: OurKind>(
     client: &Client,
     object: &ObjectRef,
-    status: &impl Serialize,
-    manager: &str,
-) -> Result<(), ClusterError>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+    status: &K::Status,
+) -> Result<(), ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), &object.key.namespace);
     let body = serde_json::json!({
         "apiVersion": K::api_version(&()),
@@ -62,9 +40,10 @@ where
         "status": status,
     });
     let what = || format!("{} {} status", K::plural(&()), object.key);
-    let params = PatchParams::apply(manager).force();
+    let params = PatchParams::apply(field_manager(K::KIND)).force();
     let patch = Patch::Apply(&body);
-    let written = timeout(PATIENCE, api.patch_status(&object.key.name, &params, &patch)).await;
+    let written =
+        timeout(REQUEST_TIMEOUT, api.patch_status(&object.key.name, &params, &patch)).await;
     match written {
         Err(_) => Err(ClusterError::Unavailable {
             verb: "patch",

@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value as Json;
 use tokio::sync::broadcast;
 
@@ -16,14 +16,14 @@ use super::{
     admission,
     ledger::Memories,
     manifests::Manifests,
+    object::{ByKind, Object, typed, typed_ref},
     opening::{Opening, uid},
     state::{OpenError, Record, StateFolder},
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{
-        Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, StatusUpdate,
-        integration_of,
+        Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, OurKind, integration_of,
     },
     domain::Clock,
     ledger::AccountName,
@@ -70,20 +70,44 @@ struct Inner {
     clock: Clock,
 }
 
-#[derive(Default)]
 struct Objects {
-    integrations: BTreeMap<ObjectKey, Arc<ClinchIntegration>>,
-    mappings: BTreeMap<ObjectKey, Arc<FieldMapping>>,
-    exports: BTreeMap<ObjectKey, Arc<CandidateExport>>,
+    by_kind: ByKind<Arc<dyn Object>>,
+    /// By UID.
     records: BTreeMap<String, Record>,
+}
+
+impl Objects {
+    fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (&ObjectKey, &Arc<dyn Object>)> {
+        self.by_kind.get(&kind).into_iter().flatten()
+    }
+
+    fn all<K: OurKind>(&self) -> impl Iterator<Item = (&ObjectKey, Arc<K>)> {
+        self.of_kind(K::KIND).filter_map(|(key, object)| Some((key, typed(object.clone())?)))
+    }
+
+    fn get<K: OurKind>(&self, key: &ObjectKey) -> Option<&K> {
+        typed_ref(&**self.by_kind.get(&K::KIND)?.get(key)?)
+    }
+
+    fn get_shared<K: OurKind>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        typed(self.by_kind.get(&K::KIND)?.get(key)?.clone())
+    }
+
+    fn set_status<K: OurKind>(&mut self, key: &ObjectKey, status: K::Status) {
+        let Some(objects) = self.by_kind.get_mut(&K::KIND) else { return };
+        // Taken out, so that it is changed in place unless somebody else holds it.
+        if let Some(mut object) = objects.remove(key).and_then(typed::<K>) {
+            *Arc::make_mut(&mut object).status_mut() = Some(status);
+            objects.insert(key.clone(), object);
+        }
+    }
 }
 
 impl LocalCluster {
     /// Whether an export names an integration.
     pub(super) fn export_names(&self, export: &ObjectKey, integration: &ObjectKey) -> bool {
         self.objects()
-            .exports
-            .get(export)
+            .get::<CandidateExport>(export)
             .is_some_and(|found| integration_of(export, &found.spec) == *integration)
     }
 
@@ -101,19 +125,14 @@ impl LocalCluster {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         let folder = state.map(StateFolder::open).transpose()?;
-        let Manifests { integrations, mappings, exports, secrets, config_maps, .. } = manifests;
+        let Manifests { objects, secrets, config_maps, .. } = manifests;
         let mut opening = Opening {
             folder: folder.as_ref(),
             now: clock.now(),
             records: BTreeMap::new(),
             refused: Vec::new(),
         };
-        let objects = Objects {
-            integrations: opening.all(Kind::Integration, integrations)?,
-            mappings: opening.all(Kind::Mapping, mappings)?,
-            exports: opening.all(Kind::Export, exports)?,
-            records: BTreeMap::new(),
-        };
+        let by_kind = opening.all(&objects)?;
         let Opening { records, refused, .. } = opening;
         if !refused.is_empty() {
             return Err(OpenError::RefuseChange(refused));
@@ -129,7 +148,7 @@ impl LocalCluster {
         let (changes, _) = broadcast::channel(MAX_LAG);
         Ok(Self(Arc::new(Inner {
             ledgers: Memories::default(),
-            objects: Mutex::new(Objects { records, ..objects }),
+            objects: Mutex::new(Objects { by_kind, records }),
             secrets,
             config_maps,
             folder,
@@ -142,12 +161,7 @@ impl LocalCluster {
 
     /// The names of one kind, in order.
     pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
-        let objects = self.objects();
-        match kind {
-            Kind::Integration => objects.integrations.keys().cloned().collect(),
-            Kind::Mapping => objects.mappings.keys().cloned().collect(),
-            Kind::Export => objects.exports.keys().cloned().collect(),
-        }
+        self.objects().of_kind(kind).map(|(key, _)| key.clone()).collect()
     }
 
     /// An object as Events and status writes name it.
@@ -160,35 +174,23 @@ impl LocalCluster {
     }
 
     /// The status of an object as last written; `None` when there is no such object.
-    pub fn status_of(&self, kind: Kind, key: &ObjectKey) -> Option<StatusUpdate> {
+    pub fn status<K: OurKind>(&self, key: &ObjectKey) -> Option<K::Status> {
         let objects = self.objects();
-        Some(match kind {
-            Kind::Integration => StatusUpdate::Integration(
-                objects.integrations.get(key)?.status.clone().unwrap_or_default(),
-            ),
-            Kind::Mapping => {
-                StatusUpdate::Mapping(objects.mappings.get(key)?.status.clone().unwrap_or_default())
-            }
-            Kind::Export => {
-                StatusUpdate::Export(objects.exports.get(key)?.status.clone().unwrap_or_default())
-            }
-        })
+        Some(objects.get::<K>(key)?.status().cloned().unwrap_or_default())
+    }
+
+    /// The conditions of an object and the generation they were computed for: -1 before the first
+    /// visit. `None` when there is no such object.
+    pub fn conditions(&self, kind: Kind, key: &ObjectKey) -> Option<(i64, Vec<Condition>)> {
+        let objects = self.objects();
+        let object = objects.by_kind.get(&kind)?.get(key)?;
+        let (generation, conditions) = object.observed().unwrap_or((-1, &[]));
+        Some((generation, conditions.to_vec()))
     }
 
     /// The objects of one kind as JSON, in order of their names: the rows of a table.
     pub fn objects_as_json(&self, kind: Kind) -> Vec<Json> {
-        fn json<T: Serialize>(objects: &BTreeMap<ObjectKey, Arc<T>>) -> Vec<Json> {
-            let as_json = |object: &Arc<T>| {
-                serde_json::to_value(&**object).expect("an API object serialises to JSON")
-            };
-            objects.values().map(as_json).collect()
-        }
-        let objects = self.objects();
-        match kind {
-            Kind::Integration => json(&objects.integrations),
-            Kind::Mapping => json(&objects.mappings),
-            Kind::Export => json(&objects.exports),
-        }
+        self.objects().of_kind(kind).map(|(_, object)| object.to_json()).collect()
     }
 
     /// The latest Events, oldest first.
@@ -226,59 +228,41 @@ impl Cluster for LocalCluster {
     }
 
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
-        self.objects().integrations.get(key).cloned()
+        self.objects().get_shared(key)
     }
 
     async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
         let objects = self.objects();
-        let all = objects.integrations.iter().map(|(key, found)| (key.clone(), found.clone()));
-        Ok(all.collect())
+        Ok(objects.all().map(|(key, found)| (key.clone(), found)).collect())
     }
 
-    async fn read_integration(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<ClinchIntegration>>, ClusterError> {
-        Ok(self.integration(key))
-    }
-
-    async fn read_mapping(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
-        self.mapping(key).await
+    async fn read<K: OurKind>(&self, key: &ObjectKey) -> Result<Option<Arc<K>>, ClusterError> {
+        Ok(self.objects().get_shared(key))
     }
 
     async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
-        Ok(self.objects().mappings.get(key).cloned())
-    }
-
-    async fn read_export(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<Arc<CandidateExport>>, ClusterError> {
-        Ok(self.objects().exports.get(key).cloned())
+        Ok(self.objects().get_shared(key))
     }
 
     fn has_export(&self, export: &ObjectRef) -> bool {
         let objects = self.objects();
-        let found = objects.exports.get(&export.key);
+        let found = objects.get::<CandidateExport>(&export.key);
         found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
     }
 
     fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
         let objects = self.objects();
-        let export = objects.exports.get(key)?;
+        let export = objects.get::<CandidateExport>(key)?;
         export.status.as_ref()?.last_attempted_revision.as_ref()?;
         export.metadata.uid.clone()
     }
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         let objects = self.objects();
-        let names = |(key, export): &(&ObjectKey, &Arc<CandidateExport>)| {
+        let names = |(key, export): &(&ObjectKey, Arc<CandidateExport>)| {
             integration_of(key, &export.spec) == *integration
         };
-        Ok(objects.exports.iter().filter(names).map(|(key, _)| key.clone()).collect())
+        Ok(objects.all().filter(names).map(|(key, _)| key.clone()).collect())
     }
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
@@ -289,12 +273,12 @@ impl Cluster for LocalCluster {
         Ok(self.0.secrets.get(key).cloned())
     }
 
-    async fn write_status(
+    async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
-        status: StatusUpdate,
+        status: K::Status,
     ) -> Result<(), ClusterError> {
-        self.write(object, status)?;
+        self.write::<K>(object, status)?;
         // Nobody may be watching.
         let _ = self.0.changes.send(Change::Status(object.clone()));
         Ok(())
@@ -320,13 +304,8 @@ impl Cluster for LocalCluster {
 }
 
 impl LocalCluster {
-    fn write(&self, object: &ObjectRef, status: StatusUpdate) -> Result<(), ClusterError> {
-        let json = match &status {
-            StatusUpdate::Integration(status) => serde_json::to_value(status),
-            StatusUpdate::Mapping(status) => serde_json::to_value(status),
-            StatusUpdate::Export(status) => serde_json::to_value(status),
-        }
-        .expect("a status serialises to JSON");
+    fn write<K: OurKind>(&self, object: &ObjectRef, status: K::Status) -> Result<(), ClusterError> {
+        let json = serde_json::to_value(&status).expect("a status serialises to JSON");
         let what = || format!("{} {} status", object.kind, object.key);
         if let Some(fault) = admission::status_faults(object.kind, &json).first() {
             tracing::error!(object = %object.key, path = %fault.path, "status breaks its schema");
@@ -339,23 +318,7 @@ impl LocalCluster {
         if let Some(folder) = &self.0.folder {
             folder.write_record(&object.uid, record)?;
         }
-        match status {
-            StatusUpdate::Integration(status) => {
-                if let Some(found) = objects.integrations.get_mut(&object.key) {
-                    Arc::make_mut(found).status = Some(status);
-                }
-            }
-            StatusUpdate::Mapping(status) => {
-                if let Some(found) = objects.mappings.get_mut(&object.key) {
-                    Arc::make_mut(found).status = Some(status);
-                }
-            }
-            StatusUpdate::Export(status) => {
-                if let Some(found) = objects.exports.get_mut(&object.key) {
-                    Arc::make_mut(found).status = Some(status);
-                }
-            }
-        }
+        objects.set_status::<K>(&object.key, status);
         Ok(())
     }
 }

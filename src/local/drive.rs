@@ -14,8 +14,8 @@ use tokio::{
 
 use super::{Change, LocalCluster};
 use crate::{
-    api::{CommonStatus, ConditionType, STATUS_TRUE},
-    cluster::{Cluster, Kind, ObjectKey, ObjectRef, Reconciler, StatusUpdate},
+    api::{ConditionType, STATUS_TRUE},
+    cluster::{Cluster, Kind, ObjectKey, ObjectRef, Reconciler},
     domain::Reason,
 };
 
@@ -150,20 +150,14 @@ fn depends_on_stuck(cluster: &LocalCluster, export: &ObjectKey) -> bool {
 }
 
 fn standing(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> Standing {
-    match cluster.status_of(kind, key) {
-        Some(StatusUpdate::Integration(status)) => of(&status),
-        Some(StatusUpdate::Mapping(status)) => of(&status),
-        Some(StatusUpdate::Export(status)) => of(&status),
-        None => Standing::Waiting,
-    }
-}
-
-fn of(status: &impl CommonStatus) -> Standing {
+    let Some((generation, conditions)) = cluster.conditions(kind, key) else {
+        return Standing::Waiting;
+    };
     let found = |wanted: ConditionType| -> Option<&Condition> {
-        status.conditions().iter().find(|condition| condition.type_ == wanted.as_str())
+        conditions.iter().find(|condition| condition.type_ == wanted.as_str())
     };
     let is_true = |wanted| found(wanted).is_some_and(|condition| condition.status == STATUS_TRUE);
-    if status.observed_generation() < 0 {
+    if generation < 0 {
         return Standing::Waiting;
     }
     if is_true(ConditionType::Ready) {

@@ -1,25 +1,25 @@
 //! Everything a set of manifests declares, checked and with defaults filled in. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kube::core::ObjectMeta;
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::{
     lines::Lines,
     metadata::Metadata,
+    object::{ByKind, Object, parse, typed_ref},
     problem::{Problem, Severity},
 };
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping, GROUP, VERSION},
-    cluster::{Bundle, Kind, ObjectKey},
+    api::{GROUP, VERSION},
+    cluster::{Bundle, Kind, ObjectKey, OurKind},
 };
 
 /// An object, and where it was declared.
 #[derive(Debug, Clone)]
-pub(super) struct Declared<T> {
-    pub object: T,
+pub(super) struct Declared {
+    pub object: Arc<dyn Object>,
     pub lines: Lines,
 }
 
@@ -27,9 +27,7 @@ pub(super) struct Declared<T> {
 /// generation, creation time and status: those are the cluster's.
 #[derive(Debug, Clone, Default)]
 pub struct Manifests {
-    pub(super) integrations: BTreeMap<ObjectKey, Declared<ClinchIntegration>>,
-    pub(super) mappings: BTreeMap<ObjectKey, Declared<FieldMapping>>,
-    pub(super) exports: BTreeMap<ObjectKey, Declared<CandidateExport>>,
+    pub(super) objects: ByKind<Declared>,
     pub(super) secrets: BTreeMap<ObjectKey, Bundle>,
     pub(super) config_maps: BTreeMap<ObjectKey, Bundle>,
     pub(super) warnings: Vec<Problem>,
@@ -38,26 +36,12 @@ pub struct Manifests {
 impl Manifests {
     /// The names of one kind, in order.
     pub fn keys(&self, kind: Kind) -> Vec<ObjectKey> {
-        match kind {
-            Kind::Integration => self.integrations.keys().cloned().collect(),
-            Kind::Mapping => self.mappings.keys().cloned().collect(),
-            Kind::Export => self.exports.keys().cloned().collect(),
-        }
+        self.objects.get(&kind).into_iter().flatten().map(|(key, _)| key.clone()).collect()
     }
 
-    /// An integration.
-    pub fn integration(&self, key: &ObjectKey) -> Option<&ClinchIntegration> {
-        self.integrations.get(key).map(|declared| &declared.object)
-    }
-
-    /// A mapping.
-    pub fn mapping(&self, key: &ObjectKey) -> Option<&FieldMapping> {
-        self.mappings.get(key).map(|declared| &declared.object)
-    }
-
-    /// An export.
-    pub fn export(&self, key: &ObjectKey) -> Option<&CandidateExport> {
-        self.exports.get(key).map(|declared| &declared.object)
+    /// An object.
+    pub fn get<K: OurKind>(&self, key: &ObjectKey) -> Option<&K> {
+        typed_ref(&*self.objects.get(&K::KIND)?.get(key)?.object)
     }
 
     /// A Secret's data.
@@ -89,11 +73,7 @@ impl Manifests {
     }
 
     pub(super) fn lines(&self, kind: Kind, key: &ObjectKey) -> Option<&Lines> {
-        match kind {
-            Kind::Integration => self.integrations.get(key).map(|declared| &declared.lines),
-            Kind::Mapping => self.mappings.get(key).map(|declared| &declared.lines),
-            Kind::Export => self.exports.get(key).map(|declared| &declared.lines),
-        }
+        Some(&self.objects.get(&kind)?.get(key)?.lines)
     }
 
     /// Adds an admitted object of our kinds.
@@ -105,40 +85,26 @@ impl Manifests {
         lines: Lines,
     ) -> Result<(), serde_json::Error> {
         let key = ObjectKey::new(&metadata.namespace, &metadata.name);
-        match kind {
-            Kind::Integration => {
-                let object = typed(kind, metadata, spec)?;
-                self.integrations.insert(key, Declared { object, lines });
-            }
-            Kind::Mapping => {
-                let object = typed(kind, metadata, spec)?;
-                self.mappings.insert(key, Declared { object, lines });
-            }
-            Kind::Export => {
-                let object = typed(kind, metadata, spec)?;
-                self.exports.insert(key, Declared { object, lines });
-            }
-        }
+        let metadata = ObjectMeta {
+            name: Some(metadata.name),
+            namespace: Some(metadata.namespace),
+            labels: (!metadata.labels.is_empty()).then_some(metadata.labels),
+            annotations: (!metadata.annotations.is_empty()).then_some(metadata.annotations),
+            ..ObjectMeta::default()
+        };
+        let object = parse(
+            kind,
+            serde_json::json!({
+                "apiVersion": format!("{GROUP}/{VERSION}"),
+                "kind": kind.as_str(),
+                "metadata": metadata,
+                "spec": spec,
+            }),
+        )?;
+        self.objects
+            .entry(kind)
+            .or_default()
+            .insert(key, Declared { object: object.into(), lines });
         Ok(())
     }
-}
-
-fn typed<T: DeserializeOwned>(
-    kind: Kind,
-    metadata: Metadata,
-    spec: &Json,
-) -> Result<T, serde_json::Error> {
-    let metadata = ObjectMeta {
-        name: Some(metadata.name),
-        namespace: Some(metadata.namespace),
-        labels: (!metadata.labels.is_empty()).then_some(metadata.labels),
-        annotations: (!metadata.annotations.is_empty()).then_some(metadata.annotations),
-        ..ObjectMeta::default()
-    };
-    serde_json::from_value(serde_json::json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": kind.as_str(),
-        "metadata": metadata,
-        "spec": spec,
-    }))
 }

@@ -13,6 +13,7 @@ mod load;
 mod manifests;
 mod metadata;
 mod node;
+mod object;
 mod opening;
 mod problem;
 mod scalar;

@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 
 use super::{
     admission,
     manifests::Declared,
+    object::{ByKind, Object, parse},
     problem::{Problem, Severity},
     state::{OpenError, Record, StateFolder},
 };
@@ -32,36 +31,30 @@ pub(super) struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Every object of one kind.
-    pub(super) fn all<T>(
+    /// Every object.
+    pub(super) fn all(
         &mut self,
-        kind: Kind,
-        declared: BTreeMap<ObjectKey, Declared<T>>,
-    ) -> Result<BTreeMap<ObjectKey, Arc<T>>, OpenError>
-    where
-        T: Resource + Serialize + DeserializeOwned,
-    {
-        declared
-            .into_iter()
-            .map(|(key, declared)| {
-                let object = self.one(kind, &key, &declared)?;
-                Ok((key, Arc::new(object)))
-            })
-            .collect()
+        declared: &ByKind<Declared>,
+    ) -> Result<ByKind<Arc<dyn Object>>, OpenError> {
+        let mut objects = ByKind::new();
+        for (kind, declared) in declared {
+            let of_kind: &mut BTreeMap<_, _> = objects.entry(*kind).or_default();
+            for (key, declared) in declared {
+                of_kind.insert(key.clone(), self.one(*kind, key, declared)?.into());
+            }
+        }
+        Ok(objects)
     }
 
-    fn one<T>(
+    fn one(
         &mut self,
         kind: Kind,
         key: &ObjectKey,
-        declared: &Declared<T>,
-    ) -> Result<T, OpenError>
-    where
-        T: Resource + Serialize + DeserializeOwned,
-    {
+        declared: &Declared,
+    ) -> Result<Box<dyn Object>, OpenError> {
         let failed = || OpenError::Assemble(format!("{kind} {key}"));
         let uid = uid(kind, key);
-        let mut json = serde_json::to_value(&declared.object).map_err(|_| failed())?;
+        let mut json = declared.object.to_json();
         let spec = json["spec"].take();
         let mut record = self.record(kind, key, &uid, &spec);
         if let (Kind::Integration, Some(old)) = (kind, &record.spec) {
@@ -75,7 +68,7 @@ impl Opening<'_> {
         let stored = |status: Option<Json>| {
             let mut json = json.clone();
             json["status"] = status.unwrap_or(Json::Null);
-            serde_json::from_value::<T>(json).ok()
+            parse(kind, json).ok()
         };
         let mut object = if let Some(object) = stored(record.status.clone()) {
             object
@@ -86,7 +79,7 @@ impl Opening<'_> {
             record.status = admission::first_status(kind);
             stored(record.status.clone()).ok_or_else(failed)?
         };
-        let metadata = object.meta_mut();
+        let metadata = object.metadata_mut();
         metadata.uid = Some(uid.clone());
         metadata.generation = Some(record.generation);
         metadata.creation_timestamp = Some(Time(record.created_at));

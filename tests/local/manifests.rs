@@ -7,8 +7,11 @@ use std::{
 };
 
 use clinch_operator::{
-    api::{self, AbsenceProof, CandidateExportStatus, CommonStatus, Environment},
-    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
+    api::{
+        self, AbsenceProof, CandidateExport, CandidateExportStatus, ClinchIntegration,
+        CommonStatus, Environment, FieldMapping,
+    },
+    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey},
     domain::{Clock, Profile, Reason},
     local::{
         Change, LoadOptions, Loader, LocalCluster, Manifests, OpenError, Problem, Severity,
@@ -87,27 +90,27 @@ fn every_bad_manifest_is_refused_with_exactly_its_expected_problems() {
 fn good_manifests_load_with_defaults_as_the_api_server_fills_them_in() {
     let manifests = load_good();
     let key = |name: &str| ObjectKey::new("crm", name);
-    let spec = &manifests.integration(&key("region")).unwrap().spec;
+    let spec = &manifests.get::<ClinchIntegration>(&key("region")).unwrap().spec;
     assert_eq!(spec.interval, "10m");
     assert_eq!(spec.limits.max_in_flight, 8);
     assert_eq!(spec.limits.absence, AbsenceProof::List);
     assert_eq!(spec.credentials.secret_ref.access_key_field, "accessKey");
     assert_eq!(spec.environment, Environment::Production);
-    let mapping = &manifests.mapping(&key("full")).unwrap().spec;
+    let mapping = &manifests.get::<FieldMapping>(&key("full")).unwrap().spec;
     assert_eq!(
         (mapping.tags.from.as_str(), &mapping.match_keys[..]),
         ("tags", &["email".to_owned()][..])
     );
-    let export = &manifests.export(&key("config-map")).unwrap().spec;
+    let export = &manifests.get::<CandidateExport>(&key("config-map")).unwrap().spec;
     assert_eq!(export.limit, Some(10));
-    let export = &manifests.export(&key("inline")).unwrap().spec;
+    let export = &manifests.get::<CandidateExport>(&key("inline")).unwrap().spec;
     let profile = &export.source.inline.as_ref().unwrap()[0];
     assert_eq!(
         profile["anything"]["deep"],
         serde_json::json!([1, null]),
         "profiles are kept whole"
     );
-    let json = &manifests.export(&key("from-json")).unwrap().spec;
+    let json = &manifests.get::<CandidateExport>(&key("from-json")).unwrap().spec;
     assert_eq!(json.destination.job.as_ref().unwrap().stage, "Sourced \u{1f680}");
     let secret = manifests.secret(&key("clinch")).unwrap();
     assert_eq!(secret.data["key"], "AKID", "stringData wins over data");
@@ -190,10 +193,11 @@ fn the_quickstart_loads_and_holds_what_it_promises() {
     assert_eq!(addresses.len(), 199, "one person, and only one, has no address; no two share one");
     assert!(addresses.iter().all(|a| a.ends_with("@example.com") || a.ends_with("@example.org")));
 
-    let mapping = manifests.mapping(&ObjectKey::new("talent", "default")).unwrap();
+    let mapping = manifests.get::<FieldMapping>(&ObjectKey::new("talent", "default")).unwrap();
     let spec = serde_json::from_value(serde_json::to_value(&mapping.spec).unwrap()).unwrap();
     let plan = compile(&spec).unwrap_or_else(|issues| panic!("{issues:?}"));
-    let inline = manifests.export(&ObjectKey::new("talent", "eng-101-shortlist")).unwrap();
+    let inline =
+        manifests.get::<CandidateExport>(&ObjectKey::new("talent", "eng-101-shortlist")).unwrap();
     let inline = inline.spec.source.inline.clone().unwrap();
     let mut rejected = Vec::new();
     for person in people.into_iter().chain(inline) {
@@ -333,7 +337,7 @@ async fn status_generation_and_key_outlive_the_process() {
     let open = |manifests, fresh| LocalCluster::open(manifests, Some(&state), fresh, clock());
 
     let first = open(load_good(), [1; 32]).unwrap();
-    let fresh = first.read_export(&key).await.unwrap().unwrap();
+    let fresh = first.read::<CandidateExport>(&key).await.unwrap().unwrap();
     assert_eq!(fresh.metadata.generation, Some(1));
     assert_eq!(fresh.status.as_ref().unwrap().observed_generation(), -1);
     let object = export_ref(&first);
@@ -344,7 +348,7 @@ async fn status_generation_and_key_outlive_the_process() {
         delivered: Some("1/1".to_owned()),
         ..CandidateExportStatus::default()
     };
-    first.write_status(&object, StatusUpdate::Export(status.clone())).await.unwrap();
+    first.write_status::<CandidateExport>(&object, status.clone()).await.unwrap();
     assert_eq!(changes.recv().await.unwrap(), Change::Status(object.clone()));
     assert_eq!(first.ledger_root_key().await.unwrap(), [1; 32]);
     let segments = first.segments_dir(&object).unwrap();
@@ -352,21 +356,22 @@ async fn status_generation_and_key_outlive_the_process() {
     drop(first);
 
     let again = open(load_good(), [2; 32]).unwrap();
-    let export = again.read_export(&key).await.unwrap().unwrap();
+    let export = again.read::<CandidateExport>(&key).await.unwrap().unwrap();
     assert_eq!((export.metadata.generation, &export.status), (Some(1), &Some(status.clone())));
     assert_eq!(again.ledger_root_key().await.unwrap(), [1; 32], "the key is made once");
-    assert_eq!(again.status_of(Kind::Export, &key), Some(StatusUpdate::Export(status.clone())));
+    assert_eq!(again.status::<CandidateExport>(&key), Some(status.clone()));
     drop(again);
 
     let mut loader = Loader::new(LoadOptions::default());
     let text = std::fs::read_to_string(data("tests/data/manifests/good/full.yaml")).unwrap();
     loader.add_text("full.yaml", &text.replace("failureBudget: \"2%\"", "failureBudget: \"3%\""));
     let third = open(loader.finish().unwrap(), [3; 32]).unwrap();
-    let export = third.read_export(&key).await.unwrap().unwrap();
+    let export = third.read::<CandidateExport>(&key).await.unwrap().unwrap();
     assert_eq!(export.metadata.generation, Some(2), "the spec changed");
     assert_eq!(export.metadata.uid.as_deref(), Some(object.uid.as_str()));
     assert_eq!(export.status, Some(status), "status waits for the next run");
-    let other = third.read_export(&ObjectKey::new("crm", "config-map")).await.unwrap().unwrap();
+    let other =
+        third.read::<CandidateExport>(&ObjectKey::new("crm", "config-map")).await.unwrap().unwrap();
     assert_eq!(other.metadata.generation, Some(1), "the others did not");
 }
 
@@ -420,7 +425,7 @@ async fn damaged_state_is_set_aside_and_never_fatal() {
         std::fs::write(state.join("ledger.key"), "not a key").unwrap();
         let cluster = open([2; 32]);
         let key = ObjectKey::new("crm", "inline");
-        let export = cluster.read_export(&key).await.unwrap().unwrap();
+        let export = cluster.read::<CandidateExport>(&key).await.unwrap().unwrap();
         assert_eq!(export.status.as_ref().unwrap().observed_generation(), -1, "{damage}");
         assert_eq!(cluster.ledger_root_key().await.unwrap(), [2; 32]);
         assert_eq!(std::fs::read_to_string(state.join("ledger.key.corrupt")).unwrap(), "not a key");
@@ -483,9 +488,9 @@ async fn the_port_answers_as_a_cluster_does() {
     assert_eq!(cluster.events()[0].object, object);
 
     let broken = CandidateExportStatus { progress: Some(101), ..CandidateExportStatus::default() };
-    let refused = cluster.write_status(&object, StatusUpdate::Export(broken)).await;
+    let refused = cluster.write_status::<CandidateExport>(&object, broken).await;
     assert!(matches!(refused, Err(ClusterError::Refused { .. })), "{refused:?}");
-    let before: Arc<_> = cluster.read_export(&key("inline")).await.unwrap().unwrap();
+    let before: Arc<_> = cluster.read::<CandidateExport>(&key("inline")).await.unwrap().unwrap();
     assert_eq!(before.status.as_ref().unwrap().progress, None);
 }
 

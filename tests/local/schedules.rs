@@ -12,10 +12,10 @@ use std::{
 };
 
 use clinch_operator::{
-    api::{CandidateExportStatus, ConditionType, Environment},
+    api::{CandidateExport, CandidateExportStatus, ConditionType, Environment},
     app,
     clinch::AllowedEndpoints,
-    cluster::{Kind, ObjectKey, Reconciler, StatusUpdate},
+    cluster::{Kind, ObjectKey, Reconciler},
     conditions::find,
     controllers::{Context, Controllers, Regions, Settings},
     domain::{Clock, Fence},
@@ -141,10 +141,7 @@ spec:
     }
 
     fn status(&self) -> CandidateExportStatus {
-        match self.cluster.status_of(Kind::Export, &self.export) {
-            Some(StatusUpdate::Export(status)) => status,
-            other => panic!("{other:?}"),
-        }
+        self.cluster.status::<CandidateExport>(&self.export).unwrap()
     }
 
     fn later(&self, seconds: i64) {

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     api::{CandidateExport, CandidateExportStatus, Handled},
-    cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef, StatusUpdate},
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef},
     conditions::{Verdict, settle},
     domain::Reason,
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
@@ -47,7 +47,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     key: &ObjectKey,
 ) -> Result<Option<Duration>, ClusterError> {
-    let Some(export) = context.cluster.read_export(key).await? else { return Ok(None) };
+    let Some(export) = context.cluster.read::<CandidateExport>(key).await? else { return Ok(None) };
     let reference = object_ref(Kind::Export, key, &export.metadata);
     if export.metadata.deletion_timestamp.is_some() {
         // Deleting an export never deletes people; what is in flight is finished.
@@ -55,11 +55,11 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         return Ok(None);
     }
     let previous = export.status.clone().unwrap_or_default();
-    let wrap = StatusUpdate::Export;
     match gather(context, key, export.clone()).await {
         Ok(gathered) => {
             let (next, wait, due) = pass(context, &gathered, &reference, &previous);
-            publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
+            publish::<CandidateExport>(&context.cluster, &reference, &previous, next, "Push")
+                .await?;
             if let Some(due) = due {
                 start(context, &gathered, &reference, due);
             }
@@ -67,7 +67,8 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         }
         Err(error) => {
             let next = unreadable(&export, &previous, &error, context.clock.now());
-            publish(&context.cluster, &reference, &previous, next, "Push", wrap).await?;
+            publish::<CandidateExport>(&context.cluster, &reference, &previous, next, "Push")
+                .await?;
             Err(error)
         }
     }

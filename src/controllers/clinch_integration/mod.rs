@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     api::ClinchIntegration,
-    cluster::{Bundle, Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, StatusUpdate},
+    cluster::{Bundle, Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey},
     domain::Reason,
     ledger::LedgerHome,
 };
@@ -42,7 +42,9 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     key: &ObjectKey,
 ) -> Result<Option<Duration>, ClusterError> {
     // gather
-    let Some(object) = context.cluster.read_integration(key).await? else { return Ok(None) };
+    let Some(object) = context.cluster.read::<ClinchIntegration>(key).await? else {
+        return Ok(None);
+    };
     let uid = object.metadata.uid.clone().unwrap_or_default();
     if object.metadata.deletion_timestamp.is_some() {
         context.connections.close(&uid);
@@ -65,8 +67,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         status::status(&object, &previous, pass, connection.as_ref(), known.as_ref(), now);
     let asking = naming.map(|naming| naming.tell(&object.spec, &mut status, now));
     let reference = object_ref(Kind::Integration, key, &object.metadata);
-    let wrap = StatusUpdate::Integration;
-    publish(&context.cluster, &reference, &previous, status, "Verify", wrap).await?;
+    publish::<ClinchIntegration>(&context.cluster, &reference, &previous, status, "Verify").await?;
     for namespace in asking.unwrap_or_default() {
         context.cluster.publish(&reference, asks(&namespace)).await;
     }

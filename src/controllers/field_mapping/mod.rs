@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, MappingProblem},
-    cluster::{Cluster, ClusterError, Kind, ObjectKey, StatusUpdate},
+    cluster::{Cluster, ClusterError, Kind, ObjectKey},
     conditions::{Observation, Verdict, settle},
     domain::Reason,
     mapping::{self, Issue, MappingSpec, Plan},
@@ -23,15 +23,14 @@ pub(super) async fn reconcile<C: Cluster>(
     context: &Context<C>,
     key: &ObjectKey,
 ) -> Result<Option<Duration>, ClusterError> {
-    let Some(object) = context.cluster.read_mapping(key).await? else { return Ok(None) };
+    let Some(object) = context.cluster.read::<FieldMapping>(key).await? else { return Ok(None) };
     if object.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
     let previous = object.status.clone().unwrap_or_default();
     let next = status(&object, &previous, compile(&object.spec), context.clock.now());
     let reference = object_ref(Kind::Mapping, key, &object.metadata);
-    publish(&context.cluster, &reference, &previous, next, "Compile", StatusUpdate::Mapping)
-        .await?;
+    publish::<FieldMapping>(&context.cluster, &reference, &previous, next, "Compile").await?;
     Ok(None)
 }
 
