@@ -9,8 +9,8 @@ use super::{
     issue::{Issue, IssueCode, shown},
     path::Path,
     plan::{Field, Plan, Source, Tags},
+    shape::Shape,
     spec::{ConstantSpec, FieldSpec, MappingSpec, WhenMissing, WriteMode},
-    target::Shape,
     transform,
 };
 use crate::domain::{Digest, digest_json};

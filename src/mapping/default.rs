@@ -1,8 +1,9 @@
 //! The mapping used where neither export nor integration names one. Pure.
 
 use super::{
+    shape::AttributeKind,
     spec::{FieldSpec, MappingSpec, ResumeSpec, TagsSpec, TransformName, TransformSpec},
-    target::{AttributeKind, TargetAttributes},
+    target::TargetAttributes,
 };
 
 /// The first address that is not marked outdated.

@@ -10,23 +10,26 @@
 mod cel;
 mod compile;
 mod default;
+mod field_value;
 mod issue;
+mod limits;
 mod mapped;
 mod path;
 mod plan;
 mod select;
+mod shape;
 mod spec;
 mod target;
 mod transform;
-mod work;
 
 pub use compile::compile;
 pub use issue::{Issue, IssueCode, RecordIssue};
 pub use mapped::{Mapped, ResumeContent, ResumeRef};
 pub use plan::Plan;
 pub use select::Select;
+pub use shape::AttributeKind;
 pub use spec::{
     ConstantSpec, FieldSpec, MapOtherwise, MappingSpec, ResumeSpec, TagsSpec, TransformName,
     TransformSpec, WhenMissing, WriteMode,
 };
-pub use target::{AttributeKind, TargetAttribute, TargetAttributes};
+pub use target::{TargetAttribute, TargetAttributes};

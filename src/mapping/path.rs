@@ -22,9 +22,9 @@ enum Step {
 
 /// What a path leads to.
 #[derive(Debug, PartialEq)]
-pub enum Found<'a> {
+pub enum PathMatch<'a> {
     /// Nothing, or null.
-    Nothing,
+    None,
     /// One value.
     One(&'a Value),
     /// What `[*]` collected; items without a value are left out.
@@ -73,16 +73,18 @@ impl Path {
     }
 
     /// Follows the path. A step that does not fit the value it meets leads to nothing.
-    pub fn find<'a>(&self, members: &'a Map<String, Value>) -> Found<'a> {
-        let Some((Step::Member(first), rest)) = self.0.split_first() else { return Found::Nothing };
-        let Some(start) = members.get(&**first) else { return Found::Nothing };
+    pub fn find<'a>(&self, members: &'a Map<String, Value>) -> PathMatch<'a> {
+        let Some((Step::Member(first), rest)) = self.0.split_first() else {
+            return PathMatch::None;
+        };
+        let Some(start) = members.get(&**first) else { return PathMatch::None };
         if self.collects() {
             let mut found = Vec::new();
             collect(start, rest, &mut found);
-            return Found::Many(found);
+            return PathMatch::Many(found);
         }
         let end = rest.iter().try_fold(start, |value, step| follow(value, step));
-        end.filter(|value| !value.is_null()).map_or(Found::Nothing, Found::One)
+        end.filter(|value| !value.is_null()).map_or(PathMatch::None, PathMatch::One)
     }
 }
 
@@ -162,20 +164,20 @@ mod tests {
         let (a, b) = (json!("a@x.org"), json!("b@x.org"));
         let (oslo, one, two, three) = (json!("Oslo"), json!(1), json!(2), json!(3));
         let table = [
-            ("emails[0].value", Found::One(&a)),
-            ("emails[1].value", Found::Nothing),
-            ("emails[9].value", Found::Nothing),
-            ("emails.value", Found::Nothing),
-            ("location.city", Found::One(&oslo)),
-            ("location['city']", Found::One(&oslo)),
-            ("['location'].city", Found::One(&oslo)),
-            ("location.state", Found::Nothing),
-            ("location.city.x", Found::Nothing),
-            ("x['odd name']['it''s']", Found::One(&one)),
-            ("emails[*].value", Found::Many(vec![&a, &b])),
-            ("nested[*][*]", Found::Many(vec![&one, &two, &three])),
-            ("missing[*]", Found::Nothing),
-            ("location.city[*]", Found::Many(vec![])),
+            ("emails[0].value", PathMatch::One(&a)),
+            ("emails[1].value", PathMatch::None),
+            ("emails[9].value", PathMatch::None),
+            ("emails.value", PathMatch::None),
+            ("location.city", PathMatch::One(&oslo)),
+            ("location['city']", PathMatch::One(&oslo)),
+            ("['location'].city", PathMatch::One(&oslo)),
+            ("location.state", PathMatch::None),
+            ("location.city.x", PathMatch::None),
+            ("x['odd name']['it''s']", PathMatch::One(&one)),
+            ("emails[*].value", PathMatch::Many(vec![&a, &b])),
+            ("nested[*][*]", PathMatch::Many(vec![&one, &two, &three])),
+            ("missing[*]", PathMatch::None),
+            ("location.city[*]", PathMatch::Many(vec![])),
         ];
         for (text, expected) in table {
             assert_eq!(Path::compile(text).unwrap().find(members), expected, "{text}");

@@ -7,12 +7,13 @@ use super::{
         Cause, Expression,
         limits::{Fuel, RECORD_STEP_LIMIT},
     },
+    field_value::{FieldValue, Unfit},
     issue::RecordIssue,
+    limits::MAX_VALUE_BYTES,
     mapped::{Mapped, ResumeRef},
     path::Path,
-    target::Shape,
+    shape::Shape,
     transform::{Refusal, Transform},
-    work::{Unfit, Work},
 };
 use crate::domain::{Digest, MatchKey, Profile, Reason};
 
@@ -157,12 +158,12 @@ impl Plan {
             reason,
             message,
         };
-        let items = match Work::found(tags.path.find(members)) {
-            Work::Missing => return Ok(Vec::new()),
-            Work::List(items) => items,
+        let items = match FieldValue::found(tags.path.find(members)) {
+            FieldValue::Missing => return Ok(Vec::new()),
+            FieldValue::List(items) => items,
             one => vec![one],
         };
-        let mut room = super::cel::MAX_VALUE_BYTES;
+        let mut room = MAX_VALUE_BYTES;
         let mut known = std::collections::HashSet::new();
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
@@ -198,11 +199,13 @@ impl Field {
         fuel: &mut Fuel,
     ) -> Result<Option<Value>, RecordIssue> {
         let mut work = match &self.source {
-            Source::Path(path) => Work::found(path.find(members)),
-            Source::Constant(value) => Work::of(value),
+            Source::Path(path) => FieldValue::found(path.find(members)),
+            Source::Constant(value) => FieldValue::of(value),
             Source::Expression(expression) => match expression.value(members, fuel) {
-                Ok(None) => Work::Missing,
-                Ok(Some(value)) => Work::computed(value).map_err(|unfit| self.unfit(unfit))?,
+                Ok(None) => FieldValue::Missing,
+                Ok(Some(value)) => {
+                    FieldValue::computed(value).map_err(|unfit| self.unfit(unfit))?
+                }
                 Err(error) => return Err(self.issue(reason_of(&error.cause), error.message)),
             },
         };
@@ -225,7 +228,7 @@ impl Field {
     fn unfit(&self, unfit: Unfit) -> RecordIssue {
         match unfit {
             Unfit::TooLarge => {
-                let most = super::cel::MAX_VALUE_BYTES;
+                let most = MAX_VALUE_BYTES;
                 let message = format!("a value of more than {most} bytes; use truncate");
                 self.issue(Reason::TooLarge, message)
             }

@@ -8,7 +8,7 @@ use super::{
     compile::compile_expression,
     issue::{Issue, IssueCode, RecordIssue},
     plan::reason_of,
-    target::Shape,
+    shape::Shape,
 };
 use crate::domain::{Profile, Reason};
 

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::functions::Function;
+use crate::mapping::issue::shown;
 
 /// One node and the byte at which it starts.
 #[derive(Debug)]
@@ -101,6 +101,20 @@ pub enum LoopKind {
     Map,
 }
 
+impl LoopKind {
+    /// The comprehension called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "all" => Self::All,
+            "exists" => Self::Exists,
+            "exists_one" | "existsOne" => Self::ExistsOne,
+            "filter" => Self::Filter,
+            "map" => Self::Map,
+            _ => return None,
+        })
+    }
+}
+
 /// The operators with two sides that evaluate both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
@@ -147,5 +161,115 @@ impl Operator {
             Self::GreaterOrEqual => ">=",
             Self::In => "in",
         }
+    }
+}
+
+/// A function, found by name, receiver and number of arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// `size(x)`, `x.size()`
+    Size,
+    /// `s.contains(s)`
+    Contains,
+    /// `s.startsWith(s)`
+    StartsWith,
+    /// `s.endsWith(s)`
+    EndsWith,
+    /// `s.lowerAscii()`
+    LowerAscii,
+    /// `s.upperAscii()`
+    UpperAscii,
+    /// `s.trim()`
+    Trim,
+    /// `s.split(s)`
+    Split,
+    /// `l.join()`, `l.join(s)`
+    Join,
+    /// `s.replace(s, s)`
+    Replace,
+    /// `s.substring(i)`, `s.substring(i, i)`
+    Substring,
+    /// `s.charAt(i)`
+    CharAt,
+    /// `s.indexOf(s)`
+    IndexOf,
+    /// `s.lastIndexOf(s)`
+    LastIndexOf,
+    /// `l.sum()`
+    Sum,
+    /// `l.min()`
+    Min,
+    /// `l.max()`
+    Max,
+    /// `l.distinct()`
+    Distinct,
+    /// `string(x)`
+    ToText,
+    /// `int(x)`
+    ToInt,
+    /// `double(x)`
+    ToDouble,
+    /// `bool(x)`
+    ToBool,
+    /// `o.orValue(x)`; the argument is evaluated only when needed.
+    OrValue,
+    /// `o.hasValue()`
+    HasValue,
+}
+
+/// Name, whether it is called on a receiver, least and most arguments counting the receiver.
+const TABLE: [(&str, bool, usize, usize, Function); 25] = [
+    ("size", false, 1, 1, Function::Size),
+    ("size", true, 1, 1, Function::Size),
+    ("contains", true, 2, 2, Function::Contains),
+    ("startsWith", true, 2, 2, Function::StartsWith),
+    ("endsWith", true, 2, 2, Function::EndsWith),
+    ("lowerAscii", true, 1, 1, Function::LowerAscii),
+    ("upperAscii", true, 1, 1, Function::UpperAscii),
+    ("trim", true, 1, 1, Function::Trim),
+    ("split", true, 2, 2, Function::Split),
+    ("join", true, 1, 2, Function::Join),
+    ("replace", true, 3, 3, Function::Replace),
+    ("substring", true, 2, 3, Function::Substring),
+    ("charAt", true, 2, 2, Function::CharAt),
+    ("indexOf", true, 2, 2, Function::IndexOf),
+    ("lastIndexOf", true, 2, 2, Function::LastIndexOf),
+    ("sum", true, 1, 1, Function::Sum),
+    ("min", true, 1, 1, Function::Min),
+    ("max", true, 1, 1, Function::Max),
+    ("distinct", true, 1, 1, Function::Distinct),
+    ("string", false, 1, 1, Function::ToText),
+    ("int", false, 1, 1, Function::ToInt),
+    ("double", false, 1, 1, Function::ToDouble),
+    ("bool", false, 1, 1, Function::ToBool),
+    ("orValue", true, 2, 2, Function::OrValue),
+    ("hasValue", true, 1, 1, Function::HasValue),
+];
+
+impl Function {
+    /// The function as written.
+    pub fn name(self) -> &'static str {
+        TABLE.iter().find(|row| row.4 == self).map_or("the function", |row| row.0)
+    }
+
+    /// Finds a function; the error says what is wrong with the call.
+    pub fn find(name: &str, receiver: bool, arguments: usize) -> Result<Self, String> {
+        let named: Vec<_> = TABLE.iter().filter(|row| row.0 == name).collect();
+        if named.is_empty() {
+            return Err(format!("there is no function '{}'", shown(name)));
+        }
+        let Some(row) = named.iter().find(|row| row.1 == receiver) else {
+            let form = if receiver { "as f(x)" } else { "on a value, as x.f()" };
+            return Err(format!("{name} is called {form}"));
+        };
+        if !(row.2..=row.3).contains(&arguments) {
+            let hidden = usize::from(receiver);
+            let (least, most) = (row.2 - hidden, row.3 - hidden);
+            let count =
+                if least == most { least.to_string() } else { format!("{least} or {most}") };
+            let plural = if most == 1 { "" } else { "s" };
+            return Err(format!("{name} takes {count} argument{plural}"));
+        }
+        Ok(row.4)
     }
 }

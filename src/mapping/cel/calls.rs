@@ -4,10 +4,9 @@
 use regex::RegexBuilder;
 
 use super::{
-    ast::{Kind, Loop, LoopKind, Node, Pattern},
+    ast::{Function, Kind, Loop, LoopKind, Node, Pattern},
     build::node,
     fault::SyntaxError,
-    functions,
     limits::{MAX_LOOPS, MAX_PATTERNS},
     parser::{Parser, RESERVED},
 };
@@ -42,7 +41,7 @@ impl Parser {
         if name == "matches" && arguments.len() == 2 {
             return self.matches(at, arguments);
         }
-        let function = functions::find(name, receiver, arguments.len())
+        let function = Function::find(name, receiver, arguments.len())
             .map_err(|message| SyntaxError::new(at, message))?;
         node(at, Kind::Call(function, arguments))
     }
@@ -109,16 +108,4 @@ impl Parser {
         };
         node(at, Kind::Loop(Box::new(Loop { kind, slot, range, condition, value })))
     }
-}
-
-/// The comprehension called `name`.
-pub fn loop_kind(name: &str) -> Option<LoopKind> {
-    Some(match name {
-        "all" => LoopKind::All,
-        "exists" => LoopKind::Exists,
-        "exists_one" | "existsOne" => LoopKind::ExistsOne,
-        "filter" => LoopKind::Filter,
-        "map" => LoopKind::Map,
-        _ => return None,
-    })
 }

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::{
-    ast::{Kind, Loop, LoopKind, Node, Operator},
+    ast::{Function, Kind, Loop, LoopKind, Node, Operator},
     fault::{Cause, Fault, invalid},
-    functions::{self, Function, make_room},
+    functions::{self, make_room},
     limits::{Fuel, MAX_LOOPS},
     number,
     value::{List, Table, Val},

@@ -1,114 +1,12 @@
 //! The functions of the expression language. Pure; every byte and item is paid for beforehand.
 
 use super::{
+    ast::Function,
     fault::{Cause, invalid},
     limits::{Fuel, MAX_OUTPUT_BYTES},
     number,
     value::{List, Text, Val},
 };
-use crate::mapping::issue::shown;
-
-/// A function, found by name, receiver and number of arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Function {
-    /// `size(x)`, `x.size()`
-    Size,
-    /// `s.contains(s)`
-    Contains,
-    /// `s.startsWith(s)`
-    StartsWith,
-    /// `s.endsWith(s)`
-    EndsWith,
-    /// `s.lowerAscii()`
-    LowerAscii,
-    /// `s.upperAscii()`
-    UpperAscii,
-    /// `s.trim()`
-    Trim,
-    /// `s.split(s)`
-    Split,
-    /// `l.join()`, `l.join(s)`
-    Join,
-    /// `s.replace(s, s)`
-    Replace,
-    /// `s.substring(i)`, `s.substring(i, i)`
-    Substring,
-    /// `s.charAt(i)`
-    CharAt,
-    /// `s.indexOf(s)`
-    IndexOf,
-    /// `s.lastIndexOf(s)`
-    LastIndexOf,
-    /// `l.sum()`
-    Sum,
-    /// `l.min()`
-    Min,
-    /// `l.max()`
-    Max,
-    /// `l.distinct()`
-    Distinct,
-    /// `string(x)`
-    ToText,
-    /// `int(x)`
-    ToInt,
-    /// `double(x)`
-    ToDouble,
-    /// `bool(x)`
-    ToBool,
-    /// `o.orValue(x)`; the argument is evaluated only when needed.
-    OrValue,
-    /// `o.hasValue()`
-    HasValue,
-}
-
-/// Name, whether it is called on a receiver, least and most arguments counting the receiver.
-const TABLE: [(&str, bool, usize, usize, Function); 25] = [
-    ("size", false, 1, 1, Function::Size),
-    ("size", true, 1, 1, Function::Size),
-    ("contains", true, 2, 2, Function::Contains),
-    ("startsWith", true, 2, 2, Function::StartsWith),
-    ("endsWith", true, 2, 2, Function::EndsWith),
-    ("lowerAscii", true, 1, 1, Function::LowerAscii),
-    ("upperAscii", true, 1, 1, Function::UpperAscii),
-    ("trim", true, 1, 1, Function::Trim),
-    ("split", true, 2, 2, Function::Split),
-    ("join", true, 1, 2, Function::Join),
-    ("replace", true, 3, 3, Function::Replace),
-    ("substring", true, 2, 3, Function::Substring),
-    ("charAt", true, 2, 2, Function::CharAt),
-    ("indexOf", true, 2, 2, Function::IndexOf),
-    ("lastIndexOf", true, 2, 2, Function::LastIndexOf),
-    ("sum", true, 1, 1, Function::Sum),
-    ("min", true, 1, 1, Function::Min),
-    ("max", true, 1, 1, Function::Max),
-    ("distinct", true, 1, 1, Function::Distinct),
-    ("string", false, 1, 1, Function::ToText),
-    ("int", false, 1, 1, Function::ToInt),
-    ("double", false, 1, 1, Function::ToDouble),
-    ("bool", false, 1, 1, Function::ToBool),
-    ("orValue", true, 2, 2, Function::OrValue),
-    ("hasValue", true, 1, 1, Function::HasValue),
-];
-
-/// Finds a function; the error says what is wrong with the call.
-pub fn find(name: &str, receiver: bool, arguments: usize) -> Result<Function, String> {
-    let named: Vec<_> = TABLE.iter().filter(|row| row.0 == name).collect();
-    if named.is_empty() {
-        return Err(format!("there is no function '{}'", shown(name)));
-    }
-    let Some(row) = named.iter().find(|row| row.1 == receiver) else {
-        let form = if receiver { "as f(x)" } else { "on a value, as x.f()" };
-        return Err(format!("{name} is called {form}"));
-    };
-    if !(row.2..=row.3).contains(&arguments) {
-        let hidden = usize::from(receiver);
-        let (least, most) = (row.2 - hidden, row.3 - hidden);
-        let count = if least == most { least.to_string() } else { format!("{least} or {most}") };
-        let plural = if most == 1 { "" } else { "s" };
-        return Err(format!("{name} takes {count} argument{plural}"));
-    }
-    Ok(row.4)
-}
 
 /// Calls a function; the arguments are evaluated, the receiver first.
 pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
@@ -135,9 +33,8 @@ pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result
 }
 
 fn mismatch(function: Function, args: &[Val]) -> Cause {
-    let name = TABLE.iter().find(|row| row.4 == function).map_or("the function", |row| row.0);
     let kinds: Vec<_> = args.iter().map(Val::kind).collect();
-    invalid(format!("{name} does not take {}", kinds.join(", ")))
+    invalid(format!("{} does not take {}", function.name(), kinds.join(", ")))
 }
 
 fn count<'a>(of: usize) -> Val<'a> {

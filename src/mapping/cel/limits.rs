@@ -1,5 +1,7 @@
 //! The bounds of the expression language, in one place. Pure.
 
+use crate::mapping::limits::MAX_VALUE_BYTES;
+
 /// The longest expression, in bytes.
 pub const MAX_TEXT_BYTES: usize = 2048;
 /// How deep an expression may nest: parentheses, calls, chains of operators and members.
@@ -9,13 +11,11 @@ pub const MAX_LOOPS: usize = 2;
 /// How many `matches` patterns one expression may have.
 pub const MAX_PATTERNS: usize = 8;
 /// The largest text within an evaluation, and the largest result, in bytes.
-pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+pub const MAX_OUTPUT_BYTES: usize = MAX_VALUE_BYTES;
 /// How many steps one evaluation may take.
 pub const STEP_LIMIT: u64 = 250_000;
 /// How many steps all expressions of one record may take together.
 pub const RECORD_STEP_LIMIT: u64 = 1_000_000;
-/// How deep a JSON value may nest to be compared or sent.
-pub const MAX_JSON_DEPTH: u8 = 64;
 /// How many bytes of text one step pays for.
 const BYTES_PER_STEP: usize = 16;
 

@@ -25,10 +25,10 @@ use serde_json::{Map, Value};
 
 pub use fault::{Cause, SyntaxError};
 use fault::{Fault, place};
-use limits::{Fuel, MAX_OUTPUT_BYTES, STEP_LIMIT};
+use limits::{Fuel, STEP_LIMIT};
 pub use value::{Text, Val};
 
-use super::target::Shape;
+use super::shape::Shape;
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -86,6 +86,3 @@ impl Expression {
         shape::of(&self.root)
     }
 }
-
-/// The most bytes an expression's value may have.
-pub const MAX_VALUE_BYTES: usize = MAX_OUTPUT_BYTES;

@@ -1,9 +1,8 @@
 //! Arithmetic and conversions between scalars. Pure; overflow is a fault, never a wrapped number.
 
 use super::{
-    ast::Operator,
+    ast::{Function, Operator},
     fault::{Cause, invalid},
-    functions::Function,
     limits::Fuel,
     value::Val,
 };

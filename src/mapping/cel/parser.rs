@@ -3,9 +3,8 @@
 //! expression can exhaust the stack.
 
 use super::{
-    ast::{Kind, Node, Operator},
+    ast::{Kind, LoopKind, Node, Operator},
     build::{node, too_deep},
-    calls::loop_kind,
     fault::SyntaxError,
     lexer::{Token, TokenKind, tokens},
     limits::{MAX_DEPTH, MAX_TEXT_BYTES},
@@ -236,7 +235,7 @@ impl Parser {
             if self.accept(".") {
                 let name = self.word("a member name")?;
                 let called = matches!(self.peek(), TokenKind::Symbol("("));
-                of = match loop_kind(&name) {
+                of = match LoopKind::named(&name) {
                     Some(kind) if called => self.comprehension(at, kind, of)?,
                     _ if called => self.call(at, &name, Some(of))?,
                     _ => select(at, of, name, false)?,

@@ -1,10 +1,7 @@
 //! What an expression's value is, as far as its text tells. Pure.
 
-use super::{
-    ast::{Kind, LoopKind, Node, Operator},
-    functions::Function,
-};
-use crate::mapping::target::Shape;
+use super::ast::{Function, Kind, LoopKind, Node, Operator};
+use crate::mapping::shape::Shape;
 
 /// The shape of a node's value.
 pub fn of(node: &Node) -> Shape {

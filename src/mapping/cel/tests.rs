@@ -6,7 +6,7 @@ use super::{
     Expression,
     limits::{Fuel, MAX_DEPTH, STEP_LIMIT},
 };
-use crate::mapping::work::Work;
+use crate::mapping::field_value::FieldValue;
 
 fn profile() -> Map<String, Value> {
     let profile = json!({
@@ -26,8 +26,8 @@ fn eval(text: &str) -> Result<Option<Value>, String> {
     let profile = profile();
     let mut fuel = Fuel::new(STEP_LIMIT);
     let value = expression.value(&profile, &mut fuel).map_err(|error| error.message)?;
-    let work = value.map_or(Ok(Work::Missing), Work::computed);
-    work.and_then(Work::into_json).map_err(|unfit| format!("{unfit:?}"))
+    let work = value.map_or(Ok(FieldValue::Missing), FieldValue::computed);
+    work.and_then(FieldValue::into_json).map_err(|unfit| format!("{unfit:?}"))
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn detonate(text: &str) -> (u64, String) {
     let outcome = expression.value(profile.as_object().unwrap(), &mut fuel);
     let outcome = match outcome {
         Ok(None) => "missing".to_owned(),
-        Ok(Some(value)) => match Work::computed(value) {
+        Ok(Some(value)) => match FieldValue::computed(value) {
             Ok(_) => "value".to_owned(),
             Err(unfit) => format!("{unfit:?}"),
         },

@@ -4,7 +4,8 @@ use std::{cmp::Ordering, rc::Rc};
 
 use serde_json::{Map, Value};
 
-use super::limits::{Exhausted, Fuel, MAX_JSON_DEPTH};
+use super::limits::{Exhausted, Fuel};
+use crate::mapping::limits::MAX_JSON_DEPTH;
 
 /// A value. Cloning one is cheap: nothing but a reference count moves.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! Checks a transform's parameters: exactly the right ones, and usable. Pure.
 
-use super::{Transform, date::Formats, phone};
+use super::{apply::Transform, date::Formats, phone};
 use crate::mapping::{
     issue::{Issue, IssueCode, shown},
     spec::{TransformName, TransformSpec},

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::compile;
-use crate::mapping::{spec::TransformSpec, work::Work};
+use crate::mapping::{field_value::FieldValue, spec::TransformSpec};
 
 fn spec(of: Value) -> TransformSpec {
     serde_json::from_value(of).unwrap()
@@ -17,7 +17,7 @@ fn run(transforms: &Value, value: &Value) -> Result<Value, String> {
         .iter()
         .map(|one| compile(&spec(one.clone()), "t").unwrap())
         .collect();
-    let mut work = Work::of(value);
+    let mut work = FieldValue::of(value);
     for transform in &transforms {
         work = transform.apply(work).map_err(|refusal| format!("{refusal:?}"))?;
     }

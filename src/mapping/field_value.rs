@@ -7,19 +7,20 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::{
-    cel::{MAX_VALUE_BYTES, Text, Val, limits::MAX_JSON_DEPTH},
-    path::Found,
+    cel::{Text, Val},
+    limits::{MAX_JSON_DEPTH, MAX_VALUE_BYTES},
+    path::PathMatch,
 };
 
 /// A value under way.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Work<'a> {
+pub enum FieldValue<'a> {
     /// No value: absent, null, blank text, a list or object with nothing in it.
     Missing,
     /// A text that is not blank.
     Text(Cow<'a, str>),
     /// Items, none of them missing.
-    List(Vec<Work<'a>>),
+    List(Vec<FieldValue<'a>>),
     /// A number, boolean or object.
     Other(Cow<'a, Value>),
 }
@@ -33,7 +34,7 @@ pub enum Unfit {
     NotJson,
 }
 
-impl<'a> Work<'a> {
+impl<'a> FieldValue<'a> {
     /// A text, or nothing when it is blank.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
@@ -65,11 +66,11 @@ impl<'a> Work<'a> {
     }
 
     /// Takes over what a path found.
-    pub fn found(found: Found<'a>) -> Self {
+    pub fn found(found: PathMatch<'a>) -> Self {
         match found {
-            Found::Nothing => Self::Missing,
-            Found::One(value) => Self::of(value),
-            Found::Many(values) => Self::list(values.into_iter().map(Self::of)),
+            PathMatch::None => Self::Missing,
+            PathMatch::One(value) => Self::of(value),
+            PathMatch::Many(values) => Self::list(values.into_iter().map(Self::of)),
         }
     }
 
@@ -136,50 +137,50 @@ fn weigh(value: &Value, budget: &mut usize, depth: u8) -> Result<(), Unfit> {
     }
 }
 
-fn to_json(work: Work, budget: &mut usize) -> Result<Option<Value>, Unfit> {
+fn to_json(work: FieldValue, budget: &mut usize) -> Result<Option<Value>, Unfit> {
     take(budget, 2)?;
     match work {
-        Work::Missing => Ok(None),
-        Work::Text(text) => {
+        FieldValue::Missing => Ok(None),
+        FieldValue::Text(text) => {
             take(budget, text.len())?;
             Ok(Some(Value::String(text.into_owned())))
         }
-        Work::Other(value) => {
+        FieldValue::Other(value) => {
             weigh(&value, budget, 0)?;
             Ok(Some(value.into_owned()))
         }
-        Work::List(items) => {
+        FieldValue::List(items) => {
             let items = items.into_iter().filter_map(|item| to_json(item, budget).transpose());
             Ok(Some(Value::Array(items.collect::<Result<_, _>>()?)))
         }
     }
 }
 
-fn from_val<'a>(value: Val<'a>, budget: &mut usize, depth: u8) -> Result<Work<'a>, Unfit> {
+fn from_val<'a>(value: Val<'a>, budget: &mut usize, depth: u8) -> Result<FieldValue<'a>, Unfit> {
     if depth >= MAX_JSON_DEPTH {
         return Err(Unfit::NotJson);
     }
     take(budget, 2)?;
     match value {
-        Val::Null | Val::Optional(None) => Ok(Work::Missing),
+        Val::Null | Val::Optional(None) => Ok(FieldValue::Missing),
         Val::Optional(Some(value)) => from_val((*value).clone(), budget, depth + 1),
-        Val::Bool(value) => Ok(Work::Other(Cow::Owned(Value::Bool(value)))),
-        Val::Int(value) => Ok(Work::Other(Cow::Owned(Value::from(value)))),
+        Val::Bool(value) => Ok(FieldValue::Other(Cow::Owned(Value::Bool(value)))),
+        Val::Int(value) => Ok(FieldValue::Other(Cow::Owned(Value::from(value)))),
         Val::Double(value) => {
             let number = Number::from_f64(value).ok_or(Unfit::NotJson)?;
-            Ok(Work::Other(Cow::Owned(Value::Number(number))))
+            Ok(FieldValue::Other(Cow::Owned(Value::Number(number))))
         }
         Val::Text(text) => {
             take(budget, text.as_str().len())?;
             Ok(match text {
-                Text::Borrowed(text) => Work::text(text),
-                Text::Shared(text) => Work::text(text.to_string()),
+                Text::Borrowed(text) => FieldValue::text(text),
+                Text::Shared(text) => FieldValue::text(text.to_string()),
             })
         }
         Val::List(list) => {
             let items: Result<Vec<_>, _> =
                 list.iter().map(|item| from_val(item, budget, depth + 1)).collect();
-            Ok(Work::list(items?))
+            Ok(FieldValue::list(items?))
         }
         Val::Map(table) => {
             let mut members = Map::new();
@@ -193,9 +194,9 @@ fn from_val<'a>(value: Val<'a>, budget: &mut usize, depth: u8) -> Result<Work<'a
                 members.insert(key.as_str().to_owned(), json);
             }
             Ok(if members.is_empty() {
-                Work::Missing
+                FieldValue::Missing
             } else {
-                Work::Other(Cow::Owned(Value::Object(members)))
+                FieldValue::Other(Cow::Owned(Value::Object(members)))
             })
         }
     }
