@@ -93,12 +93,6 @@ const CIRCLES: &[(&str, &str)] = &[
     ("controllers/clinch_integration", "account, validate"),
     ("ledger", "journal, reader"),
     ("local", "cluster, ledger"),
-    ("mapping", "cel, plan, target, transform, work"),
-    ("mapping/cel", "ast, functions, number"),
-    // An argument of a call is an expression again.
-    ("mapping/cel", "calls, parser"),
-    ("pipeline", "aftermath, book, guard, index, neighbours, prepare, push, report, survey"),
-    ("pipeline", "clinch_crm, destination"),
     ("sandbox", "check, options"),
     ("sandbox", "contract, people, shift, state"),
     ("sandbox", "late, serve, server"),

@@ -7,8 +7,8 @@ use clinch_operator::{
     domain::Fence,
     ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
-        ClinchCrm, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec, SeenSource, Source,
-        Suspects, WantedDestination, no_neighbours,
+        ClinchCrm, DestinationSpec, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec,
+        SeenSource, Source, Suspects, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -30,7 +30,7 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
         select: None,
         limit: None,
         plan: plan()?,
-        destination: WantedDestination::Prospect,
+        destination: DestinationSpec::Prospect,
         duplicates: Duplicates::Update,
         mode: Mode::Push,
     })

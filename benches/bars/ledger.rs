@@ -17,9 +17,9 @@ use clinch_operator::{
     ledger::{Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
-        Attachment, Counts, Created, Crm, CrmFailure, Destination, Duplicates, Ending, Ensure,
-        Found, JobStage, Mode, PeopleGuard, PeoplePage, Progress, Read, RunPorts, RunSpec, Source,
-        Suspects, Updated, WantedDestination, no_neighbours, run,
+        Counts, Created, Crm, CrmFailure, Destination, DestinationSpec, Duplicates, Ending, Ensure,
+        JobStage, Lookup, Mode, PeopleGuard, PeoplePage, Progress, Read, ResumeFile, RunPorts,
+        RunSpec, Source, Suspects, Updated, no_neighbours, run,
     },
     source::{CsvOptions, Limits, Part},
 };
@@ -55,7 +55,7 @@ fn compare() -> anyhow::Result<Vec<Row>> {
     };
     // Of a record that has neither resume nor tags: the same for all of them.
     let extras = Extras {
-        application: keys.step_digest(&("write", &WantedDestination::Prospect)),
+        application: keys.step_digest(&("write", &DestinationSpec::Prospect)),
         resume: keys.step_digest(&("write", None::<&str>)),
         activity: keys.step_digest(&("write", None::<&str>)),
     };
@@ -166,7 +166,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
         select: None,
         limit: None,
         plan: mapping()?,
-        destination: WantedDestination::Prospect,
+        destination: DestinationSpec::Prospect,
         duplicates: Duplicates::Update,
         mode: Mode::Push,
     })
@@ -227,13 +227,13 @@ struct Prompt {
 impl Crm for Prompt {
     type Cursor = ();
 
-    async fn resolve(&self, _: &WantedDestination) -> Result<Destination, CrmFailure> {
+    async fn resolve(&self, _: &DestinationSpec) -> Result<Destination, CrmFailure> {
         Ok(Destination::Prospect)
     }
 
-    async fn find(&self, _: &MatchKey) -> Result<Found, CrmFailure> {
+    async fn find(&self, _: &MatchKey) -> Result<Lookup, CrmFailure> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(Found::Nobody)
+        Ok(Lookup::Nobody)
     }
 
     async fn scan(&self, _: Option<()>) -> Result<PeoplePage<()>, CrmFailure> {
@@ -250,7 +250,7 @@ impl Crm for Prompt {
         Ok(Some(self.people.load(Ordering::Relaxed)))
     }
 
-    fn settle(&self) -> Duration {
+    fn lookup_delay(&self) -> Duration {
         Duration::ZERO
     }
 
@@ -304,7 +304,7 @@ impl Crm for Prompt {
     async fn ensure_attachment(
         &self,
         _: &ClinchId,
-        _: &Attachment,
+        _: &ResumeFile,
         _: Ensure,
     ) -> Result<bool, CrmFailure> {
         Ok(true)

@@ -1,38 +1,28 @@
-//! source -> select -> map -> plan -> push -> ledger, bounded. Knows no Kubernetes: the same run
-//! serves a controller, a dry run, `apply`, a benchmark and a crash test.
+//! Moves records from where they are to where they go, within bounds of memory. Knows no Kubernetes:
+//! the same run serves a controller, a dry run, `apply`, a benchmark and a crash test.
+//!
+//! What every run has in common is here: what it is asked to do, its source as prepared records, its
+//! report. [`push`] is the run whose destination is Clinch.
 
-mod aftermath;
-mod book;
-mod census;
-mod clinch_crm;
-mod crm;
-mod destination;
-mod feed;
-mod guard;
-mod index;
-mod neighbours;
-mod permitted;
-mod prepare;
+mod blocking;
+mod job_rules;
+mod opened;
 mod push;
+mod record_set;
+mod records;
 mod report;
 mod resume;
-mod run;
-mod survey;
-mod witnesses;
+mod spec;
+mod work;
 
-pub use clinch_crm::{ClinchCrm, SeenSource};
-pub use crm::{
-    Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage, Person,
-    Read, Updated, WantedDestination,
+pub use job_rules::{JobRule, JobRules, RuleVerdict};
+pub use push::{
+    AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,
+    Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, Read, RunPorts, SeenSource,
+    Updated, Witnesses, no_neighbours, run,
 };
-pub use guard::{AtRest, Claim, Membership, PeopleGuard};
-pub use neighbours::{Neighbour, Neighbours, no_neighbours};
-pub use permitted::{JobRule, JobRules, Told};
-pub use prepare::{Looked, RunSpec, Source};
-pub use push::{Duplicates, Mode};
 pub use report::{
-    Counts, Doubled, Ending, LISTED_REJECTIONS, Progress, Rejection, Report, Suspects,
+    Counts, Doubled, Ending, LISTED_REJECTIONS, Progress, Rejection, Report, SourceInfo, Suspects,
 };
-pub use resume::MAX_RESUME_BYTES;
-pub use run::{RunPorts, run};
-pub use witnesses::Witnesses;
+pub use resume::{MAX_RESUME_BYTES, ResumeFile};
+pub use spec::{DestinationSpec, Duplicates, Mode, RunSpec, Source};

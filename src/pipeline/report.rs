@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::prepare::Looked;
 use crate::domain::{Disposition, Reason, RecordId, SourcePosition};
 
 /// How many rejected records a report lists; the rest is counted.
@@ -99,6 +98,17 @@ impl Doubled {
     }
 }
 
+/// What a look at a distant source found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// How many files.
+    pub files: usize,
+    /// Bytes as stored, where they are known.
+    pub bytes: Option<u64>,
+    /// Changes with any of the files; absent where the server tells nothing of the kind.
+    pub version: Option<String>,
+}
+
 /// A snapshot of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -109,7 +119,7 @@ pub struct Progress {
     /// Rejections not listed.
     pub omitted: u64,
     /// What was found where a distant source lies.
-    pub source: Option<Looked>,
+    pub source: Option<SourceInfo>,
     /// Who was found in Clinch more than once, when the run ended.
     pub doubled: Arc<Doubled>,
 }

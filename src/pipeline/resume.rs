@@ -1,14 +1,31 @@
 //! A profile's resume as a file to attach. The bytes are in the profile: data never picks a host
 //! to fetch them from. Pure.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::crm::Attachment;
-
 /// The largest resume taken, in bytes.
 pub const MAX_RESUME_BYTES: usize = 5 * 1024 * 1024;
+
+/// A file to attach.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResumeFile {
+    /// File name, ours: no candidate value.
+    pub name: String,
+    /// Media type, as sniffed.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl fmt::Debug for ResumeFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResumeFile({}, {} bytes)", self.content_type, self.bytes.len())
+    }
+}
 
 /// Why a resume cannot be attached. Never carries its name or content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -27,7 +44,7 @@ pub(super) enum ResumeError {
 
 /// Decodes and sniffs a resume. Its name in Clinch is made from its content, so that the same
 /// resume is recognised and carries no candidate value.
-pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<Attachment, ResumeError> {
+pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<ResumeFile, ResumeError> {
     let text = base64.ok_or(ResumeError::NotInline)?;
     if text.len() / 4 * 3 > MAX_RESUME_BYTES + 3 {
         return Err(ResumeError::TooLarge);
@@ -41,7 +58,7 @@ pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<Attachme
     }
     let (content_type, extension) = sniff(&bytes).ok_or(ResumeError::UnknownType)?;
     let name = format!("resume-{}.{extension}", hex::encode(&digest[..digest.len().min(4)]));
-    Ok(Attachment { name, content_type, bytes: Bytes::from(bytes) })
+    Ok(ResumeFile { name, content_type, bytes: Bytes::from(bytes) })
 }
 
 /// Media type and extension by the first bytes; a name or declared type is not believed.
@@ -74,7 +91,7 @@ fn sniff(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
 mod tests {
     use super::*;
 
-    fn of(bytes: &[u8]) -> Result<Attachment, ResumeError> {
+    fn of(bytes: &[u8]) -> Result<ResumeFile, ResumeError> {
         attachment(Some(&STANDARD.encode(bytes)), &[1, 2, 3, 4, 5])
     }
 

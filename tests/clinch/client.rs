@@ -16,7 +16,7 @@ use clinch_operator::{
         Overrides, Person, Registry, Surroundings, Timeouts, contract::discover,
     },
     domain::{ClinchId, Clock, Credentials, Fence, MatchKey},
-    pipeline::{Attachment, ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, SeenSource},
+    pipeline::{ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, ResumeFile, SeenSource},
 };
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -102,8 +102,8 @@ fn attributes(email: &str) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-fn resume() -> Attachment {
-    Attachment {
+fn resume() -> ResumeFile {
+    ResumeFile {
         name: "cv.pdf".into(),
         content_type: "application/pdf",
         bytes: b"%PDF-".as_slice().into(),

@@ -44,7 +44,7 @@ fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpe
     };
     let remote = Remote::new(location, secret, &Arc::new(policy)).unwrap();
     let csv = CsvOptions::default();
-    let source = Source::Remote { remote, format: None, csv, known: None };
+    let source = Source::Remote { remote, format: None, csv, applied_version: None };
     RunSpec { source, ..Export::of(Vec::new()).spec() }
 }
 
@@ -99,13 +99,13 @@ async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change
 
     let requests = world.requests();
     let mut same = of(url, "s3-secret");
-    same.source.know(looked.version.clone());
+    same.source.note_applied_version(looked.version.clone());
     assert_eq!(run(same, world.ports()).await.ending, Ending::SourceUnchanged);
     assert_eq!(world.requests(), requests);
 
     std::fs::write(bucket.join("c.ndjson.gz"), gzip(&lines((600..700).map(profile)))).unwrap();
     let mut other = of(url, "s3-secret");
-    other.source.know(looked.version);
+    other.source.note_applied_version(looked.version);
     let report = run(other, world.ports()).await;
     let expected = Counts { total: 700, created: 100, unchanged: 600, ..Counts::default() };
     assert_eq!(report.progress.counts, expected);

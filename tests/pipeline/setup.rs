@@ -23,8 +23,8 @@ use clinch_operator::{
     },
     mapping::{MappingSpec, compile},
     pipeline::{
-        ClinchCrm, Counts, Duplicates as Policy, Ending, JobRule, JobRules, Mode, PeopleGuard,
-        Progress, Report, RunPorts, RunSpec, SeenSource, Source, Suspects, WantedDestination,
+        ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, JobRule, JobRules, Mode,
+        PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource, Source, Suspects,
         no_neighbours, run,
     },
     sandbox::{Options, Sandbox, Seed},
@@ -89,7 +89,7 @@ pub(crate) fn profiles(count: usize) -> Vec<Value> {
 pub(crate) struct Export {
     pub(crate) profiles: Vec<Value>,
     pub(crate) mapping: Value,
-    pub(crate) destination: WantedDestination,
+    pub(crate) destination: DestinationSpec,
     pub(crate) duplicates: Policy,
     pub(crate) mode: Mode,
 }
@@ -108,14 +108,14 @@ impl Export {
                 {"to": "first_name", "from": "firstName"},
                 {"to": "last_name", "from": "lastName"},
                 {"to": "current_job_title", "from": "title"}]}),
-            destination: WantedDestination::Prospect,
+            destination: DestinationSpec::Prospect,
             duplicates: Policy::Update,
             mode: Mode::Push,
         }
     }
 
     pub(crate) fn applying(mut self) -> Self {
-        self.destination = WantedDestination::Job {
+        self.destination = DestinationSpec::Job {
             id: None,
             reference: Some("ENG-101".to_owned()),
             stage: "Screen".to_owned(),

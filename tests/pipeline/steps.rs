@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clinch_operator::{
     domain::{Disposition, Reason},
-    pipeline::{Ending, WantedDestination},
+    pipeline::{DestinationSpec, Ending},
     sandbox::{Action, Fault},
 };
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn a_job_or_stage_that_is_not_there_stalls_before_anything_is_written() {
     let missing = [("ENG-404", "Screen"), ("ENG-101", "No such stage")];
     for (reference, stage) in missing {
         let mut export = export(2);
-        export.destination = WantedDestination::Job {
+        export.destination = DestinationSpec::Job {
             id: None,
             reference: Some(reference.to_owned()),
             stage: stage.to_owned(),

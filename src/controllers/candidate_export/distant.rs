@@ -15,7 +15,7 @@ use crate::{
     cluster::Bundle,
     conditions::Observation,
     domain::Reason,
-    pipeline::{Ending, Looked, Source},
+    pipeline::{Ending, Source, SourceInfo},
     source::{CsvOptions, Format, Location, Remote, RemoteError, SourcePolicy},
 };
 
@@ -46,7 +46,7 @@ pub(super) fn source(
     csv: CsvOptions,
 ) -> Result<Source, (Reason, String)> {
     match Remote::new(location, secret, policy) {
-        Ok(remote) => Ok(Source::Remote { remote, format, csv, known: None }),
+        Ok(remote) => Ok(Source::Remote { remote, format, csv, applied_version: None }),
         Err(error @ RemoteError::NotAllowed(_)) => {
             Err((Reason::SourceNotAllowed, error.to_string()))
         }
@@ -68,7 +68,7 @@ pub(super) fn learned(
     slot: Option<&Slot>,
 ) {
     let slot = slot.filter(|slot| slot.revision == revision);
-    let told = |looked: &Looked| {
+    let told = |looked: &SourceInfo| {
         Observation::new(ConditionType::SourceReady, true, Reason::Read, sentence(looked))
     };
     let learned = if let Some((reason, message)) = slot.and_then(failed) {
@@ -86,7 +86,7 @@ pub(super) fn learned(
     observations.push(learned);
 }
 
-fn sentence(looked: &Looked) -> String {
+fn sentence(looked: &SourceInfo) -> String {
     let files =
         if looked.files == 1 { "1 file".to_owned() } else { format!("{} files", looked.files) };
     match looked.bytes {

@@ -39,7 +39,7 @@ impl Size {
                 let most = if compressed { SMALL_COMPRESSED_BYTES } else { SMALL_BYTES };
                 parts.iter().map(|part| part.bytes.len()).sum::<usize>() <= most
             }
-            Source::Remote { .. } | Source::Listed { .. } => false,
+            Source::Remote { .. } => false,
         };
         if small { Self::Small } else { Self::Large }
     }

@@ -206,7 +206,7 @@ fn begin(
     let routine = status::in_place(next) == Some(revision) && request.is_none();
     if routine && next.rejected.unwrap_or_default() == 0 {
         let version = next.source.as_ref().and_then(|seen| seen.version.clone());
-        validated.run.source.know(version);
+        validated.run.source.note_applied_version(version);
     }
     let before = Attempts::of(revision, mode, next, shown.slot);
     let mut slot = before.next(revision, mode, attempt, now);

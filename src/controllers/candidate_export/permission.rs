@@ -16,7 +16,7 @@ use crate::{
     cluster::{Cluster, ObjectKey, integration_of},
     conditions::Observation,
     domain::{Disposition, Leave, Reason},
-    pipeline::{Ending, JobRule, JobRules, Told},
+    pipeline::{Ending, JobRule, JobRules, RuleVerdict},
 };
 
 /// What the push permission says of a destination.
@@ -51,10 +51,10 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
     };
     let named = job.id.as_deref().or(job.reference.as_deref()).unwrap_or_default();
     let rules = rules(permission);
-    match rules.told(named, &job.stage) {
-        Told::Allowed => Permitted::Yes,
-        Told::AskClinch => Permitted::AskClinch,
-        Told::Refused => Permitted::No(rules.refusal(named, &job.stage)),
+    match rules.evaluate(named, &job.stage) {
+        RuleVerdict::Allowed => Permitted::Yes,
+        RuleVerdict::AskClinch => Permitted::AskClinch,
+        RuleVerdict::Refused => Permitted::No(rules.refusal(named, &job.stage)),
     }
 }
 

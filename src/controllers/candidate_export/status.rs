@@ -15,7 +15,7 @@ use crate::{
     },
     conditions::{Observation, Verdict, whole_seconds},
     domain::{Disposition, Reason, RecordId},
-    pipeline::{Counts, Doubled, Ending, Looked, Progress, Suspects},
+    pipeline::{Counts, Doubled, Ending, Progress, SourceInfo, Suspects},
 };
 
 /// How many runs the history holds.
@@ -40,9 +40,9 @@ pub(super) struct Inputs<'a> {
 }
 
 /// What was found where the source lies, when it was last read.
-pub(super) fn looked(status: &CandidateExportStatus) -> Option<Looked> {
+pub(super) fn looked(status: &CandidateExportStatus) -> Option<SourceInfo> {
     let seen = status.source.as_ref()?;
-    Some(Looked {
+    Some(SourceInfo {
         files: usize::try_from(seen.files).unwrap_or_default(),
         bytes: seen.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         version: seen.version.clone(),
@@ -275,7 +275,7 @@ fn show_once_surveyed(next: &mut CandidateExportStatus, slot: &Slot) {
     }
 }
 
-fn seen(looked: &Looked) -> SourceSeen {
+fn seen(looked: &SourceInfo) -> SourceSeen {
     SourceSeen {
         files: i64::try_from(looked.files).unwrap_or(i64::MAX),
         bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),

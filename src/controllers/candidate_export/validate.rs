@@ -21,7 +21,7 @@ use crate::{
     conditions::{Observation, Verdict, find, is_ready},
     domain::{Reason, digest_json, digest_parts},
     mapping::{self, Issue, MappingSpec, Plan, Select, TargetAttributes},
-    pipeline::{Duplicates, Mode, RunSpec, Source, WantedDestination},
+    pipeline::{DestinationSpec, Duplicates, Mode, RunSpec, Source},
     source::{CsvOptions, Format, Limits, Part},
 };
 
@@ -395,8 +395,8 @@ fn assemble(
         None => revision,
     };
     let destination = match &spec.destination.job {
-        None => WantedDestination::Prospect,
-        Some(job) => WantedDestination::Job {
+        None => DestinationSpec::Prospect,
+        Some(job) => DestinationSpec::Job {
             id: job.id.clone(),
             reference: job.reference.clone(),
             stage: job.stage.clone(),

@@ -6,14 +6,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    prepare::{Records, RunSpec, Sorted, finished},
-    push::Work,
-    report::{Progress, Rejection, Suspects},
-};
+use super::source_people::{Duplicate, SourcePeople};
 use crate::{
-    domain::{MatchKey, Reason, SourcePosition},
-    ledger::{KeyHash, Keys, Ledger, Suppressions, Table},
+    domain::{MatchKey, Reason},
+    ledger::{KeyHash, Keys, Ledger, Suppressions},
+    pipeline::{
+        blocking::join_blocking,
+        opened::Opened,
+        record_set::RecordSet,
+        records::{Prepared, PreparedRecords},
+        report::{Progress, Rejection, Suspects},
+        spec::RunSpec,
+        work::Work,
+    },
     source::SourceError,
 };
 
@@ -37,7 +42,7 @@ pub(super) struct Survey {
     /// Everything that is decided without a request.
     pub(super) progress: Progress,
     /// Records to push.
-    pub(super) due: Marked,
+    pub(super) due: RecordSet,
     /// How many of them concern people the ledger does not know.
     pub(super) unknown: u64,
     /// Some of those, from all over the source.
@@ -47,7 +52,7 @@ pub(super) struct Survey {
     /// People known by hashes made with the earlier keys: those, and the present ones.
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
-    pub(super) people: People,
+    pub(super) people: SourcePeople,
     /// Why the source ended early, if it did.
     pub(super) fault: Option<SourceError>,
 }
@@ -55,7 +60,7 @@ pub(super) struct Survey {
 impl Survey {
     /// Reads the source, and gives the ledger back. Cut short when `cancel` is.
     pub(super) async fn of(
-        spec: Arc<RunSpec>,
+        spec: Arc<RunSpec<Opened>>,
         against: Against,
         mut ledger: Ledger,
         cancel: CancellationToken,
@@ -67,17 +72,17 @@ impl Survey {
             }
             (survey, ledger)
         };
-        finished(tokio::task::spawn_blocking(read)).await
+        join_blocking(tokio::task::spawn_blocking(read)).await
     }
 
     fn read(
-        spec: &RunSpec,
+        spec: &RunSpec<Opened>,
         against: &Against,
         ledger: &Ledger,
         cancel: &CancellationToken,
     ) -> Self {
         let mut survey = Self::default();
-        let mut records = Records::of(spec, &against.keys);
+        let mut records = PreparedRecords::of(spec, &against.keys);
         // Which of the unknown people are kept is the same in every run.
         let mut chance = fastrand::Rng::with_seed(1);
         while let Some(record) = records.next() {
@@ -85,7 +90,9 @@ impl Survey {
                 break;
             }
             match record {
-                Ok(sorted) => survey.take(sorted, records.number(), against, ledger, &mut chance),
+                Ok(prepared) => {
+                    survey.add(prepared, records.number(), against, ledger, &mut chance);
+                }
                 Err(error) => {
                     survey.fault = Some(error);
                     break;
@@ -95,9 +102,9 @@ impl Survey {
         survey
     }
 
-    fn take(
+    fn add(
         &mut self,
-        sorted: Sorted,
+        prepared: Prepared,
         number: usize,
         against: &Against,
         ledger: &Ledger,
@@ -105,18 +112,18 @@ impl Survey {
     ) {
         let keys = &against.keys;
         self.progress.counts.total += 1;
-        let mut work = match sorted {
-            Sorted::Wanted(work) => work,
-            Sorted::Refused(rejection) => return self.refuse(rejection),
+        let mut work = match prepared {
+            Prepared::Ready(work) => work,
+            Prepared::Rejected(rejection) => return self.refuse(rejection),
         };
         match self.people.note(&work) {
-            Naming::First => {}
+            Duplicate::No => {}
             // The same person again, in the same words: one of them is enough.
-            Naming::Again => {
+            Duplicate::Same => {
                 self.progress.counts.unchanged += 1;
                 return;
             }
-            Naming::Otherwise(first) => {
+            Duplicate::Conflicting(first) => {
                 return self.refuse(Rejection {
                     record: Some(keys.record_id(&work.key)),
                     position: work.position,
@@ -141,7 +148,7 @@ impl Survey {
             self.progress.counts.unchanged += 1;
             return;
         }
-        self.due.mark(number);
+        self.due.add(number);
         if !known {
             self.unknown += 1;
             self.sample(work.key, work.key_hash, chance);
@@ -189,114 +196,4 @@ impl Survey {
         self.progress.counts.invalid += 1;
         self.progress.list(rejection);
     }
-}
-
-/// Some of the records of a source, by their number in it: a bit each.
-#[derive(Debug, Default)]
-pub(super) struct Marked {
-    bits: Vec<u64>,
-    count: usize,
-}
-
-impl Marked {
-    /// How many they are.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Whether a record is among them.
-    pub(super) fn contains(&self, number: usize) -> bool {
-        self.bits.get(number / 64).is_some_and(|bits| bits & (1 << (number % 64)) != 0)
-    }
-
-    /// Adds a record that is not among them.
-    fn mark(&mut self, number: usize) {
-        self.bits.resize(self.bits.len().max(number / 64 + 1), 0);
-        self.bits[number / 64] |= 1 << (number % 64);
-        self.count += 1;
-    }
-}
-
-/// Whether a record is the first to name its person.
-#[derive(Debug, PartialEq, Eq)]
-enum Naming {
-    First,
-    Again,
-    Otherwise(SourcePosition),
-}
-
-/// Where each person is named first, and in which words.
-#[derive(Debug, Default)]
-pub(super) struct People {
-    first: Table,
-    parts: Vec<Arc<str>>,
-}
-
-/// Digest of the words, number of the part, index or line.
-const WORDS: usize = 6;
-const PART: usize = 2;
-/// Set in the number of the part when the place is told by line.
-const BY_LINE: u16 = 1 << 15;
-
-impl People {
-    /// Everybody who is named.
-    pub(super) fn hashes(&self) -> impl Iterator<Item = KeyHash> {
-        self.first.iter().map(|(key, _)| key)
-    }
-
-    /// Whether somebody is named.
-    pub(super) fn includes(&self, key: &KeyHash) -> bool {
-        self.first.get(key).is_some()
-    }
-
-    fn note(&mut self, work: &Work) -> Naming {
-        let words = words(work);
-        if let Some(value) = self.first.get(&work.key_hash) {
-            let same = value[..WORDS] == words;
-            return if same { Naming::Again } else { Naming::Otherwise(self.told(value)) };
-        }
-        let part = &work.position.part;
-        // Parts follow each other: the present one is nearly always the last one.
-        let number = self.parts.iter().rposition(|known| known == part).unwrap_or_else(|| {
-            self.parts.push(part.clone());
-            self.parts.len() - 1
-        });
-        let value = [&words[..], &place(&work.position, number)].concat();
-        self.first.insert(&work.key_hash, &value);
-        Naming::First
-    }
-
-    /// The position in a value.
-    fn told(&self, value: &[u8]) -> SourcePosition {
-        let (part, number) = value[WORDS..].split_at(PART);
-        let part = part.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
-        let number = number.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
-        let line = (part & BY_LINE != 0).then_some(number);
-        let name = self.parts.get(usize::from(part & !BY_LINE)).cloned();
-        SourcePosition { part: name.unwrap_or_default(), index: number, line }
-    }
-}
-
-/// A place in few bytes: parts beyond 32 767 and records beyond 4 billion in one part are told
-/// wrongly.
-fn place(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
-    let by_line = if position.line.is_some() { BY_LINE } else { 0 };
-    let part = u16::try_from(part).unwrap_or(u16::MAX) & !BY_LINE | by_line;
-    let number = u32::try_from(position.line.unwrap_or(position.index)).unwrap_or(u32::MAX);
-    let mut place = [0; PART + 4];
-    place[..PART].copy_from_slice(&part.to_be_bytes());
-    place[PART..].copy_from_slice(&number.to_be_bytes());
-    place
-}
-
-/// Tells the words of two records of one person apart: six bytes made of keyed digests.
-fn words(work: &Work) -> [u8; WORDS] {
-    let (payload, extras) = (&work.payload.0, &work.extras);
-    // Turned, so that equal digests of two steps do not cancel each other.
-    std::array::from_fn(|at| {
-        payload[at]
-            ^ extras.application.0[at]
-            ^ extras.resume.0[(at + 2) % WORDS]
-            ^ extras.activity.0[(at + 4) % WORDS]
-    })
 }

@@ -5,14 +5,17 @@ use std::{collections::VecDeque, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{
-    book::Book,
-    prepare::{Records, RunSpec, Sorted, finished},
-    push::Work,
-    survey::Marked,
-};
+use super::run_ledger::RunLedger;
 use crate::{
     ledger::{Keys, SegmentStore},
+    pipeline::{
+        blocking::join_blocking,
+        opened::Opened,
+        record_set::RecordSet,
+        records::{Prepared, PreparedRecords},
+        spec::RunSpec,
+        work::Work,
+    },
     source::{RemoteFault, SourceError},
 };
 
@@ -29,14 +32,14 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Starts to read. Ends by itself when it is dropped.
-    pub(super) fn of(spec: Arc<RunSpec>, keys: Keys, due: Marked) -> Self {
+    pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: RecordSet) -> Self {
         let (sender, ready) = mpsc::channel(1);
         let thread = tokio::task::spawn_blocking(move || {
-            let mut records = Records::marked(&spec, &keys, &due);
+            let mut records = PreparedRecords::among(&spec, &keys, &due);
             let mut left = due.count();
             while left > 0 {
                 let (window, mut fault) = window(&mut records, &mut left);
-                if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_distant() {
+                if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_remote() {
                     // Somebody was there when the source was surveyed, and is not any more.
                     let part = "the source".into();
                     fault = Some(SourceError::Remote { part, fault: RemoteFault::Changed });
@@ -54,7 +57,7 @@ impl Feed {
                     return;
                 }
             }
-            if spec.source.is_told_at_the_end()
+            if spec.source.is_verified_at_the_end()
                 && let Some(fault) = records.rest()
             {
                 // Nobody is left to be told when the run has ended.
@@ -67,35 +70,38 @@ impl Feed {
     /// The next records that are due; none at the end.
     pub(super) async fn window<S: SegmentStore>(
         &mut self,
-        book: &Book<S>,
+        run_ledger: &RunLedger<S>,
     ) -> Result<VecDeque<Work>, SourceError> {
         let Some(window) = self.ready.recv().await else {
             if let Some(thread) = self.thread.take() {
-                finished(thread).await;
+                join_blocking(thread).await;
             }
             return Ok(VecDeque::new());
         };
         let mut window = window?;
         for work in &mut window {
-            work.compare(&book.ledger);
-            work.undecided = book.was_undecided(&work.key_hash);
+            work.compare(&run_ledger.ledger);
+            work.undecided = run_ledger.was_undecided(&work.key_hash);
         }
         Ok(window)
     }
 }
 
 /// The next records that are due, and what ended them before their time.
-fn window(records: &mut Records<'_>, left: &mut usize) -> (VecDeque<Work>, Option<SourceError>) {
+fn window(
+    records: &mut PreparedRecords<'_>,
+    left: &mut usize,
+) -> (VecDeque<Work>, Option<SourceError>) {
     let (mut window, mut weight) = (VecDeque::new(), 0);
     while *left > 0 && window.len() < WINDOW_RECORDS && weight < WINDOW_BYTES {
         match records.next() {
-            Some(Ok(Sorted::Wanted(work))) => {
+            Some(Ok(Prepared::Ready(work))) => {
                 *left -= 1;
                 weight += work.weight();
                 window.push_back(*work);
             }
-            // Told by the survey.
-            Some(Ok(Sorted::Refused(_))) => {}
+            // RuleVerdict by the survey.
+            Some(Ok(Prepared::Rejected(_))) => {}
             Some(Err(error)) => return (window, Some(error)),
             None => break,
         }

@@ -32,7 +32,7 @@ pub struct JobRules(pub Vec<JobRule>);
 
 /// What the rules say of a job by the one name it is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum RuleVerdict {
     /// Permitted.
     Allowed,
     /// Refused, whatever else the job is called.
@@ -43,13 +43,13 @@ pub enum Told {
 
 impl JobRules {
     /// What can be said of a job named by its id or its reference alone.
-    pub fn told(&self, named: &str, stage: &str) -> Told {
+    pub fn evaluate(&self, named: &str, stage: &str) -> RuleVerdict {
         if self.allow([named], stage) {
-            Told::Allowed
+            RuleVerdict::Allowed
         } else if self.0.iter().any(|rule| rule.has(stage)) {
-            Told::AskClinch
+            RuleVerdict::AskClinch
         } else {
-            Told::Refused
+            RuleVerdict::Refused
         }
     }
 
@@ -97,15 +97,19 @@ mod tests {
     #[test]
     fn a_stage_no_rule_has_is_refused_and_another_name_is_left_to_clinch() {
         let rules = rules(&[("ENG-101", &["Sourced"]), ("ENG-102", &["*"]), ("ENG-103", &[])]);
-        assert_eq!(rules.told("ENG-101", "Sourced"), Told::Allowed);
-        assert_eq!(rules.told("ENG-102", "Offer"), Told::Allowed);
-        assert_eq!(rules.told("77", "Sourced"), Told::AskClinch, "77 may be the id of ENG-101");
+        assert_eq!(rules.evaluate("ENG-101", "Sourced"), RuleVerdict::Allowed);
+        assert_eq!(rules.evaluate("ENG-102", "Offer"), RuleVerdict::Allowed);
+        assert_eq!(
+            rules.evaluate("77", "Sourced"),
+            RuleVerdict::AskClinch,
+            "77 may be the id of ENG-101"
+        );
         assert!(rules.allow(["77", "ENG-101"], "Sourced"));
         assert!(!rules.allow(["78", "ENG-103"], "Sourced"), "no stage of it");
-        assert_eq!(JobRules::default().told("ENG-101", "Sourced"), Told::Refused);
+        assert_eq!(JobRules::default().evaluate("ENG-101", "Sourced"), RuleVerdict::Refused);
         let any = super::tests::rules(&[("*", &["Sourced"])]);
-        assert_eq!(any.told("anything", "Sourced"), Told::Allowed);
-        assert_eq!(any.told("anything", "Offer"), Told::Refused);
+        assert_eq!(any.evaluate("anything", "Sourced"), RuleVerdict::Allowed);
+        assert_eq!(any.evaluate("anything", "Offer"), RuleVerdict::Refused);
     }
 
     #[test]

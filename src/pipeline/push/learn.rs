@@ -1,5 +1,4 @@
-//! Who is in Clinch already, among the people a run asks about: read page by page where that takes
-//! fewer requests than one look-up each.
+//! Reads the candidate list before people are pushed, and decides what it proves.
 //!
 //! Who is not on the list is absent only if the list was proved to be whole: its total is given, is
 //! the same on every page and equals the people seen; a second reading finds the same people; and a
@@ -7,19 +6,21 @@
 //! before they are created.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     hash::{BuildHasher as _, RandomState},
 };
 
 use super::{
     census::{Picture, Stillness},
-    crm::{Crm, CrmFailure, Found, Person, Read},
+    crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
     guard::PeopleGuard,
-    push::weight,
+    index::{Filter, PeopleIndex},
+    neighbours::Neighbours,
+    survey::Survey,
 };
 use crate::{
     domain::{ClinchId, Disposition, MatchKey, Reason},
-    ledger::{KeyHash, Keys, Table},
+    ledger::{KeyHash, Keys, Ledger, SegmentStore},
 };
 
 /// From how many unknown people on a list is worth its requests and those that prove it.
@@ -30,12 +31,48 @@ const SHORT: u64 = 100;
 const WITNESSES: usize = 8;
 /// How many people that a list does not show are looked up.
 const SAMPLE: usize = 3;
-/// How many bytes of attributes are kept; of people beyond that only the id is, and their
-/// attributes are read when their turn comes.
-const KEPT_BYTES: usize = 16 << 20;
+/// What is needed to learn who of the unknown people is in Clinch already.
+pub(super) struct Learning<'a, C> {
+    pub(super) crm: &'a C,
+    pub(super) keys: &'a Keys,
+    pub(super) guard: &'a PeopleGuard,
+    pub(super) look_up: bool,
+}
 
-/// Whom a run asks about.
-pub(super) struct Wanted<'a> {
+impl<C: Crm> Learning<'_, C> {
+    pub(super) async fn people<S: SegmentStore>(
+        &self,
+        survey: &Survey,
+        ledger: &Ledger,
+        neighbours: Neighbours<S>,
+    ) -> Result<PeopleIndex, CrmFailure> {
+        if survey.unknown == 0 {
+            return Ok(PeopleIndex::default());
+        }
+        let includes = |key: &KeyHash| survey.people.includes(key) && !ledger.knows(key);
+        let unknown = UnknownPeople {
+            keys: self.keys,
+            includes: &includes,
+            count: survey.unknown,
+            sample: &survey.sample,
+            look_up: self.look_up,
+        };
+        let mut index = PeopleIndex::learn(self.crm, self.guard, &unknown).await?;
+        let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
+            disposition: Disposition::retry(Reason::InternalError),
+            message,
+        })?;
+        if !neighbours.is_empty() {
+            let hashes: Vec<KeyHash> =
+                survey.people.hashes().filter(|hash| !ledger.knows(hash)).collect();
+            index.elsewhere = self.guard.directory.find(neighbours, &hashes).await?;
+        }
+        Ok(index)
+    }
+}
+
+/// The people a run asks about: the ledger does not know them.
+pub(super) struct UnknownPeople<'a> {
     pub(super) keys: &'a Keys,
     /// Whether somebody is among them.
     pub(super) includes: &'a (dyn Fn(&KeyHash) -> bool + Sync),
@@ -45,67 +82,6 @@ pub(super) struct Wanted<'a> {
     pub(super) sample: &'a [(MatchKey, KeyHash)],
     /// Whether a list is never to prove that somebody is absent.
     pub(super) look_up: bool,
-}
-
-/// What is known of the people a run asks about.
-#[derive(Debug, Default)]
-pub(super) struct PeopleIndex {
-    seen: HashMap<KeyHash, Seen>,
-    /// The ids of those seen beyond what is kept.
-    more: Table,
-    kept_bytes: usize,
-    /// The ids under which other exports of the account know people.
-    pub(super) elsewhere: Table,
-    /// Everybody whom the pages showed as anonymised.
-    pub(super) anonymised: HashSet<ClinchId>,
-    /// The list, where it proves who is absent.
-    pub(super) picture: Option<Picture>,
-    /// Whether people can be looked up.
-    filter: Filter,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Filter {
-    /// It can be relied on, or there is nobody yet with whom to prove it.
-    #[default]
-    Honoured,
-    /// What it gives is not to be believed.
-    Ignored,
-}
-
-#[derive(Debug)]
-enum Seen {
-    One(Person),
-    Several(usize),
-}
-
-/// What is known of one person.
-#[derive(Debug)]
-pub(super) enum Known {
-    /// They are there. `fresh`: they were read just now.
-    Person {
-        /// The person.
-        person: Person,
-        /// Whether they were read just now.
-        fresh: bool,
-    },
-    /// They were anonymised.
-    Anonymised(ClinchId),
-    /// Several people are there.
-    Several(usize),
-    /// They are not there. `Some`: as the list tells; `None`: as a look-up told just now.
-    Absent(Option<Picture>),
-}
-
-impl Known {
-    pub(super) fn looked_up(found: Found) -> Self {
-        match found {
-            Found::One(person) if person.anonymised => Self::Anonymised(person.id),
-            Found::One(person) => Self::Person { person, fresh: true },
-            Found::Several(count) => Self::Several(count),
-            Found::Nobody | Found::FilterIgnored => Self::Absent(None),
-        }
-    }
 }
 
 /// One reading of the list.
@@ -134,37 +110,37 @@ impl PeopleIndex {
     pub(super) async fn learn(
         crm: &impl Crm,
         account: &PeopleGuard,
-        wanted: &Wanted<'_>,
+        unknown: &UnknownPeople<'_>,
     ) -> Result<Self, CrmFailure> {
         let mut index = Self::default();
         let lookups = crm.lookups();
         if lookups.is_empty() {
-            return Self::everybody(crm, account, wanted).await;
+            return Self::everybody(crm, account, unknown).await;
         }
-        let worth = wanted.count >= WORTH_A_LIST && !wanted.look_up;
+        let worth = unknown.count >= WORTH_A_LIST && !unknown.look_up;
         if !worth && account.is_proved(&lookups) {
             return Ok(index);
         }
         let hasher = RandomState::new();
         let mut still = if worth { Some(account.census.still().await) } else { None };
-        let budget = if worth { wanted.count } else { 1 };
-        let mut first = index.read(crm, wanted, &hasher, budget, None, &mut still).await?;
+        let budget = if worth { unknown.count } else { 1 };
+        let mut first = index.read(crm, unknown, &hasher, budget, None, &mut still).await?;
         if first.witnesses.is_empty() && !first.ended {
             // Nobody with an address so far: somebody may stand further on.
-            first = index.read(crm, wanted, &hasher, u64::MAX, None, &mut still).await?;
+            first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut still).await?;
             if first.witnesses.is_empty() && !first.ended {
                 drop(still);
-                return Self::everybody(crm, account, wanted).await;
+                return Self::everybody(crm, account, unknown).await;
             }
         }
         index.filter = prove(crm, account, &first, lookups).await?;
         if index.filter == Filter::Ignored {
             drop(still);
-            return Self::everybody(crm, account, wanted).await;
+            return Self::everybody(crm, account, unknown).await;
         }
         if let Some(total) = first.whole().filter(|_| worth)
-            && index.is_confirmed(crm, wanted, &hasher, &first, &mut still).await?
-            && index.shows_all_of_sample(crm, wanted).await?
+            && index.is_confirmed(crm, unknown, &hasher, &first, &mut still).await?
+            && index.shows_all_of_sample(crm, unknown).await?
         {
             index.picture = agreed(crm, account, still, total).await?;
         }
@@ -175,14 +151,14 @@ impl PeopleIndex {
     async fn everybody(
         crm: &impl Crm,
         account: &PeopleGuard,
-        wanted: &Wanted<'_>,
+        unknown: &UnknownPeople<'_>,
     ) -> Result<Self, CrmFailure> {
-        let mut index = Self { filter: Filter::Ignored, ..Self::default() };
+        let mut index = Self::without_look_ups();
         let hasher = RandomState::new();
         let mut still = Some(account.census.still().await);
-        let first = index.read(crm, wanted, &hasher, u64::MAX, None, &mut still).await?;
+        let first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut still).await?;
         if let Some(total) = first.whole()
-            && index.is_confirmed(crm, wanted, &hasher, &first, &mut still).await?
+            && index.is_confirmed(crm, unknown, &hasher, &first, &mut still).await?
         {
             index.picture = agreed(crm, account, still, total).await?;
         }
@@ -206,7 +182,7 @@ impl PeopleIndex {
     async fn read<C: Crm>(
         &mut self,
         crm: &C,
-        wanted: &Wanted<'_>,
+        unknown: &UnknownPeople<'_>,
         hasher: &RandomState,
         budget: u64,
         expected: Option<&HashSet<u64>>,
@@ -227,7 +203,7 @@ impl PeopleIndex {
                 let id = hasher.hash_one(person.id.as_str());
                 strangers |= expected.is_some_and(|expected| !expected.contains(&id));
                 reading.ids.insert(id);
-                self.take(wanted, person, &mut reading);
+                self.take(unknown, person, &mut reading);
             }
             let Some(next) = page.next.filter(|_| !strangers) else {
                 reading.ended = !strangers;
@@ -251,7 +227,7 @@ impl PeopleIndex {
         }
     }
 
-    fn take(&mut self, wanted: &Wanted<'_>, person: Person, reading: &mut Reading) {
+    fn take(&mut self, unknown: &UnknownPeople<'_>, person: CrmPerson, reading: &mut Reading) {
         if person.anonymised {
             self.anonymised.insert(person.id);
             return;
@@ -260,29 +236,9 @@ impl PeopleIndex {
         if reading.witnesses.len() < WITNESSES {
             reading.witnesses.push((key.clone(), person.id.clone()));
         }
-        let hash = wanted.keys.key_hash(key);
-        if (wanted.includes)(&hash) {
+        let hash = unknown.keys.key_hash(key);
+        if (unknown.includes)(&hash) {
             self.note(hash, person);
-        }
-    }
-
-    fn note(&mut self, key: KeyHash, person: Person) {
-        if let Some(seen) = self.seen.get_mut(&key) {
-            *seen = match seen {
-                // A page that moved while it was read shows somebody twice; a second reading does.
-                Seen::One(known) if known.id == person.id => return,
-                Seen::One(_) => Seen::Several(2),
-                Seen::Several(count) => Seen::Several(*count),
-            };
-        } else if let Some(id) = self.more.get(&key) {
-            if id != person.id.as_str().as_bytes() {
-                self.seen.insert(key, Seen::Several(2));
-            }
-        } else if self.kept_bytes < KEPT_BYTES {
-            self.kept_bytes += size_of::<(KeyHash, Seen)>() + weight(&person.attributes);
-            self.seen.insert(key, Seen::One(person));
-        } else {
-            self.more.insert(&key, person.id.as_str().as_bytes());
         }
     }
 
@@ -290,7 +246,7 @@ impl PeopleIndex {
     async fn is_confirmed(
         &mut self,
         crm: &impl Crm,
-        wanted: &Wanted<'_>,
+        unknown: &UnknownPeople<'_>,
         hasher: &RandomState,
         first: &Reading,
         still: &mut Option<Stillness<'_>>,
@@ -298,7 +254,7 @@ impl PeopleIndex {
         if first.pages == 1 {
             return Ok(true);
         }
-        let again = self.read(crm, wanted, hasher, u64::MAX, Some(&first.ids), still).await?;
+        let again = self.read(crm, unknown, hasher, u64::MAX, Some(&first.ids), still).await?;
         Ok(again.whole().is_some() && again.ids.len() == first.ids.len())
     }
 
@@ -306,91 +262,21 @@ impl PeopleIndex {
     async fn shows_all_of_sample(
         &mut self,
         crm: &impl Crm,
-        wanted: &Wanted<'_>,
+        unknown: &UnknownPeople<'_>,
     ) -> Result<bool, CrmFailure> {
-        let absent =
-            |hash: &KeyHash| !self.seen.contains_key(hash) && self.more.get(hash).is_none();
         let sample: Vec<_> =
-            wanted.sample.iter().filter(|(_, hash)| absent(hash)).take(SAMPLE).collect();
+            unknown.sample.iter().filter(|(_, hash)| !self.shows(hash)).take(SAMPLE).collect();
         for (key, hash) in sample {
             match crm.find(key).await? {
-                Found::Nobody => {}
-                Found::One(person) => {
+                Lookup::Nobody => {}
+                Lookup::One(person) => {
                     self.note(*hash, person);
                     return Ok(false);
                 }
-                Found::Several(_) | Found::FilterIgnored => return Ok(false),
+                Lookup::Several(_) | Lookup::FilterIgnored => return Ok(false),
             }
         }
         Ok(true)
-    }
-
-    /// Whether people can be looked up.
-    pub(super) fn can_look_up(&self) -> bool {
-        self.filter == Filter::Honoured
-    }
-
-    /// Who has this key; a request only where the index cannot tell. `anew`: what a list says is
-    /// not enough.
-    pub(super) async fn find(
-        &self,
-        crm: &impl Crm,
-        key: &MatchKey,
-        hash: &KeyHash,
-        anew: bool,
-    ) -> Result<Known, CrmFailure> {
-        match self.seen.get(hash) {
-            Some(Seen::One(one)) => return Ok(Known::Person { person: one.clone(), fresh: false }),
-            Some(Seen::Several(count)) => return Ok(Known::Several(*count)),
-            None => {}
-        }
-        for known in [&self.more, &self.elsewhere] {
-            let id = known.get(hash).and_then(|id| std::str::from_utf8(id).ok());
-            let Some(id) = id.and_then(|id| ClinchId::parse(id).ok()) else { continue };
-            if self.anonymised.contains(&id) {
-                return Ok(Known::Anonymised(id));
-            }
-            match crm.get(&id).await? {
-                Read::Present(person) => return Ok(Known::Person { person, fresh: true }),
-                Read::Anonymised => return Ok(Known::Anonymised(id)),
-                // Gone since: perhaps merged into somebody else.
-                Read::Gone if self.can_look_up() => return self.look_up(crm, key).await,
-                Read::Gone => {}
-            }
-        }
-        match self.picture {
-            Some(picture) if !anew || !self.can_look_up() => Ok(Known::Absent(Some(picture))),
-            _ => self.look_up(crm, key).await,
-        }
-    }
-
-    /// Looks a person up now.
-    pub(super) async fn look_up(
-        &self,
-        crm: &impl Crm,
-        key: &MatchKey,
-    ) -> Result<Known, CrmFailure> {
-        if !self.can_look_up() {
-            return Err(unlisted());
-        }
-        match crm.find(key).await? {
-            Found::FilterIgnored => Err(CrmFailure::Everything {
-                disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
-                message: "Clinch ignores the e-mail filter; set contractOverrides.filterParameter"
-                    .to_owned(),
-            }),
-            found => Ok(Known::looked_up(found)),
-        }
-    }
-}
-
-/// The list is not to be believed any more, and nothing else tells who is there.
-fn unlisted() -> CrmFailure {
-    CrmFailure::Everything {
-        disposition: Disposition::retry(Reason::VendorUnavailable),
-        message: "somebody else changed the account, and Clinch does not find people by e-mail \
-                  address: the candidate list is read again"
-            .to_owned(),
     }
 }
 
@@ -407,12 +293,12 @@ async fn prove(
     for (key, id) in &reading.witnesses {
         match crm.find(key).await? {
             // Whoever has the same address is found, too.
-            Found::One(_) | Found::Several(_) => {
+            Lookup::One(_) | Lookup::Several(_) => {
                 account.note_proved(lookups);
                 return Ok(Filter::Honoured);
             }
-            Found::FilterIgnored => return Ok(Filter::Ignored),
-            Found::Nobody => match crm.get(id).await? {
+            Lookup::FilterIgnored => return Ok(Filter::Ignored),
+            Lookup::Nobody => match crm.get(id).await? {
                 Read::Present(person) if person.key.as_ref() == Some(key) => {
                     return Ok(Filter::Ignored);
                 }

@@ -10,12 +10,14 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     census::Picture,
-    crm::{Crm, CrmFailure, Found},
+    crm::{Crm, CrmFailure, Lookup},
     guard::PeopleGuard,
-    push::Work,
-    report::Doubled,
 };
-use crate::{domain::MatchKey, ledger::Keys};
+use crate::{
+    domain::MatchKey,
+    ledger::Keys,
+    pipeline::{report::Doubled, work::Work},
+};
 
 /// One of so many people whose creation rested on a list is looked up at the end.
 const ONE_OF: u64 = 100;
@@ -148,7 +150,7 @@ async fn look_up(
     });
     let mut looked_up = looked_up.buffer_unordered(at_a_time);
     while let Some((key, found)) = looked_up.next().await {
-        if let Found::Several(_) = found? {
+        if let Lookup::Several(_) = found? {
             doubled.note(keys.record_id(&key));
         }
     }

@@ -3,16 +3,16 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use bytes::Bytes;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::permitted::JobRules;
-use crate::domain::{ClinchId, Disposition, MatchKey, Reason};
+use crate::{
+    domain::{ClinchId, Disposition, MatchKey, Reason},
+    pipeline::{resume::ResumeFile, spec::DestinationSpec},
+};
 
 /// A person in Clinch.
 #[derive(Clone, PartialEq)]
-pub struct Person {
+pub struct CrmPerson {
     /// Their id.
     pub id: ClinchId,
     /// What they are recognised by, as Clinch has it; none for anonymised people.
@@ -23,7 +23,7 @@ pub struct Person {
     pub anonymised: bool,
 }
 
-impl fmt::Debug for Person {
+impl fmt::Debug for CrmPerson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Person({}, {} attributes)", self.id, self.attributes.len())
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Person {
 #[derive(Debug)]
 pub struct PeoplePage<C> {
     /// The people on it.
-    pub people: Vec<Person>,
+    pub people: Vec<CrmPerson>,
     /// How to ask for the next page; none on the last one.
     pub next: Option<C>,
     /// How many people there are in all, where Clinch says so.
@@ -44,7 +44,7 @@ pub struct PeoplePage<C> {
 #[derive(Debug, PartialEq)]
 pub enum Read {
     /// The person.
-    Present(Person),
+    Present(CrmPerson),
     /// They were anonymised.
     Anonymised,
     /// There is no such person any more: deleted, or merged into another one.
@@ -53,11 +53,11 @@ pub enum Read {
 
 /// What a look-up found.
 #[derive(Debug, PartialEq)]
-pub enum Found {
+pub enum Lookup {
     /// Nobody.
     Nobody,
     /// Exactly one person.
-    One(Person),
+    One(CrmPerson),
     /// Several people.
     Several(usize),
     /// Clinch does not honour the filter: only a scan of everybody can tell.
@@ -70,7 +70,7 @@ pub enum Created {
     /// Created by this call.
     New(ClinchId),
     /// Turned out to exist: created by somebody else, or by an earlier attempt of this call.
-    Existing(Person),
+    Existing(CrmPerson),
 }
 
 /// The person after an update.
@@ -98,41 +98,6 @@ pub struct JobStage {
     pub job: ClinchId,
     /// The stage.
     pub stage: ClinchId,
-}
-
-/// Where people are to go, as the spec says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum WantedDestination {
-    /// As prospects.
-    Prospect,
-    /// To a stage of a job, which is named by id or by reference.
-    Job {
-        /// The job's id.
-        id: Option<String>,
-        /// The job's reference.
-        reference: Option<String>,
-        /// The stage's name.
-        stage: String,
-        /// What the integration permits.
-        permitted: JobRules,
-    },
-}
-
-/// A file to attach.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Attachment {
-    /// File name, ours: no candidate value.
-    pub name: String,
-    /// Media type, as sniffed.
-    pub content_type: &'static str,
-    /// The bytes.
-    pub bytes: Bytes,
-}
-
-impl fmt::Debug for Attachment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attachment({}, {} bytes)", self.content_type, self.bytes.len())
-    }
 }
 
 /// How the `ensure_` calls go about it. They tell whether something was, or would be, written.
@@ -185,11 +150,11 @@ pub trait Crm: Send + Sync + 'static {
     /// do not name them, and with `DestinationNotFound` where they do but Clinch lacks them.
     fn resolve(
         &self,
-        wanted: &WantedDestination,
+        wanted: &DestinationSpec,
     ) -> impl Future<Output = Result<Destination, CrmFailure>> + Send;
 
     /// Whoever has this match key.
-    fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Found, CrmFailure>> + Send;
+    fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Lookup, CrmFailure>> + Send;
 
     /// A page of everybody; the first one for `None`.
     fn scan(
@@ -204,7 +169,7 @@ pub trait Crm: Send + Sync + 'static {
     fn total(&self) -> impl Future<Output = Result<Option<u64>, CrmFailure>> + Send;
 
     /// How long after a request without an answer its effect shows at the latest.
-    fn settle(&self) -> Duration;
+    fn lookup_delay(&self) -> Duration;
 
     /// How long a request of a process that died may still be carried out.
     fn longest_request(&self) -> Duration;
@@ -249,7 +214,7 @@ pub trait Crm: Send + Sync + 'static {
     fn ensure_attachment(
         &self,
         id: &ClinchId,
-        file: &Attachment,
+        file: &ResumeFile,
         how: Ensure,
     ) -> impl Future<Output = Result<bool, CrmFailure>> + Send;
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::{book::failure, crm::CrmFailure};
+use super::crm::CrmFailure;
 use crate::ledger::{Journal, KeyHash, Keys, Ledger, Opened, SegmentStore, Table};
 
 /// The ledger of another export of the account.
@@ -89,8 +89,7 @@ impl Directory {
 }
 
 async fn read<S: SegmentStore>(store: S, keys: &Keys) -> Result<Ledger, CrmFailure> {
-    let opened = Journal::open(store, keys.clone()).await;
-    let Opened { ledger, .. } = opened.map_err(|error| failure(&error))?;
+    let Opened { ledger, .. } = Journal::open(store, keys.clone()).await?;
     Ok(ledger)
 }
 

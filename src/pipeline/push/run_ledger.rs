@@ -5,19 +5,14 @@ use std::collections::HashSet;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    crm::{Crm, CrmFailure},
-    push::Work,
-};
+use super::crm::{Crm, CrmFailure};
 use crate::{
-    domain::Reason,
-    ledger::{
-        Entry, Journal, JournalError, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, SegmentStore,
-    },
+    ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, SegmentStore},
+    pipeline::work::Work,
 };
 
 /// The ledger and how it is kept.
-pub(super) struct Book<S> {
+pub(super) struct RunLedger<S> {
     pub(super) ledger: Ledger,
     journal: Journal<S>,
     /// Left undecided by an earlier run, and by this one so far.
@@ -28,11 +23,11 @@ pub(super) struct Book<S> {
     flawed: bool,
 }
 
-impl<S: SegmentStore> Book<S> {
+impl<S: SegmentStore> RunLedger<S> {
     /// Reads the ledger.
     pub(super) async fn open(store: S, keys: Keys) -> Result<Self, CrmFailure> {
         let Opened { ledger, journal, ignored } =
-            Journal::open(store, keys).await.map_err(|error| failure(&error))?;
+            Journal::open(store, keys).await.map_err(CrmFailure::from)?;
         for (seq, fault) in ignored {
             // Not an error: what the segment knew is checked in Clinch again.
             tracing::warn!(seq, %fault, "a ledger segment cannot be used");
@@ -56,7 +51,11 @@ impl<S: SegmentStore> Book<S> {
         cancel: &CancellationToken,
     ) {
         if self.flawed || !self.carried.is_empty() {
-            let wait = if ended { crm.settle() } else { crm.longest_request().max(crm.settle()) };
+            let wait = if ended {
+                crm.lookup_delay()
+            } else {
+                crm.longest_request().max(crm.lookup_delay())
+            };
             let records = self.carried.len();
             tracing::info!(
                 records,
@@ -104,7 +103,7 @@ impl<S: SegmentStore> Book<S> {
     /// Stores what is new.
     pub(super) async fn checkpoint(&mut self) -> Result<(), CrmFailure> {
         self.journal.queue_changes(&mut self.ledger);
-        self.journal.flush(&self.ledger).await.map_err(|error| failure(&error))
+        self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)
     }
 
     /// Stores what is new, closes the window and tidies up. Of a run that went through to its
@@ -116,7 +115,7 @@ impl<S: SegmentStore> Book<S> {
         self.declare([]).await?;
         if self.journal.compaction_due(self.ledger.len()) {
             self.journal.queue_base(&mut self.ledger);
-            self.journal.flush(&self.ledger).await.map_err(|error| failure(&error))?;
+            self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)?;
         }
         if let Err(error) = self.journal.sweep().await {
             // Harmless: what is left over is overruled, and swept another time.
@@ -124,14 +123,4 @@ impl<S: SegmentStore> Book<S> {
         }
         Ok(())
     }
-}
-
-/// What is wrong and, where the store refuses, what that means.
-pub(super) fn failure(error: &JournalError) -> CrmFailure {
-    let disposition = error.disposition();
-    let cause = std::error::Error::source(error);
-    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-    let refused = disposition.reason() == Reason::LedgerRefused;
-    let rest = if refused { "; nobody is pushed whom the ledger cannot record" } else { "" };
-    CrmFailure::Everything { disposition, message: format!("{error}{cause}{rest}") }
 }

@@ -1,22 +1,22 @@
 //! Finds the job and stage that people are to go to, and whether the integration permits them.
 //! Does network I/O through the client; no record is sent.
 
-use super::{
-    clinch_crm::failure,
-    crm::{CrmFailure, Destination, JobStage, WantedDestination},
-    permitted::{JobRules, Told, hint},
-};
+use super::crm::{CrmFailure, Destination, JobStage};
 use crate::{
     clinch::{Client, ClinchError, Job},
     domain::{Disposition, Reason, nearest},
+    pipeline::{
+        job_rules::{JobRules, RuleVerdict, hint},
+        spec::DestinationSpec,
+    },
 };
 
 /// The job and stage as Clinch has them. What a message proposes is permitted and exists.
 pub(super) async fn resolve(
     client: &Client,
-    wanted: &WantedDestination,
+    wanted: &DestinationSpec,
 ) -> Result<Destination, CrmFailure> {
-    let WantedDestination::Job { id, reference, stage, permitted } = wanted else {
+    let DestinationSpec::Job { id, reference, stage, permitted } = wanted else {
         return Ok(Destination::Prospect);
     };
     let by_id = id.is_some();
@@ -25,10 +25,10 @@ pub(super) async fn resolve(
         if by_id { of_id(client, named).await? } else { of_reference(client, named).await? };
     let Some(job) = found else {
         // A name that is not permitted reads the same whether or not Clinch knows it.
-        if permitted.told(named, stage) != Told::Allowed {
+        if permitted.evaluate(named, stage) != RuleVerdict::Allowed {
             return Err(not_permitted(permitted, named, stage));
         }
-        let jobs = client.jobs().await.map_err(failure)?;
+        let jobs = client.jobs().await.map_err(CrmFailure::from)?;
         let allowed = jobs.iter().filter(|job| permitted.allow(names(job), stage));
         let alike = allowed
             .filter_map(|job| if by_id { Some(job.id.as_str()) } else { job.reference.as_deref() });
@@ -39,7 +39,7 @@ pub(super) async fn resolve(
     if !permitted.allow(names(&job), stage) {
         return Err(not_permitted(permitted, named, stage));
     }
-    let stages = client.stages(&job.id).await.map_err(failure)?;
+    let stages = client.stages(&job.id).await.map_err(CrmFailure::from)?;
     if let Some(found) = stages.iter().find(|found| found.name == *stage) {
         return Ok(Destination::Job(JobStage { job: job.id, stage: found.id.clone() }));
     }
@@ -53,13 +53,13 @@ async fn of_id(client: &Client, id: &str) -> Result<Option<Job>, CrmFailure> {
     match client.job_by(id).await {
         Ok(job) => Ok(Some(job).filter(|job| job.id.as_str() == id)),
         Err(ClinchError::NotFound) => Ok(None),
-        Err(error) => Err(failure(error)),
+        Err(error) => Err(CrmFailure::from(error)),
     }
 }
 
 /// `None`, too, when several jobs have the reference.
 async fn of_reference(client: &Client, reference: &str) -> Result<Option<Job>, CrmFailure> {
-    let jobs = client.jobs().await.map_err(failure)?;
+    let jobs = client.jobs().await.map_err(CrmFailure::from)?;
     let mut named = jobs.into_iter().filter(|job| job.reference.as_deref() == Some(reference));
     let first = named.next();
     Ok(if named.next().is_none() { first } else { None })

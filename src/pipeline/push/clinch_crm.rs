@@ -10,15 +10,16 @@ use serde_json::{Map, Value};
 
 use super::{
     crm::{
-        Attachment, Created, Crm, CrmFailure, Destination, Ensure, Found, JobStage, PeoplePage,
-        Person, Read, Updated, WantedDestination,
+        Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, Lookup, PeoplePage,
+        Read, Updated,
     },
     destination,
     witnesses::Witnesses,
 };
 use crate::{
     clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
-    domain::{ClinchId, Disposition, MatchKey, Reason},
+    domain::{ClinchId, MatchKey, Reason},
+    pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
 /// How often a step is tried again after its answer was lost.
@@ -104,7 +105,7 @@ impl ClinchCrm {
         P: Future<Output = Result<bool, ClinchError>>,
         W: Future<Output = Result<ClinchId, ClinchError>>,
     {
-        if how != Ensure::Fresh && present().await.map_err(failure)? {
+        if how != Ensure::Fresh && present().await.map_err(CrmFailure::from)? {
             return Ok(false);
         }
         if how == Ensure::DryRun {
@@ -115,37 +116,41 @@ impl ClinchCrm {
             match write().await {
                 Ok(_) => return Ok(true),
                 Err(ClinchError::Ambiguous(doubt)) => last = doubt,
-                Err(error) => return Err(failure(error)),
+                Err(error) => return Err(CrmFailure::from(error)),
             }
             self.client.await_doubt(last).await;
-            if present().await.map_err(failure)? {
+            if present().await.map_err(CrmFailure::from)? {
                 return Ok(true);
             }
             if last == Doubt::Timeout {
                 break;
             }
         }
-        Err(failure(ClinchError::Ambiguous(last)))
+        Err(CrmFailure::from(ClinchError::Ambiguous(last)))
     }
 }
 
 impl Crm for ClinchCrm {
     type Cursor = Cursor;
 
-    async fn resolve(&self, wanted: &WantedDestination) -> Result<Destination, CrmFailure> {
+    async fn resolve(&self, wanted: &DestinationSpec) -> Result<Destination, CrmFailure> {
         destination::resolve(&self.client, wanted).await
     }
 
-    async fn find(&self, key: &MatchKey) -> Result<Found, CrmFailure> {
+    async fn find(&self, key: &MatchKey) -> Result<Lookup, CrmFailure> {
         match self.client.find(key).await {
             Ok(people) => Ok(found(people)),
-            Err(ClinchError::FilterIgnored) => Ok(Found::FilterIgnored),
-            Err(error) => Err(failure(error)),
+            Err(ClinchError::FilterIgnored) => Ok(Lookup::FilterIgnored),
+            Err(error) => Err(CrmFailure::from(error)),
         }
     }
 
     async fn scan(&self, cursor: Option<Cursor>) -> Result<PeoplePage<Cursor>, CrmFailure> {
-        let page = self.client.page(cursor.unwrap_or_else(Cursor::first)).await.map_err(failure)?;
+        let page = self
+            .client
+            .page(cursor.unwrap_or_else(Cursor::first))
+            .await
+            .map_err(CrmFailure::from)?;
         Ok(PeoplePage {
             people: page.people.into_iter().map(person).collect(),
             next: page.next,
@@ -158,7 +163,7 @@ impl Crm for ClinchCrm {
         u64::from(self.client.contract().paging.max_per_page)
     }
 
-    fn settle(&self) -> Duration {
+    fn lookup_delay(&self) -> Duration {
         self.client.settle()
     }
 
@@ -179,7 +184,7 @@ impl Crm for ClinchCrm {
     }
 
     async fn total(&self) -> Result<Option<u64>, CrmFailure> {
-        self.client.total().await.map_err(failure)
+        self.client.total().await.map_err(CrmFailure::from)
     }
 
     async fn get(&self, id: &ClinchId) -> Result<Read, CrmFailure> {
@@ -187,7 +192,7 @@ impl Crm for ClinchCrm {
             Ok(found) if found.anonymized => Ok(Read::Anonymised),
             Ok(found) => Ok(Read::Present(person(found))),
             Err(ClinchError::NotFound) => Ok(Read::Gone),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(CrmFailure::from(error)),
         }
     }
 
@@ -199,25 +204,26 @@ impl Crm for ClinchCrm {
     ) -> Result<Created, CrmFailure> {
         if !recheck {
             // Created once; a doubt is left to the next attempt, which reads the list first.
-            return match self.client.create(attributes).await.map_err(failure)? {
+            return match self.client.create(attributes).await.map_err(CrmFailure::from)? {
                 clinch::Created::New(new) => Ok(self.created(new)),
                 clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
             };
         }
-        let created = self.client.create_or_find(key, attributes, true).await.map_err(failure)?;
+        let created =
+            self.client.create_or_find(key, attributes, true).await.map_err(CrmFailure::from)?;
         match created {
             Creation::Created(new) | Creation::Recovered(new) => Ok(self.created(new)),
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),
             Creation::Found(people) => match found(people) {
-                Found::One(existing) => Ok(Created::Existing(existing)),
-                Found::Several(count) => Err(CrmFailure::Record {
+                Lookup::One(existing) => Ok(Created::Existing(existing)),
+                Lookup::Several(count) => Err(CrmFailure::Record {
                     reason: Reason::AmbiguousMatch,
                     message: format!(
                         "{count} people in Clinch have this match key; merge them there"
                     ),
                 }),
-                Found::Nobody | Found::FilterIgnored => {
-                    Err(failure(ClinchError::Ambiguous(Doubt::NoId)))
+                Lookup::Nobody | Lookup::FilterIgnored => {
+                    Err(CrmFailure::from(ClinchError::Ambiguous(Doubt::NoId)))
                 }
             },
         }
@@ -237,7 +243,7 @@ impl Crm for ClinchCrm {
                 Ok(Updated::Done)
             }
             Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
-            Err(error) => Err(failure(error)),
+            Err(error) => Err(CrmFailure::from(error)),
         }
     }
 
@@ -257,7 +263,7 @@ impl Crm for ClinchCrm {
     async fn ensure_attachment(
         &self,
         id: &ClinchId,
-        file: &Attachment,
+        file: &ResumeFile,
         how: Ensure,
     ) -> Result<bool, CrmFailure> {
         let sent = File {
@@ -291,8 +297,8 @@ impl Crm for ClinchCrm {
     }
 }
 
-fn person(found: clinch::Person) -> Person {
-    Person {
+fn person(found: clinch::Person) -> CrmPerson {
+    CrmPerson {
         id: found.id,
         key: found.match_value,
         attributes: found.attributes,
@@ -300,42 +306,10 @@ fn person(found: clinch::Person) -> Person {
     }
 }
 
-fn found(mut people: Vec<clinch::Person>) -> Found {
+fn found(mut people: Vec<clinch::Person>) -> Lookup {
     match (people.pop(), people.len()) {
-        (None, _) => Found::Nobody,
-        (Some(one), 0) => Found::One(person(one)),
-        (Some(_), others) => Found::Several(others + 1),
-    }
-}
-
-/// What a failed call means for the run. Exhaustive on purpose.
-#[allow(clippy::needless_pass_by_value)] // reads as a conversion in `map_err`
-pub(super) fn failure(error: ClinchError) -> CrmFailure {
-    let message = error.to_string();
-    let disposition = error.disposition();
-    match error {
-        ClinchError::Rejected { .. } | ClinchError::Conflict => {
-            CrmFailure::Record { reason: Reason::RecordRejected, message }
-        }
-        ClinchError::TooLarge => CrmFailure::Record { reason: Reason::TooLarge, message },
-        ClinchError::NotFound => CrmFailure::Gone,
-        ClinchError::Withdrawn => CrmFailure::Withdrawn,
-        ClinchError::Timeout
-        | ClinchError::Ambiguous(_)
-        | ClinchError::Unavailable { .. }
-        | ClinchError::RateLimited { .. } => CrmFailure::Later { disposition, message },
-        // The integration's own condition tells these; it is verified again, and then all of its
-        // exports go on by themselves.
-        ClinchError::Unauthorized | ClinchError::ClockSkew { .. } | ClinchError::Forbidden => {
-            let reason = Reason::DependencyNotReady;
-            CrmFailure::Everything { disposition: Disposition::Wait { reason }, message }
-        }
-        ClinchError::Unreachable
-        | ClinchError::Tls
-        | ClinchError::EndpointNotAllowed
-        | ClinchError::NotClinch(_)
-        | ClinchError::Unsupported(_)
-        | ClinchError::FilterIgnored
-        | ClinchError::Fenced => CrmFailure::Everything { disposition, message },
+        (None, _) => Lookup::Nobody,
+        (Some(one), 0) => Lookup::One(person(one)),
+        (Some(_), others) => Lookup::Several(others + 1),
     }
 }

@@ -1,0 +1,105 @@
+//! A source that can be read: of a remote one the files are listed and their version is known.
+//! Listing contacts the place; reading does so through the openings.
+
+use std::sync::Arc;
+
+use super::{
+    report::SourceInfo,
+    spec::{RunSpec, Source},
+};
+use crate::source::{
+    CsvOptions, Decoded, Format, Limits, Opening, Part, SourceError, decode, decode_opening,
+    decode_values,
+};
+
+/// Bounds on each remote file: it is read as a stream, and may be large.
+const REMOTE: Limits = Limits {
+    max_record_bytes: 8 << 20,
+    max_expanded_bytes: 1 << 40,
+    max_ratio: 200,
+    max_records: 100_000_000,
+};
+
+/// A source whose records can be read, any number of times.
+#[derive(Debug)]
+pub(super) enum Opened {
+    Inline(Arc<[serde_json::Value]>),
+    Parts { parts: Vec<Part>, csv: CsvOptions, limits: Limits },
+    Remote { openings: Vec<Opening>, format: Option<Format>, csv: CsvOptions, info: SourceInfo },
+}
+
+impl RunSpec {
+    /// Opens the source. `None`: it is the version that is completely in Clinch.
+    pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
+        let Self { source, select, limit, plan, destination, duplicates, mode } = self;
+        let opened = source.open().await?;
+        Ok(opened.map(|source| RunSpec {
+            source,
+            select,
+            limit,
+            plan,
+            destination,
+            duplicates,
+            mode,
+        }))
+    }
+}
+
+impl Source {
+    async fn open(self) -> Result<Option<Opened>, SourceError> {
+        let (remote, format, csv, applied_version) = match self {
+            Self::Inline(values) => return Ok(Some(Opened::Inline(values))),
+            Self::Parts { parts, csv, limits } => {
+                return Ok(Some(Opened::Parts { parts, csv, limits }));
+            }
+            Self::Remote { remote, format, csv, applied_version } => {
+                (remote, format, csv, applied_version)
+            }
+        };
+        let listing = remote.list().await.map_err(|fault| SourceError::Remote {
+            part: remote.location().to_string().into(),
+            fault,
+        })?;
+        let version = listing.version.map(|version| version.short());
+        if version.is_some() && version == applied_version {
+            return Ok(None);
+        }
+        let info = SourceInfo { files: listing.openings.len(), bytes: listing.bytes, version };
+        Ok(Some(Opened::Remote { openings: listing.openings, format, csv, info }))
+    }
+}
+
+impl Opened {
+    /// What was found at a remote source.
+    pub(super) fn info(&self) -> Option<&SourceInfo> {
+        match self {
+            Self::Remote { info, .. } => Some(info),
+            Self::Inline(_) | Self::Parts { .. } => None,
+        }
+    }
+
+    /// Whether a second reading may give other records.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+
+    /// Whether only the end of a reading shows that the content differs from the one before.
+    pub(super) fn is_verified_at_the_end(&self) -> bool {
+        self.info().is_some_and(|info| info.version.is_none())
+    }
+
+    /// Decodes the source from its beginning.
+    pub(super) fn records(
+        &self,
+    ) -> Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + '_> {
+        match self {
+            Self::Inline(values) => Box::new(decode_values(&"inline".into(), values)),
+            Self::Parts { parts, csv, limits } => {
+                Box::new(parts.iter().flat_map(move |part| decode(part, csv, limits)))
+            }
+            Self::Remote { openings, format, csv, .. } => Box::new(
+                openings.iter().flat_map(move |one| decode_opening(one, *format, csv, &REMOTE)),
+            ),
+        }
+    }
+}

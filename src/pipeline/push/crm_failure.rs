@@ -1,0 +1,62 @@
+//! What a failure of Clinch, the ledger or the suppression list means for a run. Pure.
+
+use super::crm::CrmFailure;
+use crate::{
+    clinch::ClinchError,
+    domain::{Disposition, Reason},
+    ledger::{JournalError, SuppressionError},
+};
+
+// Exhaustive on purpose.
+impl From<ClinchError> for CrmFailure {
+    fn from(error: ClinchError) -> Self {
+        let message = error.to_string();
+        let disposition = error.disposition();
+        match error {
+            ClinchError::Rejected { .. } | ClinchError::Conflict => {
+                Self::Record { reason: Reason::RecordRejected, message }
+            }
+            ClinchError::TooLarge => Self::Record { reason: Reason::TooLarge, message },
+            ClinchError::NotFound => Self::Gone,
+            ClinchError::Withdrawn => Self::Withdrawn,
+            ClinchError::Timeout
+            | ClinchError::Ambiguous(_)
+            | ClinchError::Unavailable { .. }
+            | ClinchError::RateLimited { .. } => Self::Later { disposition, message },
+            // The integration's own condition tells these; it is verified again, and then all of its
+            // exports go on by themselves.
+            ClinchError::Unauthorized | ClinchError::ClockSkew { .. } | ClinchError::Forbidden => {
+                let reason = Reason::DependencyNotReady;
+                Self::Everything { disposition: Disposition::Wait { reason }, message }
+            }
+            ClinchError::Unreachable
+            | ClinchError::Tls
+            | ClinchError::EndpointNotAllowed
+            | ClinchError::NotClinch(_)
+            | ClinchError::Unsupported(_)
+            | ClinchError::FilterIgnored
+            | ClinchError::Fenced => Self::Everything { disposition, message },
+        }
+    }
+}
+
+impl From<JournalError> for CrmFailure {
+    fn from(error: JournalError) -> Self {
+        let disposition = error.disposition();
+        let cause = std::error::Error::source(&error);
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        let refused = disposition.reason() == Reason::LedgerRefused;
+        let rest = if refused { "; nobody is pushed whom the ledger cannot record" } else { "" };
+        Self::Everything { disposition, message: format!("{error}{cause}{rest}") }
+    }
+}
+
+/// Nobody is pushed while anonymised people cannot be recorded.
+impl From<SuppressionError> for CrmFailure {
+    fn from(error: SuppressionError) -> Self {
+        Self::Everything {
+            disposition: error.disposition(),
+            message: format!("an anonymised person cannot be recorded: {error}"),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The push to Clinch: compares a source with the ledger, learns who is in Clinch already, creates
+//! and updates people, and keeps the ledger up to date. Works over the trait [`Crm`].
+
+mod aftermath;
+mod census;
+mod changes;
+mod clinch_crm;
+mod create;
+mod crm;
+mod crm_failure;
+mod destination;
+mod ending;
+mod feed;
+mod guard;
+mod index;
+mod learn;
+mod neighbours;
+mod outcome;
+mod pusher;
+mod run;
+mod run_ledger;
+mod source_people;
+mod steps;
+mod survey;
+mod update;
+mod windows;
+mod witnesses;
+
+pub use clinch_crm::{ClinchCrm, SeenSource};
+pub use crm::{
+    Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, Lookup, PeoplePage, Read,
+    Updated,
+};
+pub use guard::{AtRest, Claim, Membership, PeopleGuard};
+pub use neighbours::{Neighbour, Neighbours, no_neighbours};
+pub use run::{RunPorts, run};
+pub use witnesses::Witnesses;

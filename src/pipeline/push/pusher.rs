@@ -1,0 +1,208 @@
+//! One record: find the person, create or update them, then the steps that follow. Decides what
+//! to do from what is known; the ledger is the caller's.
+//!
+//! Nobody is written who was anonymised in Clinch, or is on the admin's list. A person who was not
+//! read in this very call is read before they are changed.
+
+use std::sync::Arc;
+
+use super::{
+    aftermath::Creations,
+    changes::changes,
+    crm::{Crm, CrmFailure, CrmPerson, Destination, Read},
+    guard::{Claim, PeopleGuard},
+    index::{Known, PeopleIndex},
+    outcome::{Candidate, Outcome, Pushed, already_there, decided, gone_again},
+};
+use crate::{
+    domain::{ClinchId, Disposition, Fence, Reason},
+    ledger::{Steps, Suppressed, Suppressions},
+    pipeline::{
+        spec::{Duplicates, Mode},
+        work::Work,
+    },
+};
+
+/// Everything the records of a run share.
+pub(super) struct Pusher<C> {
+    pub(super) crm: C,
+    pub(super) guard: Arc<PeopleGuard>,
+    pub(super) index: PeopleIndex,
+    pub(super) fence: Fence,
+    pub(super) mode: Mode,
+    pub(super) duplicates: Duplicates,
+    pub(super) destination: Destination,
+    pub(super) suppressions: Suppressions,
+    /// Whom this run created.
+    pub(super) creations: Creations,
+}
+
+/// The person a record is about, and what is known of them.
+pub(super) enum Target {
+    /// Pushed by this export before; present attributes not read.
+    Ours(ClinchId),
+    Known(Known),
+}
+
+impl<C: Crm> Pusher<C> {
+    /// Whether people are created on the strength of a list that still stands.
+    pub(super) fn absence_rests_on_a_list(&self) -> bool {
+        self.index.picture.is_some_and(|picture| self.guard.census.stands(picture))
+    }
+
+    /// Pushes one record. What was put in place is told even when the record stays undecided.
+    pub(super) async fn push(&self, work: &Work) -> Pushed {
+        let claim = self.guard.claim(&work.key).await;
+        let mut steps = work.done;
+        if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
+            let result = Ok(Outcome::Suppressed(why));
+            return Pushed { result, person: None, steps };
+        }
+        let candidate = match &work.ours {
+            Some(id) if work.done.contains(Steps::CANDIDATE) => self.still_there(work, id).await,
+            _ => self.candidate(work, &claim).await,
+        };
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(failure) => {
+                return Pushed { result: decided(failure), person: None, steps };
+            }
+        };
+        if matches!(candidate.outcome, Outcome::Skipped) {
+            // Left alone in every respect: nothing of this record is to be done again.
+            let steps = work.wanted();
+            return Pushed { result: Ok(candidate.outcome), person: candidate.id, steps };
+        }
+        let Some(id) = candidate.id else {
+            return Pushed { result: Ok(candidate.outcome), person: None, steps };
+        };
+        steps = steps.with(Steps::CANDIDATE);
+        if !candidate.seen && !steps.contains(work.wanted()) && self.crm.shows_anonymised() {
+            // Known from a list, which may be old.
+            let failed = match self.read(&id).await {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
+                Err(CrmFailure::Gone) => Some(Err(gone_again())),
+                Err(failure) => Some(Err(failure)),
+            };
+            if let Some(outcome) = failed {
+                let result = outcome.or_else(decided);
+                return Pushed { result, person: None, steps: work.done };
+            }
+        }
+        let following = self.following_steps(work, &id, candidate.fresh, &mut steps).await;
+        let result = match following {
+            Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
+            Ok(_) => Ok(candidate.outcome),
+            Err(CrmFailure::Gone) => Err(gone_again()),
+            Err(failure) => decided(failure),
+        };
+        Pushed { result, person: Some(id), steps }
+    }
+
+    /// The person of a record of which only later steps are missing.
+    async fn still_there(&self, work: &Work, id: &ClinchId) -> Result<Candidate, CrmFailure> {
+        if self.crm.shows_anonymised() && self.read(id).await?.is_none() {
+            return self.suppress(work, id).await;
+        }
+        Ok(Candidate::known(id.clone(), Outcome::Unchanged, true))
+    }
+
+    /// Reads a person; `None`: they were anonymised.
+    pub(super) async fn read(&self, id: &ClinchId) -> Result<Option<CrmPerson>, CrmFailure> {
+        if self.index.anonymised.contains(id) {
+            return Ok(None);
+        }
+        match self.crm.get(id).await? {
+            Read::Present(person) => Ok(Some(person)),
+            Read::Anonymised => Ok(None),
+            Read::Gone => Err(CrmFailure::Gone),
+        }
+    }
+
+    /// Leaves an anonymised person alone for good.
+    pub(super) async fn suppress(
+        &self,
+        work: &Work,
+        id: &ClinchId,
+    ) -> Result<Candidate, CrmFailure> {
+        self.suppressions.record([(work.key_hash, id.clone())]).await?;
+        let outcome = Outcome::Suppressed(Suppressed::Anonymised);
+        Ok(Candidate::nobody(outcome))
+    }
+
+    async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+        let target = match &work.ours {
+            Some(id) => Target::Ours(id.clone()),
+            None => Target::Known(self.find(work, claim).await?),
+        };
+        match self.create_or_update(work, claim, target).await {
+            // Merged or deleted in Clinch since: recognise the person anew, once.
+            Err(CrmFailure::Gone) => {
+                let target = Target::Known(self.index.look_up(&self.crm, &work.key).await?);
+                self.create_or_update(work, claim, target).await.map_err(|failure| match failure {
+                    CrmFailure::Gone => gone_again(),
+                    other => other,
+                })
+            }
+            settled => settled,
+        }
+    }
+
+    async fn find(&self, work: &Work, claim: &Claim) -> Result<Known, CrmFailure> {
+        if let Some(id) = claim.created() {
+            // Another export of this account was faster.
+            return Ok(match self.crm.get(&id).await? {
+                Read::Present(person) => Known::Person { person, fresh: true },
+                Read::Anonymised => Known::Anonymised(id),
+                Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
+            });
+        }
+        self.index.find(&self.crm, &work.key, &work.key_hash, work.undecided).await
+    }
+
+    pub(super) async fn create_or_update(
+        &self,
+        work: &Work,
+        claim: &Claim,
+        target: Target,
+    ) -> Result<Candidate, CrmFailure> {
+        let known = match target {
+            Target::Ours(id) if self.duplicates == Duplicates::Skip => {
+                return Ok(Candidate::skipped(id));
+            }
+            Target::Ours(id) => return self.update_ours(work, id).await,
+            Target::Known(known) => known,
+        };
+        match (known, self.duplicates) {
+            (Known::Anonymised(id), _) => self.suppress(work, &id).await,
+            (Known::Several(count), _) => Ok(Candidate::rejected(
+                Reason::AmbiguousMatch,
+                format!("{count} people in Clinch have this match key; merge them there"),
+            )),
+            (Known::Absent(picture), _) => self.create(work, claim, picture).await,
+            // Just as they would have been created, in a window that was cut off: that was this
+            // export, whose following steps may be missing.
+            (Known::Person { person, fresh }, Duplicates::Skip | Duplicates::Fail)
+                if work.undecided && changes(work, &person.attributes).is_empty() =>
+            {
+                Ok(Candidate::known(person.id, Outcome::Unchanged, fresh))
+            }
+            (Known::Person { person, .. }, Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
+            (Known::Person { .. }, Duplicates::Fail) => Ok(already_there()),
+            (Known::Person { person, fresh }, Duplicates::Update) => {
+                self.update(work, person, fresh).await
+            }
+        }
+    }
+
+    pub(super) fn check_fence(&self) -> Result<(), CrmFailure> {
+        if self.fence.holds() {
+            return Ok(());
+        }
+        Err(CrmFailure::Everything {
+            disposition: Disposition::retry(Reason::ProgressingWithRetry),
+            message: "this process may no longer push: the lease is not held".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! A run: look at the source, learn who is in Clinch already, push what is due with bounded
+//! concurrency, window by window, and keep the ledger up to date as it goes. Of the records no
+//! more than a window is in memory.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    aftermath::Creations,
+    crm::{Crm, CrmFailure, Destination},
+    ending::{interrupted, unread},
+    feed::Feed,
+    guard::PeopleGuard,
+    index::PeopleIndex,
+    learn::Learning,
+    neighbours::Neighbours,
+    pusher::Pusher,
+    run_ledger::RunLedger,
+    source_people::SourcePeople,
+    survey::{Against, Survey},
+    windows::Pushing,
+};
+use crate::{
+    domain::{Disposition, Fence, Reason},
+    ledger::{Keys, Ledger, SegmentStore, Suppressions},
+    pipeline::{
+        report::{Ending, Progress, Report, Suspects},
+        spec::{DestinationSpec, Mode, RunSpec},
+    },
+};
+
+/// What a run works with.
+pub struct RunPorts<C, S> {
+    /// Clinch.
+    pub crm: C,
+    /// Shared by the runs of one account.
+    pub guard: Arc<PeopleGuard>,
+    /// Who must not be written to this account.
+    pub suppressions: Suppressions,
+    /// Whether everybody is looked up before they are created, whatever a list says.
+    pub look_up: bool,
+    /// UID of the export.
+    pub export: String,
+    /// The ledgers of the account's other exports.
+    pub neighbours: Neighbours<S>,
+    /// People of whom Clinch had more than one when they were last looked up.
+    pub suspects: Suspects,
+    /// The ledger keys of the export.
+    pub keys: Keys,
+    /// Where the ledger is kept.
+    pub store: S,
+    /// The most people that this store is to hold, if it has a limit.
+    pub ledger_max: Option<u64>,
+    /// Whether writes may start.
+    pub fence: Fence,
+    /// Most records in the works at a time.
+    pub max_in_flight: usize,
+    /// Where progress is told.
+    pub progress: watch::Sender<Progress>,
+    /// Ends the run after its requests in flight.
+    pub cancel: CancellationToken,
+}
+
+/// Runs to an end. Never fails: every failure is an ending.
+pub async fn run<C: Crm, S: SegmentStore>(spec: RunSpec, ports: RunPorts<C, S>) -> Report {
+    let progress = ports.progress.clone();
+    // It is large, and its callers hold it inside of theirs.
+    let ending = match Box::pin(attempt(spec, ports)).await {
+        Ok(ending) => ending,
+        Err(failure) => interrupted(failure),
+    };
+    Report { progress: progress.borrow().clone(), ending }
+}
+
+async fn attempt<C: Crm, S: SegmentStore>(
+    spec: RunSpec,
+    ports: RunPorts<C, S>,
+) -> Result<Ending, CrmFailure> {
+    let RunPorts {
+        crm,
+        guard,
+        suppressions,
+        look_up,
+        export,
+        neighbours,
+        suspects,
+        keys,
+        store,
+        ledger_max,
+        fence,
+        max_in_flight,
+        progress,
+        cancel,
+    } = ports;
+    let opened = tokio::select! {
+        opened = spec.open() => opened,
+        // Cancellation must not wait for an unresponsive server.
+        () = cancel.cancelled() => return Ok(Ending::Stopped),
+    };
+    let spec = match opened {
+        Ok(Some(spec)) => Arc::new(spec),
+        Ok(None) => return Ok(Ending::SourceUnchanged),
+        Err(error) => return Ok(unread(&error)),
+    };
+    let _member = guard.join();
+    suppressions.flush().await?;
+    let mut run_ledger = RunLedger::open(store, keys.clone()).await?;
+    let against = Against { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
+    let ledger = std::mem::take(&mut run_ledger.ledger);
+    let (mut survey, ledger) = Survey::of(spec.clone(), against, ledger, cancel.clone()).await;
+    run_ledger.ledger = ledger;
+    if cancel.is_cancelled() {
+        return Ok(Ending::Stopped);
+    }
+    survey.progress.source = spec.source.info().cloned();
+    progress.send_replace(survey.progress.clone());
+    let suspects = std::mem::take(&mut survey.suspects);
+    let ending = if survey.due.count() == 0 {
+        let creations = Creations::default();
+        let doubled = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight).await?;
+        progress.send_modify(|progress| progress.doubled = doubled.into());
+        None
+    } else {
+        if spec.mode == Mode::Push {
+            check_room(&run_ledger, &survey, ledger_max)?;
+            let ended = guard.at_rest.has(&export);
+            run_ledger.await_the_past(&crm, ended, &cancel).await;
+            if cancel.is_cancelled() {
+                return Ok(Ending::Stopped);
+            }
+        }
+        let destination = resolve(&crm, &spec.destination).await?;
+        let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
+        let index = learning.people(&survey, &run_ledger.ledger, neighbours).await?;
+        note_anonymised(&index, &run_ledger.ledger, &suppressions).await?;
+        // Who is named where is not asked any more: that room is the ledger's now.
+        survey.people = SourcePeople::default();
+        let pusher = Pusher {
+            crm,
+            guard,
+            index,
+            fence,
+            mode: spec.mode,
+            duplicates: spec.duplicates,
+            destination,
+            suppressions,
+            creations: Creations::default(),
+        };
+        let pushing = Pushing {
+            keys: &keys,
+            progress: &progress,
+            cancel: &cancel,
+            max_in_flight: max_in_flight.max(1),
+        };
+        if spec.mode == Mode::Push {
+            pusher.guard.at_rest.end(&export);
+            pusher.guard.directory.forget(&export);
+        }
+        let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
+        let ended = pushing.all(&pusher, &mut feed, &mut run_ledger).await;
+        let through = matches!(ended, Ok(None)) && survey.fault.is_none();
+        // Whatever ended the run: what was put in place is written down.
+        let sealed = seal(&pusher, &mut run_ledger, &export, through).await;
+        pushing.examine(&pusher, suspects, &ended).await;
+        let ended = ended?;
+        sealed?;
+        ended
+    };
+    Ok(match (ending, survey.fault) {
+        (Some(ending), _) => ending,
+        (None, Some(error)) => unread(&error),
+        (None, None) => Ending::Completed,
+    })
+}
+
+/// Writes down what a push has put in place, and what is known of its people from now on.
+async fn seal<C, S: SegmentStore>(
+    pusher: &Pusher<C>,
+    run_ledger: &mut RunLedger<S>,
+    export: &str,
+    through: bool,
+) -> Result<(), CrmFailure> {
+    if pusher.mode == Mode::DryRun {
+        return Ok(());
+    }
+    // Whatever becomes of the ledger: every request of this run has ended, unless nobody waited for
+    // its end.
+    if !pusher.creations.may_be_under_way() {
+        pusher.guard.at_rest.note(export);
+    }
+    let sealed = run_ledger.seal(through).await;
+    pusher.guard.directory.note(export, &run_ledger.ledger);
+    sealed
+}
+
+/// Refuses to begin what the ledger could not hold.
+fn check_room<S: SegmentStore>(
+    run_ledger: &RunLedger<S>,
+    survey: &Survey,
+    max: Option<u64>,
+) -> Result<(), CrmFailure> {
+    let people = run_ledger.ledger.len() as u64 + survey.unknown;
+    match max {
+        Some(max) if people > max => Err(CrmFailure::Everything {
+            disposition: Disposition::Stalled { reason: Reason::LedgerTooLarge },
+            message: format!(
+                "a ledger of {people} people is too large for etcd, where {max} are allowed: set \
+                 the operator's --ledger-url to keep ledgers in an object store"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn resolve(crm: &impl Crm, wanted: &DestinationSpec) -> Result<Destination, CrmFailure> {
+    match wanted {
+        DestinationSpec::Prospect => Ok(Destination::Prospect),
+        DestinationSpec::Job { .. } => crm.resolve(wanted).await,
+    }
+}
+
+/// Records people of this export's ledger whom the candidate list shows as anonymised: also those
+/// whom the source does not name any more.
+async fn note_anonymised(
+    index: &PeopleIndex,
+    ledger: &Ledger,
+    suppressions: &Suppressions,
+) -> Result<(), CrmFailure> {
+    if index.anonymised.is_empty() {
+        return Ok(());
+    }
+    let people = ledger.entries().filter(|entry| index.anonymised.contains(&entry.clinch_id));
+    let people: Vec<_> = people.map(|entry| (entry.key, entry.clinch_id)).collect();
+    Ok(suppressions.record(people).await?)
+}

@@ -1,0 +1,97 @@
+//! Who is named in a source: recognises a person who is named twice, at 29 bytes a person. Pure.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::SourcePosition,
+    ledger::{KeyHash, Table},
+    pipeline::work::Work,
+};
+
+/// Whether a record is the first to name its person.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Duplicate {
+    No,
+    Same,
+    Conflicting(SourcePosition),
+}
+
+/// Where each person is named first, and in which words.
+#[derive(Debug, Default)]
+pub(super) struct SourcePeople {
+    first: Table,
+    parts: Vec<Arc<str>>,
+}
+
+/// Digest of the words, number of the part, index or line.
+const DIGEST: usize = 6;
+const PART: usize = 2;
+/// Set in the number of the part when the place is told by line.
+const BY_LINE: u16 = 1 << 15;
+
+impl SourcePeople {
+    /// Everybody who is named.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = KeyHash> {
+        self.first.iter().map(|(key, _)| key)
+    }
+
+    /// Whether somebody is named.
+    pub(super) fn includes(&self, key: &KeyHash) -> bool {
+        self.first.get(key).is_some()
+    }
+
+    pub(super) fn note(&mut self, work: &Work) -> Duplicate {
+        let digest = content_digest(work);
+        if let Some(value) = self.first.get(&work.key_hash) {
+            let same = value[..DIGEST] == digest;
+            return if same {
+                Duplicate::Same
+            } else {
+                Duplicate::Conflicting(self.position(value))
+            };
+        }
+        let part = &work.position.part;
+        // Parts follow each other: the present one is nearly always the last one.
+        let number = self.parts.iter().rposition(|known| known == part).unwrap_or_else(|| {
+            self.parts.push(part.clone());
+            self.parts.len() - 1
+        });
+        let value = [&digest[..], &place(&work.position, number)].concat();
+        self.first.insert(&work.key_hash, &value);
+        Duplicate::No
+    }
+
+    /// The position in a value.
+    fn position(&self, value: &[u8]) -> SourcePosition {
+        let (part, number) = value[DIGEST..].split_at(PART);
+        let part = part.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
+        let number = number.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
+        let line = (part & BY_LINE != 0).then_some(number);
+        let name = self.parts.get(usize::from(part & !BY_LINE)).cloned();
+        SourcePosition { part: name.unwrap_or_default(), index: number, line }
+    }
+}
+
+/// A place in few bytes: parts beyond 32 767 and records beyond 4 billion in one part are told
+/// wrongly.
+fn place(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
+    let by_line = if position.line.is_some() { BY_LINE } else { 0 };
+    let part = u16::try_from(part).unwrap_or(u16::MAX) & !BY_LINE | by_line;
+    let number = u32::try_from(position.line.unwrap_or(position.index)).unwrap_or(u32::MAX);
+    let mut place = [0; PART + 4];
+    place[..PART].copy_from_slice(&part.to_be_bytes());
+    place[PART..].copy_from_slice(&number.to_be_bytes());
+    place
+}
+
+/// Tells the words of two records of one person apart: six bytes made of keyed digests.
+fn content_digest(work: &Work) -> [u8; DIGEST] {
+    let (payload, extras) = (&work.payload.0, &work.extras);
+    // Turned, so that equal digests of two steps do not cancel each other.
+    std::array::from_fn(|at| {
+        payload[at]
+            ^ extras.application.0[at]
+            ^ extras.resume.0[(at + 2) % DIGEST]
+            ^ extras.activity.0[(at + 4) % DIGEST]
+    })
+}

@@ -1,0 +1,79 @@
+//! Updates a person whom Clinch has, where something differs.
+
+use serde_json::{Map, Value};
+
+use super::{
+    changes::changes,
+    crm::{Crm, CrmFailure, CrmPerson, Updated},
+    outcome::{Candidate, Outcome},
+    pusher::Pusher,
+};
+use crate::{
+    domain::ClinchId,
+    pipeline::{spec::Mode, work::Work},
+};
+
+impl<C: Crm> Pusher<C> {
+    /// A person this export pushed before. They are read first, where that can tell that they were
+    /// anonymised, or where it matters what they have.
+    pub(super) async fn update_ours(
+        &self,
+        work: &Work,
+        id: ClinchId,
+    ) -> Result<Candidate, CrmFailure> {
+        if self.index.anonymised.contains(&id) {
+            return self.suppress(work, &id).await;
+        }
+        if self.crm.shows_anonymised() || !work.only_if_empty.is_empty() {
+            return match self.read(&id).await? {
+                Some(person) => self.update(work, person, true).await,
+                None => self.suppress(work, &id).await,
+            };
+        }
+        if self.mode == Mode::DryRun {
+            // A push would write without comparing: what is told is what it would tell.
+            self.read(&id).await?;
+            return Ok(Candidate::known(id, Outcome::Updated, true));
+        }
+        self.change(work, id, &work.attributes).await
+    }
+
+    /// Changes what differs. `fresh`: the person was read just now.
+    pub(super) async fn update(
+        &self,
+        work: &Work,
+        person: CrmPerson,
+        fresh: bool,
+    ) -> Result<Candidate, CrmFailure> {
+        let mut differing = changes(work, &person.attributes);
+        let mut seen = fresh;
+        if !fresh && !differing.is_empty() && self.crm.shows_anonymised() {
+            let Some(present) = self.read(&person.id).await? else {
+                return self.suppress(work, &person.id).await;
+            };
+            differing = changes(work, &present.attributes);
+            seen = true;
+        }
+        let id = person.id;
+        if differing.is_empty() {
+            return Ok(Candidate::known(id, Outcome::Unchanged, seen));
+        }
+        if self.mode == Mode::DryRun {
+            return Ok(Candidate::known(id, Outcome::Updated, seen));
+        }
+        self.change(work, id, &differing).await
+    }
+
+    async fn change(
+        &self,
+        work: &Work,
+        id: ClinchId,
+        attributes: &Map<String, Value>,
+    ) -> Result<Candidate, CrmFailure> {
+        self.check_fence()?;
+        match self.crm.update(&id, attributes).await? {
+            Updated::Done => Ok(Candidate::known(id, Outcome::Updated, true)),
+            Updated::Anonymised => self.suppress(work, &id).await,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What a run is made of: decode, select, map, one record at a time. Every selected record ends
+//! up as work or as a rejection; no request is made, and no record is kept.
+
+use std::sync::Arc;
+
+use super::{
+    opened::Opened,
+    record_set::RecordSet,
+    report::Rejection,
+    resume,
+    spec::{DestinationSpec, Duplicates, RunSpec},
+    work::{Tags, Work},
+};
+use crate::{
+    domain::{MatchKey, Profile, Reason, SourcePosition},
+    ledger::{Extras, Keys, Steps},
+    mapping::{Mapped, RecordIssue, ResumeContent},
+    source::{Decoded, SourceError},
+};
+
+/// What one selected record is.
+pub(super) enum Prepared {
+    /// Something to be delivered.
+    Ready(Box<Work>),
+    /// Something that cannot be.
+    Rejected(Rejection),
+}
+
+/// The selected records of a source, from its beginning.
+pub(super) struct PreparedRecords<'a> {
+    spec: &'a RunSpec<Opened>,
+    keys: &'a Keys,
+    activity: Option<Arc<str>>,
+    /// Digests of the steps of a record that has neither resume nor tags.
+    plain: Extras,
+    items: Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>,
+    /// Which of them are asked for; all of them where it is absent.
+    only: Option<&'a RecordSet>,
+    read: usize,
+    selected: u64,
+}
+
+impl<'a> PreparedRecords<'a> {
+    pub(super) fn of(spec: &'a RunSpec<Opened>, keys: &'a Keys) -> Self {
+        let activity = spec.plan.tags_activity().map(Into::into);
+        let plain = Extras {
+            application: keys.step_digest(&(policy(spec), &spec.destination)),
+            resume: keys.step_digest(&(policy(spec), None::<&str>)),
+            activity: keys.step_digest(&(policy(spec), None::<(&str, &str)>)),
+        };
+        Self {
+            spec,
+            keys,
+            activity,
+            plain,
+            items: spec.source.records(),
+            only: None,
+            read: 0,
+            selected: 0,
+        }
+    }
+
+    /// Those that a survey marked.
+    pub(super) fn among(spec: &'a RunSpec<Opened>, keys: &'a Keys, set: &'a RecordSet) -> Self {
+        Self { only: Some(set), ..Self::of(spec, keys) }
+    }
+
+    /// The number of the latest record in the source.
+    pub(super) fn number(&self) -> usize {
+        self.read.saturating_sub(1)
+    }
+
+    /// The next selected record. `None` at the end of the source, at the limit, and after an
+    /// error, which concerns the source.
+    pub(super) fn next(&mut self) -> Option<Result<Prepared, SourceError>> {
+        loop {
+            if self.spec.limit.is_some_and(|limit| self.selected >= limit) {
+                return None;
+            }
+            let decoded = match self.items.next()? {
+                Ok(decoded) => decoded,
+                Err(error) => return Some(Err(error)),
+            };
+            self.read += 1;
+            if self.only.is_some_and(|set| !set.contains(self.number())) {
+                continue;
+            }
+            if let Some(prepared) = self.prepare(decoded) {
+                self.selected += 1;
+                return Some(Ok(prepared));
+            }
+        }
+    }
+
+    /// Reads on to the end of the source, and tells what is wrong with it.
+    pub(super) fn rest(&mut self) -> Option<SourceError> {
+        self.items.find_map(Result::err)
+    }
+
+    fn prepare(&self, decoded: Decoded) -> Option<Prepared> {
+        let position = decoded.position;
+        let refused = |record, reason, message| {
+            let position = position.clone();
+            Some(Prepared::Rejected(Rejection { position, record, reason, message }))
+        };
+        let profile = match decoded.result {
+            Ok(profile) => profile,
+            Err(error) => return refused(None, error.reason(), error.to_string()),
+        };
+        match selected(self.spec, &profile) {
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(issue) => return refused(None, issue.reason, issue.to_string()),
+        }
+        let mapped = match self.spec.plan.apply(&profile) {
+            Ok(mapped) => mapped,
+            Err(issues) => {
+                let (reason, message) = summarize(&issues);
+                return refused(None, reason, message);
+            }
+        };
+        match self.work(position.clone(), mapped) {
+            Ok(work) => Some(Prepared::Ready(Box::new(work))),
+            Err((key, reason, message)) => {
+                refused(Some(self.keys.record_id(&key)), reason, message)
+            }
+        }
+    }
+
+    fn work(
+        &self,
+        position: SourcePosition,
+        mapped: Mapped,
+    ) -> Result<Work, (MatchKey, Reason, String)> {
+        let Self { spec, keys, .. } = self;
+        let policy = policy(spec);
+        let resume_base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
+            ResumeContent::Base64(text) => Some(text.as_str()),
+            ResumeContent::Url(_) | ResumeContent::Unusable => None,
+        });
+        let tags = self
+            .activity
+            .as_ref()
+            .filter(|_| !mapped.tags.is_empty())
+            .map(|activity| Tags { activity: activity.clone(), body: mapped.tags.join(", ") });
+        let mut extras = self.plain;
+        if resume_base64.is_some() {
+            extras.resume = keys.step_digest(&(policy, resume_base64));
+        }
+        if let Some(tags) = &tags {
+            extras.activity = keys.step_digest(&(policy, Some((&*tags.activity, &tags.body))));
+        }
+        let resume = resume_base64
+            .map(|base64| resume::attachment(base64, &extras.resume.0))
+            .transpose()
+            .map_err(|error| {
+                (mapped.match_key.clone(), Reason::ResumeRefused, error.to_string())
+            })?;
+        Ok(Work {
+            position,
+            key_hash: keys.key_hash(&mapped.match_key),
+            payload: keys.payload_digest(&(policy, &mapped.attributes)),
+            key: mapped.match_key,
+            attributes: mapped.attributes,
+            only_if_empty: mapped.only_if_empty,
+            resume,
+            tags,
+            applies: matches!(spec.destination, DestinationSpec::Job { .. }),
+            ours: None,
+            undecided: false,
+            done: Steps::NONE,
+            extras,
+        })
+    }
+}
+
+/// Part of every digest: someone who was left alone is not someone who was updated to the same
+/// values.
+fn policy(spec: &RunSpec<Opened>) -> &'static str {
+    if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
+}
+
+fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIssue> {
+    spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
+}
+
+/// All faults of a record in one message; the reason is the first one's.
+fn summarize(issues: &[RecordIssue]) -> (Reason, String) {
+    let reason = issues.first().map_or(Reason::InvalidValue, |issue| issue.reason);
+    let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
+    (reason, texts.join("; "))
+}

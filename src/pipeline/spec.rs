@@ -1,0 +1,126 @@
+//! What a run is asked to do: the source, the mapping, the destination and the mode. Pure.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::job_rules::JobRules;
+use crate::{
+    domain::{Digest, digest_json, digest_parts},
+    mapping::{Plan, Select},
+    source::{CsvOptions, Format, Limits, Part, Remote, digest},
+};
+
+/// Where the records come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Profiles that are values already.
+    Inline(Arc<[serde_json::Value]>),
+    /// Encoded parts, in order.
+    Parts {
+        /// The parts.
+        parts: Vec<Part>,
+        /// How CSV columns become profile fields.
+        csv: CsvOptions,
+        /// Bounds on records and expansion.
+        limits: Limits,
+    },
+    /// A remote place, listed when the run starts.
+    Remote {
+        /// The place.
+        remote: Remote,
+        /// The format, where the spec names one.
+        format: Option<Format>,
+        /// How CSV columns become profile fields.
+        csv: CsvOptions,
+        /// The version that is completely in Clinch: a run ends at once while it is the same.
+        applied_version: Option<String>,
+    },
+}
+
+impl Source {
+    /// Digest of the content and of how it is read.
+    pub fn fingerprint(&self) -> Digest {
+        match self {
+            Self::Inline(values) => digest_json(values),
+            Self::Parts { parts, csv, .. } => {
+                let content = digest(parts);
+                let headers = digest_json(&csv.headers);
+                let formats: Vec<&[u8]> = parts
+                    .iter()
+                    .map(|part| part.format.map_or("", Format::as_str).as_bytes())
+                    .collect();
+                let fixed = [&content.as_bytes()[..], &headers.as_bytes()[..]];
+                digest_parts(fixed.into_iter().chain(formats))
+            }
+            // The place, not its content: that is unknown before a run.
+            Self::Remote { remote, format, csv, .. } => {
+                digest_json(&(remote.identity(), format.map_or("", Format::as_str), &csv.headers))
+            }
+        }
+    }
+
+    /// Notes the version of a remote source that is completely in Clinch.
+    pub fn note_applied_version(&mut self, version: Option<String>) {
+        if let Self::Remote { applied_version, .. } = self {
+            *applied_version = version;
+        }
+    }
+}
+
+/// Where people are to go, as the spec says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum DestinationSpec {
+    /// As prospects.
+    Prospect,
+    /// To a stage of a job, which is named by id or by reference.
+    Job {
+        /// The job's id.
+        id: Option<String>,
+        /// The job's reference.
+        reference: Option<String>,
+        /// The stage's name.
+        stage: String,
+        /// What the integration permits.
+        permitted: JobRules,
+    },
+}
+
+/// Whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes to Clinch.
+    Push,
+    /// Reads only.
+    DryRun,
+}
+
+/// What happens to people who are in Clinch already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Updated.
+    Update,
+    /// Left alone.
+    Skip,
+    /// The record is rejected.
+    Fail,
+}
+
+/// What a run is to do; everything that decides its outcome.
+#[derive(Debug)]
+pub struct RunSpec<S = Source> {
+    /// Where the records come from.
+    pub source: S,
+    /// Which of them are exported.
+    pub select: Option<Select>,
+    /// Most records exported, counted after `select`.
+    pub limit: Option<u64>,
+    /// How a profile becomes attributes.
+    pub plan: Plan,
+    /// Where people go.
+    pub destination: DestinationSpec,
+    /// What happens to people who are in Clinch already.
+    pub duplicates: Duplicates,
+    /// Whether anything is written.
+    pub mode: Mode,
+}

@@ -1,0 +1,104 @@
+//! A record that is mapped and ready to be pushed, and its comparison with the ledger. Pure.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::resume::ResumeFile;
+use crate::{
+    domain::{ClinchId, MatchKey, SourcePosition},
+    ledger::{Entry, Extras, KeyHash, Ledger, PayloadDigest, Steps},
+};
+
+/// A record ready to be pushed.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) position: SourcePosition,
+    pub(super) key: MatchKey,
+    pub(super) attributes: Map<String, Value>,
+    pub(super) only_if_empty: Vec<String>,
+    pub(super) resume: Option<ResumeFile>,
+    pub(super) tags: Option<Tags>,
+    /// The destination is a job.
+    pub(super) applies: bool,
+    /// The person's id, where the ledger knows it.
+    pub(super) ours: Option<ClinchId>,
+    /// An earlier run was cut off after this record's push may have begun.
+    pub(super) undecided: bool,
+    /// The steps that the ledger says are done for exactly this input.
+    pub(super) done: Steps,
+    pub(super) key_hash: KeyHash,
+    pub(super) payload: PayloadDigest,
+    pub(super) extras: Extras,
+}
+
+impl Work {
+    /// The steps that this record takes.
+    pub(super) fn wanted(&self) -> Steps {
+        let step = |wanted: bool, step| if wanted { step } else { Steps::NONE };
+        Steps::CANDIDATE
+            .with(step(self.applies, Steps::APPLICATION))
+            .with(step(self.resume.is_some(), Steps::RESUME))
+            .with(step(self.tags.is_some(), Steps::ACTIVITY))
+    }
+
+    /// Takes over what the ledger knows of the record; whether it knows the person.
+    pub(super) fn compare(&mut self, ledger: &Ledger) -> bool {
+        let wanted = self.wanted();
+        let missing = ledger.missing_steps(&self.key_hash, &self.payload, &self.extras, wanted);
+        self.done = missing.map_or(Steps::NONE, |missing| wanted.without(missing));
+        // Who needs nothing needs no id, and there may be a million of them.
+        self.ours = if self.is_done() { None } else { ledger.id(&self.key_hash) };
+        missing.is_some()
+    }
+
+    /// Bytes that it holds, by and large.
+    pub(super) fn weight(&self) -> usize {
+        let resume = self.resume.as_ref().map_or(0, |resume| resume.bytes.len());
+        let tags = self.tags.as_ref().map_or(0, |tags| tags.body.len());
+        size_of::<Self>() + resume + tags + weight(&self.attributes)
+    }
+
+    /// Whether nothing is left to be done.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.contains(self.wanted())
+    }
+
+    /// The ledger entry for the steps in place.
+    pub(super) fn entry(&self, person: ClinchId, steps: Steps) -> Entry {
+        Entry {
+            key: self.key_hash,
+            payload: self.payload,
+            extras: self.extras,
+            clinch_id: person,
+            steps,
+        }
+    }
+}
+
+/// Bytes that attributes hold, by and large.
+pub(super) fn weight(attributes: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        let held = match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(of).sum(),
+            Value::Object(members) => weight(members),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        };
+        size_of::<Value>() + held
+    }
+    attributes.iter().map(|(name, value)| 2 * size_of::<String>() + name.len() + of(value)).sum()
+}
+
+/// Tags for an activity field.
+#[derive(Clone)]
+pub(super) struct Tags {
+    pub(super) activity: Arc<str>,
+    pub(super) body: String,
+}
+
+impl std::fmt::Debug for Tags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tags(to {})", self.activity)
+    }
+}
