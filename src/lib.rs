@@ -26,3 +26,4 @@ pub mod pipeline;
 pub mod sandbox;
 pub mod signing;
 pub mod source;
+pub mod storage;

@@ -13,18 +13,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("jsonapi", &[]),
     ("mapping", &["domain"]),
     ("signing", &["domain"]),
-    // tier 1: the API, the port, and what may be connected to
+    // tier 1: the API, the port, and places outside the cluster
     ("network", &[]),
+    ("storage", &["domain", "network"]),
     ("api", &[]),
     ("conditions", &["api", "domain"]),
     ("cluster", &["api", "domain"]),
     // tier 2: the parts; they do not see each other, but for the store that a ledger is kept in
     ("clinch", &["api", "domain", "jsonapi", "network", "signing"]),
-    ("source", &["domain", "network"]),
-    ("ledger", &["domain"]),
+    ("source", &["domain", "storage"]),
+    ("ledger", &["domain", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
     ("local", &["api", "cluster", "domain", "ledger"]),
-    ("pipeline", &["clinch", "domain", "ledger", "mapping", "source"]),
+    ("pipeline", &["clinch", "domain", "ledger", "mapping", "source", "storage"]),
     // tier 3
     (
         "controllers",
@@ -39,10 +40,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "network",
             "pipeline",
             "source",
+            "storage",
         ],
     ),
     // tier 4: composition
-    ("app", &["api", "clinch", "cluster", "controllers", "domain", "k8s", "ledger", "source"]),
+    (
+        "app",
+        &[
+            "api",
+            "clinch",
+            "cluster",
+            "controllers",
+            "domain",
+            "k8s",
+            "ledger",
+            "network",
+            "storage",
+        ],
+    ),
     ("cli", &["api", "app", "clinch", "cluster", "conditions", "controllers", "domain", "local"]),
     // side trees
     ("sandbox", &[]),

@@ -15,19 +15,14 @@ pub use telemetry::{LogFormat, init as init_telemetry};
 use crate::domain::Clock;
 pub use crate::{
     ledger::ObjectLedgers,
-    source::{AllowedSources, SourcePolicy},
+    network::install_tls_provider,
+    storage::{AllowedPlaces, StoragePolicy},
 };
 
 /// The system's clock.
 #[expect(clippy::disallowed_methods, reason = "the clock that everything else takes")]
 pub fn system_clock() -> Clock {
     Clock::new(jiff::Timestamp::now)
-}
-
-/// Makes ring the process's TLS provider. Calling it again does no harm.
-pub fn install_crypto() {
-    // An error says that one is installed already: nothing else in this program installs any.
-    let _installed = rustls::crypto::ring::default_provider().install_default().is_ok();
 }
 
 /// 32 bytes of secret randomness from the operating system.

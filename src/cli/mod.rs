@@ -43,7 +43,7 @@ pub fn main(cli: &Cli) -> i32 {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<i32> {
-    crate::app::install_crypto();
+    crate::app::install_tls_provider();
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Apply(args) => apply::run(args),

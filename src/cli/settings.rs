@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::{
     api::Environment,
-    app::{AllowedSources, SourcePolicy},
+    app::{AllowedPlaces, StoragePolicy},
     clinch::{AllowedEndpoints, Timeouts},
     controllers::{Regions, Settings},
 };
@@ -94,8 +94,8 @@ impl SettingsArgs {
             },
             allowed_endpoints,
             regions,
-            sources: Arc::new(SourcePolicy {
-                allowed: AllowedSources::listed(entries(&self.allowed_sources))
+            sources: Arc::new(StoragePolicy {
+                allowed: AllowedPlaces::listed(entries(&self.allowed_sources))
                     .context("--allowed-sources")?,
                 environment: super::environment().collect(),
             }),

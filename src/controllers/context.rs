@@ -14,7 +14,7 @@ use crate::{
     clinch::{AllowedEndpoints, Endpoint, Observer, Timeouts},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     domain::{Clock, Fence},
-    source::SourcePolicy,
+    storage::StoragePolicy,
 };
 
 /// Asks for a reconcile of one object.
@@ -30,7 +30,7 @@ pub struct Settings {
     /// Origins of the regions; the documented hosts unless a proxy stands before them.
     pub regions: Regions,
     /// Which distant sources may be read.
-    pub sources: Arc<SourcePolicy>,
+    pub sources: Arc<StoragePolicy>,
     /// Most exports that run at a time.
     /// Most exports that run at a time; so many small ones more.
     pub max_runs: usize,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     api::{ALLOWED_ORIGIN, USE_LABEL},
     cluster::Bundle,
-    source::Location,
+    storage::Location,
 };
 
 /// Whether a Secret may be read for a use: it is labelled for it, and holds no token of a service

@@ -27,7 +27,7 @@ pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};
 pub use listed::{LineFault, Listed, ListedFault};
 pub use memory::MemoryStore;
-pub use objects::{LedgerUrlError, ObjectLedgers, ObjectSegments};
+pub use objects::{ObjectLedgers, ObjectSegments};
 pub use segment::{
     Base, Encoded, MAX_SEGMENT_BYTES, MAX_WINDOW, Segment, SegmentError, from_text, to_text,
 };

@@ -1,110 +1,44 @@
-//! Segments as objects of an object store, or as files where the URL names a folder. Does I/O.
-//! An object is created only if there is none of its name: that is the fence, as elsewhere.
+//! Segments as objects of an object store, or as files where the URL names a folder. I/O through
+//! [`storage`](crate::storage) only. Creating an object fails where one of its name exists: that is
+//! the fence, as in every store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
-use object_store::{
-    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, parse_url_opts, path::Path,
-};
-use thiserror::Error as ThisError;
-use tokio::time::timeout;
+use object_store::ObjectStore;
 use url::Url;
 
 use super::{FolderStore, MAX_SEGMENT_BYTES, SegmentStore, StoreError};
-
-/// How long one request may take, with the attempts that the client makes of it.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What tells a client which account it uses begins so; nothing else of the environment is read.
-const PREFIXES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
-
-/// Why a URL is not one that ledgers can be kept under. Does not carry the URL.
-#[derive(Debug, ThisError)]
-pub enum LedgerUrlError {
-    /// Another scheme.
-    #[error("ledgers can be kept under s3://, gs://, az://, abfss:// and file://, not {0}://")]
-    Scheme(String),
-    /// A folder that is not given from the root.
-    #[error("a file:// URL for ledgers names an absolute folder: file:///path")]
-    Folder,
-    /// Credentials or a query in the URL.
-    #[error("the URL for ledgers holds more than a place; credentials come from the environment")]
-    MoreThanAPlace,
-    /// The client cannot be set up.
-    #[error(
-        "the object store for ledgers cannot be set up; see the AWS_, GOOGLE_ or AZURE_ variables"
-    )]
-    SetUp(#[source] Error),
-}
+use crate::storage::{AdminFolder, FolderError, ObjectFault, ObjectFolder, open_folder};
 
 /// Where the ledgers of all exports are kept. `Debug` shows no credential.
-#[derive(Clone)]
-pub struct ObjectLedgers(Place);
-
-impl std::fmt::Debug for ObjectLedgers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0 {
-            Place::Folder(_) => f.write_str("ObjectLedgers(folder)"),
-            Place::Objects { store, .. } => write!(f, "ObjectLedgers({store})"),
-        }
-    }
-}
-
-#[derive(Clone)]
-enum Place {
-    Folder(PathBuf),
-    Objects { store: Arc<dyn ObjectStore>, root: Path },
-}
+#[derive(Clone, Debug)]
+pub struct ObjectLedgers(AdminFolder);
 
 impl ObjectLedgers {
-    /// Ledgers under a URL. `environment`: variables, of which those of the store's client count.
+    /// Ledgers under a URL. `environment`: variables, of which only those of the store's client
+    /// are used.
     pub fn at(
         url: &Url,
         environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, LedgerUrlError> {
-        if url.query().is_some() || url.fragment().is_some() || url.password().is_some() {
-            return Err(LedgerUrlError::MoreThanAPlace);
-        }
-        match url.scheme() {
-            "file" => {
-                let folder = url.to_file_path().map_err(|()| LedgerUrlError::Folder)?;
-                Ok(Self(Place::Folder(folder)))
-            }
-            "s3" | "s3a" | "gs" | "az" | "abfs" | "abfss" => {
-                // The client does TLS with the provider of the process; one is enough.
-                let _ = rustls::crypto::ring::default_provider().install_default();
-                let (store, root) =
-                    parse_url_opts(url, options(environment)).map_err(LedgerUrlError::SetUp)?;
-                Ok(Self(Place::Objects { store: store.into(), root }))
-            }
-            other => Err(LedgerUrlError::Scheme(other.to_owned())),
-        }
+    ) -> Result<Self, FolderError> {
+        open_folder(url, environment).map(Self)
     }
 
-    /// Ledgers in a store that is there already.
+    /// Ledgers in a store that is set up already.
     pub fn within(store: Arc<dyn ObjectStore>, root: &str) -> Self {
-        Self(Place::Objects { store, root: Path::from(root) })
+        Self(AdminFolder::Objects(ObjectFolder::within(store, root)))
     }
 
     /// The ledger of the export with this UID.
     pub fn of(&self, export_uid: &str) -> ObjectSegments {
         ObjectSegments(match &self.0 {
-            Place::Folder(folder) => Segments::Files(FolderStore::new(folder.join(export_uid))),
-            Place::Objects { store, root } => {
-                Segments::Objects { store: store.clone(), folder: root.clone().join(export_uid) }
+            AdminFolder::Local(folder) => {
+                Segments::Files(FolderStore::new(folder.join(export_uid)))
             }
+            AdminFolder::Objects(folder) => Segments::Objects(folder.folder(export_uid)),
         })
     }
-}
-
-/// What of an environment is the client's. It would take a plain `ENDPOINT` or `TOKEN` for its
-/// own, too, which may be meant for somebody else.
-fn options(
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> impl Iterator<Item = (String, String)> {
-    let ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    environment.into_iter().filter(move |(name, _)| ours(name))
 }
 
 /// The ledger of one export.
@@ -114,21 +48,21 @@ pub struct ObjectSegments(Segments);
 #[derive(Clone)]
 enum Segments {
     Files(FolderStore),
-    Objects { store: Arc<dyn ObjectStore>, folder: Path },
+    Objects(ObjectFolder),
 }
 
-fn object(folder: &Path, seq: u64) -> Path {
+fn object_name(seq: u64) -> String {
     // Twenty digits, as in a folder.
-    folder.clone().join(format!("{seq:020}.ledger"))
+    format!("{seq:020}.ledger")
 }
 
-fn position(location: &Path) -> Option<u64> {
-    let digits = location.filename()?.strip_suffix(".ledger")?;
+fn position(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".ledger")?;
     (digits.len() == 20).then(|| digits.parse().ok())?
 }
 
 impl ObjectSegments {
-    /// Deletes all of it, for an export that is gone.
+    /// Deletes all of it, after its export was deleted.
     pub async fn delete_all(&self) -> Result<(), StoreError> {
         for seq in self.list().await? {
             self.delete(seq).await?;
@@ -141,99 +75,65 @@ impl SegmentStore for ObjectSegments {
     async fn list(&self) -> Result<Vec<u64>, StoreError> {
         match &self.0 {
             Segments::Files(files) => files.list().await,
-            Segments::Objects { store, folder } => {
-                let found = store.list(Some(folder));
-                let positions = found
-                    .try_filter_map(|meta| async move { Ok(position(&meta.location)) })
-                    .boxed()
-                    .try_collect();
-                answered("list", positions).await
+            Segments::Objects(folder) => {
+                let names = folder.names().await.map_err(|fault| store_error("list", fault))?;
+                Ok(names.iter().filter_map(|name| position(name)).collect())
             }
         }
     }
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
-        let (store, folder) = match &self.0 {
-            Segments::Files(files) => return files.read(seq).await,
-            Segments::Objects { store, folder } => (store, folder),
-        };
-        let location = object(folder, seq);
-        let read = async {
-            let found = store.get(&location).await?;
-            if found.meta.size > MAX_SEGMENT_BYTES as u64 {
-                // Not read: the decoder only has to see that it is too large.
-                return Ok(Bytes::from(vec![0; MAX_SEGMENT_BYTES + 1]));
+        match &self.0 {
+            Segments::Files(files) => files.read(seq).await,
+            Segments::Objects(folder) => {
+                match folder.read(&object_name(seq), MAX_SEGMENT_BYTES).await {
+                    // The decoder only has to notice that it is too large.
+                    Err(ObjectFault::TooLarge) => Ok(Some(vec![0; MAX_SEGMENT_BYTES + 1].into())),
+                    read => read.map_err(|fault| store_error("read", fault)),
+                }
             }
-            found.bytes().await
-        };
-        match timeout(PATIENCE, read).await {
-            Ok(Err(Error::NotFound { .. })) => Ok(None),
-            Ok(read) => read.map(Some).map_err(|error| refused("read", &error)),
-            Err(_) => Err(no_answer()),
         }
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.0 {
             Segments::Files(files) => files.create(seq, bytes).await,
-            Segments::Objects { store, folder } => {
-                let only_new = PutOptions::from(PutMode::Create);
-                let location = object(folder, seq);
-                let put = store.put_opts(&location, bytes.into(), only_new);
-                answered("create", put).await.map(|_| ())
+            Segments::Objects(folder) => {
+                let created = folder.create(&object_name(seq), bytes).await;
+                created.map_err(|fault| store_error("create", fault))
             }
         }
     }
 
     async fn delete(&self, seq: u64) -> Result<(), StoreError> {
-        let (store, folder) = match &self.0 {
-            Segments::Files(files) => return files.delete(seq).await,
-            Segments::Objects { store, folder } => (store, folder),
-        };
-        match timeout(PATIENCE, store.delete(&object(folder, seq))).await {
-            Ok(Ok(()) | Err(Error::NotFound { .. })) => Ok(()),
-            Ok(Err(error)) => Err(refused("delete", &error)),
-            Err(_) => Err(no_answer()),
+        match &self.0 {
+            Segments::Files(files) => files.delete(seq).await,
+            Segments::Objects(folder) => {
+                let deleted = folder.delete(&object_name(seq)).await;
+                deleted.map_err(|fault| store_error("delete", fault))
+            }
         }
     }
 }
 
-async fn answered<T>(
-    verb: &'static str,
-    request: impl Future<Output = Result<T, Error>>,
-) -> Result<T, StoreError> {
-    match timeout(PATIENCE, request).await {
-        Ok(answer) => answer.map_err(|error| refused(verb, &error)),
-        Err(_) => Err(no_answer()),
-    }
-}
-
-fn no_answer() -> StoreError {
-    StoreError::Unavailable { what: "no answer in 60 s".to_owned() }
-}
-
-/// What an answer means. Its text is not passed on: it may hold a URL.
-fn refused(verb: &'static str, error: &Error) -> StoreError {
-    match error {
-        Error::AlreadyExists { .. } | Error::Precondition { .. } => StoreError::AlreadyExists,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            StoreError::Forbidden { verb }
-        }
-        Error::NotSupported { .. } | Error::NotImplemented { .. } => StoreError::NoFence,
-        Error::NotFound { .. } => StoreError::Unavailable { what: "no such bucket".to_owned() },
-        _ => StoreError::Unavailable { what: "the object store".to_owned() },
-    }
+fn store_error(verb: &'static str, fault: ObjectFault) -> StoreError {
+    let what = match fault {
+        ObjectFault::AlreadyExists => return StoreError::AlreadyExists,
+        ObjectFault::Denied => return StoreError::Forbidden { verb },
+        ObjectFault::NoConditionalWrites => return StoreError::NoFence,
+        ObjectFault::Missing => "no such bucket",
+        ObjectFault::TimedOut => "no answer in 60 s",
+        // Only reads are bounded, and there it is no error.
+        ObjectFault::TooLarge | ObjectFault::Failed => "the object store",
+    };
+    StoreError::Unavailable { what: what.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
-    use object_store::memory::InMemory;
+    use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 
     use super::*;
-
-    fn at(url: &str) -> Result<ObjectLedgers, LedgerUrlError> {
-        ObjectLedgers::at(&Url::parse(url).unwrap(), [])
-    }
 
     async fn holds_segments(ledgers: ObjectLedgers) {
         let (one, other) = (ledgers.of("uid-1"), ledgers.of("uid-2"));
@@ -265,12 +165,12 @@ mod tests {
     async fn a_folder_holds_segments() {
         let folder = tempfile::tempdir().unwrap();
         let url = Url::from_directory_path(folder.path().join("ledgers")).unwrap();
-        holds_segments(at(url.as_str()).unwrap()).await;
+        holds_segments(ObjectLedgers::at(&url, []).unwrap()).await;
         assert!(folder.path().join("ledgers/uid-2/00000000000000000007.ledger").exists());
     }
 
     #[tokio::test]
-    async fn what_is_too_large_or_no_segment_is_not_read() {
+    async fn objects_that_are_too_large_or_no_segments_are_not_read() {
         let store = Arc::new(InMemory::new());
         let segments = ObjectLedgers::within(store.clone(), "").of("uid");
         let large = vec![1; MAX_SEGMENT_BYTES + 100];
@@ -279,31 +179,5 @@ mod tests {
         store.put(&Path::from("uid/note.txt"), Bytes::new().into()).await.unwrap();
         store.put(&Path::from("uid/4.ledger"), Bytes::new().into()).await.unwrap();
         assert_eq!(segments.list().await.unwrap(), [3]);
-    }
-
-    #[test]
-    fn only_places_are_taken_and_what_is_wrong_is_told() {
-        let told = |url: &str| at(url).unwrap_err().to_string();
-        assert!(told("https://ledgers.example.com/").contains("not https://"));
-        assert!(told("memory:///").contains("not memory://"));
-        assert!(told("s3://bucket/a?key=secret").contains("environment"));
-        assert!(told("s3://user:secret@bucket/a").contains("environment"));
-        assert!(at("s3://bucket/ledgers").is_ok(), "credentials are asked for when needed");
-    }
-
-    #[test]
-    fn of_the_environment_only_the_clients_own_variables_count() {
-        let names = ["AWS_REGION", "ENDPOINT", "TOKEN", "GOOGLE_SERVICE_ACCOUNT", "PATH"];
-        let environment = names.map(|name| (name.to_owned(), "value".to_owned()));
-        let taken: Vec<String> = options(environment).map(|(name, _)| name).collect();
-        assert_eq!(taken, ["AWS_REGION", "GOOGLE_SERVICE_ACCOUNT"]);
-    }
-
-    #[test]
-    fn no_credential_is_shown() {
-        let url = Url::parse("s3://bucket/a").unwrap();
-        let secret = |name: &str| (name.to_owned(), "s3cr3t".to_owned());
-        let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(secret);
-        assert!(!format!("{:?}", ObjectLedgers::at(&url, keys).unwrap()).contains("s3cr3t"));
     }
 }

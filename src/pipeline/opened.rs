@@ -7,9 +7,12 @@ use super::{
     report::SourceInfo,
     spec::{RunSpec, Source},
 };
-use crate::source::{
-    CsvOptions, Decoded, Format, Limits, Opening, Part, SourceError, decode, decode_opening,
-    decode_values,
+use crate::{
+    source::{
+        CsvOptions, Decoded, Format, Limits, Part, SourceError, decode, decode_opening,
+        decode_values,
+    },
+    storage::Opening,
 };
 
 /// Bounds on each remote file: it is read as a stream, and may be large.

@@ -8,7 +8,8 @@ use super::job_rules::JobRules;
 use crate::{
     domain::{Digest, digest_json, digest_parts},
     mapping::{Plan, Select},
-    source::{CsvOptions, Format, Limits, Part, Remote, digest},
+    source::{CsvOptions, Format, Limits, Part, digest},
+    storage::Place,
 };
 
 /// Where the records come from.
@@ -28,7 +29,7 @@ pub enum Source {
     /// A remote place, listed when the run starts.
     Remote {
         /// The place.
-        remote: Remote,
+        remote: Place,
         /// The format, where the spec names one.
         format: Option<Format>,
         /// How CSV columns become profile fields.

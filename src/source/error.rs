@@ -5,8 +5,10 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
-use super::RemoteFault;
-use crate::domain::{Disposition, Reason};
+use crate::{
+    domain::{Disposition, Reason},
+    storage::ReadFault,
+};
 
 /// How a part is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +182,7 @@ pub enum SourceError {
         /// Name of the part, or of the place.
         part: Arc<str>,
         /// What is wrong.
-        fault: RemoteFault,
+        fault: ReadFault,
     },
     /// Reading failed.
     #[error("{part} cannot be read: {kind}")]

@@ -12,7 +12,8 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Compression, Limits, RemoteFault, SourceError, zstd::ZstdFrames};
+use super::{Compression, Limits, SourceError, zstd::ZstdFrames};
+use crate::storage::ReadFault;
 
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -213,13 +214,13 @@ impl Read for Counted {
 /// Why the bytes as stored cannot be read.
 #[derive(Debug, Clone, Copy)]
 enum Failed {
-    Remote(RemoteFault),
+    Remote(ReadFault),
     Here(io::ErrorKind),
 }
 
 impl Failed {
     fn of(error: &io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<RemoteFault>()) {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>()) {
             Some(fault) => Self::Remote(*fault),
             None => Self::Here(error.kind()),
         }

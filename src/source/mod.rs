@@ -12,7 +12,6 @@ mod names;
 mod ndjson;
 mod part;
 mod path;
-mod remote;
 mod tree;
 mod zstd;
 
@@ -22,12 +21,11 @@ pub use csv::CsvOptions;
 pub use error::{Compression, HeaderFault, RecordError, SourceError};
 pub use format::Format;
 pub use part::{Limits, Part, digest};
-pub use remote::{
-    AllowedSourceError, AllowedSources, CredentialError, Listing, Location, LocationError, Opening,
-    Remote, RemoteError, RemoteFault, SourcePolicy, StoreKind,
-};
 
-use crate::domain::{Profile, SourcePosition};
+use crate::{
+    domain::{Profile, SourcePosition},
+    storage::Opening,
+};
 use input::Input;
 use serde_json::Value;
 

@@ -21,7 +21,7 @@ use clinch_operator::{
     domain::{Clock, Fence},
     local::{LoadOptions, Loader, LocalCluster, Wakes, wakes},
     sandbox::{Options, Sandbox},
-    source::{AllowedSources, SourcePolicy},
+    storage::{AllowedPlaces, StoragePolicy},
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -100,8 +100,8 @@ spec:
             environment: Environment::Sandbox,
             allowed_endpoints: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
             regions: Regions::default(),
-            sources: Arc::new(SourcePolicy {
-                allowed: AllowedSources::listed([roots.as_str()]).unwrap(),
+            sources: Arc::new(StoragePolicy {
+                allowed: AllowedPlaces::listed([roots.as_str()]).unwrap(),
                 environment: Arc::default(),
             }),
             max_runs: 2,

@@ -20,7 +20,8 @@ use bytes::Bytes;
 use clinch_operator::{
     domain::{Disposition, Reason},
     pipeline::{Counts, Ending, Report, RunSpec, Source, run},
-    source::{AllowedSources, CsvOptions, Location, Remote, SourcePolicy},
+    source::CsvOptions,
+    storage::{AllowedPlaces, Location, Place, StoragePolicy},
 };
 use tokio::net::TcpListener;
 
@@ -38,11 +39,11 @@ fn fields(fields: &[(&str, &str)]) -> Fields {
 }
 
 fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpec {
-    let policy = SourcePolicy {
-        allowed: AllowedSources::listed(allowed.iter().copied()).unwrap(),
+    let policy = StoragePolicy {
+        allowed: AllowedPlaces::listed(allowed.iter().copied()).unwrap(),
         environment: Arc::default(),
     };
-    let remote = Remote::new(location, secret, &Arc::new(policy)).unwrap();
+    let remote = Place::open(location, secret, &Arc::new(policy)).unwrap();
     let csv = CsvOptions::default();
     let source = Source::Remote { remote, format: None, csv, applied_version: None };
     RunSpec { source, ..Export::of(Vec::new()).spec() }

@@ -22,7 +22,7 @@ pub fn skipped(why: &str) {
 
 /// A control plane for the caller alone; `None` where there are no binaries, outside CI.
 pub async fn start() -> Option<ControlPlane> {
-    app::install_crypto();
+    app::install_tls_provider();
     match ControlPlane::start(Options::default()).await {
         Ok(plane) => Some(plane),
         Err(error @ StartError::MissingAssets { .. }) if !in_ci() => {

@@ -19,7 +19,7 @@ use clinch_operator::{
     control_plane::{ControlPlane, audit::AuditLog},
     controllers::{Regions, Settings},
     sandbox::{self, Sandbox},
-    source::{AllowedSources, SourcePolicy},
+    storage::{AllowedPlaces, StoragePolicy},
 };
 use kube::{
     Api, Client,
@@ -131,11 +131,9 @@ impl World {
                 allowed_endpoints: AllowedEndpoints::listed(origins.iter().map(String::as_str))
                     .expect("origins"),
                 regions,
-                sources: Arc::new(SourcePolicy {
-                    allowed: AllowedSources::listed(
-                        self.allowed_sources.iter().map(String::as_str),
-                    )
-                    .expect("places"),
+                sources: Arc::new(StoragePolicy {
+                    allowed: AllowedPlaces::listed(self.allowed_sources.iter().map(String::as_str))
+                        .expect("places"),
                     environment: Arc::default(),
                 }),
                 max_runs: 8,

@@ -2,7 +2,6 @@
 //! the client that does network I/O. Follows no redirect, uses no proxy, reads no more than asked.
 
 use std::{
-    error::Error as _,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -20,10 +19,8 @@ use crate::{
         wire::{Answer, Failure},
     },
     jsonapi,
-    network::{AddressRefused, CheckedResolver, Reach, Resolver},
+    network::{self, Reach, Resolver},
 };
-
-const USER_AGENT: &str = concat!("clinch-operator/", env!("CARGO_PKG_VERSION"));
 
 /// The HTTP client could not be set up: no trusted roots, or no TLS.
 #[derive(Debug, Error)]
@@ -47,19 +44,10 @@ impl Transport {
             Allowed::Documented => Reach::Public,
             Allowed::Listed => Reach::Any,
         };
-        // One provider per process; when another part was first it installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        #[expect(clippy::disallowed_methods, reason = "this is the guarded client")]
-        reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
+        network::guarded_client(resolver, reach, connect)
             .retry(reqwest::retry::never())
-            .connect_timeout(connect)
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
-            .dns_resolver(Arc::new(CheckedResolver::new(resolver, reach)))
             .build()
             .map(|http| Self { http })
             .map_err(SetUpTransport)
@@ -106,25 +94,21 @@ fn sort_body(error: &reqwest::Error) -> Failure {
 
 /// Sorts an error by what it says about the request: sent or not. What cannot be told was sent.
 fn sort(error: &reqwest::Error) -> Failure {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if cause.is::<AddressRefused>() {
-            return Failure::AddressRefused;
-        }
-        if error.is_connect() && (cause.is::<rustls::Error>() || wraps_tls(cause)) {
-            return Failure::Tls;
-        }
-        source = cause.source();
-    }
     match () {
+        () if network::is_address_refused(error) => Failure::AddressRefused,
+        () if error.is_connect() && network::causes(error).any(is_tls) => Failure::Tls,
         () if error.is_connect() || error.is_dns() || error.is_builder() => Failure::NoConnection,
         () if error.is_timeout() => Failure::TimedOut,
         () => Failure::Cut,
     }
 }
 
-/// An I/O error hides the TLS error it carries from `source`, also behind another I/O error.
-fn wraps_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether it is a TLS error. An I/O error hides the one it carries from `source`, also behind
+/// another I/O error.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<rustls::Error>() {
+        return true;
+    }
     let mut inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     while let Some(error) = inner {
         if error.is::<rustls::Error>() {

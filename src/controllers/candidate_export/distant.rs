@@ -16,7 +16,8 @@ use crate::{
     conditions::Observation,
     domain::Reason,
     pipeline::{Ending, Source, SourceInfo},
-    source::{CsvOptions, Format, Location, Remote, RemoteError, SourcePolicy},
+    source::{CsvOptions, Format},
+    storage::{Location, Place, PlaceError, StoragePolicy},
 };
 
 /// The place an export names, if it names one.
@@ -41,16 +42,16 @@ pub(super) fn usable(
 pub(super) fn source(
     location: Location,
     secret: Option<&BTreeMap<String, Bytes>>,
-    policy: &Arc<SourcePolicy>,
+    policy: &Arc<StoragePolicy>,
     format: Option<Format>,
     csv: CsvOptions,
 ) -> Result<Source, (Reason, String)> {
-    match Remote::new(location, secret, policy) {
+    match Place::open(location, secret, policy) {
         Ok(remote) => Ok(Source::Remote { remote, format, csv, applied_version: None }),
-        Err(error @ RemoteError::NotAllowed(_)) => {
+        Err(error @ PlaceError::NotAllowed(_)) => {
             Err((Reason::SourceNotAllowed, error.to_string()))
         }
-        Err(error @ RemoteError::Credentials(_)) => Err((Reason::SourceDenied, error.to_string())),
+        Err(error @ PlaceError::Credentials(_)) => Err((Reason::SourceDenied, error.to_string())),
     }
 }
 

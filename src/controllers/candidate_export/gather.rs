@@ -18,7 +18,7 @@ use crate::{
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, integration_of, mapping_of},
     ledger::{AccountName, Keys},
-    source::{Location, SourcePolicy},
+    storage::{Location, StoragePolicy},
 };
 
 /// Everything an export refers to, as it is now.
@@ -30,7 +30,7 @@ pub(super) struct Gathered {
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
     /// Which distant sources may be read.
-    pub(super) policy: Arc<SourcePolicy>,
+    pub(super) policy: Arc<StoragePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
     /// The ledger keys of this export for the account of the connection.

@@ -15,7 +15,7 @@ use crate::{
     },
     cluster::{Bundle, Cluster, ObjectKey},
     domain::{Digest, digest_parts},
-    source::{Location, Opening, Remote, RemoteFault, SourcePolicy},
+    storage::{Location, Opening, Place, ReadFault, StoragePolicy},
 };
 
 /// Most bytes of all lists of an object store together.
@@ -55,7 +55,7 @@ pub(super) async fn gather_listed<C: Cluster>(
     cluster: &C,
     key: &ObjectKey,
     spec: &ClinchIntegrationSpec,
-    policy: &Arc<SourcePolicy>,
+    policy: &Arc<StoragePolicy>,
 ) -> ListedFound {
     let Some(source) = &spec.suppression else { return ListedFound::None };
     let secret = match source.secret() {
@@ -109,7 +109,7 @@ fn of_secret(reference: &SuppressionSecretRef, found: Option<Bundle>) -> ListedF
 async fn of_store(
     store: &SuppressionStore,
     found: Option<Bundle>,
-    policy: &Arc<SourcePolicy>,
+    policy: &Arc<StoragePolicy>,
 ) -> ListedFound {
     let location = match Location::objects(&store.url) {
         Ok(location) => location,
@@ -127,13 +127,13 @@ async fn of_store(
     };
     // It is not the store's: there it would be refused as unknown.
     let hmac_key = secret.as_mut().and_then(|fields| fields.remove(HMAC_KEY_FIELD));
-    let remote = match Remote::new(location, secret.as_ref(), policy) {
+    let remote = match Place::open(location, secret.as_ref(), policy) {
         Ok(remote) => remote,
         Err(error) => return ListedFound::Unreadable(error.to_string()),
     };
     let read = match timeout(PATIENCE, read(&remote)).await {
         Ok(read) => read,
-        Err(_) => Err(Fault::Remote(RemoteFault::Unreachable)),
+        Err(_) => Err(Fault::Remote(ReadFault::Unreachable)),
     };
     match read {
         Ok(parts) => ListedFound::Parts { parts, hmac_key },
@@ -142,7 +142,7 @@ async fn of_store(
 }
 
 enum Fault {
-    Remote(RemoteFault),
+    Remote(ReadFault),
     TooLarge,
 }
 
@@ -153,13 +153,13 @@ impl Fault {
                 "{location} holds more than {} MiB of lists",
                 MOST_BYTES >> 20
             )),
-            Self::Remote(RemoteFault::TooMany { limit }) => ListedFound::Unreadable(format!(
+            Self::Remote(ReadFault::TooMany { limit }) => ListedFound::Unreadable(format!(
                 "{location} matches more than {limit} files: narrow the pattern"
             )),
-            Self::Remote(RemoteFault::Changed) => {
+            Self::Remote(ReadFault::Changed) => {
                 ListedFound::NotReadNow(format!("{location} changed while it was read"))
             }
-            Self::Remote(fault @ (RemoteFault::Unreachable | RemoteFault::NotAsAsked)) => {
+            Self::Remote(fault @ (ReadFault::Unreachable | ReadFault::WrongBytes)) => {
                 ListedFound::NotReadNow(format!("{location} {fault}"))
             }
             Self::Remote(fault) => ListedFound::Unreadable(format!("{location} {fault}")),
@@ -167,14 +167,14 @@ impl Fault {
     }
 }
 
-async fn read(remote: &Remote) -> Result<Vec<(String, Bytes)>, Fault> {
+async fn read(remote: &Place) -> Result<Vec<(String, Bytes)>, Fault> {
     let listing = remote.list().await.map_err(Fault::Remote)?;
     if listing.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
         return Err(Fault::TooLarge);
     }
     // A reader of a bucket waits for its answers: on a thread that may.
     let read = tokio::task::spawn_blocking(move || whole(&listing.openings));
-    read.await.map_err(|_| Fault::Remote(RemoteFault::Unreachable))?
+    read.await.map_err(|_| Fault::Remote(ReadFault::Unreachable))?
 }
 
 fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
@@ -185,8 +185,8 @@ fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
         let mut list = Vec::new();
         // One byte more than accepted tells that there is more.
         reader.take(left + 1).read_to_end(&mut list).map_err(|error| {
-            let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<RemoteFault>());
-            Fault::Remote(fault.copied().unwrap_or(RemoteFault::Unreachable))
+            let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>());
+            Fault::Remote(fault.copied().unwrap_or(ReadFault::Unreachable))
         })?;
         left = left.checked_sub(list.len() as u64).ok_or(Fault::TooLarge)?;
         parts.push((opening.name.to_string(), list.into()));
@@ -197,7 +197,7 @@ fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::AllowedSources;
+    use crate::storage::AllowedPlaces;
 
     fn bundle(label: &str, fields: &[&str]) -> Bundle {
         let data = fields.iter().map(|field| ((*field).to_owned(), Bytes::from_static(b"a@x.org")));
@@ -258,8 +258,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         let at = |name: &str| store(format!("file://{}/{name}", root.display()));
-        let allowed = AllowedSources::listed([format!("file://{}", root.display()).as_str()]);
-        let policy = SourcePolicy { allowed: allowed.unwrap(), ..SourcePolicy::default() };
+        let allowed = AllowedPlaces::listed([format!("file://{}", root.display()).as_str()]);
+        let policy = StoragePolicy { allowed: allowed.unwrap(), ..StoragePolicy::default() };
         let (policy, nowhere) = (Arc::new(policy), Arc::default());
         for name in ["a.txt", "b.txt", "c.csv"] {
             std::fs::write(root.join(name), name).unwrap();
@@ -301,11 +301,11 @@ mod tests {
     fn what_can_be_mended_and_what_passes_are_told_apart() {
         let location = Location::objects("s3://bucket/list.txt").unwrap();
         for (fault, passes) in [
-            (RemoteFault::Unreachable, true),
-            (RemoteFault::Changed, true),
-            (RemoteFault::Denied, false),
-            (RemoteFault::Missing, false),
-            (RemoteFault::TooMany { limit: 3 }, false),
+            (ReadFault::Unreachable, true),
+            (ReadFault::Changed, true),
+            (ReadFault::Denied, false),
+            (ReadFault::Missing, false),
+            (ReadFault::TooMany { limit: 3 }, false),
         ] {
             let told = gist(Fault::Remote(fault).found(&location)).unwrap_err();
             assert_eq!(told.starts_with("later: "), passes, "{fault:?}");

@@ -16,7 +16,8 @@ use crate::{
         spec::RunSpec,
         work::Work,
     },
-    source::{RemoteFault, SourceError},
+    source::SourceError,
+    storage::ReadFault,
 };
 
 /// Most records of a window.
@@ -42,7 +43,7 @@ impl Feed {
                 if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_remote() {
                     // Somebody was there when the source was surveyed, and is not any more.
                     let part = "the source".into();
-                    fault = Some(SourceError::Remote { part, fault: RemoteFault::Changed });
+                    fault = Some(SourceError::Remote { part, fault: ReadFault::Changed });
                 }
                 let ended = window.is_empty();
                 if !ended && sender.blocking_send(Ok(window)).is_err() {

@@ -1,6 +1,6 @@
 //! Which addresses may be connected to. Resolves names through an injected resolver (I/O), checks
-//! every address, and hands exactly the checked ones to the connector: a name that changes its
-//! mind between check and connect gains nothing.
+//! every address, and passes exactly the checked ones to the connector: DNS rebinding between
+//! check and connect has no effect.
 
 use std::{
     io,
@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 
-/// Looks a host name up.
+/// Resolves host names.
 pub trait Resolver: Send + Sync {
     /// The addresses of `host`.
     fn resolve(&self, host: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
@@ -33,26 +33,26 @@ impl Resolver for SystemResolver {
 
 /// The host resolves to an address that is not public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the host resolves to a private address, and is not listed as one that may")]
+#[error("the host resolves to a private address and is not in the allow-list")]
 pub struct AddressRefused;
 
 /// Which addresses a host may resolve to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Those of the public Internet only.
+    /// Public Internet addresses only.
     Public,
-    /// Any: whoever runs the operator listed the host.
+    /// Any address: the admin listed the host.
     Any,
 }
 
-/// Checks what a resolver answers before anything connects to it.
+/// Checks resolved addresses before anything connects to them.
 pub struct CheckedResolver {
     inner: Arc<dyn Resolver>,
     reach: Reach,
 }
 
 impl CheckedResolver {
-    /// Lets through what is within `reach`.
+    /// Passes on addresses within `reach` only.
     pub fn new(inner: Arc<dyn Resolver>, reach: Reach) -> Self {
         Self { inner, reach }
     }
@@ -74,7 +74,7 @@ impl Resolve for CheckedResolver {
     }
 }
 
-/// Whether an address is one of the public Internet.
+/// Whether an address belongs to the public Internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -106,10 +106,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(v4);
     }
     match segments {
-        // NAT64 and 6to4 carry an IPv4 address that is what is really reached.
+        // NAT64 and 6to4 embed the IPv4 address that is actually reached.
         [0x64, 0xff9b, .., high, low] | [0x2002, high, low, ..] => embedded(high, low),
         [0x2001, 0xdb8, ..] => false,
-        // Global unicast is 2000::/3; loopback, ULA, link-local and multicast all lie outside.
+        // Global unicast is 2000::/3; loopback, ULA, link-local and multicast are all outside it.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_addresses_in_every_disguise_are_told() {
+    fn private_addresses_are_recognised_in_every_disguise() {
         for private in [
             "127.0.0.1",
             "10.1.2.3",

@@ -1,5 +1,5 @@
-//! A distant object as a reader: block by block, so that no connection waits while records are
-//! pushed. Does I/O, on the blocking thread that decodes.
+//! A remote object as a blocking reader. It is fetched block by block, so that no connection stays
+//! open while records are pushed. Does I/O, on the blocking thread that decodes.
 
 use std::{
     io::{self, Read},
@@ -12,15 +12,15 @@ use futures::{Stream, StreamExt, future::BoxFuture};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
-use super::RemoteFault;
+use super::ReadFault;
 
-/// Most bytes asked for at once.
+/// The most bytes of one request.
 const BLOCK_BYTES: u64 = 4 << 20;
 
-/// Something whose parts can be asked for, all of one version.
+/// An object of one version that can be read in parts.
 pub(super) trait Blocks: Send + Sync {
-    /// Exactly these bytes, or a fault; `Changed` when they are of another version.
-    fn block(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, RemoteFault>>;
+    /// Exactly these bytes; [`ReadFault::Changed`] when the version is another.
+    fn block(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadFault>>;
 }
 
 /// Reads blocks one after the other.
@@ -39,7 +39,7 @@ impl Read for BlockReader {
             let block = self.runtime.block_on(self.blocks.block(self.at..end));
             let block = block.map_err(io::Error::other)?;
             if block.len() as u64 != end - self.at {
-                return Err(io::Error::other(RemoteFault::NotAsAsked));
+                return Err(io::Error::other(ReadFault::WrongBytes));
             }
             self.at = end;
             self.present = block;
@@ -48,7 +48,7 @@ impl Read for BlockReader {
     }
 }
 
-/// Reads an answer as it comes, for servers that send nothing but the whole.
+/// Reads an answer as it arrives, for servers without range requests.
 pub(super) struct StreamReader<S> {
     pub(super) runtime: Handle,
     pub(super) stream: S,
@@ -57,7 +57,7 @@ pub(super) struct StreamReader<S> {
 
 impl<S> Read for StreamReader<S>
 where
-    S: Stream<Item = Result<Bytes, RemoteFault>> + Unpin,
+    S: Stream<Item = Result<Bytes, ReadFault>> + Unpin,
 {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.present.is_empty() {
@@ -70,23 +70,23 @@ where
     }
 }
 
-/// Sums up what it reads, and fails at the end when an earlier reading came to another sum: for
-/// servers that tell no version.
-pub(super) struct Summed<R> {
+/// Hashes what it reads, and fails at the end when an earlier reading had another hash. For servers
+/// that report no version.
+pub(super) struct Hashed<R> {
     pub(super) inner: R,
     pub(super) hasher: Sha256,
-    /// The sum of the first whole reading.
+    /// The hash of the first complete reading.
     pub(super) first: Arc<OnceLock<[u8; 32]>>,
 }
 
-impl<R: Read> Read for Summed<R> {
+impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         if count == 0 && !buffer.is_empty() {
-            let sum: [u8; 32] = self.hasher.clone().finalize().into();
-            if *self.first.get_or_init(|| sum) != sum {
-                return Err(io::Error::other(RemoteFault::Changed));
+            let hash: [u8; 32] = self.hasher.clone().finalize().into();
+            if *self.first.get_or_init(|| hash) != hash {
+                return Err(io::Error::other(ReadFault::Changed));
             }
         }
         Ok(count)

@@ -1,5 +1,5 @@
-//! What an HTTP server answers. Asked for block by block where it can do that, else read as it
-//! comes. Does network I/O.
+//! A file of an HTTP server: fetched block by block where the server supports ranges, otherwise read
+//! as it arrives. Does network I/O.
 
 use std::{
     ops::Range,
@@ -15,17 +15,17 @@ use tokio::{runtime::Handle, time::timeout};
 use url::Url;
 
 use super::{
-    Found, RemoteFault,
-    blocks::{BlockReader, Blocks, StreamReader, Summed},
-    connect::{self, READ},
-    listing::Opening,
+    ReadFault,
+    blocks::{BlockReader, Blocks, Hashed, StreamReader},
+    connect::{self, READ_TIMEOUT},
+    listing::{ListedFile, Opening},
 };
 use crate::network::Reach;
 
-/// How long a server may take to begin its answer.
-const PATIENCE: Duration = READ;
+/// How long a server may take to start its answer.
+const REQUEST_TIMEOUT: Duration = READ_TIMEOUT;
 
-/// One URL of a listed server, with the headers that a Secret gives.
+/// One URL of an allowed server, with the headers of a Secret.
 #[derive(Clone)]
 pub(super) struct Page {
     http: reqwest::Client,
@@ -34,29 +34,29 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(url: Url, headers: HeaderMap) -> Result<Self, RemoteFault> {
-        // The origin is listed, or it would not have come so far.
+    pub(super) fn new(url: Url, headers: HeaderMap) -> Result<Self, ReadFault> {
+        // The allow-list has been checked, and names the origin.
         Ok(Self { http: connect::client(Reach::Any)?, url, headers })
     }
 
-    /// Looks at what is there, without reading it.
-    pub(super) async fn look(self) -> Result<Found, RemoteFault> {
-        let head = self.ask(Method::HEAD, &[]).await?;
+    /// Requests version and size, without reading the file.
+    pub(super) async fn look(self) -> Result<ListedFile, ReadFault> {
+        let head = self.request(Method::HEAD, &[]).await?;
         let head = match head.status().as_u16() {
             200..=299 => head,
-            // Not every server knows HEAD, and a signed URL is for one method only.
+            // Not every server supports HEAD, and a signed URL is valid for one method only.
             400 | 403 | 404 | 405 | 501 => {
                 let first = (header::RANGE, HeaderValue::from_static("bytes=0-0"));
-                let found = self.ask(Method::GET, &[first]).await?;
+                let found = self.request(Method::GET, &[first]).await?;
                 match found.status().as_u16() {
-                    // Of an empty file there is no first byte.
+                    // An empty file has no first byte.
                     200..=299 | 416 => found,
-                    status => return Err(RemoteFault::of_status(status)),
+                    status => return Err(ReadFault::of_status(status)),
                 }
             }
-            status => return Err(RemoteFault::of_status(status)),
+            status => return Err(ReadFault::of_status(status)),
         };
-        let seen = Seen::of(&head);
+        let seen = Metadata::of(&head);
         let name = self.url.path_segments().and_then(|mut all| all.next_back()).unwrap_or_default();
         let name = if name.is_empty() { self.url.host_str().unwrap_or_default() } else { name };
         let name = name.to_owned();
@@ -73,58 +73,58 @@ impl Page {
             _ => runtime.block_on(self.whole(&seen)).map(|stream| {
                 let runtime = runtime.clone();
                 let inner = StreamReader { runtime, stream, present: Bytes::new() };
-                Box::new(Summed { inner, hasher: Sha256::new(), first: first.clone() })
+                Box::new(Hashed { inner, hasher: Sha256::new(), first: first.clone() })
                     as super::Reader
             }),
         };
-        Ok(Found { opening: Opening::new(&name, open), version, size })
+        Ok(ListedFile { opening: Opening::new(&name, open), version, size })
     }
 
-    async fn ask(
+    async fn request(
         &self,
         method: Method,
-        more: &[(header::HeaderName, HeaderValue)],
-    ) -> Result<reqwest::Response, RemoteFault> {
+        headers: &[(header::HeaderName, HeaderValue)],
+    ) -> Result<reqwest::Response, ReadFault> {
         let mut request = reqwest::Request::new(method, self.url.clone());
         *request.headers_mut() = self.headers.clone();
-        for (name, value) in more {
+        for (name, value) in headers {
             request.headers_mut().insert(name, value.clone());
         }
-        match timeout(PATIENCE, self.http.execute(request)).await {
-            Ok(answer) => answer.map_err(|error| connect::sort(&error)),
-            Err(_) => Err(RemoteFault::Unreachable),
+        match timeout(REQUEST_TIMEOUT, self.http.execute(request)).await {
+            Ok(answer) => answer.map_err(|error| connect::fault(&error)),
+            Err(_) => Err(ReadFault::Unreachable),
         }
     }
 
-    /// The whole of it, as long as it is still what was seen.
+    /// The whole file, unless it has changed.
     async fn whole(
         &self,
-        seen: &Seen,
-    ) -> Result<impl futures::Stream<Item = Result<Bytes, RemoteFault>> + Unpin + use<>, RemoteFault>
+        seen: &Metadata,
+    ) -> Result<impl futures::Stream<Item = Result<Bytes, ReadFault>> + Unpin + use<>, ReadFault>
     {
-        let answer = self.ask(Method::GET, &[]).await?;
+        let answer = self.request(Method::GET, &[]).await?;
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(RemoteFault::Changed),
-            other => return Err(RemoteFault::of_status(other.as_u16())),
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(ReadFault::Changed),
+            other => return Err(ReadFault::of_status(other.as_u16())),
         }
-        if Seen::of(&answer).version() != seen.version() {
-            return Err(RemoteFault::Changed);
+        if Metadata::of(&answer).version() != seen.version() {
+            return Err(ReadFault::Changed);
         }
-        Ok(answer.bytes_stream().map_err(|error| connect::sort(&error)))
+        Ok(answer.bytes_stream().map_err(|error| connect::fault(&error)))
     }
 }
 
-/// What a server tells of a file.
-struct Seen {
-    /// A strong one.
+/// What a server reports about a file.
+struct Metadata {
+    /// Strong ones only.
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
     size: Option<u64>,
     ranges: bool,
 }
 
-impl Seen {
+impl Metadata {
     fn of(answer: &reqwest::Response) -> Self {
         let headers = answer.headers();
         let number = |name: header::HeaderName| -> Option<u64> {
@@ -148,8 +148,8 @@ impl Seen {
     }
 
     fn version(&self) -> Option<String> {
-        let told = self.etag.as_ref().or(self.modified.as_ref())?;
-        Some(format!("{} {}", String::from_utf8_lossy(told.as_bytes()), self.size?))
+        let version = self.etag.as_ref().or(self.modified.as_ref())?;
+        Some(format!("{} {}", String::from_utf8_lossy(version.as_bytes()), self.size?))
     }
 }
 
@@ -160,44 +160,44 @@ struct Pinned {
 }
 
 impl Pinned {
-    async fn read(&self, range: Range<u64>) -> Result<Bytes, RemoteFault> {
-        let wanted = range.end - range.start;
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, ReadFault> {
+        let length = range.end - range.start;
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
-        let bytes = HeaderValue::try_from(bytes).map_err(|_| RemoteFault::NotAsAsked)?;
-        let asked = [(header::RANGE, bytes), (header::IF_MATCH, self.etag.clone())];
-        let mut answer = self.page.ask(Method::GET, &asked).await?;
+        let bytes = HeaderValue::try_from(bytes).map_err(|_| ReadFault::WrongBytes)?;
+        let headers = [(header::RANGE, bytes), (header::IF_MATCH, self.etag.clone())];
+        let mut answer = self.page.request(Method::GET, &headers).await?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => {}
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE => {
-                return Err(RemoteFault::Changed);
+                return Err(ReadFault::Changed);
             }
-            other => return Err(RemoteFault::of_status(other.as_u16())),
+            other => return Err(ReadFault::of_status(other.as_u16())),
         }
-        // Not every server heeds If-Match.
+        // Not every server honours If-Match.
         if answer.headers().get(header::ETAG).is_some_and(|etag| *etag != self.etag) {
-            return Err(RemoteFault::Changed);
+            return Err(ReadFault::Changed);
         }
         let mut block = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| connect::sort(&error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|error| connect::fault(&error))? {
             block.extend_from_slice(&chunk);
-            if block.len() as u64 > wanted {
-                return Err(RemoteFault::NotAsAsked);
+            if block.len() as u64 > length {
+                return Err(ReadFault::WrongBytes);
             }
         }
         Ok(block.freeze())
     }
 }
 
-/// How often a block is asked for again before the run gives up for now.
+/// Attempts for each block before the run gives up for now.
 const ATTEMPTS: u32 = 4;
 
 impl Blocks for Pinned {
-    fn block(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, RemoteFault>> {
+    fn block(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadFault>> {
         Box::pin(async move {
             let mut attempt = 1;
             loop {
                 match self.read(range.clone()).await {
-                    Err(RemoteFault::Unreachable) if attempt < ATTEMPTS => {
+                    Err(ReadFault::Unreachable) if attempt < ATTEMPTS => {
                         tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
                         attempt += 1;
                     }

@@ -1,5 +1,5 @@
-//! What a Secret may say to a store or server: the credentials, and nothing that picks a host of
-//! its own. Pure.
+//! Settings that a Secret or the operator's environment may give the client of a store or server:
+//! credentials, and nothing that selects another host. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 use url::Url;
 
-use super::{AllowedSources, StoreKind};
+use super::{AllowedPlaces, StoreKind};
 
 /// Why a Secret cannot be used. Names fields, never values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CredentialError {
-    /// A field that has to be there.
+    /// A required field is missing.
     #[error("it has no field {0}")]
     Missing(&'static str),
-    /// A field that means nothing here.
-    #[error("its field {0} is not one that is used; {1}")]
+    /// A field that is not used here.
+    #[error("its field {0} is not used; {1}")]
     Unknown(String, &'static str),
-    /// A value that is not of its field's form.
-    #[error("the value of its field {0} is not of the form of one")]
+    /// A value that cannot be one of its field.
+    #[error("its field {0} has a malformed value")]
     Malformed(String),
-    /// An endpoint that is not listed.
+    /// An endpoint that is not in the allow-list.
     #[error("its field {0} names an origin that is not listed in --allowed-sources")]
     Endpoint(&'static str),
 }
@@ -32,8 +32,8 @@ const GCS: &str = "Google Cloud Storage takes GOOGLE_SERVICE_ACCOUNT_KEY";
 const AZURE: &str = "Azure takes AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or \
                      AZURE_STORAGE_SAS_KEY, or with AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID";
 
-/// Headers that are the client's own, or that would change whom it talks to.
-const NOT_OURS: &[&str] = &[
+/// Headers that the client sets itself, or that would redirect the request.
+const RESERVED_HEADERS: &[&str] = &[
     "host",
     "connection",
     "content-length",
@@ -54,30 +54,30 @@ const NOT_OURS: &[&str] = &[
 
 /// The settings of a store's client. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreOptions {
+pub(super) struct StoreOptions {
     pub(super) settings: Vec<(String, String)>,
-    /// Whether everything here was set by whoever runs the operator.
+    /// Whether the admin set all of this.
     pub(super) trusted: bool,
-    /// Whether a listed endpoint is named: any address may be behind it.
+    /// Whether an allowed endpoint is named, which may have any address.
     pub(super) listed_endpoint: bool,
 }
 
 impl StoreOptions {
-    /// The operator's own identity: what of its environment is the client's. A plain `ENDPOINT` or
-    /// `TOKEN`, which the client would take as well, may be meant for somebody else.
-    pub fn of_environment(environment: &[(String, String)]) -> Self {
-        let ours = |name: &str| {
+    /// The operator's own identity: variables with a store's prefix. The client would also accept a
+    /// plain `ENDPOINT` or `TOKEN`, which may be meant for another program.
+    pub(super) fn of_environment(environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        let has_prefix = |(name, _): &(String, String)| {
             ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| name.starts_with(prefix))
         };
-        let settings = environment.iter().filter(|(name, _)| ours(name)).cloned().collect();
+        let settings = environment.into_iter().filter(has_prefix).collect();
         Self { settings, trusted: true, listed_endpoint: true }
     }
 
-    /// What a Secret says.
-    pub fn of_secret(
+    /// The fields of a Secret, all of which must be known.
+    pub(super) fn of_secret(
         kind: StoreKind,
         data: &BTreeMap<String, Bytes>,
-        allowed: &AllowedSources,
+        allowed: &AllowedPlaces,
     ) -> Result<Self, CredentialError> {
         let mut settings = Vec::with_capacity(data.len());
         let mut listed_endpoint = false;
@@ -92,7 +92,7 @@ impl StoreOptions {
                 ) => {
                     is(is_token(text))?;
                 }
-                // It becomes a part of a host's name, or of a path.
+                // It becomes part of a host name or a path.
                 (StoreKind::S3, "AWS_REGION") | (StoreKind::Azure, "AZURE_TENANT_ID") => {
                     is(is_label(text))?;
                 }
@@ -108,7 +108,7 @@ impl StoreOptions {
                 }
                 (StoreKind::Gcs, "GOOGLE_SERVICE_ACCOUNT_KEY") => is(is_service_account(text))?,
                 (StoreKind::Azure, "AZURE_STORAGE_ACCOUNT_NAME") => {
-                    // It becomes a part of the host's name.
+                    // It becomes part of the host name.
                     is(is_label(text) && !text.contains('-'))?;
                 }
                 (
@@ -130,7 +130,7 @@ impl StoreOptions {
             }
             settings.push((field.clone(), text.to_owned()));
         }
-        // Without them the client would look for the identity of the machine it runs on.
+        // Without them the client would use the identity of the machine it runs on.
         for needed in needed(kind, data) {
             if !data.contains_key(*needed) {
                 return Err(CredentialError::Missing(needed));
@@ -170,7 +170,7 @@ fn is_label(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// A service account key that names no server of its own.
+/// Whether it is a service account key that names no server.
 fn is_service_account(text: &str) -> bool {
     let key: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(text);
     key.is_ok_and(|key| {
@@ -180,13 +180,13 @@ fn is_service_account(text: &str) -> bool {
     })
 }
 
-/// The headers that a Secret gives: a field for each.
+/// The headers in a Secret, one for each field.
 pub(super) fn headers(data: &BTreeMap<String, Bytes>) -> Result<HeaderMap, CredentialError> {
     let mut headers = HeaderMap::new();
     for (field, value) in data {
         let malformed = || CredentialError::Malformed(field.clone());
         let name = HeaderName::from_bytes(field.as_bytes()).map_err(|_| malformed())?;
-        if NOT_OURS.contains(&name.as_str()) {
+        if RESERVED_HEADERS.contains(&name.as_str()) {
             let why = "headers of the connection itself cannot be set";
             return Err(CredentialError::Unknown(field.clone(), why));
         }
@@ -201,6 +201,15 @@ pub(super) fn headers(data: &BTreeMap<String, Bytes>) -> Result<HeaderMap, Crede
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_variables_with_a_stores_prefix_are_used() {
+        let names = ["AWS_REGION", "ENDPOINT", "TOKEN", "GOOGLE_SERVICE_ACCOUNT", "PATH"];
+        let environment = names.map(|name| (name.to_owned(), "value".to_owned()));
+        let options = StoreOptions::of_environment(environment);
+        let names: Vec<String> = options.settings.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["AWS_REGION", "GOOGLE_SERVICE_ACCOUNT"]);
+    }
+
     fn data(fields: &[(&str, &str)]) -> BTreeMap<String, Bytes> {
         fields
             .iter()
@@ -211,12 +220,12 @@ mod tests {
     fn s3(more: &[(&str, &str)]) -> Result<StoreOptions, CredentialError> {
         let mut fields = vec![("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
         fields.extend(more);
-        let allowed = AllowedSources::listed(["s3://b", "http://127.0.0.1:9000"]).unwrap();
+        let allowed = AllowedPlaces::listed(["s3://b", "http://127.0.0.1:9000"]).unwrap();
         StoreOptions::of_secret(StoreKind::S3, &data(&fields), &allowed)
     }
 
     #[test]
-    fn a_secret_gives_credentials_and_picks_no_host() {
+    fn a_secret_gives_credentials_and_selects_no_host() {
         assert!(!s3(&[]).unwrap().listed_endpoint);
         assert!(!format!("{:?}", s3(&[]).unwrap()).contains("hunter2"));
         assert!(s3(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")]).unwrap().listed_endpoint);
@@ -229,7 +238,7 @@ mod tests {
         for field in ["AWS_METADATA_ENDPOINT", "AWS_ROLE_ARN", "endpoint", "AWS_SKIP_SIGNATURE"] {
             assert!(matches!(s3(&[(field, "x")]), Err(CredentialError::Unknown(..))), "{field}");
         }
-        let none = AllowedSources::default();
+        let none = AllowedPlaces::default();
         let missing = StoreOptions::of_secret(StoreKind::S3, &data(&[]), &none);
         assert_eq!(missing.unwrap_err(), CredentialError::Missing("AWS_ACCESS_KEY_ID"));
         let gcs = |key: &str| {

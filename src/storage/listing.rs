@@ -1,0 +1,79 @@
+//! What a place held when it was listed: files of one version each, which can be opened more than
+//! once. Pure, except that openings do I/O.
+
+use std::{fmt, io, sync::Arc};
+
+use super::ReadFault;
+use crate::domain::{Digest, digest_parts};
+
+/// The most files that one location may select.
+pub(super) const MAX_FILES: usize = 1_000;
+/// The most names that are compared with a pattern.
+pub(super) const MAX_LISTED: usize = 200_000;
+
+/// The bytes of a file. Blocks: use it on a blocking thread.
+pub type Reader = Box<dyn io::Read + Send>;
+
+type Open = dyn Fn() -> Result<Reader, ReadFault> + Send + Sync;
+
+/// One file at one version: reading another version fails with [`ReadFault::Changed`].
+#[derive(Clone)]
+pub struct Opening {
+    /// The name below the bucket or root, as shown in positions.
+    pub name: Arc<str>,
+    open: Arc<Open>,
+}
+
+impl Opening {
+    pub(super) fn new(
+        name: &str,
+        open: impl Fn() -> Result<Reader, ReadFault> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), open: Arc::new(open) }
+    }
+
+    /// Opens it for reading. Blocks.
+    pub fn open(&self) -> Result<Reader, ReadFault> {
+        (self.open)()
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opening({})", self.name)
+    }
+}
+
+/// One file as it was listed.
+pub(super) struct ListedFile {
+    pub(super) opening: Opening,
+    /// Changes with the content; `None` where the server reports no version.
+    pub(super) version: Option<String>,
+    /// Stored bytes, where the server reports them.
+    pub(super) size: Option<u64>,
+}
+
+/// What a place held.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// The files, by name.
+    pub openings: Vec<Opening>,
+    /// Changes when a file is changed, added or removed; `None` where only reading would show it.
+    pub version: Option<Digest>,
+    /// Stored bytes, where they are known.
+    pub bytes: Option<u64>,
+}
+
+impl Listing {
+    pub(super) fn of(files: Vec<ListedFile>) -> Self {
+        let versions: Option<Vec<(&str, &str)>> = files
+            .iter()
+            .map(|file| Some((&*file.opening.name, file.version.as_deref()?)))
+            .collect();
+        let version = versions.map(|versions| {
+            digest_parts(versions.iter().flat_map(|(name, v)| [name.as_bytes(), v.as_bytes()]))
+        });
+        let bytes = files.iter().map(|file| file.size).sum();
+        Self { openings: files.into_iter().map(|file| file.opening).collect(), version, bytes }
+    }
+}

@@ -1,0 +1,124 @@
+//! A place that a spec names, checked against the allow-list and opened with a Secret's fields.
+//! Opening contacts nobody; the rest does I/O.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use thiserror::Error;
+
+use super::{
+    AllowedPlaces, Bucket, CredentialError, Listing, Location, ReadFault,
+    credentials::{StoreOptions, headers},
+    files, web,
+};
+
+/// What the admin allows and provides. `Debug` shows no value of the environment.
+#[derive(Clone, Default)]
+pub struct StoragePolicy {
+    /// The places that specs may name.
+    pub allowed: AllowedPlaces,
+    /// The operator's environment, which may hold its own identity at a store.
+    pub environment: Arc<[(String, String)]>,
+}
+
+impl fmt::Debug for StoragePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoragePolicy({:?})", self.allowed)
+    }
+}
+
+/// Why a place cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlaceError {
+    /// It is not on the list.
+    #[error("{0} is not under any place listed in the operator's --allowed-sources")]
+    NotAllowed(String),
+    /// The Secret cannot be used.
+    #[error("the Secret cannot be used: {0}")]
+    Credentials(CredentialError),
+}
+
+/// An allowed place, with the credentials to use it. `Debug` shows the place only.
+#[derive(Clone)]
+pub struct Place {
+    location: Location,
+    policy: Arc<StoragePolicy>,
+    access: Access,
+}
+
+#[derive(Clone)]
+enum Access {
+    Store(StoreOptions),
+    Headers(HeaderMap),
+    None,
+}
+
+impl Place {
+    /// Checks everything that can be checked without a request. `secret`: the fields of the Secret
+    /// that the spec names for this place.
+    pub fn open(
+        location: Location,
+        secret: Option<&BTreeMap<String, Bytes>>,
+        policy: &Arc<StoragePolicy>,
+    ) -> Result<Self, PlaceError> {
+        if !policy.allowed.allows(&location) {
+            return Err(PlaceError::NotAllowed(location.to_string()));
+        }
+        let access = match (&location, secret) {
+            (Location::Objects { kind, .. }, Some(fields)) => Access::Store(
+                StoreOptions::of_secret(*kind, fields, &policy.allowed)
+                    .map_err(PlaceError::Credentials)?,
+            ),
+            (Location::Objects { .. }, None) => {
+                Access::Store(StoreOptions::of_environment(policy.environment.iter().cloned()))
+            }
+            (Location::Web(_), Some(fields)) => {
+                Access::Headers(headers(fields).map_err(PlaceError::Credentials)?)
+            }
+            (Location::Web(_), None) => Access::Headers(HeaderMap::new()),
+            (Location::Files(_), _) => Access::None,
+        };
+        Ok(Self { location, policy: policy.clone(), access })
+    }
+
+    /// Its location.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Distinguishes places in digests; includes a URL's query.
+    pub fn identity(&self) -> String {
+        match &self.location {
+            Location::Web(url) => url.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// Lists the files that the location selects now. Contacts the place.
+    pub async fn list(&self) -> Result<Listing, ReadFault> {
+        let found = match (&self.location, &self.access) {
+            (Location::Objects { kind, bucket, pattern }, Access::Store(options)) => {
+                Bucket::open(*kind, bucket, options)?.list(pattern).await?
+            }
+            (Location::Web(url), Access::Headers(headers)) => {
+                vec![web::Page::new(url.clone(), headers.clone())?.look().await?]
+            }
+            (Location::Files(pattern), _) => {
+                let root = self.policy.allowed.root_of(pattern).ok_or(ReadFault::Denied)?;
+                let pattern = pattern.clone();
+                let listed = tokio::task::spawn_blocking(move || files::list(&root, &pattern));
+                listed.await.map_err(|_| ReadFault::Unreachable)??
+            }
+            // `open` makes no other pairs.
+            _ => return Err(ReadFault::Denied),
+        };
+        Ok(Listing::of(found))
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({})", self.location)
+    }
+}
