@@ -15,8 +15,10 @@ use clinch_operator::{
     },
 };
 use flate2::write::GzEncoder;
-use proptest::{prelude::*, test_runner::RngSeed};
+use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::search::cases;
 
 const FORMATS: [Option<Format>; 4] =
     [None, Some(Format::Json), Some(Format::Ndjson), Some(Format::Csv)];
@@ -354,16 +356,8 @@ fn names() -> impl Strategy<Value = String> {
     prop::string::string_regex("[ -~\u{e9}\u{4e2d}]{0,12}").expect("a valid expression")
 }
 
-fn config() -> ProptestConfig {
-    let chosen = ProptestConfig::default();
-    let seeded = matches!(chosen.rng_seed, RngSeed::Fixed(_));
-    let rng_seed = if seeded { chosen.rng_seed } else { RngSeed::Fixed(1) };
-    ProptestConfig { failure_persistence: None, rng_seed, ..chosen }
-}
-
 proptest! {
-    // The same cases every time; PROPTEST_RNG_SEED and PROPTEST_CASES search further.
-    #![proptest_config(config())]
+    #![proptest_config(cases(250))]
 
     #[test]
     fn no_bytes_make_a_decoder_panic_or_read_differently_in_pieces(data in bytes(), zip in any::<bool>()) {

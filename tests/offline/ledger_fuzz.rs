@@ -13,8 +13,10 @@ use clinch_operator::{
 };
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use proptest::{prelude::*, test_runner::RngSeed};
+use proptest::prelude::*;
 use sha2::Sha256;
+
+use crate::search::cases;
 
 const ROOT: [u8; 32] = [1; 32];
 const UID: &str = "uid";
@@ -99,17 +101,8 @@ fn mishap() -> impl Strategy<Value = Mishap> {
     ]
 }
 
-fn config() -> ProptestConfig {
-    let chosen = ProptestConfig::default();
-    let seeded = matches!(chosen.rng_seed, RngSeed::Fixed(_));
-    let rng_seed = if seeded { chosen.rng_seed } else { RngSeed::Fixed(1) };
-    let cases = chosen.cases.max(1000);
-    ProptestConfig { failure_persistence: None, rng_seed, cases, ..chosen }
-}
-
 proptest! {
-    // The same cases every time; PROPTEST_RNG_SEED and PROPTEST_CASES search further.
-    #![proptest_config(config())]
+    #![proptest_config(cases(250))]
 
     #[test]
     fn no_bytes_are_taken_for_a_segment(

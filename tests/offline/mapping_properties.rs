@@ -12,18 +12,10 @@ use clinch_operator::{
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,
-    test_runner::RngSeed,
 };
 use serde_json::{Map, Value, json};
 
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        rng_seed: RngSeed::Fixed(20_240_229),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
+use crate::search::cases;
 
 fn read(path: &str) -> String {
     fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -188,7 +180,7 @@ fn token_soup() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(cases(250))]
 
     #[test]
     fn applying_never_panics_and_keeps_its_promises(profile in any_profile()) {

@@ -18,7 +18,10 @@ use clinch_operator::{
     sandbox::{Action, Fault},
 };
 
-use crate::setup::{Export, Store, World, careless, client, options, profiles};
+use crate::{
+    scale::scale,
+    setup::{Export, Store, World, careless, client, options, profiles},
+};
 
 /// Every fifth request goes wrong in one way or another.
 fn mix(seed: u64) -> Vec<Fault> {
@@ -59,7 +62,7 @@ async fn until_completed(world: &World, export: &Export) -> u32 {
 
 #[tokio::test]
 async fn under_every_fault_each_person_comes_in_exactly_once() {
-    for seed in 1..=3 {
+    for seed in 1..=scale() as u64 {
         let world = World::new(careless()).await;
         world.sandbox.set_faults(mix(seed));
         until_completed(&world, &Export::of(profiles(120)).applying()).await;

@@ -9,9 +9,15 @@ use clinch_operator::{
 };
 use serde_json::Value;
 
-use crate::setup::{Export, World, careless, in_clinch, options, profile, with_people};
+use crate::{
+    scale::scale,
+    setup::{Export, World, careless, in_clinch, options, profile, with_people},
+};
 
-const MANY: usize = 10_000;
+/// More than one window of records.
+fn many() -> usize {
+    2_500 * scale()
+}
 
 /// One part as a source.
 pub(crate) fn parts(name: &str, bytes: impl Into<bytes::Bytes>) -> Source {
@@ -41,55 +47,59 @@ async fn completed(world: &World, text: &str) -> Counts {
 #[tokio::test]
 async fn many_people_cost_a_request_each_and_nothing_the_second_time() {
     let world = World::new(careless()).await;
-    let text = lines((0..MANY).map(profile));
+    let text = lines((0..many()).map(profile));
+    let total = many() as u64;
     let counts = completed(&world, &text).await;
-    assert_eq!(counts, Counts { total: 10_000, created: 10_000, ..Counts::default() });
-    world.assert_exactly_once(MANY);
+    assert_eq!(counts, Counts { total, created: total, ..Counts::default() });
+    world.assert_exactly_once(many());
     let requests = world.requests();
     // One create each; the total before every 50 of them; one person in 100 looked up at the end.
-    assert!(requests <= 10_000 + 200 + 100 + 10, "{requests}");
+    assert!(requests <= total + total / 50 + total / 100 + 10, "{requests}");
     let counts = completed(&world, &text).await;
-    assert_eq!(counts, Counts { total: 10_000, unchanged: 10_000, ..Counts::default() });
+    assert_eq!(counts, Counts { total, unchanged: total, ..Counts::default() });
     assert_eq!(world.requests(), requests);
 }
 
 #[tokio::test]
 async fn people_who_are_there_are_read_by_page() {
-    let there = (0..MANY).filter(|n| n % 5 == 0).map(in_clinch);
+    let there = (0..many()).filter(|n| n % 5 == 0).map(in_clinch);
     let world = World::new(with_people(there)).await;
-    let mut profiles: Vec<Value> = (0..MANY).map(profile).collect();
-    profiles[9_995]["title"] = "Director".into();
+    let mut profiles: Vec<Value> = (0..many()).map(profile).collect();
+    profiles[many() - 5]["title"] = "Director".into();
     let counts = completed(&world, &lines(profiles)).await;
-    assert_eq!((counts.created, counts.unchanged, counts.updated), (8_000, 1_999, 1));
-    world.assert_exactly_once(MANY);
+    let there = many() as u64 / 5;
+    let absent = many() as u64 - there;
+    assert_eq!((counts.created, counts.unchanged, counts.updated), (absent, there - 1, 1));
+    world.assert_exactly_once(many());
     let requests = world.requests();
-    let pages = 2_000 / u64::from(world.client.contract().paging.max_per_page);
+    let pages = there / u64::from(world.client.contract().paging.max_per_page);
     // As above, the list read twice, and the one who changed read before they are written.
-    assert!(requests <= 8_000 + 160 + 80 + 2 * pages + 2 + 10, "{requests} requests");
+    let proofs = absent / 50 + absent / 100;
+    assert!(requests <= absent + proofs + 2 * pages + 2 + 10, "{requests} requests");
 }
 
 #[tokio::test]
 async fn a_person_named_again_much_later_is_recognised() {
     let world = World::new(careless()).await;
-    let mut profiles: Vec<Value> = (0..5_000).map(profile).collect();
+    let mut profiles: Vec<Value> = (0..many()).map(profile).collect();
     profiles.push(profile(7));
     let mut other = profile(8);
     other["title"] = "Director".into();
     profiles.push(other);
     let report = run(spec(lines(profiles)), world.ports()).await;
     let counts = report.progress.counts;
-    assert_eq!((counts.created, counts.unchanged, counts.invalid), (5_000, 1, 1));
+    assert_eq!((counts.created, counts.unchanged, counts.invalid), (many() as u64, 1, 1));
     let rejection = &report.progress.rejections[0];
     assert_eq!(rejection.reason, Reason::DuplicateInSource);
-    assert_eq!(rejection.position.line, Some(5_002));
+    assert_eq!(rejection.position.line, Some(many() as u64 + 2));
     assert!(rejection.message.starts_with("people.ndjson line 9 "), "{}", rejection.message);
-    world.assert_exactly_once(5_000);
+    world.assert_exactly_once(many());
 }
 
 #[tokio::test]
 async fn every_malformed_line_is_counted_and_the_rest_delivered() {
     let world = World::new(options()).await;
-    let text = (0..MANY).fold(String::new(), |mut text, n| {
+    let text = (0..10_000).fold(String::new(), |mut text, n| {
         if n % 2 == 0 {
             text.push_str("{\"emails\": [\n");
         } else if n % 100 == 1 {
@@ -110,12 +120,13 @@ async fn every_malformed_line_is_counted_and_the_rest_delivered() {
 #[tokio::test]
 async fn what_stands_before_a_fault_of_the_source_is_delivered() {
     let world = World::new(options()).await;
-    let text = lines((0..5_000).map(profile));
+    let text = lines((0..many()).map(profile));
     let mut spec = spec(text);
     let Source::Parts { limits, .. } = &mut spec.source else { panic!("parts") };
-    limits.max_records = 4_500;
+    let delivered = many() - 200;
+    limits.max_records = delivered as u64;
     let report = run(spec, world.ports()).await;
     let Ending::SourceFailed { reason, .. } = report.ending else { panic!("{:?}", report.ending) };
     assert_eq!(reason, Reason::SourceInvalid);
-    world.assert_exactly_once(4_500);
+    world.assert_exactly_once(delivered);
 }

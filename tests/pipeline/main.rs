@@ -18,6 +18,8 @@ mod remote;
 mod rotation;
 #[path = "../support/s3.rs"]
 mod s3;
+#[path = "../support/scale.rs"]
+mod scale;
 mod setup;
 mod steps;
 mod windows;

@@ -9,18 +9,20 @@ use clinch_operator::{
     sandbox::Credential,
 };
 
-use crate::setup::{ACCOUNT, Export, IN_FLIGHT, SECRET, World, careless, client_of, profiles};
-
-const MANY: usize = 10_000;
+use crate::{
+    scale::scale,
+    setup::{ACCOUNT, Export, IN_FLIGHT, SECRET, World, careless, client_of, profiles},
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_people_arrive_once_though_the_credential_is_revoked_half_way() {
+async fn everybody_arrives_once_though_the_credential_is_revoked_half_way() {
+    let many = 2_500 * scale();
     let mut world = World::new(careless()).await;
     world.sandbox.add_credential(Credential::new(ACCOUNT, "AKNEXT", SECRET));
-    let export = Export::of(profiles(MANY));
+    let export = Export::of(profiles(many));
     let created = |world: &World| world.sandbox.requests().with("createCandidate", 201);
     let half_way = async {
-        while created(&world) < MANY as u64 / 2 {
+        while created(&world) < many as u64 / 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         world.sandbox.revoke("AKTEST");
@@ -33,7 +35,7 @@ async fn ten_thousand_people_arrive_once_though_the_credential_is_revoked_half_w
     assert_eq!(disposition, wait, "it goes on when the integration is ready again");
     let counts = report.progress.counts;
     assert_eq!((counts.failed, counts.invalid), (0, 0), "whoever met the 401 is pending");
-    assert_eq!(counts.created + counts.pending(), MANY as u64);
+    assert_eq!(counts.created + counts.pending(), many as u64);
     let requests = world.sandbox.requests().by_operation;
     let refused: u64 =
         requests.iter().filter(|(name, _)| name.ends_with(" 401")).map(|(_, n)| n).sum();
@@ -41,7 +43,7 @@ async fn ten_thousand_people_arrive_once_though_the_credential_is_revoked_half_w
 
     world.client = client_of(&world.sandbox, "AKNEXT", Contract::built_in(), Fence::open());
     let rest = world.counts(&export).await;
-    assert_eq!(rest.created + rest.unchanged, MANY as u64);
-    world.assert_exactly_once(MANY);
-    assert_eq!(created(&world), MANY as u64, "nobody was even tried twice");
+    assert_eq!(rest.created + rest.unchanged, many as u64);
+    world.assert_exactly_once(many);
+    assert_eq!(created(&world), many as u64, "nobody was even tried twice");
 }
