@@ -4,7 +4,8 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-cluster test lint crds control-plane cluster bench audit image-binary clean
+.PHONY: help demo demo-cluster test lint crds control-plane cluster bench clean
+.PHONY: verify verify-kills verify-corpora verify-load verify-bench verify-audit
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -19,8 +20,27 @@ demo-cluster: control-plane ## The same against a real API server
 	@$(CARGO) build --quiet --bins
 	@$(TARGET_DIR)/debug/clinch-operator demo --cluster
 
-test: ## Format, lint, and every test; boots a real API server where it can be had
+test: ## What CI runs: format, lint, and every test; starts a real API server if it can be built
 	@hack/test.sh
+
+# One after the other, whatever `-j` says: load and bench measure time.
+verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
+	@for part in audit kills corpora load bench; do $(MAKE) verify-$$part || exit 1; done
+
+verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
+	@hack/verify.sh kills
+
+verify-corpora: ## The offline and pipeline tests with eight times the people and cases
+	@hack/verify.sh corpora
+
+verify-load: control-plane ## The whole suite three times beside busy loops
+	@hack/verify.sh load
+
+verify-bench: control-plane ## The benchmarks, with the count of bars that are met
+	@hack/verify.sh bench
+
+verify-audit: ## Advisories, licences and sources of every dependency
+	@hack/verify.sh audit
 
 lint: ## Format check and clippy only
 	$(CARGO) fmt --all --check
@@ -39,10 +59,6 @@ cluster: control-plane ## Start a real API server in the foreground; Ctrl-C stop
 
 bench: ## Run the benchmarks of docs/BENCHMARKS.md
 	@hack/bench.sh
-
-audit: ## Check advisories, licences and sources of every dependency
-	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
-	$(CARGO) deny check
 
 clean: ## Remove build output and the demo's state
 	$(CARGO) clean

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every check and test, with counts at the end. In CI a missing control plane is a failure; on
-# a machine where it cannot be had, its tests are left out and the last lines say so.
+# What CI runs: every check and test, with small corpora, and counts at the end. In CI a missing
+# control plane is a failure; elsewhere its tests are left out and the last lines say so.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 

@@ -12,8 +12,8 @@ mod decoders;
 mod frozen_names;
 mod ledger_fuzz;
 mod mapping_properties;
+mod named_tests;
 #[path = "../support/scale.rs"]
 mod scale;
 mod search;
-mod security_page;
 mod telephone_numbers;

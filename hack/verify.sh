@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Runs one part of the checks that take too long for CI, and ends with its row for the table in
+# docs/VERIFICATION.md.
+#
+#   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
+#   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
+#   hack/verify.sh corpora    the tests whose corpora scale, eight times as large as in CI
+#   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
+#   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
+#
+# Exit codes: 0 the part passed, 1 it failed, 2 usage.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+cargo=${CARGO:-cargo}
+log=$(mktemp)
+loops=()
+cleanup() {
+  rm -f "$log"
+  if [ ${#loops[@]} -gt 0 ]; then kill "${loops[@]}" 2>/dev/null; fi
+}
+trap cleanup EXIT
+
+# Runs a command, shows its output and keeps it for the summary.
+logged() { "$@" 2>&1 | tee -a "$log"; }
+
+tests_passed() { sed -nE 's/^test result: .* ([0-9]+) passed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}'; }
+
+audit() {
+  command -v cargo-deny >/dev/null || "$cargo" install --locked --quiet cargo-deny || return 1
+  logged "$cargo" deny check || return 1
+  result="advisories, bans, licenses, sources ok"
+  versions="$("$cargo" deny --version)"
+}
+
+kills() {
+  logged hack/kill.sh || return 1
+  result="$(sed -n 's/^\([0-9]* kills, seed [0-9]*\)$/\1/p' "$log"): nobody lost, nobody twice"
+}
+
+corpora() {
+  export CLINCH_SCALE=${CLINCH_SCALE:-8}
+  logged "$cargo" test --test offline --test pipeline || return 1
+  result="$(tests_passed) tests at scale $CLINCH_SCALE"
+}
+
+load() {
+  KUBEBUILDER_ASSETS=$(hack/control-plane.sh | tail -n 1) && [ -n "$KUBEBUILDER_ASSETS" ] || return 1
+  export KUBEBUILDER_ASSETS CI=1
+  logged "$cargo" test --no-run || return 1
+  local count
+  count=$((2 * $(nproc)))
+  for ((i = 0; i < count; i++)); do
+    (while :; do :; done) &
+    loops+=("$!")
+  done
+  for run in 1 2 3; do
+    echo "run $run of 3, beside $count busy loops"
+    logged "$cargo" test --no-fail-fast || return 1
+  done
+  result="three runs, $(tests_passed) tests in all, beside $count busy loops"
+}
+
+bench() {
+  logged hack/bench.sh || return 1
+  result="$(grep -c ' met$' "$log") bars met, $(grep -c ' MISSED$' "$log") missed"
+}
+
+part=${1:-}
+case $part in
+audit | kills | corpora | load | bench) ;;
+*)
+  sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
+  exit 2
+  ;;
+esac
+result=failed
+versions="$(rustc --version | cut -d' ' -f1,2)"
+case $part in
+load | bench) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
+esac
+"$part"
+status=$?
+printf '\n| `verify-%s` | %s | %s | %s | %s |\n' \
+  "$part" "$(date -u +%F)" "$(git rev-parse --short HEAD)" "$versions" "$result"
+exit "$status"
