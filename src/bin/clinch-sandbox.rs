@@ -13,25 +13,25 @@ struct Args {
     /// Address to listen on; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:18080")]
     listen: SocketAddr,
-    /// An API credential; NAME becomes the source of whoever it creates. May be repeated.
+    /// An API credential; NAME becomes the source of the people it creates. May be repeated.
     #[arg(long, value_name = "NAME:KEY:SECRET")]
     credential: Vec<String>,
-    /// Credentials by file: a YAML list of {name, accessKey, secret, account}.
+    /// File with credentials: a YAML list of {name, accessKey, secret, account}.
     #[arg(long, value_name = "FILE")]
     credentials: Option<PathBuf>,
-    /// Jobs and people that accounts have from the start, by account name.
+    /// File with the initial jobs and people of accounts, by account name.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// What is offered, and under which names.
+    /// File with the contract: what the emulator offers, and under which names.
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
-    /// Scripted misbehaviour.
+    /// File with scripted faults.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
-    /// Load data from this file at the start, and keep it there at a graceful stop.
+    /// Load data from this file at start, and save it there on a graceful stop.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// How long every answer takes at least, in milliseconds.
+    /// Minimum latency of each response, in milliseconds.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
     /// Allow an address other than loopback.
@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(
         args.listen.ip().is_loopback() || args.allow_remote,
-        "{} is not a loopback address; pass --allow-remote to serve others",
+        "{} is not a loopback address; pass --allow-remote to listen on it",
         args.listen
     );
     let mut options = Options {
@@ -69,7 +69,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(path) = &args.faults {
         options.read_faults(path)?;
     }
-    // Before the listening line: whoever reads it may send the signal at once.
+    // Before the line is printed, since its reader may send the signal at once.
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let sandbox = Sandbox::start(options)
         .await
@@ -81,6 +81,6 @@ async fn main() -> anyhow::Result<()> {
         stopped = tokio::signal::ctrl_c() => stopped?,
         _ = terminate.recv() => {}
     }
-    sandbox.stop().await.context("cannot keep the data")?;
+    sandbox.stop().await.context("cannot save the data")?;
     Ok(())
 }

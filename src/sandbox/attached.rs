@@ -1,4 +1,4 @@
-//! What hangs on a candidate: applications, attachments, activities. All assumed. Pure.
+//! Resources attached to a candidate: applications, attachments, activities. All assumed. Pure.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -143,7 +143,7 @@ fn show_application(application: &Application) -> Value {
         "stage": {"data": {"type": "stage", "id": application.stage}}}})
 }
 
-/// A refusal that points at a relationship.
+/// A 422 that points at a relationship.
 fn unrelated(name: &str, title: &str) -> Answer {
     Answer::error(422, title, Some(&format!("/data/relationships/{name}")))
 }

@@ -1,5 +1,5 @@
-//! One request whose signature stands: its document is read and checked before the account is
-//! locked, and answers are rendered after. Pure but for the clock handed in.
+//! One request with a valid signature: its document is read and checked before the account is
+//! locked, and the response is rendered afterwards. Pure; the time is an argument.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use super::{
     state::{Account, Person, lock},
 };
 
-/// A request whose signature stands.
+/// A request with a valid signature.
 pub(super) struct Call<'a> {
     pub(super) contract: &'a SandboxContract,
     pub(super) operation: Operation,
@@ -24,7 +24,7 @@ pub(super) struct Call<'a> {
     pub(super) query: Query,
     pub(super) content_type: &'a str,
     pub(super) body: &'a [u8],
-    /// Name of the credential: the source of whoever is created.
+    /// Name of the credential: becomes the source of the people it creates.
     pub(super) source: &'a str,
     pub(super) now: Timestamp,
 }
@@ -71,8 +71,8 @@ impl Call<'_> {
         let Value::Object(mut data) = data else {
             return Err(Answer::error(422, "data is missing", Some("/data")));
         };
-        // The vendor's own clients disagree (singular, plural, no type at all), so that the server
-        // cannot be strict about it; a strict emulator still wants no other kind's type.
+        // The vendor's own clients disagree (singular, plural, no type at all), so the server cannot
+        // be strict about it; a strict emulator still rejects the type of another resource.
         let kind = self.operation.resource();
         if self.contract.strict
             && let Some(given) = data.get("type")
@@ -88,7 +88,7 @@ impl Call<'_> {
         }
     }
 
-    /// An attribute that the contract does not have: refused when strict, dropped otherwise.
+    /// An attribute that is not in the contract: rejected if strict, dropped otherwise.
     pub(super) fn unknown(&self, wire: &str) -> Result<(), Answer> {
         if self.contract.strict {
             return Err(invalid(wire, "unknown attribute"));
@@ -97,7 +97,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// A collection, of which the page asked for is cut out.
+    /// The requested page of a collection.
     pub(super) fn page(&self, items: impl ExactSizeIterator<Item = Value>) -> Answer {
         let (page, size) = self.query.page(&self.contract.paging);
         let all = items.len();
@@ -105,8 +105,7 @@ impl Call<'_> {
         self.paged(&items, all, all)
     }
 
-    /// One page, cut out already, of a list whose links lead through so many items, and which
-    /// claims to have a total.
+    /// One page of a list whose links cover `linked` items and whose stated total is `total`.
     pub(super) fn paged(&self, items: &[Value], linked: usize, total: usize) -> Answer {
         let paging = &self.contract.paging;
         let (page, size) = self.query.page(paging);
@@ -133,7 +132,7 @@ fn plural(kind: &str) -> String {
     kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |stem| format!("{stem}ies"))
 }
 
-/// An answer with one resource.
+/// A response with one resource.
 pub(super) fn one(status: u16, resource: &Value) -> Answer {
     Answer::json(status, &json!({"data": resource}))
 }
@@ -142,7 +141,7 @@ pub(super) fn not_found() -> Answer {
     Answer::error(404, "not found", None)
 }
 
-/// A refusal that points at an attribute.
+/// A 422 that points at an attribute.
 pub(super) fn invalid(wire: &str, title: &str) -> Answer {
     let escaped = wire.replace('~', "~0").replace('/', "~1");
     Answer::error(422, title, Some(&format!("/data/attributes/{escaped}")))

@@ -1,4 +1,4 @@
-//! Candidates: list, filter, create, read, change. Pure.
+//! Candidates: list, filter, create, read, update. Pure.
 
 use std::sync::{Arc, Mutex};
 
@@ -27,7 +27,7 @@ impl Call<'_> {
             if name == "email" && !value.as_str().is_some_and(is_email) {
                 return Err(invalid(&wire, "is not an e-mail address"));
             }
-            // Read-only attributes are set by the server: what is sent is ignored.
+            // The server sets read-only attributes and ignores what a client sends.
             if !read_only {
                 taken.insert(name.to_owned(), value);
             }
@@ -117,7 +117,7 @@ impl Call<'_> {
             let from = (page - 1).saturating_mul(size).min(end);
             let to = from.saturating_add(size).min(end);
             let people = account.people.page(paging.order, from..to);
-            // A page of one is asked for to look at the account, not to read the list.
+            // A page of one person is a check of the account, not a reading of the list.
             if size > 1 {
                 let lag = self.contract.search_lag();
                 account.shift(self.contract.shift, paging.order, lag, self.now);
@@ -139,7 +139,7 @@ impl Call<'_> {
     }
 }
 
-/// Whether a value is of the type that an attribute has.
+/// Whether a value has the type of an attribute.
 pub(super) fn fits(kind: &str, value: &Value) -> bool {
     match kind {
         "string" => value.is_string(),
@@ -149,7 +149,7 @@ pub(super) fn fits(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// As little as any server would ask of an address.
+/// The least that any server requires of an address.
 fn is_email(text: &str) -> bool {
     text.trim().split_once('@').is_some_and(|(local, domain)| {
         !local.is_empty() && !domain.is_empty() && !text.trim().contains(char::is_whitespace)

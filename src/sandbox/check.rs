@@ -1,5 +1,5 @@
-//! What serde cannot tell of a contract or a fault: names that nothing bears, paths that cannot be
-//! served, two things of one name. Pure; messages name the key that is wrong.
+//! Checks of contracts and faults that serde cannot make: unknown names, paths that cannot be
+//! served, duplicate names. Pure; messages name the invalid key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use super::{
     faults::{Action, Fault},
     limit::RateLimit,
     operation::Operation,
-    options::Seed,
+    seed::Seed,
 };
 
 impl SandboxContract {
-    /// What is wrong with the contract, by key.
+    /// Checks the contract; the error names the invalid key.
     pub(super) fn check(&self) -> Result<(), String> {
         let candidate = CANDIDATE_ATTRIBUTES.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
         check_names("attributes", &self.attributes, &candidate)?;
@@ -56,7 +56,7 @@ impl SandboxContract {
 
 fn check_limit(section: &str, limit: &RateLimit) -> Result<(), String> {
     if limit.requests_per_second <= 0.0 {
-        return Err(format!("{section}.requestsPerSecond: must be more than 0"));
+        return Err(format!("{section}.requestsPerSecond: must be greater than 0"));
     }
     if limit.burst < 1.0 {
         return Err(format!("{section}.burst: must be at least 1"));
@@ -64,7 +64,7 @@ fn check_limit(section: &str, limit: &RateLimit) -> Result<(), String> {
     Ok(())
 }
 
-/// People of a seed have attributes that the emulator knows.
+/// Checks that people of a seed only have attributes that the emulator knows.
 pub(super) fn check_seed(account: &str, seed: &Seed) -> Result<(), String> {
     let known = |name: &str| CANDIDATE_ATTRIBUTES.iter().any(|(found, ..)| *found == name);
     let strange = seed.people.iter().enumerate().find_map(|(place, person)| {
@@ -75,7 +75,7 @@ pub(super) fn check_seed(account: &str, seed: &Seed) -> Result<(), String> {
     })
 }
 
-/// Every key is a built-in name, and no two attributes end up with one name.
+/// Checks that every key is a built-in name, and that no two attributes get the same name.
 fn check_names(
     section: &str,
     names: &BTreeMap<String, String>,
@@ -94,26 +94,30 @@ fn check_names(
     Ok(())
 }
 
-/// A path has the placeholders of the built-in one: they are how the ids are found.
+/// Checks that a path has the placeholders of the built-in one, which locate the ids.
 fn check_path(operation: Operation, path: &str) -> Result<(), String> {
     let placeholders = |path: &str| {
         path.split('/').filter(|part| part.starts_with('{')).map(str::to_owned).collect()
     };
-    let (given, wanted): (Vec<String>, Vec<String>) =
+    let (given, required): (Vec<String>, Vec<String>) =
         (placeholders(path), placeholders(operation.built_in().2));
-    if !path.starts_with('/') || path.contains(['?', '#', ' ']) || given != wanted {
-        let needs = if wanted.is_empty() { "no placeholder".to_owned() } else { wanted.join(", ") };
-        return Err(format!("operations.{}: a path begins with / and has {needs}", operation.id()));
+    if !path.starts_with('/') || path.contains(['?', '#', ' ']) || given != required {
+        let needs =
+            if required.is_empty() { "no placeholder".to_owned() } else { required.join(", ") };
+        return Err(format!(
+            "operations.{}: a path must start with / and have {needs}",
+            operation.id()
+        ));
     }
     Ok(())
 }
 
-/// The path as routing sees it: whatever the placeholders are called.
+/// The path as routing sees it, without the names of placeholders.
 fn shape(path: &str) -> Vec<&str> {
     path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect()
 }
 
-/// A fault that names no operation would never strike.
+/// Checks faults; one with an unknown operation would never apply.
 pub(super) fn check_faults(faults: &[Fault]) -> Result<(), String> {
     let known = |name: &str| {
         matches!(name, "*" | "unknown" | "openapi")
@@ -122,7 +126,7 @@ pub(super) fn check_faults(faults: &[Fault]) -> Result<(), String> {
     for (place, fault) in faults.iter().enumerate() {
         if !known(&fault.operation) {
             let name = &fault.operation;
-            return Err(format!("[{place}].operation: {name:?} is no operation id"));
+            return Err(format!("[{place}].operation: {name:?} is not an operation id"));
         }
         match &fault.action {
             Action::RateLimit(limit) => {
@@ -137,7 +141,7 @@ pub(super) fn check_faults(faults: &[Fault]) -> Result<(), String> {
             Action::Status { code, .. } | Action::Late { code: Some(code), .. }
                 if !(200..=599).contains(code) =>
             {
-                return Err(format!("[{place}].action: {code} is no status of an answer"));
+                return Err(format!("[{place}].action: {code} is not a status of a response"));
             }
             _ => {}
         }

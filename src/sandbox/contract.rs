@@ -1,5 +1,5 @@
-//! What the emulator offers and under which names; by default the built-in wire contract, which
-//! a file may change. Pure.
+//! What the emulator offers and under which names: by default the built-in contract, which a file
+//! may change. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{limit::RateLimit, operation::Operation, shift::Shift, signature::Generation};
 
-/// What a second create with an e-mail address does.
+/// The response to a second create with the same e-mail address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Duplicates {
@@ -22,11 +22,11 @@ pub enum Duplicates {
     Allow,
 }
 
-/// What a change of a person who was anonymised does.
+/// The response to an update of an anonymised person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum PatchAnonymised {
-    /// 200, as for others.
+    /// 200, as for anybody else.
     #[default]
     Accept,
     /// 422.
@@ -34,13 +34,11 @@ pub(super) enum PatchAnonymised {
 }
 
 /// What the emulator offers.
-// Each switch is a line of its own in a file.
-#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches of a file")]
 pub struct SandboxContract {
-    /// Whether an OpenAPI document is published; by default it is.
+    /// Whether an OpenAPI document is published. Default: true.
     #[serde(rename = "openapi")]
     pub(super) open_api: Option<bool>,
     /// Paths by operation id; `off` switches one off.
@@ -61,25 +59,25 @@ pub struct SandboxContract {
     pub(super) paging: Paging,
     /// Names inside `filter[...]` by built-in attribute name; by default the attribute's own.
     pub(super) filter: BTreeMap<String, String>,
-    /// Ignore the candidate filter: list everybody.
+    /// Ignore the candidate filter and list everybody.
     pub(super) ignore_filter: bool,
-    /// What a second create with an e-mail address does.
+    /// The response to a second create with the same e-mail address.
     pub duplicate_email: Duplicates,
-    /// How long a created person is not found by list and filter, in milliseconds.
+    /// How long list and filter hide a created person, in milliseconds.
     pub search_lag_ms: u64,
-    /// Whether people who were anonymised can be changed.
+    /// Whether anonymised people can be updated.
     pub(super) patch_anonymised: PatchAnonymised,
-    /// Whether people have the attribute `anonymized`; by default they have.
+    /// Whether people have the attribute `anonymized`. Default: true.
     pub(super) anonymized_flag: Option<bool>,
-    /// What others do while the list of everybody is read.
+    /// Changes by others while the list of everybody is read.
     pub(super) shift: Shift,
-    /// Refuse unknown attributes instead of dropping them.
+    /// Reject unknown attributes instead of dropping them.
     pub strict: bool,
     /// Which generation of the signature gem is emulated.
     pub(super) generation: Generation,
     /// Also accept signatures without the method.
     pub(super) legacy_signatures: bool,
-    /// Refuse more requests than this per second with 429.
+    /// Answer 429 above this rate.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -97,11 +95,11 @@ pub(super) struct Paging {
     pub(super) meta: bool,
     /// In which order people are listed.
     pub(super) order: Order,
-    /// Only so many people, from the start of the list, can be paged to.
+    /// Maximum number of people that paging reaches, from the start of the list.
     pub(super) window: Option<usize>,
-    /// The total told of people is never more than this.
+    /// Upper bound of the stated total.
     pub(super) total_cap: Option<usize>,
-    /// The total told of people is off by so many.
+    /// Error added to the stated total.
     pub(super) total_wrong: isize,
 }
 
@@ -134,19 +132,19 @@ impl Default for Paging {
 }
 
 impl Paging {
-    /// How many of the people listed can be paged to.
+    /// How many of the listed people paging reaches.
     pub(super) fn reachable(&self, listed: usize) -> usize {
         self.window.map_or(listed, |window| listed.min(window))
     }
 
-    /// How many people the list claims to have.
+    /// The total that the list states.
     pub(super) fn claimed(&self, listed: usize) -> usize {
         let claimed = listed.saturating_add_signed(self.total_wrong);
         self.total_cap.map_or(claimed, |cap| claimed.min(cap))
     }
 }
 
-/// Name, JSON type and whether it is read-only.
+/// Name, JSON type, and whether the attribute is read-only.
 pub(super) type AttributeSpec = (&'static str, &'static str, bool);
 
 /// Candidate attributes, by built-in name.
@@ -180,7 +178,7 @@ pub(super) const ACTIVITY_ATTRIBUTES: &[&str] = &["kind", "body"];
 pub(super) const JOB_ATTRIBUTES: &[&str] = &["title", "reference", "status"];
 /// Stage attributes, by built-in name.
 pub(super) const STAGE_ATTRIBUTES: &[&str] = &["name", "position"];
-/// Attributes that lists are filtered by.
+/// Attributes that lists can be filtered by.
 pub(super) const FILTERS: &[&str] = &["email", "reference"];
 
 fn renamed<'a>(names: &'a BTreeMap<String, String>, built_in: &'a str) -> &'a str {
@@ -188,17 +186,17 @@ fn renamed<'a>(names: &'a BTreeMap<String, String>, built_in: &'a str) -> &'a st
 }
 
 impl SandboxContract {
-    /// The query parameter that filters by an attribute, whose name on the wire is given.
+    /// The name inside `filter[...]` of an attribute with wire name `wire`.
     pub(super) fn filter<'a>(&'a self, built_in: &str, wire: &'a str) -> &'a str {
         self.filter.get(built_in).map_or(wire, String::as_str)
     }
 
-    /// How long a created person is not found by list and filter.
+    /// How long list and filter hide a created person.
     pub(super) fn search_lag(&self) -> Duration {
         Duration::from_millis(self.search_lag_ms)
     }
 
-    /// The path template of an operation; `None` when it is off.
+    /// The path template of an operation; `None` if it is off.
     pub(super) fn path(&self, operation: Operation) -> Option<&str> {
         if self.assumed_off && !operation.is_documented() {
             return None;
@@ -210,15 +208,15 @@ impl SandboxContract {
         }
     }
 
-    /// The operation behind a method and a path, and the ids in the path.
+    /// The operation with that method and path, and the ids in the path.
     pub(super) fn route(&self, method: &str, path: &str) -> Option<(Operation, Vec<String>)> {
         Operation::ALL.into_iter().filter(|operation| operation.method() == method).find_map(
             |operation| {
                 let template = self.path(operation)?;
-                let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+                let (mut expected, mut given) = (template.split('/'), path.split('/'));
                 let mut ids = Vec::new();
                 loop {
-                    match (wanted.next(), given.next()) {
+                    match (expected.next(), given.next()) {
                         (None, None) => return Some((operation, ids)),
                         (Some(part), Some(id)) if part.starts_with('{') && !id.is_empty() => {
                             ids.push(id.to_owned());
@@ -257,7 +255,7 @@ impl SandboxContract {
         CANDIDATE_ATTRIBUTES.iter().copied().filter(move |(name, ..)| flag || *name != "anonymized")
     }
 
-    /// The spec of a candidate attribute by its name on the wire.
+    /// The spec of a candidate attribute by its wire name.
     pub(super) fn candidate_spec(&self, wire: &str) -> Option<AttributeSpec> {
         self.candidate_attributes().find(|(name, ..)| self.candidate(name) == wire)
     }

@@ -1,5 +1,5 @@
-//! The control endpoints under `/_sandbox/`: unsigned, served to loopback only. They let a test
-//! see everything and change how the emulator behaves.
+//! The control endpoints under `/_sandbox/`: unsigned, served to loopback only. Tests use them to
+//! inspect all data and to change the emulator's behaviour.
 
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ fn control(
     Ok(Answer::plain_json(&json!({"ok": true, "note": Value::Null})))
 }
 
-/// What somebody else does to people; the id of the person.
+/// A change of a person by somebody else. Returns the person's id.
 fn change(shared: &Shared, path: &str, text: &str) -> Result<Result<String, ChangeError>, String> {
     if path == "/_sandbox/add" {
         let Add { account, attributes, source } = parse(text)?;

@@ -1,4 +1,4 @@
-//! How many requests were answered, by operation and status.
+//! Request counts by operation and status.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,28 +12,28 @@ use serde::Serialize;
 
 use super::state::lock;
 
-/// How many requests were answered, by operation and status.
+/// Request counts by operation and status.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestCounts {
-    /// `listCandidates 200` and the like; `-` where no answer was given.
+    /// By e.g. `listCandidates 200`; the status is `-` if there was no response.
     pub by_operation: BTreeMap<String, u64>,
     /// All of them.
     pub total: u64,
-    /// The most requests handled at the same time.
+    /// Maximum number of concurrent requests.
     pub max_concurrent: u64,
-    /// Requests under way at this moment.
+    /// Requests in progress.
     pub under_way: u64,
 }
 
 impl RequestCounts {
-    /// Requests of an operation, whatever the answer.
+    /// Requests of an operation, with any status.
     pub fn of(&self, operation: &str) -> u64 {
         let named = |name: &str| name.split(' ').next() == Some(operation);
         self.by_operation.iter().filter(|(name, _)| named(name)).map(|(_, count)| count).sum()
     }
 
-    /// Requests of an operation that were answered with a status.
+    /// Requests of an operation with that status.
     pub fn with(&self, operation: &str, status: u16) -> u64 {
         self.by_operation.get(&format!("{operation} {status}")).copied().unwrap_or_default()
     }
@@ -47,7 +47,7 @@ pub(super) struct Counter {
     most: AtomicU64,
 }
 
-/// One request under way; ends when dropped, also when the client went away first.
+/// One request in progress; ends when dropped, even if the client disconnects first.
 #[derive(Debug)]
 pub(super) struct UnderWay(Arc<Counter>);
 
@@ -58,13 +58,13 @@ impl Drop for UnderWay {
 }
 
 impl Counter {
-    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+    pub(super) fn start(self: &Arc<Self>) -> UnderWay {
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
         UnderWay(self.clone())
     }
 
-    /// `None`: the connection was cut instead of an answer.
+    /// `None`: the connection was closed without a response.
     pub(super) fn count(&self, operation: &'static str, status: Option<u16>) {
         *lock(&self.answered).entry((operation, status)).or_default() += 1;
     }

@@ -1,5 +1,5 @@
-//! What somebody else does in an account: people are added, edited, anonymised and deleted. For
-//! tests, which have no API for it.
+//! Changes of an account by somebody else: people are added, edited, anonymised and deleted. For
+//! tests, since the API has no operations for it.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use super::{
     state::{Account, Person, lock},
 };
 
-/// What a person loses when they are anonymised.
+/// Attributes that anonymisation clears.
 const FORGOTTEN: [&str; 12] = [
     "email",
     "first_name",
@@ -29,33 +29,33 @@ const FORGOTTEN: [&str; 12] = [
     "custom_fields",
 ];
 
-/// Why somebody else cannot do what was asked for.
+/// Why a change cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// Nobody has an account of that name.
+    /// There is no account with that name.
     #[error("account: there is no account {0:?}")]
     NoAccount(String),
-    /// It is not clear which account is meant.
+    /// There are several accounts, and none was named.
     #[error("account: name one of {0}")]
     WhichAccount(String),
     /// The account has no such person.
     #[error("the account has no such person")]
     NoPerson,
-    /// It is not clear which person is meant.
-    #[error("id, email: give one of them")]
+    /// Neither or both of id and e-mail address were given.
+    #[error("id, email: give exactly one of them")]
     WhichPerson,
-    /// Attributes are an object.
+    /// The attributes are not an object.
     #[error("attributes: not an object")]
     NotAnObject,
-    /// No attribute bears that name.
+    /// There is no attribute with that name.
     #[error("attributes.{0}: no such attribute")]
     NoAttribute(String),
-    /// The attribute is of another type.
+    /// The attribute has another type.
     #[error("attributes.{0}: wrong type")]
     WrongType(String),
 }
 
-/// Who is changed.
+/// The person to change.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Who<'a> {
     Id(&'a str),
@@ -63,7 +63,7 @@ pub(super) enum Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    /// An e-mail address has an @, and an id has none.
+    /// An e-mail address contains an @, an id does not.
     pub(super) fn from_text(text: &'a str) -> Self {
         if text.contains('@') { Self::Email(text) } else { Self::Id(text) }
     }
@@ -78,7 +78,7 @@ impl<'a> Who<'a> {
 }
 
 impl Shared {
-    /// An account by name; without one, the only account.
+    /// An account by name; without a name, the only account.
     fn account(&self, name: Option<&str>) -> Result<Arc<Mutex<Account>>, ChangeError> {
         let accounts = self.accounts();
         if let Some(name) = name {
@@ -93,7 +93,7 @@ impl Shared {
         Err(ChangeError::WhichAccount(names.join(", ")))
     }
 
-    /// The person stays, without anything that says who they are. Gives the id.
+    /// Clears everything that identifies the person. Returns the id.
     pub(super) fn anonymise(
         &self,
         account: Option<&str>,
@@ -105,7 +105,7 @@ impl Shared {
         self.change(account, who, changes)
     }
 
-    /// The person is gone. Gives the id that they had.
+    /// Deletes the person. Returns the id.
     pub(super) fn delete(
         &self,
         account: Option<&str>,
@@ -118,7 +118,7 @@ impl Shared {
         Ok(id)
     }
 
-    /// Attributes get other values, by built-in name. Gives the id.
+    /// Sets attributes by built-in name. Returns the id.
     pub(super) fn edit(
         &self,
         account: Option<&str>,
@@ -141,7 +141,7 @@ impl Shared {
         Ok(id)
     }
 
-    /// There is one more person, whoever has the e-mail address already. Gives the id.
+    /// Adds a person, even if the e-mail address is taken. Returns the id.
     pub(super) fn add_person(
         &self,
         account: Option<&str>,
@@ -155,7 +155,7 @@ impl Shared {
         Ok(person.id.clone())
     }
 
-    /// How many e-mail addresses more than one person has.
+    /// Number of e-mail addresses that more than one person has.
     pub(super) fn doubled(&self, account: &str) -> usize {
         self.account(Some(account)).map_or(0, |account| lock(&account).people.doubled())
     }

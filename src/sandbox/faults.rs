@@ -1,4 +1,4 @@
-//! Scripted misbehaviour: which calls it strikes, and what it does. Deterministic.
+//! Scripted faults: which calls they apply to, and what they do. Deterministic.
 
 use std::time::Instant;
 
@@ -16,25 +16,25 @@ pub struct Fault {
     /// HTTP method; absent: any.
     #[serde(default)]
     pub method: Option<String>,
-    /// Strikes the n-th matching call, from 1.
+    /// Apply to the n-th matching call, from 1.
     #[serde(default)]
     pub nth: Option<u64>,
-    /// Strikes every n-th matching call.
+    /// Apply to every n-th matching call.
     #[serde(default)]
     pub every: Option<u64>,
-    /// Strikes from this matching call on.
+    /// Apply from this matching call on.
     #[serde(default)]
     pub from: Option<u64>,
-    /// Strikes up to and including this matching call.
+    /// Apply up to and including this matching call.
     #[serde(default)]
     pub to: Option<u64>,
-    /// Strikes with this probability, 0 to 1, drawn from `seed`.
+    /// Apply with this probability, 0 to 1, drawn from `seed`.
     #[serde(default)]
     pub probability: Option<f64>,
     /// Seed of the draws.
     #[serde(default)]
     pub seed: u64,
-    /// Strikes at most so many times.
+    /// Apply at most this many times.
     #[serde(default)]
     pub times: Option<u64>,
     /// What it does.
@@ -42,10 +42,10 @@ pub struct Fault {
     /// Matching calls so far.
     #[serde(skip)]
     pub(super) seen: u64,
-    /// Strikes so far.
+    /// Times applied so far.
     #[serde(skip)]
-    pub(super) struck: u64,
-    /// What a rate limit has left.
+    pub(super) applied: u64,
+    /// The state of a rate limit.
     #[serde(skip)]
     bucket: Option<Bucket>,
 }
@@ -58,66 +58,66 @@ fn any() -> String {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Action {
-    /// Answers with a status and does nothing.
+    /// Answers with a status without carrying the request out.
     Status {
         /// The status.
         code: u16,
         /// `Retry-After`, in seconds.
         #[serde(default)]
         retry_after: Option<u64>,
-        /// Answers with a page instead of an error document.
+        /// Answers with an HTML page instead of an error document.
         #[serde(default)]
         html: bool,
     },
-    /// Waits before carrying out.
+    /// Waits before carrying the request out.
     Stall {
         /// Milliseconds.
         ms: u64,
     },
-    /// Carries out at a time of its own, whatever becomes of the client and its connection.
+    /// Carries the request out at a set time, regardless of the client and its connection.
     Late {
-        /// Milliseconds from the arrival until it is carried out.
+        /// Milliseconds from arrival until the request is carried out.
         commit_ms: u64,
-        /// Milliseconds from the arrival until the client is answered; absent: once it was
-        /// carried out, with what came of it.
+        /// Milliseconds from arrival until the response; absent: the real response, once the request
+        /// was carried out.
         #[serde(default)]
         answer_ms: Option<u64>,
-        /// The status of that answer; absent: the connection is cut.
+        /// The status of that response; absent: the connection is closed.
         #[serde(default)]
         code: Option<u16>,
-        /// Answers with a page instead of an error document.
+        /// Answers with an HTML page instead of an error document.
         #[serde(default)]
         html: bool,
     },
-    /// Cuts the connection and does nothing.
+    /// Closes the connection without carrying the request out.
     ResetBeforeCommit {},
-    /// Carries out, then cuts the connection without an answer.
+    /// Carries the request out, then closes the connection without a response.
     ResetAfterCommit {},
-    /// Carries out, then answers with a cut document.
+    /// Carries the request out, then answers with a truncated document.
     Truncated {},
-    /// Carries out, then answers with text that is no JSON.
+    /// Carries the request out, then answers with text that is not JSON.
     NotJson {},
-    /// Carries out, then answers 200 with a page.
+    /// Carries the request out, then answers 200 with an HTML page.
     Html {},
-    /// Carries out; the answer's Date is off by so many seconds.
+    /// Carries the request out, and answers with a wrong `Date`.
     WrongDate {
-        /// Seconds.
+        /// Offset of the `Date` in seconds.
         offset_seconds: i64,
     },
-    /// Answers with a redirect and does nothing.
+    /// Answers with a redirect without carrying the request out.
     Redirect {
-        /// Where to.
+        /// The target.
         location: String,
     },
-    /// Answers 429 with `Retry-After` above a rate, and does nothing.
+    /// Above a rate, answers 429 with `Retry-After` without carrying the request out.
     RateLimit(RateLimit),
-    /// A rate limit that was hit.
+    /// The effect of a rate limit that was exceeded.
     #[serde(skip)]
     TooMany {
-        /// Until the next request, in seconds.
+        /// Seconds until the next request is allowed.
         seconds: u64,
     },
-    /// Carries out, then answers with a body of this size.
+    /// Carries the request out, then answers with a body of this size.
     Oversized {
         /// Bytes.
         bytes: usize,
@@ -125,7 +125,7 @@ pub enum Action {
 }
 
 impl Fault {
-    /// A rule that strikes always.
+    /// A rule that always applies.
     pub fn always(operation: &str, action: Action) -> Self {
         Self {
             operation: operation.to_owned(),
@@ -139,7 +139,7 @@ impl Fault {
             times: None,
             action,
             seen: 0,
-            struck: 0,
+            applied: 0,
             bucket: None,
         }
     }
@@ -156,15 +156,16 @@ impl Fault {
         Self { probability: Some(probability), seed, ..self }
     }
 
-    /// The same rule, at most so many times.
+    /// The same rule, at most this many times.
     #[must_use]
     pub fn times(self, times: u64) -> Self {
         Self { times: Some(times), ..self }
     }
 
-    fn strikes(&mut self, operation: &str, method: &str, now: Instant) -> Option<Action> {
-        let meant = self.method.as_deref().is_none_or(|meant| meant.eq_ignore_ascii_case(method));
-        if !meant || (self.operation != "*" && self.operation != operation) {
+    fn apply(&mut self, operation: &str, method: &str, now: Instant) -> Option<Action> {
+        let matches =
+            self.method.as_deref().is_none_or(|expected| expected.eq_ignore_ascii_case(method));
+        if !matches || (self.operation != "*" && self.operation != operation) {
             return None;
         }
         self.seen += 1;
@@ -173,7 +174,7 @@ impl Fault {
             && self.every.is_none_or(|every| every > 0 && seen.is_multiple_of(every))
             && self.from.is_none_or(|from| seen >= from)
             && self.to.is_none_or(|to| seen <= to)
-            && self.times.is_none_or(|times| self.struck < times)
+            && self.times.is_none_or(|times| self.applied < times)
             && self.probability.is_none_or(|probability| draw(self.seed, seen) < probability);
         if !hit {
             return None;
@@ -185,7 +186,7 @@ impl Fault {
             }
             ref action => action.clone(),
         };
-        self.struck += 1;
+        self.applied += 1;
         Some(action)
     }
 }
@@ -199,8 +200,8 @@ fn draw(seed: u64, call: u64) -> f64 {
         / f64::from(u32::MAX)
 }
 
-/// The first rule that strikes this call; every matching rule counts it.
-pub(super) fn strike(
+/// The action of the first rule that applies to this call; every matching rule counts it.
+pub(super) fn apply(
     faults: &mut [Fault],
     operation: &str,
     method: &str,
@@ -208,8 +209,8 @@ pub(super) fn strike(
 ) -> Option<Action> {
     let mut action = None;
     for fault in faults {
-        let struck = fault.strikes(operation, method, now);
-        action = action.or(struck);
+        let applied = fault.apply(operation, method, now);
+        action = action.or(applied);
     }
     action
 }
@@ -219,18 +220,18 @@ mod tests {
     use super::*;
 
     fn hits(mut fault: Fault, calls: u64) -> Vec<u64> {
-        let mut strikes = || fault.strikes("createCandidate", "POST", Instant::now()).is_some();
-        (1..=calls).filter(|_| strikes()).collect()
+        let mut applies = || fault.apply("createCandidate", "POST", Instant::now()).is_some();
+        (1..=calls).filter(|_| applies()).collect()
     }
 
     #[test]
-    fn rules_strike_where_they_say() {
+    fn rules_apply_as_written() {
         let fault = || Fault::always("createCandidate", Action::ResetBeforeCommit {});
         assert_eq!(hits(fault().nth(3), 6), [3]);
         assert_eq!(hits(Fault { every: Some(2), ..fault() }, 6), [2, 4, 6]);
         assert_eq!(hits(Fault { from: Some(2), to: Some(3), ..fault() }, 6), [2, 3]);
         assert_eq!(hits(fault().times(1), 6), [1]);
-        let elsewhere = fault().strikes("listCandidates", "GET", Instant::now());
+        let elsewhere = fault().apply("listCandidates", "GET", Instant::now());
         assert_eq!(elsewhere, None);
         assert_eq!(hits(Fault { method: Some("GET".to_owned()), ..fault() }, 6), Vec::<u64>::new());
         let some = hits(fault().with_probability(0.2, 7), 1000).len();

@@ -14,9 +14,9 @@ impl Call<'_> {
     pub(super) fn list_jobs(&self, account: &Mutex<Account>) -> Answer {
         let wire = self.contract.job_name("reference");
         let filter = format!("filter[{}]", self.contract.filter("reference", wire));
-        let wanted = self.query.get(&filter).filter(|_| !self.contract.ignore_filter);
+        let requested = self.query.get(&filter).filter(|_| !self.contract.ignore_filter);
         let jobs = lock(account).jobs.clone();
-        let found = jobs.iter().filter(|job| wanted.is_none_or(|r| job.reference == r));
+        let found = jobs.iter().filter(|job| requested.is_none_or(|r| job.reference == r));
         let found: Vec<Value> = found.map(|job| self.show_job(job)).collect();
         self.page(found.into_iter())
     }

@@ -1,5 +1,5 @@
-//! Requests that are carried out late, whatever becomes of the connection that brought them: in a
-//! task of their own, so that neither a client that is gone nor an answer already given stops them.
+//! Requests that are carried out late, in a task of their own, so that neither a closed connection
+//! nor an earlier response stops them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,15 +16,15 @@ use super::{
     shared::Shared,
 };
 
-/// When a request is carried out, and what its client is answered.
+/// When a request is carried out, and what its client receives.
 pub(super) struct Late {
     pub(super) commit: Duration,
-    /// When, and which status, if any; absent: the real answer.
+    /// When to answer, and with which status, if any; absent: the real response.
     pub(super) answer: Option<(Duration, Option<u16>)>,
     pub(super) html: bool,
 }
 
-/// Counts a request once, also when its client goes away before an answer.
+/// Counts a request once, even if its client disconnects before the response.
 struct Uncounted<'a> {
     counter: &'a Counter,
     name: &'static str,
@@ -37,7 +37,7 @@ impl Drop for Uncounted<'_> {
     }
 }
 
-/// Sees that the request is carried out, and waits for what its client is answered.
+/// Has the request carried out, and waits for the response to its client.
 pub(super) async fn answer(
     shared: &Arc<Shared>,
     request: Received,
@@ -60,7 +60,7 @@ pub(super) async fn answer(
             }
             let answer = request.carry_out(&shared);
             drop(under_way);
-            // Nobody waits for it where the client got another answer or is gone.
+            // Nobody receives it if the client got another response or disconnected.
             let _unread = sender.send(answer);
         }
     };

@@ -1,4 +1,4 @@
-//! A token bucket: how many requests are taken per second. Pure; the time is handed in.
+//! A token bucket: how many requests are accepted per second. Pure; the time is an argument.
 
 use std::time::Instant;
 
@@ -22,12 +22,12 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// With the whole burst left.
+    /// A full bucket.
     pub(super) fn full(limit: RateLimit, now: Instant) -> Self {
         Self { tokens: limit.burst.max(1.0), filled: now }
     }
 
-    /// Takes one request, or gives the whole seconds to wait for the next.
+    /// Accepts one request, or returns the whole seconds until the next one.
     pub(super) fn take(&mut self, limit: RateLimit, now: Instant) -> Option<u64> {
         let rate = limit.requests_per_second.max(f64::MIN_POSITIVE);
         let gained = now.saturating_duration_since(self.filled).as_secs_f64() * rate;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_taken_then_the_wait_is_told() {
+    fn a_burst_is_accepted_then_the_wait_is_returned() {
         let limit = RateLimit { requests_per_second: 0.5, burst: 2.0 };
         let start = Instant::now();
         let mut bucket = Bucket::full(limit, start);

@@ -1,9 +1,9 @@
 //! clinch-sandbox: an emulator of the Clinch API for tests, benchmarks and the demo. It checks
-//! every signature with code of its own, keeps state for each account, publishes an OpenAPI
-//! document that agrees with what it serves, and can be told to misbehave.
+//! every signature with its own code, keeps state for each account, publishes an OpenAPI document
+//! that matches what it serves, and misbehaves on request.
 //!
-//! Only `GET` and `POST /candidates`, the envelope and the signature are documented by the
-//! vendor; `docs/SANDBOX.md` marks everything else as assumed, and so does the document served.
+//! The vendor documents only `GET` and `POST /candidates`, the envelope and the signature;
+//! `docs/SANDBOX.md` and the published document mark everything else as assumed.
 
 mod attached;
 mod call;
@@ -24,6 +24,7 @@ mod paging;
 mod people;
 mod ranks;
 mod respond;
+mod seed;
 mod serve;
 mod server;
 mod shared;
@@ -36,7 +37,8 @@ pub use counts::RequestCounts;
 pub use elsewhere::ChangeError;
 pub use faults::{Action, Fault};
 pub use limit::RateLimit;
-pub use options::{Credential, Options, OptionsError, Seed};
+pub use options::{Credential, Options, OptionsError};
+pub use seed::Seed;
 pub use server::Sandbox;
 pub use signature::{Generation, SignatureCheck, SignedRequest};
 pub use state::PersonDump;

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the active contract: it cannot disagree with what is served.
+//! The OpenAPI document, generated from the active contract, so that it always matches it.
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::{
     operation::Operation,
 };
 
-/// The document of one version at one base URL.
+/// The document of one API version at one base URL.
 pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) -> Value {
     let mut paths = Map::new();
     for operation in Operation::ALL {
@@ -37,7 +37,7 @@ pub(super) fn document(contract: &SandboxContract, base: &str, version: &str) ->
     })
 }
 
-/// A page for people that lists what is offered.
+/// An HTML page that lists the operations.
 pub(super) fn page(contract: &SandboxContract, version: &str) -> String {
     let row = |operation: Operation| {
         let path = contract.path(operation)?;
@@ -107,7 +107,7 @@ fn responses(contract: &SandboxContract, operation: Operation) -> Value {
     responses
 }
 
-/// The schema of what is shown; a list holds items of it.
+/// The schema of a response; for a list, an array of items.
 fn response_schema(operation: Operation) -> Option<Value> {
     let (kind, schema) = match operation {
         Operation::ListCandidates
@@ -196,7 +196,7 @@ fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
     json!({"type": "object", "properties": properties, "required": [contract.candidate("email")]})
 }
 
-/// As for a new candidate, but nothing has to be given.
+/// As for a new candidate, but without required attributes.
 fn changes(contract: &SandboxContract) -> Value {
     let mut schema = candidate(contract, false);
     if let Some(schema) = schema.as_object_mut() {

@@ -77,7 +77,7 @@ impl Operation {
         self.built_in().1
     }
 
-    /// The `type` of the resource it takes or gives.
+    /// The `type` of its resource.
     pub(super) const fn resource(self) -> &'static str {
         match self {
             Self::ListCandidates
@@ -92,7 +92,7 @@ impl Operation {
         }
     }
 
-    /// Only these two are described by the vendor.
+    /// Whether the vendor documents it.
     pub(super) const fn is_documented(self) -> bool {
         matches!(self, Self::ListCandidates | Self::CreateCandidate)
     }

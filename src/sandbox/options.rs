@@ -1,4 +1,4 @@
-//! How an emulator is set up, by code or by files. Reads files when asked to.
+//! The emulator's options, from code or from files. Reads files on request.
 
 use std::{
     collections::BTreeMap,
@@ -9,27 +9,26 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{
     check::{check_faults, check_seed},
     contract::SandboxContract,
     faults::Fault,
-    state::Job,
+    seed::Seed,
 };
 
-/// Why an emulator cannot be set up.
+/// Why the options are invalid.
 #[derive(Debug, Error)]
 pub enum OptionsError {
-    /// `NAME:KEY:SECRET` it is not.
-    #[error("a credential is written NAME:KEY:SECRET")]
+    /// Not `NAME:KEY:SECRET`.
+    #[error("a credential has the form NAME:KEY:SECRET")]
     Credential,
     /// A file cannot be read.
     #[error("cannot read {0}")]
     Read(String, #[source] std::io::Error),
-    /// A file is not of its form.
-    #[error("{0} is not as expected: {1}")]
+    /// A file is invalid.
+    #[error("{0} is invalid: {1}")]
     Parse(String, String),
 }
 
@@ -37,13 +36,13 @@ pub enum OptionsError {
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credential {
-    /// Its name in Clinch: the source of whoever it creates.
+    /// Its name in Clinch: becomes the source of the people it creates.
     pub name: String,
     /// The access key.
     pub access_key: String,
     /// The secret.
     pub secret: String,
-    /// The account; by default the credential's name.
+    /// The account. Default: the credential's name.
     #[serde(default)]
     pub account: Option<String>,
 }
@@ -55,7 +54,7 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// A credential of the account that bears its name.
+    /// A credential of the account with the same name.
     pub fn new(name: &str, access_key: &str, secret: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -65,7 +64,7 @@ impl Credential {
         }
     }
 
-    /// Reads `NAME:KEY:SECRET`; the secret may hold colons.
+    /// Parses `NAME:KEY:SECRET`; the secret may contain colons.
     pub fn parse(text: &str) -> Result<Self, OptionsError> {
         let mut parts = text.splitn(3, ':');
         match (parts.next(), parts.next(), parts.next()) {
@@ -81,31 +80,22 @@ impl Credential {
     }
 }
 
-/// What an account has from the start.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Seed {
-    pub(super) jobs: Vec<Job>,
-    /// Attributes by built-in name.
-    pub(super) people: Vec<Map<String, Value>>,
-}
-
-/// How an emulator is set up.
+/// The emulator's options.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it listens; port 0 picks a free one.
+    /// The address to listen on; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// The credentials; none: `hireEZ:AKSANDBOX:sandbox-secret`.
+    /// The credentials. Default: `hireEZ:AKSANDBOX:sandbox-secret`.
     pub credentials: Vec<Credential>,
-    /// What it offers.
+    /// What the emulator offers.
     pub contract: SandboxContract,
-    /// How it misbehaves.
+    /// Scripted faults.
     pub faults: Vec<Fault>,
-    /// How long every answer takes at least.
+    /// Minimum latency of each response.
     pub latency: Duration,
-    /// A file from which data is loaded at the start, and in which it is kept at a graceful stop.
+    /// A file to load data from at start and to save it to on a graceful stop.
     pub data: Option<PathBuf>,
-    /// What accounts have from the start, by account name.
+    /// The initial data of accounts, by account name.
     pub seeds: BTreeMap<String, Seed>,
 }
 
@@ -124,40 +114,40 @@ impl Default for Options {
 }
 
 impl Options {
-    /// With one credential.
+    /// Adds a credential.
     #[must_use]
     pub fn with_credential(mut self, name: &str, access_key: &str, secret: &str) -> Self {
         self.credentials.push(Credential::new(name, access_key, secret));
         self
     }
 
-    /// Adds the credentials of a file.
+    /// Adds the credentials from a file.
     pub fn read_credentials(&mut self, path: &Path) -> Result<(), OptionsError> {
         self.credentials.extend(read::<Vec<Credential>>(path)?);
         Ok(())
     }
 
-    /// Takes the contract of a file.
+    /// Reads the contract from a file.
     pub fn read_contract(&mut self, path: &Path) -> Result<(), OptionsError> {
         let contract: SandboxContract = read(path)?;
-        contract.check().map_err(|problem| not_as_expected(path, problem))?;
+        contract.check().map_err(|problem| invalid(path, problem))?;
         self.contract = contract;
         Ok(())
     }
 
-    /// Takes the faults of a file.
+    /// Reads the faults from a file.
     pub fn read_faults(&mut self, path: &Path) -> Result<(), OptionsError> {
         let faults: Vec<Fault> = read(path)?;
-        check_faults(&faults).map_err(|problem| not_as_expected(path, problem))?;
+        check_faults(&faults).map_err(|problem| invalid(path, problem))?;
         self.faults = faults;
         Ok(())
     }
 
-    /// Takes what accounts have from the start from a file: by account name.
+    /// Reads the initial data of accounts from a file.
     pub fn read_seed(&mut self, path: &Path) -> Result<(), OptionsError> {
         let seeds: BTreeMap<String, Seed> = read(path)?;
         for (account, seed) in &seeds {
-            check_seed(account, seed).map_err(|problem| not_as_expected(path, problem))?;
+            check_seed(account, seed).map_err(|problem| invalid(path, problem))?;
         }
         self.seeds = seeds;
         Ok(())
@@ -168,10 +158,10 @@ impl Options {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| OptionsError::Read(path.display().to_string(), error))?;
-    parse(&text).map_err(|problem| not_as_expected(path, problem))
+    parse(&text).map_err(|problem| invalid(path, problem))
 }
 
-fn not_as_expected(path: &Path, problem: String) -> OptionsError {
+fn invalid(path: &Path, problem: String) -> OptionsError {
     OptionsError::Parse(path.display().to_string(), problem)
 }
 

@@ -1,4 +1,4 @@
-//! Query parameters: the page asked for in three spellings, and filters. Pure.
+//! Query parameters: the page, in three spellings, and filters. Pure.
 
 use super::contract::Paging;
 
@@ -18,7 +18,7 @@ impl Query {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// Page number from 1 and page size.
+    /// Page number, from 1, and page size.
     pub(super) fn page(&self, paging: &Paging) -> (usize, usize) {
         let number = |name: &str| self.get(name).and_then(|value| value.parse::<usize>().ok());
         let find = |own: Option<&String>, spellings: [&str; 3]| match own {

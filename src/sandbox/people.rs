@@ -1,6 +1,6 @@
-//! The people of one account, in the orders in which lists show them. Nothing scans everybody:
-//! people are found by id and by e-mail address, and pages by rank; who is deleted leaves an empty
-//! slot behind, so that nobody else has to move.
+//! The people of one account, in the orders of its lists. Nothing scans everybody: people are
+//! indexed by id and by e-mail address, and pages by rank. A deleted person leaves an empty slot, so
+//! that nobody else moves.
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
@@ -17,18 +17,18 @@ use super::{
 pub(super) struct People {
     /// In the order of creation.
     slots: Vec<Option<Arc<Person>>>,
-    /// As long as lists have looked at `slots`; marked: who lists show.
+    /// The part of `slots` that is visible in lists; marked: people who were not deleted.
     shown: Ranks,
     by_id: HashMap<String, usize>,
     by_email: HashMap<String, Vec<usize>>,
-    /// Kept only where lists are in this order.
+    /// Maintained only if lists use this order.
     updates: Option<Updates>,
 }
 
 /// The order of the last updates, oldest first.
 #[derive(Debug, Default)]
 struct Updates {
-    /// The slot that each update was made to; marked below if it is the slot's last and is shown.
+    /// The slot of each update; marked in `last` if it is the slot's last update and is visible.
     slots: Vec<usize>,
     last: Ranks,
     /// Where in `slots` the last update of each slot is.
@@ -36,8 +36,8 @@ struct Updates {
 }
 
 impl Updates {
-    /// Notes an update; the first of a slot comes in the order of slots.
-    fn note(&mut self, slot: usize, shown: bool) {
+    /// Records an update. First updates must arrive in the order of slots.
+    fn record(&mut self, slot: usize, shown: bool) {
         let at = self.slots.len();
         match self.of_slot.get_mut(slot) {
             Some(before) => {
@@ -54,14 +54,14 @@ impl Updates {
 }
 
 impl People {
-    /// Keeps the order of updates from now on, starting with the times that people bear.
+    /// Maintains the order of updates from now on, starting from `updated_at`.
     pub(super) fn keep_updates(&mut self) {
         let time = |slot: &usize| {
             let person = self.slots[*slot].as_ref();
             person.and_then(|person| person.attributes.get("updated_at")?.as_str())
         };
         let mut slots: Vec<usize> = (0..self.slots.len()).collect();
-        // Stable: of the same time, who was created later was updated later.
+        // Stable: with equal times, the person created later counts as updated later.
         slots.sort_by(|left, right| time(left).cmp(&time(right)));
         let mut updates = Updates { of_slot: vec![0; slots.len()], ..Updates::default() };
         for (at, slot) in slots.iter().enumerate() {
@@ -80,21 +80,21 @@ impl People {
         }
         self.slots.push(Some(person));
         if let Some(updates) = &mut self.updates {
-            updates.note(slot, false);
+            updates.record(slot, false);
         }
     }
 
-    /// A person as of now; rendering it needs no lock.
+    /// A snapshot of a person, which can be rendered without a lock.
     pub(super) fn get(&self, id: &str) -> Option<&Arc<Person>> {
         self.slots[*self.by_id.get(id)?].as_ref()
     }
 
-    /// For changes that neither concern attributes nor count as updates.
+    /// For changes that do not affect attributes and do not count as updates.
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Person> {
         self.slots[*self.by_id.get(id)?].as_mut().map(Arc::make_mut)
     }
 
-    /// Changes a person, and puts them where they belong now.
+    /// Changes a person and updates the indexes.
     pub(super) fn update(&mut self, id: &str, change: impl FnOnce(&mut Person)) {
         let Some(&slot) = self.by_id.get(id) else { return };
         let shown = self.is_shown(slot);
@@ -109,7 +109,7 @@ impl People {
             }
         }
         if let Some(updates) = &mut self.updates {
-            updates.note(slot, shown);
+            updates.record(slot, shown);
         }
     }
 
@@ -145,7 +145,7 @@ impl People {
         slots.iter().filter_map(|slot| self.slots[*slot].as_ref())
     }
 
-    /// How many e-mail addresses more than one person has.
+    /// Number of e-mail addresses that more than one person has.
     pub(super) fn doubled(&self) -> usize {
         self.by_email.values().filter(|slots| slots.len() > 1).count()
     }
@@ -155,7 +155,7 @@ impl People {
         self.slots.iter().flatten().cloned().collect()
     }
 
-    /// How many people lists show. Everybody becomes visible after the same time, hence in order.
+    /// Number of people visible in lists. Everybody becomes visible after the same delay, so in order.
     pub(super) fn listed(&mut self) -> usize {
         while let Some(person) = self.slots.get(self.shown.len()) {
             if person.as_ref().is_some_and(|person| !person.is_found()) {
@@ -169,7 +169,7 @@ impl People {
         self.shown.count()
     }
 
-    /// People by their place in a list, as of the last `listed`.
+    /// People by position in a list, as of the last `listed`.
     pub(super) fn page(&self, order: Order, places: Range<usize>) -> Vec<Arc<Person>> {
         let slot = |place: usize| match (order, &self.updates) {
             (Order::Updated, Some(updates)) => {
@@ -182,7 +182,7 @@ impl People {
     }
 }
 
-/// The e-mail address of a person, as addresses are compared.
+/// The folded e-mail address of a person.
 fn email_of(person: &Person) -> Option<String> {
     person.attributes.get("email").and_then(Value::as_str).map(folded)
 }

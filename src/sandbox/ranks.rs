@@ -1,10 +1,10 @@
-//! The n-th marked place of a growing row, where marks come and go: each step costs the logarithm
-//! of the row's length. A Fenwick tree. Pure.
+//! Finds the n-th marked position of a growing sequence whose marks change, in logarithmic time: a
+//! Fenwick tree. Pure.
 
-/// A row of places, some of them marked.
+/// A sequence of positions, some of them marked.
 #[derive(Debug, Default)]
 pub(super) struct Ranks {
-    /// At place p (from 1): how many of the `low_bit(p)` places that end with p are marked.
+    /// At position p (from 1): how many of the `low_bit(p)` positions that end with p are marked.
     sums: Vec<usize>,
     count: usize,
 }
@@ -14,17 +14,17 @@ const fn low_bit(place: usize) -> usize {
 }
 
 impl Ranks {
-    /// How many places there are.
+    /// Number of positions.
     pub(super) fn len(&self) -> usize {
         self.sums.len()
     }
 
-    /// How many of them are marked.
+    /// Number of marked positions.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// Adds a place at the end.
+    /// Appends a position.
     pub(super) fn push(&mut self, marked: bool) {
         let place = self.sums.len() + 1;
         let before = place - low_bit(place);
@@ -38,13 +38,13 @@ impl Ranks {
         self.count += usize::from(marked);
     }
 
-    /// Marks a place that is not marked.
+    /// Marks an unmarked position.
     pub(super) fn mark(&mut self, at: usize) {
         self.count += 1;
         self.sums_with(at, |sum| *sum += 1);
     }
 
-    /// Takes the mark from a place that is marked.
+    /// Unmarks a marked position.
     pub(super) fn unmark(&mut self, at: usize) {
         self.count -= 1;
         self.sums_with(at, |sum| *sum -= 1);
@@ -58,7 +58,7 @@ impl Ranks {
         }
     }
 
-    /// The n-th marked place, from 0.
+    /// The n-th marked position, from 0.
     pub(super) fn nth(&self, n: usize) -> Option<usize> {
         if n >= self.count {
             return None;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nth_mark_is_where_a_plain_search_finds_it() {
+    fn the_nth_mark_agrees_with_a_linear_search() {
         let (mut ranks, mut plain) = (Ranks::default(), Vec::new());
         for step in 0_usize..300 {
             let mixed = step.wrapping_mul(0x9E37_79B9) >> 7;
@@ -95,10 +95,10 @@ mod tests {
                 ranks.mark(at);
             }
             plain[at] = !plain[at];
-            let wanted: Vec<usize> = (0..plain.len()).filter(|at| plain[*at]).collect();
+            let expected: Vec<usize> = (0..plain.len()).filter(|at| plain[*at]).collect();
             let found: Vec<usize> = (0..).map_while(|n| ranks.nth(n)).collect();
-            assert_eq!(found, wanted, "after {step} steps");
-            assert_eq!((ranks.len(), ranks.count()), (plain.len(), wanted.len()));
+            assert_eq!(found, expected, "after {step} steps");
+            assert_eq!((ranks.len(), ranks.count()), (plain.len(), expected.len()));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Answers: JSON:API documents and errors. Pure.
+//! Responses: JSON:API documents and errors. Pure.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// An answer before it is sent.
+/// A response before it is sent.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,

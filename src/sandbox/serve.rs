@@ -1,4 +1,4 @@
-//! One request, from its bytes to its answer: control, faults, signature, operation.
+//! Serves one request: control endpoints, faults, signature, operation.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,15 +22,15 @@ use super::{
     signature::{SignatureCheck, SignedRequest, http_date},
 };
 
-/// The largest body taken, in bytes: a resume of 5 MiB in Base64 fits.
+/// Maximum body size in bytes: enough for a resume of 5 MiB in Base64.
 const MAX_BODY: usize = 16 << 20;
 
-/// Told to the connection to make it end without an answer.
+/// Makes the connection end without a response.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is cut on purpose")]
+#[error("the connection is closed on purpose")]
 pub(super) struct Cut;
 
-/// Answers one request, or cuts the connection.
+/// Answers one request, or closes the connection.
 pub(super) async fn serve(
     shared: &Arc<Shared>,
     peer: SocketAddr,
@@ -61,7 +61,7 @@ async fn handle(
         Err(error) if error.is::<LengthLimitError>() => {
             return Ok((Answer::error(413, "the body is too large", None), 0));
         }
-        // The client went away.
+        // The client disconnected.
         Err(_) => return Err(Cut),
     };
     if path.starts_with("/_sandbox/") {
@@ -73,7 +73,7 @@ async fn handle(
         };
         return Ok((answer, 0));
     }
-    let under_way = Arc::new(shared.counter.begin());
+    let under_way = Arc::new(shared.counter.start());
     let contract = shared.contract();
     let version = ["v1", "v2"].into_iter().find_map(|version| {
         let rest = path.strip_prefix('/')?.strip_prefix(version)?;
@@ -87,7 +87,7 @@ async fn handle(
         (Some((operation, _)), None) => operation.id(),
         (None, None) => "unknown",
     };
-    let fault = shared.strike(name, method);
+    let fault = shared.fault(name, method);
     let received = Received { contract, name, head, routed, page, body };
     if let Some(late) = fault.as_ref().and_then(late) {
         return Ok((late::answer(shared, received, under_way, late).await?, 0));
@@ -120,7 +120,7 @@ fn too_many(seconds: u64) -> Answer {
     Answer::error(429, "too many requests", None).with("retry-after", seconds.to_string())
 }
 
-/// An answer that a fault gives.
+/// The response of a fault.
 pub(super) fn scripted(code: u16, html: bool) -> Answer {
     if html {
         Answer::html(code, "<html><body>Bad gateway</body></html>")
@@ -129,7 +129,7 @@ pub(super) fn scripted(code: u16, html: bool) -> Answer {
     }
 }
 
-/// What needs no signature: the document and a page that points at it.
+/// What needs no signature: the document and an HTML page that links to it.
 fn published(
     contract: &SandboxContract,
     shared: &Shared,
@@ -147,7 +147,7 @@ fn published(
     }
 }
 
-/// What a fault does instead of carrying the request out.
+/// The effect of a fault before the request is carried out: its response, if it answers instead.
 async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
     match fault {
         Some(Action::Stall { ms }) => {
@@ -173,17 +173,17 @@ async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
 /// A request as it was received, independent of its connection.
 pub(super) struct Received {
     contract: Arc<SandboxContract>,
-    /// As it is counted.
+    /// Its name in the counts.
     pub(super) name: &'static str,
     head: http::request::Parts,
     routed: Option<(Operation, Vec<String>)>,
-    /// The answer, where it needs no signature.
+    /// The response, if it needs no signature.
     page: Option<Answer>,
     body: Bytes,
 }
 
 impl Received {
-    /// Looks at the limit and the signature, then carries the request out.
+    /// Checks rate limit and signature, then carries the request out.
     pub(super) fn carry_out(self, shared: &Shared) -> Answer {
         if let Some(page) = self.page {
             return page;
@@ -220,7 +220,7 @@ impl Received {
     }
 }
 
-/// What a fault does to an answer.
+/// The effect of a fault on a response.
 fn after_commit(
     shared: &Shared,
     name: &'static str,

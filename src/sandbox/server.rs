@@ -1,4 +1,4 @@
-//! The socket side. A connection is one task, so that cutting it is dropping it.
+//! The socket side. Each connection is one task, so dropping the task closes the connection.
 
 use std::{io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use super::{
     state::PersonDump,
 };
 
-/// How long requests under way may take to end after a stop.
+/// How long requests in progress may take to finish after a stop.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A running emulator; stops when dropped.
@@ -46,7 +46,7 @@ impl Sandbox {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -62,18 +62,17 @@ impl Sandbox {
         self.shared.doubled(account)
     }
 
-    /// Takes from a person, by id or e-mail address, everything that says who they are; the id,
-    /// if there is such a person.
+    /// Anonymises a person, by id or e-mail address. Returns the id if the person exists.
     pub fn anonymise(&self, account: &str, person: &str) -> Option<String> {
         self.shared.anonymise(Some(account), Who::from_text(person)).ok()
     }
 
-    /// Deletes a person, by id or e-mail address; the id that they had, if there is such a person.
+    /// Deletes a person, by id or e-mail address. Returns the id if the person existed.
     pub fn delete(&self, account: &str, person: &str) -> Option<String> {
         self.shared.delete(Some(account), Who::from_text(person)).ok()
     }
 
-    /// Changes attributes, by built-in name, of a person, by id or e-mail address; the id.
+    /// Sets attributes, by built-in name, of a person, by id or e-mail address. Returns the id.
     pub fn edit(
         &self,
         account: &str,
@@ -83,12 +82,12 @@ impl Sandbox {
         self.shared.edit(Some(account), Who::from_text(person), attributes)
     }
 
-    /// Adds a person of somebody else, with attributes by built-in name; the id.
+    /// Adds a person as somebody else, with attributes by built-in name. Returns the id.
     pub fn add_person(&self, account: &str, attributes: &Value) -> Result<String, ChangeError> {
         self.shared.add_person(Some(account), attributes, None)
     }
 
-    /// How many requests were answered.
+    /// Request counts.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counter.snapshot()
     }
@@ -98,7 +97,7 @@ impl Sandbox {
         self.shared.set_faults(faults);
     }
 
-    /// How long every answer takes at least.
+    /// Sets the minimum latency of each response.
     pub fn set_latency(&self, latency: Duration) {
         self.shared.set_latency(latency);
     }
@@ -118,8 +117,8 @@ impl Sandbox {
         self.shared.add_credential(credential);
     }
 
-    /// Stops listening, lets requests under way end for up to a second, then cuts them; then keeps
-    /// the data, where asked to.
+    /// Stops listening, waits up to a second for requests in progress, then closes them; then saves
+    /// the data, if configured.
     pub async fn stop(self) -> io::Result<()> {
         self.shared.stop.cancel();
         self.shared.tasks.close();
@@ -148,7 +147,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             let mut connection = pin!(connection);
             tokio::select! {
-                // A cut connection ends with the error that cut it.
+                // A connection closed on purpose ends with the error that closed it.
                 _ended = &mut connection => return,
                 () = own.stop.cancelled() => connection.as_mut().graceful_shutdown(),
             }

@@ -1,5 +1,5 @@
-//! What the connections share: contract, credentials, accounts, faults, the clock. Every lock is
-//! held for a look-up only.
+//! State shared by all connections: contract, credentials, accounts, faults, the clock. Locks are
+//! held for look-ups only.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,9 +20,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     contract::{Duplicates, Order, SandboxContract},
     counts::Counter,
-    faults::{Action, Fault, strike},
+    faults::{self, Action, Fault},
     limit::Bucket,
-    options::{Credential, Options, Seed},
+    options::{Credential, Options},
+    seed::Seed,
     signature::{SignatureCheck, SignedRequest},
     state::{Account, SavedAccount, default_jobs, lock},
 };
@@ -40,7 +41,7 @@ pub(super) struct Shared {
     bucket: Mutex<Option<Bucket>>,
     pub(super) base: String,
     pub(super) stop: CancellationToken,
-    /// Connections, and requests that outlive theirs.
+    /// Connections, and requests that outlive their connection.
     pub(super) tasks: TaskTracker,
 }
 
@@ -97,7 +98,7 @@ impl Shared {
         account
     }
 
-    /// Writes every account into a file.
+    /// Saves all accounts to a file.
     pub(super) fn save(&self, path: &Path) -> io::Result<()> {
         let accounts: BTreeMap<String, SavedAccount> = read(&self.accounts)
             .iter()
@@ -106,7 +107,7 @@ impl Shared {
         std::fs::write(path, serde_json::to_vec(&accounts)?)
     }
 
-    /// Takes the accounts of a file, if it is there.
+    /// Loads the accounts of a file, if it exists.
     pub(super) fn load(&self, path: &Path) -> io::Result<()> {
         let text = match std::fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -158,22 +159,22 @@ impl Shared {
         self.counter.reset();
     }
 
-    /// The contract as of now.
+    /// The current contract.
     pub(super) fn contract(&self) -> Arc<SandboxContract> {
         read(&self.contract).clone()
     }
 
-    /// How long every answer takes at least.
+    /// Minimum latency of each response.
     pub(super) fn latency(&self) -> Duration {
         Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
     }
 
-    /// What is scripted for this call.
-    pub(super) fn strike(&self, operation: &str, method: &str) -> Option<Action> {
-        strike(&mut lock(&self.faults), operation, method, Instant::now())
+    /// The scripted fault for this call, if any.
+    pub(super) fn fault(&self, operation: &str, method: &str) -> Option<Action> {
+        faults::apply(&mut lock(&self.faults), operation, method, Instant::now())
     }
 
-    /// Whose signature it is, if it stands, and the data of the account.
+    /// The credential that signed the request and its account, if the signature is valid.
     pub(super) fn signer(
         &self,
         request: &SignedRequest<'_>,
@@ -189,12 +190,12 @@ impl Shared {
         Some((credential, account))
     }
 
-    /// The data of every account, by name.
+    /// All accounts by name.
     pub(super) fn accounts(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Mutex<Account>>>> {
         read(&self.accounts)
     }
 
-    /// One account's data, or every account's by name.
+    /// The data of one account, or of all accounts by name.
     pub(super) fn dump(&self, account: Option<&str>) -> Value {
         let accounts = read(&self.accounts);
         let dump = |account: &Arc<Mutex<Account>>| {
@@ -207,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Seconds to wait, if the contract's rate limit refuses the request.
+    /// Seconds to wait, if the request exceeds the contract's rate limit.
     pub(super) fn limited(&self) -> Option<u64> {
         let limit = read(&self.contract).rate_limit?;
         lock(&self.bucket)

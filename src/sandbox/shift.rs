@@ -1,5 +1,5 @@
-//! The account changes while its list is read: people are deleted, updated and created between
-//! two pages, so that others move from page to page. For tests. Pure.
+//! Changes of an account while its list is read: people are deleted, updated and created between two
+//! pages, so that others move from page to page. For tests. Pure.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use serde_json::{Map, Value};
 
 use super::{contract::Order, state::Account};
 
-/// The source of people whom somebody else creates.
+/// The source of people created by somebody else.
 pub(super) const ELSEWHERE: &str = "elsewhere";
 
-/// What others do after each page of the list of everybody.
+/// Changes made after each page of the list of everybody.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Shift {
-    /// So many people at the start of the list are deleted.
+    /// Number of people to delete at the start of the list.
     pub(super) delete: usize,
-    /// So many people are created.
+    /// Number of people to create.
     pub(super) insert: usize,
-    /// So many people at the end of the list are updated.
+    /// Number of people to update at the end of the list.
     pub(super) touch: usize,
-    /// After so many pages at most; absent: after each.
+    /// Maximum number of pages followed by changes; absent: all.
     pub(super) times: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ impl Shift {
 }
 
 impl Account {
-    /// Changes the list after a page of it; who is created is found after `lag`.
+    /// Changes the list after a page was read; created people become visible after `lag`.
     pub(super) fn shift(&mut self, shift: Shift, order: Order, lag: Duration, now: Timestamp) {
         if !shift.changes_something() || shift.times.is_some_and(|times| self.shifts >= times) {
             return;
@@ -52,7 +52,7 @@ impl Account {
         }
     }
 
-    /// Data that was kept may hold those of an earlier process.
+    /// Saved data may contain addresses of an earlier process.
     fn unused_address(&mut self) -> Value {
         loop {
             self.inserted += 1;

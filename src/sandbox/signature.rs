@@ -1,5 +1,5 @@
-//! The server's own check of request signatures, as the api-auth gem does it. Pure; shares no
-//! code with the client's signing, and is pinned to the same independently made vectors.
+//! The server's own check of request signatures, like the api-auth gem. Pure; shares no code with
+//! the client's signing, and is tested against the same independent vectors.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -10,10 +10,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 
-/// Requests are believed for less than this many seconds in either direction.
+/// A date must differ from the clock by less than this many seconds, in either direction.
 const WINDOW_SECONDS: u64 = 900;
 
-/// Which generation of the gem is emulated: they hash the body differently.
+/// The emulated generation of the gem: they hash the body differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 pub enum Generation {
     /// 2.4 and older: `Content-MD5`.
@@ -34,7 +34,7 @@ pub struct SignatureCheck {
     pub legacy: bool,
 }
 
-/// What is checked of a request.
+/// The parts of a request that are checked.
 #[derive(Debug)]
 pub struct SignedRequest<'a> {
     /// The method, upper case.
@@ -48,7 +48,7 @@ pub struct SignedRequest<'a> {
 }
 
 impl SignatureCheck {
-    /// The access key that signed the request, if the signature stands. `secret_of` gives the
+    /// The access key that signed the request, if the signature is valid. `secret_of` returns the
     /// secret of an access key.
     pub fn verify<'k>(
         &self,
@@ -79,11 +79,11 @@ impl SignatureCheck {
         let hash = hash.unwrap_or_default();
         let without_method = format!("{content_type},{hash},{uri},{date}");
         let full = format!("{},{without_method}", request.method);
-        let stands = matches(digest, secret, &full, given)
+        let valid = matches(digest, secret, &full, given)
             || (self.legacy && matches(digest, secret, &without_method, given));
-        // The gem compares whole seconds: a fraction of the present one does not widen the window.
+        // The gem compares whole seconds: a fraction of the current second does not widen the window.
         let age = parse_http_date(date)?.as_second().abs_diff(now.as_second());
-        (stands && age < WINDOW_SECONDS).then(|| access_key.to_owned())
+        (valid && age < WINDOW_SECONDS).then(|| access_key.to_owned())
     }
 
     fn body_hash(self, body: &[u8]) -> String {
@@ -124,7 +124,7 @@ fn mac<M: Mac + KeyInit>(secret: &str, canonical: &str) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// The three forms of an HTTP date; anything else, ISO 8601 included, is none.
+/// Parses the three forms of an HTTP date, and nothing else (no ISO 8601).
 pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
     const FORMS: [&str; 3] =
         ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];

@@ -1,5 +1,4 @@
-//! What the emulator keeps: accounts with their people, jobs, applications, attachments and
-//! activities.
+//! The emulator's data: accounts with their people, jobs, applications, attachments and activities.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -77,13 +76,13 @@ pub(super) struct Account {
     pub(super) jobs: Vec<Job>,
     next: u64,
     salt: u64,
-    /// After how many pages the list was changed.
+    /// Number of pages after which the list was changed.
     pub(super) shifts: u64,
-    /// How many people such changes created.
+    /// Number of people created by such changes.
     pub(super) inserted: u64,
 }
 
-/// An account as it is kept in a file.
+/// An account as saved in a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedAccount {
@@ -92,12 +91,12 @@ pub(super) struct SavedAccount {
     next: u64,
 }
 
-/// Lower case: how e-mail addresses are compared.
+/// The form in which e-mail addresses are compared.
 pub(super) fn folded(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-/// A time as attributes show it.
+/// A time in the format of attributes.
 fn stamp(now: Timestamp) -> Value {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
@@ -108,7 +107,7 @@ fn salt(name: &str) -> u64 {
 }
 
 impl Account {
-    /// Two accounts never give out the same id, so that a mix-up of accounts is a 404.
+    /// Ids differ between accounts, so that a request to the wrong account is a 404.
     pub(super) fn new(name: &str, jobs: Vec<Job>) -> Self {
         let mut account = Self { salt: salt(name), ..Self::default() };
         for mut job in jobs {
@@ -120,7 +119,7 @@ impl Account {
         account
     }
 
-    /// The account as it was kept.
+    /// An account from a file.
     pub(super) fn restored(name: &str, saved: SavedAccount) -> Self {
         let SavedAccount { people, jobs, next } = saved;
         let mut account = Self { jobs, next, salt: salt(name), ..Self::default() };
@@ -134,7 +133,7 @@ impl Account {
         SavedAccount { people: self.people.all(), jobs: self.jobs.clone(), next: self.next }
     }
 
-    /// 32 hex digits, as ids look in Clinch's media addresses; the same in every run.
+    /// 32 hex digits, like the ids in Clinch's media URLs; deterministic.
     pub(super) fn new_id(&mut self, kind: u8) -> String {
         self.next += 1;
         let mixed = (self.next ^ (u64::from(kind) << 56)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -150,7 +149,7 @@ impl Account {
     ) -> Arc<Person> {
         let id = self.new_id(b'c');
         let stamp = stamp(now);
-        // A seed may have said these; a client cannot.
+        // A seed may set these; a client cannot.
         for (name, value) in [
             ("source", Value::from(source)),
             ("created_at", stamp.clone()),
@@ -172,7 +171,7 @@ impl Account {
         person
     }
 
-    /// Changes attributes; null clears.
+    /// Sets attributes; null clears.
     pub(super) fn change(&mut self, id: &str, changes: Map<String, Value>, now: Timestamp) {
         self.people.update(id, |person| {
             person.attributes.extend(changes);
@@ -186,7 +185,7 @@ impl Account {
 }
 
 impl Job {
-    /// The id of a stage, from its place.
+    /// The id of the stage at that position.
     pub(super) fn stage_id(&self, place: usize) -> String {
         format!("{:.24}{place:08x}", self.id)
     }
@@ -206,7 +205,7 @@ impl Person {
     }
 }
 
-/// Jobs that a fresh account has when no seed says otherwise.
+/// The jobs of a new account without a seed.
 pub(super) fn default_jobs() -> Vec<Job> {
     let job = |reference: &str, title: &str| Job {
         id: String::new(),
@@ -222,7 +221,7 @@ pub(super) fn default_jobs() -> Vec<Job> {
     ]
 }
 
-/// A lock whose data stays usable after a panic of another holder.
+/// Locks a mutex, even if another holder panicked.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
