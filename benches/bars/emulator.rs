@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
-        AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
+        AllowedEndpoints, Client, ClientConfig, ClientDeps, Contract, Endpoint, Jitter, Limits,
         Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
@@ -86,7 +86,7 @@ pub(crate) fn client(origin: &str) -> anyhow::Result<Client> {
         limits: Limits::default(),
         timeouts: Timeouts::default(),
     };
-    let surroundings = Surroundings {
+    let deps = ClientDeps {
         allowed: AllowedEndpoints::listed([origin])?,
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(fastrand::f64),
@@ -94,5 +94,5 @@ pub(crate) fn client(origin: &str) -> anyhow::Result<Client> {
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };
-    Ok(Client::connect("bench", config, &surroundings)?)
+    Ok(Client::connect("bench", config, &deps)?)
 }

@@ -1,5 +1,5 @@
-//! What all clients of one account share, whatever integration they belong to: the rate bucket,
-//! the breaker, and how long creates take. Reads the tokio clock; no other I/O.
+//! What all clients of one account share, across integrations: the rate bucket, the outage breaker,
+//! and how long creates take. Reads the tokio clock; no other I/O.
 
 use std::{
     sync::{
@@ -11,14 +11,14 @@ use std::{
 
 use super::{
     bucket::{Limits, RateBucket},
-    gate::Breaker,
+    circuit_breaker::OutageBreaker,
 };
 
-/// What is known of one account. It outlives a client, and so a rotated credential.
+/// The state of one account. It outlives a client, and so a rotated credential.
 #[derive(Debug)]
 pub(super) struct Account {
     bucket: Arc<RateBucket>,
-    breaker: Breaker,
+    breaker: OutageBreaker,
     slowest_create_micros: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ impl Account {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             bucket: Arc::new(RateBucket::new(limits)),
-            breaker: Breaker::default(),
+            breaker: OutageBreaker::default(),
             slowest_create_micros: AtomicU64::new(0),
         }
     }
@@ -35,17 +35,17 @@ impl Account {
         &self.bucket
     }
 
-    pub(super) fn breaker(&self) -> &Breaker {
+    pub(super) fn breaker(&self) -> &OutageBreaker {
         &self.breaker
     }
 
-    /// Notes that a create was answered, however, after so long.
+    /// Records how long a create took that got a response of any status.
     pub(super) fn create_took(&self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.slowest_create_micros.fetch_max(micros, Ordering::Relaxed);
     }
 
-    /// The longest that a create took that was answered.
+    /// The longest time a create took to get a response.
     pub(super) fn slowest_create(&self) -> Duration {
         Duration::from_micros(self.slowest_create_micros.load(Ordering::Relaxed))
     }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_slowest_create_counts_and_quick_ones_after_it_do_not() {
+    fn the_slowest_create_is_kept() {
         let account = Account::new(Limits::default());
         assert_eq!(account.slowest_create(), Duration::ZERO);
         for millis in [20, 700, 30] {

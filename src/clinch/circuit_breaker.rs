@@ -1,6 +1,7 @@
-//! What is not even tried: calls with a credential that was rejected, and calls to an account whose
-//! last calls all failed. The first is known per client, the second per account. Keeps time on the
-//! tokio clock; no other I/O.
+//! Calls that are refused without being sent: the client's credential was rejected, or the last
+//! calls to the account all failed. Reads the tokio clock; no other I/O.
+//!
+//! As usual for a circuit breaker, *open* means that calls are refused.
 
 use std::{
     sync::{
@@ -14,78 +15,80 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{account::Account, error::ClinchError};
 
-/// So many calls in a row have to fail before the gate closes.
-const FAILURES_TO_CLOSE: u32 = 5;
-/// How long it stays closed before one call is let through as a probe.
-const CLOSED_FOR: Duration = Duration::from_secs(10);
+/// Consecutive failures that open the breaker.
+const FAILURES_TO_OPEN: u32 = 5;
+/// How long it stays open before one call is let through as a trial.
+const OPEN_FOR: Duration = Duration::from_secs(10);
 
-/// Shut by the first 401, before the request that met it gives its permit to the next one: so
-/// that those who passed the gate and wait for a permit do not meet it, too.
+/// Set by the first 401 before its permit is released, so that queued requests fail fast instead
+/// of each collecting a 401.
 #[derive(Debug, Clone, Default)]
-pub struct Shutter(Arc<AtomicBool>);
+pub(super) struct RejectedFlag(Arc<AtomicBool>);
 
-impl Shutter {
-    pub(super) fn shut(&self) {
+impl RejectedFlag {
+    pub(super) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_shut(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn open(&self) {
+    fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
-/// The gate in front of one client.
+/// The circuit breaker of one client: its own for a rejected credential, and the account's for
+/// an outage.
 #[derive(Debug)]
-pub(super) struct Gate {
-    shutter: Shutter,
+pub(super) struct CircuitBreaker {
+    rejected_flag: RejectedFlag,
     rejected: watch::Sender<bool>,
     account: Arc<Account>,
 }
 
-/// Closes after failures in a row, for all clients of an account.
+/// Opens after consecutive failures, for all clients of an account.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<Failures>);
+pub(super) struct OutageBreaker(Mutex<Failures>);
 
 #[derive(Debug, Default)]
 struct Failures {
     in_a_row: u32,
-    closed_until: Option<Instant>,
-    probing: bool,
+    open_until: Option<Instant>,
+    trial_in_progress: bool,
 }
 
-impl Breaker {
-    /// Lets a call through, perhaps as the probe (`true`), or says why not.
-    fn enter(&self) -> Result<bool, ClinchError> {
+impl OutageBreaker {
+    /// Admits a call, perhaps as the trial (`true`), or returns why not.
+    fn admit(&self) -> Result<bool, ClinchError> {
         let mut failures = self.lock();
-        let Some(until) = failures.closed_until else { return Ok(false) };
+        let Some(until) = failures.open_until else { return Ok(false) };
         let left = until.saturating_duration_since(Instant::now());
-        if failures.probing || !left.is_zero() {
+        if failures.trial_in_progress || !left.is_zero() {
             let retry_after = Some(left.max(Duration::from_secs(1)));
             return Err(ClinchError::Unavailable { status: None, retry_after });
         }
-        failures.probing = true;
+        failures.trial_in_progress = true;
         Ok(true)
     }
 
-    fn ended<T>(&self, result: &Result<T, ClinchError>) {
+    fn record<T>(&self, result: &Result<T, ClinchError>) {
         let mut failures = self.lock();
         match result {
             Err(error) if error.is_outage() => {
                 failures.in_a_row = failures.in_a_row.saturating_add(1);
-                if failures.in_a_row >= FAILURES_TO_CLOSE {
-                    failures.closed_until = Some(Instant::now() + CLOSED_FOR);
+                if failures.in_a_row >= FAILURES_TO_OPEN {
+                    failures.open_until = Some(Instant::now() + OPEN_FOR);
                 }
             }
-            // Nothing was sent, or nothing was said about the API's health.
-            Err(ClinchError::RateLimited { .. } | ClinchError::Fenced | ClinchError::Withdrawn) => {
-            }
+            // Nothing was sent, or the response says nothing about the API's health.
+            Err(
+                ClinchError::RateLimited { .. } | ClinchError::Fenced | ClinchError::GrantRevoked,
+            ) => {}
             _ => {
                 failures.in_a_row = 0;
-                failures.closed_until = None;
+                failures.open_until = None;
             }
         }
     }
@@ -95,54 +98,56 @@ impl Breaker {
     }
 }
 
-/// A call that was let through; has to be told how it ended.
-pub(super) struct Passage<'a> {
-    gate: &'a Gate,
-    probe: bool,
-    asked: bool,
+/// A call that was admitted; its result must be passed to [`CallGuard::finish`].
+pub(super) struct CallGuard<'a> {
+    breaker: &'a CircuitBreaker,
+    is_trial: bool,
+    force: bool,
 }
 
-impl Gate {
-    pub(super) fn new(shutter: Shutter, account: Arc<Account>) -> Self {
-        Self { shutter, rejected: watch::Sender::new(false), account }
+impl CircuitBreaker {
+    pub(super) fn new(rejected_flag: RejectedFlag, account: Arc<Account>) -> Self {
+        Self { rejected_flag, rejected: watch::Sender::new(false), account }
     }
 
-    /// Whether the credential is known as rejected, as a signal to wait on.
+    /// Whether the credential is known to be rejected, as a signal to wait on.
     pub(super) fn rejected(&self) -> watch::Receiver<bool> {
         self.rejected.subscribe()
     }
 
-    /// Lets a call through or says why not. `asked`: a deliberate check, which passes always.
-    pub(super) fn enter(&self, asked: bool) -> Result<Passage<'_>, ClinchError> {
-        if asked {
-            return Ok(Passage { gate: self, probe: false, asked });
+    /// Admits a call or returns why not. `force`: a deliberate check, which is always admitted.
+    pub(super) fn admit(&self, force: bool) -> Result<CallGuard<'_>, ClinchError> {
+        if force {
+            return Ok(CallGuard { breaker: self, is_trial: false, force });
         }
         if *self.rejected.borrow() {
             return Err(ClinchError::Unauthorized);
         }
-        let probe = self.account.breaker().enter()?;
-        Ok(Passage { gate: self, probe, asked })
+        let is_trial = self.account.breaker().admit()?;
+        Ok(CallGuard { breaker: self, is_trial, force })
     }
 }
 
-impl Passage<'_> {
-    /// Tells how the call ended. `true`: this is the first word of a rejected credential.
-    pub(super) fn ended<T>(self, result: &Result<T, ClinchError>) -> bool {
-        self.gate.account.breaker().ended(result);
+impl CallGuard<'_> {
+    /// Records how the call ended. Returns whether this is the first sign of a rejected
+    /// credential.
+    pub(super) fn finish<T>(self, result: &Result<T, ClinchError>) -> bool {
+        let breaker = self.breaker;
+        breaker.account.breaker().record(result);
         let change = |now: bool| {
-            self.gate.rejected.send_if_modified(|known| std::mem::replace(known, now) != now)
+            breaker.rejected.send_if_modified(|known| std::mem::replace(known, now) != now)
         };
         match result {
             Err(ClinchError::Unauthorized) => change(true),
-            // Whoever entered before the 401 was accepted before it: that says nothing.
-            Ok(_) if self.asked => {
+            // Any other success may belong to a call admitted before the 401: it proves nothing.
+            Ok(_) if self.force => {
                 change(false);
-                self.gate.shutter.open();
+                breaker.rejected_flag.clear();
                 false
             }
             // The 401 was about the clock.
             Err(ClinchError::ClockSkew { .. }) => {
-                self.gate.shutter.open();
+                breaker.rejected_flag.clear();
                 false
             }
             Ok(_) | Err(_) => false,
@@ -150,11 +155,11 @@ impl Passage<'_> {
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
-        // Also when the call was cancelled: else no other probe would ever be let through.
-        if self.probe {
-            self.gate.account.breaker().lock().probing = false;
+        // Also when the call was cancelled: otherwise no other trial would ever be admitted.
+        if self.is_trial {
+            self.breaker.account.breaker().lock().trial_in_progress = false;
         }
     }
 }
@@ -170,43 +175,43 @@ mod tests {
         Arc::new(Account::new(Limits::default()))
     }
 
-    fn gate() -> Gate {
-        Gate::new(Shutter::default(), account())
+    fn breaker() -> CircuitBreaker {
+        CircuitBreaker::new(RejectedFlag::default(), account())
     }
 
-    fn close(gate: &Gate) {
-        for _ in 0..FAILURES_TO_CLOSE {
-            gate.enter(false).unwrap().ended(&DOWN);
+    fn open(breaker: &CircuitBreaker) {
+        for _ in 0..FAILURES_TO_OPEN {
+            breaker.admit(false).unwrap().finish(&DOWN);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_failures_in_a_row_one_probe_decides() {
-        let gate = gate();
-        close(&gate);
-        assert!(matches!(gate.enter(false), Err(ClinchError::Unavailable { status: None, .. })));
-        tokio::time::advance(CLOSED_FOR).await;
-        let probe = gate.enter(false).unwrap();
-        assert!(gate.enter(false).is_err(), "one probe at a time");
-        probe.ended(&DOWN);
-        assert!(gate.enter(false).is_err(), "the probe failed: closed again");
-        tokio::time::advance(CLOSED_FOR).await;
-        drop(gate.enter(false).unwrap());
-        gate.enter(false).expect("a cancelled probe frees its place").ended(&Ok(()));
-        gate.enter(false).unwrap();
-        gate.enter(false).expect("open for everyone again");
+    async fn after_consecutive_failures_one_trial_decides() {
+        let breaker = breaker();
+        open(&breaker);
+        assert!(matches!(breaker.admit(false), Err(ClinchError::Unavailable { status: None, .. })));
+        tokio::time::advance(OPEN_FOR).await;
+        let trial = breaker.admit(false).unwrap();
+        assert!(breaker.admit(false).is_err(), "one trial at a time");
+        trial.finish(&DOWN);
+        assert!(breaker.admit(false).is_err(), "the trial failed: open again");
+        tokio::time::advance(OPEN_FOR).await;
+        drop(breaker.admit(false).unwrap());
+        breaker.admit(false).expect("a cancelled trial allows the next one").finish(&Ok(()));
+        breaker.admit(false).unwrap();
+        breaker.admit(false).expect("closed for everyone again");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_who_never_tire_send_one_probe_in_ten_seconds() {
-        let gate = gate();
+    async fn an_outage_costs_one_request_in_ten_seconds_however_many_callers_retry() {
+        let breaker = breaker();
         let (start, mut sent) = (Instant::now(), 0);
         while start.elapsed() < Duration::from_secs(60) {
-            // Sixteen at a time, all of whom ask before the first of them knows.
-            let passages: Vec<_> = (0..16).filter_map(|_| gate.enter(false).ok()).collect();
-            sent += passages.len();
-            passages.into_iter().for_each(|passage| {
-                passage.ended(&DOWN);
+            // Sixteen at a time, all admitted before the first result is known.
+            let guards: Vec<_> = (0..16).filter_map(|_| breaker.admit(false).ok()).collect();
+            sent += guards.len();
+            guards.into_iter().for_each(|guard| {
+                guard.finish(&DOWN);
             });
             tokio::time::advance(Duration::from_millis(100)).await;
         }
@@ -214,47 +219,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refusals_of_single_records_do_not_close_it() {
-        let gate = gate();
-        for _ in 0..3 * FAILURES_TO_CLOSE {
-            gate.enter(false).unwrap().ended::<()>(&Err(ClinchError::Conflict));
+    async fn refusals_of_single_records_do_not_open_it() {
+        let breaker = breaker();
+        for _ in 0..3 * FAILURES_TO_OPEN {
+            breaker.admit(false).unwrap().finish::<()>(&Err(ClinchError::Conflict));
         }
-        gate.enter(false).unwrap();
+        breaker.admit(false).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_are_the_accounts_and_a_401_is_the_clients() {
+    async fn an_outage_concerns_the_account_and_a_401_the_client() {
         let account = account();
-        let [one, other] = [(); 2].map(|()| Gate::new(Shutter::default(), Arc::clone(&account)));
+        let [one, other] =
+            [(); 2].map(|()| CircuitBreaker::new(RejectedFlag::default(), Arc::clone(&account)));
         for failing in [&one, &other, &one, &other, &one] {
-            failing.enter(false).unwrap().ended(&DOWN);
+            failing.admit(false).unwrap().finish(&DOWN);
         }
-        assert!(one.enter(false).is_err() && other.enter(false).is_err(), "closed for both");
-        tokio::time::advance(CLOSED_FOR).await;
-        let probe = other.enter(false).unwrap();
-        assert!(one.enter(false).is_err(), "one probe for both");
-        probe.ended(&Ok(()));
-        one.enter(false)
-            .expect("the other's answer opens it")
-            .ended::<()>(&Err(ClinchError::Unauthorized));
-        assert_eq!(one.enter(false).err(), Some(ClinchError::Unauthorized));
-        other.enter(false).expect("its credential was not rejected");
+        assert!(one.admit(false).is_err() && other.admit(false).is_err(), "open for both");
+        tokio::time::advance(OPEN_FOR).await;
+        let trial = other.admit(false).unwrap();
+        assert!(one.admit(false).is_err(), "one trial for both");
+        trial.finish(&Ok(()));
+        one.admit(false)
+            .expect("the other client's success closes it")
+            .finish::<()>(&Err(ClinchError::Unauthorized));
+        assert_eq!(one.admit(false).err(), Some(ClinchError::Unauthorized));
+        other.admit(false).expect("its credential was not rejected");
     }
 
     #[tokio::test]
-    async fn a_401_is_known_at_once_and_only_a_deliberate_check_passes_it() {
-        let gate = gate();
-        let mut signal = gate.rejected();
+    async fn a_401_takes_effect_at_once_and_only_a_deliberate_check_is_admitted() {
+        let breaker = breaker();
+        let mut signal = breaker.rejected();
         let refused: Result<(), _> = Err(ClinchError::Unauthorized);
-        let (one, other) = (gate.enter(false).unwrap(), gate.enter(false).unwrap());
-        let earlier = gate.enter(false).unwrap();
-        assert!(one.ended(&refused), "the first word of it");
-        assert!(!other.ended(&refused), "told once");
+        let (one, other) = (breaker.admit(false).unwrap(), breaker.admit(false).unwrap());
+        let earlier = breaker.admit(false).unwrap();
+        assert!(one.finish(&refused), "the first sign");
+        assert!(!other.finish(&refused), "reported once");
         assert!(*signal.borrow_and_update());
-        earlier.ended(&Ok(()));
-        assert_eq!(gate.enter(false).err(), Some(ClinchError::Unauthorized));
-        gate.enter(true).unwrap().ended(&Ok(()));
-        gate.enter(false).unwrap();
+        earlier.finish(&Ok(()));
+        assert_eq!(breaker.admit(false).err(), Some(ClinchError::Unauthorized));
+        breaker.admit(true).unwrap().finish(&Ok(()));
+        breaker.admit(false).unwrap();
         assert!(!*signal.borrow_and_update());
     }
 }

@@ -1,4 +1,4 @@
-//! What an answer means: for the retry loop, and for the caller. Pure tables.
+//! What a response means: for the retry loop, and for the caller. Pure tables.
 
 use std::time::Duration;
 
@@ -8,73 +8,74 @@ use jiff::Timestamp;
 use super::{
     contract::{Effect, Op, is_safe_name},
     error::{ClinchError, Doubt, NotClinchSign},
-    wire::{Answer, Failure},
+    wire::{CallError, Response},
 };
 use crate::jsonapi;
 
-/// A clock difference beyond this explains a refusal: signatures stand 900 s, less some travel.
+/// A clock difference beyond this explains a refusal: a signature is valid for 900 s, minus some
+/// time in transit.
 const SKEW_TOLERANCE_SECONDS: i64 = 840;
-/// The longest delay believed.
+/// The longest `Retry-After` accepted.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// What became of one attempt, as far as repeating it is concerned.
+/// How one attempt ended, as far as the retry loop is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// An answer that repeating would not change, or a failure of ours.
+    /// A response that a retry would not change, or a failure on our side.
     Final,
-    /// 429: surely not carried out.
+    /// 429: certainly not carried out.
     RateLimited,
-    /// 408, or a 5xx that may pass: perhaps carried out.
+    /// 408, or a transient 5xx: possibly carried out.
     ServerError(u16),
-    /// A 5xx that repeating would not change: perhaps carried out all the same.
+    /// A 5xx that a retry would not change: possibly carried out.
     LastingError(u16),
-    /// Surely not sent.
+    /// Certainly not sent.
     NotSent,
-    /// Sent, no answer: perhaps carried out.
+    /// Sent, no response: possibly carried out.
     Lost(Doubt),
-    /// An answer that is not read to its end: as it is, again and again.
+    /// A response that is too large to read, as it will be on every retry.
     Unreadable,
 }
 
 /// What the retry loop does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Hand the result on.
+    /// Return the result.
     Stop,
-    /// Try again, if budget, attempts and deadline allow.
+    /// Retry, if budget, attempts and deadline allow.
     Again,
-    /// Hand on that the outcome is unknown.
+    /// Report that the outcome is unknown.
     InDoubt(Doubt),
 }
 
 impl Outcome {
-    /// Sorts the result of an attempt.
-    pub fn of(result: &Result<Answer, Failure>) -> Self {
+    /// Classifies the result of an attempt.
+    pub fn of(result: &Result<Response, CallError>) -> Self {
         match result {
-            Ok(answer) => match answer.status.as_u16() {
+            Ok(response) => match response.status.as_u16() {
                 429 => Self::RateLimited,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
                 _ => Self::Final,
             },
-            Err(Failure::NoConnection) => Self::NotSent,
-            Err(Failure::TimedOut) => Self::Lost(Doubt::Timeout),
-            Err(Failure::Cut) => Self::Lost(Doubt::Cut),
-            Err(Failure::AnswerTooLarge) => Self::Unreadable,
+            Err(CallError::NoConnection) => Self::NotSent,
+            Err(CallError::TimedOut) => Self::Lost(Doubt::Timeout),
+            Err(CallError::Cut) => Self::Lost(Doubt::Cut),
+            Err(CallError::ResponseTooLarge) => Self::Unreadable,
             Err(
-                Failure::AddressRefused
-                | Failure::Tls
-                | Failure::NoPermit { .. }
-                | Failure::Deadline
-                | Failure::Fenced
-                | Failure::Withdrawn
-                | Failure::Shut
-                | Failure::InDoubt(_),
+                CallError::AddressRefused
+                | CallError::Tls
+                | CallError::NoPermit { .. }
+                | CallError::Deadline
+                | CallError::Fenced
+                | CallError::GrantRevoked
+                | CallError::CredentialRejected
+                | CallError::InDoubt(_),
             ) => Self::Final,
         }
     }
 
-    /// The table: what may be lost may be repeated, unless repeating it could make a second one.
+    /// The table: a lost request may be sent again, unless that could create a second resource.
     pub const fn verdict(self, effect: Effect) -> Verdict {
         match (self, effect) {
             (Self::Final, _)
@@ -106,38 +107,42 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(delay.min(LONGEST_RETRY_AFTER))
 }
 
-/// Clinch's time minus ours in seconds, from an answer's `Date`.
+/// Clinch's time minus ours in seconds, from a response's `Date`.
 pub fn skew_seconds(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
     let date = headers.get(header::DATE)?.to_str().ok()?;
     let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
     Some(at.as_second() - now.as_second())
 }
 
-/// What an answer means to the caller: itself when it is a success, else the error. `op` is
-/// `None` for the API document.
-pub fn interpret(answer: Answer, op: Option<Op>, now: Timestamp) -> Result<Answer, ClinchError> {
-    let status = answer.status;
+/// What a response means to the caller: the response itself if it is a success, otherwise the
+/// error. `op` is `None` for the API document.
+pub fn interpret(
+    response: Response,
+    op: Option<Op>,
+    now: Timestamp,
+) -> Result<Response, ClinchError> {
+    let status = response.status;
     if status.is_success() {
-        return if is_html(&answer.headers) {
+        return if is_html(&response.headers) {
             Err(ClinchError::NotClinch(NotClinchSign::Html))
         } else {
-            Ok(answer)
+            Ok(response)
         };
     }
     if status.is_redirection() || status.is_informational() {
         return Err(ClinchError::NotClinch(NotClinchSign::Redirect));
     }
-    // A wrong clock shows as 401, but may as well show as another refusal.
+    // A wrong clock usually shows as a 401, but may show as another refusal.
     if matches!(status.as_u16(), 400 | 401 | 403)
-        && let Some(seconds) = skew_seconds(&answer.headers, now)
+        && let Some(seconds) = skew_seconds(&response.headers, now)
         && seconds.abs() > SKEW_TOLERANCE_SECONDS
     {
         return Err(ClinchError::ClockSkew { seconds });
     }
-    let delay = retry_after(&answer.headers, now);
+    let delay = retry_after(&response.headers, now);
     Err(match status {
         StatusCode::UNAUTHORIZED => ClinchError::Unauthorized,
-        StatusCode::FORBIDDEN if is_html(&answer.headers) => {
+        StatusCode::FORBIDDEN if is_html(&response.headers) => {
             ClinchError::NotClinch(NotClinchSign::Html)
         }
         StatusCode::FORBIDDEN => ClinchError::Forbidden,
@@ -153,7 +158,7 @@ pub fn interpret(answer: Answer, op: Option<Op>, now: Timestamp) -> Result<Answe
         code if code.as_u16() >= 500 || code == StatusCode::REQUEST_TIMEOUT => {
             ClinchError::Unavailable { status: Some(code.as_u16()), retry_after: delay }
         }
-        code => rejected(code, &answer.body),
+        code => rejected(code, &response.body),
     })
 }
 
@@ -174,21 +179,21 @@ fn is_html(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-impl From<Failure> for ClinchError {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for ClinchError {
+    fn from(failure: CallError) -> Self {
         match failure {
-            Failure::AddressRefused => Self::EndpointNotAllowed,
-            Failure::NoConnection | Failure::Cut => Self::Unreachable,
-            Failure::Tls => Self::Tls,
-            Failure::TimedOut | Failure::Deadline => Self::Timeout,
-            Failure::AnswerTooLarge => Self::TooLarge,
-            Failure::NoPermit { retry_after } => {
+            CallError::AddressRefused => Self::EndpointNotAllowed,
+            CallError::NoConnection | CallError::Cut => Self::Unreachable,
+            CallError::Tls => Self::Tls,
+            CallError::TimedOut | CallError::Deadline => Self::Timeout,
+            CallError::ResponseTooLarge => Self::TooLarge,
+            CallError::NoPermit { retry_after } => {
                 Self::RateLimited { retry_after: Some(retry_after) }
             }
-            Failure::Fenced => Self::Fenced,
-            Failure::Withdrawn => Self::Withdrawn,
-            Failure::Shut => Self::Unauthorized,
-            Failure::InDoubt(doubt) => Self::Ambiguous(doubt),
+            CallError::Fenced => Self::Fenced,
+            CallError::GrantRevoked => Self::GrantRevoked,
+            CallError::CredentialRejected => Self::Unauthorized,
+            CallError::InDoubt(doubt) => Self::Ambiguous(doubt),
         }
     }
 }

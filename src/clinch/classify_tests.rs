@@ -5,13 +5,13 @@ use bytes::Bytes;
 use super::*;
 use crate::domain::{Disposition, Reason};
 
-fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
+fn response(status: u16, headers: &[(&'static str, &str)], body: &str) -> Response {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
-    Answer { status, headers: map, body: Bytes::copy_from_slice(body.as_bytes()) }
+    Response { status, headers: map, body: Bytes::copy_from_slice(body.as_bytes()) }
 }
 
 fn now() -> Timestamp {
@@ -21,9 +21,9 @@ fn now() -> Timestamp {
 #[test]
 fn retry_table() {
     use Verdict::{Again, InDoubt, Stop};
-    let status = |code: u16| Ok(answer(code, &[], ""));
+    let status = |code: u16| Ok(response(code, &[], ""));
     let cut = Doubt::Cut;
-    let rows: [(Result<Answer, Failure>, [Verdict; 3]); 20] = [
+    let rows: [(Result<Response, CallError>, [Verdict; 3]); 20] = [
         // outcome                              read   idempotent  create
         (status(200), [Stop, Stop, Stop]),
         (status(201), [Stop, Stop, Stop]),
@@ -40,11 +40,11 @@ fn retry_table() {
         (status(503), [Again, Again, InDoubt(Doubt::Status(503))]),
         (status(504), [Again, Again, InDoubt(Doubt::Status(504))]),
         (status(524), [Again, Again, InDoubt(Doubt::Status(524))]),
-        (Err(Failure::NoConnection), [Again, Again, Again]),
-        (Err(Failure::Tls), [Stop, Stop, Stop]),
-        (Err(Failure::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
-        (Err(Failure::Cut), [Again, Again, InDoubt(cut)]),
-        (Err(Failure::AnswerTooLarge), [Stop, Stop, InDoubt(Doubt::Unclear)]),
+        (Err(CallError::NoConnection), [Again, Again, Again]),
+        (Err(CallError::Tls), [Stop, Stop, Stop]),
+        (Err(CallError::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
+        (Err(CallError::Cut), [Again, Again, InDoubt(cut)]),
+        (Err(CallError::ResponseTooLarge), [Stop, Stop, InDoubt(Doubt::Unclear)]),
     ];
     for (result, expected) in rows {
         let outcome = Outcome::of(&result);
@@ -54,41 +54,41 @@ fn retry_table() {
 }
 
 #[test]
-fn answers_and_what_follows_from_them() {
+fn each_response_maps_to_an_error_and_a_reason() {
     let html = [("content-type", "text/html; charset=utf-8")];
     let late = [("date", "Thu, 05 Mar 2026 13:00:00 GMT")];
     let near = [("date", "Thu, 05 Mar 2026 12:13:00 GMT")];
-    let rows: [(Answer, ClinchError, Reason); 14] = [
-        (answer(401, &[], ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
-        (answer(401, &near, ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
-        (answer(401, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
-        (answer(400, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
-        (answer(403, &[], ""), ClinchError::Forbidden, Reason::PermissionDenied),
+    let rows: [(Response, ClinchError, Reason); 14] = [
+        (response(401, &[], ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
+        (response(401, &near, ""), ClinchError::Unauthorized, Reason::CredentialsRejected),
+        (response(401, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
+        (response(400, &late, ""), ClinchError::ClockSkew { seconds: 3600 }, Reason::ClockSkew),
+        (response(403, &[], ""), ClinchError::Forbidden, Reason::PermissionDenied),
         (
-            answer(403, &html, ""),
+            response(403, &html, ""),
             ClinchError::NotClinch(NotClinchSign::Html),
             Reason::EndpointNotClinch,
         ),
         (
-            answer(200, &html, ""),
+            response(200, &html, ""),
             ClinchError::NotClinch(NotClinchSign::Html),
             Reason::EndpointNotClinch,
         ),
         (
-            answer(302, &[], ""),
+            response(302, &[], ""),
             ClinchError::NotClinch(NotClinchSign::Redirect),
             Reason::EndpointNotClinch,
         ),
-        (answer(404, &[], ""), ClinchError::NotFound, Reason::DestinationNotFound),
-        (answer(409, &[], ""), ClinchError::Conflict, Reason::AlreadyExists),
-        (answer(413, &[], ""), ClinchError::TooLarge, Reason::TooLarge),
+        (response(404, &[], ""), ClinchError::NotFound, Reason::DestinationNotFound),
+        (response(409, &[], ""), ClinchError::Conflict, Reason::AlreadyExists),
+        (response(413, &[], ""), ClinchError::TooLarge, Reason::TooLarge),
         (
-            answer(429, &[("retry-after", "7")], ""),
+            response(429, &[("retry-after", "7")], ""),
             ClinchError::RateLimited { retry_after: Some(Duration::from_secs(7)) },
             Reason::RateLimited,
         ),
         (
-            answer(503, &[("retry-after", "Thu, 05 Mar 2026 12:00:30 GMT")], ""),
+            response(503, &[("retry-after", "Thu, 05 Mar 2026 12:00:30 GMT")], ""),
             ClinchError::Unavailable {
                 status: Some(503),
                 retry_after: Some(Duration::from_secs(30)),
@@ -96,7 +96,7 @@ fn answers_and_what_follows_from_them() {
             Reason::VendorUnavailable,
         ),
         (
-            answer(415, &[], "<html>"),
+            response(415, &[], "<html>"),
             ClinchError::Rejected { status: 415, fields: vec![] },
             Reason::RecordRejected,
         ),
@@ -107,20 +107,20 @@ fn answers_and_what_follows_from_them() {
         assert_eq!(got, error, "{shown}");
         assert_eq!(got.reason(), reason, "{shown}");
     }
-    let list = interpret(answer(404, &[], ""), Some(Op::ListCandidates), now()).unwrap_err();
+    let list = interpret(response(404, &[], ""), Some(Op::ListCandidates), now()).unwrap_err();
     assert_eq!(list, ClinchError::NotClinch(NotClinchSign::NoList));
     assert_eq!(list.disposition(), Disposition::Stalled { reason: Reason::EndpointNotClinch });
 }
 
 #[test]
-fn rejections_name_attributes_and_never_repeat_what_was_said() {
+fn rejections_name_attributes_and_never_quote_the_response() {
     let body = r#"{"errors":[
         {"code":"taken","title":"jane@example.com","detail":"jane@example.com is taken",
          "source":{"pointer":"/data/attributes/email"}},
         {"code":"jane@example.com","source":{"pointer":"/data/attributes/jane@example.com"}},
         {"source":{"pointer":"/data/attributes/tags/3"}},
         {"source":{"pointer":"/data/attributes/email"}}]}"#;
-    let error = interpret(answer(422, &[], body), Some(Op::CreateCandidate), now()).unwrap_err();
+    let error = interpret(response(422, &[], body), Some(Op::CreateCandidate), now()).unwrap_err();
     let expected =
         ClinchError::Rejected { status: 422, fields: vec!["email".into(), "tags".into()] };
     assert_eq!(error, expected);
@@ -130,7 +130,7 @@ fn rejections_name_attributes_and_never_repeat_what_was_said() {
 
 #[test]
 fn delays_are_bounded_and_never_negative() {
-    let with = |value| retry_after(&answer(429, &[("retry-after", value)], "").headers, now());
+    let with = |value| retry_after(&response(429, &[("retry-after", value)], "").headers, now());
     assert_eq!(with("99999999"), Some(Duration::from_secs(3600)));
     assert_eq!(with("Thu, 05 Mar 2026 11:00:00 GMT"), Some(Duration::ZERO));
     assert_eq!(with("soon"), None);

@@ -1,7 +1,7 @@
-//! Which hosts may be talked to. Pure.
+//! Which hosts may be contacted. Pure.
 //!
 //! An [`Endpoint`] is an origin and nothing else; [`AllowedEndpoints`] is the operator's list of
-//! origins. Both are checked before the first byte is sent; data never picks a host.
+//! origins. Both are checked before the first byte is sent; data never selects a host.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -10,24 +10,25 @@ use url::{Host, Url};
 
 use crate::api::{ApiVersion, Environment, Region};
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum EndpointError {
-    /// No URL with a host.
-    #[error("the endpoint is no URL with a host; write an origin such as https://api.example.com")]
+    /// Not a URL with a host.
+    #[error("the endpoint is not a URL with a host; use an origin such as https://api.example.com")]
     NotAnOrigin,
     /// A path, query, fragment or user info.
-    #[error("the endpoint holds more than an origin; leave out path, query and user info")]
+    #[error("the endpoint is more than an origin; remove path, query and user info")]
     MoreThanOrigin,
     /// A scheme other than https, or http outside Sandbox.
-    #[error("the endpoint must be https; http is taken only when the environment is Sandbox")]
+    #[error("the endpoint must be https; http is accepted only if the environment is Sandbox")]
     Scheme,
-    /// Another spelling of what would be contacted.
+    /// A spelling that differs from the origin that would be contacted.
     #[error(
-        "the endpoint is not in its plain form; write scheme://host or scheme://host:port, an \
-         international name as xn--, an address without zeros or hexadecimal digits to spare"
+        "the endpoint is not in its canonical form; use scheme://host or scheme://host:port, \
+         punycode (xn--) for international names, and addresses without leading zeros or \
+         hexadecimal notation"
     )]
-    NotPlain,
+    NotCanonical,
 }
 
 /// An origin: scheme, host and port.
@@ -35,7 +36,7 @@ pub enum EndpointError {
 pub struct Endpoint(Url);
 
 impl Endpoint {
-    /// Reads an origin. `http` is taken in Sandbox only.
+    /// Parses an origin. `http` is accepted in Sandbox only.
     pub fn parse(origin: &str, environment: Environment) -> Result<Self, EndpointError> {
         let url = parse_origin(origin)?;
         match (url.scheme(), environment) {
@@ -64,7 +65,7 @@ impl Endpoint {
         url
     }
 
-    /// Whether a URL is of this origin.
+    /// Whether a URL has this origin.
     pub fn is_origin_of(&self, url: &Url) -> bool {
         url.origin() == self.0.origin() && url.username().is_empty() && url.password().is_none()
     }
@@ -100,18 +101,18 @@ fn parse_origin(origin: &str) -> Result<Url, EndpointError> {
     if !bare {
         return Err(EndpointError::MoreThanOrigin);
     }
-    if is_plain(origin, &url) { Ok(url) } else { Err(EndpointError::NotPlain) }
+    if is_canonical(origin, &url) { Ok(url) } else { Err(EndpointError::NotCanonical) }
 }
 
-/// Whether what is written is, letter case apart, what is contacted. A URL parser also reads
-/// `https:\\host`, percent-encoded names and hexadecimal addresses; admission policies and people
-/// read them otherwise.
-fn is_plain(written: &str, url: &Url) -> bool {
+/// Whether the text is, apart from letter case, the origin that is contacted. A URL parser also
+/// accepts `https:\\host`, percent-encoded names and hexadecimal addresses, which admission policies
+/// and people read differently.
+fn is_canonical(written: &str, url: &Url) -> bool {
     let written = written.to_ascii_lowercase();
     let written = written.strip_suffix('/').unwrap_or(&written);
-    let plain = url.origin().ascii_serialization();
-    let with_port = url.port_or_known_default().map(|port| format!("{plain}:{port}"));
-    written == plain || Some(written) == with_port.as_deref()
+    let canonical = url.origin().ascii_serialization();
+    let with_port = url.port_or_known_default().map(|port| format!("{canonical}:{port}"));
+    written == canonical || Some(written) == with_port.as_deref()
 }
 
 /// How an endpoint is allowed.
@@ -119,7 +120,7 @@ fn is_plain(written: &str, url: &Url) -> bool {
 pub enum Allowed {
     /// One of the documented hosts: public addresses only.
     Documented,
-    /// Listed by whoever runs the operator: any address, loopback included.
+    /// Listed by the operator's administrator: any address, including loopback.
     Listed,
 }
 
@@ -169,26 +170,28 @@ mod tests {
             ("api.example.com", EndpointError::NotAnOrigin),
             ("https://", EndpointError::NotAnOrigin),
             ("ftp://api.example.com", EndpointError::Scheme),
-            (" https://api.example.com", EndpointError::NotPlain),
-            ("https:api.example.com", EndpointError::NotPlain),
-            ("https:\\\\api.example.com", EndpointError::NotPlain),
-            ("https://api%2eexample.com", EndpointError::NotPlain),
-            ("https://api.exa\tmple.com", EndpointError::NotPlain),
-            ("https://b\u{fc}cher.example", EndpointError::NotPlain),
-            ("https://api.example.com:0443", EndpointError::NotPlain),
-            ("https://api.example.com:", EndpointError::NotPlain),
-            ("https://@api.example.com", EndpointError::NotPlain),
-            ("http://127.1", EndpointError::NotPlain),
-            ("http://0x7f000001", EndpointError::NotPlain),
-            ("http://[0:0:0:0:0:0:0:1]", EndpointError::NotPlain),
+            (" https://api.example.com", EndpointError::NotCanonical),
+            ("https:api.example.com", EndpointError::NotCanonical),
+            ("https:\\\\api.example.com", EndpointError::NotCanonical),
+            ("https://api%2eexample.com", EndpointError::NotCanonical),
+            ("https://api.exa\tmple.com", EndpointError::NotCanonical),
+            ("https://b\u{fc}cher.example", EndpointError::NotCanonical),
+            ("https://api.example.com:0443", EndpointError::NotCanonical),
+            ("https://api.example.com:", EndpointError::NotCanonical),
+            ("https://@api.example.com", EndpointError::NotCanonical),
+            ("http://127.1", EndpointError::NotCanonical),
+            ("http://0x7f000001", EndpointError::NotCanonical),
+            ("http://[0:0:0:0:0:0:0:1]", EndpointError::NotCanonical),
             ("http://127.0.0.1:80:80", EndpointError::NotAnOrigin),
         ] {
             assert_eq!(sandbox(text).unwrap_err(), error, "{text}");
         }
         let http = Endpoint::parse("http://api.example.com", Environment::Production);
         assert_eq!(http.unwrap_err(), EndpointError::Scheme);
-        for plain in ["https://api.example.com:443", "http://localhost:80/", "http://[::1]:8099"] {
-            assert!(sandbox(plain).is_ok(), "{plain}");
+        for canonical in
+            ["https://api.example.com:443", "http://localhost:80/", "http://[::1]:8099"]
+        {
+            assert!(sandbox(canonical).is_ok(), "{canonical}");
         }
         let endpoint = sandbox("HTTP://LocalHost:8099/").unwrap();
         assert_eq!(endpoint.to_string(), "http://localhost:8099");
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn only_documented_or_listed_origins_pass() {
+    fn only_documented_or_listed_origins_are_allowed() {
         let us = Endpoint::of_region(Region::Us);
         let local = Endpoint::parse("http://127.0.0.1:8099", Environment::Sandbox).unwrap();
         let documented = AllowedEndpoints::documented();

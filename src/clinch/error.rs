@@ -1,7 +1,6 @@
-//! What can go wrong with a call, seen by whoever made it. Pure.
+//! What can go wrong with a call, as its caller sees it. Pure.
 //!
-//! No answer's body, title or detail ever gets in here: status codes, attribute names and counts
-//! only.
+//! Errors never hold text of a response: only status codes, attribute names and counts.
 
 use std::time::Duration;
 
@@ -10,14 +9,16 @@ use thiserror::Error;
 use super::contract::Unsupported;
 use crate::domain::{Disposition, Reason};
 
-/// Why a call gave no result.
+/// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClinchError {
     /// 401, or an earlier 401 with the same credential.
     #[error("Clinch rejects the API credential (401); check key and secret, or issue new ones")]
     Unauthorized,
-    /// The signature's time is not believed.
-    #[error("this clock and Clinch's differ by {seconds} s; signatures stand 900 s at most")]
+    /// Clinch does not accept the signature's time.
+    #[error(
+        "this clock and Clinch's differ by {seconds} s; a signature is valid for at most 900 s"
+    )]
     ClockSkew {
         /// Clinch's time minus ours, in seconds.
         seconds: i64,
@@ -31,105 +32,105 @@ pub enum ClinchError {
     /// 429, or our own bucket is paused because of one.
     #[error("Clinch limits the request rate (429)")]
     RateLimited {
-        /// The delay asked for.
+        /// The requested delay.
         retry_after: Option<Duration>,
     },
-    /// 5xx, or so many failures that nothing is sent for a while.
+    /// 5xx, or so many failures that the circuit breaker is open.
     #[error("Clinch is unavailable{}", shown(*.status))]
     Unavailable {
-        /// The code; `None`: nothing was sent, the earlier calls all failed.
+        /// The code; `None`: nothing was sent, because the earlier calls all failed.
         status: Option<u16>,
-        /// The delay asked for, or until the next try is let through.
+        /// The requested delay, or until the next call is admitted.
         retry_after: Option<Duration>,
     },
-    /// No answer in time, and nothing can have been created.
+    /// No response in time, and nothing can have been created.
     #[error("Clinch did not answer in time")]
     Timeout,
     /// No connection.
-    #[error("the endpoint cannot be reached (name look-up, connect, or connection cut)")]
+    #[error("the endpoint cannot be reached (DNS, connect, or connection lost)")]
     Unreachable,
     /// No TLS session.
     #[error("TLS with the endpoint failed; check its certificate and the trusted roots")]
     Tls,
-    /// The allow-list does not name the endpoint, or it resolves to a private address.
+    /// The endpoint is not on the allow-list, or resolves to a private address.
     #[error("the endpoint is not in --allowed-endpoints, or resolves to a private address")]
     EndpointNotAllowed,
-    /// An answer that the Clinch API does not give.
+    /// A response that the Clinch API never sends.
     #[error("the endpoint does not answer as the Clinch API: {0}")]
     NotClinch(NotClinchSign),
-    /// A 4xx that speaks about what was sent.
+    /// A 4xx about the content of the request.
     #[error("Clinch refused the record ({status}){}", listed(.fields))]
     Rejected {
         /// The code.
         status: u16,
-        /// Names of attributes that were sent and that the answer points at.
+        /// Names of sent attributes that the response points at.
         fields: Vec<String>,
     },
     /// 409
     #[error("Clinch already has it, or it changed meanwhile (409)")]
     Conflict,
-    /// It is not known whether something was created: look it up before creating again.
+    /// It is unknown whether something was created: look it up before creating again.
     #[error("it is not known whether Clinch carried this out: {0}")]
     Ambiguous(Doubt),
-    /// The answer is larger than read, or the request larger than taken (413).
-    #[error("the request or its answer is too large")]
+    /// The response exceeds its limit, or Clinch refuses the size of the request (413).
+    #[error("the request or its response is too large")]
     TooLarge,
     /// The contract does not allow the operation.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
-    /// The candidate filter is not offered, or not honoured: a full scan has to be the index.
+    /// The candidate filter is not offered, or not honoured: a full scan has to serve as the index.
     #[error("Clinch does not filter candidates by the match attribute")]
     FilterIgnored,
     /// This process may not write now.
     #[error("this process does not hold the right to write")]
     Fenced,
-    /// Whoever asks may no longer use the account.
-    #[error("the leave to use this account was withdrawn")]
-    Withdrawn,
+    /// The caller may no longer use the account.
+    #[error("access to this account was revoked")]
+    GrantRevoked,
 }
 
-/// What gives an endpoint away as something else.
+/// What shows that an endpoint is not Clinch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NotClinchSign {
     /// It redirects.
     #[error("it redirects")]
     Redirect,
-    /// It answers with a page: a proxy, a challenge, a maintenance notice.
+    /// It answers with an HTML page: a proxy, a challenge, a maintenance notice.
     #[error("it answers with HTML")]
     Html,
     /// Success without JSON:API data.
-    #[error("its answer holds no JSON:API data")]
+    #[error("its response holds no JSON:API data")]
     NoData,
     /// 404 on the candidate list itself.
     #[error("it has no candidate list (404); check region, endpoint and apiVersion")]
     NoList,
 }
 
-/// Why it is not known whether a create was carried out.
+/// Why it is unknown whether a create was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Doubt {
-    /// No answer in time.
-    #[error("no answer in time")]
+    /// No response in time.
+    #[error("no response in time")]
     Timeout,
-    /// The connection was cut.
-    #[error("the connection was cut")]
+    /// The connection was lost.
+    #[error("the connection was lost")]
     Cut,
-    /// A server error: a gateway says this of a request that it may have passed on.
+    /// A server error: a gateway may return it for a request that it has passed on.
     #[error("server error {0}")]
     Status(u16),
-    /// An answer that need not come from the application: a page, a redirect, one that is too
-    /// large, one without a JSON:API document, or one that promises to do it later (202).
-    #[error("the answer does not tell")]
+    /// A response that need not come from the application: an HTML page, a redirect, one that is
+    /// too large, one without a JSON:API document, or one that promises to do it later (202).
+    #[error("the response does not say")]
     Unclear,
-    /// A JSON:API document that tells of success, but holds no readable id.
-    #[error("the answer holds no id")]
+    /// A JSON:API document that reports success but holds no readable id.
+    #[error("the response holds no id")]
     NoId,
 }
 
 impl Doubt {
-    /// Whether the request may still be under way. Only the application itself can say that it
-    /// is over: whatever stands before it may answer while the request is being carried out.
-    pub(super) const fn may_be_under_way(self) -> bool {
+    /// Whether the request may still be in progress. Only the application's own response proves
+    /// that it finished: a gateway may answer while the request is being carried out.
+    pub(super) const fn may_be_in_progress(self) -> bool {
         match self {
             Self::Timeout | Self::Cut | Self::Status(_) | Self::Unclear => true,
             Self::NoId => false,
@@ -138,7 +139,8 @@ impl Doubt {
 }
 
 fn shown(status: Option<u16>) -> String {
-    status.map_or_else(|| "; not asked again yet".to_owned(), |code| format!(" ({code})"))
+    status
+        .map_or_else(|| "; waiting before the next request".to_owned(), |code| format!(" ({code})"))
 }
 
 fn listed(fields: &[String]) -> String {
@@ -146,7 +148,7 @@ fn listed(fields: &[String]) -> String {
 }
 
 impl ClinchError {
-    /// What the caller does next.
+    /// What the caller should do next.
     pub fn disposition(&self) -> Disposition {
         let retry = |reason, after: Option<Duration>| Disposition::Retry {
             reason,
@@ -155,7 +157,7 @@ impl ClinchError {
         match self {
             Self::RateLimited { retry_after } => retry(Reason::RateLimited, *retry_after),
             Self::Unavailable { retry_after, .. } => retry(Reason::VendorUnavailable, *retry_after),
-            // A person has to set the clock, but then it goes on by itself.
+            // Somebody has to set the clock, but after that no other action is needed.
             Self::ClockSkew { .. } => Disposition::retry(Reason::ClockSkew),
             Self::Timeout | Self::Ambiguous(Doubt::Timeout) => Disposition::retry(Reason::Timeout),
             Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::Unclear | Doubt::NoId) => {
@@ -163,7 +165,8 @@ impl ClinchError {
             }
             Self::Unreachable => Disposition::retry(Reason::EndpointUnreachable),
             Self::Tls => Disposition::retry(Reason::TlsFailed),
-            // Maintenance pages and cut bodies pass; a redirect and a missing list do not.
+            // Maintenance pages and truncated bodies are transient; a redirect and a missing list
+            // are not.
             Self::NotClinch(NotClinchSign::Html | NotClinchSign::NoData) => {
                 Disposition::retry(Reason::EndpointNotClinch)
             }
@@ -180,18 +183,18 @@ impl ClinchError {
             Self::Unsupported(_) | Self::FilterIgnored => {
                 Disposition::Stalled { reason: Reason::ContractUnsupported }
             }
-            Self::Fenced | Self::Withdrawn => {
+            Self::Fenced | Self::GrantRevoked => {
                 Disposition::Wait { reason: Reason::DependencyNotReady }
             }
         }
     }
 
-    /// The reason shown for it.
+    /// The reason shown in status.
     pub fn reason(&self) -> Reason {
         self.disposition().reason()
     }
 
-    /// Whether it says that Clinch itself is down, as opposed to refusing this one request.
+    /// Whether Clinch itself is down, as opposed to refusing this one request.
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Self::Unavailable { .. }
@@ -213,7 +216,7 @@ impl ClinchError {
             | Self::Unsupported(_)
             | Self::FilterIgnored
             | Self::Fenced
-            | Self::Withdrawn => false,
+            | Self::GrantRevoked => false,
         }
     }
 }

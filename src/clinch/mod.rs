@@ -1,26 +1,26 @@
 //! The Clinch API: one contract, one typed client per account, one registry of clients.
 //!
-//! Everything that is known about the remote API is in [`contract`]; everything that can go wrong
-//! with it is a [`ClinchError`]. The layers under the client retry, limit, sign and observe; see
-//! [`layers`]. Knows neither Kubernetes nor mappings.
+//! Everything known about the remote API is in [`contract`]; everything that can go wrong with it is
+//! a [`ClinchError`]. The layers below the client retry, limit, sign and observe (`layers`). Knows
+//! neither Kubernetes nor mappings.
 
 mod account;
 mod bucket;
+mod circuit_breaker;
 mod classify;
 mod client;
 pub mod contract;
 mod endpoint;
 mod error;
-mod gate;
-pub mod layers;
-mod person;
+mod layers;
 mod registry;
+mod resources;
 mod wire;
 
 pub use bucket::{Limits, RateBucket};
 pub use client::{
-    Client, ClientConfig, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK, Page,
-    Surroundings, Verified,
+    Client, ClientConfig, ClientDeps, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK,
+    Page, Verified,
 };
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};
@@ -28,7 +28,8 @@ pub use error::{ClinchError, Doubt, NotClinchSign};
 pub use layers::{
     Jitter, Timeouts,
     observe::{Attempt, Ended, Observer, Unobserved},
-    transport::SetUpTransport,
+    transport::{Transport, TransportSetupError},
 };
-pub use person::{Activity, Application, Attachment, File, Job, Person, Stage};
 pub use registry::Registry;
+pub use resources::{Activity, Application, AttachmentInfo, Candidate, File, Job, Stage};
+pub use wire::{CallError, Request, Response, SignedRequest};

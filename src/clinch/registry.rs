@@ -1,10 +1,10 @@
-//! One client per integration, for as long as its inputs stay the same. Building a client reads
-//! the machine's root certificates; nothing is sent.
+//! One client per integration, reused while its inputs stay the same. Building a client reads the
+//! machine's root certificates; nothing is sent.
 //!
-//! A rotated Secret makes another client, but what is known of the account stays with the
-//! integration and the connections with the endpoint: a new key does not reset what was learned
-//! about the limits. Integrations that name one account, by endpoint and access key, share what is
-//! known of it: their requests meet one limit and one outage.
+//! A rotated Secret gets a new client that keeps the account state of the integration and the
+//! connections to the endpoint: a new key does not reset what was learned about the rate limit.
+//! Integrations with the same account (endpoint and access key) share its state, since their
+//! requests share one rate limit and one outage.
 
 use std::{
     collections::HashMap,
@@ -17,14 +17,14 @@ use sha2::Sha256;
 use super::{
     account::Account,
     bucket::Limits,
-    client::{Client, ClientConfig, ConnectError, Surroundings},
+    client::{Client, ClientConfig, ClientDeps, ConnectError},
     endpoint::Endpoint,
     layers::transport::Transport,
 };
 
 /// Clients by integration UID.
 pub struct Registry {
-    surroundings: Surroundings,
+    deps: ClientDeps,
     entries: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
@@ -35,27 +35,27 @@ struct Entry {
     limits: Limits,
     endpoint: Endpoint,
     access_key: String,
-    transport: Transport,
+    transport: Arc<dyn Transport>,
 }
 
 impl Registry {
     /// An empty registry.
-    pub fn new(surroundings: Surroundings) -> Self {
-        Self { surroundings, entries: Mutex::default() }
+    pub fn new(deps: ClientDeps) -> Self {
+        Self { deps, entries: Mutex::default() }
     }
 
-    /// The client of an integration: the same as before while its inputs are the same.
+    /// The client of an integration: the existing one as long as its inputs are the same.
     pub fn client(&self, integration: &str, config: &ClientConfig) -> Result<Client, ConnectError> {
         let inputs = digest(config);
         let transport = match self.lock().get(integration) {
             Some(entry) if entry.inputs == inputs => return Ok(entry.client.clone()),
-            Some(entry) if entry.endpoint == config.endpoint => Some(entry.transport.clone()),
+            Some(entry) if entry.endpoint == config.endpoint => Some(Arc::clone(&entry.transport)),
             _ => None,
         };
-        // Slow, hence outside the lock; whoever comes second takes what the first has made.
+        // Slow, so outside the lock; a concurrent caller uses the client that was built first.
         let transport = match transport {
             Some(transport) => transport,
-            None => self.surroundings.transport(&config.endpoint, config.timeouts.connect)?,
+            None => self.deps.transport(&config.endpoint, config.timeouts.connect)?,
         };
         let mut entries = self.lock();
         let own = entries.get(integration);
@@ -65,12 +65,12 @@ impl Registry {
         let account = account_of_another(&entries, integration, config)
             .or_else(|| Some(&own.filter(|entry| entry.endpoint == config.endpoint)?.account))
             .map_or_else(|| Arc::new(Account::new(config.limits)), Arc::clone);
-        let client = Client::over(
-            transport.clone(),
+        let client = Client::with_account(
+            Arc::clone(&transport),
             Arc::clone(&account),
             integration,
             config.clone(),
-            &self.surroundings,
+            &self.deps,
         );
         let entry = Entry {
             inputs,
@@ -84,18 +84,18 @@ impl Registry {
         let before = entries.insert(integration.into(), entry);
         set_limits(&entries, &account);
         if let Some(before) = before {
-            // Those it may have left behind with another account.
+            // The integration may have left other users of its old account behind.
             set_limits(&entries, &before.account);
         }
         Ok(client)
     }
 
-    /// The client of an integration, if there is one.
+    /// The existing client of an integration, if any.
     pub fn current(&self, integration: &str) -> Option<Client> {
         self.lock().get(integration).map(|entry| entry.client.clone())
     }
 
-    /// Forgets an integration that is gone.
+    /// Removes an integration that was deleted.
     pub fn forget(&self, integration: &str) {
         let mut entries = self.lock();
         if let Some(gone) = entries.remove(integration) {
@@ -108,7 +108,7 @@ impl Registry {
     }
 }
 
-/// What is known of the account of `config`, where another integration names it.
+/// The state of the account of `config`, if another integration uses the same account.
 fn account_of_another<'a>(
     entries: &'a HashMap<Arc<str>, Entry>,
     integration: &str,
@@ -129,7 +129,7 @@ fn set_limits(entries: &HashMap<Arc<str>, Entry>, account: &Arc<Account>) {
     }
 }
 
-/// Digest of everything that makes a client, keyed with the secret: it tells nothing of it.
+/// Digest of a client's inputs, keyed with the secret, so that it does not reveal the secret.
 fn digest(config: &ClientConfig) -> [u8; 32] {
     let ClientConfig {
         endpoint,

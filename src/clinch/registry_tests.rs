@@ -1,4 +1,4 @@
-//! Who shares what with whom. Nothing is sent.
+//! Which integrations share which state. Nothing is sent.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn registry() -> Registry {
-    Registry::new(Surroundings {
+    Registry::new(ClientDeps {
         allowed: AllowedEndpoints::documented(),
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.0),
@@ -54,7 +54,7 @@ impl Registry {
 }
 
 #[tokio::test]
-async fn one_account_has_one_bucket_and_one_breaker_and_each_integration_its_client() {
+async fn integrations_of_one_account_share_bucket_and_breaker_but_not_the_client() {
     let registry = registry();
     let one = registry.with("one", "KEY", Limits::default());
     let other = registry.with("other", "KEY", Limits::default());
@@ -69,7 +69,7 @@ async fn one_account_has_one_bucket_and_one_breaker_and_each_integration_its_cli
 }
 
 #[tokio::test]
-async fn the_strictest_limits_hold_and_are_found_again_whenever_one_changes() {
+async fn the_strictest_limits_apply_and_are_recomputed_on_each_change() {
     let registry = registry();
     registry.with("one", "KEY", limits(None, 8));
     assert_eq!(registry.limits("one"), limits(None, 8));
@@ -90,14 +90,14 @@ async fn a_rotated_key_keeps_its_account_unless_the_new_key_has_one() {
     let one = registry.with("one", "OLD", limits(Some(20), 8));
     let other = registry.with("other", "OLD", limits(Some(10), 8));
     one.create_took(Duration::from_secs(3));
-    // The first to rotate keeps what both know; the second finds the first under the new key.
+    // The first to rotate keeps the shared state; the second finds it under the new key.
     let one = registry.with("one", "NEW", limits(Some(20), 8));
     assert!(Arc::ptr_eq(&one, &other));
     let other = registry.with("other", "NEW", limits(Some(10), 8));
     assert!(Arc::ptr_eq(&one, &other));
     assert_eq!(registry.limits("one"), limits(Some(10), 8));
-    let settle = registry.current("one").unwrap().settle();
-    assert_eq!(settle, Duration::from_secs(6), "twice the slowest create, known to both");
+    let delay = registry.current("one").unwrap().lookup_delay();
+    assert_eq!(delay, Duration::from_secs(6), "twice the slowest create, shared by both");
 
     let third = registry.with("third", "OTHER", limits(Some(5), 8));
     assert!(!Arc::ptr_eq(&one, &third));

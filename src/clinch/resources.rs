@@ -1,5 +1,5 @@
-//! What the client reads: people, jobs, stages and what hangs on a person. Pure; `Debug` never
-//! shows personal data.
+//! The resources that the client reads: candidates with what is attached to them, jobs and stages.
+//! Pure; `Debug` never shows personal data.
 
 use std::fmt;
 
@@ -14,14 +14,14 @@ use crate::{
     jsonapi::Resource,
 };
 
-/// A candidate as Clinch shows it.
+/// A candidate as Clinch returns it.
 #[derive(Clone, PartialEq)]
-pub struct Person {
+pub struct Candidate {
     /// The id.
     pub id: ClinchId,
-    /// The folded match attribute; `None` for people without, e.g. anonymised ones.
+    /// The folded match attribute; `None` for people without one, e.g. anonymised people.
     pub match_value: Option<MatchKey>,
-    /// The name of the credential that made it.
+    /// The name of the credential that created it.
     pub source: Option<String>,
     /// Every attribute.
     pub attributes: Map<String, Value>,
@@ -31,7 +31,7 @@ pub struct Person {
     pub anonymized: bool,
 }
 
-impl Person {
+impl Candidate {
     pub(super) fn read(resource: Resource, names: &Names) -> Result<Self, ClinchError> {
         let id = id(&resource)?;
         let attributes = resource.attributes;
@@ -48,7 +48,7 @@ impl Person {
     }
 }
 
-/// Whether a flag says anything but no: a date, a number or a word says yes.
+/// Whether a flag is set: any date, non-zero number or word other than `false` and `no` counts.
 fn is_set(flag: Option<&Value>) -> bool {
     match flag {
         None | Some(Value::Null | Value::Bool(false)) => false,
@@ -60,9 +60,9 @@ fn is_set(flag: Option<&Value>) -> bool {
     }
 }
 
-impl fmt::Debug for Person {
+impl fmt::Debug for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Person({}, {} attributes)", self.id, self.attributes.len())
+        write!(f, "Candidate({}, {} attributes)", self.id, self.attributes.len())
     }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Person {
 pub struct Job {
     /// The id.
     pub id: ClinchId,
-    /// The reference that people know it by.
+    /// The reference that recruiters use.
     pub reference: Option<String>,
     /// The title.
     pub title: Option<String>,
@@ -86,7 +86,7 @@ pub struct Stage {
     pub name: String,
 }
 
-/// A person's application to a job.
+/// A candidate's application to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Application {
     /// The id.
@@ -97,29 +97,29 @@ pub struct Application {
     pub stage: Option<ClinchId>,
 }
 
-/// A file of a person.
+/// A file attached to a candidate, without its content.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Attachment {
+pub struct AttachmentInfo {
     /// The id.
     pub id: ClinchId,
-    /// The file's name; often the person's, too.
+    /// The file's name; often contains the person's name.
     pub file_name: Option<String>,
-    /// What the file is, e.g. `resume`.
+    /// The kind of file, e.g. `resume`.
     pub kind: Option<String>,
 }
 
-impl fmt::Debug for Attachment {
+impl fmt::Debug for AttachmentInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attachment({})", self.id)
+        write!(f, "AttachmentInfo({})", self.id)
     }
 }
 
-/// An activity of a person.
+/// An activity of a candidate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Activity {
     /// The id.
     pub id: ClinchId,
-    /// What it is.
+    /// Its kind.
     pub kind: Option<String>,
     /// Its text.
     pub body: Option<String>,
@@ -140,7 +140,7 @@ pub struct File<'a> {
     pub content_type: &'a str,
     /// Its content.
     pub bytes: &'a [u8],
-    /// What it is, e.g. `resume`.
+    /// The kind of file, e.g. `resume`.
     pub kind: &'a str,
 }
 
@@ -178,7 +178,7 @@ impl Stage {
 }
 
 impl Application {
-    /// Job and stage stand in relationships, or in `job_id` and `stage_id`.
+    /// Job and stage are relationships, or the attributes `job_id` and `stage_id`.
     pub(super) fn read(resource: &Resource) -> Result<Self, ClinchError> {
         let to = |name: &str| {
             let related = resource.related(name).map(str::to_owned);
@@ -189,7 +189,7 @@ impl Application {
     }
 }
 
-impl Attachment {
+impl AttachmentInfo {
     pub(super) fn read(resource: &Resource, names: &Names) -> Result<Self, ClinchError> {
         let kind = names.attachment_kind.as_ref().and_then(|name| text(resource, name));
         Ok(Self { id: id(resource)?, file_name: text(resource, &names.file_name), kind })
@@ -211,12 +211,12 @@ mod tests {
     use crate::clinch::contract::Contract;
 
     #[test]
-    fn a_person_is_read_and_never_shown() {
+    fn a_candidate_is_read_and_its_debug_output_shows_no_personal_data() {
         let resource: Resource = serde_json::from_value(json!({"id": "c1", "attributes": {
             "email": " Jane@Example.com", "source": "hireEZ", "archived": true,
             "anonymized": null}}))
         .unwrap();
-        let person = Person::read(resource, &Contract::built_in().names).unwrap();
+        let person = Candidate::read(resource, &Contract::built_in().names).unwrap();
         assert_eq!(person.match_value, MatchKey::fold("jane@example.com"));
         assert_eq!((person.archived, person.anonymized), (true, false));
         let shown = format!("{person:?}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_is_not_no_is_yes() {
+    fn a_flag_is_set_unless_it_says_no() {
         for no in [json!(null), json!(false), json!(0), json!(""), json!("false")] {
             assert!(!is_set(Some(&no)), "{no}");
         }
@@ -234,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_unsafe_in_a_path_makes_the_answer_unusable() {
+    fn an_id_that_is_unsafe_in_a_path_makes_the_response_unusable() {
         let resource = Resource { id: "../jobs".into(), ..Resource::default() };
-        let refused = Person::read(resource, &Contract::built_in().names).unwrap_err();
+        let refused = Candidate::read(resource, &Contract::built_in().names).unwrap_err();
         assert_eq!(refused, ClinchError::NotClinch(NotClinchSign::NoData));
     }
 }

@@ -1,4 +1,4 @@
-//! What passes between the layers: a request to send, an answer, or a failure to get one. Pure.
+//! What passes between the layers: a request, its response, or why there is none. Pure.
 
 use std::sync::{
     Arc,
@@ -7,41 +7,41 @@ use std::sync::{
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use thiserror::Error;
 use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::{contract::Effect, error::Doubt};
-use crate::domain::Leave;
+use crate::{domain::Leave, jsonapi, signing::Signature};
 
-/// A request before it is signed. Cheap to clone: one clone per attempt.
+/// A request before it is signed. Cheap to clone: each attempt gets a clone.
 #[derive(Clone)]
-pub struct Outgoing {
-    /// Operation name, for observation.
+pub struct Request {
+    /// Operation name, for metrics and logs.
     pub operation: &'static str,
-    /// What it does to Clinch.
+    /// What the request does to Clinch.
     pub effect: Effect,
     /// The method.
     pub method: Method,
-    /// The whole URL, exactly as sent: the signature covers its path and query.
+    /// The complete URL, exactly as sent: the signature covers path and query.
     pub url: Url,
     /// The JSON:API body.
     pub body: Option<Bytes>,
-    /// Most bytes read of the answer, after decompression.
-    pub answer_cap: usize,
-    /// When the whole operation has to be over.
+    /// Maximum response size in bytes, after decompression.
+    pub max_response_bytes: usize,
+    /// When the whole operation must end.
     pub deadline: Instant,
-    /// How long the operation may take at most, where that is less than usual.
-    pub patience: Option<Duration>,
-    /// Asked before each attempt: whether whoever asks may still use the account.
+    /// A time limit for the operation that is shorter than the configured one.
+    pub time_limit: Option<Duration>,
+    /// Checked before each attempt: whether the caller may still use the account.
     pub leave: Option<Leave>,
-    /// A deliberate check: sent although the credential is known as rejected.
-    pub asked: bool,
-    sent: Arc<AtomicBool>,
+    /// Send even though the credential is known to be rejected: a deliberate check.
+    pub force: bool,
+    in_doubt: Arc<AtomicBool>,
 }
 
-impl Outgoing {
+impl Request {
     /// A request whose deadline is set by the outermost layer.
     pub fn new(operation: &'static str, effect: Effect, method: Method, url: Url) -> Self {
         let far = Instant::now() + Duration::from_secs(3600);
@@ -51,17 +51,17 @@ impl Outgoing {
             method,
             url,
             body: None,
-            answer_cap: 1024 * 1024,
+            max_response_bytes: 1024 * 1024,
             deadline: far,
-            patience: None,
+            time_limit: None,
             leave: None,
-            asked: false,
-            sent: Arc::default(),
+            force: false,
+            in_doubt: Arc::default(),
         }
     }
 
-    /// Whether the leave to ask was withdrawn.
-    pub(super) fn is_withdrawn(&self) -> bool {
+    /// Whether the caller's access to the account was revoked.
+    pub(super) fn is_revoked(&self) -> bool {
         self.leave.as_ref().is_some_and(|leave| !leave.holds())
     }
 
@@ -70,43 +70,67 @@ impl Outgoing {
         &self.url[Position::BeforePath..Position::AfterQuery]
     }
 
-    /// Notes that bytes may be on their way, or that their fate is known again.
+    /// Records that Clinch may have received the request, or that its outcome is known again.
     pub(super) fn set_in_doubt(&self, doubt: bool) {
-        self.sent.store(doubt, Ordering::Relaxed);
+        self.in_doubt.store(doubt, Ordering::Relaxed);
     }
 
-    /// Whether bytes may have reached Clinch without an answer.
+    /// Whether Clinch may have received the request without a response.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.in_doubt.load(Ordering::Relaxed)
     }
 }
 
-impl std::fmt::Debug for Outgoing {
+impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Outgoing({} {})", self.method, self.operation)
+        write!(f, "Request({} {})", self.method, self.operation)
     }
 }
 
-/// An answer of whatever status, with its whole body.
+/// A request with its signature: what a transport sends.
+#[derive(Debug, Clone)]
+pub struct SignedRequest {
+    /// The request.
+    pub request: Request,
+    /// Its `Date` and `Authorization`.
+    pub signature: Signature,
+}
+
+impl SignedRequest {
+    /// The headers to send. A transport adds those of the connection, such as `Host`.
+    pub fn headers(&self) -> HeaderMap {
+        let media_type = HeaderValue::from_static(jsonapi::MEDIA_TYPE);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, media_type.clone());
+        headers.insert(header::DATE, self.signature.date.clone());
+        headers.insert(header::AUTHORIZATION, self.signature.authorization.clone());
+        if self.request.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, media_type);
+        }
+        headers
+    }
+}
+
+/// A response of any status, with its complete body.
 #[derive(Clone)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body. Personal data: never shown.
+    /// The body. Personal data: never logged.
     pub body: Bytes,
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status.as_u16(), self.body.len())
+        write!(f, "Response({}, {} bytes)", self.status.as_u16(), self.body.len())
     }
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Failure {
+pub enum CallError {
     /// The host resolves to an address that may not be used. Nothing was sent.
     #[error("address refused")]
     AddressRefused,
@@ -116,34 +140,34 @@ pub enum Failure {
     /// No TLS session. Nothing was sent.
     #[error("no TLS session")]
     Tls,
-    /// The attempt took too long after it was sent.
+    /// The attempt timed out after the request was sent.
     #[error("attempt timed out")]
     TimedOut,
-    /// The connection was cut after the request was sent.
+    /// The connection was lost after the request was sent.
     #[error("connection cut")]
     Cut,
-    /// The answer is larger than its cap.
-    #[error("answer too large")]
-    AnswerTooLarge,
-    /// The rate bucket gives no permit before the deadline. Nothing was sent.
+    /// The response exceeds [`Request::max_response_bytes`].
+    #[error("response too large")]
+    ResponseTooLarge,
+    /// The rate bucket grants no permit before the deadline. Nothing was sent.
     #[error("no rate permit before the deadline")]
     NoPermit {
-        /// Until the bucket may give one.
+        /// Until the bucket may grant one.
         retry_after: Duration,
     },
-    /// The whole operation took too long; nothing is in doubt.
+    /// The whole operation timed out; nothing is in doubt.
     #[error("operation timed out")]
     Deadline,
     /// This process may not write now. Nothing was sent.
     #[error("not permitted to write")]
     Fenced,
-    /// The run that asks may no longer use the account. Nothing was sent.
-    #[error("leave withdrawn")]
-    Withdrawn,
-    /// The credential was rejected while this waited for its permit. Nothing was sent.
+    /// The caller may no longer use the account. Nothing was sent.
+    #[error("access revoked")]
+    GrantRevoked,
+    /// The credential was rejected while the request waited for its permit. Nothing was sent.
     #[error("credential rejected meanwhile")]
-    Shut,
-    /// It is not known whether a create was carried out.
+    CredentialRejected,
+    /// It is unknown whether a create was carried out.
     #[error("outcome unknown")]
     InDoubt(Doubt),
 }

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     clinch::{
-        Attempt, Client, ClientConfig, ConnectError, Contract, Jitter, Observer, Op, Registry,
-        Surroundings, contract,
+        Attempt, Client, ClientConfig, ClientDeps, ConnectError, Contract, Jitter, Observer, Op,
+        Registry, contract,
     },
     cluster::{Kind, ObjectKey},
     domain::{Clock, Fence, Leave},
@@ -125,7 +125,7 @@ pub(super) struct Opening {
 /// Every connection, by integration UID.
 pub(super) struct Connections {
     registry: Registry,
-    surroundings: Surroundings,
+    deps: ClientDeps,
     open: Mutex<HashMap<String, Connection>>,
     accounts: Mutex<HashMap<AccountName, Shared>>,
     at_rest: Arc<AtRest>,
@@ -148,7 +148,7 @@ impl Connections {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let (memories, names) = (Memories::default(), Arc::<Names>::default());
-        let surroundings = Surroundings {
+        let deps = ClientDeps {
             allowed: settings.allowed_endpoints.clone(),
             clock,
             jitter: Jitter::new(fastrand::f64),
@@ -162,8 +162,8 @@ impl Connections {
             fence,
         };
         Self {
-            registry: Registry::new(surroundings.clone()),
-            surroundings,
+            registry: Registry::new(deps.clone()),
+            deps,
             open: Mutex::default(),
             accounts: Mutex::default(),
             at_rest: Arc::default(),
@@ -187,7 +187,7 @@ impl Connections {
 
     /// A client for a single question, with nothing kept.
     pub(super) fn passing_client(&self, config: ClientConfig) -> Result<Client, ConnectError> {
-        Client::connect("", config, &self.surroundings)
+        Client::connect("", config, &self.deps)
     }
 
     /// The connection of an integration, if it was verified.

@@ -11,9 +11,9 @@ use crate::fake_clinch::{Duplicate, Fake, Fault, KEY, SECRET, answer, raw};
 use clinch_operator::{
     api::{ApiVersion, Environment, Region},
     clinch::{
-        AllowedEndpoints, Attempt, Client, ClientConfig, ClinchError, ConnectError, Contract,
-        Creation, Cursor, Doubt, Endpoint, File, Jitter, Limits, NotClinchSign, Observer, Op,
-        Overrides, Person, Registry, Surroundings, Timeouts, contract::discover,
+        AllowedEndpoints, Attempt, Candidate, Client, ClientConfig, ClientDeps, ClinchError,
+        ConnectError, Contract, Creation, Cursor, Doubt, Endpoint, File, Jitter, Limits,
+        NotClinchSign, Observer, Op, Overrides, Registry, Timeouts, contract::discover,
     },
     domain::{ClinchId, Clock, Credentials, Fence, MatchKey},
     pipeline::{ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, ResumeFile, SeenSource},
@@ -44,8 +44,8 @@ impl Observer for Seen {
     }
 }
 
-fn surroundings(origin: &str, seen: &Arc<Seen>) -> Surroundings {
-    Surroundings {
+fn deps(origin: &str, seen: &Arc<Seen>) -> ClientDeps {
+    ClientDeps {
         allowed: AllowedEndpoints::listed([origin]).unwrap(),
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.1),
@@ -85,7 +85,7 @@ async fn bench_with(change: impl FnOnce(&mut ClientConfig)) -> Bench {
     let seen = Arc::new(Seen::default());
     let mut config = config(&fake.origin());
     change(&mut config);
-    let client = Client::connect("uid", config, &surroundings(&fake.origin(), &seen)).unwrap();
+    let client = Client::connect("uid", config, &deps(&fake.origin(), &seen)).unwrap();
     Bench { fake, seen, client }
 }
 
@@ -110,7 +110,7 @@ fn resume() -> ResumeFile {
     }
 }
 
-async fn everyone(client: &Client) -> Vec<Person> {
+async fn everyone(client: &Client) -> Vec<Candidate> {
     let (mut people, mut cursor) = (Vec::new(), Some(Cursor::first()));
     while let Some(at) = cursor {
         let page = client.page(at).await.unwrap();
@@ -335,12 +335,12 @@ async fn the_quiet_wait_grows_with_how_long_creates_take() {
     })
     .await;
     fake.behave(|b| b.duplicate = Duplicate::Allow);
-    assert_eq!(client.settle(), Duration::from_millis(50));
+    assert_eq!(client.lookup_delay(), Duration::from_millis(50));
     assert_eq!(client.longest_request(), Duration::from_secs(10));
     let slow = Duration::from_millis(300);
     fake.fault("POST", Fault::ServeAfter(slow));
     client.create(&attributes("joan@example.com")).await.unwrap();
-    assert!(client.settle() >= 2 * slow, "{:?}", client.settle());
+    assert!(client.lookup_delay() >= 2 * slow, "{:?}", client.lookup_delay());
 
     fake.fault("POST", Fault::AnswerThenServe(answer(504, DATE, ""), slow));
     let email = "jane@example.com";
@@ -355,7 +355,7 @@ async fn the_quiet_wait_is_never_longer_than_an_answer_is_awaited() {
         bench_with(|config| config.timeouts.attempt = Duration::from_secs(2)).await;
     fake.fault("POST", Fault::ServeAfter(Duration::from_millis(1100)));
     client.create(&attributes("joan@example.com")).await.unwrap();
-    assert_eq!(client.settle(), Duration::from_secs(2));
+    assert_eq!(client.lookup_delay(), Duration::from_secs(2));
 }
 
 #[tokio::test]
@@ -399,7 +399,7 @@ async fn the_total_is_asked_with_one_small_request_and_pages_tell_how_many_were_
 async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());
-    let registry = Registry::new(surroundings(&fake.origin(), &seen));
+    let registry = Registry::new(deps(&fake.origin(), &seen));
     let config = config(&fake.origin());
     let one = registry.client("one", &config).unwrap();
     let other = registry.client("other", &config).unwrap();
@@ -591,7 +591,7 @@ async fn an_address_cannot_add_parameters_to_a_look_up() {
 async fn nothing_is_sent_to_an_endpoint_that_is_not_allowed() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());
-    let mut around = surroundings(&fake.origin(), &seen);
+    let mut around = deps(&fake.origin(), &seen);
     around.allowed = AllowedEndpoints::documented();
     let refused = Client::connect("uid", config(&fake.origin()), &around);
     assert!(matches!(refused, Err(ConnectError::EndpointNotAllowed(_))));
@@ -612,7 +612,7 @@ impl clinch_operator::network::Resolver for Rebound {
 #[tokio::test]
 async fn a_documented_host_that_resolves_to_a_private_address_is_refused() {
     let seen = Arc::new(Seen::default());
-    let mut around = surroundings("https://unused.example", &seen);
+    let mut around = deps("https://unused.example", &seen);
     around.allowed = AllowedEndpoints::documented();
     around.resolver = Arc::new(Rebound);
     let mut config = config("https://unused.example");
@@ -636,7 +636,7 @@ async fn unreachable_and_tls_failures_are_told_apart() {
         std::future::pending::<()>().await;
     });
     let origin = format!("https://127.0.0.1:{port}");
-    let client = Client::connect("uid", config(&origin), &surroundings(&origin, &seen)).unwrap();
+    let client = Client::connect("uid", config(&origin), &deps(&origin, &seen)).unwrap();
     assert_eq!(client.verify().await.unwrap_err(), ClinchError::Tls);
     answering.abort();
     let _ = answering.await;
@@ -670,7 +670,7 @@ async fn a_published_document_and_corrections_rename_everything() {
     let mut config = config(&fake.origin());
     config.contract = Arc::new(discovered.with(&overrides));
     let seen = Arc::new(Seen::default());
-    let client = Client::connect("uid", config, &surroundings(&fake.origin(), &seen)).unwrap();
+    let client = Client::connect("uid", config, &deps(&fake.origin(), &seen)).unwrap();
     for n in 0..25 {
         let email = format!("p{n}@example.com");
         let person = json!({"email_address": email}).as_object().unwrap().clone();
@@ -733,7 +733,7 @@ async fn an_assumed_write_is_not_sent_in_production_without_consent() {
 async fn a_process_without_the_right_to_write_sends_no_write() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());
-    let mut around = surroundings(&fake.origin(), &seen);
+    let mut around = deps(&fake.origin(), &seen);
     around.fence = Fence::new(|| false);
     let client = Client::connect("uid", config(&fake.origin()), &around).unwrap();
     client.verify().await.unwrap();
@@ -746,7 +746,7 @@ async fn a_process_without_the_right_to_write_sends_no_write() {
 async fn the_same_inputs_give_the_same_client_and_a_new_secret_keeps_what_was_learned() {
     let fake = Fake::start().await;
     let seen = Arc::new(Seen::default());
-    let registry = Registry::new(surroundings(&fake.origin(), &seen));
+    let registry = Registry::new(deps(&fake.origin(), &seen));
     let config = config(&fake.origin());
     let client = registry.client("uid", &config).unwrap();
     assert!(client.is_same(&registry.client("uid", &config).unwrap()));

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, io::Write as _, path::Path, sync::Arc, time::Du
 use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
-        AllowedEndpoints, Client, ClientConfig, ClinchError, Contract, Creation, Cursor, Endpoint,
-        File, Jitter, Limits, Op, Overrides, Surroundings, Timeouts, Unobserved,
+        AllowedEndpoints, Client, ClientConfig, ClientDeps, ClinchError, Contract, Creation,
+        Cursor, Endpoint, File, Jitter, Limits, Op, Overrides, Timeouts, Unobserved,
         contract::{Origin, State, discover},
     },
     domain::{Clock, Credentials, Fence, MatchKey},
@@ -48,7 +48,7 @@ fn client(sandbox: &Sandbox, contract: Contract) -> Client {
             orphaned: Duration::from_millis(100),
         },
     };
-    let surroundings = Surroundings {
+    let deps = ClientDeps {
         allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.1),
@@ -56,7 +56,7 @@ fn client(sandbox: &Sandbox, contract: Contract) -> Client {
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };
-    Client::connect("uid", config, &surroundings).unwrap()
+    Client::connect("uid", config, &deps).unwrap()
 }
 
 fn key(email: &str) -> MatchKey {

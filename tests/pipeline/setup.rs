@@ -13,7 +13,7 @@ use bytes::Bytes;
 use clinch_operator::{
     api::{ApiVersion, Environment},
     clinch::{
-        AllowedEndpoints, Client, ClientConfig, Contract, Endpoint, Jitter, Limits, Surroundings,
+        AllowedEndpoints, Client, ClientConfig, ClientDeps, Contract, Endpoint, Jitter, Limits,
         Timeouts, Unobserved,
     },
     domain::{Clock, Credentials, Fence},
@@ -199,7 +199,7 @@ fn client_with(
             orphaned,
         },
     };
-    let surroundings = Surroundings {
+    let deps = ClientDeps {
         allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.05),
@@ -207,7 +207,7 @@ fn client_with(
         observer: Arc::new(Unobserved),
         fence,
     };
-    Client::connect("uid", config, &surroundings).unwrap()
+    Client::connect("uid", config, &deps).unwrap()
 }
 
 const ROOT: [u8; 32] = [7; 32];

@@ -1,11 +1,11 @@
 //! The configured ceilings. Pure.
 
-/// Ceilings of one integration; where several name one account, the strictest hold.
+/// The ceilings of one integration; if several use one account, the strictest apply.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
-    /// Most requests per second; `None`: no ceiling of ours.
+    /// Maximum requests per second; `None`: no configured ceiling.
     pub requests_per_second: Option<u32>,
-    /// Most requests in flight, at least 1.
+    /// Maximum requests in flight, at least 1.
     pub max_in_flight: usize,
 }
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lower_ceiling_of_each_holds_and_none_is_no_ceiling() {
+    fn the_lower_of_two_ceilings_applies_and_none_is_no_ceiling() {
         let limits =
             |requests_per_second, max_in_flight| Limits { requests_per_second, max_in_flight };
         for (one, other, both) in [

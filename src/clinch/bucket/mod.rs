@@ -1,13 +1,14 @@
-//! One rate bucket per account, shared by every client and every attempt of it. Waits on the tokio
-//! clock; no other I/O.
+//! One rate bucket per account, shared by all its clients and attempts. Waits on the tokio clock; no
+//! other I/O.
 //!
-//! The ceiling is configured; below it the bucket finds the real limit (`pace.rs`): a 429 pauses
-//! everyone until `Retry-After`, and the rate goes on just below what was taken before it.
+//! The ceiling is configured; below it the bucket learns the real limit (`pace.rs`): a 429 pauses
+//! all requests until `Retry-After`, and the rate continues just below what was accepted before it.
 //!
-//! With no ceiling known, Clinch's own answers set the pace: one request in flight at first, one
-//! more for each answer, up to the most allowed in flight. A server that takes its time is never
-//! pressed, and one that is quick is not kept waiting for a rate to grow. The first 429 turns what
-//! Clinch was seen to take into a rate: half of it, doubling until the second 429. Permits are given in the order in which they are asked for.
+//! Without a configured ceiling Clinch's responses set the pace: one request in flight at first, one
+//! more after each response, up to the maximum in flight. So a slow server is never overloaded, and a
+//! fast one does not wait for the rate to grow. The first 429 sets the rate to half of what Clinch
+//! accepted; it doubles until the second 429. Permits are granted in the order of the requests for
+//! them.
 
 mod history;
 mod limits;
@@ -28,16 +29,16 @@ use tokio::{
 pub use self::limits::Limits;
 use self::pace::Pace;
 
-/// The pause after a 429 that names none.
+/// The pause after a 429 without `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
-/// How much of a second's permits may be saved up.
+/// Seconds' worth of permits that may be saved up.
 const BURST_SECONDS: f64 = 0.05;
 
 /// The bucket.
 #[derive(Debug)]
 pub struct RateBucket {
     state: Mutex<State>,
-    /// Held while waiting: first come, first served, and one waiter on the state at a time.
+    /// Held while waiting, so that permits are granted in order and only one task waits on the state.
     turn: tokio::sync::Mutex<()>,
     freed: Notify,
 }
@@ -50,11 +51,11 @@ struct State {
     filled: Instant,
     paused_until: Instant,
     in_flight: usize,
-    /// Counts the times that the limit was met, so that many 429 of one burst count once.
+    /// Number of times the limit was hit; several 429s of one burst count once.
     epoch: u64,
 }
 
-/// The right to send one request; given back on drop.
+/// The right to send one request; released on drop.
 #[derive(Debug)]
 pub struct Permit {
     bucket: Arc<RateBucket>,
@@ -64,18 +65,18 @@ pub struct Permit {
 /// No permit before the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPermit {
-    /// Until the bucket may give one.
+    /// Until the bucket may grant one.
     pub retry_after: Duration,
 }
 
 impl RateBucket {
-    /// A bucket that begins at its ceiling, or with one request in flight when it has none.
+    /// A bucket that starts at its ceiling, or with one request in flight if it has none.
     pub fn new(limits: Limits) -> Self {
         let now = Instant::now();
         Self {
             state: Mutex::new(State {
                 limits,
-                pace: Pace::at_first(limits, now),
+                pace: Pace::initial(limits, now),
                 tokens: 1.0,
                 filled: now,
                 paused_until: now,
@@ -87,7 +88,7 @@ impl RateBucket {
         }
     }
 
-    /// Takes new ceilings; what was learned below them stays.
+    /// Sets new ceilings; keeps what was learned below them.
     pub fn reconfigure(&self, limits: Limits) {
         let mut state = self.lock();
         if state.limits == limits {
@@ -96,7 +97,7 @@ impl RateBucket {
         let now = Instant::now();
         state.fill(now);
         if state.epoch == 0 {
-            state.pace = Pace::at_first(limits, now);
+            state.pace = Pace::initial(limits, now);
         } else {
             state.pace.bound(limits);
         }
@@ -110,7 +111,7 @@ impl RateBucket {
         self.lock().pace.rate()
     }
 
-    /// Waits for a permit, but not beyond the deadline.
+    /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
         let none = || NoPermit {
             retry_after: self.lock().paused_until.saturating_duration_since(Instant::now()),
@@ -142,7 +143,7 @@ impl RateBucket {
 }
 
 impl State {
-    /// Saves up, at the rate in force, what was not taken since the last time.
+    /// Adds the tokens earned since the last call, at the rate in force.
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
         let most = (self.pace.rate() * BURST_SECONDS).max(1.0);
@@ -150,7 +151,7 @@ impl State {
         self.filled = self.filled.max(now);
     }
 
-    /// Takes one token, or tells when to ask again (`None`: when a permit comes back).
+    /// Takes one token, or returns when to try again (`None`: when a permit is released).
     fn take(&mut self, now: Instant) -> Result<u64, Option<Instant>> {
         if self.paused_until > now {
             return Err(Some(self.paused_until));
@@ -159,7 +160,8 @@ impl State {
         if self.in_flight >= self.pace.window(self.limits) {
             return Err(None);
         }
-        // A hair of tolerance: sleeping until the exact instant may fall one rounding short.
+        // Tolerance for rounding: after sleeping until the exact instant a token may still be
+        // minimally short.
         if self.tokens < 0.999_999 {
             let wait = Duration::from_secs_f64((1.0 - self.tokens) / self.pace.rate());
             return Err(Some(now + wait.max(Duration::from_millis(1))));
@@ -171,11 +173,11 @@ impl State {
 }
 
 impl Permit {
-    /// The request was answered, and not with 429.
+    /// The response was not a 429.
     pub fn succeeded(&self) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
-        // What was sent before a 429 says nothing about the rate since.
+        // A request sent before a 429 says nothing about the rate since.
         if state.epoch == self.epoch {
             let limits = state.limits;
             state.fill(now);
@@ -183,7 +185,7 @@ impl Permit {
         }
     }
 
-    /// The request was answered with 429.
+    /// The response was a 429.
     pub fn limited(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
@@ -208,7 +210,7 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use super::{pace::LEAST_START, *};
+    use super::{pace::MIN_START, *};
 
     fn bucket(requests_per_second: Option<u32>, max_in_flight: usize) -> Arc<RateBucket> {
         Arc::new(RateBucket::new(Limits { requests_per_second, max_in_flight }))
@@ -230,12 +232,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_ceiling_answers_set_the_pace() {
+    async fn without_a_ceiling_responses_set_the_pace() {
         let bucket = bucket(None, 8);
         let mut held = vec![bucket.acquire(far()).await.unwrap()];
         let soon = || Instant::now() + Duration::from_millis(10);
-        assert!(bucket.acquire(soon()).await.is_err(), "one in flight before the first answer");
-        // Each answer makes room for two, up to the most in flight.
+        assert!(bucket.acquire(soon()).await.is_err(), "one in flight before the first response");
+        // Each response makes room for two, up to the maximum in flight.
         for expected in [2, 3, 4, 5, 6, 7, 8, 8, 8] {
             held.pop().unwrap().succeeded();
             while let Ok(permit) = bucket.acquire(soon()).await {
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_429_leaves_half_of_what_was_taken_and_the_second_is_believed() {
+    async fn the_first_429_halves_the_rate_and_the_second_sets_the_plateau() {
         let bucket = bucket(None, 8);
         let full_use = async |seconds: u64, pause_ms: u64| {
             let (start, mut given) = (Instant::now(), 0_u64);
@@ -275,16 +277,16 @@ mod tests {
         assert!((0.4 * before..0.75 * before).contains(&after), "of {before}: {after}");
         full_use(5, 0).await;
         let plateau = bucket.rate() / before;
-        assert!((0.6..1.0).contains(&plateau), "about what was taken: {plateau}");
+        assert!((0.6..1.0).contains(&plateau), "about what was accepted: {plateau}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_429_at_once_leaves_a_low_rate() {
+    async fn an_immediate_429_leaves_a_low_rate() {
         let bucket = bucket(None, 8);
         let first = bucket.acquire(far()).await.unwrap();
         first.limited(Some(Duration::from_secs(5)));
         drop(first);
-        assert!((bucket.rate() - LEAST_START).abs() < f64::EPSILON);
+        assert!((bucket.rate() - MIN_START).abs() < f64::EPSILON);
         let start = Instant::now();
         bucket.acquire(far()).await.unwrap().succeeded();
         assert_eq!(start.elapsed().as_secs(), 5);
@@ -307,18 +309,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_permit_is_promised_beyond_the_deadline() {
+    async fn acquire_fails_at_once_if_no_permit_comes_before_the_deadline() {
         let bucket = bucket(Some(10), 8);
         let permit = bucket.acquire(far()).await.unwrap();
         permit.limited(Some(Duration::from_secs(60)));
         let start = Instant::now();
         let refused = bucket.acquire(Instant::now() + Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(refused.retry_after, Duration::from_secs(60));
-        assert_eq!(start.elapsed(), Duration::ZERO, "told at once, not after waiting in vain");
+        assert_eq!(
+            start.elapsed(),
+            Duration::ZERO,
+            "fails at once instead of waiting for the deadline"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_so_many_are_in_flight_and_a_dropped_permit_lets_the_next_in() {
+    async fn requests_in_flight_are_bounded_and_a_dropped_permit_admits_the_next() {
         let bucket = bucket(Some(1000), 1);
         let held = bucket.acquire(far()).await.unwrap();
         let soon = Instant::now() + Duration::from_secs(1);

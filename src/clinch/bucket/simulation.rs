@@ -1,4 +1,4 @@
-//! The bucket against servers that take so many requests a second, over minutes of paused time.
+//! The bucket against servers with various rate limits, over minutes of paused time.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,13 +15,13 @@ use super::{Limits, RateBucket};
 const LATENCY: Duration = Duration::from_millis(20);
 const IN_FLIGHT: usize = 32;
 
-/// A token bucket that answers 429 when it is empty, and asks for whole seconds of patience.
+/// A token bucket that answers 429 when it is empty, with `Retry-After` in whole seconds.
 struct Server {
     per_second: f64,
     burst: f64,
     tokens: f64,
     filled: Instant,
-    /// When each request was answered; whether it was taken.
+    /// When each request was answered, and whether it was accepted.
     answers: Vec<(Instant, bool)>,
 }
 
@@ -41,7 +41,7 @@ impl Server {
     }
 }
 
-/// A server under as many requests as the bucket lets through.
+/// A server that receives as many requests as the bucket permits.
 struct Load {
     server: Arc<Mutex<Server>>,
     bucket: Arc<RateBucket>,
@@ -90,17 +90,17 @@ impl Load {
         server.per_second = per_second;
     }
 
-    /// Requests taken and refused in these seconds.
+    /// Requests accepted and refused in these seconds.
     fn between(&self, from: u64, to: u64) -> (f64, f64) {
         let at = |second| self.start + Duration::from_secs(second);
         let server = self.server.lock().unwrap();
-        let of = |wanted: bool| {
+        let count = |accepted: bool| {
             let within = |(when, taken): &&(Instant, bool)| {
-                (at(from)..at(to)).contains(when) && *taken == wanted
+                (at(from)..at(to)).contains(when) && *taken == accepted
             };
             server.answers.iter().filter(within).fold(0.0, |count, _| count + 1.0)
         };
-        (of(true), of(false))
+        (count(true), count(false))
     }
 
     /// The share of `per_second` that was used, and the share of 429.
@@ -114,7 +114,7 @@ impl Load {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_limit_is_used_and_seldom_overstepped_whatever_it_is() {
+async fn any_limit_is_used_and_rarely_exceeded() {
     for (per_second, bursts) in [
         (2.0, [1.0, 2.0, 4.0]),
         (10.0, [2.0, 10.0, 20.0]),
@@ -169,7 +169,7 @@ async fn a_limit_that_rises_tenfold_is_used_within_two_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ceiling_below_the_limit_is_kept_to_and_one_above_it_is_not_taken_at_its_word() {
+async fn a_ceiling_below_the_limit_is_respected_and_one_above_it_is_corrected() {
     let load = Load::on(50.0, 10.0, Some(20));
     load.until(61).await;
     let (taken, refused) = load.between(0, 60);

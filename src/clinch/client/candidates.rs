@@ -5,69 +5,70 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{Client, Cursor, Errand, encode, one, paging::stated_total};
+use super::{Client, Cursor, Purpose, encode, one, paging::stated_total};
 use crate::{
     clinch::{
         contract::Op,
         error::{ClinchError, NotClinchSign},
-        person::Person,
-        wire::Outgoing,
+        resources::Candidate,
+        wire::Request,
     },
     domain::{ClinchId, MatchKey},
     jsonapi::NewResource,
 };
 
-/// What a signed read of the candidate list tells.
+/// The result of a signed read of the candidate list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many people there are, where Clinch says so.
+    /// The total number of people, if Clinch states it.
     pub total: Option<u64>,
 }
 
-/// One page of people, each seen for the first time in its walk.
+/// One page of people that the walk has not returned before.
 #[derive(Debug)]
 pub struct Page {
     /// The people.
-    pub people: Vec<Person>,
-    /// Where the walk goes on; `None`: this was the last page, or as many as a walk may have.
+    pub people: Vec<Candidate>,
+    /// Where the walk continues; `None`: this was the last page, or the last one allowed.
     pub next: Option<Cursor>,
-    /// How many people there are, where Clinch says so. A hint: never used to end a walk.
+    /// The total number of people, if Clinch states it. A hint: never used to end a walk.
     pub total: Option<u64>,
-    /// How many different people the walk has seen, this page included.
+    /// Number of different people seen by the walk, including this page.
     pub seen: u64,
-    /// The walk was ended by its bound, [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK): it has not seen everybody.
+    /// The walk reached its limit, [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK), before it saw
+    /// everybody.
     pub cut_off: bool,
 }
 
 impl Client {
-    /// A signed list of one: is this Clinch, and does it take the credential?
+    /// Lists one person, signed: is this Clinch, and does it accept the credential?
     pub async fn verify(&self) -> Result<Verified, ClinchError> {
-        self.verify_with(Errand::Verify).await
+        self.verify_with(Purpose::Verify).await
     }
 
-    /// As [`Client::verify`], but also while the credential is known as rejected or the API as
-    /// down; acceptance clears either.
+    /// As [`Client::verify`], but also sent while the credential is known to be rejected or the
+    /// API to be down; success clears both.
     pub async fn probe(&self) -> Result<Verified, ClinchError> {
-        self.verify_with(Errand::Probe).await
+        self.verify_with(Purpose::Probe).await
     }
 
-    async fn verify_with(&self, errand: Errand) -> Result<Verified, ClinchError> {
-        Ok(Verified { total: self.ask_total(errand).await? })
+    async fn verify_with(&self, purpose: Purpose) -> Result<Verified, ClinchError> {
+        Ok(Verified { total: self.total_for(purpose).await? })
     }
 
-    /// How many people there are, where Clinch says so: one request for a list of one.
+    /// The total number of people, if Clinch states it: one request for a list of one.
     pub async fn total(&self) -> Result<Option<u64>, ClinchError> {
-        self.ask_total(Errand::Call).await
+        self.total_for(Purpose::Work).await
     }
 
-    async fn ask_total(&self, errand: Errand) -> Result<Option<u64>, ClinchError> {
-        let (_, document) = self.list_first(Op::ListCandidates, 1, None, errand).await?;
+    async fn total_for(&self, purpose: Purpose) -> Result<Option<u64>, ClinchError> {
+        let (_, document) = self.list_first(Op::ListCandidates, 1, None, purpose).await?;
         Ok(stated_total(&document))
     }
 
-    /// The people with that match value: what is returned was checked here, not trusted. An
-    /// answer that holds anyone else means that the filter is not honoured: `FilterIgnored`.
-    pub async fn find(&self, key: &MatchKey) -> Result<Vec<Person>, ClinchError> {
+    /// The people with that match value. The filter is not trusted: if the response holds anybody
+    /// else, the result is `FilterIgnored`.
+    pub async fn find(&self, key: &MatchKey) -> Result<Vec<Candidate>, ClinchError> {
         let contract = self.contract();
         let filter = contract.filter.as_deref().ok_or(ClinchError::FilterIgnored)?;
         let (resources, _) = self
@@ -75,12 +76,12 @@ impl Client {
                 Op::ListCandidates,
                 contract.paging.max_per_page,
                 Some((filter, key.expose())),
-                Errand::Call,
+                Purpose::Work,
             )
             .await?;
         let mut people = Vec::with_capacity(resources.len());
         for resource in resources {
-            let person = Person::read(resource, &contract.names)?;
+            let person = Candidate::read(resource, &contract.names)?;
             if person.match_value.as_ref() != Some(key) {
                 return Err(ClinchError::FilterIgnored);
             }
@@ -89,12 +90,12 @@ impl Client {
         Ok(people)
     }
 
-    /// One page of everyone. Begin with [`Cursor::first`]; the walk is over when `next` is
-    /// `None`, which it is after [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK) pages at the latest.
+    /// One page of the list of everybody. Start with [`Cursor::first`]; the walk ends when `next` is
+    /// `None`, after at most [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK) pages.
     pub async fn page(&self, cursor: Cursor) -> Result<Page, ClinchError> {
         let page = self.walk(Op::ListCandidates, None, cursor).await?;
         let names = &self.contract().names;
-        let people = page.resources.into_iter().map(|resource| Person::read(resource, names));
+        let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
         Ok(Page {
             people: people.collect::<Result<_, _>>()?,
             next: page.next,
@@ -105,19 +106,19 @@ impl Client {
     }
 
     /// One person.
-    pub async fn get(&self, id: &ClinchId) -> Result<Person, ClinchError> {
+    pub async fn get(&self, id: &ClinchId) -> Result<Candidate, ClinchError> {
         let resource = self.read_one(Op::GetCandidate, id).await?;
-        Person::read(resource, &self.contract().names)
+        Candidate::read(resource, &self.contract().names)
     }
 
-    /// Whether there is such a person: asked to tell one account from another, hence soon.
+    /// Whether the person exists. Used to identify the account, so the shorter time limit applies.
     pub async fn has(&self, id: &ClinchId) -> Result<bool, ClinchError> {
         let op = Op::GetCandidate;
         let url = self.url(op, Some(id));
-        let mut outgoing = Outgoing::new(op.name(), op.effect(), Method::GET, url);
-        outgoing.patience = Errand::Verify.patience();
-        match self.send(op, outgoing, false).await {
-            Ok(answer) => match one(&answer) {
+        let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
+        request.time_limit = Purpose::Verify.time_limit();
+        match self.send(op, request, false).await {
+            Ok(response) => match one(&response) {
                 Some(_) => Ok(true),
                 None => Err(ClinchError::NotClinch(NotClinchSign::NoData)),
             },
@@ -126,21 +127,21 @@ impl Client {
         }
     }
 
-    /// Changes the given attributes of one person, and no other. The person as changed, where
-    /// the answer shows it.
+    /// Changes only the given attributes of one person. Returns the changed person if the response
+    /// shows it.
     pub async fn update(
         &self,
         id: &ClinchId,
         attributes: &Map<String, Value>,
-    ) -> Result<Option<Person>, ClinchError> {
+    ) -> Result<Option<Candidate>, ClinchError> {
         let body = encode(NewResource {
             kind: "candidate",
             id: Some(id.as_str()),
             attributes,
             relationships: BTreeMap::new(),
         });
-        let answer = self.write(Op::UpdateCandidate, Some(id), body).await?;
+        let response = self.write(Op::UpdateCandidate, Some(id), body).await?;
         let names = &self.contract().names;
-        Ok(one(&answer).and_then(|resource| Person::read(resource, names).ok()))
+        Ok(one(&response).and_then(|resource| Candidate::read(resource, names).ok()))
     }
 }

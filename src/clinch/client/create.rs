@@ -12,65 +12,65 @@ use crate::{
     clinch::{
         contract::Op,
         error::{ClinchError, Doubt},
-        person::Person,
-        wire::Answer,
+        resources::Candidate,
+        wire::Response,
     },
     domain::MatchKey,
     jsonapi::{Document, NewResource, PrimaryData},
 };
 
-/// Most creates sent for one person.
+/// Maximum creates sent for one person.
 const MAX_ROUNDS: usize = 3;
 
-/// What a create was answered with.
+/// The response to a create.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Created {
     /// A new person.
-    New(Person),
-    /// 200 instead of 201: the person was there, and was changed.
-    Upserted(Person),
+    New(Candidate),
+    /// 200 instead of 201: the person existed and was changed.
+    Upserted(Candidate),
 }
 
-/// How it came that a person is in Clinch.
+/// How a person came to be in Clinch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Creation {
     /// Created by this call.
-    Created(Person),
-    /// Clinch took the create for an existing person and changed it.
-    Upserted(Person),
-    /// Created by this call, as a look-up told after its answer was lost.
-    Recovered(Person),
-    /// There before: nothing was created. More than one when several match.
-    Found(Vec<Person>),
+    Created(Candidate),
+    /// Clinch treated the create as an update of an existing person.
+    Upserted(Candidate),
+    /// Created by this call, as a look-up showed after the response was lost.
+    Recovered(Candidate),
+    /// Existed before: nothing was created. More than one if several match.
+    Found(Vec<Candidate>),
 }
 
 impl Client {
-    /// Creates a person, once and without any look-up. `Ambiguous`: it may exist now; look it up
-    /// before anything else.
+    /// Creates a person, once and without any look-up. `Ambiguous`: the person may exist now; look
+    /// them up before anything else.
     pub async fn create(&self, attributes: &Map<String, Value>) -> Result<Created, ClinchError> {
         self.create_encoded(candidate(attributes)).await
     }
 
     async fn create_encoded(&self, body: Bytes) -> Result<Created, ClinchError> {
-        let answer = self.write(Op::CreateCandidate, None, body).await?;
-        let person = one(&answer)
-            .and_then(|resource| Person::read(resource, &self.contract().names).ok())
-            .ok_or_else(|| ClinchError::Ambiguous(without_id(&answer)))?;
-        Ok(if answer.status == StatusCode::OK {
+        let response = self.write(Op::CreateCandidate, None, body).await?;
+        let person = one(&response)
+            .and_then(|resource| Candidate::read(resource, &self.contract().names).ok())
+            .ok_or_else(|| ClinchError::Ambiguous(without_id(&response)))?;
+        Ok(if response.status == StatusCode::OK {
             Created::Upserted(person)
         } else {
             Created::New(person)
         })
     }
 
-    /// Brings a person into Clinch who may be there already: looks up, creates only who is surely
-    /// absent, and looks up again whenever it is in doubt whether a create was carried out. It is
-    /// sent again only when the one before cannot be under way any more; one that was not answered
-    /// in time is never sent again, for nobody can tell when it is over.
+    /// Creates a person who may exist already: looks them up, creates them only if they are
+    /// certainly absent, and looks them up again whenever the outcome of a create is in doubt. The
+    /// create is sent again only once the previous one cannot be in progress any more. A create that
+    /// timed out is never sent again, because nothing shows when it ends.
     ///
-    /// `known_absent`: the caller has just looked. `attributes` must hold the match attribute.
-    /// Needs an honoured filter (`FilterIgnored` otherwise, before anything is created), and the
-    /// caller's care that no one else creates the same person meanwhile.
+    /// `known_absent`: the caller has just looked the person up. `attributes` must hold the match
+    /// attribute. Requires an honoured filter (otherwise `FilterIgnored`, before anything is
+    /// created). The caller must ensure that nobody else creates the same person meanwhile.
     pub async fn create_or_find(
         &self,
         key: &MatchKey,
@@ -96,7 +96,7 @@ impl Client {
             };
             if let ClinchError::Ambiguous(doubt) = error {
                 last = doubt;
-                // Whatever goes wrong while looking: the doubt is what the caller has to know.
+                // If the look-up fails, the doubt is still what the caller must know.
                 match self.look_again(key, doubt).await {
                     Err(_) => return Err(ClinchError::Ambiguous(doubt)),
                     Ok(found) if !found.is_empty() => return Ok(recovered(found)),
@@ -105,7 +105,7 @@ impl Client {
                     }
                     Ok(_) => {}
                 }
-            } else if self.says_it_exists(&error) {
+            } else if self.reports_existing(&error) {
                 sleep(self.contract().lookup_settle).await;
                 let found = self.find(key).await?;
                 return if found.is_empty() { Err(error) } else { Ok(Creation::Found(found)) };
@@ -116,27 +116,27 @@ impl Client {
         Err(ClinchError::Ambiguous(last))
     }
 
-    /// How long after a request of unknown outcome its effect shows at the latest, going by how
-    /// long creates took so far. It may grow; ask when it is needed.
-    pub fn settle(&self) -> Duration {
+    /// How long to wait after a request of unknown outcome before a look-up shows its effect. Based
+    /// on how long creates took so far, so it may grow: call it when it is needed.
+    pub fn lookup_delay(&self) -> Duration {
         self.quiet() + self.contract().lookup_settle
     }
 
-    /// How long a request of a process that died may still be carried out, and until its effect
-    /// shows.
+    /// How long to wait after a process died until its last requests have finished and a look-up
+    /// shows their effect.
     pub fn longest_request(&self) -> Duration {
         self.0.config.timeouts.orphaned + self.contract().lookup_settle
     }
 
-    /// Waits until a request that ended in doubt must have ended and show its effect: after that,
-    /// and not before, a look tells whether it was carried out. After [`Doubt::Timeout`] that is
-    /// likely and not certain: found, it was carried out; absent, it must not be sent again yet.
+    /// Waits until a request of unknown outcome must have finished and a look-up shows its effect.
+    /// After [`Doubt::Timeout`] that is likely but not certain: if the look-up finds something, the
+    /// request was carried out; if not, it must not be sent again yet.
     pub async fn await_doubt(&self, doubt: Doubt) {
         sleep(self.quiet_after(doubt) + self.contract().lookup_settle).await;
     }
 
-    /// How long a request may still be carried out that a gateway answered: twice as long as the
-    /// slowest create took, since what ended in doubt is rather slower than what did not.
+    /// How long a request may still be in progress after a gateway answered it: twice the slowest
+    /// create so far, since requests that end in doubt tend to be the slow ones.
     fn quiet(&self) -> Duration {
         let timeouts = self.0.config.timeouts;
         let learned = self.0.account.slowest_create().saturating_mul(2);
@@ -144,12 +144,16 @@ impl Client {
     }
 
     fn quiet_after(&self, doubt: Doubt) -> Duration {
-        if doubt.may_be_under_way() { self.quiet() } else { Duration::ZERO }
+        if doubt.may_be_in_progress() { self.quiet() } else { Duration::ZERO }
     }
 
-    /// Looks up after a doubtful create: once what was created must be visible, and once more
-    /// when a request that is still under way must have ended.
-    async fn look_again(&self, key: &MatchKey, doubt: Doubt) -> Result<Vec<Person>, ClinchError> {
+    /// Looks a person up after a create in doubt: once a finished create must be visible, and again
+    /// once a create still in progress must have finished.
+    async fn look_again(
+        &self,
+        key: &MatchKey,
+        doubt: Doubt,
+    ) -> Result<Vec<Candidate>, ClinchError> {
         let settle = self.contract().lookup_settle;
         let lost = Instant::now();
         sleep(settle).await;
@@ -162,8 +166,8 @@ impl Client {
         self.find(key).await
     }
 
-    /// 409, or a refusal of the match attribute: two ways to say that the person exists.
-    fn says_it_exists(&self, error: &ClinchError) -> bool {
+    /// Whether the error means that the person exists: a 409, or a refusal of the match attribute.
+    fn reports_existing(&self, error: &ClinchError) -> bool {
         match error {
             ClinchError::Conflict => true,
             ClinchError::Rejected { status: 422, fields, .. } => {
@@ -174,8 +178,8 @@ impl Client {
     }
 }
 
-/// Absent before, there now: ours. Several: someone else was at it as well.
-fn recovered(mut found: Vec<Person>) -> Creation {
+/// Absent before and present now: created by us. Several: somebody else created one as well.
+fn recovered(mut found: Vec<Candidate>) -> Creation {
     match (found.pop(), found.is_empty()) {
         (Some(person), true) => Creation::Recovered(person),
         (last, _) => {
@@ -185,13 +189,13 @@ fn recovered(mut found: Vec<Person>) -> Creation {
     }
 }
 
-/// The doubt after a success that names nobody: only a JSON:API document is the application's for
-/// sure, and even that one may promise to do it later.
-pub(super) fn without_id(answer: &Answer) -> Doubt {
-    let document = serde_json::from_slice::<Document>(&answer.body).unwrap_or_default();
+/// The doubt after a success without an id: only a JSON:API document certainly comes from the
+/// application, and a 202 only promises to do it later.
+pub(super) fn without_id(response: &Response) -> Doubt {
+    let document = serde_json::from_slice::<Document>(&response.body).unwrap_or_default();
     match document.data {
         PrimaryData::Absent => Doubt::Unclear,
-        _ if answer.status == StatusCode::ACCEPTED => Doubt::Unclear,
+        _ if response.status == StatusCode::ACCEPTED => Doubt::Unclear,
         PrimaryData::None | PrimaryData::One(_) | PrimaryData::Many(_) => Doubt::NoId,
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     clinch::{
         contract::{Op, State},
         error::ClinchError,
-        person::{Application, Job, Stage, id},
+        resources::{Application, Job, Stage, id},
     },
     domain::ClinchId,
     jsonapi::{Identifier, NewResource, Relationship},
@@ -21,14 +21,14 @@ impl Client {
         all.iter().map(|resource| Job::read(resource, names)).collect()
     }
 
-    /// The job with that id, else with that reference. `NotFound`: neither, or several with the
+    /// The job with that id, otherwise with that reference. `NotFound`: none, or several with that
     /// reference.
     pub async fn job_by(&self, id_or_reference: &str) -> Result<Job, ClinchError> {
         let offered = self.contract().operation(Op::GetJob).state != State::NotOffered;
         if let (true, Ok(id)) = (offered, ClinchId::parse(id_or_reference)) {
             match self.read_one(Op::GetJob, &id).await {
                 Ok(resource) => return Job::read(&resource, &self.contract().names),
-                // A reference looks like an id, and some servers refuse a malformed one.
+                // A reference may look like an id, and some servers reject a malformed id.
                 Err(ClinchError::NotFound | ClinchError::Rejected { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -59,8 +59,8 @@ impl Client {
         all.iter().map(Application::read).collect()
     }
 
-    /// Adds a person to a job at a stage, once. `Ambiguous`: look at
-    /// [`Client::applications`] before anything else.
+    /// Adds a person to a job at a stage, once. `Ambiguous`: check [`Client::applications`] before
+    /// anything else.
     pub async fn apply(
         &self,
         candidate: &ClinchId,
@@ -77,16 +77,16 @@ impl Client {
         self.create_part(Op::CreateApplication, candidate, body).await
     }
 
-    /// Creates something that hangs on a person, once.
+    /// Creates a resource attached to a person, once.
     pub(super) async fn create_part(
         &self,
         op: Op,
         candidate: &ClinchId,
         body: bytes::Bytes,
     ) -> Result<ClinchId, ClinchError> {
-        let answer = self.write(op, Some(candidate), body).await?;
-        one(&answer)
+        let response = self.write(op, Some(candidate), body).await?;
+        one(&response)
             .and_then(|resource| id(&resource).ok())
-            .ok_or_else(|| ClinchError::Ambiguous(without_id(&answer)))
+            .ok_or_else(|| ClinchError::Ambiguous(without_id(&response)))
     }
 }

@@ -1,13 +1,15 @@
 //! The typed client: one method per operation. Does network I/O through its layers.
 //!
-//! A call is refused before anything is sent when the contract does not permit it, the credential
-//! is known as rejected, or the API is down. A `Client` is cheap to clone.
+//! A call is refused before anything is sent if the contract does not permit it, the credential is
+//! known to be rejected, or the API is down. A `Client` is cheap to clone.
 
 mod candidates;
 mod create;
 mod jobs;
 mod paging;
 mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +19,6 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::watch;
-use tower::ServiceExt as _;
 use url::Url;
 
 pub use candidates::{Page, Verified};
@@ -27,59 +28,59 @@ pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 use super::{
     account::Account,
     bucket::Limits,
+    circuit_breaker::{CircuitBreaker, RejectedFlag},
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
     error::{ClinchError, Doubt, NotClinchSign},
-    gate::{Gate, Shutter},
     layers::{
-        self, Jitter, Stack, Timeouts,
+        self, Call as _, Jitter, Stack, Timeouts,
         observe::Observer,
-        transport::{SetUpTransport, Transport},
+        transport::{HttpTransport, Transport, TransportSetupError},
     },
-    wire::{Answer, Failure, Outgoing},
+    wire::{CallError, Request, Response},
 };
-use crate::network::Resolver;
 use crate::{
     api::{ApiVersion, Environment},
     domain::{ClinchId, Clock, Credentials, Fence, Leave},
-    jsonapi::{Document, NewResource, PrimaryData, Request, Resource},
+    jsonapi::{self, Document, NewResource, PrimaryData, Resource},
+    network::Resolver,
 };
 
-/// How long a question about the account itself may take: somebody waits for what it tells.
+/// How long a check of the account itself may take: a reconcile waits for its result.
 const VERIFY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Errand {
-    /// Work: as patient as the timeouts say.
-    Call,
-    /// To tell whether the account can be used: soon.
+enum Purpose {
+    /// Regular work: the configured timeouts apply.
+    Work,
+    /// A check whether the account can be used: a shorter time limit applies.
     Verify,
-    /// As `Verify`, and asked although the credential is known as rejected or the API as down.
+    /// As `Verify`, and sent even if the credential is known to be rejected or the API to be down.
     Probe,
 }
 
-impl Errand {
-    const fn patience(self) -> Option<Duration> {
+impl Purpose {
+    const fn time_limit(self) -> Option<Duration> {
         match self {
-            Self::Call => None,
+            Self::Work => None,
             Self::Verify | Self::Probe => Some(VERIFY_WITHIN),
         }
     }
 }
 
-/// Most bytes read of a list answer, after decompression.
+/// Maximum size of a list response in bytes, after decompression.
 const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
-/// What makes a client: when any of it changes, another client is needed.
+/// The inputs of a client: when any of them changes, a new client is needed.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// The origin.
     pub endpoint: Endpoint,
     /// The path prefix.
     pub version: ApiVersion,
-    /// Which kind of account it is.
+    /// The kind of account.
     pub environment: Environment,
     /// Access key and secret.
     pub credentials: Credentials,
@@ -87,24 +88,24 @@ pub struct ClientConfig {
     pub contract: Arc<Contract>,
     /// Assumed writes that may be used in Production.
     pub accepted_writes: Vec<Op>,
-    /// Ceilings.
+    /// Rate ceilings.
     pub limits: Limits,
-    /// How long things may take.
+    /// How long a request may take.
     pub timeouts: Timeouts,
 }
 
-/// What every client of a process shares: passed in, so that tests decide time and chance.
+/// What all clients of a process depend on: injected, so that tests control time and randomness.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ClientDeps {
     /// Origins that may be used.
     pub allowed: AllowedEndpoints,
-    /// The time, for signatures.
+    /// The clock, for signatures.
     pub clock: Clock,
-    /// Chance, for backoff.
+    /// Randomness, for backoff.
     pub jitter: Jitter,
-    /// Name look-up.
+    /// DNS.
     pub resolver: Arc<dyn Resolver>,
-    /// Sees every attempt.
+    /// Receives every attempt.
     pub observer: Arc<dyn Observer>,
     /// Whether this process may write.
     pub fence: Fence,
@@ -113,12 +114,12 @@ pub struct Surroundings {
 /// Why there is no client.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The allow-list does not name the endpoint.
+    /// The endpoint is not on the allow-list.
     #[error("{0} is not in --allowed-endpoints")]
     EndpointNotAllowed(Endpoint),
-    /// No HTTP client could be made.
+    /// The HTTP client could not be set up.
     #[error(transparent)]
-    Transport(#[from] SetUpTransport),
+    Transport(#[from] TransportSetupError),
 }
 
 /// A client of one Clinch account.
@@ -130,78 +131,89 @@ struct Inner {
     config: ClientConfig,
     base: Url,
     account: Arc<Account>,
-    gate: Gate,
-    stack: Stack<Transport>,
+    breaker: CircuitBreaker,
+    stack: Stack,
     clock: Clock,
     observer: Arc<dyn Observer>,
 }
 
-impl Surroundings {
-    /// The connection pool to an endpoint, if the endpoint may be used.
+impl ClientDeps {
+    /// A connection pool to an endpoint, if the endpoint may be used.
     pub(super) fn transport(
         &self,
         endpoint: &Endpoint,
         connect: Duration,
-    ) -> Result<Transport, ConnectError> {
+    ) -> Result<Arc<dyn Transport>, ConnectError> {
         let allowed = self
             .allowed
             .check(endpoint)
             .ok_or_else(|| ConnectError::EndpointNotAllowed(endpoint.clone()))?;
-        Ok(Transport::new(Arc::clone(&self.resolver), allowed, connect)?)
+        Ok(Arc::new(HttpTransport::new(Arc::clone(&self.resolver), allowed, connect)?))
     }
 }
 
 impl Client {
-    /// A client of its own, with its own rate bucket and breaker. Long-lived users take one from the
-    /// registry instead. `integration` names it to the observer.
+    /// A standalone client over HTTP, with its own rate bucket and breaker. Long-lived callers get
+    /// theirs from the registry. `integration` identifies the client to the observer.
     pub fn connect(
         integration: &str,
         config: ClientConfig,
-        surroundings: &Surroundings,
+        deps: &ClientDeps,
     ) -> Result<Self, ConnectError> {
-        let transport = surroundings.transport(&config.endpoint, config.timeouts.connect)?;
-        let account = Arc::new(Account::new(config.limits));
-        Ok(Self::over(transport, account, integration, config, surroundings))
+        let transport = deps.transport(&config.endpoint, config.timeouts.connect)?;
+        Ok(Self::over(transport, integration, config, deps))
     }
 
-    /// A client over a pool and an account that exist. The endpoint was checked with the pool.
-    pub(super) fn over(
-        transport: Transport,
+    /// A standalone client over any transport, which decides itself what it may contact.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        integration: &str,
+        config: ClientConfig,
+        deps: &ClientDeps,
+    ) -> Self {
+        let account = Arc::new(Account::new(config.limits));
+        Self::with_account(transport, account, integration, config, deps)
+    }
+
+    /// A client over an existing transport that shares the state of an account.
+    pub(super) fn with_account(
+        transport: Arc<dyn Transport>,
         account: Arc<Account>,
         integration: &str,
         config: ClientConfig,
-        surroundings: &Surroundings,
+        deps: &ClientDeps,
     ) -> Self {
         let integration: Arc<str> = integration.into();
-        let shutter = Shutter::default();
+        let rejected_flag = RejectedFlag::default();
         let parts = layers::Parts {
-            shutter: shutter.clone(),
+            rejected_flag: rejected_flag.clone(),
             integration: Arc::clone(&integration),
             credentials: config.credentials.clone(),
             timeouts: config.timeouts,
-            clock: surroundings.clock.clone(),
-            jitter: surroundings.jitter.clone(),
-            fence: surroundings.fence.clone(),
+            clock: deps.clock.clone(),
+            jitter: deps.jitter.clone(),
+            fence: deps.fence.clone(),
             account: Arc::clone(&account),
-            observer: Arc::clone(&surroundings.observer),
+            observer: Arc::clone(&deps.observer),
+            transport,
         };
         Self(
             Arc::new(Inner {
                 integration,
                 base: config.endpoint.base(config.version),
                 config,
-                gate: Gate::new(shutter, Arc::clone(&account)),
+                breaker: CircuitBreaker::new(rejected_flag, Arc::clone(&account)),
                 account,
-                stack: layers::stack(parts, transport),
-                clock: surroundings.clock.clone(),
-                observer: Arc::clone(&surroundings.observer),
+                stack: layers::stack(parts),
+                clock: deps.clock.clone(),
+                observer: Arc::clone(&deps.observer),
             }),
             None,
         )
     }
 
-    /// The same client for somebody whose leave to use the account may end: then every attempt
-    /// of theirs is refused with [`ClinchError::Withdrawn`] before it is sent.
+    /// The same client for a caller whose access to the account may be revoked: from then on each
+    /// attempt fails with [`ClinchError::GrantRevoked`] before it is sent.
     #[must_use]
     pub fn under(&self, leave: Leave) -> Self {
         Self(Arc::clone(&self.0), Some(leave))
@@ -217,27 +229,27 @@ impl Client {
         &self.0.config.endpoint
     }
 
-    /// Whether the credential is known as rejected (401), as a signal to wait on. It turns by
-    /// itself when a call or [`Client::probe`] is accepted.
+    /// Whether the credential is known to be rejected (401), as a signal to wait on. A successful
+    /// [`Client::probe`] resets it.
     pub fn rejected(&self) -> watch::Receiver<bool> {
-        self.0.gate.rejected()
+        self.0.breaker.rejected()
     }
 
-    /// Whether two handles are of one client.
+    /// Whether two handles refer to the same client.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The published API document: `GET` on the base URL. `NotFound`: there is none.
+    /// The published API document: `GET` on the base URL. `NotFound`: none is published.
     pub async fn openapi(&self) -> Result<Bytes, ClinchError> {
         let url = self.0.base.clone();
-        let mut outgoing = Outgoing::new("openApi", Effect::Read, Method::GET, url);
-        outgoing.answer_cap = MAX_DOCUMENT_BYTES;
-        outgoing.patience = Errand::Verify.patience();
-        Ok(self.send_any(None, outgoing, false).await?.body)
+        let mut request = Request::new("openApi", Effect::Read, Method::GET, url);
+        request.max_response_bytes = MAX_DOCUMENT_BYTES;
+        request.time_limit = Purpose::Verify.time_limit();
+        Ok(self.send_any(None, request, false).await?.body)
     }
 
-    /// Where an operation is, with `id` in its placeholder.
+    /// The URL of an operation, with `id` in its placeholder.
     fn url(&self, op: Op, id: Option<&ClinchId>) -> Url {
         let mut url = self.0.base.clone();
         let path = format!("{}{}", url.path(), self.contract().operation(op).path_for(id));
@@ -246,33 +258,33 @@ impl Client {
     }
 
     /// Sends a request of an operation that the contract permits.
-    async fn send(&self, op: Op, outgoing: Outgoing, asked: bool) -> Result<Answer, ClinchError> {
+    async fn send(&self, op: Op, request: Request, force: bool) -> Result<Response, ClinchError> {
         let config = &self.0.config;
         config.contract.permits(op, config.environment, &config.accepted_writes)?;
-        self.send_any(Some(op), outgoing, asked).await
+        self.send_any(Some(op), request, force).await
     }
 
     async fn send_any(
         &self,
         op: Option<Op>,
-        mut outgoing: Outgoing,
-        asked: bool,
-    ) -> Result<Answer, ClinchError> {
+        mut request: Request,
+        force: bool,
+    ) -> Result<Response, ClinchError> {
         let inner = &*self.0;
-        outgoing.leave.clone_from(&self.1);
-        outgoing.asked = asked;
-        let passage = inner.gate.enter(asked)?;
-        let sent = outgoing.body.clone();
-        let mut result = match inner.stack.clone().oneshot(outgoing).await {
-            // Said by another request, whose own end tells the gate what it means.
-            Err(failure @ Failure::Shut) => return Err(failure.into()),
-            Ok(answer) => interpret(answer, op, inner.clock.now()),
-            Err(failure) => Err(failure.into()),
+        request.leave.clone_from(&self.1);
+        request.force = force;
+        let guard = inner.breaker.admit(force)?;
+        let sent = request.body.clone();
+        let mut result = match inner.stack.call(request).await {
+            // Concluded from another request, which reports its own result to the breaker.
+            Err(error @ CallError::CredentialRejected) => return Err(error.into()),
+            Ok(response) => interpret(response, op, inner.clock.now()),
+            Err(error) => Err(error.into()),
         };
         if let Err(ClinchError::Rejected { fields, .. }) = &mut result {
             keep_sent(fields, sent.as_deref().unwrap_or_default());
         }
-        if passage.ended(&result) {
+        if guard.finish(&result) {
             inner.observer.credentials_rejected(&inner.integration);
         }
         result
@@ -280,9 +292,9 @@ impl Client {
 
     /// Reads one resource.
     async fn read_one(&self, op: Op, id: &ClinchId) -> Result<Resource, ClinchError> {
-        let outgoing = Outgoing::new(op.name(), op.effect(), Method::GET, self.url(op, Some(id)));
-        let answer = self.send(op, outgoing, false).await?;
-        one(&answer).ok_or(ClinchError::NotClinch(NotClinchSign::NoData))
+        let request = Request::new(op.name(), op.effect(), Method::GET, self.url(op, Some(id)));
+        let response = self.send(op, request, false).await?;
+        one(&response).ok_or(ClinchError::NotClinch(NotClinchSign::NoData))
     }
 
     /// Writes one resource; the body is encoded once and shared by all attempts.
@@ -291,18 +303,18 @@ impl Client {
         op: Op,
         id: Option<&ClinchId>,
         body: Bytes,
-    ) -> Result<Answer, ClinchError> {
+    ) -> Result<Response, ClinchError> {
         let method = match self.contract().operation(op).method {
             Verb::Get => Method::GET,
             Verb::Post => Method::POST,
             Verb::Patch => Method::PATCH,
             Verb::Put => Method::PUT,
         };
-        let mut outgoing = Outgoing::new(op.name(), op.effect(), method, self.url(op, id));
-        outgoing.body = Some(body);
-        let result = self.send(op, outgoing, false).await;
+        let mut request = Request::new(op.name(), op.effect(), method, self.url(op, id));
+        request.body = Some(body);
+        let result = self.send(op, request, false).await;
         match (op.effect(), result) {
-            // A page in place of an answer does not say that nothing was created.
+            // An HTML page or a redirect does not prove that nothing was created.
             (
                 Effect::Create,
                 Err(ClinchError::NotClinch(NotClinchSign::Html | NotClinchSign::Redirect)),
@@ -312,16 +324,16 @@ impl Client {
     }
 }
 
-/// The one resource of an answer.
-fn one(answer: &Answer) -> Option<Resource> {
-    match serde_json::from_slice::<Document>(&answer.body).ok()?.data {
+/// The one resource of a response.
+fn one(response: &Response) -> Option<Resource> {
+    match serde_json::from_slice::<Document>(&response.body).ok()?.data {
         PrimaryData::One(resource) => Some(*resource),
         PrimaryData::Absent | PrimaryData::None | PrimaryData::Many(_) => None,
     }
 }
 
-/// Drops names that are not among the attributes sent: only those are ours, the others are text of
-/// the answer that looks like a name.
+/// Drops names that are not among the sent attributes: they are text of the response that only
+/// looks like a name.
 fn keep_sent(fields: &mut Vec<String>, body: &[u8]) {
     let sent = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let sent = sent.pointer("/data/attributes").and_then(Value::as_object);
@@ -330,7 +342,7 @@ fn keep_sent(fields: &mut Vec<String>, body: &[u8]) {
 
 /// Encodes a request document.
 fn encode<A: Serialize>(resource: NewResource<'_, A>) -> Bytes {
-    let bytes = serde_json::to_vec(&Request { data: resource });
+    let bytes = serde_json::to_vec(&jsonapi::Request { data: resource });
     bytes.expect("JSON values with text keys always serialise").into()
 }
 

@@ -1,8 +1,8 @@
-//! Walking lists whose paging is not documented. Does network I/O through the client.
+//! Walks lists whose paging is not documented. Does network I/O through the client.
 //!
-//! Rule: follow `links.next` while it stays on the list's own origin and path, else count up until
-//! a page brings no id that was not seen before. A partly repeated page is no end: people created
-//! during the walk push others onto the next page.
+//! Rule: follow `links.next` while it stays on the list's own origin and path, otherwise count pages
+//! until one holds no new id. A partly repeated page does not end the walk: people created during
+//! the walk push others onto the next page.
 
 use std::{
     collections::HashSet,
@@ -12,25 +12,25 @@ use std::{
 use http::Method;
 use url::Url;
 
-use super::{Client, Errand, MAX_LIST_BYTES};
+use super::{Client, MAX_LIST_BYTES, Purpose};
 use crate::{
     clinch::{
         contract::Op,
         error::{ClinchError, NotClinchSign},
-        wire::Outgoing,
+        wire::Request,
     },
     domain::ClinchId,
     jsonapi::{Document, PrimaryData, Resource},
 };
 
-/// Most pages of one walk: a list that brings somebody new on every page for ever would else be
-/// read for ever. At 100 people a page that is ten million. Not taken from the stated total, which
-/// some servers give for the page.
+/// Maximum pages of one walk: ends the walk of a list that never stops returning new ids. At 100
+/// people a page that is ten million people. Not derived from the stated total, which on some
+/// servers counts the page only.
 pub const MAX_PAGES_OF_WALK: u64 = 100_000;
-/// Most pages of a list that hangs on one person or job.
+/// Maximum pages of a list that belongs to one person or job.
 const MAX_PAGES_OF_PART: usize = 1000;
 
-/// Where a walk stands.
+/// The position of a walk.
 pub struct Cursor {
     at: At,
     number: u64,
@@ -49,13 +49,13 @@ impl Cursor {
         Self { at: At::Number, number: 1, seen: HashSet::new(), hasher: RandomState::new() }
     }
 
-    /// How many different ids were seen so far.
+    /// Number of different ids seen so far.
     pub fn seen(&self) -> usize {
         self.seen.len()
     }
 
-    /// The next page, if there may be one; `Err`: there may be, and the walk is long enough.
-    fn onward(self, at: Option<At>) -> Result<Option<Self>, TooLong> {
+    /// The next page, if there may be one; `Err`: there may be one, but the walk reached its limit.
+    fn advance(self, at: Option<At>) -> Result<Option<Self>, TooLong> {
         match at {
             None => Ok(None),
             Some(_) if self.number >= MAX_PAGES_OF_WALK => Err(TooLong),
@@ -64,7 +64,7 @@ impl Cursor {
     }
 }
 
-/// The walk has reached its bound.
+/// The walk reached its limit.
 #[derive(Debug, PartialEq, Eq)]
 struct TooLong;
 
@@ -83,7 +83,7 @@ pub(super) struct RawPage {
     pub cut_off: bool,
 }
 
-/// How many there are, where an answer says so, under whichever of the usual names.
+/// The total that a response states, under any of the usual names.
 pub(super) fn stated_total(document: &Document) -> Option<u64> {
     ["total_count", "total", "count"]
         .iter()
@@ -101,18 +101,18 @@ impl Client {
         url
     }
 
-    /// Asks for one list page, without walking on.
+    /// Reads one list page.
     pub(super) async fn list_document(
         &self,
         op: Op,
         url: Url,
-        errand: Errand,
+        purpose: Purpose,
     ) -> Result<(Vec<Resource>, Document), ClinchError> {
-        let mut outgoing = Outgoing::new(op.name(), op.effect(), Method::GET, url);
-        outgoing.answer_cap = MAX_LIST_BYTES;
-        outgoing.patience = errand.patience();
-        let answer = self.send(op, outgoing, errand == Errand::Probe).await?;
-        let mut document: Document = serde_json::from_slice(&answer.body)
+        let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
+        request.max_response_bytes = MAX_LIST_BYTES;
+        request.time_limit = purpose.time_limit();
+        let response = self.send(op, request, purpose == Purpose::Probe).await?;
+        let mut document: Document = serde_json::from_slice(&response.body)
             .map_err(|_| ClinchError::NotClinch(NotClinchSign::NoData))?;
         match std::mem::take(&mut document.data) {
             PrimaryData::Many(resources) => Ok((resources, document)),
@@ -122,19 +122,19 @@ impl Client {
         }
     }
 
-    /// One list page asked for by number and size.
+    /// The first page of a list, with a given page size.
     pub(super) async fn list_first(
         &self,
         op: Op,
         per_page: u32,
         query: Option<(&str, &str)>,
-        errand: Errand,
+        purpose: Purpose,
     ) -> Result<(Vec<Resource>, Document), ClinchError> {
         let mut url = self.list_url(op, None, 1, per_page);
         if let Some((name, value)) = query {
             url.query_pairs_mut().append_pair(name, value);
         }
-        self.list_document(op, url, errand).await
+        self.list_document(op, url, purpose).await
     }
 
     /// The page at `cursor`.
@@ -149,9 +149,9 @@ impl Client {
             At::Number => (own.clone(), false),
             At::Link(url) => (Url::clone(url), true),
         };
-        let (mut resources, document) = self.list_document(op, url.clone(), Errand::Call).await?;
+        let (mut resources, document) = self.list_document(op, url.clone(), Purpose::Work).await?;
         for resource in &resources {
-            crate::clinch::person::id(resource)?;
+            crate::clinch::resources::id(resource)?;
         }
         let hasher = &cursor.hasher;
         resources.retain(|resource| cursor.seen.insert(hasher.hash_one(&resource.id)));
@@ -160,13 +160,13 @@ impl Client {
         let at = match link {
             Some(Some(next)) => Some(At::Link(Box::new(next))),
             None if linked => None,
-            // No link at all, or one that leads elsewhere: the count still leads on.
+            // No link, or one to another place: count pages.
             Some(None) | None => Some(At::Number),
         };
         let seen = cursor.seen.len() as u64;
-        let onward = cursor.onward(at.filter(|_| !resources.is_empty()));
-        let cut_off = onward.is_err();
-        let next = onward.unwrap_or_default();
+        let advanced = cursor.advance(at.filter(|_| !resources.is_empty()));
+        let cut_off = advanced.is_err();
+        let next = advanced.unwrap_or_default();
         Ok(RawPage { resources, next, total: stated_total(&document), seen, cut_off })
     }
 
@@ -177,7 +177,7 @@ impl Client {
         (self.endpoint().is_origin_of(&url) && url.path() == own.path()).then_some(url)
     }
 
-    /// Every resource of a list that hangs on one person or job, or of the jobs.
+    /// Every resource of a list that belongs to one person or job, or of the list of jobs.
     pub(super) async fn all(
         &self,
         op: Op,
@@ -189,7 +189,7 @@ impl Client {
             let Some(at) = cursor.take() else { return Ok(all) };
             let page = self.walk(op, id, at).await?;
             all.extend(page.resources);
-            // These lists are short and decide no identity: the count may be believed.
+            // These lists are short and identify nobody: their total is good enough to stop at.
             let complete = page.total.is_some_and(|total| all.len() as u64 >= total);
             cursor = page.next.filter(|_| !complete);
         }
@@ -202,17 +202,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_ends_though_every_page_brings_somebody_new() {
+    fn a_walk_ends_even_if_every_page_holds_new_ids() {
         let mut cursor = Cursor::first();
         let pages = loop {
             let number = cursor.number;
-            match cursor.onward(Some(At::Number)) {
+            match cursor.advance(Some(At::Number)) {
                 Ok(next) => cursor = next.expect("there may be another page"),
                 Err(TooLong) => break number,
             }
         };
         assert_eq!(pages, MAX_PAGES_OF_WALK);
-        assert!(matches!(Cursor::first().onward(None), Ok(None)), "the last page is no bound");
+        assert!(
+            matches!(Cursor::first().advance(None), Ok(None)),
+            "the last page is not the limit"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     clinch::{
         contract::Op,
         error::ClinchError,
-        person::{Activity, Attachment, File},
+        resources::{Activity, AttachmentInfo, File},
     },
     domain::ClinchId,
     jsonapi::NewResource,
@@ -17,13 +17,16 @@ use crate::{
 
 impl Client {
     /// The files of a person.
-    pub async fn attachments(&self, candidate: &ClinchId) -> Result<Vec<Attachment>, ClinchError> {
+    pub async fn attachments(
+        &self,
+        candidate: &ClinchId,
+    ) -> Result<Vec<AttachmentInfo>, ClinchError> {
         let names = &self.contract().names;
         let all = self.all(Op::ListAttachments, Some(candidate)).await?;
-        all.iter().map(|resource| Attachment::read(resource, names)).collect()
+        all.iter().map(|resource| AttachmentInfo::read(resource, names)).collect()
     }
 
-    /// Attaches a file, once. `Ambiguous`: look at [`Client::attachments`] before anything else.
+    /// Attaches a file, once. `Ambiguous`: check [`Client::attachments`] before anything else.
     pub async fn attach(
         &self,
         candidate: &ClinchId,
@@ -51,7 +54,7 @@ impl Client {
         all.iter().map(|resource| Activity::read(resource, names)).collect()
     }
 
-    /// Adds an activity, once. `Ambiguous`: look at [`Client::activities`] before anything else.
+    /// Adds an activity, once. `Ambiguous`: check [`Client::activities`] before anything else.
     pub async fn add_activity(
         &self,
         candidate: &ClinchId,

@@ -1,15 +1,15 @@
 //! The contract that is used when Clinch publishes no document. Pure.
 //!
-//! Only the candidate list, create and read are documented; the rest follows from convention and
-//! is marked `Assumed`, which `Contract::permits` treats with care.
+//! Only the candidate list, create and read are documented; the rest follows convention and is
+//! marked `Assumed`, which `Contract::permits` restricts.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Contract, Names, Op, Operation, Origin, Paging, State, Verb};
 
 impl Op {
-    /// Method and path in the built-in contract; also how an operation is found in a document
-    /// that names its operations otherwise.
+    /// Method and path in the built-in contract. Also identifies an operation in a document that
+    /// uses other operation ids.
     pub(super) const fn usual_place(self) -> (Verb, &'static str) {
         match self {
             Self::ListCandidates => (Verb::Get, "/candidates"),
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_has_a_place_that_passes_its_own_check() {
+    fn every_built_in_path_passes_its_own_check() {
         for (op, operation) in Contract::built_in().operations {
             assert_eq!(op.check_path(&operation.path, true), Ok(operation.path.clone()));
             assert_eq!(Op::from_name(op.name()), Some(op));

@@ -1,8 +1,8 @@
-//! Reads a contract out of the OpenAPI document that Clinch publishes. Pure.
+//! Reads a contract from the OpenAPI document that Clinch publishes. Pure.
 //!
-//! Operations are found by `operationId`, else by method and usual path. What the document does
-//! not have is `NotOffered`, never assumed. `servers` is never read: paths stay on the origin the
-//! document came from. The names that the operator itself needs are found in `roles`.
+//! Operations are identified by `operationId`, otherwise by method and usual path. What the document
+//! lacks is `NotOffered`, never assumed. `servers` is ignored: paths stay on the origin that served
+//! the document. `roles` finds the attribute names that the operator itself needs.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use super::{
     Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
     overrides::is_parameter_name,
     roles::read_names,
-    schema::{property_names, request_attributes, resolve},
+    schema::{OperationObject, property_names, request_attributes, resolve},
 };
 
-/// Largest document read, in bytes.
+/// Maximum size of the document in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why a document gives no contract.
+/// Why a document yields no contract.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DiscoverError {
     /// Larger than [`MAX_DOCUMENT_BYTES`].
     #[error("the API document has {0} bytes; at most 4 MiB are read")]
     TooLarge(usize),
-    /// No JSON, or nested too deeply.
-    #[error("the API document is no JSON, or is nested too deeply")]
+    /// Not JSON, or nested too deeply.
+    #[error("the API document is not JSON, or is nested too deeply")]
     NotJson,
-    /// JSON, but no OpenAPI document with paths.
-    #[error("the API document has no 'paths'; it is no OpenAPI 3 document")]
+    /// JSON, but not an OpenAPI document with paths.
+    #[error("the API document has no 'paths'; it is not an OpenAPI 3 document")]
     NotOpenApi,
     /// A path that would leave the origin.
     #[error("the path of {op} in the API document cannot be used")]
@@ -44,20 +44,12 @@ pub enum DiscoverError {
     NoCandidates,
 }
 
-/// One operation as the document gives it.
-pub(super) struct Found<'a> {
-    verb: Verb,
-    path: String,
-    item: &'a Value,
-    pub(super) body: &'a Value,
-}
-
 /// Reads a contract.
 pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
     if openapi_json.len() > MAX_DOCUMENT_BYTES {
         return Err(DiscoverError::TooLarge(openapi_json.len()));
     }
-    // serde_json refuses more than 128 levels, so everything below is safe to walk and to drop.
+    // serde_json rejects more than 128 levels, so the document is safe to walk and to drop.
     let document: Value =
         serde_json::from_slice(openapi_json).map_err(|_| DiscoverError::NotJson)?;
     if document.get("paths").and_then(Value::as_object).is_none() {
@@ -72,8 +64,8 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
     contract.origin = Origin::Discovered;
     for (op, operation) in &mut contract.operations {
         match found.get(op) {
-            Some(there) => {
-                let (method, path) = (there.verb, there.path.clone());
+            Some(object) => {
+                let (method, path) = (object.verb, object.path.clone());
                 *operation = Operation { method, path, state: State::Discovered };
             }
             None => operation.state = State::NotOffered,
@@ -88,7 +80,7 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
     Ok(contract)
 }
 
-fn find_operations(document: &Value) -> Result<BTreeMap<Op, Found<'_>>, DiscoverError> {
+fn find_operations(document: &Value) -> Result<BTreeMap<Op, OperationObject<'_>>, DiscoverError> {
     let mut by_id = BTreeMap::new();
     let mut by_place = BTreeMap::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
@@ -116,9 +108,9 @@ fn find_operations(document: &Value) -> Result<BTreeMap<Op, Found<'_>>, Discover
     for (op, (path, verb, item, body)) in by_id {
         match op.check_path(without_version(path), false) {
             Ok(path) => {
-                found.insert(op, Found { verb, path, item, body });
+                found.insert(op, OperationObject { verb, path, item, body });
             }
-            // An operation that needs more than the operator knows cannot be used.
+            // A path with other placeholders needs values that the operator does not have.
             Err(PathError::Placeholder { .. }) => {}
             Err(source) => return Err(DiscoverError::ForeignPath { op, source }),
         }
@@ -126,7 +118,7 @@ fn find_operations(document: &Value) -> Result<BTreeMap<Op, Found<'_>>, Discover
     Ok(found)
 }
 
-/// A read must be a GET and a create a POST; an update may be either of its two.
+/// A read must be a GET and a create a POST; an update may be a PATCH or a PUT.
 fn verb_fits(op: Op, verb: Verb) -> bool {
     let usual = op.usual_place().0;
     verb == usual || (usual == Verb::Patch && verb == Verb::Put)
@@ -137,12 +129,12 @@ fn is_usual_place(op: Op, verb: Verb, path: &str) -> bool {
         && op.check_path(without_version(path), false).is_ok_and(|p| p == op.usual_place().1)
 }
 
-/// Some documents give paths from the origin, version included; ours begin after it.
+/// Some documents include the version prefix in their paths; ours start after it.
 fn without_version(path: &str) -> &str {
     ["/v1/", "/v2/"].iter().find_map(|v| path.starts_with(v).then(|| &path[3..])).unwrap_or(path)
 }
 
-/// `email` if there is one, else the one required attribute with that format.
+/// `email` if it exists, otherwise the only required attribute with that format.
 fn match_attribute(attributes: Option<&BTreeMap<String, Attribute>>) -> String {
     let usual = Names::built_in().email;
     let Some(attributes) = attributes else { return usual };
@@ -157,11 +149,11 @@ fn match_attribute(attributes: Option<&BTreeMap<String, Attribute>>) -> String {
     }
 }
 
-/// Wire names of paging and filter. Component parameters are known by their keys (`page`,
-/// `perPage`, `candidateFilter`), inline ones by their names. No filter found: none is used.
+/// Wire names of paging and filter. Component parameters are identified by their keys (`page`,
+/// `perPage`, `candidateFilter`), inline ones by their names. Without a filter none is used.
 fn list_parameters(
     document: &Value,
-    list: Option<&Found<'_>>,
+    list: Option<&OperationObject<'_>>,
     match_attribute: &str,
 ) -> (Paging, Option<String>) {
     let (mut paging, mut filter) = (Paging::built_in(), None);
@@ -184,7 +176,7 @@ fn list_parameters(
             u32::try_from(of).ok().filter(|n| *n > 0)
         };
         match key.filter(|k| ["page", "perPage", "candidateFilter"].contains(k)).unwrap_or(name) {
-            // One deep object may carry both: page[number], page[size].
+            // One deep object may hold both: page[number], page[size].
             "page" if !members.is_empty() => {
                 for member in members {
                     match member {

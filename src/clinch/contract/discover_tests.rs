@@ -91,18 +91,18 @@ fn file_names_follow_spelling_then_format_then_the_only_string_left() {
 }
 
 #[test]
-fn what_is_absent_or_cannot_be_told_is_not_offered() {
+fn an_operation_that_is_absent_or_ambiguous_is_not_offered() {
     let contract = read(&variant()).unwrap();
-    // Two strings, neither with a known spelling: which is the text?
+    // Two strings, neither with a known spelling: either may be the text.
     assert_eq!(contract.operation(Op::CreateActivity).state, State::NotOffered);
     assert_eq!(contract.operation(Op::CreateApplication).state, State::NotOffered);
     assert_eq!(contract.operation(Op::CreateAttachment).state, State::Discovered);
-    // Found by its usual place, though without operationId.
+    // Identified by its usual path, without an operationId.
     assert_eq!(contract.operation(Op::ListJobs).state, State::Discovered);
 }
 
 #[test]
-fn a_filter_that_does_not_name_the_match_attribute_is_no_filter() {
+fn a_filter_without_the_match_attribute_is_ignored() {
     let mut document = variant();
     document["components"]["parameters"]["candidateFilter"]["schema"]["properties"] =
         json!({"phone": {}});
@@ -110,7 +110,7 @@ fn a_filter_that_does_not_name_the_match_attribute_is_no_filter() {
 }
 
 #[test]
-fn paths_with_the_version_prefix_begin_after_it() {
+fn the_version_prefix_is_removed_from_paths() {
     let document = json!({"paths": {"/v2/candidates": {"get": {}, "post": {}}}});
     let contract = read(&document).unwrap();
     assert_eq!(contract.operation(Op::ListCandidates).path, "/candidates");
@@ -119,7 +119,7 @@ fn paths_with_the_version_prefix_begin_after_it() {
 }
 
 #[test]
-fn a_path_that_leaves_the_origin_refuses_the_whole_document() {
+fn a_path_that_leaves_the_origin_rejects_the_whole_document() {
     for path in ["https://evil.example/candidates", "//evil.example/candidates"] {
         let document = json!({"paths": {path: {"get": {"operationId": "listCandidates"}}}});
         let refused = read(&document).unwrap_err();
@@ -128,7 +128,7 @@ fn a_path_that_leaves_the_origin_refuses_the_whole_document() {
 }
 
 #[test]
-fn documents_that_are_none_are_told_apart() {
+fn each_kind_of_unusable_document_has_its_own_error() {
     assert_eq!(discover(b"<html>"), Err(DiscoverError::NotJson));
     assert_eq!(discover(b"[]"), Err(DiscoverError::NotOpenApi));
     assert_eq!(read(&json!({"paths": {"/x": {"get": {}}}})), Err(DiscoverError::NoCandidates));

@@ -1,17 +1,17 @@
-//! The contract: what Clinch offers, where, and under which names. One plain value, so that no
-//! path and no attribute name is scattered through the code. Pure.
+//! The contract: which operations Clinch offers, at which paths, and with which names. One plain
+//! value, so that no path or attribute name is scattered through the code. Pure.
 //!
-//! Three ways to one: [`Contract::built_in`] (documented and assumed), [`discover`] (read from the
-//! published OpenAPI document) and [`Contract::with`] (corrections by an admin, which win).
+//! It comes from three places: [`Contract::built_in`] (documented and assumed), [`discover`] (read
+//! from the published OpenAPI document) and [`Contract::with`] (corrections by an admin, which win).
 
 mod built_in;
 mod discover;
 mod names;
 mod operation;
 mod overrides;
-mod permit;
 mod roles;
 mod schema;
+mod usable;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,16 +22,16 @@ pub(super) use names::is_safe_name;
 pub use names::{NameOf, Names};
 pub use operation::{Effect, Op, Operation, PathError, State, Verb};
 pub use overrides::{OverrideError, Overrides};
-pub use permit::Unsupported;
 pub(super) use roles::ANONYMISED;
+pub use usable::Unsupported;
 
 use crate::domain::{Digest, digest_json};
 
-/// Everything that is known of the remote API.
+/// Everything known about the remote API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contract {
-    /// Where it comes from.
+    /// Where the contract comes from.
     pub origin: Origin,
     /// Every operation; each [`Op`] has an entry.
     pub operations: BTreeMap<Op, Operation>,
@@ -39,14 +39,14 @@ pub struct Contract {
     pub paging: Paging,
     /// Query parameter that filters candidates by the match attribute; `None`: not offered.
     pub filter: Option<String>,
-    /// What `createCandidate` takes, by name; `None`: not known.
+    /// The attributes that `createCandidate` accepts, by name; `None`: unknown.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
-    /// Whether a person who was anonymised can be told from others by reading them: not where the
-    /// document lists the attributes of a person, and the flag is not among them.
+    /// Whether reading a person shows that they were anonymised. False if the document lists the
+    /// attributes of a person and the flag is not among them.
     pub shows_anonymised: bool,
-    /// Names of attributes that the operator itself has to know.
+    /// Names of attributes that the operator itself uses.
     pub names: Names,
-    /// How long until a created person is surely found by a look-up.
+    /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Duration,
 }
 
@@ -60,7 +60,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The word for status.
+    /// The value in status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Discovered => "Discovered",
@@ -79,11 +79,11 @@ pub struct Paging {
     pub per_page: String,
     /// Largest page size, in records.
     pub max_per_page: u32,
-    /// Page size when none is asked for, in records.
+    /// Page size without a page size parameter, in records.
     pub default_per_page: u32,
 }
 
-/// One attribute that `createCandidate` takes or shows.
+/// One attribute that `createCandidate` accepts or returns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribute {
@@ -91,11 +91,11 @@ pub struct Attribute {
     pub kind: AttributeKind,
     /// OpenAPI `format`, e.g. `email`.
     pub format: Option<String>,
-    /// Whether a create without it is refused.
+    /// Whether a create requires it.
     pub required: bool,
-    /// Whether it is set by Clinch only.
+    /// Whether only Clinch sets it.
     pub read_only: bool,
-    /// Most characters taken.
+    /// Maximum length in characters.
     pub max_length: Option<u64>,
 }
 
@@ -115,7 +115,7 @@ pub enum AttributeKind {
     Array,
     /// An object.
     Object,
-    /// Not said.
+    /// Not stated.
     Unknown,
 }
 
@@ -125,12 +125,12 @@ impl Contract {
         self.operations.get(&op).expect("every contract has an entry for every operation")
     }
 
-    /// Digest of the whole value: equal digests, equal behaviour.
+    /// Digest of the whole contract: equal digests mean equal behaviour.
     pub fn digest(&self) -> Digest {
         digest_json(self)
     }
 
-    /// Operations by name with the word for their state, for status.
+    /// The state of each operation by name, for status.
     pub fn summary(&self) -> BTreeMap<String, String> {
         let entry = |(op, operation): (&Op, &Operation)| {
             (op.name().to_owned(), operation.state.as_str().to_owned())

@@ -1,4 +1,4 @@
-//! Names of attributes that the operator itself reads or writes, whatever a mapping says. Pure.
+//! Names of attributes that the operator itself reads or writes, independent of any mapping. Pure.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Names {
-    /// Candidate: by which a person is recognised.
+    /// Candidate: the match attribute.
     pub email: String,
-    /// Candidate: the name of the credential that made it.
+    /// Candidate: the name of the credential that created it.
     pub source: String,
-    /// Job: the reference that people know it by.
+    /// Job: the reference that recruiters use.
     pub job_reference: String,
     /// Job: its title.
     pub job_title: String,
@@ -20,17 +20,17 @@ pub struct Names {
     pub file_name: String,
     /// Attachment: the file's media type.
     pub content_type: Option<String>,
-    /// Attachment: what the file is, e.g. `resume`.
+    /// Attachment: the kind of file, e.g. `resume`.
     pub attachment_kind: Option<String>,
     /// Attachment: the file's bytes in Base64.
     pub content: String,
-    /// Activity: what it is.
+    /// Activity: its kind.
     pub activity_kind: Option<String>,
     /// Activity: its text.
     pub activity_body: String,
 }
 
-/// The meaning of a name; its word is the key in `contractOverrides.attributes`.
+/// The meaning of a name; `as_str` is its key in `contractOverrides.attributes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameOf {
     /// `email`
@@ -73,7 +73,7 @@ impl NameOf {
         Self::ActivityBody,
     ];
 
-    /// Its word.
+    /// Its key.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -90,9 +90,9 @@ impl NameOf {
         }
     }
 
-    /// The meaning of that word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|name| name.as_str() == word)
+    /// The meaning with that key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.as_str() == key)
     }
 }
 
@@ -115,8 +115,8 @@ impl Names {
     }
 }
 
-/// Whether a text can be an attribute name: an identifier of at most 64 bytes. Names are shown in
-/// status and errors, so nothing else is ever taken for one.
+/// Whether a text can be an attribute name: an identifier of at most 64 bytes. Names appear in
+/// status and errors, so nothing else is accepted.
 pub(crate) fn is_safe_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     name.len() <= 64

@@ -1,4 +1,4 @@
-//! Operations: what each one is called, does, and where it is. Pure.
+//! Operations: their names, effects and paths. Pure.
 
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -36,14 +36,14 @@ pub enum Op {
     CreateActivity,
 }
 
-/// What an operation does to Clinch, hence what a lost answer means.
+/// What an operation does to Clinch, and so what a lost response means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: may be repeated at will.
+    /// Nothing: safe to retry.
     Read,
-    /// The same once or twice.
+    /// The same result once or twice: safe to retry.
     Idempotent,
-    /// Makes something new each time: never repeated without a look-up.
+    /// Creates a new resource each time: never retried without a look-up.
     Create,
 }
 
@@ -61,23 +61,23 @@ pub enum Verb {
     Put,
 }
 
-/// How sure an operation is.
+/// How well an operation is established.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum State {
     /// In the vendor's public documentation or client code.
     Documented,
     /// In the OpenAPI document that the endpoint publishes.
     Discovered,
-    /// Follows from convention only.
+    /// Follows convention only.
     Assumed,
     /// Named by an admin.
     Overridden,
-    /// Not in a discovered document: not used.
+    /// Not in the discovered document: not used.
     NotOffered,
 }
 
 impl State {
-    /// The word for status.
+    /// The value in status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Documented => "Documented",
@@ -95,27 +95,27 @@ impl State {
 pub struct Operation {
     /// Its method.
     pub method: Verb,
-    /// Its path after the version prefix, with `{candidate_id}` or `{job_id}` where it needs one.
+    /// Its path after the version prefix, with `{candidate_id}` or `{job_id}` if it needs one.
     pub path: String,
-    /// How sure it is.
+    /// How well it is established.
     pub state: State,
 }
 
-/// Why a text is not the path of an operation. Paths are configuration, not personal data.
+/// Why a text cannot be the path of an operation. Paths are configuration, not personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PathError {
     /// Not a path of the same origin.
-    #[error("{0:?} is not a path relative to the API's own origin; begin with one '/'")]
+    #[error("{0:?} is not a path relative to the API's own origin; start it with one '/'")]
     Foreign(String),
-    /// A character or segment that does not belong into an API path.
-    #[error("{0:?} holds a character or segment other than letters, digits, '-', '_', '.', '~'")]
+    /// A character or segment that is not allowed in an API path.
+    #[error("{0:?} contains a character or segment other than letters, digits, '-', '_', '.', '~'")]
     Character(String),
-    /// The placeholders are not the ones that the operation needs.
+    /// The placeholders differ from the ones that the operation needs.
     #[error("{path:?} needs exactly {needs}")]
     Placeholder {
-        /// The path given.
+        /// The path.
         path: String,
-        /// What it must hold.
+        /// What it must contain.
         needs: &'static str,
     },
 }
@@ -138,7 +138,7 @@ impl Op {
         Self::CreateActivity,
     ];
 
-    /// Its name: the `operationId`, and the key in `contractOverrides.paths`.
+    /// Its name: the `operationId`, and its key in `contractOverrides.paths`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ListCandidates => "listCandidates",
@@ -185,7 +185,7 @@ impl Op {
         )
     }
 
-    /// Whether its answer is a collection.
+    /// Whether its response is a collection.
     pub const fn is_list(self) -> bool {
         matches!(
             self,
@@ -207,8 +207,8 @@ impl Op {
         }
     }
 
-    /// Checks a path for this operation and gives its placeholder the operator's own name.
-    /// `exact`: the placeholder must already have it.
+    /// Checks a path for this operation and renames its placeholder to the operator's own name.
+    /// `exact`: the placeholder must already have that name.
     pub(super) fn check_path(self, path: &str, exact: bool) -> Result<String, PathError> {
         if !path.starts_with('/') || path.starts_with("//") || path.contains("://") {
             return Err(PathError::Foreign(path.to_owned()));
@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_that_leave_the_origin_or_their_segments_are_refused() {
+    fn paths_that_leave_the_origin_or_a_segment_are_rejected() {
         for bad in ["https://evil.example/c", "//evil.example/c", "candidates", "/x://y"] {
             let refused = Op::ListCandidates.check_path(bad, false);
             assert!(matches!(refused, Err(PathError::Foreign(_))), "{bad}");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_is_required_where_needed_and_takes_our_name() {
+    fn a_placeholder_is_required_if_needed_and_gets_our_name() {
         let renamed = Op::GetCandidate.check_path("/people/{uuid}", false).unwrap();
         assert_eq!(renamed, "/people/{candidate_id}");
         assert!(Op::GetCandidate.check_path("/people", false).is_err());
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_takes_the_place_of_the_placeholder() {
+    fn an_id_replaces_the_placeholder() {
         let operation = Operation {
             method: Verb::Get,
             path: "/jobs/{job_id}/stages".into(),

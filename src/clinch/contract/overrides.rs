@@ -1,4 +1,4 @@
-//! Corrections to a contract, made by an admin. Pure.
+//! Corrections of a contract by an admin. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use super::{Contract, NameOf, Op, PathError, State, names::is_safe_name};
 
-/// Why a correction cannot be taken.
+/// Why a correction is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OverrideError {
-    /// No operation of that name.
+    /// No operation with that name.
     #[error("paths: there is no operation {0:?}; use one of listCandidates, createCandidate, ...")]
     UnknownOperation(String),
     /// The path cannot be used.
@@ -20,18 +20,18 @@ pub enum OverrideError {
         /// What is wrong.
         source: PathError,
     },
-    /// No meaning of that name.
-    #[error("attributes: {0:?} is no attribute the operator has to know")]
+    /// No attribute with that key.
+    #[error("attributes: the operator does not use an attribute {0:?}")]
     UnknownName(String),
-    /// The text is no attribute or parameter name.
+    /// The text is not an attribute or parameter name.
     #[error("{0}: not a name; letters, digits, '_', '-' (parameters also '[', ']', '.')")]
     NotAName(&'static str),
-    /// Zero or absurd page size.
+    /// The page size is out of range.
     #[error("maxPageSize: must be between 1 and 1000")]
     PageSize,
 }
 
-/// Corrections. Each wins over what is discovered or assumed; what is absent stays.
+/// Corrections. Each one wins over the discovered or assumed value; the rest stays unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     paths: BTreeMap<Op, String>,
@@ -40,12 +40,12 @@ pub struct Overrides {
     per_page: Option<String>,
     max_per_page: Option<u32>,
     filter: Option<String>,
-    /// How long until a created person is surely found by a look-up.
+    /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Option<Duration>,
 }
 
 impl Overrides {
-    /// Puts an operation at a path relative to the version prefix. Placeholders keep their names:
+    /// Sets the path of an operation, relative to the version prefix. Placeholders keep their names:
     /// `{candidate_id}`, `{job_id}`.
     pub fn path(&mut self, operation: &str, path: &str) -> Result<(), OverrideError> {
         let op = Op::from_name(operation)
@@ -56,10 +56,9 @@ impl Overrides {
         Ok(())
     }
 
-    /// Renames an attribute that the operator has to know, by its built-in word (see [`NameOf`]).
-    pub fn attribute(&mut self, word: &str, name: &str) -> Result<(), OverrideError> {
-        let of =
-            NameOf::from_word(word).ok_or_else(|| OverrideError::UnknownName(word.to_owned()))?;
+    /// Renames an attribute that the operator uses, by its key (see [`NameOf`]).
+    pub fn attribute(&mut self, key: &str, name: &str) -> Result<(), OverrideError> {
+        let of = NameOf::from_key(key).ok_or_else(|| OverrideError::UnknownName(key.to_owned()))?;
         if !is_safe_name(name) {
             return Err(OverrideError::NotAName(of.as_str()));
         }
@@ -67,19 +66,19 @@ impl Overrides {
         Ok(())
     }
 
-    /// Names the query parameter with the page number.
+    /// Renames the query parameter with the page number.
     pub fn page_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
         self.page = Some(parameter("pageParameter", name)?);
         Ok(())
     }
 
-    /// Names the query parameter with the page size.
+    /// Renames the query parameter with the page size.
     pub fn page_size_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
         self.per_page = Some(parameter("pageSizeParameter", name)?);
         Ok(())
     }
 
-    /// Names the query parameter that filters candidates by the match attribute.
+    /// Renames the query parameter that filters candidates by the match attribute.
     pub fn filter_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
         self.filter = Some(parameter("filterParameter", name)?);
         Ok(())
@@ -104,13 +103,13 @@ fn parameter(field: &'static str, name: &str) -> Result<String, OverrideError> {
 
 /// Whether a text can be a query parameter's name, e.g. `page[number]`.
 pub(super) fn is_parameter_name(name: &str) -> bool {
-    let taken = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
-    (1..=64).contains(&name.len()) && name.bytes().all(taken)
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 impl Contract {
-    /// This contract with corrections applied. Renaming the match attribute moves the filter with
-    /// it, unless the filter is corrected as well.
+    /// This contract with the corrections applied. Renaming the match attribute also renames the
+    /// filter, unless the filter is corrected as well.
     #[must_use]
     pub fn with(&self, overrides: &Overrides) -> Self {
         let mut contract = self.clone();
@@ -152,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn corrections_win_and_what_is_absent_stays() {
+    fn corrections_win_and_the_rest_is_unchanged() {
         let mut overrides = Overrides::default();
         overrides.path("listCandidates", "/people").unwrap();
         overrides.attribute("email", "email_address").unwrap();
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn corrections_that_cannot_be_meant_are_refused() {
+    fn invalid_corrections_are_rejected() {
         let mut overrides = Overrides::default();
         assert!(overrides.path("listPeople", "/people").is_err());
         assert!(overrides.path("getCandidate", "/people/{id}").is_err());

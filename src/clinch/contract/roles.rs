@@ -1,7 +1,7 @@
-//! Which attribute of a discovered schema plays which role. Pure.
+//! Assigns attributes of a discovered schema to roles. Pure.
 //!
-//! The rule: a known spelling first, in order of preference; else the only attribute that fits by
-//! type or format and plays no other role yet; else none.
+//! The rule: a known spelling first, in order of preference; otherwise the only attribute that fits
+//! by type or format and has no other role; otherwise none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,39 +9,38 @@ use serde_json::Value;
 
 use super::{
     Attribute, AttributeKind, Contract, Op, State,
-    discover::Found,
-    schema::{request_attributes, response_attributes},
+    schema::{OperationObject, request_attributes, response_attributes},
 };
 
-/// The flag of a person who was anonymised, by either spelling.
+/// The flag of an anonymised person, in both spellings.
 pub const ANONYMISED: [&str; 2] = ["anonymized", "anonymised"];
 
 /// Finds the names that the operator itself needs. A write whose essential attributes cannot be
-/// told is not offered: better no attachment than one under a guessed name.
+/// identified is not offered: no attachment is better than one under a guessed name.
 pub(super) fn read_names(
     document: &Value,
-    found: &BTreeMap<Op, Found<'_>>,
+    found: &BTreeMap<Op, OperationObject<'_>>,
     contract: &mut Contract,
 ) {
-    let shown = |op: Op| found.get(&op).and_then(|f| response_attributes(document, f.body));
-    let taken = |op: Op| found.get(&op).and_then(|f| request_attributes(document, f.body));
-    let person = shown(Op::GetCandidate).or_else(|| shown(Op::ListCandidates));
+    let returned = |op: Op| found.get(&op).and_then(|f| response_attributes(document, f.body));
+    let accepted = |op: Op| found.get(&op).and_then(|f| request_attributes(document, f.body));
+    let person = returned(Op::GetCandidate).or_else(|| returned(Op::ListCandidates));
     let has_flag = person
         .is_none_or(|person| ANONYMISED.iter().any(|spelling| person.contains_key(*spelling)));
     contract.shows_anonymised = has_flag && found.contains_key(&Op::GetCandidate);
     let names = &mut contract.names;
     let string = |a: &Attribute| a.kind == AttributeKind::String;
-    if let Some(jobs) = shown(Op::ListJobs).or_else(|| shown(Op::GetJob)) {
+    if let Some(jobs) = returned(Op::ListJobs).or_else(|| returned(Op::GetJob)) {
         let mut picked = BTreeSet::new();
         let reference = ["reference", "job_reference", "requisition_id", "code", "external_id"];
         keep(&mut names.job_reference, pick(&jobs, &mut picked, &reference, |_| false));
         keep(&mut names.job_title, pick(&jobs, &mut picked, &["title", "name"], string));
     }
-    if let Some(stages) = shown(Op::ListStages) {
+    if let Some(stages) = returned(Op::ListStages) {
         let picked = &mut BTreeSet::new();
         keep(&mut names.stage_name, pick(&stages, picked, &["name", "title", "label"], string));
     }
-    if let Some(file) = taken(Op::CreateAttachment) {
+    if let Some(file) = accepted(Op::CreateAttachment) {
         let mut picked = BTreeSet::new();
         let bytes =
             |a: &Attribute| matches!(a.format.as_deref(), Some("byte" | "binary" | "base64"));
@@ -73,7 +72,7 @@ pub(super) fn read_names(
         keep(&mut contract.names.content, content);
         keep(&mut contract.names.file_name, file_name);
     }
-    if let Some(activity) = taken(Op::CreateActivity) {
+    if let Some(activity) = accepted(Op::CreateActivity) {
         let mut picked = BTreeSet::new();
         contract.names.activity_kind = pick(
             &activity,
@@ -98,15 +97,15 @@ fn keep(slot: &mut String, name: Option<String>) {
     }
 }
 
-fn require(contract: &mut Contract, op: Op, told: bool) {
-    if !told {
+fn require(contract: &mut Contract, op: Op, identified: bool) {
+    if !identified {
         let operation = contract.operations.get_mut(&op).expect("an entry for every operation");
         operation.state = State::NotOffered;
     }
 }
 
-/// The first of `spellings` among the writable or shown attributes, else the only one that fits
-/// and is not picked yet.
+/// The first of `spellings` among the attributes, otherwise the only one that fits and is not
+/// picked yet.
 fn pick(
     attributes: &BTreeMap<String, Attribute>,
     picked: &mut BTreeSet<String>,

@@ -5,14 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Attribute, AttributeKind, names::is_safe_name};
+use super::{Attribute, AttributeKind, Verb, names::is_safe_name};
 
-/// Deepest chain of references and `allOf` followed; also what ends a circle of them.
+/// Maximum depth of references and `allOf`; also ends a cycle of them.
 const MAX_DEPTH: usize = 16;
-/// Most schemas visited for one flattened one: parts of parts would multiply without it.
+/// Maximum schemas visited to flatten one: nested `allOf` would grow exponentially without it.
 const MAX_VISITS: usize = 1024;
-/// Most attributes taken from one schema.
+/// Maximum attributes read from one schema.
 const MAX_ATTRIBUTES: usize = 512;
+
+/// One operation as the document describes it.
+pub(super) struct OperationObject<'a> {
+    pub(super) verb: Verb,
+    pub(super) path: String,
+    /// The Path Item Object that holds it.
+    pub(super) item: &'a Value,
+    /// The Operation Object itself.
+    pub(super) body: &'a Value,
+}
 
 /// An object schema, flattened.
 #[derive(Default)]
@@ -22,7 +32,7 @@ struct Flat<'a> {
     visits: usize,
 }
 
-/// Follows `$ref` within the document. Anything else, and a circle, ends the walk.
+/// Follows `$ref` within the document. `None` for any other reference, and for a cycle.
 pub(super) fn resolve<'a>(document: &'a Value, mut value: &'a Value) -> Option<&'a Value> {
     for _ in 0..MAX_DEPTH {
         let Some(reference) = value.get("$ref") else { return Some(value) };
@@ -65,7 +75,7 @@ pub(super) fn property_names<'a>(document: &'a Value, schema: &'a Value) -> Vec<
     flat.properties.into_keys().collect()
 }
 
-/// The schema of a body: the JSON:API media type, else JSON, else the only one.
+/// The schema of a body: of the JSON:API media type, otherwise JSON, otherwise the first one.
 fn body_schema<'a>(document: &'a Value, body: &'a Value) -> Option<&'a Value> {
     let content = resolve(document, body)?.get("content")?.as_object()?;
     let entry = content
@@ -75,7 +85,7 @@ fn body_schema<'a>(document: &'a Value, body: &'a Value) -> Option<&'a Value> {
     entry.get("schema")
 }
 
-/// The attributes that an operation's request body takes.
+/// The attributes that an operation's request body accepts.
 pub(super) fn request_attributes(
     document: &Value,
     operation: &Value,
@@ -84,7 +94,7 @@ pub(super) fn request_attributes(
     attributes(document, property(document, schema, "data")?)
 }
 
-/// The attributes that an operation's 200 answer shows.
+/// The attributes that an operation's 200 response holds.
 pub(super) fn response_attributes(
     document: &Value,
     operation: &Value,
@@ -94,7 +104,7 @@ pub(super) fn response_attributes(
     attributes(document, data.get("items").unwrap_or(data))
 }
 
-/// The attributes of a resource schema; properties that cannot be attribute names are left out.
+/// The attributes of a resource schema, without properties that cannot be attribute names.
 fn attributes(document: &Value, resource: &Value) -> Option<BTreeMap<String, Attribute>> {
     let schema = property(document, resource, "attributes")?;
     let mut flat = Flat::default();
@@ -108,7 +118,7 @@ fn attributes(document: &Value, resource: &Value) -> Option<BTreeMap<String, Att
 }
 
 fn attribute(document: &Value, schema: &Value, required: bool) -> Attribute {
-    // A schema behind `allOf` keeps its facts in one of the parts: the first that has one tells.
+    // The keywords of a schema with `allOf` are spread over its parts: the first occurrence counts.
     let mut parts = Vec::new();
     collect_parts(document, schema, 0, &mut parts);
     let first = |key: &str| parts.iter().find_map(|part| part.get(key));
@@ -137,7 +147,7 @@ fn collect_parts<'a>(
     }
 }
 
-/// The JSON type; of a list such as `[string, "null"]` the first that is not `null`.
+/// The JSON type; in a list such as `[string, "null"]` the first that is not `null`.
 fn kind(value: &Value) -> AttributeKind {
     let word = match value {
         Value::Array(words) => words.iter().filter_map(Value::as_str).find(|w| *w != "null"),
@@ -161,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circle_of_references_ends() {
+    fn a_cycle_of_references_ends() {
         let document = json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/a"},
             "c": {"allOf": [{"$ref": "#/c"}, {"$ref": "#/c"}, {"properties": {"x": {}}}]}});
         assert!(resolve(&document, &document["a"]).is_none());
@@ -178,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_behind_all_of_and_nullable_types_are_read() {
+    fn keywords_below_all_of_and_nullable_types_are_read() {
         let document = json!({"s": {"type": "string", "maxLength": 9}});
         let schema = json!({"allOf": [{"$ref": "#/s"}, {"readOnly": true}]});
         let document = json!({"s": document["s"], "x": schema});

@@ -5,13 +5,13 @@ use thiserror::Error;
 use super::{Contract, Effect, Op, State};
 use crate::api::Environment;
 
-/// An operation that may not be used, and why.
+/// Why an operation may not be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Unsupported {
-    /// The published document does not have it.
+    /// The published document lacks it.
     #[error("the Clinch API document offers no {0}; contractOverrides.paths can name its path")]
     NotOffered(Op),
-    /// No documentation describes this write, and the account is real.
+    /// The write is undocumented, and the account is not a sandbox.
     #[error(
         "{0} is not documented by Clinch and is refused in Production; \
          list it in acceptAssumedWrites or name it in contractOverrides.paths"
@@ -29,8 +29,8 @@ impl Unsupported {
 }
 
 impl Contract {
-    /// Whether `op` may be used. An assumed read, and candidates themselves, may be used anywhere;
-    /// an assumed write in Production only when `accepted` lists it.
+    /// Whether `op` may be used. Assumed reads and operations on candidates themselves are always
+    /// allowed; other assumed writes are allowed in Production only if `accepted` lists them.
     pub fn permits(
         &self,
         op: Op,
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_offered_is_refused_everywhere_and_consent_does_not_help() {
+    fn an_operation_that_is_not_offered_is_refused_even_if_accepted() {
         let mut contract = Contract::built_in();
         contract.operations.get_mut(&Op::CreateActivity).unwrap().state = State::NotOffered;
         let op = Op::CreateActivity;

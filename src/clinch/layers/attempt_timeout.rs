@@ -1,18 +1,14 @@
-//! Ends one attempt. Waits on the tokio clock; no other I/O.
+//! Limits the time of one attempt. Waits on the tokio clock; no other I/O.
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::timeout;
-use tower::{Service, ServiceExt as _};
 
-use super::Calling;
-use crate::clinch::wire::{Answer, Failure, Outgoing};
+use super::Call;
+use crate::clinch::wire::{CallError, Request, Response};
 
-/// The attempt timeout. Also where a request becomes doubtful: from here on it may be on its way.
-#[derive(Debug, Clone)]
+/// The attempt timeout. From here on the outcome of a request is in doubt: Clinch may receive it.
+#[derive(Debug)]
 pub struct AttemptTimeout<S> {
     inner: S,
     within: Duration,
@@ -24,24 +20,10 @@ impl<S> AttemptTimeout<S> {
     }
 }
 
-impl<S> Service<Outgoing> for AttemptTimeout<S>
-where
-    S: Service<Outgoing, Response = Answer, Error = Failure> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Answer;
-    type Error = Failure;
-    type Future = Calling;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, outgoing: Outgoing) -> Calling {
-        let (inner, within) = (self.inner.clone(), self.within);
-        Box::pin(async move {
-            outgoing.set_in_doubt(true);
-            timeout(within, inner.oneshot(outgoing)).await.unwrap_or(Err(Failure::TimedOut))
-        })
+impl<S: Call<Request>> Call<Request> for AttemptTimeout<S> {
+    async fn call(&self, request: Request) -> Result<Response, CallError> {
+        request.set_in_doubt(true);
+        let attempt = self.inner.call(request);
+        timeout(self.within, attempt).await.unwrap_or(Err(CallError::TimedOut))
     }
 }

@@ -1,22 +1,18 @@
-//! Ends an operation, whatever it is waiting for. Waits on the tokio clock; no other I/O.
+//! Limits the time of a whole operation. Waits on the tokio clock; no other I/O.
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tower::{Service, ServiceExt as _};
 
-use super::Calling;
+use super::Call;
 use crate::clinch::{
     contract::Effect,
     error::Doubt,
-    wire::{Answer, Failure, Outgoing},
+    wire::{CallError, Request, Response},
 };
 
-/// Outermost layer: one deadline for all attempts, pauses and permits of an operation.
-#[derive(Debug, Clone)]
+/// The outermost layer: one deadline for all attempts, pauses and permits of an operation.
+#[derive(Debug)]
 pub struct Deadline<S> {
     inner: S,
     within: Duration,
@@ -28,29 +24,15 @@ impl<S> Deadline<S> {
     }
 }
 
-impl<S> Service<Outgoing> for Deadline<S>
-where
-    S: Service<Outgoing, Response = Answer, Error = Failure> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Answer;
-    type Error = Failure;
-    type Future = Calling;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut outgoing: Outgoing) -> Calling {
-        let within = outgoing.patience.map_or(self.within, |patience| patience.min(self.within));
-        outgoing.deadline = Instant::now() + within;
-        let (inner, seen) = (self.inner.clone(), outgoing.clone());
-        Box::pin(async move {
-            timeout_at(seen.deadline, inner.oneshot(outgoing)).await.unwrap_or_else(|_| {
-                // Cut off in the middle of an attempt: what was being created may exist.
-                let in_doubt = seen.effect == Effect::Create && seen.is_in_doubt();
-                Err(if in_doubt { Failure::InDoubt(Doubt::Timeout) } else { Failure::Deadline })
-            })
+impl<S: Call<Request>> Call<Request> for Deadline<S> {
+    async fn call(&self, mut request: Request) -> Result<Response, CallError> {
+        let within = request.time_limit.map_or(self.within, |limit| limit.min(self.within));
+        request.deadline = Instant::now() + within;
+        let sent = request.clone();
+        timeout_at(sent.deadline, self.inner.call(request)).await.unwrap_or_else(|_| {
+            // Cut off in the middle of an attempt: the create may have been carried out.
+            let in_doubt = sent.effect == Effect::Create && sent.is_in_doubt();
+            Err(if in_doubt { CallError::InDoubt(Doubt::Timeout) } else { CallError::Deadline })
         })
     }
 }

@@ -1,12 +1,13 @@
-//! The layers every request goes through, outermost first: [`deadline`], [`retry`], [`permit`],
-//! [`attempt_timeout`], [`sign`], [`observe`], [`transport`]. Each knows only the one inside it.
+//! The layers every request passes through, outermost first: [`deadline`], [`retry`],
+//! [`rate_limit`], [`attempt_timeout`], [`sign`], [`observe`], [`transport`]. Each layer knows only
+//! the next inner one.
 
-pub mod attempt_timeout;
-pub mod deadline;
+mod attempt_timeout;
+mod deadline;
 pub mod observe;
-pub mod permit;
-pub mod retry;
-pub mod sign;
+mod rate_limit;
+mod retry;
+mod sign;
 pub mod transport;
 
 #[cfg(test)]
@@ -14,43 +15,46 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
-
 use super::{
     account::Account,
-    gate::Shutter,
-    wire::{Answer, Failure},
+    circuit_breaker::RejectedFlag,
+    wire::{CallError, Response},
 };
 use crate::domain::{Clock, Credentials, Fence};
 
-/// What every layer's call gives.
-pub type Calling = BoxFuture<'static, Result<Answer, Failure>>;
+/// One layer, including everything inside it.
+pub(super) trait Call<R>: Send + Sync {
+    /// Sends a request and returns its response.
+    fn call(&self, request: R) -> impl Future<Output = Result<Response, CallError>> + Send;
+}
 
-/// The whole stack over some innermost service.
-pub type Stack<T> = deadline::Deadline<
+/// All layers.
+pub(super) type Stack = deadline::Deadline<
     retry::Retry<
-        permit::RatePermit<attempt_timeout::AttemptTimeout<sign::Sign<observe::Observe<T>>>>,
+        rate_limit::RateLimit<
+            attempt_timeout::AttemptTimeout<sign::Sign<observe::Observe<transport::Innermost>>>,
+        >,
     >,
 >;
 
-/// How long things may take.
+/// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// One operation with all its attempts and waits.
     pub operation: Duration,
-    /// One attempt, from the rate permit to the last byte of the answer.
+    /// One attempt, from the rate permit to the last byte of the response.
     pub attempt: Duration,
-    /// Name look-up, TCP and TLS.
+    /// DNS, TCP and TLS.
     pub connect: Duration,
-    /// After a create that Clinch did not surely answer: how long it may still be carried out
-    /// unseen, at least. It is longer where creates were seen to take longer.
+    /// After a create whose outcome is in doubt: the minimum time to allow for the request to
+    /// finish. It grows where creates were seen to take longer.
     pub quiet: Duration,
-    /// After a process died: how long a request of it may still be carried out.
+    /// After the process died: how long a request it sent may still be in progress.
     pub orphaned: Duration,
 }
 
 impl Timeouts {
-    /// The timeouts for one attempt of that length: what is not said follows from it.
+    /// The timeouts that follow from the length of one attempt.
     pub fn of_attempt(attempt: Duration) -> Self {
         Self {
             operation: attempt.saturating_mul(3),
@@ -68,7 +72,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A source of numbers in 0..1, for jitter.
+/// A source of random numbers in 0..1, for jitter.
 #[derive(Clone)]
 pub struct Jitter(Arc<dyn Fn() -> f64 + Send + Sync>);
 
@@ -90,8 +94,7 @@ impl std::fmt::Debug for Jitter {
     }
 }
 
-/// What the layers need beside the request.
-#[derive(Clone)]
+/// What the layers are built from.
 pub(super) struct Parts {
     pub integration: Arc<str>,
     pub credentials: Credentials,
@@ -99,23 +102,25 @@ pub(super) struct Parts {
     pub clock: Clock,
     pub jitter: Jitter,
     pub fence: Fence,
-    pub shutter: Shutter,
+    pub rejected_flag: RejectedFlag,
     pub account: Arc<Account>,
     pub observer: Arc<dyn observe::Observer>,
+    pub transport: Arc<dyn transport::Transport>,
 }
 
-/// Puts the layers over `transport`.
-pub(super) fn stack<T>(parts: Parts, transport: T) -> Stack<T> {
-    let observed = observe::Observe::new(transport, parts.observer, parts.integration);
+/// Builds all layers, innermost first.
+pub(super) fn stack(parts: Parts) -> Stack {
+    let innermost = transport::Innermost(parts.transport);
+    let observed = observe::Observe::new(innermost, parts.observer, parts.integration);
     let signed = sign::Sign::new(observed, parts.credentials, parts.clock.clone());
     let timed = attempt_timeout::AttemptTimeout::new(signed, parts.timeouts.attempt);
-    let permitted = permit::RatePermit::new(
+    let limited = rate_limit::RateLimit::new(
         timed,
         parts.account,
         parts.fence,
-        parts.shutter,
+        parts.rejected_flag,
         parts.clock.clone(),
     );
-    let retried = retry::Retry::new(permitted, parts.clock, parts.jitter);
+    let retried = retry::Retry::new(limited, parts.clock, parts.jitter);
     deadline::Deadline::new(retried, parts.timeouts.operation)
 }

@@ -1,24 +1,20 @@
-//! Tells an observer about every attempt: operation, outcome, duration. Reads the tokio clock; no
-//! other I/O. Nothing of a request's or an answer's content is passed on.
+//! Reports every attempt to an observer: operation, outcome, duration. Reads the tokio clock; no
+//! other I/O. Never passes on the content of a request or response.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use tower::{Service, ServiceExt as _};
 
-use super::{Calling, sign::Signed};
-use crate::clinch::wire::{Answer, Failure};
+use super::Call;
+use crate::clinch::wire::{CallError, Response, SignedRequest};
 
-/// Sees attempts; metrics and tests count with it.
+/// Receives attempts; metrics and tests implement it.
 pub trait Observer: Send + Sync {
-    /// One attempt has ended. `integration` is its UID.
+    /// An attempt ended. `integration` is the integration's UID.
     fn attempt(&self, integration: &str, attempt: &Attempt);
 
-    /// Clinch has begun to reject the credential: told once, until it is accepted again.
+    /// Clinch started to reject the credential. Called once until the credential is accepted
+    /// again.
     fn credentials_rejected(&self, integration: &str) {
         let _ = integration;
     }
@@ -38,11 +34,11 @@ pub struct Attempt {
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With an answer of that status.
+    /// With a response of that status.
     Status(u16),
-    /// Without an answer: no connection, or it was cut.
-    NoAnswer,
-    /// It was given up: a timeout, or whoever asked went away.
+    /// Without a response: no connection, or the connection was lost.
+    NoResponse,
+    /// Abandoned: it timed out, or the caller went away.
     Abandoned,
 }
 
@@ -55,13 +51,13 @@ impl Ended {
             Self::Status(400..=499) => "4xx",
             Self::Status(500..=599) => "5xx",
             Self::Status(_) => "other",
-            Self::NoAnswer => "none",
+            Self::NoResponse => "none",
             Self::Abandoned => "abandoned",
         }
     }
 }
 
-/// An observer that looks away.
+/// An observer that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unobserved;
 
@@ -70,7 +66,6 @@ impl Observer for Unobserved {
 }
 
 /// The observing layer.
-#[derive(Clone)]
 pub struct Observe<S> {
     inner: S,
     observer: Arc<dyn Observer>,
@@ -83,20 +78,20 @@ impl<S> Observe<S> {
     }
 }
 
-/// Reports on drop, so that attempts cut off from outside are seen as well.
-struct Report {
-    observer: Arc<dyn Observer>,
-    integration: Arc<str>,
+/// Reports on drop, so that abandoned attempts are reported as well.
+struct Report<'a> {
+    observer: &'a dyn Observer,
+    integration: &'a str,
     operation: &'static str,
     started: Instant,
     ended: Ended,
 }
 
-impl Drop for Report {
+impl Drop for Report<'_> {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
         let attempt = Attempt { operation: self.operation, ended: self.ended, duration };
-        self.observer.attempt(&self.integration, &attempt);
+        self.observer.attempt(self.integration, &attempt);
         tracing::debug!(
             operation = self.operation,
             outcome = self.ended.class(),
@@ -106,37 +101,20 @@ impl Drop for Report {
     }
 }
 
-impl<S> Service<Signed> for Observe<S>
-where
-    S: Service<Signed, Response = Answer, Error = Failure> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Answer;
-    type Error = Failure;
-    type Future = Calling;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, signed: Signed) -> Calling {
-        let inner = self.inner.clone();
-        let report = Report {
-            observer: Arc::clone(&self.observer),
-            integration: Arc::clone(&self.integration),
-            operation: signed.outgoing.operation,
+impl<S: Call<SignedRequest>> Call<SignedRequest> for Observe<S> {
+    async fn call(&self, signed: SignedRequest) -> Result<Response, CallError> {
+        let mut report = Report {
+            observer: &*self.observer,
+            integration: &self.integration,
+            operation: signed.request.operation,
             started: Instant::now(),
             ended: Ended::Abandoned,
         };
-        Box::pin(async move {
-            // The whole value moves in: captured by field, it would be dropped, and report, now.
-            let mut report = report;
-            let result = inner.oneshot(signed).await;
-            report.ended = match &result {
-                Ok(answer) => Ended::Status(answer.status.as_u16()),
-                Err(_) => Ended::NoAnswer,
-            };
-            result
-        })
+        let result = self.inner.call(signed).await;
+        report.ended = match &result {
+            Ok(response) => Ended::Status(response.status.as_u16()),
+            Err(_) => Ended::NoResponse,
+        };
+        result
     }
 }

@@ -1,27 +1,15 @@
-//! Signs each attempt with a date of its own. Pure but for the injected clock.
+//! Signs each attempt with its own date. Pure except for the injected clock.
 
-use std::task::{Context, Poll};
-
-use tower::{Service, ServiceExt as _};
-
+use super::Call;
 use crate::{
-    clinch::wire::{Answer, Failure, Outgoing},
+    clinch::wire::{CallError, Request, Response, SignedRequest},
     domain::{Clock, Credentials},
     jsonapi,
-    signing::{Signature, Unsigned, sign},
+    signing::{Unsigned, sign},
 };
 
-/// A request with its signature: what is sent.
-#[derive(Debug, Clone)]
-pub struct Signed {
-    /// The request.
-    pub outgoing: Outgoing,
-    /// Its `Date` and `Authorization`.
-    pub signature: Signature,
-}
-
 /// The signing layer.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Sign<S> {
     inner: S,
     credentials: Credentials,
@@ -34,26 +22,14 @@ impl<S> Sign<S> {
     }
 }
 
-impl<S> Service<Outgoing> for Sign<S>
-where
-    S: Service<Signed, Response = Answer, Error = Failure> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = Answer;
-    type Error = Failure;
-    type Future = tower::util::Oneshot<S, Signed>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, outgoing: Outgoing) -> Self::Future {
-        let request = Unsigned {
-            method: outgoing.method.as_str(),
-            path_and_query: outgoing.path_and_query(),
-            content_type: outgoing.body.as_ref().map(|_| jsonapi::MEDIA_TYPE),
+impl<S: Call<SignedRequest>> Call<Request> for Sign<S> {
+    async fn call(&self, request: Request) -> Result<Response, CallError> {
+        let unsigned = Unsigned {
+            method: request.method.as_str(),
+            path_and_query: request.path_and_query(),
+            content_type: request.body.as_ref().map(|_| jsonapi::MEDIA_TYPE),
         };
-        let signature = sign(&request, &self.credentials, self.clock.now());
-        self.inner.clone().oneshot(Signed { outgoing, signature })
+        let signature = sign(&unsigned, &self.credentials, self.clock.now());
+        self.inner.call(SignedRequest { request, signature }).await
     }
 }

@@ -1,4 +1,4 @@
-//! The whole stack over a mock transport, on paused time.
+//! All layers over an in-memory transport, on paused time.
 
 use std::sync::{
     Mutex,
@@ -6,19 +6,27 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
-use tower::{Service, ServiceExt as _};
-use tower_test::mock::{self, Handle, SendResponse};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::{
     observe::{Attempt, Ended, Observer},
-    sign::Signed,
+    transport::Transport,
     *,
 };
 use crate::{
-    clinch::{bucket::Limits, contract::Effect, error::Doubt, wire::Outgoing},
+    clinch::{
+        bucket::Limits,
+        contract::Effect,
+        error::Doubt,
+        wire::{Request, SignedRequest},
+    },
     domain::Leave,
 };
 
@@ -31,26 +39,47 @@ impl Observer for Seen {
     }
 }
 
-/// A stack on paused time whose clock follows it.
+/// Hands each attempt to the test and waits for its reply.
+struct Manual(mpsc::UnboundedSender<(SignedRequest, Reply)>);
+
+struct Reply(oneshot::Sender<Result<Response, CallError>>);
+
+impl Reply {
+    fn respond(self, response: Response) {
+        self.0.send(Ok(response)).expect("the attempt waits for its reply");
+    }
+
+    fn fail(self, error: CallError) {
+        self.0.send(Err(error)).expect("the attempt waits for its reply");
+    }
+}
+
+impl Transport for Manual {
+    fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>> {
+        let (reply, result) = oneshot::channel();
+        self.0.send((request, Reply(reply))).expect("the test receives attempts");
+        Box::pin(async move { result.await.expect("the test replies") })
+    }
+}
+
+/// All layers, on paused time and with a clock that follows it.
 struct Bench {
-    handle: Handle<Signed, Answer>,
+    attempts: mpsc::UnboundedReceiver<(SignedRequest, Reply)>,
     seen: Arc<Seen>,
     writable: Arc<AtomicBool>,
     account: Arc<Account>,
-    send: Box<dyn Fn(Outgoing) -> tokio::task::JoinHandle<Result<Answer, Failure>> + Send>,
+    stack: Arc<Stack>,
 }
 
 fn bench() -> Bench {
-    let (mock, handle) = mock::pair::<Signed, Answer>();
-    let transport =
-        mock.map_err(|error| *error.downcast::<Failure>().expect("tests send failures"));
+    let (sender, attempts) = mpsc::unbounded_channel();
     let (seen, writable) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(true)));
     let limits = Limits { requests_per_second: Some(1000), max_in_flight: 8 };
     let account = Arc::new(Account::new(limits));
     let (start, held) = (Instant::now(), Arc::clone(&writable));
     let epoch: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
-    let parts = Parts {
-        shutter: Shutter::default(),
+    let stack = Arc::new(stack(Parts {
+        rejected_flag: RejectedFlag::default(),
         integration: "uid".into(),
         credentials: Credentials::parse("AKID", "secret").unwrap(),
         timeouts: Timeouts::default(),
@@ -59,52 +88,53 @@ fn bench() -> Bench {
         fence: Fence::new(move || held.load(Ordering::Relaxed)),
         account: Arc::clone(&account),
         observer: Arc::clone(&seen) as Arc<dyn Observer>,
-    };
-    let service = stack(parts, transport);
-    let send = Box::new(move |outgoing| {
-        let mut service = service.clone();
-        tokio::spawn(async move { service.call(outgoing).await })
-    });
-    Bench { handle, seen, writable, account, send }
+        transport: Arc::new(Manual(sender)),
+    }));
+    Bench { attempts, seen, writable, account, stack }
 }
 
-fn outgoing(effect: Effect) -> Outgoing {
+fn request(effect: Effect) -> Request {
     let url = "https://api.example.com/v2/candidates".parse().unwrap();
-    Outgoing::new("op", effect, Method::GET, url)
+    Request::new("op", effect, Method::GET, url)
 }
 
 impl Bench {
-    fn call(&self, effect: Effect) -> tokio::task::JoinHandle<Result<Answer, Failure>> {
-        (self.send)(outgoing(effect))
+    fn send(&self, request: Request) -> JoinHandle<Result<Response, CallError>> {
+        let stack = Arc::clone(&self.stack);
+        tokio::spawn(async move { stack.call(request).await })
     }
 
-    async fn next(&mut self) -> (Signed, SendResponse<Answer>) {
-        self.handle.next_request().await.expect("another attempt")
+    fn call(&self, effect: Effect) -> JoinHandle<Result<Response, CallError>> {
+        self.send(request(effect))
+    }
+
+    async fn next(&mut self) -> (SignedRequest, Reply) {
+        self.attempts.recv().await.expect("another attempt")
     }
 }
 
-fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
+fn response(status: u16, headers: &[(&'static str, &str)]) -> Response {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
-    Answer { status, headers: map, body: Bytes::new() }
+    Response { status, headers: map, body: Bytes::new() }
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_obeyed_and_every_attempt_has_its_own_date() {
+async fn retry_after_is_respected_and_each_attempt_has_its_own_date() {
     for delay in ["30", "Thu, 05 Mar 2026 12:00:30 GMT"] {
         let mut bench = bench();
         let result = bench.call(Effect::Create);
         let (first, reply) = bench.next().await;
         let start = Instant::now();
-        reply.send_response(answer(429, &[("retry-after", delay)]));
+        reply.respond(response(429, &[("retry-after", delay)]));
         let (second, reply) = bench.next().await;
         assert!(start.elapsed() >= Duration::from_secs(29), "{delay}: {:?}", start.elapsed());
         assert_ne!(first.signature.date, second.signature.date);
         assert_ne!(first.signature.authorization, second.signature.authorization);
-        reply.send_response(answer(201, &[]));
+        reply.respond(response(201, &[]));
         assert_eq!(result.await.unwrap().unwrap().status, StatusCode::CREATED);
         let seen = bench.seen.0.lock().unwrap().clone();
         assert_eq!(seen, [("op", Ended::Status(429)), ("op", Ended::Status(201))]);
@@ -112,41 +142,41 @@ async fn retry_after_is_obeyed_and_every_attempt_has_its_own_date() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_beyond_the_deadline_is_told_at_once() {
+async fn a_delay_beyond_the_deadline_fails_at_once() {
     let mut bench = bench();
     let result = bench.call(Effect::Read);
     let start = Instant::now();
-    bench.next().await.1.send_response(answer(429, &[("retry-after", "3000")]));
+    bench.next().await.1.respond(response(429, &[("retry-after", "3000")]));
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     assert!(start.elapsed() < Duration::from_secs(1));
     let waiting = bench.call(Effect::Read).await.unwrap();
-    let Err(Failure::NoPermit { retry_after }) = waiting else { panic!("{waiting:?}") };
+    let Err(CallError::NoPermit { retry_after }) = waiting else { panic!("{waiting:?}") };
     assert!(retry_after > Duration::from_secs(2990), "{retry_after:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_create_is_repeated_once_its_outcome_is_in_doubt() {
-    type Send = fn(SendResponse<Answer>);
-    let ends: [(Send, Doubt); 3] = [
-        (|reply| reply.send_error(Failure::Cut), Doubt::Cut),
-        (|reply| reply.send_response(answer(502, &[])), Doubt::Status(502)),
-        (|reply| reply.send_error(Failure::TimedOut), Doubt::Timeout),
+async fn no_create_is_retried_once_its_outcome_is_in_doubt() {
+    type End = fn(Reply);
+    let ends: [(End, Doubt); 3] = [
+        (|reply| reply.fail(CallError::Cut), Doubt::Cut),
+        (|reply| reply.respond(response(502, &[])), Doubt::Status(502)),
+        (|reply| reply.fail(CallError::TimedOut), Doubt::Timeout),
     ];
     for (end, doubt) in ends {
         let mut bench = bench();
         let result = bench.call(Effect::Create);
         end(bench.next().await.1);
-        assert_eq!(result.await.unwrap().unwrap_err(), Failure::InDoubt(doubt));
+        assert_eq!(result.await.unwrap().unwrap_err(), CallError::InDoubt(doubt));
         assert_eq!(bench.seen.0.lock().unwrap().len(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_is_never_answered_is_in_doubt_and_a_read_is_tried_again() {
+async fn a_create_without_a_response_is_in_doubt_and_a_read_is_retried() {
     let mut bench = bench();
     let create = bench.call(Effect::Create);
     let (_, unanswered) = bench.next().await;
-    assert_eq!(create.await.unwrap().unwrap_err(), Failure::InDoubt(Doubt::Timeout));
+    assert_eq!(create.await.unwrap().unwrap_err(), CallError::InDoubt(Doubt::Timeout));
     drop(unanswered);
     assert_eq!(bench.seen.0.lock().unwrap().as_slice(), [("op", Ended::Abandoned)]);
 
@@ -154,16 +184,16 @@ async fn a_create_that_is_never_answered_is_in_doubt_and_a_read_is_tried_again()
     let (_, unanswered) = bench.next().await;
     let (_, reply) = bench.next().await;
     drop(unanswered);
-    reply.send_response(answer(200, &[]));
+    reply.respond(response(200, &[]));
     assert_eq!(read.await.unwrap().unwrap().status, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_that_was_never_sent_is_repeated() {
+async fn a_create_that_was_never_sent_is_retried() {
     let mut bench = bench();
     let result = bench.call(Effect::Create);
-    bench.next().await.1.send_error(Failure::NoConnection);
-    bench.next().await.1.send_response(answer(201, &[]));
+    bench.next().await.1.fail(CallError::NoConnection);
+    bench.next().await.1.respond(response(201, &[]));
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::CREATED);
 }
 
@@ -172,7 +202,7 @@ async fn attempts_are_bounded() {
     let mut bench = bench();
     let result = bench.call(Effect::Read);
     for _ in 0..4 {
-        bench.next().await.1.send_response(answer(503, &[]));
+        bench.next().await.1.respond(response(503, &[]));
     }
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(bench.seen.0.lock().unwrap().len(), 4);
@@ -186,46 +216,46 @@ async fn every_attempt_takes_a_permit() {
     let start = Instant::now();
     let result = bench.call(Effect::Read);
     for _ in 0..3 {
-        bench.next().await.1.send_response(answer(500, &[]));
+        bench.next().await.1.respond(response(500, &[]));
     }
-    bench.next().await.1.send_response(answer(200, &[]));
+    bench.next().await.1.respond(response(200, &[]));
     result.await.unwrap().unwrap();
     assert!(start.elapsed() >= Duration::from_millis(2900), "{:?}", start.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_is_not_sent_once_the_right_to_write_is_gone() {
+async fn no_write_is_sent_once_the_fence_is_closed() {
     let mut bench = bench();
     let result = bench.call(Effect::Idempotent);
     let (_, reply) = bench.next().await;
     bench.writable.store(false, Ordering::Relaxed);
-    reply.send_response(answer(503, &[]));
-    assert_eq!(result.await.unwrap().unwrap_err(), Failure::Fenced);
+    reply.respond(response(503, &[]));
+    assert_eq!(result.await.unwrap().unwrap_err(), CallError::Fenced);
     let read = bench.call(Effect::Read);
-    bench.next().await.1.send_response(answer(200, &[]));
-    read.await.unwrap().expect("reading needs no right to write");
+    bench.next().await.1.respond(response(200, &[]));
+    read.await.unwrap().expect("reads ignore the fence");
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_sent_once_the_leave_is_withdrawn_and_others_go_on() {
+async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected() {
     let mut bench = bench();
     let holds = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&holds);
-    let mut under = outgoing(Effect::Read);
+    let mut under = request(Effect::Read);
     under.leave = Some(Leave::new(move || asked.load(Ordering::Relaxed)));
-    let result = (bench.send)(under.clone());
+    let result = bench.send(under.clone());
     let (_, reply) = bench.next().await;
     holds.store(false, Ordering::Relaxed);
-    reply.send_response(answer(429, &[("retry-after", "1")]));
-    assert_eq!(result.await.unwrap().unwrap_err(), Failure::Withdrawn, "not repeated");
-    assert_eq!((bench.send)(under).await.unwrap().unwrap_err(), Failure::Withdrawn);
+    reply.respond(response(429, &[("retry-after", "1")]));
+    assert_eq!(result.await.unwrap().unwrap_err(), CallError::GrantRevoked, "not retried");
+    assert_eq!(bench.send(under).await.unwrap().unwrap_err(), CallError::GrantRevoked);
     let other = bench.call(Effect::Read);
-    bench.next().await.1.send_response(answer(200, &[]));
-    other.await.unwrap().expect("somebody else may still ask");
+    bench.next().await.1.respond(response(200, &[]));
+    other.await.unwrap().expect("another caller may still send");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_goes_away_gives_its_permit_back() {
+async fn a_cancelled_call_releases_its_permit() {
     let mut bench = bench();
     bench
         .account
@@ -235,35 +265,35 @@ async fn a_caller_that_goes_away_gives_its_permit_back() {
     let held = bench.next().await;
     gone.abort();
     let other = bench.call(Effect::Read);
-    bench.next().await.1.send_response(answer(200, &[]));
+    bench.next().await.1.respond(response(200, &[]));
     other.await.unwrap().unwrap();
     drop(held);
     assert_eq!(bench.seen.0.lock().unwrap()[0].1, Ended::Abandoned);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_impatient_call_is_over_in_its_time_whatever_the_answers_say() {
+async fn a_call_with_a_time_limit_ends_within_it_whatever_the_responses_say() {
     let mut bench = bench();
-    let with = |patience| {
-        let mut outgoing = outgoing(Effect::Read);
-        outgoing.patience = patience;
-        outgoing
+    let with = |time_limit| {
+        let mut request = request(Effect::Read);
+        request.time_limit = time_limit;
+        request
     };
     let start = Instant::now();
-    let asked = (bench.send)(with(Some(Duration::from_secs(10))));
-    bench.next().await.1.send_response(answer(429, &[("retry-after", "12")]));
-    assert_eq!(asked.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
+    let limited = bench.send(with(Some(Duration::from_secs(10))));
+    bench.next().await.1.respond(response(429, &[("retry-after", "12")]));
+    assert_eq!(limited.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 
     let start = Instant::now();
-    let patient = (bench.send)(with(None));
+    let unlimited = bench.send(with(None));
     let (_, reply) = bench.next().await;
     assert!(start.elapsed() >= Duration::from_secs(11), "{:?}", start.elapsed());
-    reply.send_response(answer(200, &[]));
-    assert_eq!(patient.await.unwrap().unwrap().status, StatusCode::OK);
+    reply.respond(response(200, &[]));
+    assert_eq!(unlimited.await.unwrap().unwrap().status, StatusCode::OK);
 
     let start = Instant::now();
-    let stalled = (bench.send)(with(Some(Duration::from_secs(10))));
+    let stalled = bench.send(with(Some(Duration::from_secs(10))));
     let (_, unanswered) = bench.next().await;
     assert!(stalled.await.unwrap().is_err());
     assert!(start.elapsed() <= Duration::from_secs(11), "{:?}", start.elapsed());

@@ -1,45 +1,56 @@
-//! The innermost service: one request over the network, one whole answer back. The only place of
-//! the client that does network I/O. Follows no redirect, uses no proxy, reads no more than asked.
+//! The innermost layer: sends one signed request and reads the complete response.
+//! [`HttpTransport`] is the only place of the client that does network I/O. It follows no redirect,
+//! uses no proxy and reads at most as many bytes as the request allows.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use futures::future::BoxFuture;
 use thiserror::Error;
-use tower::Service;
 
-use super::{Calling, sign::Signed};
+use super::Call;
 use crate::{
     clinch::{
         endpoint::Allowed,
-        wire::{Answer, Failure},
+        wire::{CallError, Response, SignedRequest},
     },
-    jsonapi,
     network::{self, Reach, Resolver},
 };
+
+/// Sends requests: over HTTP, or in memory for tests and dry runs.
+pub trait Transport: Send + Sync {
+    /// Sends one request and reads its response.
+    fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>>;
+}
+
+/// A transport as a layer. `Call` on a bare `Arc<dyn Transport>` does not compile: the compiler
+/// cannot show that futures over it are `Send` for every lifetime.
+pub struct Innermost(pub(super) Arc<dyn Transport>);
+
+impl Call<SignedRequest> for Innermost {
+    async fn call(&self, request: SignedRequest) -> Result<Response, CallError> {
+        self.0.send(request).await
+    }
+}
 
 /// The HTTP client could not be set up: no trusted roots, or no TLS.
 #[derive(Debug, Error)]
 #[error("cannot set up the HTTP client; are there trusted root certificates on this machine?")]
-pub struct SetUpTransport(#[source] reqwest::Error);
+pub struct TransportSetupError(#[source] reqwest::Error);
 
-/// One connection pool to one endpoint.
-#[derive(Debug, Clone)]
-pub struct Transport {
+/// A connection pool to one endpoint.
+#[derive(Debug)]
+pub struct HttpTransport {
     http: reqwest::Client,
 }
 
-impl Transport {
-    /// A pool that resolves and checks names as `allowed` says.
+impl HttpTransport {
+    /// A pool that resolves and checks names as `allowed` requires.
     pub(in crate::clinch) fn new(
         resolver: Arc<dyn Resolver>,
         allowed: Allowed,
         connect: Duration,
-    ) -> Result<Self, SetUpTransport> {
+    ) -> Result<Self, TransportSetupError> {
         let reach = match allowed {
             Allowed::Documented => Reach::Public,
             Allowed::Listed => Reach::Any,
@@ -50,60 +61,60 @@ impl Transport {
             .tcp_keepalive(Duration::from_secs(30))
             .build()
             .map(|http| Self { http })
-            .map_err(SetUpTransport)
+            .map_err(TransportSetupError)
     }
 
-    async fn send(self, signed: Signed) -> Result<Answer, Failure> {
-        let Signed { outgoing, signature } = signed;
-        let cap = outgoing.answer_cap;
-        let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static(jsonapi::MEDIA_TYPE));
-        headers.insert(header::DATE, signature.date);
-        headers.insert(header::AUTHORIZATION, signature.authorization);
-        if let Some(body) = outgoing.body {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(jsonapi::MEDIA_TYPE));
-            *request.body_mut() = Some(body.into());
-        }
-        let mut response = self.http.execute(request).await.map_err(|error| sort(&error))?;
+    async fn exchange(&self, signed: SignedRequest) -> Result<Response, CallError> {
+        let headers = signed.headers();
+        let cap = signed.request.max_response_bytes;
+        let mut request = reqwest::Request::new(signed.request.method, signed.request.url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = signed.request.body.map(Into::into);
+        let mut response = self.http.execute(request).await.map_err(|error| classify(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = read(&mut response, cap).await?;
-        Ok(Answer { status, headers, body })
+        let body = read_body(&mut response, cap).await?;
+        Ok(Response { status, headers, body })
     }
 }
 
-/// Reads a body up to `cap` bytes, counted after decompression.
-async fn read(response: &mut reqwest::Response, cap: usize) -> Result<Bytes, Failure> {
+impl Transport for HttpTransport {
+    fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+/// Reads a body of at most `cap` bytes, counted after decompression.
+async fn read_body(response: &mut reqwest::Response, cap: usize) -> Result<Bytes, CallError> {
     let announced = response.content_length().unwrap_or(0);
     if announced > cap as u64 {
-        return Err(Failure::AnswerTooLarge);
+        return Err(CallError::ResponseTooLarge);
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| sort_body(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify_body(&error))? {
         if body.len() + chunk.len() > cap {
-            return Err(Failure::AnswerTooLarge);
+            return Err(CallError::ResponseTooLarge);
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
 }
 
-fn sort_body(error: &reqwest::Error) -> Failure {
-    if error.is_timeout() { Failure::TimedOut } else { Failure::Cut }
+fn classify_body(error: &reqwest::Error) -> CallError {
+    if error.is_timeout() { CallError::TimedOut } else { CallError::Cut }
 }
 
-/// Sorts an error by what it says about the request: sent or not. What cannot be told was sent.
-fn sort(error: &reqwest::Error) -> Failure {
+/// Classifies an error by whether the request was sent. When unsure, it was.
+fn classify(error: &reqwest::Error) -> CallError {
     match () {
-        () if network::is_address_refused(error) => Failure::AddressRefused,
-        () if error.is_connect() && network::causes(error).any(is_tls) => Failure::Tls,
-        () if error.is_connect() || error.is_dns() || error.is_builder() => Failure::NoConnection,
-        () if error.is_timeout() => Failure::TimedOut,
-        () => Failure::Cut,
+        () if network::is_address_refused(error) => CallError::AddressRefused,
+        () if error.is_connect() && network::causes(error).any(is_tls) => CallError::Tls,
+        () if error.is_connect() || error.is_dns() || error.is_builder() => CallError::NoConnection,
+        () if error.is_timeout() => CallError::TimedOut,
+        () => CallError::Cut,
     }
 }
 
-/// Whether it is a TLS error. An I/O error hides the one it carries from `source`, also behind
+/// Whether it is a TLS error. `source` of an I/O error skips the error inside it, which may be
 /// another I/O error.
 fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<rustls::Error>() {
@@ -117,18 +128,4 @@ fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
         inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     }
     false
-}
-
-impl Service<Signed> for Transport {
-    type Response = Answer;
-    type Error = Failure;
-    type Future = Calling;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, signed: Signed) -> Calling {
-        Box::pin(self.clone().send(signed))
-    }
 }

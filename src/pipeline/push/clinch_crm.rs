@@ -81,7 +81,7 @@ impl ClinchCrm {
         Self { witnesses: Some(witnesses), ..self }
     }
 
-    fn created(&self, new: clinch::Person) -> Created {
+    fn created(&self, new: clinch::Candidate) -> Created {
         self.source.note(new.source.as_ref());
         self.wrote(&new.id);
         Created::New(new.id)
@@ -164,7 +164,7 @@ impl Crm for ClinchCrm {
     }
 
     fn lookup_delay(&self) -> Duration {
-        self.client.settle()
+        self.client.lookup_delay()
     }
 
     fn longest_request(&self) -> Duration {
@@ -297,7 +297,7 @@ impl Crm for ClinchCrm {
     }
 }
 
-fn person(found: clinch::Person) -> CrmPerson {
+fn person(found: clinch::Candidate) -> CrmPerson {
     CrmPerson {
         id: found.id,
         key: found.match_value,
@@ -306,7 +306,7 @@ fn person(found: clinch::Person) -> CrmPerson {
     }
 }
 
-fn found(mut people: Vec<clinch::Person>) -> Lookup {
+fn found(mut people: Vec<clinch::Candidate>) -> Lookup {
     match (people.pop(), people.len()) {
         (None, _) => Lookup::Nobody,
         (Some(one), 0) => Lookup::One(person(one)),

@@ -18,7 +18,7 @@ impl From<ClinchError> for CrmFailure {
             }
             ClinchError::TooLarge => Self::Record { reason: Reason::TooLarge, message },
             ClinchError::NotFound => Self::Gone,
-            ClinchError::Withdrawn => Self::Withdrawn,
+            ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::Timeout
             | ClinchError::Ambiguous(_)
             | ClinchError::Unavailable { .. }
