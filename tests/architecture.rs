@@ -101,16 +101,11 @@ fn every_module_is_in_the_table() {
 
 /// Modules of one room that import each other on purpose, or still do.
 const CIRCLES: &[(&str, &str)] = &[
-    ("clinch", "account, gate"),
-    ("clinch/contract", "discover, roles"),
     ("controllers", "candidate_export, clinch_integration, connections, context, field_mapping"),
     ("controllers/candidate_export", "plan, runs"),
     ("controllers/clinch_integration", "account, validate"),
     ("ledger", "journal, reader"),
     ("local", "cluster, ledger"),
-    ("sandbox", "check, options"),
-    ("sandbox", "contract, people, shift, state"),
-    ("sandbox", "late, serve, server"),
     ("source", "format, input, json, part"),
 ];
 

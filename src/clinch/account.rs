@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     bucket::{Limits, RateBucket},
-    circuit_breaker::OutageBreaker,
+    outage_breaker::OutageBreaker,
 };
 
 /// The state of one account. It outlives a client, and so a rotated credential.

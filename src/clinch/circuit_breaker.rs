@@ -1,24 +1,14 @@
 //! Calls that are refused without being sent: the client's credential was rejected, or the last
-//! calls to the account all failed. Reads the tokio clock; no other I/O.
-//!
-//! As usual for a circuit breaker, *open* means that calls are refused.
+//! calls to the account all failed. Does no I/O.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{account::Account, error::ClinchError};
-
-/// Consecutive failures that open the breaker.
-const FAILURES_TO_OPEN: u32 = 5;
-/// How long it stays open before one call is let through as a trial.
-const OPEN_FOR: Duration = Duration::from_secs(10);
 
 /// Set by the first 401 before its permit is released, so that queued requests fail fast instead
 /// of each collecting a 401.
@@ -46,56 +36,6 @@ pub(super) struct CircuitBreaker {
     rejected_flag: RejectedFlag,
     rejected: watch::Sender<bool>,
     account: Arc<Account>,
-}
-
-/// Opens after consecutive failures, for all clients of an account.
-#[derive(Debug, Default)]
-pub(super) struct OutageBreaker(Mutex<Failures>);
-
-#[derive(Debug, Default)]
-struct Failures {
-    in_a_row: u32,
-    open_until: Option<Instant>,
-    trial_in_progress: bool,
-}
-
-impl OutageBreaker {
-    /// Admits a call, perhaps as the trial (`true`), or returns why not.
-    fn admit(&self) -> Result<bool, ClinchError> {
-        let mut failures = self.lock();
-        let Some(until) = failures.open_until else { return Ok(false) };
-        let left = until.saturating_duration_since(Instant::now());
-        if failures.trial_in_progress || !left.is_zero() {
-            let retry_after = Some(left.max(Duration::from_secs(1)));
-            return Err(ClinchError::Unavailable { status: None, retry_after });
-        }
-        failures.trial_in_progress = true;
-        Ok(true)
-    }
-
-    fn record<T>(&self, result: &Result<T, ClinchError>) {
-        let mut failures = self.lock();
-        match result {
-            Err(error) if error.is_outage() => {
-                failures.in_a_row = failures.in_a_row.saturating_add(1);
-                if failures.in_a_row >= FAILURES_TO_OPEN {
-                    failures.open_until = Some(Instant::now() + OPEN_FOR);
-                }
-            }
-            // Nothing was sent, or the response says nothing about the API's health.
-            Err(
-                ClinchError::RateLimited { .. } | ClinchError::Fenced | ClinchError::GrantRevoked,
-            ) => {}
-            _ => {
-                failures.in_a_row = 0;
-                failures.open_until = None;
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Failures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A call that was admitted; its result must be passed to [`CallGuard::finish`].
@@ -159,14 +99,24 @@ impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         // Also when the call was cancelled: otherwise no other trial would ever be admitted.
         if self.is_trial {
-            self.breaker.account.breaker().lock().trial_in_progress = false;
+            self.breaker.account.breaker().end_trial();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::bucket::Limits, *};
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::{
+        super::{
+            bucket::Limits,
+            outage_breaker::{FAILURES_TO_OPEN, OPEN_FOR},
+        },
+        *,
+    };
 
     const DOWN: Result<(), ClinchError> =
         Err(ClinchError::Unavailable { status: Some(503), retry_after: None });

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use super::{
     call::{Call, invalid, not_found, one},
     contract::{ACTIVITY_ATTRIBUTES, ATTACHMENT_ATTRIBUTES, SandboxContract},
+    person::{Activity, Application, Attachment},
     respond::Answer,
-    state::{Account, Activity, Application, Attachment, lock},
+    state::{Account, lock},
 };
 
 type NameOf = for<'c> fn(&'c SandboxContract, &'c str) -> &'c str;

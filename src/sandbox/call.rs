@@ -10,8 +10,9 @@ use super::{
     contract::SandboxContract,
     operation::Operation,
     paging::Query,
+    person::Person,
     respond::Answer,
-    state::{Account, Person, lock},
+    state::{Account, lock},
 };
 
 /// A request with a valid signature.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{
     call::{Call, invalid, not_found, one},
     contract::{Duplicates, PatchAnonymised},
+    person::Person,
     respond::Answer,
-    state::{Account, Person, lock},
+    state::{Account, lock},
 };
 
 impl Call<'_> {

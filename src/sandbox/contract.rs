@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{limit::RateLimit, operation::Operation, shift::Shift, signature::Generation};
+use super::{
+    limit::RateLimit, operation::Operation, people::Order, shift::Shift, signature::Generation,
+};
 
 /// The response to a second create with the same e-mail address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -101,17 +103,6 @@ pub(super) struct Paging {
     pub(super) total_cap: Option<usize>,
     /// Error added to the stated total.
     pub(super) total_wrong: isize,
-}
-
-/// In which order people are listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Order {
-    /// Oldest first.
-    #[default]
-    Created,
-    /// Most recently updated first.
-    Updated,
 }
 
 impl Default for Paging {

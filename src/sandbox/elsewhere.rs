@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use super::{
     candidates::fits,
     contract::CANDIDATE_ATTRIBUTES,
+    person::Person,
     shared::Shared,
     shift::ELSEWHERE,
-    state::{Account, Person, lock},
+    state::{Account, lock},
 };
 
 /// Attributes that anonymisation clears.

@@ -10,10 +10,9 @@ use tokio::{
 
 use super::{
     counts::{Counter, UnderWay},
+    received::{Cut, Received, scripted},
     respond::Answer,
-    serve::{Cut, Received, scripted},
-    server::GRACE,
-    shared::Shared,
+    shared::{GRACE, Shared},
 };
 
 /// When a request is carried out, and what its client receives.

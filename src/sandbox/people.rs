@@ -4,13 +4,24 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    contract::Order,
+    person::{Person, folded},
     ranks::Ranks,
-    state::{Person, folded},
 };
+
+/// The order of a list of people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Order {
+    /// Oldest first.
+    #[default]
+    Created,
+    /// Most recently updated first.
+    Updated,
+}
 
 /// The people of one account.
 #[derive(Debug, Default)]

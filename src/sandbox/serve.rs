@@ -1,4 +1,4 @@
-//! Serves one request: control endpoints, faults, signature, operation.
+//! Serves one request: control endpoints, routing, faults.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,26 +9,20 @@ use hyper::body::Incoming;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    call::{Call, not_found},
+    call::not_found,
     contract::SandboxContract,
     control,
     faults::Action,
     late::{self, Late},
     openapi,
-    operation::Operation,
-    paging::Query,
+    received::{Cut, Received, scripted, too_many},
     respond::Answer,
     shared::Shared,
-    signature::{SignatureCheck, SignedRequest, http_date},
+    signature::http_date,
 };
 
 /// Maximum body size in bytes: enough for a resume of 5 MiB in Base64.
 const MAX_BODY: usize = 16 << 20;
-
-/// Makes the connection end without a response.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is closed on purpose")]
-pub(super) struct Cut;
 
 /// Answers one request, or closes the connection.
 pub(super) async fn serve(
@@ -116,19 +110,6 @@ fn late(fault: &Action) -> Option<Late> {
     })
 }
 
-fn too_many(seconds: u64) -> Answer {
-    Answer::error(429, "too many requests", None).with("retry-after", seconds.to_string())
-}
-
-/// The response of a fault.
-pub(super) fn scripted(code: u16, html: bool) -> Answer {
-    if html {
-        Answer::html(code, "<html><body>Bad gateway</body></html>")
-    } else {
-        Answer::error(code, "scripted", None)
-    }
-}
-
 /// What needs no signature: the document and an HTML page that links to it.
 fn published(
     contract: &SandboxContract,
@@ -167,56 +148,6 @@ async fn before_commit(fault: Option<&Action>) -> Result<Option<Answer>, Cut> {
         }
         Some(Action::TooMany { seconds }) => Ok(Some(too_many(*seconds))),
         _ => Ok(None),
-    }
-}
-
-/// A request as it was received, independent of its connection.
-pub(super) struct Received {
-    contract: Arc<SandboxContract>,
-    /// Its name in the counts.
-    pub(super) name: &'static str,
-    head: http::request::Parts,
-    routed: Option<(Operation, Vec<String>)>,
-    /// The response, if it needs no signature.
-    page: Option<Answer>,
-    body: Bytes,
-}
-
-impl Received {
-    /// Checks rate limit and signature, then carries the request out.
-    pub(super) fn carry_out(self, shared: &Shared) -> Answer {
-        if let Some(page) = self.page {
-            return page;
-        }
-        if let Some(seconds) = shared.limited() {
-            return too_many(seconds);
-        }
-        let Self { contract, head, body, .. } = self;
-        let check =
-            SignatureCheck { generation: contract.generation, legacy: contract.legacy_signatures };
-        let request = SignedRequest {
-            method: head.method.as_str(),
-            path_and_query: head.uri.path_and_query().map_or("/", |uri| uri.as_str()),
-            headers: &head.headers,
-            body: &body,
-        };
-        let Some((credential, account)) = shared.signer(&request, check) else {
-            return Answer::error(401, "invalid API credentials", None);
-        };
-        let Some((operation, ids)) = self.routed else { return not_found() };
-        let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
-        let call = Call {
-            contract: &contract,
-            operation,
-            ids,
-            path: head.uri.path(),
-            query: Query::parse(head.uri.query().unwrap_or_default()),
-            content_type: content_type.unwrap_or_default(),
-            body: &body,
-            source: &credential.name,
-            now: shared.now(),
-        };
-        call.answer(&account)
     }
 }
 

@@ -12,13 +12,10 @@ use super::{
     elsewhere::{ChangeError, Who},
     faults::Fault,
     options::{Credential, Options},
+    person::PersonDump,
     serve::serve,
-    shared::Shared,
-    state::PersonDump,
+    shared::{GRACE, Shared},
 };
-
-/// How long requests in progress may take to finish after a stop.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A running emulator; stops when dropped.
 pub struct Sandbox {

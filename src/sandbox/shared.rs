@@ -18,15 +18,19 @@ use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    contract::{Duplicates, Order, SandboxContract},
+    contract::{Duplicates, SandboxContract},
     counts::Counter,
     faults::{self, Action, Fault},
     limit::Bucket,
     options::{Credential, Options},
+    people::Order,
     seed::Seed,
     signature::{SignatureCheck, SignedRequest},
     state::{Account, SavedAccount, default_jobs, lock},
 };
+
+/// How long requests in progress may take to finish after a stop.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// Everything the connections share.
 pub(super) struct Shared {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{contract::Order, state::Account};
+use super::{people::Order, state::Account};
 
 /// The source of people created by somebody else.
 pub(super) const ELSEWHERE: &str = "elsewhere";

@@ -1,4 +1,4 @@
-//! The emulator's data: accounts with their people, jobs, applications, attachments and activities.
+//! The emulator's data: accounts with their people and jobs.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,47 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::people::People;
-
-/// One person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Person {
-    pub(super) id: String,
-    /// By built-in name.
-    pub(super) attributes: Map<String, Value>,
-    pub(super) applications: Vec<Application>,
-    pub(super) attachments: Vec<Attachment>,
-    pub(super) activities: Vec<Activity>,
-    #[serde(skip)]
-    pub(super) found_from: Option<Instant>,
-}
-
-/// A person as dumped for tests.
-pub type PersonDump = Value;
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Application {
-    pub(super) id: String,
-    pub(super) job: String,
-    pub(super) stage: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Attachment {
-    pub(super) id: String,
-    pub(super) file_name: String,
-    pub(super) content_type: String,
-    pub(super) kind: String,
-    pub(super) byte_size: usize,
-    pub(super) sha256: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Activity {
-    pub(super) id: String,
-    pub(super) kind: String,
-    pub(super) body: String,
-}
+use super::{people::People, person::Person};
 
 /// A job with its stages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,11 +49,6 @@ pub(super) struct SavedAccount {
     people: Vec<Arc<Person>>,
     jobs: Vec<Job>,
     next: u64,
-}
-
-/// The form in which e-mail addresses are compared.
-pub(super) fn folded(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 /// A time in the format of attributes.
@@ -192,16 +147,6 @@ impl Job {
 
     pub(super) fn has_stage(&self, id: &str) -> bool {
         (0..self.stages.len()).any(|place| self.stage_id(place) == id)
-    }
-}
-
-impl Person {
-    pub(super) fn is_anonymised(&self) -> bool {
-        self.attributes.get("anonymized") == Some(&Value::Bool(true))
-    }
-
-    pub(super) fn is_found(&self) -> bool {
-        self.found_from.is_none_or(|from| Instant::now() >= from)
     }
 }
 
