@@ -15,27 +15,29 @@ use super::{
 };
 use crate::domain::{Digest, digest_json};
 
-/// The most fields of a mapping and transforms of a field; the kind's schema has the same limits.
+/// Maximum number of fields in a mapping, and of transforms in a field; the CRD schema has the same
+/// limits.
 const MAX_FIELDS: usize = 128;
 const MAX_TRANSFORMS: usize = 16;
 /// The longest attribute name and constant, in bytes.
 const MAX_NAME: usize = 128;
 const MAX_CONSTANT: usize = 4096;
-/// Part of every digest: raised when the same spec starts to give other values.
+/// Part of every digest: incremented when the same spec starts to produce other values.
 const LANGUAGE_REVISION: u32 = 1;
 
-/// Compiles a mapping. On failure every fault is told, each with its place.
+/// Compiles a mapping. Reports every fault at once, each with its path.
 pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
     let mut issues = Vec::new();
     if spec.fields.is_empty() || spec.fields.len() > MAX_FIELDS {
-        let message = format!("a mapping has 1 to {MAX_FIELDS} fields");
+        let message = format!("a mapping must have 1 to {MAX_FIELDS} fields");
         return Err(vec![Issue::new("spec.fields", IssueCode::InvalidField, message)]);
     }
     let mut targets = HashSet::new();
     let mut fields = Vec::with_capacity(spec.fields.len());
     for (index, field) in spec.fields.iter().enumerate() {
         if !targets.insert(field.to.as_str()) {
-            let message = format!("'{}' has an earlier field already", shown(&field.to));
+            let message =
+                format!("'{}' is already the target of an earlier field", shown(&field.to));
             let path = format!("spec.fields[{index}].to");
             issues.push(Issue::new(path, IssueCode::DuplicateTarget, message));
         }
@@ -53,7 +55,7 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
     Ok(Plan { fields, match_key, resume: spec.resume.attach, tags, digest: digest(spec) })
 }
 
-/// The order of the fields does not matter to the outcome, hence not to the digest.
+/// Sorted: the order of the fields does not change the result.
 fn digest(spec: &MappingSpec) -> Digest {
     let mut ordered = spec.clone();
     ordered.fields.sort_by(|a, b| a.to.cmp(&b.to));
@@ -67,19 +69,22 @@ fn compile_field(index: usize, spec: &FieldSpec, issues: &mut Vec<Issue>) -> Opt
         issues.push(Issue::new(format!("{place}{part}"), code, message));
     };
     if spec.to.trim().is_empty() || spec.to.len() > MAX_NAME {
-        let message = format!("an attribute name has 1 to {MAX_NAME} bytes");
+        let message = format!("an attribute name must have 1 to {MAX_NAME} bytes");
         fault(".to", IssueCode::InvalidField, message);
     }
     if spec.when_missing == WhenMissing::Clear && spec.required {
-        let message = "a required field is never cleared; drop required or Clear".to_owned();
+        let message =
+            "a required field is never cleared; remove required or whenMissing: Clear".to_owned();
         fault(".whenMissing", IssueCode::InvalidField, message);
     }
     if spec.when_missing == WhenMissing::Clear && spec.write_mode == WriteMode::OnlyIfEmpty {
-        let message = "OnlyIfEmpty never clears a value; drop one of the two".to_owned();
+        let message =
+            "writeMode: OnlyIfEmpty never clears a value; remove it or whenMissing: Clear"
+                .to_owned();
         fault(".whenMissing", IssueCode::InvalidField, message);
     }
     if spec.transforms.len() > MAX_TRANSFORMS {
-        let message = format!("at most {MAX_TRANSFORMS} transforms are taken");
+        let message = format!("at most {MAX_TRANSFORMS} transforms are allowed");
         fault(".transforms", IssueCode::InvalidTransform, message);
         return None;
     }
@@ -145,7 +150,7 @@ fn compile_source(
     compiled.map_err(|issue| issues.push(issue)).ok()
 }
 
-/// Compiles an expression that stands at `path` of an object.
+/// Compiles the expression at `path` of an object.
 pub fn compile_expression(text: &str, path: &str) -> Result<Expression, Issue> {
     Expression::compile(text).map_err(|(error, message)| {
         let code =
@@ -155,8 +160,8 @@ pub fn compile_expression(text: &str, path: &str) -> Result<Expression, Issue> {
 }
 
 fn constant(spec: &ConstantSpec) -> Result<Value, &'static str> {
-    const BLANK: &str = "a blank constant would count as missing; use whenMissing: Clear to clear";
-    const LONG: &str = "a constant has at most 4096 bytes";
+    const BLANK: &str = "a blank constant counts as missing; to clear, use whenMissing: Clear";
+    const LONG: &str = "a constant may have at most 4096 bytes";
     match (&spec.string, spec.number, spec.boolean, &spec.strings) {
         (Some(text), None, None, None) if text.trim().is_empty() => Err(BLANK),
         (Some(text), None, None, None) if text.len() > MAX_CONSTANT => Err(LONG),
@@ -164,7 +169,9 @@ fn constant(spec: &ConstantSpec) -> Result<Value, &'static str> {
         (None, Some(number), None, None) => number_value(number).ok_or("a number must be finite"),
         (None, None, Some(value), None) => Ok(Value::Bool(value)),
         (None, None, None, Some(texts)) if texts.iter().all(|t| t.trim().is_empty()) => Err(BLANK),
-        (None, None, None, Some(texts)) if texts.len() > 64 => Err("at most 64 texts are taken"),
+        (None, None, None, Some(texts)) if texts.len() > 64 => {
+            Err("at most 64 strings are allowed")
+        }
         (None, None, None, Some(texts)) if texts.iter().any(|t| t.len() > MAX_CONSTANT) => {
             Err(LONG)
         }
@@ -173,7 +180,7 @@ fn constant(spec: &ConstantSpec) -> Result<Value, &'static str> {
     }
 }
 
-/// Written `5`, a number arrives as 5.0; it is sent as it was written.
+/// A number written as `5` arrives as 5.0; it is sent as 5.
 #[allow(clippy::cast_possible_truncation)]
 fn number_value(number: f64) -> Option<Value> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -188,16 +195,16 @@ fn check_match_key(spec: &MappingSpec, issues: &mut Vec<Issue>) {
         issues.push(Issue::new("spec.matchKeys", IssueCode::InvalidMatchKey, message));
     };
     let [key] = &spec.match_keys[..] else {
-        return fault("exactly one match key must be named".to_owned());
+        return fault("name exactly one match key".to_owned());
     };
     let Some(field) = spec.fields.iter().find(|field| field.to == *key) else {
         return fault(format!("'{}' is not the target of any field", shown(key)));
     };
     if field.value.is_some() {
-        fault("a constant would make one person of all records".to_owned());
+        fault("a constant would give every record the same match key".to_owned());
     }
     if field.transforms.iter().any(|t| t.name == super::spec::TransformName::Default) {
-        fault("a default would make one person of all records without a value".to_owned());
+        fault("a default would give every record without a value the same match key".to_owned());
     }
     if field.when_missing == WhenMissing::Clear {
         fault("the match key cannot be cleared".to_owned());

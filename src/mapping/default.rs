@@ -1,4 +1,4 @@
-//! The mapping used where neither export nor integration names one. Pure.
+//! The mapping used if neither export nor integration names one. Pure.
 
 use super::{
     shape::AttributeKind,
@@ -10,10 +10,10 @@ use super::{
 const EMAIL: &str = "candidate.emails.filter(e, \
                      has(e.value) && !(has(e.outdated) && e.outdated == true))[0].value";
 
-/// What Clinch documents for every account: attribute and path.
+/// Attributes that Clinch documents for every account, with their path.
 const DOCUMENTED: [(&str, &str); 2] = [("first_name", "firstName"), ("last_name", "lastName")];
 
-/// Sent only where the contract has the attribute, as a text that may be written.
+/// Sent only if the contract has the attribute as a writable string.
 const WHERE_OFFERED: [(&str, &str); 11] = [
     ("phone", "phones[0].value"),
     ("phone_number", "phones[0].value"),
@@ -29,14 +29,14 @@ const WHERE_OFFERED: [(&str, &str); 11] = [
 ];
 
 impl MappingSpec {
-    /// The default for a contract that does not tell its attributes: e-mail, first and last name,
-    /// which Clinch documents for every account.
+    /// The default for a contract that does not list its attributes: e-mail, first and last name, which
+    /// Clinch documents for every account.
     pub fn default_mapping() -> Self {
         Self::default_for(&TargetAttributes::UNKNOWN)
     }
 
-    /// The default for a contract: e-mail and names always, and what else the contract offers of
-    /// the documented list. Nothing is sent that Clinch is not known to take.
+    /// The default for a contract: always e-mail and names, and those of the other documented
+    /// attributes that the contract has.
     pub fn default_for(target: &TargetAttributes) -> Self {
         let email = FieldSpec {
             to: "email".to_owned(),

@@ -1,6 +1,6 @@
 //! The value of one field on its way from the profile to the target. Pure.
 //!
-//! Borrowed as long as nothing changes it; "no value" is one state, however it came about.
+//! Borrowed until something changes it. "No value" is a single state, whatever its origin.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,12 @@ use super::{
     path::PathMatch,
 };
 
-/// A value under way.
+/// The value of a field between source and target.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue<'a> {
-    /// No value: absent, null, blank text, a list or object with nothing in it.
+    /// No value: absent, null, a blank string, an empty list or object.
     Missing,
-    /// A text that is not blank.
+    /// A string that is not blank.
     Text(Cow<'a, str>),
     /// Items, none of them missing.
     List(Vec<FieldValue<'a>>),
@@ -30,24 +30,24 @@ pub enum FieldValue<'a> {
 pub enum Unfit {
     /// More than [`MAX_VALUE_BYTES`].
     TooLarge,
-    /// Nested too deeply, or a number that JSON does not have.
+    /// Nested too deeply, or a number that JSON cannot represent.
     NotJson,
 }
 
 impl<'a> FieldValue<'a> {
-    /// A text, or nothing when it is blank.
+    /// A string, or `Missing` if it is blank.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
         if text.trim().is_empty() { Self::Missing } else { Self::Text(text) }
     }
 
-    /// A list without its missing items, or nothing when none is left.
+    /// A list without its missing items, or `Missing` if none is left.
     pub fn list(items: impl IntoIterator<Item = Self>) -> Self {
         let items: Vec<_> = items.into_iter().filter(|item| *item != Self::Missing).collect();
         if items.is_empty() { Self::Missing } else { Self::List(items) }
     }
 
-    /// Sees a JSON value.
+    /// Wraps a JSON value.
     pub fn of(value: &'a Value) -> Self {
         Self::at_depth(value, 0)
     }
@@ -57,7 +57,7 @@ impl<'a> FieldValue<'a> {
             Value::Null => Self::Missing,
             Value::String(text) => Self::text(text),
             Value::Object(members) if members.is_empty() => Self::Missing,
-            // Deeper lists stay as they are: unfolding is bounded, and so is the stack.
+            // Deeper lists stay as they are, which bounds the stack.
             Value::Array(items) if depth < MAX_JSON_DEPTH => {
                 Self::list(items.iter().map(|item| Self::at_depth(item, depth + 1)))
             }
@@ -65,7 +65,7 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// Takes over what a path found.
+    /// Converts the result of a path.
     pub fn found(found: PathMatch<'a>) -> Self {
         match found {
             PathMatch::None => Self::Missing,
@@ -74,28 +74,28 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// Takes over the outcome of an expression.
+    /// Converts the result of an expression.
     pub fn computed(value: Val<'a>) -> Result<Self, Unfit> {
         let mut budget = MAX_VALUE_BYTES;
         from_val(value, &mut budget, 0)
     }
 
-    /// What the value is, in words. Never the value.
+    /// The kind of the value, for messages. Never the value.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "no value",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Other(value) => match &**value {
                 Value::Number(_) => "a number",
                 Value::Bool(_) => "a boolean",
                 Value::Object(_) => "an object",
-                _ => "a list that nests too deeply",
+                _ => "a list that is nested too deeply",
             },
         }
     }
 
-    /// The value as text, where it is one, a number or a boolean.
+    /// The value as a string, if it is a string, number or boolean.
     pub fn into_text(self) -> Result<Cow<'a, str>, Self> {
         match self {
             Self::Text(text) => Ok(text),
@@ -108,7 +108,7 @@ impl<'a> FieldValue<'a> {
         }
     }
 
-    /// The JSON to send; `None` when there is no value.
+    /// The JSON to send; `None` if there is no value.
     pub fn into_json(self) -> Result<Option<Value>, Unfit> {
         let mut budget = MAX_VALUE_BYTES;
         to_json(self, &mut budget)
@@ -120,7 +120,7 @@ fn take(budget: &mut usize, bytes: usize) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Measures a JSON value before it is copied.
+/// Measures a JSON value before copying it.
 fn weigh(value: &Value, budget: &mut usize, depth: u8) -> Result<(), Unfit> {
     if depth >= MAX_JSON_DEPTH {
         return Err(Unfit::NotJson);
@@ -137,9 +137,9 @@ fn weigh(value: &Value, budget: &mut usize, depth: u8) -> Result<(), Unfit> {
     }
 }
 
-fn to_json(work: FieldValue, budget: &mut usize) -> Result<Option<Value>, Unfit> {
+fn to_json(value: FieldValue, budget: &mut usize) -> Result<Option<Value>, Unfit> {
     take(budget, 2)?;
-    match work {
+    match value {
         FieldValue::Missing => Ok(None),
         FieldValue::Text(text) => {
             take(budget, text.len())?;
@@ -189,7 +189,7 @@ fn from_val<'a>(value: Val<'a>, budget: &mut usize, depth: u8) -> Result<FieldVa
                 take(budget, key.as_str().len())?;
                 let Some(value) = table.get(key.as_str()) else { continue };
                 let value = from_val(value, budget, depth + 1)?;
-                // Within an object a missing value is null: the object is sent as one piece.
+                // Within an object a missing value is null: the object is sent as a whole.
                 let json = to_json(value, &mut MAX_VALUE_BYTES.clone())?.unwrap_or_default();
                 members.insert(key.as_str().to_owned(), json);
             }

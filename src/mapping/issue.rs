@@ -1,7 +1,7 @@
 //! What is wrong with a mapping, and what is wrong with one record. Pure.
 //!
-//! An [`Issue`] speaks of the spec and may name what stands there, cut short. A [`RecordIssue`]
-//! speaks of a candidate and carries kinds and places only, never a value.
+//! An [`Issue`] is about the spec and may quote it, truncated. A [`RecordIssue`] is about a candidate:
+//! it contains kinds and paths only, never a value.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use crate::domain::Reason;
 /// One fault of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
-    /// The place in the object: `spec.fields[3].expression`.
+    /// The path in the object: `spec.fields[3].expression`.
     pub path: String,
     /// Which rule is broken; stable, for machines.
     pub code: IssueCode,
-    /// What is wrong and what to do, at most [`Issue::MAX_MESSAGE`] bytes.
+    /// What is wrong and how to fix it, at most [`Issue::MAX_MESSAGE`] bytes.
     pub message: String,
 }
 
@@ -22,7 +22,7 @@ impl Issue {
     /// The longest message, in bytes.
     pub const MAX_MESSAGE: usize = 400;
 
-    /// Makes an issue; an overlong message is cut.
+    /// Creates an issue; truncates a message that is too long.
     pub fn new(path: impl Into<String>, code: IssueCode, message: impl Into<String>) -> Self {
         let mut message = message.into();
         if message.len() > Self::MAX_MESSAGE {
@@ -34,7 +34,7 @@ impl Issue {
     }
 }
 
-/// Text of a spec as it may stand in a message: the first 40 bytes at most.
+/// Text of a spec as quoted in a message: at most the first 40 bytes.
 pub fn shown(text: &str) -> &str {
     let end = (0..=text.len().min(40)).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
@@ -56,7 +56,7 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The word as it stands in reports.
+            /// The code as reported.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
@@ -71,7 +71,7 @@ codes! {
     DuplicateTarget,
     /// Not exactly one of from, value and expression.
     SourceCount,
-    /// A path that cannot be read.
+    /// A path that cannot be parsed.
     InvalidPath,
     /// A constant without exactly one usable member.
     InvalidConstant,
@@ -79,7 +79,7 @@ codes! {
     InvalidExpression,
     /// An expression beyond a bound of the language.
     ExpressionTooLarge,
-    /// A transform with a missing, foreign or unusable parameter.
+    /// A transform with a missing, unknown or invalid parameter.
     InvalidTransform,
     /// Match keys that do not name one always-sent target attribute.
     InvalidMatchKey,
@@ -87,11 +87,11 @@ codes! {
     InvalidTags,
     /// The target has no such attribute.
     UnknownAttribute,
-    /// The target does not take the attribute.
+    /// The attribute is read-only in the target.
     ReadOnlyAttribute,
-    /// The target takes another kind of value.
+    /// The target expects another kind of value.
     TypeMismatch,
-    /// The constant is longer than the target takes.
+    /// The constant is longer than the target allows.
     ValueTooLong,
     /// The target requires an attribute that the mapping does not fill.
     RequiredAttributeUnmapped,
@@ -106,9 +106,9 @@ impl fmt::Display for IssueCode {
 /// One fault of one record. Holds no candidate value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordIssue {
-    /// The place in the mapping that rejects the record.
+    /// The path in the mapping that rejects the record.
     pub path: String,
-    /// The target attribute concerned, where there is one.
+    /// The target attribute, if there is one.
     pub attribute: Option<String>,
     /// Why.
     pub reason: Reason,

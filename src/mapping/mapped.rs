@@ -1,4 +1,4 @@
-//! The outcome of mapping one profile. Pure; `Debug` shows names and counts, never a value.
+//! The result of mapping one profile. Pure; `Debug` shows names and counts, never a value.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ pub struct Mapped {
     pub attributes: Map<String, Value>,
     /// The attributes that are sent only where the target has no value.
     pub only_if_empty: Vec<String>,
-    /// By what the person is recognised.
+    /// Identifies the person.
     pub match_key: MatchKey,
-    /// The resume to attach, where the mapping asks for it and the profile has one.
+    /// The resume to attach, if the mapping asks for it and the profile has one.
     pub resume: Option<ResumeRef>,
-    /// The tags, where the mapping sends them: trimmed, each once, in the profile's order.
+    /// The tags, if the mapping sends them: trimmed, without repetitions, in the profile's order.
     pub tags: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for Mapped {
 pub struct ResumeRef {
     /// `resume.name`: the file's name.
     pub name: Option<String>,
-    /// `resume.mime`: the media type claimed. Not to be relied upon.
+    /// `resume.mime`: the declared media type. Not trusted.
     pub mime: Option<String>,
     /// The file, or where it is.
     pub content: ResumeContent,
@@ -47,11 +47,11 @@ pub struct ResumeRef {
 /// The file of a resume, or where it is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ResumeContent {
-    /// `resume.bytes`: Base64, not decoded here. Wins over a URL.
+    /// `resume.bytes`: Base64, not decoded here. Takes precedence over a URL.
     Base64(String),
-    /// `resume.url`: which hosts are allowed is not decided here.
+    /// `resume.url`.
     Url(String),
-    /// There is a resume, but neither bytes nor a URL: to be reported, never silently dropped.
+    /// A resume with neither bytes nor a URL: reported, never silently dropped.
     Unusable,
 }
 

@@ -1,10 +1,10 @@
 //! The field mapping engine: hireEZ profiles to Clinch attributes. Pure: no I/O, no clock, no
 //! randomness; imports `domain` only.
 //!
-//! [`compile`] turns a [`MappingSpec`] into a [`Plan`] or tells every fault at once;
-//! [`Plan::check`] compares it with what the target takes; [`Plan::apply`] maps one profile.
+//! [`compile`] turns a [`MappingSpec`] into a [`Plan`] or reports every fault at once;
+//! [`Plan::check`] compares it with the attributes of the target; [`Plan::apply`] maps one profile.
 //! Whatever the mapping and the profile, compiling and applying end within fixed bounds and do
-//! not panic, and no message about a record holds a value of it. `docs/MAPPING.md` is the
+//! not panic, and no message about a record contains a value of it. `docs/MAPPING.md` is the
 //! language's reference, and a test runs its examples.
 
 mod cel;

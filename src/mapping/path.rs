@@ -4,9 +4,9 @@
 
 use serde_json::{Map, Value};
 
-/// The longest path, in bytes.
+/// Maximum length of a path, in bytes.
 const MAX_BYTES: usize = 256;
-/// The most steps of a path.
+/// Maximum number of steps of a path.
 const MAX_STEPS: usize = 16;
 
 /// A compiled path.
@@ -20,22 +20,22 @@ enum Step {
     Every,
 }
 
-/// What a path leads to.
+/// The result of a path.
 #[derive(Debug, PartialEq)]
 pub enum PathMatch<'a> {
     /// Nothing, or null.
     None,
     /// One value.
     One(&'a Value),
-    /// What `[*]` collected; items without a value are left out.
+    /// The values collected by `[*]`; items without a value are left out.
     Many(Vec<&'a Value>),
 }
 
 impl Path {
-    /// Compiles a path; the error names the place, counted in characters from 1.
+    /// Compiles a path; the error states the column, counted in characters from 1.
     pub fn compile(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > MAX_BYTES {
-            return Err(format!("a path has 1 to {MAX_BYTES} bytes"));
+            return Err(format!("a path must have 1 to {MAX_BYTES} bytes"));
         }
         let mut steps = Vec::new();
         let mut rest = text;
@@ -46,21 +46,21 @@ impl Path {
                 bracket(inner).ok_or_else(|| at("expected [0], [*] or ['name']"))?
             } else {
                 let name = match rest.strip_prefix('.') {
-                    Some(_) if steps.is_empty() => return Err(at("a path starts with a name")),
+                    Some(_) if steps.is_empty() => return Err(at("a path must start with a name")),
                     Some(name) => name,
                     None if steps.is_empty() => rest,
                     None => return Err(at("expected '.' or '['")),
                 };
                 member(name).ok_or_else(|| {
-                    at("expected a name of letters, digits, '_' and '-'; put others in ['...']")
+                    at("expected a name of letters, digits, '_' and '-'; quote others as ['...']")
                 })?
             };
             if steps.is_empty() && !matches!(step, Step::Member(_)) {
-                return Err(at("a path starts with a name"));
+                return Err(at("a path must start with a name"));
             }
             steps.push(step);
             if steps.len() > MAX_STEPS {
-                return Err(at("a path has at most 16 steps"));
+                return Err(at("a path may have at most 16 steps"));
             }
             rest = after;
         }
@@ -72,7 +72,7 @@ impl Path {
         self.0.contains(&Step::Every)
     }
 
-    /// Follows the path. A step that does not fit the value it meets leads to nothing.
+    /// Follows the path. A step that does not fit the value finds nothing.
     pub fn find<'a>(&self, members: &'a Map<String, Value>) -> PathMatch<'a> {
         let Some((Step::Member(first), rest)) = self.0.split_first() else {
             return PathMatch::None;
@@ -120,7 +120,7 @@ fn member(text: &str) -> Option<(Step, &str)> {
     (first.is_ascii_alphabetic() || first == '_').then(|| (Step::Member(name.into()), rest))
 }
 
-/// What stands behind a `[`, up to its `]`. A quote within a name is doubled.
+/// Parses what follows a `[`, up to its `]`. A quote within a name is doubled.
 fn bracket(text: &str) -> Option<(Step, &str)> {
     if let Some(rest) = text.strip_prefix("*]") {
         return Some((Step::Every, rest));
@@ -196,7 +196,7 @@ mod tests {
             ("é.x", "column 1"),
             ("x.é", "column 2"),
             (".a", "column 1"),
-            ("[0]", "starts with a name"),
+            ("[0]", "start with a name"),
             ("a['b]", "column 2"),
             ("a['b'", "column 2"),
         ];

@@ -30,7 +30,7 @@ pub struct Plan {
 /// One compiled field.
 #[derive(Debug)]
 pub(super) struct Field {
-    /// Place among the spec's fields.
+    /// Index among the fields of the spec.
     pub index: usize,
     /// The target attribute.
     pub to: Box<str>,
@@ -38,9 +38,9 @@ pub(super) struct Field {
     pub place: Box<str>,
     pub source: Source,
     pub transforms: Vec<Transform>,
-    /// A record without a value is rejected.
+    /// Whether a record without a value is rejected.
     pub required: bool,
-    /// A missing value is sent as null.
+    /// Whether a missing value is sent as null.
     pub clear: bool,
     pub only_if_empty: bool,
     pub shape: Shape,
@@ -71,27 +71,27 @@ impl Plan {
         self.fields.iter().map(|field| &*field.to)
     }
 
-    /// The target attribute that the match key is taken from.
+    /// The target attribute whose value is the match key.
     pub fn match_attribute(&self) -> &str {
         &self.fields[self.match_key].to
     }
 
-    /// Whether the profile's resume is to be attached.
+    /// Whether the mapping attaches the profile's resume.
     pub const fn attaches_resume(&self) -> bool {
         self.resume
     }
 
-    /// The activity field that takes the tags, where tags are sent.
+    /// The activity field for the tags, if tags are sent.
     pub fn tags_activity(&self) -> Option<&str> {
         self.tags.as_ref().map(|tags| &*tags.activity)
     }
 
-    /// Maps one profile. On failure every fault of the record is told, none with a value of it.
+    /// Maps one profile. Reports every fault of the record at once, without its values.
     pub fn apply(&self, profile: &Profile) -> Result<Mapped, Vec<RecordIssue>> {
         self.apply_counted(profile).0
     }
 
-    /// As [`Plan::apply`]; also tells how many steps the expressions took.
+    /// As [`Plan::apply`]; also returns how many steps the expressions took.
     pub(super) fn apply_counted(
         &self,
         profile: &Profile,
@@ -111,7 +111,7 @@ impl Plan {
                             Some(key) => match_key = Some(key),
                             None => issues.push(field.issue(
                                 Reason::InvalidValue,
-                                "the match key must be a text".to_owned(),
+                                "the match key must be a string".to_owned(),
                             )),
                         }
                     }
@@ -168,11 +168,11 @@ impl Plan {
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             let text = item.into_text().map_err(|other| {
-                issue(Reason::InvalidValue, format!("a tag is a text, not {}", other.kind()))
+                issue(Reason::InvalidValue, format!("a tag must be a string, not {}", other.kind()))
             })?;
             let text = text.trim();
             room = room.checked_sub(text.len()).ok_or_else(|| {
-                issue(Reason::TooLarge, "the tags are larger than a value may be".to_owned())
+                issue(Reason::TooLarge, "the tags exceed the maximum size of a value".to_owned())
             })?;
             if known.insert(text.to_owned()) {
                 texts.push(text.to_owned());
@@ -182,7 +182,7 @@ impl Plan {
     }
 }
 
-/// The match key of a mapped value; numbers count as their digits, as in a CSV cell.
+/// The match key of a mapped value; a number counts as its digits, as in a CSV cell.
 fn key_of(value: &Value) -> Option<MatchKey> {
     match value {
         Value::String(text) => MatchKey::fold(text),
@@ -198,7 +198,7 @@ impl Field {
         members: &Map<String, Value>,
         fuel: &mut Fuel,
     ) -> Result<Option<Value>, RecordIssue> {
-        let mut work = match &self.source {
+        let mut value = match &self.source {
             Source::Path(path) => FieldValue::found(path.find(members)),
             Source::Constant(value) => FieldValue::of(value),
             Source::Expression(expression) => match expression.value(members, fuel) {
@@ -210,30 +210,32 @@ impl Field {
             },
         };
         for (index, transform) in self.transforms.iter().enumerate() {
-            work = transform.apply(work).map_err(|refusal| {
+            value = transform.apply(value).map_err(|refusal| {
                 let (reason, message) = match refusal {
                     Refusal::Invalid(message) => (Reason::InvalidValue, message),
-                    Refusal::TooLarge => {
-                        (Reason::TooLarge, "the outcome is larger than a value may be".to_owned())
-                    }
+                    Refusal::TooLarge => (
+                        Reason::TooLarge,
+                        "the result exceeds the maximum size of a value".to_owned(),
+                    ),
                 };
                 let mut issue = self.issue(reason, message);
                 issue.path = format!("spec.fields[{}].transforms[{index}]", self.index);
                 issue
             })?;
         }
-        work.into_json().map_err(|unfit| self.unfit(unfit))
+        value.into_json().map_err(|unfit| self.unfit(unfit))
     }
 
     fn unfit(&self, unfit: Unfit) -> RecordIssue {
         match unfit {
             Unfit::TooLarge => {
                 let most = MAX_VALUE_BYTES;
-                let message = format!("a value of more than {most} bytes; use truncate");
+                let message = format!("the value has more than {most} bytes; use truncate");
                 self.issue(Reason::TooLarge, message)
             }
             Unfit::NotJson => {
-                let message = "a value that nests too deeply, or a number that JSON lacks";
+                let message =
+                    "the value is nested too deeply, or a number that JSON cannot represent";
                 self.issue(Reason::InvalidValue, message.to_owned())
             }
         }
@@ -245,7 +247,7 @@ impl Field {
     }
 }
 
-/// The reason for an expression that fails: only a record larger than expected runs out of steps.
+/// The reason for an expression that fails. Only an unexpectedly large record runs out of steps.
 pub(super) const fn reason_of(cause: &Cause) -> Reason {
     match cause {
         Cause::Exhausted | Cause::TooLarge => Reason::TooLarge,

@@ -1,4 +1,4 @@
-//! The filter of an export: an expression that is true or false of a profile. Pure.
+//! The filter of an export: a boolean expression over a profile. Pure.
 
 use super::{
     cel::{
@@ -20,18 +20,18 @@ pub struct Select {
 }
 
 impl Select {
-    /// Compiles the filter that stands at `path` of an object, e.g. `spec.select`.
+    /// Compiles the filter at `path` of an object, e.g. `spec.select`.
     pub fn compile(text: &str, path: &str) -> Result<Self, Issue> {
         let expression = compile_expression(text, path)?;
         if !matches!(expression.shape(), Shape::Boolean | Shape::Unknown) {
-            let message = "a filter has to be true or false";
+            let message = "a filter must be a boolean expression";
             return Err(Issue::new(path, IssueCode::TypeMismatch, message));
         }
         Ok(Self { expression, path: path.into() })
     }
 
-    /// Whether the profile is selected. A member that does not exist, or is null, where the
-    /// outcome depends on it, means no.
+    /// Whether the profile is selected. It is not if the result depends on a member that is absent or
+    /// null.
     pub fn matches(&self, profile: &Profile) -> Result<bool, RecordIssue> {
         let issue = |reason, message| RecordIssue {
             path: self.path.to_string(),
@@ -43,7 +43,7 @@ impl Select {
             Ok(Some(Val::Bool(selected))) => Ok(selected),
             Ok(None | Some(Val::Null)) => Ok(false),
             Ok(Some(other)) => {
-                let message = format!("a filter has to be true or false, not {}", other.kind());
+                let message = format!("a filter must be true or false, not {}", other.kind());
                 Err(issue(Reason::InvalidValue, message))
             }
             Err(error) => Err(issue(reason_of(&error.cause), error.message)),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_member_is_no_and_a_wrong_kind_is_an_issue() {
+    fn a_missing_member_selects_nothing_and_a_wrong_kind_is_an_issue() {
         let profile = || json!({"skills": ["rust"], "yearsOfExperience": 5.5, "flag": "Zyzzyva"});
         assert_eq!(run("'rust' in candidate.skills", profile()), Ok(true));
         assert_eq!(run("candidate.yearsOfExperience >= 5", profile()), Ok(true));
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_boolean_is_refused_beforehand() {
+    fn a_filter_that_cannot_be_boolean_is_refused_at_compilation() {
         let issue = Select::compile("candidate.skills.map(s, s)", "spec.select").unwrap_err();
         assert_eq!(issue.code, IssueCode::TypeMismatch);
     }

@@ -1,19 +1,19 @@
-//! Kinds of values: what an attribute takes, and what a mapping produces. Pure.
+//! Kinds of values: what an attribute expects, and what a mapping produces. Pure.
 
-/// What kind of value an attribute takes.
+/// The kind of value an attribute expects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AttributeKind {
-    /// A text.
+    /// A string.
     String,
     /// A number.
     Number,
-    /// True or false.
+    /// A boolean.
     Boolean,
-    /// A list of texts.
+    /// A list of strings.
     StringList,
     /// An object.
     Object,
-    /// Not told by the contract.
+    /// Not stated by the contract.
     #[default]
     Any,
 }
@@ -22,28 +22,28 @@ impl AttributeKind {
     /// The kind in words.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::String => "a text",
+            Self::String => "a string",
             Self::Number => "a number",
-            Self::Boolean => "true or false",
-            Self::StringList => "a list of texts",
+            Self::Boolean => "a boolean",
+            Self::StringList => "a list of strings",
             Self::Object => "an object",
             Self::Any => "any value",
         }
     }
 }
 
-/// What a value is, as far as the mapping's text tells.
+/// The kind of a value, as far as it is known without a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// Read from the profile.
+    /// Known only with a profile.
     Unknown,
-    /// A text.
+    /// A string.
     Text,
-    /// A text, or a list of texts.
+    /// A string, or a list of strings.
     TextOrList,
     /// A number.
     Number,
-    /// True or false.
+    /// A boolean.
     Boolean,
     /// A list.
     List,
@@ -52,7 +52,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Whether a value of the shape can be what the attribute takes.
+    /// Whether a value of this shape can fit the attribute.
     pub const fn fits(self, kind: AttributeKind) -> bool {
         match self {
             Self::Unknown => true,
@@ -72,9 +72,9 @@ impl Shape {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Unknown => "a value",
-            Self::Text | Self::TextOrList => "a text",
+            Self::Text | Self::TextOrList => "a string",
             Self::Number => "a number",
-            Self::Boolean => "true or false",
+            Self::Boolean => "a boolean",
             Self::List => "a list",
             Self::Object => "an object",
         }

@@ -1,5 +1,5 @@
-//! What a mapping asks for: the engine's own input, shaped like the FieldMapping kind's spec so
-//! that a controller converts one into the other by serde alone. Pure.
+//! The input of the mapping engine, shaped like the spec of the FieldMapping kind, so that a controller
+//! converts one into the other with serde. Pure.
 
 use std::collections::BTreeMap;
 
@@ -41,13 +41,13 @@ pub struct FieldSpec {
     /// An expression over `candidate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// Applied in order to the value found.
+    /// Applied in order to the value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<TransformSpec>,
     /// A record without a value for this field is rejected.
     #[serde(default)]
     pub required: bool,
-    /// What happens when there is no value.
+    /// What happens if there is no value.
     #[serde(default)]
     pub when_missing: WhenMissing,
     /// Whether a value already in the target is replaced.
@@ -59,21 +59,21 @@ pub struct FieldSpec {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConstantSpec {
-    /// A text.
+    /// A string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub string: Option<String>,
     /// A number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<f64>,
-    /// True or false.
+    /// A boolean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boolean: Option<bool>,
-    /// A list of texts.
+    /// A list of strings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strings: Option<Vec<String>>,
 }
 
-/// One transform: its name and exactly the parameters that it takes.
+/// One transform: its name and its parameters.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransformSpec {
@@ -88,28 +88,28 @@ pub struct TransformSpec {
     /// date: output format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// join, split: text between the parts.
+    /// join, split: the separator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
-    /// replace: the text to look for.
+    /// replace: the string to replace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// replace: the text to put in its place.
+    /// replace: the replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
-    /// truncate: the most characters kept.
+    /// truncate: maximum number of characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<i32>,
-    /// map: values by their replacement.
+    /// map: value to replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<BTreeMap<String, String>>,
     /// map: what happens to a value that is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<MapOtherwise>,
-    /// default: the value used when there is none.
+    /// default: the value used if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// prefix, suffix: the text to add.
+    /// prefix, suffix: the string to add.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
@@ -131,25 +131,25 @@ pub enum TransformName {
     E164,
     /// Date to another format.
     Date,
-    /// List to text.
+    /// List to string.
     Join,
-    /// Text to list.
+    /// String to list.
     Split,
-    /// Literal search and replace.
+    /// Replaces literal occurrences.
     Replace,
-    /// Cuts a text.
+    /// Cuts a string.
     Truncate,
-    /// Value by table.
+    /// Looks the value up in a table.
     Map,
-    /// Value for a missing one.
+    /// Replaces a missing value.
     Default,
     /// First item of a list.
     First,
     /// Removes repeated items of a list.
     Unique,
-    /// Adds text in front.
+    /// Adds a string at the start.
     Prefix,
-    /// Adds text behind.
+    /// Adds a string at the end.
     Suffix,
 }
 
@@ -159,13 +159,13 @@ pub enum MapOtherwise {
     /// Keeps the value.
     #[default]
     Keep,
-    /// Takes it as missing.
+    /// Treats it as missing.
     Skip,
     /// Rejects the record.
     Fail,
 }
 
-/// What happens when a field has no value.
+/// What happens if a field has no value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenMissing {
     /// The attribute is left out.
@@ -206,7 +206,7 @@ pub struct TagsSpec {
     /// Path of the tags in the profile.
     #[serde(default = "default_tags_path")]
     pub from: String,
-    /// The activity field that takes them.
+    /// The activity field for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
 }

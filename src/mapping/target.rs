@@ -1,4 +1,4 @@
-//! The target's attributes, and the check of a compiled mapping against them. Pure.
+//! The attributes of the target, and the check of a compiled mapping against them. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,34 @@ use super::{
 /// One attribute of the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TargetAttribute {
-    /// What it takes.
+    /// The kind of value it takes.
     pub kind: AttributeKind,
     /// Whether every record must have it.
     pub required: bool,
-    /// Whether the target refuses to have it written.
+    /// Whether it cannot be written.
     pub read_only: bool,
-    /// The most characters of a text.
+    /// Maximum number of characters of a string.
     pub max_length: Option<usize>,
 }
 
-/// The attributes that the target takes; `None` where the contract does not tell them all, and
-/// then nothing is checked.
+/// The attributes of the target. `None` if the contract does not list them all: then nothing is
+/// checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetAttributes(pub Option<BTreeMap<String, TargetAttribute>>);
 
 impl TargetAttributes {
-    /// The contract does not tell.
+    /// The contract lists no attributes.
     pub const UNKNOWN: Self = Self(None);
 
-    /// The attribute called `name`, if the contract tells attributes and has it.
+    /// The attribute called `name`, if the contract lists it.
     pub fn get(&self, name: &str) -> Option<&TargetAttribute> {
         self.0.as_ref()?.get(name)
     }
 }
 
 impl Plan {
-    /// Checks the mapping against the target: every attribute exists, may be written and takes
-    /// such a value, and every required attribute is filled. Every fault at once.
+    /// Checks the mapping against the target: every attribute exists, is writable and accepts the
+    /// value, and every required attribute is mapped. Reports every fault at once.
     pub fn check(&self, target: &TargetAttributes) -> Vec<Issue> {
         let Some(attributes) = &target.0 else { return Vec::new() };
         let mut issues = Vec::new();
@@ -51,13 +51,14 @@ impl Plan {
                 continue;
             };
             if attribute.read_only {
-                let message = format!("Clinch does not let '{name}' be written");
+                let message = format!("'{name}' is read-only in Clinch");
                 issues.push(Issue::new(path, IssueCode::ReadOnlyAttribute, message));
                 continue;
             }
             if !field.shape.fits(attribute.kind) {
-                let (given, taken) = (field.shape.words(), attribute.kind.words());
-                let message = format!("'{name}' takes {taken}, the mapping gives {given}");
+                let (produced, expected) = (field.shape.words(), attribute.kind.words());
+                let message =
+                    format!("'{name}' expects {expected}, but the mapping produces {produced}");
                 issues.push(Issue::new(path, IssueCode::TypeMismatch, message));
             }
             if let (Source::Constant(serde_json::Value::String(text)), Some(most), true) =
@@ -65,7 +66,7 @@ impl Plan {
                 && text.chars().count() > most
             {
                 let path = format!("spec.fields[{}].value", field.index);
-                let message = format!("'{name}' takes at most {most} characters");
+                let message = format!("'{name}' allows at most {most} characters");
                 issues.push(Issue::new(path, IssueCode::ValueTooLong, message));
             }
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::domain::nearest;
 
-/// Stands for every job, or for every stage of a job.
+/// Matches every job, or every stage of a job.
 const ANY: &str = "*";
 
 /// One permitted job.
@@ -30,19 +30,19 @@ impl JobRule {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct JobRules(pub Vec<JobRule>);
 
-/// What the rules say of a job by the one name it is known by.
+/// What the rules say about a job of which one name is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleVerdict {
     /// Permitted.
     Allowed,
-    /// Refused, whatever else the job is called.
+    /// Refused, whatever its other name is.
     Refused,
-    /// A rule may mean this job by its other name: only Clinch can tell.
+    /// A rule may mean this job by its other name: only Clinch knows.
     AskClinch,
 }
 
 impl JobRules {
-    /// What can be said of a job named by its id or its reference alone.
+    /// Evaluates the rules for a job named by its id or its reference alone.
     pub fn evaluate(&self, named: &str, stage: &str) -> RuleVerdict {
         if self.allow([named], stage) {
             RuleVerdict::Allowed
@@ -53,13 +53,13 @@ impl JobRules {
         }
     }
 
-    /// Whether a job that goes by these names is permitted at a stage.
+    /// Whether a job with these names is permitted at a stage.
     pub fn allow<'a>(&self, names: impl IntoIterator<Item = &'a str>, stage: &str) -> bool {
         names.into_iter().any(|job| self.0.iter().any(|rule| rule.is_of(job) && rule.has(stage)))
     }
 
-    /// What a refusal says. Proposes what is permitted and nothing else, and reads the same
-    /// whether or not Clinch has such a job.
+    /// The message of a refusal. Suggests only what is permitted, and reads the same whether or not
+    /// Clinch has such a job.
     pub fn refusal(&self, named: &str, stage: &str) -> String {
         let of_job = || self.0.iter().filter(|rule| rule.is_of(named));
         let near = if of_job().next().is_some() {
@@ -77,7 +77,7 @@ impl JobRules {
     }
 }
 
-/// The end of a message that proposes a name.
+/// The end of a message that suggests a name.
 pub(super) fn hint(what: &str, near: &str) -> String {
     format!(" (did you mean {what} {near:?}?)")
 }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_no_rule_has_is_refused_and_another_name_is_left_to_clinch() {
+    fn a_stage_without_a_rule_is_refused_and_an_unknown_name_is_left_to_clinch() {
         let rules = rules(&[("ENG-101", &["Sourced"]), ("ENG-102", &["*"]), ("ENG-103", &[])]);
         assert_eq!(rules.evaluate("ENG-101", "Sourced"), RuleVerdict::Allowed);
         assert_eq!(rules.evaluate("ENG-102", "Offer"), RuleVerdict::Allowed);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_proposes_only_what_is_permitted() {
+    fn a_refusal_suggests_only_what_is_permitted() {
         let rules = rules(&[("ENG-101", &["Sourced"]), ("SEC-900", &["Offer"])]);
         assert!(rules.refusal("ENG-101", "Sorced").contains("did you mean stage \"Sourced\"?"));
         assert!(rules.refusal("ENG-10", "Sourced").contains("did you mean job \"ENG-101\"?"));

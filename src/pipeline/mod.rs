@@ -1,8 +1,8 @@
-//! Moves records from where they are to where they go, within bounds of memory. Knows no Kubernetes:
+//! Runs: read records from a source, map them and deliver them, in bounded memory. Knows no Kubernetes:
 //! the same run serves a controller, a dry run, `apply`, a benchmark and a crash test.
 //!
-//! What every run has in common is here: what it is asked to do, its source as prepared records, its
-//! report. [`push`] is the run whose destination is Clinch.
+//! This module holds what every run shares: its spec, its source as prepared records, and its report.
+//! [`push`] is the run that delivers to Clinch.
 
 mod blocking;
 mod job_rules;

@@ -1,5 +1,5 @@
-//! A source that can be read: of a remote one the files are listed and their version is known.
-//! Listing contacts the place; reading does so through the openings.
+//! A source that can be read: the files of a remote one are listed and their version is known. Does
+//! network I/O for remote sources.
 
 use std::sync::Arc;
 

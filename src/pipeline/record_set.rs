@@ -1,6 +1,6 @@
-//! Some of the records of a source. Pure.
+//! A set of records of one source, one bit each. Pure.
 
-/// Some of the records of a source, by their number in it: a bit each.
+/// A set of records, by their number in the source.
 #[derive(Debug, Default)]
 pub(super) struct RecordSet {
     bits: Vec<u64>,
@@ -8,17 +8,17 @@ pub(super) struct RecordSet {
 }
 
 impl RecordSet {
-    /// How many they are.
+    /// How many records it has.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether a record is among them.
+    /// Whether it has a record.
     pub(super) fn contains(&self, number: usize) -> bool {
         self.bits.get(number / 64).is_some_and(|bits| bits & (1 << (number % 64)) != 0)
     }
 
-    /// Adds a record that is not among them.
+    /// Adds a record that it does not have yet.
     pub(super) fn add(&mut self, number: usize) {
         self.bits.resize(self.bits.len().max(number / 64 + 1), 0);
         self.bits[number / 64] |= 1 << (number % 64);

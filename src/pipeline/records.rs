@@ -1,5 +1,5 @@
-//! What a run is made of: decode, select, map, one record at a time. Every selected record ends
-//! up as work or as a rejection; no request is made, and no record is kept.
+//! Decodes, selects and maps the records of a source, one at a time. Every selected record becomes
+//! work or a rejection. Makes no request and keeps no record.
 
 use std::sync::Arc;
 
@@ -18,23 +18,23 @@ use crate::{
     source::{Decoded, SourceError},
 };
 
-/// What one selected record is.
+/// A selected record after mapping.
 pub(super) enum Prepared {
-    /// Something to be delivered.
+    /// It can be pushed.
     Ready(Box<Work>),
-    /// Something that cannot be.
+    /// It cannot be pushed.
     Rejected(Rejection),
 }
 
-/// The selected records of a source, from its beginning.
+/// The selected records of a source, in order.
 pub(super) struct PreparedRecords<'a> {
     spec: &'a RunSpec<Opened>,
     keys: &'a Keys,
     activity: Option<Arc<str>>,
-    /// Digests of the steps of a record that has neither resume nor tags.
+    /// Digests of the steps of a record with neither resume nor tags.
     plain: Extras,
     items: Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>,
-    /// Which of them are asked for; all of them where it is absent.
+    /// Which records are requested; all of them if absent.
     only: Option<&'a RecordSet>,
     read: usize,
     selected: u64,
@@ -60,18 +60,18 @@ impl<'a> PreparedRecords<'a> {
         }
     }
 
-    /// Those that a survey marked.
+    /// Only the records of a set.
     pub(super) fn among(spec: &'a RunSpec<Opened>, keys: &'a Keys, set: &'a RecordSet) -> Self {
         Self { only: Some(set), ..Self::of(spec, keys) }
     }
 
-    /// The number of the latest record in the source.
+    /// The number in the source of the record read last.
     pub(super) fn number(&self) -> usize {
         self.read.saturating_sub(1)
     }
 
-    /// The next selected record. `None` at the end of the source, at the limit, and after an
-    /// error, which concerns the source.
+    /// The next selected record. `None` at the end of the source, at the limit, and after an error,
+    /// which is one of the source.
     pub(super) fn next(&mut self) -> Option<Result<Prepared, SourceError>> {
         loop {
             if self.spec.limit.is_some_and(|limit| self.selected >= limit) {
@@ -92,38 +92,36 @@ impl<'a> PreparedRecords<'a> {
         }
     }
 
-    /// Reads on to the end of the source, and tells what is wrong with it.
+    /// Reads to the end of the source and returns its first error.
     pub(super) fn rest(&mut self) -> Option<SourceError> {
         self.items.find_map(Result::err)
     }
 
     fn prepare(&self, decoded: Decoded) -> Option<Prepared> {
         let position = decoded.position;
-        let refused = |record, reason, message| {
+        let reject = |record, reason, message| {
             let position = position.clone();
             Some(Prepared::Rejected(Rejection { position, record, reason, message }))
         };
         let profile = match decoded.result {
             Ok(profile) => profile,
-            Err(error) => return refused(None, error.reason(), error.to_string()),
+            Err(error) => return reject(None, error.reason(), error.to_string()),
         };
         match selected(self.spec, &profile) {
             Ok(false) => return None,
             Ok(true) => {}
-            Err(issue) => return refused(None, issue.reason, issue.to_string()),
+            Err(issue) => return reject(None, issue.reason, issue.to_string()),
         }
         let mapped = match self.spec.plan.apply(&profile) {
             Ok(mapped) => mapped,
             Err(issues) => {
                 let (reason, message) = summarize(&issues);
-                return refused(None, reason, message);
+                return reject(None, reason, message);
             }
         };
         match self.work(position.clone(), mapped) {
             Ok(work) => Some(Prepared::Ready(Box::new(work))),
-            Err((key, reason, message)) => {
-                refused(Some(self.keys.record_id(&key)), reason, message)
-            }
+            Err((key, reason, message)) => reject(Some(self.keys.record_id(&key)), reason, message),
         }
     }
 
@@ -174,7 +172,7 @@ impl<'a> PreparedRecords<'a> {
     }
 }
 
-/// Part of every digest: someone who was left alone is not someone who was updated to the same
+/// Part of every digest: a person who was left alone differs from one who was updated to the same
 /// values.
 fn policy(spec: &RunSpec<Opened>) -> &'static str {
     if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
@@ -184,7 +182,7 @@ fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIss
     spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
 }
 
-/// All faults of a record in one message; the reason is the first one's.
+/// All faults of a record in one message, with the reason of the first.
 fn summarize(issues: &[RecordIssue]) -> (Reason, String) {
     let reason = issues.first().map_or(Reason::InvalidValue, |issue| issue.reason);
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();

@@ -1,10 +1,10 @@
-//! What a run tells while it works and when it ends. Pure.
+//! What a run reports, while it runs and when it ends. Pure.
 
 use std::sync::Arc;
 
 use crate::domain::{Disposition, Reason, RecordId, SourcePosition};
 
-/// How many rejected records a report lists; the rest is counted.
+/// How many rejected records a report lists; the rest are only counted.
 pub const LISTED_REJECTIONS: usize = 20;
 
 /// What became of the selected records.
@@ -54,9 +54,9 @@ impl Counts {
 /// One rejected record. No candidate value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    /// Where it stands in the source.
+    /// Its position in the source.
     pub position: SourcePosition,
-    /// Its opaque id; absent when it could not be read far enough to have one.
+    /// Its opaque id; absent if the record could not be mapped.
     pub record: Option<RecordId>,
     /// Why.
     pub reason: Reason,
@@ -64,7 +64,7 @@ pub struct Rejection {
     pub message: String,
 }
 
-/// People created by this export whom Clinch has more than once.
+/// People in Clinch more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doubled {
     /// How many were found.
@@ -76,17 +76,17 @@ pub struct Doubled {
 /// People of whom Clinch had more than one when they were last looked up.
 #[derive(Debug, Clone, Default)]
 pub struct Suspects {
-    /// Their records, as far as they are listed.
+    /// The listed records.
     pub records: Arc<[RecordId]>,
-    /// There were more: everybody is suspected.
+    /// More were found than are listed: everybody is checked.
     pub everybody: bool,
 }
 
-/// How many ids of people who are in Clinch more than once are listed.
+/// How many ids of people who are in Clinch more than once a report lists.
 const LISTED_DOUBLED: usize = 20;
 
 impl Doubled {
-    /// Notes one; each person counts once.
+    /// Adds a person; each counts once.
     pub(super) fn note(&mut self, record: RecordId) {
         if self.records.contains(&record) {
             return;
@@ -98,14 +98,14 @@ impl Doubled {
     }
 }
 
-/// What a look at a distant source found.
+/// What a run found at a remote source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceInfo {
-    /// How many files.
+    /// Number of files.
     pub files: usize,
-    /// Bytes as stored, where they are known.
+    /// Stored bytes, if known.
     pub bytes: Option<u64>,
-    /// Changes with any of the files; absent where the server tells nothing of the kind.
+    /// Changes when any file changes; absent if the server states no version.
     pub version: Option<String>,
 }
 
@@ -118,9 +118,9 @@ pub struct Progress {
     pub rejections: Arc<Vec<Rejection>>,
     /// Rejections not listed.
     pub omitted: u64,
-    /// What was found where a distant source lies.
+    /// What was found at a remote source.
     pub source: Option<SourceInfo>,
-    /// Who was found in Clinch more than once, when the run ended.
+    /// People found in Clinch more than once at the end of the run.
     pub doubled: Arc<Doubled>,
 }
 
@@ -142,11 +142,11 @@ impl Progress {
 pub enum Ending {
     /// Every selected record was decided.
     Completed,
-    /// The source is of the version that is in Clinch as a whole; nothing was read.
+    /// The source still has the version that is completely in Clinch; nothing was read.
     SourceUnchanged,
-    /// It was asked to stop; what was in flight was finished.
+    /// The run was cancelled; records in flight were finished.
     Stopped,
-    /// It cannot go on now: some records are pending.
+    /// The run cannot continue now; some records are pending.
     Interrupted {
         /// What to do next.
         disposition: Disposition,

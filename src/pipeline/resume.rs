@@ -1,5 +1,5 @@
-//! A profile's resume as a file to attach. The bytes are in the profile: data never picks a host
-//! to fetch them from. Pure.
+//! A profile's resume as a file to attach. Only bytes inside the profile count: data never picks a
+//! host to fetch them from. Pure.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use thiserror::Error;
 
-/// The largest resume taken, in bytes.
+/// The largest resume accepted, in bytes.
 pub const MAX_RESUME_BYTES: usize = 5 * 1024 * 1024;
 
 /// A file to attach.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResumeFile {
-    /// File name, ours: no candidate value.
+    /// File name, made by the operator: no candidate value.
     pub name: String,
-    /// Media type, as sniffed.
+    /// Media type, detected from the bytes.
     pub content_type: &'static str,
     /// The bytes.
     pub bytes: Bytes,
@@ -38,12 +38,12 @@ pub(super) enum ResumeError {
     TooLarge,
     #[error("the resume is empty")]
     Empty,
-    #[error("the resume is no PDF, DOC, DOCX, ODT, RTF or PNG, JPEG or GIF file")]
+    #[error("the resume is not a PDF, DOC, DOCX, ODT, RTF, PNG, JPEG or GIF file")]
     UnknownType,
 }
 
-/// Decodes and sniffs a resume. Its name in Clinch is made from its content, so that the same
-/// resume is recognised and carries no candidate value.
+/// Decodes a resume and detects its type. Its name in Clinch is derived from its content, so that the
+/// same resume is recognised and the name carries no candidate value.
 pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<ResumeFile, ResumeError> {
     let text = base64.ok_or(ResumeError::NotInline)?;
     if text.len() / 4 * 3 > MAX_RESUME_BYTES + 3 {
@@ -61,7 +61,7 @@ pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<ResumeFi
     Ok(ResumeFile { name, content_type, bytes: Bytes::from(bytes) })
 }
 
-/// Media type and extension by the first bytes; a name or declared type is not believed.
+/// Media type and extension by the first bytes; a name or declared type is not trusted.
 fn sniff(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
     const ODT: &str = "application/vnd.oasis.opendocument.text";
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_attached_is_told_apart() {
+    fn each_unusable_resume_has_its_own_error() {
         assert_eq!(attachment(None, &[]).unwrap_err(), ResumeError::NotInline);
         assert_eq!(attachment(Some("%%"), &[]).unwrap_err(), ResumeError::NotBase64);
         assert_eq!(of(b"").unwrap_err(), ResumeError::Empty);

@@ -15,7 +15,7 @@ use crate::{
 /// Where the records come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Profiles that are values already.
+    /// Profiles given as values.
     Inline(Arc<[serde_json::Value]>),
     /// Encoded parts, in order.
     Parts {
@@ -26,11 +26,11 @@ pub enum Source {
         /// Bounds on records and expansion.
         limits: Limits,
     },
-    /// A remote place, listed when the run starts.
+    /// A remote place; a run lists its files when it starts.
     Remote {
-        /// The place.
+        /// Where the files are.
         remote: Place,
-        /// The format, where the spec names one.
+        /// The format, if the spec names one.
         format: Option<Format>,
         /// How CSV columns become profile fields.
         csv: CsvOptions,
@@ -69,12 +69,12 @@ impl Source {
     }
 }
 
-/// Where people are to go, as the spec says it.
+/// The requested destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum DestinationSpec {
     /// As prospects.
     Prospect,
-    /// To a stage of a job, which is named by id or by reference.
+    /// To a stage of a job, named by id or by reference.
     Job {
         /// The job's id.
         id: Option<String>,
@@ -82,7 +82,7 @@ pub enum DestinationSpec {
         reference: Option<String>,
         /// The stage's name.
         stage: String,
-        /// What the integration permits.
+        /// The jobs and stages that the integration permits.
         permitted: JobRules,
     },
 }
@@ -107,18 +107,18 @@ pub enum Duplicates {
     Fail,
 }
 
-/// What a run is to do; everything that decides its outcome.
+/// What a run is asked to do: everything that decides its outcome.
 #[derive(Debug)]
 pub struct RunSpec<S = Source> {
     /// Where the records come from.
     pub source: S,
-    /// Which of them are exported.
+    /// Which records are exported.
     pub select: Option<Select>,
-    /// Most records exported, counted after `select`.
+    /// Maximum number of records exported, counted after `select`.
     pub limit: Option<u64>,
     /// How a profile becomes attributes.
     pub plan: Plan,
-    /// Where people go.
+    /// Where people are pushed.
     pub destination: DestinationSpec,
     /// What happens to people who are in Clinch already.
     pub duplicates: Duplicates,

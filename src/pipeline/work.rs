@@ -19,13 +19,13 @@ pub(super) struct Work {
     pub(super) only_if_empty: Vec<String>,
     pub(super) resume: Option<ResumeFile>,
     pub(super) tags: Option<Tags>,
-    /// The destination is a job.
+    /// Whether the destination is a job.
     pub(super) applies: bool,
-    /// The person's id, where the ledger knows it.
+    /// The person's id, if the ledger knows it.
     pub(super) ours: Option<ClinchId>,
-    /// An earlier run was cut off after this record's push may have begun.
+    /// Whether an earlier run was cut off after it may have started to push this record.
     pub(super) undecided: bool,
-    /// The steps that the ledger says are done for exactly this input.
+    /// The steps that the ledger records as done for exactly this input.
     pub(super) done: Steps,
     pub(super) key_hash: KeyHash,
     pub(super) payload: PayloadDigest,
@@ -33,35 +33,35 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// The steps that this record takes.
-    pub(super) fn wanted(&self) -> Steps {
-        let step = |wanted: bool, step| if wanted { step } else { Steps::NONE };
+    /// The steps that this record requires.
+    pub(super) fn required(&self) -> Steps {
+        let step = |required: bool, step| if required { step } else { Steps::NONE };
         Steps::CANDIDATE
             .with(step(self.applies, Steps::APPLICATION))
             .with(step(self.resume.is_some(), Steps::RESUME))
             .with(step(self.tags.is_some(), Steps::ACTIVITY))
     }
 
-    /// Takes over what the ledger knows of the record; whether it knows the person.
+    /// Compares the record with the ledger and returns whether the ledger knows the person.
     pub(super) fn compare(&mut self, ledger: &Ledger) -> bool {
-        let wanted = self.wanted();
-        let missing = ledger.missing_steps(&self.key_hash, &self.payload, &self.extras, wanted);
-        self.done = missing.map_or(Steps::NONE, |missing| wanted.without(missing));
-        // Who needs nothing needs no id, and there may be a million of them.
+        let required = self.required();
+        let missing = ledger.missing_steps(&self.key_hash, &self.payload, &self.extras, required);
+        self.done = missing.map_or(Steps::NONE, |missing| required.without(missing));
+        // A record with nothing left to do needs no id, and there may be a million of them.
         self.ours = if self.is_done() { None } else { ledger.id(&self.key_hash) };
         missing.is_some()
     }
 
-    /// Bytes that it holds, by and large.
+    /// Roughly how many bytes it holds.
     pub(super) fn weight(&self) -> usize {
         let resume = self.resume.as_ref().map_or(0, |resume| resume.bytes.len());
         let tags = self.tags.as_ref().map_or(0, |tags| tags.body.len());
         size_of::<Self>() + resume + tags + weight(&self.attributes)
     }
 
-    /// Whether nothing is left to be done.
+    /// Whether nothing is left to do.
     pub(super) fn is_done(&self) -> bool {
-        self.done.contains(self.wanted())
+        self.done.contains(self.required())
     }
 
     /// The ledger entry for the steps in place.
@@ -76,7 +76,7 @@ impl Work {
     }
 }
 
-/// Bytes that attributes hold, by and large.
+/// Roughly how many bytes attributes hold.
 pub(super) fn weight(attributes: &Map<String, Value>) -> usize {
     fn of(value: &Value) -> usize {
         let held = match value {

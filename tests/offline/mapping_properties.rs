@@ -367,7 +367,7 @@ fn agree(text: &str, profile: &Profile) {
     match evaluate(text, profile) {
         Ok(given) => assert_eq!(given.and_then(normal), normal(expected), "{text}"),
         // The other one appends any value to a list; CEL only joins lists.
-        Err(told) if told.contains("+ does not take a") && told.contains("a list") => {}
+        Err(told) if told.contains("+ does not accept a") && told.contains("a list") => {}
         Err(told) => panic!("{text}: {told}"),
     }
 }

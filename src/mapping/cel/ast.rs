@@ -7,7 +7,7 @@ use crate::mapping::issue::shown;
 /// One node and the byte at which it starts.
 #[derive(Debug)]
 pub struct Node {
-    /// Byte offset of the node's operator or first character in the text.
+    /// Byte offset of the node's operator or first character in the expression.
     pub at: usize,
     /// Height of the tree below and including this node.
     pub depth: u8,
@@ -30,7 +30,7 @@ pub enum Kind {
     Text(Box<str>),
     /// The profile.
     Candidate,
-    /// The variable of the n-th enclosing comprehension, counted from outside.
+    /// The variable of the n-th enclosing comprehension, from the outside.
     Local(usize),
     /// `of.field`, or `of.?field`
     Select { of: Box<Node>, field: Box<str>, optional: bool },
@@ -48,7 +48,7 @@ pub enum Kind {
     Or(Vec<Node>),
     /// `condition ? yes : no`
     If(Box<[Node; 3]>),
-    /// An operator with two sides.
+    /// A binary operator.
     Binary(Operator, Box<[Node; 2]>),
     /// `[a, b]`
     List(Vec<Node>),
@@ -62,12 +62,12 @@ pub enum Kind {
     Loop(Box<Loop>),
 }
 
-/// A compiled `matches` pattern and what it costs.
+/// A compiled `matches` pattern and its cost.
 #[derive(Debug)]
 pub struct Pattern {
-    /// The engine; its running time is linear in the text.
+    /// The regular expression; matching takes time linear in the string.
     pub regex: Regex,
-    /// Steps per byte of text, from the size of the compiled pattern.
+    /// Steps per byte of the string, by the size of the compiled pattern.
     pub weight: u64,
 }
 
@@ -78,11 +78,11 @@ pub struct Loop {
     pub kind: LoopKind,
     /// Which local variable it binds.
     pub slot: usize,
-    /// What it runs over.
+    /// What it iterates over.
     pub range: Node,
-    /// The condition; for `map` with two arguments there is none.
+    /// The condition; none for `map` with two arguments.
     pub condition: Option<Node>,
-    /// The value computed, for `map` only.
+    /// The value, for `map` only.
     pub value: Option<Node>,
 }
 
@@ -115,7 +115,7 @@ impl LoopKind {
     }
 }
 
-/// The operators with two sides that evaluate both.
+/// The binary operators that evaluate both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// `+`
@@ -164,7 +164,7 @@ impl Operator {
     }
 }
 
-/// A function, found by name, receiver and number of arguments.
+/// A function, identified by name, receiver and number of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     /// `size(x)`, `x.size()`
@@ -211,13 +211,13 @@ pub enum Function {
     ToDouble,
     /// `bool(x)`
     ToBool,
-    /// `o.orValue(x)`; the argument is evaluated only when needed.
+    /// `o.orValue(x)`; evaluates the argument only if needed.
     OrValue,
     /// `o.hasValue()`
     HasValue,
 }
 
-/// Name, whether it is called on a receiver, least and most arguments counting the receiver.
+/// Name, whether it has a receiver, minimum and maximum number of arguments including the receiver.
 const TABLE: [(&str, bool, usize, usize, Function); 25] = [
     ("size", false, 1, 1, Function::Size),
     ("size", true, 1, 1, Function::Size),
@@ -252,11 +252,11 @@ impl Function {
         TABLE.iter().find(|row| row.4 == self).map_or("the function", |row| row.0)
     }
 
-    /// Finds a function; the error says what is wrong with the call.
+    /// Finds a function; the error states what is wrong with the call.
     pub fn find(name: &str, receiver: bool, arguments: usize) -> Result<Self, String> {
         let named: Vec<_> = TABLE.iter().filter(|row| row.0 == name).collect();
         if named.is_empty() {
-            return Err(format!("there is no function '{}'", shown(name)));
+            return Err(format!("unknown function '{}'", shown(name)));
         }
         let Some(row) = named.iter().find(|row| row.1 == receiver) else {
             let form = if receiver { "as f(x)" } else { "on a value, as x.f()" };

@@ -1,4 +1,4 @@
-//! Builds nodes, measuring the height of the tree so that it stays bounded. Pure.
+//! Builds nodes and bounds the height of the tree. Pure.
 
 use super::{
     ast::{Kind, Node},
@@ -6,12 +6,12 @@ use super::{
     limits::MAX_DEPTH,
 };
 
-/// The refusal of an expression that nests too deeply.
+/// The error for an expression that is nested too deeply.
 pub fn too_deep(at: usize) -> SyntaxError {
     SyntaxError::limit(at, format!("nested or chained more than {MAX_DEPTH} levels deep"))
 }
 
-/// Builds a node, measuring its height.
+/// Builds a node and checks its height.
 pub fn node(at: usize, kind: Kind) -> Result<Node, SyntaxError> {
     let highest = |nodes: &[Node]| nodes.iter().map(|n| n.depth).max().unwrap_or(0);
     let below = match &kind {

@@ -11,10 +11,10 @@ use super::{
     parser::{Parser, RESERVED},
 };
 
-/// Sizes of a compiled pattern and the steps per byte that a pattern of the size costs.
+/// Sizes of a compiled pattern, and the steps that a pattern of this size costs per byte.
 const PATTERN_CLASSES: [(usize, u64); 3] = [(16 << 10, 1), (64 << 10, 4), (256 << 10, 16)];
 
-/// The most memory that the search for one pattern may keep, in bytes.
+/// Maximum memory of the search cache of one pattern, in bytes.
 const SEARCH_CACHE: usize = 512 << 10;
 
 impl Parser {
@@ -24,7 +24,7 @@ impl Parser {
         self.expect(")")?;
         match inner.kind {
             Kind::Select { of, field, optional: false } => node(at, Kind::Has { of, field }),
-            _ => Err(SyntaxError::new(at, "has takes a member, as in has(candidate.title)")),
+            _ => Err(SyntaxError::new(at, "has expects a member, as in has(candidate.title)")),
         }
     }
 
@@ -49,11 +49,14 @@ impl Parser {
     fn matches(&mut self, at: usize, mut arguments: Vec<Node>) -> Result<Node, SyntaxError> {
         let pattern = arguments.pop().map(|argument| argument.kind);
         let (Some(Kind::Text(pattern)), Some(text)) = (pattern, arguments.pop()) else {
-            return Err(SyntaxError::new(at, "matches takes a pattern written as a text"));
+            return Err(SyntaxError::new(at, "matches expects a string literal as its pattern"));
         };
         self.patterns += 1;
         if self.patterns > MAX_PATTERNS {
-            return Err(SyntaxError::limit(at, format!("more than {MAX_PATTERNS} patterns")));
+            return Err(SyntaxError::limit(
+                at,
+                format!("more than {MAX_PATTERNS} matches patterns"),
+            ));
         }
         for (size, weight) in PATTERN_CLASSES {
             let built =
@@ -64,7 +67,12 @@ impl Parser {
                     return node(at, Kind::Matches { text: Box::new(text), pattern });
                 }
                 Err(regex::Error::CompiledTooBig(_)) => {}
-                Err(_) => return Err(SyntaxError::new(at, "the pattern is not valid")),
+                Err(_) => {
+                    return Err(SyntaxError::new(
+                        at,
+                        "the pattern is not a valid regular expression",
+                    ));
+                }
             }
         }
         Err(SyntaxError::limit(at, "the pattern is too large once compiled"))
@@ -78,14 +86,17 @@ impl Parser {
     ) -> Result<Node, SyntaxError> {
         self.expect("(")?;
         let name_at = self.at();
-        let name = self.word("the name of a variable")?;
+        let name = self.word("a variable name")?;
         if RESERVED.contains(&name.as_str()) || name == "candidate" || self.scope.contains(&name) {
-            return Err(SyntaxError::new(name_at, "the variable needs a name of its own"));
+            return Err(SyntaxError::new(
+                name_at,
+                "the variable name is reserved or already in use",
+            ));
         }
         self.expect(",")?;
         let slot = self.scope.len();
         if slot >= MAX_LOOPS {
-            let message = format!("more than {MAX_LOOPS} comprehensions inside each other");
+            let message = format!("more than {MAX_LOOPS} nested comprehensions");
             return Err(SyntaxError::limit(at, message));
         }
         self.scope.push(name);
@@ -96,14 +107,11 @@ impl Parser {
             (LoopKind::Map, 1) => (None, arguments.next()),
             (LoopKind::Map, 2) => (arguments.next(), arguments.next()),
             (LoopKind::Map, _) => {
-                return Err(SyntaxError::new(at, "map takes (variable, [condition,] value)"));
+                return Err(SyntaxError::new(at, "map expects (variable, [condition,] value)"));
             }
             (_, 1) => (arguments.next(), None),
             _ => {
-                return Err(SyntaxError::new(
-                    at,
-                    "two arguments are expected: variable, condition",
-                ));
+                return Err(SyntaxError::new(at, "expected two arguments: variable, condition"));
             }
         };
         node(at, Kind::Loop(Box::new(Loop { kind, slot, range, condition, value })))

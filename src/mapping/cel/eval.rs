@@ -1,6 +1,6 @@
-//! Evaluates a syntax tree over one profile, step by step against a tank of [`Fuel`]. Pure.
+//! Evaluates a syntax tree over one profile within a budget of [`Fuel`]. Pure.
 //!
-//! The tree's height is bounded by the parser, the work by the fuel: every expression ends.
+//! The parser bounds the height of the tree, the fuel bounds the work: every evaluation terminates.
 
 use std::rc::Rc;
 
@@ -56,17 +56,20 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
             Kind::Not(of) => match self.run(of)? {
                 Val::Bool(value) => Ok(Val::Bool(!value)),
-                other => Err(at(invalid(format!("! does not take {}", other.kind())))),
+                other => Err(at(invalid(format!("! does not accept {}", other.kind())))),
             },
             Kind::Negate(of) => {
                 let of = self.run(of)?;
                 number::negate(&of).map_err(at)
             }
-            Kind::And(sides) => self.vote(node, sides.iter(), false),
-            Kind::Or(sides) => self.vote(node, sides.iter(), true),
+            Kind::And(sides) => self.logical(node, sides.iter(), false),
+            Kind::Or(sides) => self.logical(node, sides.iter(), true),
             Kind::If(parts) => match self.run(&parts[0])? {
                 Val::Bool(yes) => self.run(&parts[if yes { 1 } else { 2 }]),
-                other => Err(at(invalid(format!("?: does not decide by {}", other.kind())))),
+                other => Err(at(invalid(format!(
+                    "the condition of ?: must be a boolean, not {}",
+                    other.kind()
+                )))),
             },
             Kind::Binary(operator, sides) => {
                 let left = self.run(&sides[0])?;
@@ -81,7 +84,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             Kind::Call(Function::OrValue, arguments) => match self.run(&arguments[0])? {
                 Val::Optional(Some(value)) => Ok((*value).clone()),
                 Val::Optional(None) => self.run(&arguments[1]),
-                other => Err(at(invalid(format!("orValue does not take {}", other.kind())))),
+                other => Err(at(invalid(format!("orValue does not accept {}", other.kind())))),
             },
             Kind::Call(function, arguments) => {
                 let arguments: Result<Vec<_>, _> =
@@ -96,13 +99,13 @@ impl<'a, 'f> Machine<'a, 'f> {
                         .map_err(|e| at(e.into()))?;
                     Ok(Val::Bool(pattern.regex.is_match(text)))
                 }
-                other => Err(at(invalid(format!("matches does not take {}", other.kind())))),
+                other => Err(at(invalid(format!("matches does not accept {}", other.kind())))),
             },
             Kind::Loop(l) => self.comprehension(node, l),
         }
     }
 
-    /// Looks into a value. An optional value stays one; `optional` turns the outcome into one.
+    /// Accesses a part of a value. The result is optional if the value is, or if `optional` is set.
     fn reach(
         &mut self,
         of: Val<'a>,
@@ -120,12 +123,12 @@ impl<'a, 'f> Machine<'a, 'f> {
         match look(&inner) {
             Ok(value) if optional => Ok(Val::Optional(Some(Rc::new(value)))),
             Err(Cause::Missing) if optional => Ok(Val::Optional(None)),
-            outcome => outcome,
+            result => result,
         }
     }
 
-    /// `&&` and `||`: a side that decides wins over sides that cannot be evaluated.
-    fn vote(
+    /// `&&` and `||`: a decisive side overrules sides that cannot be evaluated.
+    fn logical(
         &mut self,
         node: &'a Node,
         sides: impl Iterator<Item = &'a Node>,
@@ -136,7 +139,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             match self.truth(side, node.at) {
                 Ok(value) if value == decisive => return Ok(Val::Bool(decisive)),
                 Ok(_) => {}
-                Err(fault) if fault.cause.can_be_outvoted() => pending = pending.or(Some(fault)),
+                Err(fault) if fault.cause.can_be_overruled() => pending = pending.or(Some(fault)),
                 Err(fault) => return Err(fault),
             }
         }
@@ -147,7 +150,7 @@ impl<'a, 'f> Machine<'a, 'f> {
         match self.run(node)? {
             Val::Bool(value) => Ok(value),
             other => {
-                let cause = invalid(format!("{} where a boolean is needed", other.kind()));
+                let cause = invalid(format!("expected a boolean, got {}", other.kind()));
                 Err(Fault { at, cause })
             }
         }
@@ -205,7 +208,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     fn equal(&mut self, left: &Val<'a>, right: &Val<'a>) -> Result<bool, Cause> {
-        left.equals(right, self.fuel, 0)?.ok_or_else(|| invalid("values that nest too deeply"))
+        left.equals(right, self.fuel, 0)?.ok_or_else(|| invalid("values are nested too deeply"))
     }
 
     fn contained(&mut self, item: &Val<'a>, of: &Val<'a>) -> Result<bool, Cause> {
@@ -224,7 +227,7 @@ impl<'a, 'f> Machine<'a, 'f> {
                 }
                 Ok(table.get(key.as_str()).is_some())
             }
-            // Keys are texts: nothing else is one, which is an answer and not a fault.
+            // Keys are strings: any other value is not a key, which is no fault.
             (_, Val::Map(_)) => Ok(false),
             _ => Err(unfit(Operator::In, item, of)),
         }
@@ -235,11 +238,11 @@ impl<'a, 'f> Machine<'a, 'f> {
         for (key, value) in entries {
             let at = |cause: Cause| Fault { at: key.at, cause };
             let Val::Text(name) = self.run(key)? else {
-                return Err(at(invalid("the keys of a map are texts")));
+                return Err(at(invalid("map keys must be strings")));
             };
             self.fuel.spend_items(built.len()).map_err(|e| at(e.into()))?;
             if built.iter().any(|(other, _)| other.as_str() == name.as_str()) {
-                return Err(at(invalid("a key that stands twice in a map")));
+                return Err(at(invalid("duplicate map key")));
             }
             built.push((name, self.run(value)?));
         }
@@ -255,7 +258,7 @@ impl<'a, 'f> Machine<'a, 'f> {
                 List::Built(Rc::new(table.keys()))
             }
             Val::Null => return Err(at(Cause::Missing)),
-            other => return Err(at(invalid(format!("{} where a list is needed", other.kind())))),
+            other => return Err(at(invalid(format!("expected a list, got {}", other.kind())))),
         };
         let (mut kept, mut found, mut pending) = (Vec::new(), 0usize, None);
         for item in range.iter() {
@@ -268,7 +271,9 @@ impl<'a, 'f> Machine<'a, 'f> {
             match (l.kind, holds) {
                 (LoopKind::All, Ok(false)) => return Ok(Val::Bool(false)),
                 (LoopKind::Exists, Ok(true)) => return Ok(Val::Bool(true)),
-                (LoopKind::All | LoopKind::Exists, Err(fault)) if fault.cause.can_be_outvoted() => {
+                (LoopKind::All | LoopKind::Exists, Err(fault))
+                    if fault.cause.can_be_overruled() =>
+                {
                     pending = pending.or(Some(fault));
                 }
                 (_, Err(fault)) => return Err(fault),
@@ -297,7 +302,7 @@ impl<'a, 'f> Machine<'a, 'f> {
 
 fn unfit(operator: Operator, left: &Val, right: &Val) -> Cause {
     let symbol = operator.symbol();
-    invalid(format!("{symbol} does not take {} and {}", left.kind(), right.kind()))
+    invalid(format!("{symbol} does not accept {} and {}", left.kind(), right.kind()))
 }
 
 /// A member of a map. `null` has no members, like a value that does not exist.
@@ -329,6 +334,6 @@ fn item<'a>(of: &Val<'a>, key: &Val<'a>) -> Result<Val<'a>, Cause> {
         }
         (Val::Map(_) | Val::Null, Val::Text(key)) => member(of, key.as_str()),
         (Val::Null, _) => Err(Cause::Missing),
-        _ => Err(invalid(format!("{} cannot be looked up by {}", of.kind(), key.kind()))),
+        _ => Err(invalid(format!("{} cannot be indexed by {}", of.kind(), key.kind()))),
     }
 }

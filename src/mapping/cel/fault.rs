@@ -11,17 +11,17 @@ pub struct SyntaxError {
     pub at: usize,
     /// What is wrong.
     pub message: Cow<'static, str>,
-    /// Whether a bound was passed, rather than the language misused.
+    /// Whether it exceeds a bound, rather than being malformed.
     pub limit: bool,
 }
 
 impl SyntaxError {
-    /// The text is not in the language.
+    /// The expression is malformed.
     pub fn new(at: usize, message: impl Into<Cow<'static, str>>) -> Self {
         Self { at, message: message.into(), limit: false }
     }
 
-    /// The text is beyond a bound.
+    /// The expression exceeds a bound.
     pub fn limit(at: usize, message: impl Into<Cow<'static, str>>) -> Self {
         Self { at, message: message.into(), limit: true }
     }
@@ -32,27 +32,27 @@ impl SyntaxError {
 pub enum Cause {
     /// A member or item does not exist.
     Missing,
-    /// An operation does not take such values.
+    /// An operation does not accept the values.
     Invalid(Cow<'static, str>),
-    /// The steps are used up.
+    /// The step limit is reached.
     Exhausted,
-    /// A text became larger than [`MAX_OUTPUT_BYTES`].
+    /// A string became larger than [`MAX_OUTPUT_BYTES`].
     TooLarge,
 }
 
 impl Cause {
-    /// Whether `&&`, `||`, `all` and `exists` may still decide without this side.
-    pub const fn can_be_outvoted(&self) -> bool {
+    /// Whether `&&`, `||`, `all` and `exists` can still have a result despite this failure.
+    pub const fn can_be_overruled(&self) -> bool {
         matches!(self, Self::Missing | Self::Invalid(_))
     }
 
-    /// The cause in words.
+    /// The cause as a message.
     pub fn message(&self) -> Cow<'static, str> {
         match self {
-            Self::Missing => "a member or item that does not exist".into(),
+            Self::Missing => "the member or item does not exist".into(),
             Self::Invalid(message) => message.clone(),
             Self::Exhausted => "the expression takes too many steps for this record".into(),
-            Self::TooLarge => format!("a text of more than {MAX_OUTPUT_BYTES} bytes").into(),
+            Self::TooLarge => format!("a string exceeds {MAX_OUTPUT_BYTES} bytes").into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The functions of the expression language. Pure; every byte and item is paid for beforehand.
+//! The functions of the expression language. Pure; pays for every byte and item in advance.
 
 use super::{
     ast::Function,
@@ -34,7 +34,7 @@ pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result
 
 fn mismatch(function: Function, args: &[Val]) -> Cause {
     let kinds: Vec<_> = args.iter().map(Val::kind).collect();
-    invalid(format!("{} does not take {}", function.name(), kinds.join(", ")))
+    invalid(format!("{} does not accept {}", function.name(), kinds.join(", ")))
 }
 
 fn count<'a>(of: usize) -> Val<'a> {
@@ -75,8 +75,8 @@ fn on_text<'a>(
             let end = at.saturating_add(i64::from(!past));
             substring(of, *at, Some(end))
         }
-        (Function::IndexOf, [Val::Text(part)]) => Ok(place(text, text.find(part.as_str()))),
-        (Function::LastIndexOf, [Val::Text(part)]) => Ok(place(text, text.rfind(part.as_str()))),
+        (Function::IndexOf, [Val::Text(part)]) => Ok(index_of(text, text.find(part.as_str()))),
+        (Function::LastIndexOf, [Val::Text(part)]) => Ok(index_of(text, text.rfind(part.as_str()))),
         _ => {
             let mut args = vec![Val::Text(of.clone())];
             args.extend_from_slice(rest);
@@ -85,7 +85,7 @@ fn on_text<'a>(
     }
 }
 
-/// A part of a text; one that is borrowed stays borrowed.
+/// A part of a string; borrowed if the string is.
 fn within<'a>(of: &Text<'a>, part: impl Fn(&str) -> Option<&str>) -> Option<Val<'a>> {
     match of {
         Text::Borrowed(text) => part(text).map(Val::borrowed),
@@ -114,7 +114,7 @@ fn split<'a>(of: &Text<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause>
     Ok(Val::list(parts))
 }
 
-/// Refuses a text that would be too large, and pays for one that is not.
+/// Refuses a string that would be too large, and pays for it otherwise.
 pub fn make_room(bytes: usize, fuel: &mut Fuel) -> Result<(), Cause> {
     if bytes > MAX_OUTPUT_BYTES {
         return Err(Cause::TooLarge);
@@ -134,7 +134,7 @@ fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause
     for (index, item) in list.iter().enumerate() {
         fuel.spend(1)?;
         let Val::Text(text) = item else {
-            return Err(invalid(format!("join takes a list of texts, not {}", item.kind())));
+            return Err(invalid(format!("join expects a list of strings, not {}", item.kind())));
         };
         let by = if index == 0 { "" } else { by };
         if joined.len() + by.len() + text.as_str().len() > MAX_OUTPUT_BYTES {
@@ -148,7 +148,7 @@ fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause
 }
 
 fn substring<'a>(of: &Text<'a>, from: i64, to: Option<i64>) -> Result<Val<'a>, Cause> {
-    // Places are counted in characters; the place behind the last one is a valid end.
+    // Indexes count characters; the index after the last one is a valid end.
     let part = |text: &'_ str| -> Option<(usize, usize)> {
         let byte = |at: i64| -> Option<usize> {
             let at = usize::try_from(at).ok()?;
@@ -158,12 +158,13 @@ fn substring<'a>(of: &Text<'a>, from: i64, to: Option<i64>) -> Result<Val<'a>, C
         (range.0 <= range.1).then_some(range)
     };
     let Some((start, end)) = part(of.as_str()) else {
-        return Err(invalid("a place outside the text"));
+        return Err(invalid("the index is outside the string"));
     };
-    within(of, |text| text.get(start..end)).ok_or_else(|| invalid("a place outside the text"))
+    within(of, |text| text.get(start..end))
+        .ok_or_else(|| invalid("the index is outside the string"))
 }
 
-fn place<'a>(text: &str, byte: Option<usize>) -> Val<'a> {
+fn index_of<'a>(text: &str, byte: Option<usize>) -> Val<'a> {
     byte.map_or(Val::Int(-1), |byte| count(text[..byte].chars().count()))
 }
 
@@ -198,7 +199,10 @@ fn distinct<'a>(list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
     for item in list.iter() {
         let mut known = false;
         for other in &kept {
-            if item.equals(other, fuel, 0)?.ok_or_else(|| invalid("nested too deeply"))? {
+            if item
+                .equals(other, fuel, 0)?
+                .ok_or_else(|| invalid("values are nested too deeply"))?
+            {
                 known = true;
                 break;
             }

@@ -1,11 +1,11 @@
-//! Text to tokens. Pure; never panics, whatever the text.
+//! Splits an expression into tokens. Pure; never panics.
 
 use super::fault::SyntaxError;
 
 /// One token and the byte at which it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Token {
-    /// Byte offset in the text.
+    /// Byte offset in the expression.
     pub at: usize,
     /// What it is.
     pub kind: TokenKind,
@@ -14,17 +14,17 @@ pub struct Token {
 /// What a token is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TokenKind {
-    /// A name or word operator.
+    /// A name or a word operator.
     Word(String),
-    /// A whole number, without its sign.
+    /// An integer, without its sign.
     Int(u64),
     /// A number with a fraction or an exponent.
     Double(f64),
-    /// A text literal, escapes resolved.
+    /// A string literal with its escapes resolved.
     Text(String),
     /// Punctuation or an operator.
     Symbol(&'static str),
-    /// The end of the text.
+    /// The end of the expression.
     End,
 }
 
@@ -34,7 +34,7 @@ const SYMBOLS: [&str; 25] = [
     "(", ")", "[", "]", "{", "}", ",", ".",
 ];
 
-/// Splits a text into tokens; the last one is [`TokenKind::End`].
+/// Splits an expression into tokens; the last one is [`TokenKind::End`].
 pub fn tokens(text: &str) -> Result<Vec<Token>, SyntaxError> {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
@@ -94,7 +94,7 @@ impl<'t> Lexer<'t> {
             }
             return match word {
                 "r" | "R" => self.text_literal(true),
-                _ => Err(SyntaxError::new(start, "only the prefix r is known before a text")),
+                _ => Err(SyntaxError::new(start, "the only string prefix is r")),
             };
         }
         let second = self.rest().chars().nth(1);
@@ -107,7 +107,7 @@ impl<'t> Lexer<'t> {
                 return Ok(TokenKind::Symbol(symbol));
             }
         }
-        Err(SyntaxError::new(self.at, "a character that has no meaning here"))
+        Err(SyntaxError::new(self.at, "unexpected character"))
     }
 
     fn number(&mut self) -> Result<TokenKind, SyntaxError> {
@@ -116,7 +116,7 @@ impl<'t> Lexer<'t> {
             self.at += 2;
             let digits = self.take_while(|c| c.is_ascii_hexdigit());
             let value = u64::from_str_radix(digits, 16)
-                .map_err(|_| SyntaxError::new(start, "not a hexadecimal number of 64 bits"))?;
+                .map_err(|_| SyntaxError::new(start, "not a 64-bit hexadecimal number"))?;
             self.refuse_unsigned()?;
             return Ok(TokenKind::Int(value));
         }
@@ -139,18 +139,18 @@ impl<'t> Lexer<'t> {
         let digits = &self.text[start..self.at];
         self.refuse_unsigned()?;
         if !fraction {
-            let too_large = |_| SyntaxError::new(start, "a whole number beyond 64 bits");
+            let too_large = |_| SyntaxError::new(start, "the integer does not fit in 64 bits");
             return digits.parse().map(TokenKind::Int).map_err(too_large);
         }
         match digits.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(TokenKind::Double(value)),
-            _ => Err(SyntaxError::new(start, "not a number")),
+            _ => Err(SyntaxError::new(start, "invalid number")),
         }
     }
 
     fn refuse_unsigned(&self) -> Result<(), SyntaxError> {
         if self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(SyntaxError::new(self.at, "a number may not run into a letter"));
+            return Err(SyntaxError::new(self.at, "a letter directly after a number"));
         }
         Ok(())
     }
@@ -169,9 +169,12 @@ impl<'t> Lexer<'t> {
                 return Ok(TokenKind::Text(value));
             }
             match self.peek() {
-                None => return Err(SyntaxError::new(start, "a text that is not closed")),
+                None => return Err(SyntaxError::new(start, "unterminated string")),
                 Some('\n' | '\r') if !long => {
-                    return Err(SyntaxError::new(start, "a text that is not closed on its line"));
+                    return Err(SyntaxError::new(
+                        start,
+                        "unterminated string; only triple quotes may span lines",
+                    ));
                 }
                 Some('\\') if !raw => value.push(self.escape()?),
                 Some(c) => {
@@ -184,7 +187,7 @@ impl<'t> Lexer<'t> {
 
     fn escape(&mut self) -> Result<char, SyntaxError> {
         let start = self.at;
-        let fault = || SyntaxError::new(start, "an escape that is not known in a text");
+        let fault = || SyntaxError::new(start, "unknown escape sequence");
         self.at += 1;
         let letter = self.peek().ok_or_else(fault)?;
         self.at += letter.len_utf8();
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_resolve_their_escapes_and_raw_texts_keep_them() {
+    fn strings_resolve_their_escapes_and_raw_strings_keep_them() {
         let text = |s: &str| TokenKind::Text(s.to_owned());
         assert_eq!(kinds(r"'a\n\u00e9\x41\101'")[0], text("a\né\u{41}A"));
         assert_eq!(kinds(r"r'\d+'")[0], text(r"\d+"));
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_members_are_told_apart() {
+    fn numbers_and_members_are_distinguished() {
         assert_eq!(
             kinds("1.5 0x1F 2")[..3],
             [TokenKind::Double(1.5), TokenKind::Int(31), TokenKind::Int(2)]
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_texts_are_refused_at_their_place() {
+    fn malformed_expressions_are_refused_at_their_place() {
         for (text, at) in [("a + 'x", 4), ("1 # 2", 2), ("5u", 1), (r"'\q'", 1), ("b'x'", 0)] {
             assert_eq!(tokens(text).unwrap_err().at, at, "{text}");
         }

@@ -2,29 +2,29 @@
 
 use crate::mapping::limits::MAX_VALUE_BYTES;
 
-/// The longest expression, in bytes.
+/// Maximum length of an expression, in bytes.
 pub const MAX_TEXT_BYTES: usize = 2048;
-/// How deep an expression may nest: parentheses, calls, chains of operators and members.
+/// Maximum nesting of an expression: parentheses, calls, chains of operators and members.
 pub const MAX_DEPTH: u8 = 48;
-/// How many comprehensions (`filter`, `map`, ...) may stand inside each other.
+/// Maximum nesting of comprehensions (`filter`, `map`, ...).
 pub const MAX_LOOPS: usize = 2;
-/// How many `matches` patterns one expression may have.
+/// Maximum number of `matches` patterns in an expression.
 pub const MAX_PATTERNS: usize = 8;
-/// The largest text within an evaluation, and the largest result, in bytes.
+/// Maximum size of a string within an evaluation, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = MAX_VALUE_BYTES;
-/// How many steps one evaluation may take.
+/// Maximum number of steps of one evaluation.
 pub const STEP_LIMIT: u64 = 250_000;
-/// How many steps all expressions of one record may take together.
+/// Maximum number of steps of all expressions of one record together.
 pub const RECORD_STEP_LIMIT: u64 = 1_000_000;
-/// How many bytes of text one step pays for.
+/// How many bytes of a string one step pays for.
 const BYTES_PER_STEP: usize = 16;
 
 /// The evaluation has used up its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted;
 
-/// The steps that are left. Every node visited, item produced or looked at, and every
-/// [`BYTES_PER_STEP`] bytes read or written cost one, so that time and memory are both bounded.
+/// A budget of steps. Each node visited, each item produced or inspected and each [`BYTES_PER_STEP`]
+/// bytes read or written cost one, which bounds both time and memory.
 #[derive(Debug)]
 pub struct Fuel {
     limit: u64,
@@ -32,12 +32,12 @@ pub struct Fuel {
 }
 
 impl Fuel {
-    /// A tank of `limit` steps.
+    /// A budget of `limit` steps.
     pub const fn new(limit: u64) -> Self {
         Self { limit, used: 0 }
     }
 
-    /// Takes `steps`. Never grants more than the limit, however often it is asked.
+    /// Spends `steps`. Never grants more than the limit in total.
     pub fn spend(&mut self, steps: u64) -> Result<(), Exhausted> {
         let left = self.limit - self.used;
         if steps > left {
@@ -48,7 +48,7 @@ impl Fuel {
         Ok(())
     }
 
-    /// Pays for reading or writing `bytes` of text.
+    /// Pays for reading or writing `bytes` of a string.
     pub fn spend_bytes(&mut self, bytes: usize) -> Result<(), Exhausted> {
         self.spend((bytes / BYTES_PER_STEP) as u64)
     }
@@ -58,12 +58,12 @@ impl Fuel {
         self.spend(count as u64)
     }
 
-    /// How many steps may still be taken.
+    /// How many steps are left.
     pub const fn left(&self) -> u64 {
         self.limit - self.used
     }
 
-    /// How many steps have been taken.
+    /// How many steps are spent.
     pub const fn used(&self) -> u64 {
         self.used
     }

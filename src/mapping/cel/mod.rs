@@ -1,10 +1,10 @@
 //! The expression language: a bounded subset of CEL over one variable, `candidate`.
 //! Pure, total, no I/O, no clock, no randomness.
 //!
-//! Written here rather than taken from a library because the libraries have no step limit: a
-//! comprehension over a large profile, or a text doubled a few dozen times, would hold a worker.
-//! The bounds are in [`limits`]; `docs/MAPPING.md` is the reference for users. Where CEL gives a
-//! value, this gives the same value; where CEL fails it may give one (see the reference).
+//! Not a library, because the libraries have no step limit: a comprehension over a large profile, or a
+//! string doubled a few dozen times, would block a worker. The bounds are in [`limits`];
+//! `docs/MAPPING.md` is the reference for users. Where CEL yields a value, this yields the same value;
+//! where CEL fails it may yield one (see the reference).
 
 mod ast;
 mod build;
@@ -37,17 +37,17 @@ pub struct Expression {
     root: ast::Node,
 }
 
-/// Why an expression gives no value for one record.
+/// Why an expression has no value for one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvalError {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub cause: Cause,
-    /// The failure in words, with its place in the expression; no candidate value.
+    /// Describes the failure and its place in the expression; contains no candidate value.
     pub message: String,
 }
 
 impl Expression {
-    /// Compiles a text; the error names the place within it.
+    /// Compiles an expression; the error states the place within it.
     pub fn compile(text: &str) -> Result<Self, (SyntaxError, String)> {
         match parser::parse(text) {
             Ok(root) => Ok(Self { text: text.into(), root }),
@@ -58,7 +58,8 @@ impl Expression {
         }
     }
 
-    /// The value for one profile, `None` when the outcome is a key or item that does not exist.
+    /// Evaluates the expression for one profile; `None` if the result is a key or item that does not
+    /// exist.
     ///
     /// Takes at most [`STEP_LIMIT`] steps, and no more than `fuel` has left.
     pub fn value<'a>(
@@ -67,10 +68,10 @@ impl Expression {
         fuel: &mut Fuel,
     ) -> Result<Option<Val<'a>>, EvalError> {
         let mut own = Fuel::new(STEP_LIMIT.min(fuel.left()));
-        let outcome = eval::Machine::new(candidate, &mut own).run(&self.root);
+        let result = eval::Machine::new(candidate, &mut own).run(&self.root);
         let paid = fuel.spend(own.used());
         debug_assert!(paid.is_ok(), "an evaluation never takes more than is left");
-        match outcome {
+        match result {
             Ok(Val::Optional(None)) | Err(Fault { cause: Cause::Missing, .. }) => Ok(None),
             Ok(Val::Optional(Some(value))) => Ok(Some((*value).clone())),
             Ok(value) => Ok(Some(value)),
@@ -81,7 +82,7 @@ impl Expression {
         }
     }
 
-    /// What the expression's value is, as far as its text tells.
+    /// The kind of the expression's value, as far as it is known without a profile.
     pub fn shape(&self) -> Shape {
         shape::of(&self.root)
     }

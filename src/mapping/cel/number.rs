@@ -1,4 +1,4 @@
-//! Arithmetic and conversions between scalars. Pure; overflow is a fault, never a wrapped number.
+//! Arithmetic and conversions between scalars. Pure; overflow is a fault and never wraps.
 
 use super::{
     ast::{Function, Operator},
@@ -7,7 +7,7 @@ use super::{
     value::Val,
 };
 
-/// Adds two numbers; a whole number and a double make a double.
+/// Adds two numbers; an integer and a double give a double.
 pub fn add<'a>(left: &Val<'a>, right: &Val<'a>) -> Result<Val<'a>, Cause> {
     arithmetic(Operator::Add, left, right)
 }
@@ -25,7 +25,7 @@ pub fn arithmetic<'a>(
         (Val::Double(a), Val::Int(b)) => real(operator, *a, widen(*b)),
         _ => {
             let (symbol, left, right) = (operator.symbol(), left.kind(), right.kind());
-            Err(invalid(format!("{symbol} does not take {left} and {right}")))
+            Err(invalid(format!("{symbol} does not accept {left} and {right}")))
         }
     }
 }
@@ -42,7 +42,7 @@ fn whole<'a>(operator: Operator, a: i64, b: i64) -> Result<Val<'a>, Cause> {
         Operator::Modulo => a.checked_rem(b),
         _ => None,
     };
-    result.map(Val::Int).ok_or_else(|| invalid("a whole number beyond 64 bits"))
+    result.map(Val::Int).ok_or_else(|| invalid("the integer does not fit in 64 bits"))
 }
 
 fn real<'a>(operator: Operator, a: f64, b: f64) -> Result<Val<'a>, Cause> {
@@ -51,7 +51,7 @@ fn real<'a>(operator: Operator, a: f64, b: f64) -> Result<Val<'a>, Cause> {
         Operator::Subtract => a - b,
         Operator::Multiply => a * b,
         Operator::Divide => a / b,
-        _ => return Err(invalid("% takes whole numbers")),
+        _ => return Err(invalid("% accepts integers only")),
     }))
 }
 
@@ -60,7 +60,7 @@ const fn widen(whole: i64) -> f64 {
     whole as f64
 }
 
-/// Carries out `string`, `int`, `double`, `bool`.
+/// Converts with `string`, `int`, `double` or `bool`.
 pub fn convert<'a>(function: Function, of: &Val<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
     if let Val::Text(text) = of {
         fuel.spend_bytes(text.as_str().len())?;
@@ -82,12 +82,12 @@ pub fn convert<'a>(function: Function, of: &Val<'a>, fuel: &mut Fuel) -> Result<
     };
     converted.ok_or_else(|| {
         let target = match function {
-            Function::ToText => "a text",
-            Function::ToInt => "a whole number",
+            Function::ToText => "a string",
+            Function::ToInt => "an integer",
             Function::ToDouble => "a number",
             _ => "a boolean",
         };
-        invalid(format!("{} that cannot be read as {target}", of.kind()))
+        invalid(format!("{} that cannot be converted to {target}", of.kind()))
     })
 }
 
@@ -105,13 +105,13 @@ pub fn negate<'a>(of: &Val<'a>) -> Result<Val<'a>, Cause> {
         Val::Double(value) => Ok(Val::Double(-value)),
         Val::Int(value) => match value.checked_neg() {
             Some(value) => Ok(Val::Int(value)),
-            None => Err(invalid("a whole number beyond 64 bits")),
+            None => Err(invalid("the integer does not fit in 64 bits")),
         },
-        other => Err(invalid(format!("- does not take {}", other.kind()))),
+        other => Err(invalid(format!("- does not accept {}", other.kind()))),
     }
 }
 
-/// Cuts the fraction off, where the result fits 64 bits.
+/// Cuts off the fraction, if the result fits in 64 bits.
 #[allow(clippy::cast_possible_truncation)]
 fn truncated(value: f64) -> Option<i64> {
     (value > -9.223_372_036_854_776e18 && value < 9.223_372_036_854_776e18).then_some(value as i64)

@@ -1,6 +1,6 @@
-//! Tokens to syntax tree. Pure. Recursion is bounded by [`MAX_DEPTH`] before it happens, and the
-//! tree's height by the same limit, so that neither parsing, evaluating nor dropping an
-//! expression can exhaust the stack.
+//! Turns tokens into a syntax tree. Pure. [`MAX_DEPTH`] bounds the recursion in advance and the height
+//! of the tree, so that neither parsing nor evaluating nor dropping an expression can overflow the
+//! stack.
 
 use super::{
     ast::{Kind, LoopKind, Node, Operator},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::mapping::issue::shown;
 
-/// Words that name nothing.
+/// Reserved words.
 pub(super) const RESERVED: [&str; 21] = [
     "as",
     "break",
@@ -39,7 +39,7 @@ pub(super) const RESERVED: [&str; 21] = [
 /// Parses one expression.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     if text.len() > MAX_TEXT_BYTES {
-        let message = format!("{} bytes long; at most {MAX_TEXT_BYTES} are taken", text.len());
+        let message = format!("{} bytes long; at most {MAX_TEXT_BYTES} are allowed", text.len());
         return Err(SyntaxError::limit(0, message));
     }
     let tokens = tokens(text)?;
@@ -47,18 +47,18 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let node = parser.expression()?;
     match parser.peek() {
         TokenKind::End => Ok(node),
-        _ => Err(SyntaxError::new(parser.at(), "the expression should end here")),
+        _ => Err(SyntaxError::new(parser.at(), "expected the end of the expression")),
     }
 }
 
-/// A parse under way.
+/// The state of a parse.
 pub(super) struct Parser {
     tokens: Vec<Token>,
     next: usize,
     nesting: u8,
-    /// Names of the enclosing comprehensions' variables, outermost first.
+    /// Variables of the enclosing comprehensions, outermost first.
     pub(super) scope: Vec<String>,
-    /// How many `matches` patterns there are so far.
+    /// How many `matches` patterns were found so far.
     pub(super) patterns: usize,
 }
 
@@ -92,14 +92,14 @@ impl Parser {
         if self.accept(symbol) {
             return Ok(());
         }
-        Err(SyntaxError::new(self.at(), format!("'{symbol}' is expected here")))
+        Err(SyntaxError::new(self.at(), format!("expected '{symbol}'")))
     }
 
     pub(super) fn word(&mut self, what: &str) -> Result<String, SyntaxError> {
         let at = self.at();
         match self.advance() {
             TokenKind::Word(word) => Ok(word),
-            _ => Err(SyntaxError::new(at, format!("{what} is expected here"))),
+            _ => Err(SyntaxError::new(at, format!("expected {what}"))),
         }
     }
 
@@ -117,7 +117,7 @@ impl Parser {
         })
     }
 
-    /// Runs one nested rule, refusing to nest further than the limit.
+    /// Runs one nested rule; refuses to nest deeper than the limit.
     fn deeper(
         &mut self,
         rule: impl FnOnce(&mut Self) -> Result<Node, SyntaxError>,
@@ -216,7 +216,7 @@ impl Parser {
             self.advance();
             let value = 0i64
                 .checked_sub_unsigned(value)
-                .ok_or_else(|| SyntaxError::new(at, "a whole number beyond 64 bits"))?;
+                .ok_or_else(|| SyntaxError::new(at, "the integer does not fit in 64 bits"))?;
             let literal = node(at, Kind::Int(value))?;
             return self.members_of(literal);
         }
@@ -259,7 +259,7 @@ impl Parser {
         match self.advance() {
             TokenKind::Int(value) => match i64::try_from(value) {
                 Ok(value) => node(at, Kind::Int(value)),
-                Err(_) => Err(SyntaxError::new(at, "a whole number beyond 64 bits")),
+                Err(_) => Err(SyntaxError::new(at, "the integer does not fit in 64 bits")),
             },
             TokenKind::Double(value) => node(at, Kind::Double(value)),
             TokenKind::Text(value) => node(at, Kind::Text(value.into())),
@@ -274,8 +274,8 @@ impl Parser {
                 node(at, Kind::List(items))
             }
             TokenKind::Symbol("{") => self.map_literal(at),
-            TokenKind::End => Err(SyntaxError::new(at, "the expression ends too early")),
-            TokenKind::Symbol(_) => Err(SyntaxError::new(at, "a value is expected here")),
+            TokenKind::End => Err(SyntaxError::new(at, "unexpected end of the expression")),
+            TokenKind::Symbol(_) => Err(SyntaxError::new(at, "expected a value")),
         }
     }
 
@@ -295,7 +295,7 @@ impl Parser {
                 }
                 None => {
                     let word = shown(word);
-                    let message = format!("nothing is called '{word}'; use candidate");
+                    let message = format!("unknown name '{word}'; the profile is called candidate");
                     return Err(SyntaxError::new(at, message));
                 }
             },

@@ -1,4 +1,4 @@
-//! What an expression's value is, as far as its text tells. Pure.
+//! The kind of an expression's value, as far as it is known without a profile. Pure.
 
 use super::ast::{Function, Kind, LoopKind, Node, Operator};
 use crate::mapping::shape::Shape;
@@ -59,7 +59,7 @@ fn call(function: Function) -> Shape {
         | Function::ToInt
         | Function::ToDouble => Shape::Number,
         Function::Split | Function::Distinct => Shape::List,
-        // Read from the profile, hence unknown.
+        // Depends on the profile.
         Function::Min | Function::Max | Function::OrValue => Shape::Unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! Values of an evaluation: borrowed from the profile or the expression wherever possible. Pure.
+//! Values of an evaluation, borrowed from the profile or the expression where possible. Pure.
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -7,28 +7,28 @@ use serde_json::{Map, Value};
 use super::limits::{Exhausted, Fuel};
 use crate::mapping::limits::MAX_JSON_DEPTH;
 
-/// A value. Cloning one is cheap: nothing but a reference count moves.
+/// A value. Cheap to clone: at most a reference count changes.
 #[derive(Clone)]
 pub enum Val<'a> {
     /// `null`
     Null,
     /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// Any other number.
     Double(f64),
-    /// A text.
+    /// A string.
     Text(Text<'a>),
     /// A list.
     List(List<'a>),
-    /// A map from texts.
+    /// A map with string keys.
     Map(Table<'a>),
-    /// The outcome of `.?` and `[?]`: a value, or none.
+    /// The result of `.?` and `[?]`: a value, or none.
     Optional(Option<Rc<Val<'a>>>),
 }
 
-/// A text of the profile, or one made during evaluation.
+/// A string of the profile or the expression, or one made during evaluation.
 #[derive(Clone)]
 pub enum Text<'a> {
     /// Part of the profile or of the expression.
@@ -84,7 +84,7 @@ impl<'a> List<'a> {
 pub enum Table<'a> {
     /// Part of the profile.
     Json(&'a Map<String, Value>),
-    /// Written in the expression; small, hence searched one by one.
+    /// Written in the expression; small, so a linear search is enough.
     Built(Rc<Vec<(Text<'a>, Val<'a>)>>),
 }
 
@@ -117,7 +117,7 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Val<'a> {
-    /// Sees a JSON value without copying it. Whole numbers beyond 64 bits become doubles.
+    /// Wraps a JSON value without copying it. Integers beyond 64 bits become doubles.
     pub fn of(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -132,12 +132,12 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// A text of the profile or of the expression.
+    /// A string of the profile or the expression.
     pub const fn borrowed(text: &'a str) -> Self {
         Self::Text(Text::Borrowed(text))
     }
 
-    /// A text made during evaluation.
+    /// A string made during evaluation.
     pub fn text(text: impl Into<Rc<str>>) -> Self {
         Self::Text(Text::Shared(text.into()))
     }
@@ -147,20 +147,20 @@ impl<'a> Val<'a> {
         Self::List(List::Built(Rc::new(items)))
     }
 
-    /// What the value is, in words. Never the value.
+    /// The kind of the value, for messages. Never the value.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Int(_) | Self::Double(_) => "a number",
-            Self::Text(_) => "a text",
+            Self::Text(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Optional(_) => "an optional value",
         }
     }
 
-    /// Order of two numbers, two texts or two booleans; `None` for anything else.
+    /// Orders two numbers, two strings or two booleans; `None` for anything else.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(b)),
@@ -173,8 +173,8 @@ impl<'a> Val<'a> {
         }
     }
 
-    /// Whether two values are equal; values of different kinds are not. `None` when they nest
-    /// deeper than [`MAX_JSON_DEPTH`].
+    /// Whether two values are equal; values of different kinds are not. `None` if they are nested deeper
+    /// than [`MAX_JSON_DEPTH`].
     pub fn equals(
         &self,
         other: &Self,
@@ -213,7 +213,7 @@ impl<'a> Val<'a> {
                 fuel.spend_items(a.len().saturating_mul(2))?;
                 for key in a.keys() {
                     let Self::Text(key) = key else { continue };
-                    // A written map is searched one by one, which has to be paid for.
+                    // Pays for the linear search of a written map.
                     fuel.spend_items(if matches!(b, Table::Built(_)) { b.len() } else { 0 })?;
                     let (Some(x), Some(y)) = (a.get(key.as_str()), b.get(key.as_str())) else {
                         return Ok(Some(false));
@@ -231,7 +231,7 @@ impl<'a> Val<'a> {
     }
 }
 
-/// Compares exactly: a 64-bit number may have no double of its own.
+/// Compares exactly: not every 64-bit integer has a double.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
 fn whole_against(whole: i64, double: f64) -> Option<Ordering> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_and_doubles_compare_exactly() {
+    fn integers_and_doubles_compare_exactly() {
         let int = Val::Int(9_007_199_254_740_993);
         assert_eq!(int.compare(&Val::Double(9_007_199_254_740_992.0)), Some(Ordering::Greater));
         assert_eq!(Val::Int(5).compare(&Val::Double(5.5)), Some(Ordering::Less));

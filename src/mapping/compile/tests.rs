@@ -1,4 +1,4 @@
-//! Every fault of a mapping is told at once, each with its place.
+//! Every fault of a mapping is reported at once, each with its path.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn codes(issues: &[Issue]) -> Vec<(&str, IssueCode)> {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_place() {
+fn every_fault_is_reported_at_once_with_its_path() {
     let issues = compile(&spec(json!({
         "fields": [
             {"to": "email", "value": {"string": "x"}, "transforms": [{"name": "default", "value": "y"}],
@@ -58,12 +58,12 @@ fn every_fault_is_told_at_once_with_its_place() {
     );
     assert_eq!(
         issues[2].to_string(),
-        "spec.fields[2].expression: line 1, column 14: the expression ends too early"
+        "spec.fields[2].expression: line 1, column 14: unexpected end of the expression"
     );
 }
 
 #[test]
-fn a_match_key_has_to_be_the_target_of_a_field() {
+fn a_match_key_must_be_the_target_of_a_field() {
     for keys in [json!([]), json!(["id"]), json!(["email", "email"])] {
         let fields = json!([{"to": "email", "from": "email"}]);
         let issues = compile(&spec(json!({"fields": fields, "matchKeys": keys}))).unwrap_err();
@@ -78,7 +78,7 @@ fn plan(fields: &Value) -> Plan {
 }
 
 #[test]
-fn the_digest_moves_with_the_meaning_and_not_with_the_order() {
+fn the_digest_changes_with_the_meaning_and_not_with_the_order() {
     let email = json!({"to": "email", "from": "email"});
     let a = json!({"to": "a", "from": "a"});
     let digest = plan(&json!([email, a])).digest();
@@ -110,7 +110,7 @@ mod check {
     }
 
     #[test]
-    fn attributes_have_to_exist_be_writable_and_be_filled() {
+    fn attributes_must_exist_be_writable_and_be_mapped() {
         let plan = plan(&json!([
             {"to": "email", "from": "email"},
             {"to": "score", "from": "score"},
@@ -140,7 +140,7 @@ mod check {
     }
 
     #[test]
-    fn kinds_are_compared_where_the_mapping_tells_them() {
+    fn kinds_are_compared_where_the_mapping_determines_them() {
         use AttributeKind as Kind;
         let table = [
             (json!({"value": {"number": 5}}), Kind::Number, true),

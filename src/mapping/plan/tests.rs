@@ -18,7 +18,7 @@ fn email_and(field: &Value) -> Value {
 }
 
 #[test]
-fn an_empty_source_is_left_out_cleared_or_rejected_as_asked() {
+fn an_empty_source_is_left_out_cleared_or_rejected_as_specified() {
     for empty in [json!(null), json!(""), json!(" \t"), json!([]), json!([null, ""]), json!({})] {
         let profile = || json!({"email": "a@x.org", "title": empty});
         let field = |extra: Value| {
@@ -48,7 +48,7 @@ fn zero_and_false_are_values() {
 }
 
 #[test]
-fn all_faults_of_a_record_are_told_without_its_values() {
+fn all_faults_of_a_record_are_reported_without_its_values() {
     let spec = json!({"fields": [
         {"to": "email", "from": "email", "required": true},
         {"to": "phone", "from": "phone", "transforms": [{"name": "trim"}, {"name": "e164"}]},
@@ -60,9 +60,9 @@ fn all_faults_of_a_record_are_told_without_its_values() {
     let profile = json!({"phone": "Zyzzyva", "years": "Zyzzyva", "summary": "Zyzzyva".repeat(10_000),
         "all": vec![1; 2000]});
     let issues = apply(spec, profile).unwrap_err();
-    let told: Vec<_> = issues.iter().map(|i| (i.path.as_str(), i.reason)).collect();
+    let reported: Vec<_> = issues.iter().map(|i| (i.path.as_str(), i.reason)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("spec.fields[0].from", Reason::MatchKeyMissing),
             ("spec.fields[1].transforms[1]", Reason::InvalidValue),
@@ -76,7 +76,7 @@ fn all_faults_of_a_record_are_told_without_its_values() {
 }
 
 #[test]
-fn the_match_key_is_folded_and_has_to_be_one_text() {
+fn the_match_key_is_folded_and_must_be_one_string() {
     let spec = || json!({"fields": [{"to": "email", "from": "email"}]});
     let mapped = apply(spec(), json!({"email": " Ada@X.org "})).unwrap();
     assert_eq!(mapped.match_key.expose(), "ada@x.org");
@@ -135,7 +135,7 @@ fn tags_are_trimmed_and_sent_once_when_enabled() {
 }
 
 #[test]
-fn a_resume_is_handed_on_only_when_asked_for() {
+fn a_resume_is_passed_on_only_if_requested() {
     let spec = |attach: bool| json!({"fields": [{"to": "email", "from": "email"}], "resume": {"attach": attach}});
     let resume = |attach: bool, resume: Value| {
         apply(spec(attach), json!({"email": "a@x.org", "resume": resume})).unwrap().resume

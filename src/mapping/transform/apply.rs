@@ -22,44 +22,44 @@ pub enum Transform {
     E164(Option<&'static phone::Country>),
     /// Date to another format.
     Date(date::Formats),
-    /// List to text.
+    /// List to string.
     Join(Box<str>),
-    /// Text to list.
+    /// String to list.
     Split(Box<str>),
-    /// Literal search and replace.
+    /// Replaces literal occurrences.
     Replace {
-        /// The text to look for; not empty.
+        /// The string to replace; not empty.
         pattern: Box<str>,
-        /// The text to put in its place.
+        /// The replacement.
         with: Box<str>,
     },
-    /// Cuts a text to so many characters.
+    /// Cuts a string to this many characters.
     Truncate(usize),
-    /// Value by table.
+    /// Looks the value up in a table.
     Map {
-        /// Values by their replacement.
+        /// Value to replacement.
         values: BTreeMap<String, String>,
-        /// What happens to others.
+        /// What happens to other values.
         otherwise: MapOtherwise,
     },
-    /// Value for a missing one.
+    /// Replaces a missing value.
     Default(Box<str>),
     /// First item of a list.
     First,
     /// Removes repeated items of a list.
     Unique,
-    /// Adds text in front.
+    /// Adds a string at the start.
     Prefix(Box<str>),
-    /// Adds text behind.
+    /// Adds a string at the end.
     Suffix(Box<str>),
 }
 
-/// Why a transform does not take a value. Never the value.
+/// Why a transform refuses a value. Never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The value is not of the kind, or not in the form, that the transform takes.
+    /// The value has a kind or format that the transform does not accept.
     Invalid(String),
-    /// The outcome would be larger than a value may be.
+    /// The result would exceed the maximum size of a value.
     TooLarge,
 }
 
@@ -68,7 +68,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
 }
 
 impl Transform {
-    /// Carries the transform out.
+    /// Applies the transform.
     pub fn apply<'a>(&'a self, value: FieldValue<'a>) -> Result<FieldValue<'a>, Refusal> {
         match (self, value) {
             (Self::Default(text), FieldValue::Missing) => Ok(FieldValue::text(&**text)),
@@ -80,7 +80,9 @@ impl Transform {
             (Self::Unique, FieldValue::List(items)) => unique(items).map(FieldValue::list),
             (Self::First | Self::Unique, value) => Ok(value),
             (Self::Join(separator), FieldValue::List(items)) => join(items, separator),
-            (Self::Split(_), FieldValue::List(_)) => Err(invalid("split takes a text, not a list")),
+            (Self::Split(_), FieldValue::List(_)) => {
+                Err(invalid("split expects a string, not a list"))
+            }
             (_, FieldValue::List(items)) => {
                 let items: Result<Vec<_>, _> =
                     items.into_iter().map(|item| self.apply_one(item)).collect();
@@ -92,7 +94,7 @@ impl Transform {
 
     fn apply_one<'a>(&'a self, value: FieldValue<'a>) -> Result<FieldValue<'a>, Refusal> {
         let text = value.into_text().map_err(|value| {
-            invalid(format!("{} takes a text, not {}", self.name(), value.kind()))
+            invalid(format!("{} expects a string, not {}", self.name(), value.kind()))
         })?;
         Ok(match self {
             Self::Trim => FieldValue::text(words::trim(text)),
@@ -121,7 +123,7 @@ impl Transform {
                 (None, MapOtherwise::Keep) => FieldValue::text(text),
                 (None, MapOtherwise::Skip) => FieldValue::Missing,
                 (None, MapOtherwise::Fail) => {
-                    return Err(invalid("a value that the map does not list"));
+                    return Err(invalid("the value is not listed in the map"));
                 }
             },
             Self::Prefix(added) => {
@@ -132,12 +134,12 @@ impl Transform {
                 bounded(text.len() + added.len())?;
                 FieldValue::text([&*text, &**added].concat())
             }
-            // One value joined is itself; the other three are handled before.
+            // Joining a single value changes nothing; the other three are handled by the caller.
             Self::Join(_) | Self::Default(_) | Self::First | Self::Unique => FieldValue::text(text),
         })
     }
 
-    /// The shape of the outcome, given the shape of the value.
+    /// The shape of the result, given the shape of the value.
     pub const fn shape(&self, of: Shape) -> Shape {
         match self {
             Self::Join(_) => Shape::Text,
@@ -147,7 +149,7 @@ impl Transform {
                 other => other,
             },
             Self::Unique => of,
-            // A default may stand in for the value, whatever the value is.
+            // The default may replace the value, whatever its shape.
             Self::Default(_) => match of {
                 Shape::Text => Shape::Text,
                 _ => Shape::Unknown,
@@ -189,7 +191,8 @@ fn bounded(bytes: usize) -> Result<(), Refusal> {
 fn join<'a>(items: Vec<FieldValue<'a>>, separator: &str) -> Result<FieldValue<'a>, Refusal> {
     let mut texts: Vec<Cow<'a, str>> = Vec::with_capacity(items.len());
     for item in items {
-        let refuse = |item: FieldValue| invalid(format!("join takes texts, not {}", item.kind()));
+        let refuse =
+            |item: FieldValue| invalid(format!("join expects strings, not {}", item.kind()));
         texts.push(item.into_text().map_err(refuse)?);
     }
     let bytes: usize = texts.iter().map(|text| text.len() + separator.len()).sum();
@@ -197,7 +200,7 @@ fn join<'a>(items: Vec<FieldValue<'a>>, separator: &str) -> Result<FieldValue<'a
     Ok(FieldValue::text(texts.join(separator)))
 }
 
-/// Texts are told apart by a set; other items are rare, and few are compared one by one.
+/// Strings are compared by a set; other items are rare, and up to a limit compared one by one.
 fn unique(items: Vec<FieldValue<'_>>) -> Result<Vec<FieldValue<'_>>, Refusal> {
     const MOST_COMPARED: usize = 256;
     let mut texts = std::collections::HashSet::new();
@@ -209,7 +212,7 @@ fn unique(items: Vec<FieldValue<'_>>) -> Result<Vec<FieldValue<'_>>, Refusal> {
             other => {
                 others += 1;
                 if others > MOST_COMPARED {
-                    return Err(invalid("unique takes at most 256 items that are not texts"));
+                    return Err(invalid("unique allows at most 256 items that are not strings"));
                 }
                 !kept.contains(other)
             }

@@ -1,4 +1,4 @@
-//! Checks a transform's parameters: exactly the right ones, and usable. Pure.
+//! Compiles transforms and checks their parameters. Pure.
 
 use super::{apply::Transform, date::Formats, phone};
 use crate::mapping::{
@@ -6,18 +6,18 @@ use crate::mapping::{
     spec::{TransformName, TransformSpec},
 };
 
-/// The largest text parameter, in bytes; what the kind's schema allows for any of them.
+/// Maximum length of a string parameter, in bytes; the CRD schema allows the same.
 const MAX_TEXT: usize = 1024;
-/// The largest `truncate` length and `map` table.
+/// Maximum `truncate` length and `map` size.
 const MAX_LENGTH: i32 = 65_536;
 const MAX_VALUES: usize = 256;
 
-/// Compiles one transform; `path` is its place in the spec. Every fault at once.
+/// Compiles one transform; `path` is its path in the spec. Reports every fault at once.
 pub fn compile(spec: &TransformSpec, path: &str) -> Result<Transform, Vec<Issue>> {
     let mut issues = Vec::new();
     for (parameter, present, belongs) in parameters(spec) {
         if present && !belongs {
-            let message = format!("{} takes no {parameter}", name(spec.name));
+            let message = format!("{} has no parameter {parameter}", name(spec.name));
             issues.push(fault(format!("{path}.{parameter}"), message));
         }
     }
@@ -29,7 +29,7 @@ pub fn compile(spec: &TransformSpec, path: &str) -> Result<Transform, Vec<Issue>
         ("text", &spec.text),
     ] {
         if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
-            let message = format!("at most {MAX_TEXT} bytes are taken");
+            let message = format!("at most {MAX_TEXT} bytes are allowed");
             issues.push(fault(format!("{path}.{parameter}"), message));
         }
     }
@@ -45,7 +45,7 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
     let needed = |parameter: &str, text: &Option<String>| match text.as_deref() {
         Some(text) if !text.is_empty() => Ok(Box::<str>::from(text)),
         _ => {
-            let message = format!("{} needs {parameter}", name(spec.name));
+            let message = format!("{} requires {parameter}", name(spec.name));
             Err(fault(format!("{path}.{parameter}"), message))
         }
     };
@@ -61,22 +61,22 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
             None => Transform::E164(None),
             Some(iso) => Transform::E164(Some(phone::country(iso).ok_or_else(|| {
                 let iso = shown(iso);
-                at("defaultCountry", format!("'{iso}' is not a country of the e164 table"))
+                at("defaultCountry", format!("e164 does not know the country '{iso}'"))
             })?)),
         },
         TransformName::Date => {
             let from = spec.from.as_deref().unwrap_or_default();
             if from.len() > 8 {
-                return Err(at("from", "at most 8 formats are taken".to_owned()));
+                return Err(at("from", "at most 8 formats are allowed".to_owned()));
             }
             if from.iter().map(String::as_str).chain(spec.to.as_deref()).any(|f| f.len() > 64) {
-                return Err(at("from", "a format has at most 64 bytes".to_owned()));
+                return Err(at("from", "a format may have at most 64 bytes".to_owned()));
             }
             let formats = Formats::compile(from, spec.to.as_deref());
             Transform::Date(formats.map_err(|message| fault(path, message))?)
         }
         TransformName::Join => {
-            // Joining without anything between is a wish one can have; it has to be written.
+            // An empty separator is valid, but must be explicit.
             let separator = spec.separator.as_deref();
             Transform::Join(separator.ok_or_else(|| needs(spec, path, "separator"))?.into())
         }
@@ -89,23 +89,23 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
             let length = spec.length.ok_or_else(|| needs(spec, path, "length"))?;
             match usize::try_from(length) {
                 Ok(usable) if (1..=MAX_LENGTH).contains(&length) => Transform::Truncate(usable),
-                _ => return Err(at("length", format!("1 to {MAX_LENGTH} characters"))),
+                _ => return Err(at("length", format!("must be 1 to {MAX_LENGTH} characters"))),
             }
         }
         TransformName::Map => {
             let values = spec.values.clone().unwrap_or_default();
             if values.is_empty() || values.len() > MAX_VALUES {
-                return Err(at("values", format!("map needs 1 to {MAX_VALUES} values")));
+                return Err(at("values", format!("map requires 1 to {MAX_VALUES} values")));
             }
             if values.iter().any(|(key, value)| key.len().max(value.len()) > MAX_TEXT) {
-                return Err(at("values", format!("at most {MAX_TEXT} bytes are taken")));
+                return Err(at("values", format!("at most {MAX_TEXT} bytes are allowed")));
             }
             Transform::Map { values, otherwise: spec.otherwise.unwrap_or_default() }
         }
         TransformName::Default => {
             let value = needed("value", &spec.value)?;
             if value.trim().is_empty() {
-                return Err(at("value", "a blank default would count as missing".to_owned()));
+                return Err(at("value", "a blank default counts as missing".to_owned()));
             }
             Transform::Default(value)
         }
@@ -115,14 +115,14 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
 }
 
 fn needs(spec: &TransformSpec, path: &str, parameter: &str) -> Issue {
-    fault(format!("{path}.{parameter}"), format!("{} needs {parameter}", name(spec.name)))
+    fault(format!("{path}.{parameter}"), format!("{} requires {parameter}", name(spec.name)))
 }
 
 fn fault(path: impl Into<String>, message: impl Into<String>) -> Issue {
     Issue::new(path, IssueCode::InvalidTransform, message)
 }
 
-/// Every parameter: its name, whether it is given, and whether the transform takes it.
+/// Every parameter: its name, whether it is set, and whether the transform has it.
 fn parameters(spec: &TransformSpec) -> [(&'static str, bool, bool); 11] {
     use TransformName as Name;
     let is = |names: &[Name]| names.contains(&spec.name);

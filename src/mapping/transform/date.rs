@@ -1,14 +1,14 @@
-//! Dates from one written form to another. Pure: no clock and no time zone data is consulted.
+//! Converts dates from one format to another. Pure: uses neither a clock nor time zone data.
 
 use jiff::{
     civil::{DateTime, Time},
     fmt::{strtime::BrokenDownTime, temporal::Pieces},
 };
 
-/// Directives that mean the same everywhere and need no data.
+/// Directives that depend on no locale and no data.
 const DIRECTIVES: &str = "YmdHMSybBejFTzfpIaA%";
 
-/// How dates are read and written.
+/// Input formats and output format.
 #[derive(Debug)]
 pub struct Formats {
     from: Vec<Box<str>>,
@@ -25,20 +25,20 @@ impl Formats {
         let sample = DateTime::constant(2000, 2, 29, 13, 14, 15, 0);
         let mut sample = BrokenDownTime::from(sample);
         sample.set_offset(Some(jiff::tz::Offset::UTC));
-        sample.to_string(to).map_err(|_| "the format cannot be written".to_owned())?;
+        sample.to_string(to).map_err(|_| "the output format is not usable".to_owned())?;
         Ok(Self { from: from.iter().map(|f| f.as_str().into()).collect(), to: to.into() })
     }
 
-    /// Reads a date strictly and writes it again. The error never shows the text.
+    /// Parses a date strictly and formats it. The error never contains the date.
     pub fn convert(&self, text: &str) -> Result<String, &'static str> {
-        const UNREADABLE: &str = "a date that is not in an accepted form";
+        const UNREADABLE: &str = "the date is not in an accepted format";
         let read = if self.from.is_empty() {
             rfc3339(text.trim())
         } else {
             self.from.iter().find_map(|format| strict(format, text.trim()))
         };
         let read = read.ok_or(UNREADABLE)?;
-        read.to_string(&*self.to).map_err(|_| "a date without the parts that are written")
+        read.to_string(&*self.to).map_err(|_| "the date lacks parts that the output format needs")
     }
 }
 
@@ -59,8 +59,8 @@ fn check(format: &str) -> Result<(), String> {
             Some(c) if DIRECTIVES.contains(c) => any = true,
             _ => {
                 return Err(format!(
-                    "a date format takes %Y %m %d %H %M %S %y %b %B %e %j %F %T %z %:z %f %.f %p \
-                     %I %a %A %%, not what stands in '{}'",
+                    "a date format may contain %Y %m %d %H %M %S %y %b %B %e %j %F %T %z %:z %f %.f %p \
+                     %I %a %A %%; '{}' has another directive",
                     crate::mapping::issue::shown(format)
                 ));
             }
@@ -69,7 +69,7 @@ fn check(format: &str) -> Result<(), String> {
     if any { Ok(()) } else { Err("a date format needs a directive such as %Y".to_owned()) }
 }
 
-/// Reads by one format; a day that the month does not have is refused.
+/// Parses with one format; refuses a day that the month does not have.
 fn strict(format: &str, text: &str) -> Option<BrokenDownTime> {
     let read = BrokenDownTime::parse(format, text).ok()?;
     let whole = (read.month().is_some() && read.day().is_some()) || read.day_of_year().is_some();
@@ -84,9 +84,9 @@ fn strict(format: &str, text: &str) -> Option<BrokenDownTime> {
     Some(filled)
 }
 
-/// Reads `2024-01-31` or RFC 3339. The day is the one written, whatever the offset.
+/// Parses `2024-01-31` or RFC 3339. The day is the one written, whatever the offset.
 fn rfc3339(text: &str) -> Option<BrokenDownTime> {
-    // The parser also takes forms without separators, and signed years.
+    // The parser also accepts forms without separators, and signed years.
     let plain = text.len() >= 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
     if !plain || text.contains('[') {
         return None;

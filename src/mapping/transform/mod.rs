@@ -1,7 +1,7 @@
 //! Transforms: small steps from one value to the next. Pure.
 //!
-//! A missing value passes every transform but `default` untouched. Transforms of texts work on
-//! each item of a list; a number or boolean is taken as its text. What becomes blank is missing.
+//! A missing value passes through every transform but `default`. Transforms of strings apply to each
+//! item of a list; a number or boolean counts as a string. A blank result is missing.
 
 mod apply;
 mod compile;

@@ -1,7 +1,7 @@
 //! Telephone numbers to E.164. Pure.
 //!
-//! Checks the shape of a number (country code, length), not that it is assigned: a full numbering
-//! plan would be some megabytes that go stale. The table is in `docs/MAPPING.md` too.
+//! Checks the form of a number (country code, length), not whether it is assigned: a full numbering
+//! plan takes megabytes and becomes outdated. The table is in `docs/MAPPING.md` too.
 
 /// How a country's national numbers become international ones.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,11 +10,11 @@ pub struct Country {
     pub iso: &'static str,
     /// Country calling code.
     pub code: &'static str,
-    /// What is dialled before the area code within the country, and dropped from outside.
+    /// Prefix dialled before the area code within the country, dropped from abroad.
     trunk: &'static str,
-    /// What is dialled before the country code of another country.
+    /// Prefix dialled before the country code of another country.
     exit: &'static str,
-    /// Least and most digits behind the country code.
+    /// Minimum and maximum number of digits after the country code.
     digits: (usize, usize),
 }
 
@@ -98,12 +98,12 @@ pub fn country(iso: &str) -> Option<&'static Country> {
     COUNTRIES.iter().find(|country| country.iso.eq_ignore_ascii_case(iso))
 }
 
-/// Writes a number as `+` and digits. The error never shows the number.
+/// Formats a number as `+` and digits. The error never contains the number.
 pub fn to_e164(text: &str, country: Option<&Country>) -> Result<String, &'static str> {
     let number = text.trim();
     let number = without_extension(number.strip_prefix("tel:").unwrap_or(number));
     let plus = number.starts_with(['+', '\u{ff0b}']);
-    // "+44 (0)20 ..." shows the trunk prefix for readers; it is not dialled from outside.
+    // "+44 (0)20 ..." shows the trunk prefix for readers; it is not dialled from abroad.
     let number = if plus { number.replacen("(0)", "", 1) } else { number.to_owned() };
     let mut digits = String::with_capacity(16);
     for (index, c) in number.chars().enumerate() {
@@ -120,7 +120,7 @@ pub fn to_e164(text: &str, country: Option<&Country>) -> Result<String, &'static
             | ')'
             | '.'
             | '/' => {}
-            _ => return Err("a telephone number with a character that has no place in one"),
+            _ => return Err("the phone number contains an invalid character"),
         }
     }
     let international = if plus {
@@ -136,7 +136,7 @@ pub fn to_e164(text: &str, country: Option<&Country>) -> Result<String, &'static
             let national = digits.strip_prefix(country.trunk).unwrap_or(&digits);
             checked(&[country.code, national].concat())
         }
-        (None, None) => Err("a telephone number without country code; set defaultCountry"),
+        (None, None) => Err("the phone number has no country code; set defaultCountry"),
     }
 }
 
@@ -152,14 +152,14 @@ fn without_extension(text: &str) -> &str {
     text[..mark.unwrap_or(text.len())].trim_end()
 }
 
-/// Checks the length: by country where the table has the code, by E.164 elsewhere.
+/// Checks the length: by country if the table has the code, otherwise by E.164.
 fn checked(digits: &str) -> Result<String, &'static str> {
-    const WRONG: &str = "a telephone number with too few or too many digits";
+    const WRONG: &str = "the phone number has too few or too many digits";
     if digits.starts_with('0') {
-        return Err("a telephone number whose country code starts with 0");
+        return Err("the country code of the phone number starts with 0");
     }
     let known = COUNTRIES.iter().find(|country| digits.starts_with(country.code));
-    // Codes are prefix-free, so that at most one of the table fits.
+    // Codes are prefix-free: at most one matches.
     let (least, most) = known.map_or((7, 15), |country| {
         (country.code.len() + country.digits.0, country.code.len() + country.digits.1)
     });

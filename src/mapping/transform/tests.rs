@@ -1,4 +1,4 @@
-//! What each transform does, and which parameters it takes.
+//! What each transform does, and which parameters it has.
 
 use serde_json::{Value, json};
 
@@ -17,11 +17,11 @@ fn run(transforms: &Value, value: &Value) -> Result<Value, String> {
         .iter()
         .map(|one| compile(&spec(one.clone()), "t").unwrap())
         .collect();
-    let mut work = FieldValue::of(value);
+    let mut field = FieldValue::of(value);
     for transform in &transforms {
-        work = transform.apply(work).map_err(|refusal| format!("{refusal:?}"))?;
+        field = transform.apply(field).map_err(|refusal| format!("{refusal:?}"))?;
     }
-    Ok(work.into_json().map_err(|unfit| format!("{unfit:?}"))?.unwrap_or_default())
+    Ok(field.into_json().map_err(|unfit| format!("{unfit:?}"))?.unwrap_or_default())
 }
 
 fn table(rows: Vec<(Value, Value, Value)>) {
@@ -90,7 +90,7 @@ fn lists_and_tables() {
 }
 
 #[test]
-fn telephone_numbers() {
+fn phone_numbers() {
     let to = |country: &str| json!({"name": "e164", "defaultCountry": country});
     table(vec![
         (to("US"), json!("(415) 555-2671"), json!("+14155552671")),
@@ -119,7 +119,7 @@ fn telephone_numbers() {
         (to("DE"), "٠١٥١٢٣٤٥"),
     ] {
         let refused = run(&json!([country]), &json!(bad)).unwrap_err();
-        assert!(refused.starts_with("Invalid(\"a telephone number"), "{bad}: {refused}");
+        assert!(refused.contains("phone number"), "{bad}: {refused}");
         assert!(!refused.contains(bad), "{refused}");
     }
 }
@@ -149,22 +149,22 @@ fn dates() {
         (with(&["%Y"], "%Y"), "2024 or so"),
     ] {
         let refused = run(&json!([transform]), &json!(bad)).unwrap_err();
-        assert!(refused.contains("a date"), "{bad}: {refused}");
+        assert!(refused.contains("the date"), "{bad}: {refused}");
         assert!(!refused.contains(bad), "{refused}");
     }
 }
 
 #[test]
-fn values_that_a_transform_does_not_take_are_refused_by_kind() {
+fn values_of_a_wrong_kind_are_refused_by_kind() {
     for (transform, value, part) in [
-        (json!({"name": "trim"}), json!({"a": "Zyzzyva"}), "trim takes a text, not an object"),
-        (json!({"name": "lower"}), json!([["Zyzzyva"]]), "lower takes a text, not a list"),
+        (json!({"name": "trim"}), json!({"a": "Zyzzyva"}), "trim expects a string, not an object"),
+        (json!({"name": "lower"}), json!([["Zyzzyva"]]), "lower expects a string, not a list"),
         (json!({"name": "split", "separator": ","}), json!(["Zyzzyva"]), "not a list"),
         (json!({"name": "join", "separator": ","}), json!([{"a": "Zyzzyva"}]), "not an object"),
         (
             json!({"name": "map", "values": {"a": "b"}, "otherwise": "Fail"}),
             json!("Zyzzyva"),
-            "does not list",
+            "not listed",
         ),
     ] {
         let refused = run(&json!([transform]), &value).unwrap_err();
@@ -178,7 +178,7 @@ fn values_that_a_transform_does_not_take_are_refused_by_kind() {
 }
 
 #[test]
-fn exactly_the_right_parameters_are_taken() {
+fn exactly_the_right_parameters_are_accepted() {
     let faults = |of: Value| -> Vec<String> {
         let issues = compile(&spec(of), "t").unwrap_err();
         issues.iter().map(|issue| issue.path.clone()).collect()

@@ -1,8 +1,8 @@
-//! Transforms of texts by letters and words. Pure.
+//! String transforms by letter and word. Pure.
 
 use std::borrow::Cow;
 
-/// Removes white space at both ends, without copying a borrowed text.
+/// Removes white space at both ends, without copying a borrowed string.
 pub fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -11,7 +11,7 @@ pub fn trim(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Lower case, without copying a text that already is.
+/// Lower case, without copying a string that already is.
 pub fn lower(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         return text;
@@ -19,7 +19,7 @@ pub fn lower(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(text.to_lowercase())
 }
 
-/// Keeps the first `length` characters and no white space behind them.
+/// Keeps the first `length` characters, without trailing white space.
 pub fn truncate(text: Cow<'_, str>, length: usize) -> Cow<'_, str> {
     let Some((end, _)) = text.char_indices().nth(length) else { return text };
     match text {
@@ -28,10 +28,10 @@ pub fn truncate(text: Cow<'_, str>, length: usize) -> Cow<'_, str> {
     }
 }
 
-/// First letter of each word upper case. The other letters become lower case where the word is
-/// written all in upper case (`O'NEIL`), and stay where it is mixed (`McDonald`).
+/// First letter of each word upper case. The other letters become lower case if the word is all upper
+/// case (`O'NEIL`), and stay if it is mixed (`McDonald`).
 ///
-/// White space and hyphens part words; an apostrophe does when two letters or more follow.
+/// White space and hyphens separate words; so does an apostrophe followed by two or more letters.
 pub fn title_case(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for piece in text.split_inclusive(|c: char| c.is_whitespace() || c == '-') {

@@ -1,5 +1,5 @@
-//! What is looked at once a run has created people: whether the list on which that rested was right,
-//! and who is in Clinch more than once. Makes requests; writes nothing. Nobody is ever merged.
+//! Checks after a run has created people: whether the list it relied on was right, and who is in Clinch
+//! more than once. Makes requests; writes nothing. Nobody is ever merged.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -9,7 +9,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 
 use super::{
-    census::Picture,
+    census::Snapshot,
     crm::{Crm, CrmFailure, Lookup},
     guard::PeopleGuard,
 };
@@ -19,28 +19,28 @@ use crate::{
     pipeline::{report::Doubled, work::Work},
 };
 
-/// One of so many people whose creation rested on a list is looked up at the end.
-const ONE_OF: u64 = 100;
-/// After a foreign change all of them are, up to this many of the latest.
+/// One in this many people who were created on the strength of a list is looked up at the end.
+const SAMPLE_ONE_IN: u64 = 100;
+/// After a foreign change all of them are looked up, up to this many of the latest.
 const LATEST: usize = 10_000;
 
-/// Whom a run created.
+/// The people a run created.
 #[derive(Debug, Default)]
 pub(super) struct Creations {
     noted: Mutex<Noted>,
-    /// Held by the one create at a time that rests on look-ups which were not proved yet.
+    /// Serialises creates that rely on look-ups before those are proved.
     trial: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Noted {
-    /// Somebody tries to prove look-ups.
+    /// Whether a create has set out to prove look-ups.
     proving: bool,
-    /// A look-up did not find somebody who was just created.
-    unseen: bool,
-    /// The outcome of a create is not known, and it may still be under way.
+    /// Whether a look-up missed a person who was just created.
+    look_up_missed: bool,
+    /// Whether a create has no known outcome and may still be under way.
     timed_out: bool,
-    /// How many creations rested on a list.
+    /// How many creates relied on a list.
     on_list: u64,
     sampled: Vec<MatchKey>,
     latest: VecDeque<MatchKey>,
@@ -55,37 +55,37 @@ impl Creations {
     pub(super) fn note(&self, work: &Work, on_list: bool) {
         let mut noted = self.lock();
         if on_list {
-            if noted.on_list.is_multiple_of(ONE_OF) {
+            if noted.on_list.is_multiple_of(SAMPLE_ONE_IN) {
                 noted.sampled.push(work.key.clone());
             }
             noted.on_list += 1;
         }
-        // Also those who were looked up: somebody who works through the same people may have met
-        // this run between look-up and create.
+        // Also those who were looked up: another program that works through the same people may have
+        // created them between look-up and create.
         noted.latest.push_back(work.key.clone());
         if noted.latest.len() > LATEST {
             noted.latest.pop_front();
         }
     }
 
-    /// Waits until no other create rests on look-ups that were not proved yet.
+    /// Waits until no other create relies on unproved look-ups.
     pub(super) async fn trial(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.trial.lock().await
     }
 
-    /// Whether look-ups are to be proved with the person just created: once.
+    /// Whether to prove look-ups with the person just created; true once.
     pub(super) fn try_prove(&self) -> bool {
         !std::mem::replace(&mut self.lock().proving, true)
     }
 
-    /// Notes that a look-up did not find somebody who was just created.
-    pub(super) fn note_unseen(&self) {
-        self.lock().unseen = true;
+    /// Notes that a look-up missed a person who was just created.
+    pub(super) fn note_look_up_missed(&self) {
+        self.lock().look_up_missed = true;
     }
 
-    /// Whether a look-up did not find somebody who was just created.
-    pub(super) fn are_unseen(&self) -> bool {
-        self.lock().unseen
+    /// Whether a look-up missed a person who was just created.
+    pub(super) fn look_up_missed(&self) -> bool {
+        self.lock().look_up_missed
     }
 
     /// Notes that a create was not answered in time.
@@ -98,57 +98,58 @@ impl Creations {
         self.lock().timed_out
     }
 
-    /// Counts once more, and looks up a sample of those created on the strength of `picture`; everybody
-    /// whom the run created, if somebody else changed the account since. `suspects` are looked up in any case.
+    /// Compares the total again and looks up a sample of the people created on the strength of
+    /// `snapshot`; if somebody else changed the account since, everybody the run created. Always looks
+    /// up `suspects`.
     pub(super) async fn examine<C: Crm>(
         &self,
         crm: &C,
         account: &PeopleGuard,
         keys: &Keys,
-        picture: Option<Picture>,
+        snapshot: Option<Snapshot>,
         suspects: Vec<MatchKey>,
-        at_a_time: usize,
+        max_in_flight: usize,
     ) -> Result<Doubled, CrmFailure> {
         let rested = self.lock().on_list > 0;
         let mut doubtful: HashSet<MatchKey> = suspects.into_iter().collect();
-        if let Some(picture) = picture.filter(|_| rested) {
-            if account.census.stands(picture) {
+        if let Some(snapshot) = snapshot.filter(|_| rested) {
+            if account.census.is_current(snapshot) {
                 account.census.close(crm).await?;
             }
             let noted = self.lock();
             doubtful.extend(noted.sampled.iter().cloned());
-            if !account.census.stands(picture) {
+            if !account.census.is_current(snapshot) {
                 doubtful.extend(noted.latest.iter().cloned());
             }
         }
         let mut doubled = Doubled::default();
-        look_up(crm, keys, doubtful, at_a_time, &mut doubled).await?;
-        if let Some(picture) = picture.filter(|_| rested && doubled.found > 0)
-            && account.census.stands(picture)
+        look_up(crm, keys, doubtful, max_in_flight, &mut doubled).await?;
+        if let Some(snapshot) = snapshot.filter(|_| rested && doubled.found > 0)
+            && account.census.is_current(snapshot)
         {
-            // The list did not show somebody who was there: everything that rests on it is doubtful.
-            account.census.doubt();
+            // The list missed a person who was there: everything that relied on it is in doubt.
+            account.census.invalidate();
             let latest: HashSet<MatchKey> = self.lock().latest.iter().cloned().collect();
-            look_up(crm, keys, latest, at_a_time, &mut doubled).await?;
+            look_up(crm, keys, latest, max_in_flight, &mut doubled).await?;
         }
         doubled.records.sort_unstable();
         Ok(doubled)
     }
 }
 
-/// Notes who is there more than once.
+/// Looks people up and notes who is there more than once.
 async fn look_up(
     crm: &impl Crm,
     keys: &Keys,
     people: HashSet<MatchKey>,
-    at_a_time: usize,
+    max_in_flight: usize,
     doubled: &mut Doubled,
 ) -> Result<(), CrmFailure> {
     let looked_up = stream::iter(people).map(|key| async move {
         let found = crm.find(&key).await;
         (key, found)
     });
-    let mut looked_up = looked_up.buffer_unordered(at_a_time);
+    let mut looked_up = looked_up.buffer_unordered(max_in_flight);
     while let Some((key, found)) = looked_up.next().await {
         if let Lookup::Several(_) = found? {
             doubled.note(keys.record_id(&key));

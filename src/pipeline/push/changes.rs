@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::pipeline::work::Work;
 
-/// The attributes that differ from what the person has, less those that only fill gaps.
+/// The attributes that differ from the person's, except those that only fill gaps and have a value.
 pub(super) fn changes(work: &Work, present: &Map<String, Value>) -> Map<String, Value> {
     let empty = |value: &Value| match value {
         Value::Null => true,
@@ -14,11 +14,11 @@ pub(super) fn changes(work: &Work, present: &Map<String, Value>) -> Map<String, 
     };
     work.attributes
         .iter()
-        .filter(|(name, wanted)| {
+        .filter(|(name, value)| {
             let has = present.get(*name).unwrap_or(&Value::Null);
             let fills_only = work.only_if_empty.contains(name);
-            has != *wanted && (!fills_only || empty(has))
+            has != *value && (!fills_only || empty(has))
         })
-        .map(|(name, wanted)| (name.clone(), wanted.clone()))
+        .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

@@ -1,5 +1,4 @@
-//! `Crm` on the Clinch client: which client calls a run's words stand for, and what each failure
-//! means for the run.
+//! The port `Crm` on the Clinch client. Does network I/O through the client.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,7 +21,7 @@ use crate::{
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
-/// How often a step is tried again after its answer was lost.
+/// How many times a step is attempted when its answer is lost.
 const STEP_ATTEMPTS: usize = 3;
 
 /// The Clinch client as a run sees it.
@@ -33,18 +32,18 @@ pub struct ClinchCrm {
     witnesses: Option<Witnesses>,
 }
 
-/// Under which source Clinch shows people that were just created; told to whoever asked, when it
-/// is first seen and whenever it changes.
+/// The source that Clinch shows on people who were just created. Calls `notify` when it is first
+/// seen and whenever it changes.
 #[derive(Clone)]
 pub struct SeenSource {
     seen: Arc<Mutex<Option<String>>>,
-    tell: Arc<dyn Fn() + Send + Sync>,
+    notify: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl SeenSource {
-    /// Nothing seen yet; `tell` is called when that changes.
-    pub fn new(tell: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { seen: Arc::default(), tell: Arc::new(tell) }
+    /// Starts with no source seen; calls `notify` when that changes.
+    pub fn new(notify: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { seen: Arc::default(), notify: Arc::new(notify) }
     }
 
     /// The source seen last.
@@ -58,7 +57,7 @@ impl SeenSource {
         if seen.as_ref() != Some(source) {
             *seen = Some(source.clone());
             drop(seen);
-            (self.tell)();
+            (self.notify)();
         }
     }
 }
@@ -70,12 +69,12 @@ impl std::fmt::Debug for SeenSource {
 }
 
 impl ClinchCrm {
-    /// A run's view of a client.
+    /// Wraps a client for a run.
     pub fn new(client: Client, source: SeenSource) -> Self {
         Self { client, source, witnesses: None }
     }
 
-    /// The same view, which notes whom it writes.
+    /// Also notes the people it writes.
     #[must_use]
     pub fn witnessed_by(self, witnesses: Witnesses) -> Self {
         Self { witnesses: Some(witnesses), ..self }
@@ -93,8 +92,8 @@ impl ClinchCrm {
         }
     }
 
-    /// Looks, and writes what is missing. A doubtful answer is cleared by looking again once the
-    /// write cannot be under way any more; one that was not answered in time is not repeated here.
+    /// Reads, and writes what is missing. After an unclear answer it reads again once the write can
+    /// no longer be under way; a write that timed out is not repeated here.
     async fn ensure<P, W>(
         &self,
         how: Ensure,
@@ -133,8 +132,8 @@ impl ClinchCrm {
 impl Crm for ClinchCrm {
     type Cursor = Cursor;
 
-    async fn resolve(&self, wanted: &DestinationSpec) -> Result<Destination, CrmFailure> {
-        destination::resolve(&self.client, wanted).await
+    async fn resolve(&self, spec: &DestinationSpec) -> Result<Destination, CrmFailure> {
+        destination::resolve(&self.client, spec).await
     }
 
     async fn find(&self, key: &MatchKey) -> Result<Lookup, CrmFailure> {
@@ -154,7 +153,7 @@ impl Crm for ClinchCrm {
         Ok(PeoplePage {
             people: page.people.into_iter().map(person).collect(),
             next: page.next,
-            // A list that is longer than a walk may be is not read to its end.
+            // A list beyond the page limit is not read to its end.
             total: page.total.filter(|_| !page.cut_off),
         })
     }
@@ -203,7 +202,7 @@ impl Crm for ClinchCrm {
         recheck: bool,
     ) -> Result<Created, CrmFailure> {
         if !recheck {
-            // Created once; a doubt is left to the next attempt, which reads the list first.
+            // Sent once; the next attempt, which reads the list first, resolves an unclear answer.
             return match self.client.create(attributes).await.map_err(CrmFailure::from)? {
                 clinch::Created::New(new) => Ok(self.created(new)),
                 clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),

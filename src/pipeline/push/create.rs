@@ -1,9 +1,10 @@
-//! Creates a person whose absence from Clinch is proved.
+//! Creates a person whose absence from Clinch is proved, and proves look-ups with the first one. Makes
+//! requests through the port.
 
 use serde_json::{Map, Value};
 
 use super::{
-    census::Picture,
+    census::Snapshot,
     crm::{Created, Crm, CrmFailure, Read},
     guard::Claim,
     index::Known,
@@ -23,40 +24,40 @@ impl<C: Crm> Pusher<C> {
         &self,
         work: &Work,
         claim: &Claim,
-        picture: Option<Picture>,
+        snapshot: Option<Snapshot>,
     ) -> Result<Candidate, CrmFailure> {
         if self.mode == Mode::DryRun {
             return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true, seen: true });
         }
         self.check_fence()?;
-        let trial = match picture {
-            None if !self.believes_look_ups() => Some(self.creations.trial().await),
+        let trial = match snapshot {
+            None if !self.trusts_look_ups() => Some(self.creations.trial().await),
             _ => None,
         };
-        if picture.is_none() && self.creations.are_unseen() {
-            return Err(blind());
+        if snapshot.is_none() && self.creations.look_up_missed() {
+            return Err(look_ups_miss_people());
         }
-        let admission = self.guard.census.admit(&self.crm, picture).await?;
-        // Where nobody can be looked up, the first create on the strength of a list is a trial.
+        let admission = self.guard.census.admit(&self.crm, snapshot).await?;
+        // If people cannot be looked up, the first create that relies on a list is itself the test.
         if admission.look_up && (self.index.can_look_up() || !admission.on_list) {
             match self.look_up_now(&work.key).await {
                 Ok(Known::Absent(_)) => {}
                 Ok(known) => {
                     admission.contradicted();
-                    // Boxed, for it may come back here; with a look-up, hence once.
+                    // Boxed because it recurses: at most once, as the person was just looked up.
                     return Box::pin(self.create_or_update(work, claim, Target::Known(known)))
                         .await;
                 }
                 Err(failure) => {
-                    admission.nobody();
+                    admission.not_created();
                     return Err(failure);
                 }
             }
         }
         let on_list = admission.on_list;
-        // An attribute that the mapping clears has nothing to be cleared on a new person.
+        // A new person has no value to clear.
         let attributes = without_nulls(&work.attributes);
-        let recheck = self.believes_look_ups();
+        let recheck = self.trusts_look_ups();
         let person = match self.crm.create(&work.key, &attributes, recheck).await {
             Ok(Created::New(id)) => {
                 admission.created();
@@ -69,10 +70,10 @@ impl<C: Crm> Pusher<C> {
             }
             Ok(Created::Existing(person)) => person,
             Err(refused @ CrmFailure::Record { .. }) => {
-                admission.nobody();
+                admission.not_created();
                 return Err(refused);
             }
-            // Whether somebody was created is not known: the admission says so when it is dropped.
+            // Unknown whether the person was created: dropping the admission records that.
             Err(failure) => {
                 if let CrmFailure::Later { disposition, .. } = &failure
                     && disposition.reason() == Reason::Timeout
@@ -93,22 +94,22 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
-    /// Looks a person up whom a list calls absent.
+    /// Looks up a person whom the list does not show.
     async fn look_up_now(&self, key: &MatchKey) -> Result<Known, CrmFailure> {
-        if self.creations.are_unseen() {
-            return Err(blind());
+        if self.creations.look_up_missed() {
+            return Err(look_ups_miss_people());
         }
         self.index.look_up(&self.crm, key).await
     }
 
-    /// Whether look-ups were seen to find somebody who is there.
-    fn believes_look_ups(&self) -> bool {
+    /// Whether look-ups were seen to find a person who exists.
+    fn trusts_look_ups(&self) -> bool {
         self.index.can_look_up()
-            && !self.creations.are_unseen()
+            && !self.creations.look_up_missed()
             && self.guard.is_proved(&self.crm.lookups())
     }
 
-    /// In an account that had nobody to prove look-ups with, the first person created does.
+    /// Proves look-ups with the first person created, in an account that had nobody to prove them with.
     async fn prove_look_ups(&self, key: &MatchKey, id: &ClinchId) {
         let lookups = self.crm.lookups();
         if !self.index.can_look_up()
@@ -120,22 +121,22 @@ impl<C: Crm> Pusher<C> {
         tokio::time::sleep(self.crm.search_lag()).await;
         match self.index.look_up(&self.crm, key).await {
             Ok(Known::Person { .. } | Known::Several(_)) => self.guard.note_proved(lookups),
-            // Still there, and not found: what look-ups say is not to be believed.
+            // The person exists and was not found: look-ups cannot be trusted.
             Ok(Known::Absent(_)) if matches!(self.crm.get(id).await, Ok(Read::Present(_))) => {
-                self.creations.note_unseen();
+                self.creations.note_look_up_missed();
             }
-            // No proof, and no disproof: the next run looks again.
+            // Proves nothing: the next run tries again.
             Ok(Known::Absent(_) | Known::Anonymised(_)) | Err(_) => {}
         }
     }
 }
 
-/// Look-ups do not show people who are there.
-fn blind() -> CrmFailure {
+/// Look-ups miss people who exist.
+fn look_ups_miss_people() -> CrmFailure {
     CrmFailure::Everything {
         disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
-        message: "Clinch does not find a person by e-mail address whom this run has created; set \
-                  contractOverrides.lookupSettle if its search lags behind, else \
+        message: "Clinch does not find a person by e-mail address whom this run has created: set \
+                  contractOverrides.lookupSettle if its search lags behind writes, otherwise \
                   contractOverrides.filterParameter"
             .to_owned(),
     }

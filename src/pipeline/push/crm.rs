@@ -1,5 +1,5 @@
-//! What a run asks of Clinch, in the run's own words. `clinch` is one implementation; a dry run
-//! uses the reading half only.
+//! The port to Clinch: what a push needs of it. A dry run uses the reading half only. No I/O here;
+//! `clinch_crm.rs` implements it.
 
 use std::{fmt, future::Future, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 pub struct CrmPerson {
     /// Their id.
     pub id: ClinchId,
-    /// What they are recognised by, as Clinch has it; none for anonymised people.
+    /// Their match key, as Clinch has it; none for anonymised people.
     pub key: Option<MatchKey>,
     /// Their attributes.
     pub attributes: Map<String, Value>,
@@ -34,24 +34,24 @@ impl fmt::Debug for CrmPerson {
 pub struct PeoplePage<C> {
     /// The people on it.
     pub people: Vec<CrmPerson>,
-    /// How to ask for the next page; none on the last one.
+    /// Cursor of the next page; none on the last one.
     pub next: Option<C>,
-    /// How many people there are in all, where Clinch says so.
+    /// Total number of people, if Clinch states it.
     pub total: Option<u64>,
 }
 
-/// What a read of one person by id shows.
+/// Result of a read by id.
 #[derive(Debug, PartialEq)]
 pub enum Read {
     /// The person.
     Present(CrmPerson),
     /// They were anonymised.
     Anonymised,
-    /// There is no such person any more: deleted, or merged into another one.
+    /// The person no longer exists: deleted, or merged into another one.
     Gone,
 }
 
-/// What a look-up found.
+/// Result of a look-up by match key.
 #[derive(Debug, PartialEq)]
 pub enum Lookup {
     /// Nobody.
@@ -60,29 +60,29 @@ pub enum Lookup {
     One(CrmPerson),
     /// Several people.
     Several(usize),
-    /// Clinch does not honour the filter: only a scan of everybody can tell.
+    /// Clinch does not honour the filter: only a scan of everybody can answer.
     FilterIgnored,
 }
 
-/// The person after a create.
+/// Result of a create.
 #[derive(Debug, PartialEq)]
 pub enum Created {
     /// Created by this call.
     New(ClinchId),
-    /// Turned out to exist: created by somebody else, or by an earlier attempt of this call.
+    /// The person exists already: created by somebody else, or by an earlier attempt of this call.
     Existing(CrmPerson),
 }
 
-/// The person after an update.
+/// Result of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Updated {
-    /// As asked for.
+    /// The change was made.
     Done,
     /// The answer shows a person who was anonymised.
     Anonymised,
 }
 
-/// Where people go: nowhere in particular, or to a stage of a job.
+/// Where people go, by ids of Clinch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// As prospects.
@@ -100,14 +100,14 @@ pub struct JobStage {
     pub stage: ClinchId,
 }
 
-/// How the `ensure_` calls go about it. They tell whether something was, or would be, written.
+/// Mode of the `ensure_` calls, which return whether something was, or would be, written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ensure {
-    /// The person was just created: nothing can be there yet, so write without looking.
+    /// The person was just created and has nothing yet: write without reading.
     Fresh,
-    /// Look, and write what is missing.
+    /// Read, and write what is missing.
     Missing,
-    /// Look only.
+    /// Only read.
     DryRun,
 }
 
@@ -121,7 +121,7 @@ pub enum CrmFailure {
         /// What is wrong; attribute names only.
         message: String,
     },
-    /// The person is gone: deleted or merged away.
+    /// The person no longer exists: deleted or merged.
     Gone,
     /// This record may be delivered later.
     Later {
@@ -141,53 +141,53 @@ pub enum CrmFailure {
     },
 }
 
-/// What a run asks of Clinch. Retries within a call are the implementation's business.
+/// What a push needs of Clinch. The implementation retries within a call.
 pub trait Crm: Send + Sync + 'static {
-    /// Where a scan of all people stands.
+    /// Position of a scan of all people.
     type Cursor: Send;
 
-    /// Finds the job and stage in Clinch. Fails everything with `NotPermitted` where the rules
-    /// do not name them, and with `DestinationNotFound` where they do but Clinch lacks them.
+    /// Finds the job and stage in Clinch. Fails everything with `NotPermitted` if the rules do not name
+    /// them, and with `DestinationNotFound` if they do but Clinch does not have them.
     fn resolve(
         &self,
-        wanted: &DestinationSpec,
+        spec: &DestinationSpec,
     ) -> impl Future<Output = Result<Destination, CrmFailure>> + Send;
 
-    /// Whoever has this match key.
+    /// Looks a person up by match key.
     fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Lookup, CrmFailure>> + Send;
 
-    /// A page of everybody; the first one for `None`.
+    /// A page of all people; the first one for `None`.
     fn scan(
         &self,
         cursor: Option<Self::Cursor>,
     ) -> impl Future<Output = Result<PeoplePage<Self::Cursor>, CrmFailure>> + Send;
 
-    /// How many people a page holds at most.
+    /// Maximum number of people on a page.
     fn page_size(&self) -> u64;
 
-    /// How many people there are, where Clinch says so.
+    /// Total number of people, if Clinch states it.
     fn total(&self) -> impl Future<Output = Result<Option<u64>, CrmFailure>> + Send;
 
-    /// How long after a request without an answer its effect shows at the latest.
+    /// How long to wait after an unanswered request until a look-up shows its effect.
     fn lookup_delay(&self) -> Duration;
 
-    /// How long a request of a process that died may still be carried out.
+    /// How long Clinch may still carry out a request of a process that died.
     fn longest_request(&self) -> Duration;
 
     /// How long look-ups and totals may lag behind writes.
     fn search_lag(&self) -> Duration;
 
-    /// Names how people are looked up: what was proved of one way says nothing of another.
+    /// Identifies how people are looked up: a proof for one filter says nothing about another.
     fn lookups(&self) -> String;
 
-    /// Whether people who were anonymised can be told from others.
+    /// Whether Clinch marks people who were anonymised.
     fn shows_anonymised(&self) -> bool;
 
-    /// One person with their present attributes.
+    /// Reads a person by id.
     fn get(&self, id: &ClinchId) -> impl Future<Output = Result<Read, CrmFailure>> + Send;
 
-    /// Creates a person who is surely absent. Never leaves two: an unclear answer is cleared by
-    /// looking again, where look-ups are believed (`recheck`); else it stays unclear.
+    /// Creates a person whose absence is proved. Never creates two: with `recheck`, for trusted
+    /// look-ups, an unclear answer is followed by a look-up; otherwise it stays unclear.
     fn create(
         &self,
         key: &MatchKey,
@@ -195,7 +195,7 @@ pub trait Crm: Send + Sync + 'static {
         recheck: bool,
     ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
 
-    /// Changes the given attributes; null clears one. `Anonymised`: so the answer shows them.
+    /// Changes the given attributes; null clears one.
     fn update(
         &self,
         id: &ClinchId,

@@ -23,8 +23,8 @@ impl From<ClinchError> for CrmFailure {
             | ClinchError::Ambiguous(_)
             | ClinchError::Unavailable { .. }
             | ClinchError::RateLimited { .. } => Self::Later { disposition, message },
-            // The integration's own condition tells these; it is verified again, and then all of its
-            // exports go on by themselves.
+            // The integration's own condition reports these. Once it is verified again, all of its
+            // exports continue.
             ClinchError::Unauthorized | ClinchError::ClockSkew { .. } | ClinchError::Forbidden => {
                 let reason = Reason::DependencyNotReady;
                 Self::Everything { disposition: Disposition::Wait { reason }, message }
@@ -46,7 +46,7 @@ impl From<JournalError> for CrmFailure {
         let cause = std::error::Error::source(&error);
         let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
         let refused = disposition.reason() == Reason::LedgerRefused;
-        let rest = if refused { "; nobody is pushed whom the ledger cannot record" } else { "" };
+        let rest = if refused { "; nobody is pushed until the ledger can be written" } else { "" };
         Self::Everything { disposition, message: format!("{error}{cause}{rest}") }
     }
 }

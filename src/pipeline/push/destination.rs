@@ -1,5 +1,5 @@
-//! Finds the job and stage that people are to go to, and whether the integration permits them.
-//! Does network I/O through the client; no record is sent.
+//! Finds the requested job and stage in Clinch and checks that the integration permits them.
+//! Does network I/O through the client; sends no record.
 
 use super::crm::{CrmFailure, Destination, JobStage};
 use crate::{
@@ -11,12 +11,12 @@ use crate::{
     },
 };
 
-/// The job and stage as Clinch has them. What a message proposes is permitted and exists.
+/// The job and stage as Clinch has them. What a message suggests is permitted and exists.
 pub(super) async fn resolve(
     client: &Client,
-    wanted: &DestinationSpec,
+    spec: &DestinationSpec,
 ) -> Result<Destination, CrmFailure> {
-    let DestinationSpec::Job { id, reference, stage, permitted } = wanted else {
+    let DestinationSpec::Job { id, reference, stage, permitted } = spec else {
         return Ok(Destination::Prospect);
     };
     let by_id = id.is_some();
@@ -24,7 +24,7 @@ pub(super) async fn resolve(
     let found =
         if by_id { of_id(client, named).await? } else { of_reference(client, named).await? };
     let Some(job) = found else {
-        // A name that is not permitted reads the same whether or not Clinch knows it.
+        // The answer for a name that is not permitted is the same whether or not Clinch knows it.
         if permitted.evaluate(named, stage) != RuleVerdict::Allowed {
             return Err(not_permitted(permitted, named, stage));
         }
@@ -57,7 +57,7 @@ async fn of_id(client: &Client, id: &str) -> Result<Option<Job>, CrmFailure> {
     }
 }
 
-/// `None`, too, when several jobs have the reference.
+/// `None` also when several jobs have the reference.
 async fn of_reference(client: &Client, reference: &str) -> Result<Option<Job>, CrmFailure> {
     let jobs = client.jobs().await.map_err(CrmFailure::from)?;
     let mut named = jobs.into_iter().filter(|job| job.reference.as_deref() == Some(reference));
@@ -65,7 +65,7 @@ async fn of_reference(client: &Client, reference: &str) -> Result<Option<Job>, C
     Ok(if named.next().is_none() { first } else { None })
 }
 
-/// What a job goes by.
+/// The names of a job.
 fn names(job: &Job) -> impl Iterator<Item = &str> {
     [Some(job.id.as_str()), job.reference.as_deref()].into_iter().flatten()
 }

@@ -7,7 +7,7 @@ use crate::{
     source::SourceError,
 };
 
-/// The ending of a run whose source cannot be read, or not to its end.
+/// The ending of a run whose source cannot be read completely.
 pub(super) fn unread(error: &SourceError) -> Ending {
     let (disposition, message) = (error.disposition(), error.to_string());
     match disposition {
@@ -27,11 +27,11 @@ pub(super) fn interrupted(failure: CrmFailure) -> Ending {
         CrmFailure::Record { reason, message } => {
             Ending::Interrupted { disposition: Disposition::Stalled { reason }, message }
         }
-        // Why is told by whoever withdrew it; the run goes on once it is let.
+        // The one who revoked access reports why; the run continues once it has access again.
         CrmFailure::Withdrawn => Ending::Stopped,
         CrmFailure::Gone => Ending::Interrupted {
             disposition: Disposition::retry(Reason::VendorUnavailable),
-            message: "Clinch answered that what was asked for is gone".to_owned(),
+            message: "Clinch answered that the requested object no longer exists".to_owned(),
         },
     }
 }

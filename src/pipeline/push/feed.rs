@@ -1,5 +1,5 @@
-//! The second look at a source: what is due, in windows. Decodes on a thread of its own, a window
-//! ahead of the pushing; of what is not due it maps nothing.
+//! The second reading of a source: the records that are due, in windows. Decodes on a blocking thread,
+//! one window ahead of the push; does not map records that are not due.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -20,19 +20,19 @@ use crate::{
     storage::ReadFault,
 };
 
-/// Most records of a window.
+/// Maximum number of records in a window.
 const WINDOW_RECORDS: usize = 2048;
-/// From this many bytes on, resumes for the most part, a window is closed.
+/// A window is closed at this many bytes, most of them resumes.
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// What is left to be pushed.
+/// The records that are left to push.
 pub(super) struct Feed {
     ready: mpsc::Receiver<Result<VecDeque<Work>, SourceError>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Feed {
-    /// Starts to read. Ends by itself when it is dropped.
+    /// Starts reading; stops when dropped.
     pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: RecordSet) -> Self {
         let (sender, ready) = mpsc::channel(1);
         let thread = tokio::task::spawn_blocking(move || {
@@ -41,7 +41,7 @@ impl Feed {
             while left > 0 {
                 let (window, mut fault) = window(&mut records, &mut left);
                 if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_remote() {
-                    // Somebody was there when the source was surveyed, and is not any more.
+                    // The survey saw records that the source no longer has.
                     let part = "the source".into();
                     fault = Some(SourceError::Remote { part, fault: ReadFault::Changed });
                 }
@@ -50,7 +50,7 @@ impl Feed {
                     return;
                 }
                 if let Some(fault) = fault {
-                    // Nobody is left to be told when the run has ended.
+                    // Fails only if the run has ended.
                     let _ = sender.blocking_send(Err(fault));
                     return;
                 }
@@ -61,14 +61,14 @@ impl Feed {
             if spec.source.is_verified_at_the_end()
                 && let Some(fault) = records.rest()
             {
-                // Nobody is left to be told when the run has ended.
+                // Fails only if the run has ended.
                 let _ = sender.blocking_send(Err(fault));
             }
         });
         Self { ready, thread: Some(thread) }
     }
 
-    /// The next records that are due; none at the end.
+    /// The next window; empty at the end.
     pub(super) async fn window<S: SegmentStore>(
         &mut self,
         run_ledger: &RunLedger<S>,
@@ -88,7 +88,7 @@ impl Feed {
     }
 }
 
-/// The next records that are due, and what ended them before their time.
+/// The next window, and the fault that cut it short, if any.
 fn window(
     records: &mut PreparedRecords<'_>,
     left: &mut usize,

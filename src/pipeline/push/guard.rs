@@ -1,5 +1,5 @@
-//! What the runs of one Clinch account share: one create in flight for each person, and what was
-//! found out about the account.
+//! What the runs of one Clinch account share: claims, so that each person has at most one create in
+//! flight, and what is known of the account. No I/O.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -13,15 +13,15 @@ use crate::domain::{ClinchId, MatchKey};
 
 /// Shared by the runs of one account, whichever integration they belong to.
 ///
-/// It also remembers whom those runs created, for as long as a run may hold an older picture of
-/// Clinch: until no run is left. Of a run that is alone it remembers the last few only, for one
-/// that begins while Clinch's look-ups do not show them yet.
+/// It also remembers the people those runs created, as long as a run may hold an older snapshot of
+/// Clinch: until no run is left. For a single run it remembers only the last few, in case another
+/// run starts before Clinch's look-ups show them.
 #[derive(Debug, Default)]
 pub struct PeopleGuard {
     people: Mutex<People>,
     pub(super) census: Census,
     pub(super) directory: Directory,
-    /// How people are looked up, once that was seen to find somebody who is there.
+    /// The look-up that was seen to find a person who exists.
     proved: Mutex<Option<String>>,
     pub(super) at_rest: Arc<AtRest>,
 }
@@ -36,17 +36,17 @@ impl AtRest {
     }
 
     /// Notes that the run of an export ended and left no request under way.
-    pub(super) fn note(&self, export: &str) {
+    pub(super) fn insert(&self, export: &str) {
         self.lock().insert(export.to_owned());
     }
 
-    /// Whether an export is at rest.
-    pub(super) fn has(&self, export: &str) -> bool {
+    /// Whether no request of an export can be under way.
+    pub(super) fn contains(&self, export: &str) -> bool {
         self.lock().contains(export)
     }
 
-    /// Notes that requests of an export may be under way from now on.
-    pub(super) fn end(&self, export: &str) {
+    /// Notes that an export is about to make requests.
+    pub(super) fn remove(&self, export: &str) {
         self.lock().remove(export);
     }
 }
@@ -55,15 +55,15 @@ impl AtRest {
 struct People {
     claimed: HashMap<MatchKey, Arc<tokio::sync::Mutex<()>>>,
     created: HashMap<MatchKey, ClinchId>,
-    /// Those of `created` that are forgotten again, oldest first.
-    passing: VecDeque<MatchKey>,
+    /// The part of `created` that is forgotten again, oldest first.
+    recent: VecDeque<MatchKey>,
     runs: usize,
 }
 
-/// How many people a run that is alone remembers.
+/// How many people a single run remembers.
 const REMEMBERED: usize = 4096;
 
-/// A run's membership; ends when dropped.
+/// The membership of a run; ends on drop.
 #[derive(Debug)]
 pub struct Membership(Arc<PeopleGuard>);
 
@@ -73,12 +73,12 @@ impl Drop for Membership {
         people.runs -= 1;
         if people.runs == 0 {
             people.created = HashMap::new();
-            people.passing = VecDeque::new();
+            people.recent = VecDeque::new();
         }
     }
 }
 
-/// The right to create one person; ends when dropped.
+/// The exclusive right to handle one person; ends on drop.
 #[derive(Debug)]
 pub struct Claim {
     guard: Arc<PeopleGuard>,
@@ -87,7 +87,7 @@ pub struct Claim {
 }
 
 impl PeopleGuard {
-    /// A guard of another account of the same process.
+    /// A guard for another account of the same process.
     pub fn sharing(at_rest: Arc<AtRest>) -> Self {
         Self { at_rest, ..Self::default() }
     }
@@ -96,13 +96,13 @@ impl PeopleGuard {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether look-ups of this kind were seen to find somebody who is there.
+    /// Whether look-ups of this kind were seen to find a person who exists.
     pub(super) fn is_proved(&self, lookups: &str) -> bool {
         let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
         proved.as_deref() == Some(lookups)
     }
 
-    /// Notes that look-ups of this kind found somebody who is there.
+    /// Notes that a look-up of this kind found a person who exists.
     pub(super) fn note_proved(&self, lookups: String) {
         *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(lookups);
     }
@@ -113,7 +113,7 @@ impl PeopleGuard {
         Membership(self.clone())
     }
 
-    /// Waits until nobody else handles this person.
+    /// Waits until no other task handles this person.
     pub async fn claim(self: &Arc<Self>, key: &MatchKey) -> Claim {
         let turn = self.people().claimed.entry(key.clone()).or_default().clone();
         let turn = turn.lock_owned().await;
@@ -122,7 +122,7 @@ impl PeopleGuard {
 }
 
 impl Claim {
-    /// The person, if a run of this account created them since the oldest run began.
+    /// The person, if a run of this account created them since the oldest run started.
     pub fn created(&self) -> Option<ClinchId> {
         self.guard.people().created.get(&self.key).cloned()
     }
@@ -135,9 +135,9 @@ impl Claim {
         }
         people.created.insert(self.key.clone(), id.clone());
         if people.runs == 1 {
-            people.passing.push_back(self.key.clone());
-            if people.passing.len() > REMEMBERED
-                && let Some(oldest) = people.passing.pop_front()
+            people.recent.push_back(self.key.clone());
+            if people.recent.len() > REMEMBERED
+                && let Some(oldest) = people.recent.pop_front()
             {
                 people.created.remove(&oldest);
             }
@@ -149,7 +149,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let mut people = self.guard.people();
         drop(self.turn.take());
-        // Only the map is left as an owner: nobody waits for the turn.
+        // Only the map still owns it: no task waits for the turn.
         if people.claimed.get(&self.key).is_some_and(|turn| Arc::strong_count(turn) == 1) {
             people.claimed.remove(&self.key);
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_is_alone_remembers_the_last_few() {
+    async fn a_single_run_remembers_the_last_few() {
         let guard = Arc::new(PeopleGuard::default());
         let _run = guard.join();
         let id = ClinchId::parse("c1").unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn memory_is_given_back_when_no_run_is_left() {
+    async fn memory_is_released_when_no_run_is_left() {
         let guard = Arc::new(PeopleGuard::default());
         let run = guard.join();
         guard.claim(&key()).await.note_created(&ClinchId::parse("c1").unwrap());

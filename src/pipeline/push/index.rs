@@ -1,9 +1,9 @@
-//! What is known of the people a run asks about, and the requests for what is not known yet.
+//! Who of the people of a run is in Clinch: from the candidate list where it was read, else by request.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    census::Picture,
+    census::Snapshot,
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
 };
 use crate::{
@@ -12,33 +12,33 @@ use crate::{
     pipeline::work::weight,
 };
 
-/// How many bytes of attributes are kept; of people beyond that only the id is, and their
-/// attributes are read when their turn comes.
+/// How many bytes of attributes are kept. Beyond that only ids are, and attributes are read when the
+/// person is pushed.
 const KEPT_BYTES: usize = 16 << 20;
 
-/// What is known of the people a run asks about.
+/// What is known of the people of a run.
 #[derive(Debug, Default)]
 pub(super) struct PeopleIndex {
     seen: HashMap<KeyHash, Seen>,
-    /// The ids of those seen beyond what is kept.
-    more: Table,
+    /// The ids of people seen after `seen` was full.
+    ids_only: Table,
     kept_bytes: usize,
     /// The ids under which other exports of the account know people.
-    pub(super) elsewhere: Table,
-    /// Everybody whom the pages showed as anonymised.
+    pub(super) of_neighbours: Table,
+    /// Everybody whom the list showed as anonymised.
     pub(super) anonymised: HashSet<ClinchId>,
-    /// The list, where it proves who is absent.
-    pub(super) picture: Option<Picture>,
+    /// The list, if it proves who is absent.
+    pub(super) snapshot: Option<Snapshot>,
     /// Whether people can be looked up.
     pub(super) filter: Filter,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// It can be relied on, or there is nobody yet with whom to prove it.
+    /// It can be trusted, or nobody is there yet to prove it with.
     #[default]
     Honoured,
-    /// What it gives is not to be believed.
+    /// Its results cannot be trusted.
     Ignored,
 }
 
@@ -51,19 +51,19 @@ enum Seen {
 /// What is known of one person.
 #[derive(Debug)]
 pub(super) enum Known {
-    /// They are there. `fresh`: they were read just now.
+    /// They exist.
     Person {
         /// The person.
         person: CrmPerson,
-        /// Whether they were read just now.
+        /// Whether they were just read.
         fresh: bool,
     },
     /// They were anonymised.
     Anonymised(ClinchId),
-    /// Several people are there.
+    /// Several people have the match key.
     Several(usize),
-    /// They are not there. `Some`: as the list tells; `None`: as a look-up told just now.
-    Absent(Option<Picture>),
+    /// They are absent, according to the list (`Some`) or to a look-up made just now (`None`).
+    Absent(Option<Snapshot>),
 }
 
 impl Known {
@@ -86,12 +86,12 @@ impl PeopleIndex {
     pub(super) fn note(&mut self, key: KeyHash, person: CrmPerson) {
         if let Some(seen) = self.seen.get_mut(&key) {
             *seen = match seen {
-                // A page that moved while it was read shows somebody twice; a second reading does.
+                // The same person again: in a second reading, or on a page that shifted meanwhile.
                 Seen::One(known) if known.id == person.id => return,
                 Seen::One(_) => Seen::Several(2),
                 Seen::Several(count) => Seen::Several(*count),
             };
-        } else if let Some(id) = self.more.get(&key) {
+        } else if let Some(id) = self.ids_only.get(&key) {
             if id != person.id.as_str().as_bytes() {
                 self.seen.insert(key, Seen::Several(2));
             }
@@ -99,13 +99,13 @@ impl PeopleIndex {
             self.kept_bytes += size_of::<(KeyHash, Seen)>() + weight(&person.attributes);
             self.seen.insert(key, Seen::One(person));
         } else {
-            self.more.insert(&key, person.id.as_str().as_bytes());
+            self.ids_only.insert(&key, person.id.as_str().as_bytes());
         }
     }
 
     /// Whether the list showed the person.
     pub(super) fn shows(&self, hash: &KeyHash) -> bool {
-        self.seen.contains_key(hash) || self.more.get(hash).is_some()
+        self.seen.contains_key(hash) || self.ids_only.get(hash).is_some()
     }
 
     /// Whether people can be looked up.
@@ -113,21 +113,21 @@ impl PeopleIndex {
         self.filter == Filter::Honoured
     }
 
-    /// Who has this key; a request only where the index cannot tell. `anew`: what a list says is
-    /// not enough.
+    /// Finds a person; makes requests only if the index does not know. `recheck`: an absence shown by
+    /// the list is not enough.
     pub(super) async fn find(
         &self,
         crm: &impl Crm,
         key: &MatchKey,
         hash: &KeyHash,
-        anew: bool,
+        recheck: bool,
     ) -> Result<Known, CrmFailure> {
         match self.seen.get(hash) {
             Some(Seen::One(one)) => return Ok(Known::Person { person: one.clone(), fresh: false }),
             Some(Seen::Several(count)) => return Ok(Known::Several(*count)),
             None => {}
         }
-        for known in [&self.more, &self.elsewhere] {
+        for known in [&self.ids_only, &self.of_neighbours] {
             let id = known.get(hash).and_then(|id| std::str::from_utf8(id).ok());
             let Some(id) = id.and_then(|id| ClinchId::parse(id).ok()) else { continue };
             if self.anonymised.contains(&id) {
@@ -136,18 +136,18 @@ impl PeopleIndex {
             match crm.get(&id).await? {
                 Read::Present(person) => return Ok(Known::Person { person, fresh: true }),
                 Read::Anonymised => return Ok(Known::Anonymised(id)),
-                // Gone since: perhaps merged into somebody else.
+                // Gone since: possibly merged into another person.
                 Read::Gone if self.can_look_up() => return self.look_up(crm, key).await,
                 Read::Gone => {}
             }
         }
-        match self.picture {
-            Some(picture) if !anew || !self.can_look_up() => Ok(Known::Absent(Some(picture))),
+        match self.snapshot {
+            Some(snapshot) if !recheck || !self.can_look_up() => Ok(Known::Absent(Some(snapshot))),
             _ => self.look_up(crm, key).await,
         }
     }
 
-    /// Looks a person up now.
+    /// Looks a person up.
     pub(super) async fn look_up(
         &self,
         crm: &impl Crm,
@@ -167,7 +167,7 @@ impl PeopleIndex {
     }
 }
 
-/// The list is not to be believed any more, and nothing else tells who is there.
+/// The list is no longer valid, and people cannot be looked up.
 fn unlisted() -> CrmFailure {
     CrmFailure::Everything {
         disposition: Disposition::retry(Reason::VendorUnavailable),

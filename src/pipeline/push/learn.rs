@@ -1,9 +1,9 @@
 //! Reads the candidate list before people are pushed, and decides what it proves.
 //!
-//! Who is not on the list is absent only if the list was proved to be whole: its total is given, is
-//! the same on every page and equals the people seen; a second reading finds the same people; and a
-//! few of the people it does not show are looked up, and are not found. Else each person is looked up
-//! before they are created.
+//! A person who is not on the list is absent only if the list is proved complete: every page states the
+//! same total, which equals the number of people seen; a second reading shows the same people; and a few
+//! people whom the list does not show are looked up and not found. Otherwise each person is looked up
+//! before they are created. Makes requests; writes nothing.
 
 use std::{
     collections::HashSet,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    census::{Picture, Stillness},
+    census::{CreatesPaused, Snapshot},
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
     guard::PeopleGuard,
     index::{Filter, PeopleIndex},
@@ -23,15 +23,16 @@ use crate::{
     ledger::{KeyHash, Keys, Ledger, SegmentStore},
 };
 
-/// From how many unknown people on a list is worth its requests and those that prove it.
-const WORTH_A_LIST: u64 = 10;
-/// A list of no more pages than this is read while nobody is created.
-const SHORT: u64 = 100;
-/// How many people may have to be looked up until one of them is still there.
+/// The number of unknown people from which a list is worth its requests and those that prove it.
+const LIST_WORTH_FROM: u64 = 10;
+/// Creates are paused while a list of at most this many pages is read.
+const SHORT_LIST_PAGES: u64 = 100;
+/// How many people of the list are kept to prove look-ups with, as some may be gone by then.
 const WITNESSES: usize = 8;
 /// How many people that a list does not show are looked up.
 const SAMPLE: usize = 3;
-/// What is needed to learn who of the unknown people is in Clinch already.
+
+/// Finds out who of the unknown people is in Clinch already.
 pub(super) struct Learning<'a, C> {
     pub(super) crm: &'a C,
     pub(super) keys: &'a Keys,
@@ -65,48 +66,48 @@ impl<C: Crm> Learning<'_, C> {
         if !neighbours.is_empty() {
             let hashes: Vec<KeyHash> =
                 survey.people.hashes().filter(|hash| !ledger.knows(hash)).collect();
-            index.elsewhere = self.guard.directory.find(neighbours, &hashes).await?;
+            index.of_neighbours = self.guard.directory.find(neighbours, &hashes).await?;
         }
         Ok(index)
     }
 }
 
-/// The people a run asks about: the ledger does not know them.
+/// The people of a source whom the ledger does not know.
 pub(super) struct UnknownPeople<'a> {
     pub(super) keys: &'a Keys,
-    /// Whether somebody is among them.
+    /// Whether a person is among them.
     pub(super) includes: &'a (dyn Fn(&KeyHash) -> bool + Sync),
-    /// How many they are.
+    /// How many there are.
     pub(super) count: u64,
-    /// Some of them, from all over the source.
+    /// A sample of them from the whole source.
     pub(super) sample: &'a [(MatchKey, KeyHash)],
-    /// Whether a list is never to prove that somebody is absent.
+    /// Whether absence must be proved by look-ups, never by a list.
     pub(super) look_up: bool,
 }
 
 /// One reading of the list.
 #[derive(Debug, Default)]
 struct Reading {
-    /// Fingerprints of the ids seen.
+    /// Hashes of the ids seen.
     ids: HashSet<u64>,
-    /// The total on the pages; `None` when it is missing or differs.
+    /// The total on the pages; `None` if it is missing or differs between pages.
     total: Option<u64>,
     pages: u64,
-    /// The list was read to its end.
+    /// Whether the list was read to its end.
     ended: bool,
-    /// Some people with a match key, whom a look-up has to find.
+    /// Some people with a match key, whom a look-up must find.
     witnesses: Vec<(MatchKey, ClinchId)>,
 }
 
 impl Reading {
-    /// The total, if everything says that the list is whole.
-    fn whole(&self) -> Option<u64> {
+    /// The total, if the list was complete.
+    fn complete(&self) -> Option<u64> {
         self.total.filter(|total| self.ended && *total == self.ids.len() as u64)
     }
 }
 
 impl PeopleIndex {
-    /// Learns what it pays to learn before people are pushed.
+    /// Reads as much of the list as is worth its requests.
     pub(super) async fn learn(
         crm: &impl Crm,
         account: &PeopleGuard,
@@ -117,37 +118,37 @@ impl PeopleIndex {
         if lookups.is_empty() {
             return Self::everybody(crm, account, unknown).await;
         }
-        let worth = unknown.count >= WORTH_A_LIST && !unknown.look_up;
+        let worth = unknown.count >= LIST_WORTH_FROM && !unknown.look_up;
         if !worth && account.is_proved(&lookups) {
             return Ok(index);
         }
         let hasher = RandomState::new();
-        let mut still = if worth { Some(account.census.still().await) } else { None };
+        let mut paused = if worth { Some(account.census.pause_creates().await) } else { None };
         let budget = if worth { unknown.count } else { 1 };
-        let mut first = index.read(crm, unknown, &hasher, budget, None, &mut still).await?;
+        let mut first = index.read(crm, unknown, &hasher, budget, None, &mut paused).await?;
         if first.witnesses.is_empty() && !first.ended {
-            // Nobody with an address so far: somebody may stand further on.
-            first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut still).await?;
+            // Nobody with an address so far: later pages may have one.
+            first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut paused).await?;
             if first.witnesses.is_empty() && !first.ended {
-                drop(still);
+                drop(paused);
                 return Self::everybody(crm, account, unknown).await;
             }
         }
         index.filter = prove(crm, account, &first, lookups).await?;
         if index.filter == Filter::Ignored {
-            drop(still);
+            drop(paused);
             return Self::everybody(crm, account, unknown).await;
         }
-        if let Some(total) = first.whole().filter(|_| worth)
-            && index.is_confirmed(crm, unknown, &hasher, &first, &mut still).await?
+        if let Some(total) = first.complete().filter(|_| worth)
+            && index.is_confirmed(crm, unknown, &hasher, &first, &mut paused).await?
             && index.shows_all_of_sample(crm, unknown).await?
         {
-            index.picture = agreed(crm, account, still, total).await?;
+            index.snapshot = accepted(crm, account, paused, total).await?;
         }
         Ok(index)
     }
 
-    /// Reads everybody, whatever it costs: for a Clinch whose look-ups are of no use.
+    /// Reads the whole list, whatever it costs: for a Clinch whose look-ups cannot be used.
     async fn everybody(
         crm: &impl Crm,
         account: &PeopleGuard,
@@ -155,30 +156,30 @@ impl PeopleIndex {
     ) -> Result<Self, CrmFailure> {
         let mut index = Self::without_look_ups();
         let hasher = RandomState::new();
-        let mut still = Some(account.census.still().await);
-        let first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut still).await?;
-        if let Some(total) = first.whole()
-            && index.is_confirmed(crm, unknown, &hasher, &first, &mut still).await?
+        let mut paused = Some(account.census.pause_creates().await);
+        let first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut paused).await?;
+        if let Some(total) = first.complete()
+            && index.is_confirmed(crm, unknown, &hasher, &first, &mut paused).await?
         {
-            index.picture = agreed(crm, account, still, total).await?;
+            index.snapshot = accepted(crm, account, paused, total).await?;
         }
-        if index.picture.is_some() {
+        if index.snapshot.is_some() {
             return Ok(index);
         }
-        // A total that is given and merely does not agree is that of a list that just changed.
+        // A total that is stated but does not match is that of a list that just changed.
         let disposition = match first.total {
             Some(_) => Disposition::retry(Reason::VendorUnavailable),
             None => Disposition::Stalled { reason: Reason::ContractUnsupported },
         };
         let message = "Clinch does not find people by e-mail address, and its candidate list cannot \
-                       be proved to be whole: nobody can be created without the risk of a second \
-                       person; set contractOverrides.filterParameter, or pageParameter and \
+                       be proved complete: creating people could create them twice; set \
+                       contractOverrides.filterParameter, or pageParameter and \
                        pageSizeParameter";
         Err(CrmFailure::Everything { disposition, message: message.to_owned() })
     }
 
-    /// Reads pages while the list costs less than `budget` look-ups. With `expected`, the reading
-    /// ends as soon as it shows somebody else.
+    /// Reads pages while the list costs fewer requests than `budget`. With `expected`, stops at the
+    /// first person who is not expected.
     async fn read<C: Crm>(
         &mut self,
         crm: &C,
@@ -186,7 +187,7 @@ impl PeopleIndex {
         hasher: &RandomState,
         budget: u64,
         expected: Option<&HashSet<u64>>,
-        still: &mut Option<Stillness<'_>>,
+        paused: &mut Option<CreatesPaused<'_>>,
     ) -> Result<Reading, CrmFailure> {
         let mut reading = Reading::default();
         let mut cursor: Option<C::Cursor> = None;
@@ -198,28 +199,28 @@ impl PeopleIndex {
             } else if reading.total != page.total {
                 reading.total = None;
             }
-            let mut strangers = false;
+            let mut unexpected = false;
             for person in page.people {
                 let id = hasher.hash_one(person.id.as_str());
-                strangers |= expected.is_some_and(|expected| !expected.contains(&id));
+                unexpected |= expected.is_some_and(|expected| !expected.contains(&id));
                 reading.ids.insert(id);
                 self.take(unknown, person, &mut reading);
             }
-            let Some(next) = page.next.filter(|_| !strangers) else {
-                reading.ended = !strangers;
+            let Some(next) = page.next.filter(|_| !unexpected) else {
+                reading.ended = !unexpected;
                 return Ok(reading);
             };
-            // Of a list that contradicts itself nothing can be proved any more.
+            // A list that contradicts itself proves nothing.
             let Some(total) = reading.total.filter(|total| *total >= reading.ids.len() as u64)
             else {
                 reading.total = None;
                 return Ok(reading);
             };
             let pages = total.div_ceil(crm.page_size().max(1));
-            if pages > SHORT {
-                *still = None;
+            if pages > SHORT_LIST_PAGES {
+                *paused = None;
             }
-            // It is read twice.
+            // The list is read twice.
             if pages.saturating_mul(2) > budget || reading.pages.saturating_mul(2) >= budget {
                 return Ok(reading);
             }
@@ -242,23 +243,23 @@ impl PeopleIndex {
         }
     }
 
-    /// Whether a second reading shows the same people. One page cannot move while it is read.
+    /// Whether a second reading shows the same people. A single page cannot shift while it is read.
     async fn is_confirmed(
         &mut self,
         crm: &impl Crm,
         unknown: &UnknownPeople<'_>,
         hasher: &RandomState,
         first: &Reading,
-        still: &mut Option<Stillness<'_>>,
+        paused: &mut Option<CreatesPaused<'_>>,
     ) -> Result<bool, CrmFailure> {
         if first.pages == 1 {
             return Ok(true);
         }
-        let again = self.read(crm, unknown, hasher, u64::MAX, Some(&first.ids), still).await?;
-        Ok(again.whole().is_some() && again.ids.len() == first.ids.len())
+        let again = self.read(crm, unknown, hasher, u64::MAX, Some(&first.ids), paused).await?;
+        Ok(again.complete().is_some() && again.ids.len() == first.ids.len())
     }
 
-    /// Whether people whom the list does not show are not found either.
+    /// Whether look-ups, too, do not find people whom the list does not show.
     async fn shows_all_of_sample(
         &mut self,
         crm: &impl Crm,
@@ -280,7 +281,7 @@ impl PeopleIndex {
     }
 }
 
-/// Proves that look-ups are to be believed: somebody who is there is found, and nobody else is.
+/// Proves that look-ups can be trusted: they find a person who exists, and nobody else.
 async fn prove(
     crm: &impl Crm,
     account: &PeopleGuard,
@@ -292,7 +293,7 @@ async fn prove(
     }
     for (key, id) in &reading.witnesses {
         match crm.find(key).await? {
-            // Whoever has the same address is found, too.
+            // Other people with the same address are found, too.
             Lookup::One(_) | Lookup::Several(_) => {
                 account.note_proved(lookups);
                 return Ok(Filter::Honoured);
@@ -302,27 +303,27 @@ async fn prove(
                 Read::Present(person) if person.key.as_ref() == Some(key) => {
                     return Ok(Filter::Ignored);
                 }
-                // Deleted or changed since the page was read: no proof, and no disproof.
+                // Deleted or changed since the page was read: proves nothing.
                 Read::Present(_) | Read::Anonymised | Read::Gone => {}
             },
         }
     }
-    // Nobody is there with whom to prove it: the first person created has to.
+    // Nobody to prove it with: the first person created proves it.
     Ok(Filter::Honoured)
 }
 
-/// Takes a list over as the account's, unless the account changed since it was read.
-async fn agreed(
+/// Accepts a list for the account, unless the account changed since it was read.
+async fn accepted(
     crm: &impl Crm,
     account: &PeopleGuard,
-    still: Option<Stillness<'_>>,
+    paused: Option<CreatesPaused<'_>>,
     total: u64,
-) -> Result<Option<Picture>, CrmFailure> {
-    let Some(still) = still else {
-        // Runs of this process went on creating while it was read: compare once more.
-        let still = account.census.still().await;
-        let unchanged = still.total(crm).await? == Some(total);
-        return Ok(unchanged.then(|| still.believe(total)));
+) -> Result<Option<Snapshot>, CrmFailure> {
+    let Some(paused) = paused else {
+        // Runs of this process created people while it was read: compare the total once more.
+        let paused = account.census.pause_creates().await;
+        let unchanged = paused.total(crm).await? == Some(total);
+        return Ok(unchanged.then(|| paused.accept(total)));
     };
-    Ok(Some(still.believe(total)))
+    Ok(Some(paused.accept(total)))
 }

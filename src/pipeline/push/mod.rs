@@ -1,4 +1,4 @@
-//! The push to Clinch: compares a source with the ledger, learns who is in Clinch already, creates
+//! The push to Clinch: compares a source with the ledger, finds out who is in Clinch already, creates
 //! and updates people, and keeps the ledger up to date. Works over the trait [`Crm`].
 
 mod aftermath;

@@ -1,6 +1,6 @@
-//! What the other exports of an account know of people: who was pushed by one of them is not created
-//! again by another, even after their address was erased in Clinch. Reads ledgers through their
-//! stores; keeps 8 bytes of each person.
+//! The ledgers of the account's other exports: a person whom one export pushed is not created again by
+//! another, even after their address was erased in Clinch. Reads ledgers through their stores; keeps
+//! 8 bytes of each person.
 
 use std::{
     collections::HashMap,
@@ -16,21 +16,21 @@ use crate::ledger::{Journal, KeyHash, Keys, Ledger, Opened, SegmentStore, Table}
 pub struct Neighbour<S> {
     /// UID of the export.
     pub uid: String,
-    /// Gives its ledger keys and where its ledger is kept.
+    /// Returns its ledger keys and its store.
     pub open: Box<dyn FnOnce() -> (Keys, S) + Send>,
 }
 
-/// Finds the other exports of the account; called only where somebody might have to be created.
+/// Finds the other exports of the account; called only if the run may have to create people.
 pub type Neighbours<S> =
     Box<dyn FnOnce() -> BoxFuture<'static, Result<Vec<Neighbour<S>>, String>> + Send>;
 
-/// No other export pushes to the account.
+/// For an account to which no other export pushes.
 pub fn no_neighbours<S>() -> Neighbours<S> {
     Box::new(|| Box::pin(async { Ok(Vec::new()) }))
 }
 
-/// Who stands in which ledger, as far as this process has read or written them. The first bytes of a
-/// hash are enough: a hit is read again.
+/// Who is in which ledger, as far as this process has read or written them. The first bytes of a hash
+/// are enough: a hit is read from the ledger again.
 #[derive(Debug, Default)]
 pub(super) struct Directory(Mutex<HashMap<String, Arc<[u64]>>>);
 
@@ -39,7 +39,7 @@ impl Directory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes who stands in a ledger now.
+    /// Notes who is in a ledger now.
     pub(super) fn note(&self, uid: &str, ledger: &Ledger) -> Arc<[u64]> {
         let mut people: Vec<u64> = ledger.hashes().map(|hash| short(&hash)).collect();
         people.sort_unstable();
@@ -48,7 +48,7 @@ impl Directory {
         people
     }
 
-    /// Forgets a ledger that is about to change: it is read again.
+    /// Forgets a ledger that is about to change, so that it is read again.
     pub(super) fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
@@ -57,28 +57,26 @@ impl Directory {
         self.lock().get(uid).cloned()
     }
 
-    /// The ids under which the neighbours know people, of those asked for.
+    /// The ids under which the neighbours know the given people.
     pub(super) async fn find<S: SegmentStore>(
         &self,
         neighbours: Vec<Neighbour<S>>,
-        wanted: &[KeyHash],
+        people: &[KeyHash],
     ) -> Result<Table, CrmFailure> {
         let mut ids = Table::default();
         for Neighbour { uid, open } in neighbours {
             let noted = self.get(&uid);
-            let is_hit =
-                |people: &[u64], hash: &KeyHash| people.binary_search(&short(hash)).is_ok();
-            if noted.as_ref().is_some_and(|people| !wanted.iter().any(|hash| is_hit(people, hash)))
-            {
+            let is_hit = |known: &[u64], hash: &KeyHash| known.binary_search(&short(hash)).is_ok();
+            if noted.as_ref().is_some_and(|known| !people.iter().any(|hash| is_hit(known, hash))) {
                 continue;
             }
             let (keys, store) = open();
             let ledger = read(store, &keys).await?;
-            let people = match noted {
-                Some(people) => people,
+            let known = match noted {
+                Some(known) => known,
                 None => self.note(&uid, &ledger),
             };
-            for hash in wanted.iter().filter(|hash| is_hit(&people, hash)) {
+            for hash in people.iter().filter(|hash| is_hit(&known, hash)) {
                 if let Some(id) = ledger.id(hash) {
                     ids.insert(hash, id.as_str().as_bytes());
                 }

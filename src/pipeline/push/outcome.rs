@@ -1,4 +1,4 @@
-//! What became of a record. Pure.
+//! The outcome of pushing a record. Pure.
 
 use super::crm::CrmFailure;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     ledger::{Steps, Suppressed},
 };
 
-/// What became of a record.
+/// The outcome of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     Created,
@@ -17,23 +17,23 @@ pub(super) enum Outcome {
     Rejected { reason: Reason, message: String },
 }
 
-/// What became of a record, and what is now in place.
+/// The outcome of a record, and what is in place now.
 #[derive(Debug)]
 pub(super) struct Pushed {
-    /// `Err` only with `Later` or `Everything`: the record stays undecided.
+    /// `Err` leaves the record undecided.
     pub(super) result: Result<Outcome, CrmFailure>,
     /// The person, once known; with the steps in place it makes the ledger entry.
     pub(super) person: Option<ClinchId>,
     pub(super) steps: Steps,
 }
 
-/// The candidate step's result.
+/// The result of the candidate step.
 pub(super) struct Candidate {
     pub(super) id: Option<ClinchId>,
     pub(super) outcome: Outcome,
-    /// They were created just now.
+    /// Whether they were just created.
     pub(super) fresh: bool,
-    /// They were read, or created, in this call: and were not anonymised.
+    /// Whether this call read or created them, and they are not anonymised.
     pub(super) seen: bool,
 }
 
@@ -55,7 +55,7 @@ impl Candidate {
     }
 }
 
-/// A failure of this record alone is an outcome; any other leaves it undecided.
+/// Turns a failure that concerns this record alone into an outcome; any other leaves it undecided.
 pub(super) fn decided(failure: CrmFailure) -> Result<Outcome, CrmFailure> {
     match failure {
         CrmFailure::Record { reason, message } => Ok(Outcome::Rejected { reason, message }),

@@ -1,8 +1,8 @@
-//! One record: find the person, create or update them, then the steps that follow. Decides what
-//! to do from what is known; the ledger is the caller's.
+//! Pushes one record: finds the person, creates or updates them, then runs the following steps. Does
+//! not touch the ledger: the caller does.
 //!
-//! Nobody is written who was anonymised in Clinch, or is on the admin's list. A person who was not
-//! read in this very call is read before they are changed.
+//! Never writes a person who was anonymised in Clinch or is on the admin's list. A person who was not
+//! read in this call is read before they are changed. Makes requests through the port.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Everything the records of a run share.
+/// What the records of a run share.
 pub(super) struct Pusher<C> {
     pub(super) crm: C,
     pub(super) guard: Arc<PeopleGuard>,
@@ -33,24 +33,24 @@ pub(super) struct Pusher<C> {
     pub(super) duplicates: Duplicates,
     pub(super) destination: Destination,
     pub(super) suppressions: Suppressions,
-    /// Whom this run created.
+    /// The people this run created.
     pub(super) creations: Creations,
 }
 
-/// The person a record is about, and what is known of them.
+/// The person of a record, as far as known.
 pub(super) enum Target {
-    /// Pushed by this export before; present attributes not read.
+    /// Pushed by this export before; their present attributes were not read.
     Ours(ClinchId),
     Known(Known),
 }
 
 impl<C: Crm> Pusher<C> {
-    /// Whether people are created on the strength of a list that still stands.
-    pub(super) fn absence_rests_on_a_list(&self) -> bool {
-        self.index.picture.is_some_and(|picture| self.guard.census.stands(picture))
+    /// Whether people are created on the strength of a list that is still valid.
+    pub(super) fn absence_relies_on_a_list(&self) -> bool {
+        self.index.snapshot.is_some_and(|snapshot| self.guard.census.is_current(snapshot))
     }
 
-    /// Pushes one record. What was put in place is told even when the record stays undecided.
+    /// Pushes one record. Reports the steps in place even if the record stays undecided.
     pub(super) async fn push(&self, work: &Work) -> Pushed {
         let claim = self.guard.claim(&work.key).await;
         let mut steps = work.done;
@@ -59,7 +59,7 @@ impl<C: Crm> Pusher<C> {
             return Pushed { result, person: None, steps };
         }
         let candidate = match &work.ours {
-            Some(id) if work.done.contains(Steps::CANDIDATE) => self.still_there(work, id).await,
+            Some(id) if work.done.contains(Steps::CANDIDATE) => self.confirm(work, id).await,
             _ => self.candidate(work, &claim).await,
         };
         let candidate = match candidate {
@@ -69,16 +69,16 @@ impl<C: Crm> Pusher<C> {
             }
         };
         if matches!(candidate.outcome, Outcome::Skipped) {
-            // Left alone in every respect: nothing of this record is to be done again.
-            let steps = work.wanted();
+            // Left alone in every respect: no step of this record is needed.
+            let steps = work.required();
             return Pushed { result: Ok(candidate.outcome), person: candidate.id, steps };
         }
         let Some(id) = candidate.id else {
             return Pushed { result: Ok(candidate.outcome), person: None, steps };
         };
         steps = steps.with(Steps::CANDIDATE);
-        if !candidate.seen && !steps.contains(work.wanted()) && self.crm.shows_anonymised() {
-            // Known from a list, which may be old.
+        if !candidate.seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
+            // Known from a list, which may be outdated.
             let failed = match self.read(&id).await {
                 Ok(Some(_)) => None,
                 Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
@@ -100,15 +100,15 @@ impl<C: Crm> Pusher<C> {
         Pushed { result, person: Some(id), steps }
     }
 
-    /// The person of a record of which only later steps are missing.
-    async fn still_there(&self, work: &Work, id: &ClinchId) -> Result<Candidate, CrmFailure> {
+    /// Confirms the person of a record of which only later steps are missing.
+    async fn confirm(&self, work: &Work, id: &ClinchId) -> Result<Candidate, CrmFailure> {
         if self.crm.shows_anonymised() && self.read(id).await?.is_none() {
             return self.suppress(work, id).await;
         }
         Ok(Candidate::known(id.clone(), Outcome::Unchanged, true))
     }
 
-    /// Reads a person; `None`: they were anonymised.
+    /// Reads a person; `None` if they were anonymised.
     pub(super) async fn read(&self, id: &ClinchId) -> Result<Option<CrmPerson>, CrmFailure> {
         if self.index.anonymised.contains(id) {
             return Ok(None);
@@ -120,7 +120,7 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
-    /// Leaves an anonymised person alone for good.
+    /// Records an anonymised person, who is left alone from now on.
     pub(super) async fn suppress(
         &self,
         work: &Work,
@@ -137,7 +137,7 @@ impl<C: Crm> Pusher<C> {
             None => Target::Known(self.find(work, claim).await?),
         };
         match self.create_or_update(work, claim, target).await {
-            // Merged or deleted in Clinch since: recognise the person anew, once.
+            // Merged or deleted in Clinch since: look the person up again, once.
             Err(CrmFailure::Gone) => {
                 let target = Target::Known(self.index.look_up(&self.crm, &work.key).await?);
                 self.create_or_update(work, claim, target).await.map_err(|failure| match failure {
@@ -151,7 +151,7 @@ impl<C: Crm> Pusher<C> {
 
     async fn find(&self, work: &Work, claim: &Claim) -> Result<Known, CrmFailure> {
         if let Some(id) = claim.created() {
-            // Another export of this account was faster.
+            // Another export of this account has just created them.
             return Ok(match self.crm.get(&id).await? {
                 Read::Present(person) => Known::Person { person, fresh: true },
                 Read::Anonymised => Known::Anonymised(id),
@@ -180,9 +180,9 @@ impl<C: Crm> Pusher<C> {
                 Reason::AmbiguousMatch,
                 format!("{count} people in Clinch have this match key; merge them there"),
             )),
-            (Known::Absent(picture), _) => self.create(work, claim, picture).await,
-            // Just as they would have been created, in a window that was cut off: that was this
-            // export, whose following steps may be missing.
+            (Known::Absent(snapshot), _) => self.create(work, claim, snapshot).await,
+            // An interrupted run left this record undecided, and the person is as it would have created
+            // them: this export did, and following steps may be missing.
             (Known::Person { person, fresh }, Duplicates::Skip | Duplicates::Fail)
                 if work.undecided && changes(work, &person.attributes).is_empty() =>
             {

@@ -1,6 +1,5 @@
-//! A run: look at the source, learn who is in Clinch already, push what is due with bounded
-//! concurrency, window by window, and keep the ledger up to date as it goes. Of the records no
-//! more than a window is in memory.
+//! A run: open the source, find out who is in Clinch already, push what is due window by window, and
+//! keep the ledger up to date. At most one window of records is in memory.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use super::{
     pusher::Pusher,
     run_ledger::RunLedger,
     source_people::SourcePeople,
-    survey::{Against, Survey},
+    survey::{Comparison, Survey},
     windows::Pushing,
 };
 use crate::{
@@ -31,15 +30,15 @@ use crate::{
     },
 };
 
-/// What a run works with.
+/// What a run needs besides its spec.
 pub struct RunPorts<C, S> {
     /// Clinch.
     pub crm: C,
     /// Shared by the runs of one account.
     pub guard: Arc<PeopleGuard>,
-    /// Who must not be written to this account.
+    /// The people who must not be written to this account.
     pub suppressions: Suppressions,
-    /// Whether everybody is looked up before they are created, whatever a list says.
+    /// Whether everybody is looked up before they are created, whatever the list shows.
     pub look_up: bool,
     /// UID of the export.
     pub export: String,
@@ -51,22 +50,22 @@ pub struct RunPorts<C, S> {
     pub keys: Keys,
     /// Where the ledger is kept.
     pub store: S,
-    /// The most people that this store is to hold, if it has a limit.
+    /// Maximum number of people in this store, if it has a limit.
     pub ledger_max: Option<u64>,
     /// Whether writes may start.
     pub fence: Fence,
-    /// Most records in the works at a time.
+    /// Maximum number of records in flight.
     pub max_in_flight: usize,
-    /// Where progress is told.
+    /// Where progress is reported.
     pub progress: watch::Sender<Progress>,
-    /// Ends the run after its requests in flight.
+    /// Ends the run once its records in flight are finished.
     pub cancel: CancellationToken,
 }
 
-/// Runs to an end. Never fails: every failure is an ending.
+/// Runs until an ending. Never fails: every failure is an ending.
 pub async fn run<C: Crm, S: SegmentStore>(spec: RunSpec, ports: RunPorts<C, S>) -> Report {
     let progress = ports.progress.clone();
-    // It is large, and its callers hold it inside of theirs.
+    // Boxed: the future is large and part of its callers' futures.
     let ending = match Box::pin(attempt(spec, ports)).await {
         Ok(ending) => ending,
         Err(failure) => interrupted(failure),
@@ -107,9 +106,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
     let _member = guard.join();
     suppressions.flush().await?;
     let mut run_ledger = RunLedger::open(store, keys.clone()).await?;
-    let against = Against { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
+    let comparison =
+        Comparison { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
     let ledger = std::mem::take(&mut run_ledger.ledger);
-    let (mut survey, ledger) = Survey::of(spec.clone(), against, ledger, cancel.clone()).await;
+    let (mut survey, ledger) = Survey::of(spec.clone(), comparison, ledger, cancel.clone()).await;
     run_ledger.ledger = ledger;
     if cancel.is_cancelled() {
         return Ok(Ending::Stopped);
@@ -124,9 +124,9 @@ async fn attempt<C: Crm, S: SegmentStore>(
         None
     } else {
         if spec.mode == Mode::Push {
-            check_room(&run_ledger, &survey, ledger_max)?;
-            let ended = guard.at_rest.has(&export);
-            run_ledger.await_the_past(&crm, ended, &cancel).await;
+            check_capacity(&run_ledger, &survey, ledger_max)?;
+            let ended = guard.at_rest.contains(&export);
+            run_ledger.await_earlier_requests(&crm, ended, &cancel).await;
             if cancel.is_cancelled() {
                 return Ok(Ending::Stopped);
             }
@@ -135,7 +135,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
         let index = learning.people(&survey, &run_ledger.ledger, neighbours).await?;
         note_anonymised(&index, &run_ledger.ledger, &suppressions).await?;
-        // Who is named where is not asked any more: that room is the ledger's now.
+        // No longer needed: free the memory for the ledger.
         survey.people = SourcePeople::default();
         let pusher = Pusher {
             crm,
@@ -155,14 +155,14 @@ async fn attempt<C: Crm, S: SegmentStore>(
             max_in_flight: max_in_flight.max(1),
         };
         if spec.mode == Mode::Push {
-            pusher.guard.at_rest.end(&export);
+            pusher.guard.at_rest.remove(&export);
             pusher.guard.directory.forget(&export);
         }
         let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut run_ledger).await;
-        let through = matches!(ended, Ok(None)) && survey.fault.is_none();
-        // Whatever ended the run: what was put in place is written down.
-        let sealed = seal(&pusher, &mut run_ledger, &export, through).await;
+        let complete = matches!(ended, Ok(None)) && survey.fault.is_none();
+        // Whatever ended the run, the ledger records what is in place.
+        let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;
         pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;
@@ -175,28 +175,27 @@ async fn attempt<C: Crm, S: SegmentStore>(
     })
 }
 
-/// Writes down what a push has put in place, and what is known of its people from now on.
+/// Stores what a push has put in place, and notes its people for the other exports.
 async fn seal<C, S: SegmentStore>(
     pusher: &Pusher<C>,
     run_ledger: &mut RunLedger<S>,
     export: &str,
-    through: bool,
+    complete: bool,
 ) -> Result<(), CrmFailure> {
     if pusher.mode == Mode::DryRun {
         return Ok(());
     }
-    // Whatever becomes of the ledger: every request of this run has ended, unless nobody waited for
-    // its end.
+    // Even if the ledger cannot be stored: every request of this run has ended, unless one timed out.
     if !pusher.creations.may_be_under_way() {
-        pusher.guard.at_rest.note(export);
+        pusher.guard.at_rest.insert(export);
     }
-    let sealed = run_ledger.seal(through).await;
+    let sealed = run_ledger.seal(complete).await;
     pusher.guard.directory.note(export, &run_ledger.ledger);
     sealed
 }
 
-/// Refuses to begin what the ledger could not hold.
-fn check_room<S: SegmentStore>(
+/// Refuses to start a push whose ledger would become too large.
+fn check_capacity<S: SegmentStore>(
     run_ledger: &RunLedger<S>,
     survey: &Survey,
     max: Option<u64>,
@@ -206,23 +205,23 @@ fn check_room<S: SegmentStore>(
         Some(max) if people > max => Err(CrmFailure::Everything {
             disposition: Disposition::Stalled { reason: Reason::LedgerTooLarge },
             message: format!(
-                "a ledger of {people} people is too large for etcd, where {max} are allowed: set \
-                 the operator's --ledger-url to keep ledgers in an object store"
+                "a ledger of {people} people is too large for etcd, which may hold {max}: set the \
+                 operator's --ledger-url to keep ledgers in an object store"
             ),
         }),
         _ => Ok(()),
     }
 }
 
-async fn resolve(crm: &impl Crm, wanted: &DestinationSpec) -> Result<Destination, CrmFailure> {
-    match wanted {
+async fn resolve(crm: &impl Crm, spec: &DestinationSpec) -> Result<Destination, CrmFailure> {
+    match spec {
         DestinationSpec::Prospect => Ok(Destination::Prospect),
-        DestinationSpec::Job { .. } => crm.resolve(wanted).await,
+        DestinationSpec::Job { .. } => crm.resolve(spec).await,
     }
 }
 
-/// Records people of this export's ledger whom the candidate list shows as anonymised: also those
-/// whom the source does not name any more.
+/// Records people of this export's ledger whom the candidate list shows as anonymised, even those whom
+/// the source no longer names.
 async fn note_anonymised(
     index: &PeopleIndex,
     ledger: &Ledger,

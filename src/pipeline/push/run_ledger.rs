@@ -1,5 +1,5 @@
-//! The ledger of a run and how it is kept: a window is declared before it is pushed, and what
-//! became of it is written down. I/O through the store only.
+//! The write-ahead ledger of a run: a window is declared before it is pushed, and its outcome is
+//! recorded afterwards. I/O through the store only.
 
 use std::collections::HashSet;
 
@@ -11,25 +11,25 @@ use crate::{
     pipeline::work::Work,
 };
 
-/// The ledger and how it is kept.
+/// A ledger with its journal and the windows declared in it.
 pub(super) struct RunLedger<S> {
     pub(super) ledger: Ledger,
     journal: Journal<S>,
-    /// Left undecided by an earlier run, and by this one so far.
+    /// Undecided since an earlier run, and so far in this one.
     carried: HashSet<KeyHash>,
-    /// Pushed by this run, or about to be, and not decided.
+    /// Declared by this run and not decided.
     open: HashSet<KeyHash>,
-    /// A segment cannot be read that may have declared a window.
+    /// Whether a segment that may declare a window cannot be read.
     flawed: bool,
 }
 
 impl<S: SegmentStore> RunLedger<S> {
-    /// Reads the ledger.
+    /// Opens the ledger.
     pub(super) async fn open(store: S, keys: Keys) -> Result<Self, CrmFailure> {
         let Opened { ledger, journal, ignored } =
             Journal::open(store, keys).await.map_err(CrmFailure::from)?;
         for (seq, fault) in ignored {
-            // Not an error: what the segment knew is checked in Clinch again.
+            // Not an error: what the segment recorded is checked in Clinch again.
             tracing::warn!(seq, %fault, "a ledger segment cannot be used");
         }
         let carried = ledger.undecided().clone();
@@ -41,10 +41,10 @@ impl<S: SegmentStore> RunLedger<S> {
         Ok(Self { ledger, journal, carried, open: HashSet::new(), flawed })
     }
 
-    /// Waits until requests that an earlier run may have sent show their effect. Lists and look-ups
-    /// from before would miss people who are just being created. `ended`: that run ended in this
-    /// process, and its requests with it; of another process any request may still be under way.
-    pub(super) async fn await_the_past(
+    /// Waits until the requests of an earlier run show their effect: a list or look-up made before could
+    /// miss a person who is just being created. `ended`: that run ended in this process, and so did its
+    /// requests; a request of another process may still be under way.
+    pub(super) async fn await_earlier_requests(
         &self,
         crm: &impl Crm,
         ended: bool,
@@ -66,12 +66,12 @@ impl<S: SegmentStore> RunLedger<S> {
         }
     }
 
-    /// Whether a push of this person may have begun before, and has no known outcome.
+    /// Whether a push of this person may have started before and has no known outcome.
     pub(super) fn was_undecided(&self, key: &KeyHash) -> bool {
         self.flawed || self.carried.contains(key)
     }
 
-    /// Stores whose push is about to begin, and whatever waits.
+    /// Declares records that are about to be pushed, and stores what is new.
     pub(super) async fn declare<'a>(
         &mut self,
         window: impl IntoIterator<Item = &'a Work>,
@@ -83,13 +83,13 @@ impl<S: SegmentStore> RunLedger<S> {
         self.checkpoint().await
     }
 
-    /// Takes back that a record's push is about to begin.
-    pub(super) fn withdraw(&mut self, work: &Work) {
+    /// Takes back the declaration of a record.
+    pub(super) fn undeclare(&mut self, work: &Work) {
         self.open.remove(&work.key_hash);
     }
 
-    /// Notes what became of a record. One whose person is known is decided, whatever became of
-    /// the steps that follow: those are looked for before they are done.
+    /// Records the outcome of a record. With a known person it is decided, whatever the following
+    /// steps: those are read before they are written.
     pub(super) fn note(&mut self, work: &Work, entry: Option<&Entry>, decided: bool) {
         if let Some(entry) = entry {
             self.ledger.record(entry);
@@ -106,10 +106,9 @@ impl<S: SegmentStore> RunLedger<S> {
         self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)
     }
 
-    /// Stores what is new, closes the window and tidies up. Of a run that went through to its
-    /// end nothing is left undecided.
-    pub(super) async fn seal(&mut self, through: bool) -> Result<(), CrmFailure> {
-        if through {
+    /// Stores what is new, closes the window and compacts. A complete run leaves nothing undecided.
+    pub(super) async fn seal(&mut self, complete: bool) -> Result<(), CrmFailure> {
+        if complete {
             self.carried.clear();
         }
         self.declare([]).await?;
@@ -118,7 +117,7 @@ impl<S: SegmentStore> RunLedger<S> {
             self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)?;
         }
         if let Err(error) = self.journal.sweep().await {
-            // Harmless: what is left over is overruled, and swept another time.
+            // Harmless: newer segments overrule them, and the next run sweeps again.
             tracing::warn!(%error, "old ledger segments were not deleted");
         }
         Ok(())

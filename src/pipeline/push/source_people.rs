@@ -1,4 +1,4 @@
-//! Who is named in a source: recognises a person who is named twice, at 29 bytes a person. Pure.
+//! The people of a source: finds records that name the same person. Takes 29 bytes a person. Pure.
 
 use std::sync::Arc;
 
@@ -8,25 +8,27 @@ use crate::{
     pipeline::work::Work,
 };
 
-/// Whether a record is the first to name its person.
+/// Whether an earlier record names the same person.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Duplicate {
     No,
+    /// With the same values.
     Same,
+    /// With other values, at this position.
     Conflicting(SourcePosition),
 }
 
-/// Where each person is named first, and in which words.
+/// For each person the position and a digest of the first record that names them.
 #[derive(Debug, Default)]
 pub(super) struct SourcePeople {
     first: Table,
     parts: Vec<Arc<str>>,
 }
 
-/// Digest of the words, number of the part, index or line.
+/// Bytes of the digest, and of the part's number; the index or line takes 4.
 const DIGEST: usize = 6;
 const PART: usize = 2;
-/// Set in the number of the part when the place is told by line.
+/// Set in the number of the part if the position is a line.
 const BY_LINE: u16 = 1 << 15;
 
 impl SourcePeople {
@@ -35,12 +37,13 @@ impl SourcePeople {
         self.first.iter().map(|(key, _)| key)
     }
 
-    /// Whether somebody is named.
+    /// Whether a person is named.
     pub(super) fn includes(&self, key: &KeyHash) -> bool {
         self.first.get(key).is_some()
     }
 
-    pub(super) fn note(&mut self, work: &Work) -> Duplicate {
+    /// Adds a record.
+    pub(super) fn add(&mut self, work: &Work) -> Duplicate {
         let digest = content_digest(work);
         if let Some(value) = self.first.get(&work.key_hash) {
             let same = value[..DIGEST] == digest;
@@ -51,17 +54,17 @@ impl SourcePeople {
             };
         }
         let part = &work.position.part;
-        // Parts follow each other: the present one is nearly always the last one.
+        // Parts come one after the other: this one is nearly always the last.
         let number = self.parts.iter().rposition(|known| known == part).unwrap_or_else(|| {
             self.parts.push(part.clone());
             self.parts.len() - 1
         });
-        let value = [&digest[..], &place(&work.position, number)].concat();
+        let value = [&digest[..], &encode(&work.position, number)].concat();
         self.first.insert(&work.key_hash, &value);
         Duplicate::No
     }
 
-    /// The position in a value.
+    /// The position that a value encodes.
     fn position(&self, value: &[u8]) -> SourcePosition {
         let (part, number) = value[DIGEST..].split_at(PART);
         let part = part.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
@@ -72,22 +75,21 @@ impl SourcePeople {
     }
 }
 
-/// A place in few bytes: parts beyond 32 767 and records beyond 4 billion in one part are told
-/// wrongly.
-fn place(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
+/// A position in few bytes. Inexact beyond 32 767 parts or 4 billion records in one part.
+fn encode(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
     let by_line = if position.line.is_some() { BY_LINE } else { 0 };
     let part = u16::try_from(part).unwrap_or(u16::MAX) & !BY_LINE | by_line;
     let number = u32::try_from(position.line.unwrap_or(position.index)).unwrap_or(u32::MAX);
-    let mut place = [0; PART + 4];
-    place[..PART].copy_from_slice(&part.to_be_bytes());
-    place[PART..].copy_from_slice(&number.to_be_bytes());
-    place
+    let mut encoded = [0; PART + 4];
+    encoded[..PART].copy_from_slice(&part.to_be_bytes());
+    encoded[PART..].copy_from_slice(&number.to_be_bytes());
+    encoded
 }
 
-/// Tells the words of two records of one person apart: six bytes made of keyed digests.
+/// Distinguishes the values of two records of one person: six bytes made of keyed digests.
 fn content_digest(work: &Work) -> [u8; DIGEST] {
     let (payload, extras) = (&work.payload.0, &work.extras);
-    // Turned, so that equal digests of two steps do not cancel each other.
+    // Rotated, so that equal digests of two steps do not cancel each other out.
     std::array::from_fn(|at| {
         payload[at]
             ^ extras.application.0[at]

@@ -1,4 +1,5 @@
-//! The steps after the person is in place: application, resume, activity.
+//! The steps that follow once the person is in place: application, resume, activity. Makes requests
+//! through the port.
 
 use super::{
     crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
@@ -11,8 +12,8 @@ use crate::{
 };
 
 impl<C: Crm> Pusher<C> {
-    /// Application, resume, activity: whichever the input has and is not in place. True when
-    /// something was, or would be, written.
+    /// Runs the steps that the record requires and that are not in place. True if something was, or
+    /// would be, written.
     pub(super) async fn following_steps(
         &self,
         work: &Work,

@@ -1,6 +1,6 @@
-//! The first look at a source: how much there is to do, who is named twice, who is not known.
-//! Decodes everything once and keeps 29 bytes of each person, until it is known who is in Clinch;
-//! then a bit of each record. No request is made. Works on a thread of its own.
+//! The first reading of a source: how much there is to do, who is named twice, who is unknown. Decodes
+//! everything once on a blocking thread. Keeps 29 bytes a person until it is known who is in Clinch,
+//! then one bit a record. Makes no request to Clinch.
 
 use std::sync::Arc;
 
@@ -22,51 +22,51 @@ use crate::{
     source::SourceError,
 };
 
-/// How many of the unknown people are kept by name.
+/// How many of the unknown people are kept by match key.
 const SAMPLE: usize = 16;
-/// How many people are looked up because some were there more than once.
+/// How many people are looked up because Clinch had them, or others, more than once.
 const SUSPECTS: usize = 10_000;
 
-/// What records are compared with.
+/// What the records are compared with.
 #[derive(Debug, Clone)]
-pub(super) struct Against {
+pub(super) struct Comparison {
     pub(super) keys: Keys,
     pub(super) suppressions: Suppressions,
-    /// People of whom Clinch had more than one.
+    /// People whom Clinch had more than once.
     pub(super) suspects: Suspects,
 }
 
-/// What a source holds, compared with the ledger.
+/// A source compared with the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// Everything that is decided without a request.
+    /// What is decided without a request.
     pub(super) progress: Progress,
     /// Records to push.
     pub(super) due: RecordSet,
-    /// How many of them concern people the ledger does not know.
+    /// How many of them are of people whom the ledger does not know.
     pub(super) unknown: u64,
-    /// Some of those, from all over the source.
+    /// A sample of those from the whole source.
     pub(super) sample: Vec<(MatchKey, KeyHash)>,
-    /// People of whom Clinch had more than one when they were last looked up.
+    /// People whom Clinch had more than once when they were last looked up.
     pub(super) suspects: Vec<MatchKey>,
-    /// People known by hashes made with the earlier keys: those, and the present ones.
+    /// People known by hashes made with the earlier keys: earlier and present hash.
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
     pub(super) people: SourcePeople,
-    /// Why the source ended early, if it did.
+    /// The fault that cut the source short, if any.
     pub(super) fault: Option<SourceError>,
 }
 
 impl Survey {
-    /// Reads the source, and gives the ledger back. Cut short when `cancel` is.
+    /// Reads the source and returns the ledger. Stops early on `cancel`.
     pub(super) async fn of(
         spec: Arc<RunSpec<Opened>>,
-        against: Against,
+        comparison: Comparison,
         mut ledger: Ledger,
         cancel: CancellationToken,
     ) -> (Self, Ledger) {
         let read = move || {
-            let survey = Self::read(&spec, &against, &ledger, &cancel);
+            let survey = Self::read(&spec, &comparison, &ledger, &cancel);
             for (earlier, present) in &survey.renamed {
                 ledger.rename(earlier, present);
             }
@@ -77,21 +77,21 @@ impl Survey {
 
     fn read(
         spec: &RunSpec<Opened>,
-        against: &Against,
+        comparison: &Comparison,
         ledger: &Ledger,
         cancel: &CancellationToken,
     ) -> Self {
         let mut survey = Self::default();
-        let mut records = PreparedRecords::of(spec, &against.keys);
-        // Which of the unknown people are kept is the same in every run.
-        let mut chance = fastrand::Rng::with_seed(1);
+        let mut records = PreparedRecords::of(spec, &comparison.keys);
+        // Seeded: every run keeps the same people.
+        let mut rng = fastrand::Rng::with_seed(1);
         while let Some(record) = records.next() {
             if cancel.is_cancelled() {
                 break;
             }
             match record {
                 Ok(prepared) => {
-                    survey.add(prepared, records.number(), against, ledger, &mut chance);
+                    survey.add(prepared, records.number(), comparison, ledger, &mut rng);
                 }
                 Err(error) => {
                     survey.fault = Some(error);
@@ -106,25 +106,25 @@ impl Survey {
         &mut self,
         prepared: Prepared,
         number: usize,
-        against: &Against,
+        comparison: &Comparison,
         ledger: &Ledger,
-        chance: &mut fastrand::Rng,
+        rng: &mut fastrand::Rng,
     ) {
-        let keys = &against.keys;
+        let keys = &comparison.keys;
         self.progress.counts.total += 1;
         let mut work = match prepared {
             Prepared::Ready(work) => work,
-            Prepared::Rejected(rejection) => return self.refuse(rejection),
+            Prepared::Rejected(rejection) => return self.reject(rejection),
         };
-        match self.people.note(&work) {
+        match self.people.add(&work) {
             Duplicate::No => {}
-            // The same person again, in the same words: one of them is enough.
+            // Exact duplicate of an earlier record: count it as unchanged.
             Duplicate::Same => {
                 self.progress.counts.unchanged += 1;
                 return;
             }
             Duplicate::Conflicting(first) => {
-                return self.refuse(Rejection {
+                return self.reject(Rejection {
                     record: Some(keys.record_id(&work.key)),
                     position: work.position,
                     reason: Reason::DuplicateInSource,
@@ -132,7 +132,7 @@ impl Survey {
                 });
             }
         }
-        if let Some(why) = against.suppressions.check(&work.key, &work.key_hash) {
+        if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
             self.progress.counts.suppressed += 1;
             self.progress.list(Rejection {
                 record: Some(keys.record_id(&work.key)),
@@ -142,8 +142,8 @@ impl Survey {
             });
             return;
         }
-        self.suspect(&work.key, against);
-        let known = work.compare(ledger) || self.knows_earlier(&mut work, keys, ledger);
+        self.suspect(&work.key, comparison);
+        let known = work.compare(ledger) || self.is_known_by_earlier_keys(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.counts.unchanged += 1;
             return;
@@ -151,24 +151,24 @@ impl Survey {
         self.due.add(number);
         if !known {
             self.unknown += 1;
-            self.sample(work.key, work.key_hash, chance);
+            self.sample(work.key, work.key_hash, rng);
         }
     }
 
-    /// Notes who has to be looked up because they were there more than once.
-    fn suspect(&mut self, key: &MatchKey, against: &Against) {
-        let Suspects { records, everybody } = &against.suspects;
+    /// Notes a person to look up because they were there more than once.
+    fn suspect(&mut self, key: &MatchKey, comparison: &Comparison) {
+        let Suspects { records, everybody } = &comparison.suspects;
         if (records.is_empty() && !everybody) || self.suspects.len() >= SUSPECTS {
             return;
         }
-        let record = against.keys.record_id(key);
+        let record = comparison.keys.record_id(key);
         if *everybody || records.contains(&record) {
             self.suspects.push(key.clone());
         }
     }
 
-    /// Whether the person is known by a hash made with the earlier keys.
-    fn knows_earlier(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
+    /// Whether the ledger knows the person by a hash made with the earlier keys.
+    fn is_known_by_earlier_keys(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
         let Some(earlier) = keys.earlier().filter(|_| ledger.has_earlier()) else { return false };
         let (before, now) = (earlier.key_hash(&work.key), work.key_hash);
         work.key_hash = before;
@@ -180,19 +180,19 @@ impl Survey {
         known
     }
 
-    /// Keeps each of the unknown people with the same chance.
-    fn sample(&mut self, key: MatchKey, hash: KeyHash, chance: &mut fastrand::Rng) {
+    /// Reservoir sampling: keeps each unknown person with the same probability.
+    fn sample(&mut self, key: MatchKey, hash: KeyHash, rng: &mut fastrand::Rng) {
         if self.sample.len() < SAMPLE {
             self.sample.push((key, hash));
             return;
         }
-        let at = chance.u64(..self.unknown);
+        let at = rng.u64(..self.unknown);
         if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
             *kept = (key, hash);
         }
     }
 
-    fn refuse(&mut self, rejection: Rejection) {
+    fn reject(&mut self, rejection: Rejection) {
         self.progress.counts.invalid += 1;
         self.progress.list(rejection);
     }

@@ -1,4 +1,4 @@
-//! Updates a person whom Clinch has, where something differs.
+//! Updates a person who is in Clinch, if something differs. Makes requests through the port.
 
 use serde_json::{Map, Value};
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl<C: Crm> Pusher<C> {
-    /// A person this export pushed before. They are read first, where that can tell that they were
-    /// anonymised, or where it matters what they have.
+    /// Updates a person whom this export pushed before. Reads them first if that can show that they were
+    /// anonymised, or if their present values matter.
     pub(super) async fn update_ours(
         &self,
         work: &Work,
@@ -31,14 +31,14 @@ impl<C: Crm> Pusher<C> {
             };
         }
         if self.mode == Mode::DryRun {
-            // A push would write without comparing: what is told is what it would tell.
+            // A real push updates without diffing here, so the dry run reports Updated too.
             self.read(&id).await?;
             return Ok(Candidate::known(id, Outcome::Updated, true));
         }
         self.change(work, id, &work.attributes).await
     }
 
-    /// Changes what differs. `fresh`: the person was read just now.
+    /// Changes what differs. `fresh`: the person was just read.
     pub(super) async fn update(
         &self,
         work: &Work,

@@ -24,12 +24,12 @@ use crate::{
     },
 };
 
-/// How long entries may wait before they are written to the ledger.
+/// How long entries may wait before they are stored in the ledger.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-/// How many records in a row may fail for the time being before the run gives up for now.
+/// How many consecutive records may fail temporarily before the run is interrupted.
 const MAX_CONSECUTIVE_FAILURES: u32 = 16;
 
-/// What the records of a run share while they are pushed.
+/// What pushing the windows of a run needs.
 pub(super) struct Pushing<'a> {
     pub(super) keys: &'a Keys,
     pub(super) progress: &'a watch::Sender<Progress>,
@@ -45,17 +45,18 @@ impl Pushing<'_> {
         feed: &mut Feed,
         run_ledger: &mut RunLedger<S>,
     ) -> Result<Option<Ending>, CrmFailure> {
-        // Cancelled on the first failure that concerns everything; feeding ends, flight goes on.
+        // Cancelled on the first failure that concerns everything: no record is started any more, those
+        // in flight are finished.
         let halt = self.cancel.child_token();
         let mut flight = FuturesUnordered::new();
         let mut window: VecDeque<Work> = VecDeque::new();
         let (mut failure, mut fault) = (None, None);
-        let mut in_a_row = 0_u32;
+        let mut consecutive = 0_u32;
         let mut last = None;
-        let mut in_order = pusher.absence_rests_on_a_list();
+        let mut in_order = pusher.absence_relies_on_a_list();
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
         loop {
-            if in_order && !pusher.absence_rests_on_a_list() {
+            if in_order && !pusher.absence_relies_on_a_list() {
                 in_order = false;
                 fastrand::shuffle(window.make_contiguous());
             }
@@ -72,12 +73,12 @@ impl Pushing<'_> {
                         break;
                     }
                     if !in_order {
-                        // Another program that works through the same people in the same order would
-                        // meet this one at every single person, between look-up and create.
+                        // Another program that pushes the same people in the same order would otherwise
+                        // race with this one between look-up and create, at every single person.
                         fastrand::shuffle(window.make_contiguous());
                     }
                     if pusher.mode == Mode::Push {
-                        // Nobody is pushed whose push was not declared.
+                        // No record is pushed before it is declared.
                         if let Err(refused) = run_ledger.declare(&window).await {
                             halt.cancel();
                             failure.get_or_insert(refused);
@@ -98,8 +99,8 @@ impl Pushing<'_> {
             }
             match result {
                 Ok(outcome) => {
-                    in_a_row = 0;
-                    self.tell(&work, outcome);
+                    consecutive = 0;
+                    self.count(&work, outcome);
                 }
                 Err(CrmFailure::Everything { disposition, message }) => {
                     halt.cancel();
@@ -110,15 +111,15 @@ impl Pushing<'_> {
                     failure.get_or_insert(CrmFailure::Withdrawn);
                 }
                 Err(later) => {
-                    in_a_row += 1;
+                    consecutive += 1;
                     last = Some(later);
-                    if in_a_row >= MAX_CONSECUTIVE_FAILURES {
+                    if consecutive >= MAX_CONSECUTIVE_FAILURES {
                         halt.cancel();
                     }
                 }
             }
             if run_ledger.ledger.has_unstored() && Instant::now() >= checkpoint {
-                // A ledger that cannot be written ends the run, but not what is in flight.
+                // A ledger that cannot be written ends the run, but not the records in flight.
                 if let Err(refused) = run_ledger.checkpoint().await {
                     halt.cancel();
                     failure.get_or_insert(refused);
@@ -126,8 +127,8 @@ impl Pushing<'_> {
                 checkpoint = Instant::now() + CHECKPOINT_EVERY;
             }
         }
-        // Theirs has not begun after all.
-        window.iter().for_each(|work| run_ledger.withdraw(work));
+        // These were declared and never started.
+        window.iter().for_each(|work| run_ledger.undeclare(work));
         match failure.or(last) {
             Some(failure) => Err(failure),
             None if fault.is_some() => Ok(fault.as_ref().map(unread)),
@@ -138,33 +139,33 @@ impl Pushing<'_> {
         }
     }
 
-    /// Looks at what was created, unless Clinch cannot be asked any more.
+    /// Checks the people just created, unless Clinch can no longer be used.
     pub(super) async fn examine<C: Crm>(
         &self,
         pusher: &Pusher<C>,
         suspects: Vec<MatchKey>,
         ended: &Result<Option<Ending>, CrmFailure>,
     ) {
-        let asks = match ended {
+        let usable = match ended {
             Ok(_) => !self.cancel.is_cancelled(),
             Err(CrmFailure::Later { .. } | CrmFailure::Record { .. } | CrmFailure::Gone) => true,
             Err(CrmFailure::Withdrawn | CrmFailure::Everything { .. }) => false,
         };
-        if !asks || !pusher.index.can_look_up() {
+        if !usable || !pusher.index.can_look_up() {
             return;
         }
         let Pusher { crm, guard, index, creations, .. } = pusher;
         let examined =
-            creations.examine(crm, guard, self.keys, index.picture, suspects, self.max_in_flight);
+            creations.examine(crm, guard, self.keys, index.snapshot, suspects, self.max_in_flight);
         match examined.await {
             Ok(doubled) => self.progress.send_modify(|progress| progress.doubled = doubled.into()),
             Err(failure) => {
-                tracing::warn!(?failure, "people just created could not be looked up once more");
+                tracing::warn!(?failure, "the people just created could not be looked up again");
             }
         }
     }
 
-    fn tell(&self, work: &Work, outcome: Outcome) {
+    fn count(&self, work: &Work, outcome: Outcome) {
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => progress.counts.created += 1,
             Outcome::Updated => progress.counts.updated += 1,

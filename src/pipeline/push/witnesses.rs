@@ -1,5 +1,4 @@
-//! A few people written through an integration, by whom its account is recognised later. No I/O;
-//! tells whoever asked when one is added.
+//! A few people written through an integration, by whom its account is recognised later. No I/O.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,35 +8,35 @@ use crate::domain::ClinchId;
 #[derive(Clone)]
 pub struct Witnesses {
     ids: Arc<Mutex<Vec<ClinchId>>>,
-    tell: Arc<dyn Fn() + Send + Sync>,
+    notify: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Witnesses {
-    /// How many are kept.
+    /// Maximum number kept.
     pub const MOST: usize = 3;
 
-    /// Starts with those known; `tell` is called for each that is added.
-    pub fn new(mut known: Vec<ClinchId>, tell: impl Fn() + Send + Sync + 'static) -> Self {
+    /// Starts with the known ones; calls `notify` for each that is added.
+    pub fn new(mut known: Vec<ClinchId>, notify: impl Fn() + Send + Sync + 'static) -> Self {
         known.truncate(Self::MOST);
-        Self { ids: Arc::new(Mutex::new(known)), tell: Arc::new(tell) }
+        Self { ids: Arc::new(Mutex::new(known)), notify: Arc::new(notify) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<ClinchId>> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those kept now.
+    /// The people kept.
     pub fn get(&self) -> Vec<ClinchId> {
         self.lock().clone()
     }
 
-    /// Notes a person who was written just now.
+    /// Notes a person who was just written.
     pub(super) fn note(&self, id: &ClinchId) {
         let mut ids = self.lock();
         if ids.len() < Self::MOST && !ids.contains(id) {
             ids.push(id.clone());
             drop(ids);
-            (self.tell)();
+            (self.notify)();
         }
     }
 }
@@ -55,9 +54,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_three_are_kept_and_each_is_told_once() {
-        let told = Arc::new(AtomicUsize::new(0));
-        let count = told.clone();
+    fn the_first_three_are_kept_and_each_notifies_once() {
+        let notified = Arc::new(AtomicUsize::new(0));
+        let count = notified.clone();
         let id = |text: &str| ClinchId::parse(text).unwrap();
         let witnesses = Witnesses::new(vec![id("a")], move || {
             count.fetch_add(1, Ordering::Relaxed);
@@ -66,6 +65,6 @@ mod tests {
             witnesses.note(&id(written));
         }
         assert_eq!(witnesses.get(), [id("a"), id("b"), id("c")]);
-        assert_eq!(told.load(Ordering::Relaxed), 2);
+        assert_eq!(notified.load(Ordering::Relaxed), 2);
     }
 }
