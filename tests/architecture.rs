@@ -101,9 +101,6 @@ fn every_module_is_in_the_table() {
 
 /// Modules of one room that import each other on purpose, or still do.
 const CIRCLES: &[(&str, &str)] = &[
-    ("controllers", "candidate_export, clinch_integration, connections, context, field_mapping"),
-    ("controllers/candidate_export", "plan, runs"),
-    ("controllers/clinch_integration", "account, validate"),
     ("ledger", "journal, reader"),
     ("local", "cluster, ledger"),
     ("source", "format, input, json, part"),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Handled, NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE,
+    Duration, Handled, NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE,
     STORE_URL_RULE, common_status,
 };
 
@@ -98,7 +98,7 @@ pub struct CandidateExportSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
-    pub interval: Option<String>,
+    pub interval: Option<Duration>,
     /// Runs again at these times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
@@ -107,7 +107,7 @@ pub struct CandidateExportSpec {
     #[serde(default = "default_grace")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
-    pub ready_grace: String,
+    pub ready_grace: Duration,
     /// Stops this export; a run under way ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
@@ -120,8 +120,8 @@ pub struct CandidateExportSpec {
     pub failure_budget: IntOrString,
 }
 
-fn default_grace() -> String {
-    "5m".to_owned()
+fn default_grace() -> Duration {
+    Duration::from_mins(5)
 }
 
 fn no_budget() -> IntOrString {

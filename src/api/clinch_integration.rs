@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DuplicatePolicy, Handled, NameReference, SuppressionSource, common_status};
+use super::{DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource, common_status};
 
 /// One Clinch account: where it is, how to sign for it, and what may be sent to it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -123,7 +123,7 @@ pub struct ClinchIntegrationSpec {
     #[serde(default = "default_interval")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
-    pub interval: String,
+    pub interval: Duration,
     /// Stops verification and every export of this integration.
     #[serde(default)]
     pub suspend: bool,
@@ -141,8 +141,8 @@ fn default_credential_name() -> String {
     "hireEZ".to_owned()
 }
 
-fn default_interval() -> String {
-    "10m".to_owned()
+fn default_interval() -> Duration {
+    Duration::from_mins(10)
 }
 
 /// A Clinch region.
@@ -451,7 +451,7 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
-    pub lookup_settle: Option<String>,
+    pub lookup_settle: Option<Duration>,
 }
 
 fn string_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

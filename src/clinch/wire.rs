@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::{contract::Effect, error::Doubt};
-use crate::{domain::Leave, jsonapi, signing::Signature};
+use crate::{domain::Grant, jsonapi, signing::Signature};
 
 /// A request before it is signed. Cheap to clone: each attempt gets a clone.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Request {
     /// A time limit for the operation that is shorter than the configured one.
     pub time_limit: Option<Duration>,
     /// Checked before each attempt: whether the caller may still use the account.
-    pub leave: Option<Leave>,
+    pub grant: Option<Grant>,
     /// Send even though the credential is known to be rejected: a deliberate check.
     pub force: bool,
     in_doubt: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ impl Request {
             max_response_bytes: 1024 * 1024,
             deadline: far,
             time_limit: None,
-            leave: None,
+            grant: None,
             force: false,
             in_doubt: Arc::default(),
         }
@@ -62,7 +62,7 @@ impl Request {
 
     /// Whether the caller's access to the account was revoked.
     pub(super) fn is_revoked(&self) -> bool {
-        self.leave.as_ref().is_some_and(|leave| !leave.holds())
+        self.grant.as_ref().is_some_and(|grant| !grant.holds())
     }
 
     /// Path and query as sent.

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
     api::{CommonStatus, ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN},
-    domain::Reason,
+    domain::{Cause, Reason},
 };
 
 /// The longest message, in characters.
@@ -46,30 +46,16 @@ impl Observation {
 /// The summary of a pass, from which the computed conditions follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is as the spec asks.
-    Ready {
-        /// The reason.
-        reason: Reason,
-        /// The message.
-        message: String,
-    },
-    /// Not there yet, and it goes on by itself.
-    Reconciling {
-        /// Why it is not Ready. `Progressing` shows Ready as Unknown, anything else as False.
-        reason: Reason,
-        /// The message.
-        message: String,
-    },
+    /// Everything is as the spec asks.
+    Ready(Cause),
+    /// Not there yet; the operator continues by itself. `Progressing` shows Ready as Unknown, any
+    /// other reason as False.
+    Reconciling(Cause),
     /// Not there, and only a change by a person helps.
-    Stalled {
-        /// The reason.
-        reason: Reason,
-        /// The message.
-        message: String,
-    },
+    Stalled(Cause),
     /// `spec.suspend` is set.
     Suspended {
-        /// Whether all that the spec asks for was in place before.
+        /// Whether everything the spec asks for was in place before.
         in_sync: bool,
         /// The message.
         message: String,
@@ -77,19 +63,24 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The reason, where there is one to choose.
-    pub fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Ready { reason, .. }
-            | Self::Reconciling { reason, .. }
-            | Self::Stalled { reason, .. } => Some(*reason),
-            Self::Suspended { .. } => None,
-        }
+    /// Everything is as the spec asks.
+    pub fn ready(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Ready(Cause::new(reason, message))
+    }
+
+    /// Not there yet; the operator continues by itself.
+    pub fn reconciling(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Reconciling(Cause::new(reason, message))
+    }
+
+    /// Not there, and only a change by a person helps.
+    pub fn stalled(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Stalled(Cause::new(reason, message))
     }
 }
 
 /// Writes generation and conditions into `next`, taking transition times from `previous`.
-pub fn settle<S: CommonStatus>(
+pub fn apply<S: CommonStatus>(
     previous: &S,
     next: &mut S,
     generation: i64,
@@ -112,8 +103,8 @@ fn computed<S: CommonStatus>(previous: &S, verdict: &Verdict) -> Vec<Observation
         Observation::new(ConditionType::Ready, status, reason, message)
     };
     match verdict {
-        Verdict::Ready { reason, message } => vec![ready(Some(true), *reason, message)],
-        Verdict::Reconciling { reason, message } => {
+        Verdict::Ready(Cause { reason, message }) => vec![ready(Some(true), *reason, message)],
+        Verdict::Reconciling(Cause { reason, message }) => {
             let first = *reason == Reason::Progressing;
             let why = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
             vec![
@@ -121,7 +112,7 @@ fn computed<S: CommonStatus>(previous: &S, verdict: &Verdict) -> Vec<Observation
                 Observation::new(ConditionType::Reconciling, true, why, message.as_str()),
             ]
         }
-        Verdict::Stalled { reason, message } => vec![
+        Verdict::Stalled(Cause { reason, message }) => vec![
             ready(Some(false), *reason, message),
             Observation::new(ConditionType::Stalled, true, *reason, message.as_str()),
         ],
@@ -194,13 +185,13 @@ pub fn is_ready<S: CommonStatus>(status: Option<&S>, generation: i64) -> bool {
     })
 }
 
-/// Whether the Ready condition says something new: what Events are published for.
+/// Whether the Ready condition changed, which is what Events are published for.
 pub fn ready_changed<S: CommonStatus>(previous: &S, next: &S) -> bool {
-    let gist = |status: &S| {
+    let summary = |status: &S| {
         find(status.conditions(), ConditionType::Ready)
             .map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
-    gist(previous) != gist(next)
+    summary(previous) != summary(next)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ fn at(second: i64) -> Timestamp {
 
 fn settled(previous: &CandidateExportStatus, verdict: &Verdict, now: i64) -> CandidateExportStatus {
     let mut next = previous.clone();
-    settle(previous, &mut next, 3, vec![], verdict, at(now));
+    apply(previous, &mut next, 3, vec![], verdict, at(now));
     next
 }
 
@@ -16,21 +16,21 @@ fn types(status: &CandidateExportStatus) -> Vec<(&str, &str)> {
 }
 
 fn ready() -> Verdict {
-    Verdict::Ready { reason: Reason::Synced, message: "200 of 200 delivered".into() }
+    Verdict::ready(Reason::Synced, "200 of 200 delivered")
 }
 
 fn retrying() -> Verdict {
-    Verdict::Reconciling { reason: Reason::RateLimited, message: "Clinch answered 429".into() }
+    Verdict::reconciling(Reason::RateLimited, "Clinch answered 429")
 }
 
 fn stalled() -> Verdict {
-    Verdict::Stalled { reason: Reason::MappingInvalid, message: "1 error".into() }
+    Verdict::stalled(Reason::MappingInvalid, "1 error")
 }
 
 #[test]
 fn each_verdict_gives_its_conditions_and_no_others() {
     let none = CandidateExportStatus::default();
-    let first = Verdict::Reconciling { reason: Reason::Progressing, message: String::new() };
+    let first = Verdict::reconciling(Reason::Progressing, "");
     assert_eq!(types(&settled(&none, &ready(), 1)), [("Ready", "True")]);
     assert_eq!(types(&settled(&none, &first, 1)), [("Ready", "Unknown"), ("Reconciling", "True")]);
     assert_eq!(
@@ -74,7 +74,7 @@ fn readiness_of_an_older_generation_does_not_count() {
 
 #[test]
 fn long_messages_are_cut_between_characters() {
-    let long = Verdict::Stalled { reason: Reason::InvalidSpec, message: "é".repeat(2000) };
+    let long = Verdict::stalled(Reason::InvalidSpec, "é".repeat(2000));
     let status = settled(&CandidateExportStatus::default(), &long, 1);
     assert_eq!(status.conditions[0].message.chars().count(), MAX_MESSAGE);
 }
@@ -280,9 +280,9 @@ mod health_table {
     #[test]
     fn every_state_reads_as_intended() {
         let unseen = CandidateExportStatus { observed_generation: Some(-1), ..Default::default() };
-        let first = Verdict::Reconciling { reason: Reason::Progressing, message: "run".into() };
-        let partial = Verdict::Ready { reason: Reason::SyncedWithRejections, message: "1".into() };
-        let over = Verdict::Stalled { reason: Reason::RecordsRejected, message: "2".into() };
+        let first = Verdict::reconciling(Reason::Progressing, "run");
+        let partial = Verdict::ready(Reason::SyncedWithRejections, "1");
+        let over = Verdict::stalled(Reason::RecordsRejected, "2");
         let suspended = |in_sync| Verdict::Suspended { in_sync, message: "suspended".into() };
         let fresh = |verdict: &Verdict| settled(&CandidateExportStatus::default(), verdict, 1);
         let after = |verdict: &Verdict| settled(&fresh(&ready()), verdict, 2);

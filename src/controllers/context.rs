@@ -6,66 +6,15 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    candidate_export::{Lanes, Runs},
     connections::Connections,
+    runs::{RunLimiter, Runs},
+    settings::{Enqueue, Settings},
 };
 use crate::{
-    api::{Environment, Region},
-    clinch::{AllowedEndpoints, Endpoint, Observer, Timeouts},
-    cluster::{Cluster, ClusterError, Kind, ObjectKey},
+    clinch::Observer,
+    cluster::{Cluster, ClusterError},
     domain::{Clock, Fence},
-    storage::StoragePolicy,
 };
-
-/// Asks for a reconcile of one object.
-pub type Wake = Arc<dyn Fn(Kind, &ObjectKey) + Send + Sync>;
-
-/// How this operator is set up.
-#[derive(Clone)]
-pub struct Settings {
-    /// The environment this operator serves; integrations of the other one are refused.
-    pub environment: Environment,
-    /// The origins that may be contacted.
-    pub allowed_endpoints: AllowedEndpoints,
-    /// Origins of the regions; the documented hosts unless a proxy stands before them.
-    pub regions: Regions,
-    /// Which distant sources may be read.
-    pub sources: Arc<StoragePolicy>,
-    /// Most exports that run at a time.
-    /// Most exports that run at a time; so many small ones more.
-    pub max_runs: usize,
-    /// How long requests to Clinch may take.
-    pub timeouts: Timeouts,
-}
-
-/// The origin of each region.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Regions {
-    /// United States.
-    pub us: String,
-    /// Europe.
-    pub eu: String,
-    /// Australia.
-    pub au: String,
-}
-
-impl Default for Regions {
-    fn default() -> Self {
-        let origin = |region| Endpoint::of_region(region).to_string();
-        Self { us: origin(Region::Us), eu: origin(Region::Eu), au: origin(Region::Au) }
-    }
-}
-
-impl Regions {
-    /// The origin of a region.
-    pub fn origin(&self, region: Region) -> &str {
-        match region {
-            Region::Us => &self.us,
-            Region::Eu => &self.eu,
-            Region::Au => &self.au,
-        }
-    }
-}
 
 /// What every reconcile shares.
 pub struct Context<C> {
@@ -74,11 +23,11 @@ pub struct Context<C> {
     pub(super) settings: Settings,
     pub(super) connections: Connections,
     pub(super) runs: Runs,
-    pub(super) lanes: Arc<Lanes>,
+    pub(super) limiter: Arc<RunLimiter>,
     pub(super) fence: Fence,
-    pub(super) wake: Wake,
-    /// When this process began.
-    pub(super) began: jiff::Timestamp,
+    pub(super) enqueue: Enqueue,
+    /// When this process started.
+    pub(super) started_at: jiff::Timestamp,
     root_key: OnceCell<[u8; 32]>,
 }
 
@@ -89,26 +38,27 @@ impl<C: Cluster> Context<C> {
         clock: Clock,
         settings: Settings,
         fence: Fence,
-        wake: Wake,
+        enqueue: Enqueue,
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
-        let connections =
-            Connections::new(&settings, clock.clone(), fence.clone(), wake.clone(), observer);
-        let lanes = Arc::new(Lanes::new(settings.max_runs));
-        let began = clock.now();
-        let runs = Runs::new(clock.clone(), stop);
         Self {
+            connections: Connections::new(
+                &settings,
+                clock.clone(),
+                fence.clone(),
+                enqueue.clone(),
+                observer,
+            ),
+            limiter: Arc::new(RunLimiter::new(settings.max_runs)),
+            runs: Runs::new(clock.clone(), stop),
+            started_at: clock.now(),
+            root_key: OnceCell::new(),
             cluster,
             clock,
             settings,
-            connections,
-            runs,
-            lanes,
             fence,
-            wake,
-            began,
-            root_key: OnceCell::new(),
+            enqueue,
         }
     }
 

@@ -1,20 +1,24 @@
-//! One module per kind; kinds never import each other's reconcile. Each pass has five steps:
-//! gather (async), validate (pure), plan (pure), execute (async), status (pure).
+//! One module per kind; kinds do not import each other. Each pass has five steps: gather (async),
+//! validate (pure), plan (pure), execute (async), status (pure).
 
 mod access;
 mod candidate_export;
 mod clinch_integration;
 mod connections;
 mod context;
-mod durations;
 mod field_mapping;
-mod labelled;
+mod mappings;
 mod publish;
+mod runs;
+mod secrets;
+mod settings;
 
 use std::{sync::Arc, time::Duration};
 
-pub use context::{Context, Regions, Settings, Wake};
-
+pub use self::{
+    context::Context,
+    settings::{Enqueue, Regions, Settings},
+};
 use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, Reconciler},
     ledger::LedgerHome,

@@ -1,26 +1,30 @@
 //! Words shared by every tier: profiles, identifiers, credentials, reasons, dispositions.
 //! Pure; imports nothing of this crate.
 
+mod backoff;
+mod cause;
 mod clock;
 mod credentials;
 mod disposition;
 mod fence;
 mod fingerprint;
+mod grant;
 mod ids;
-mod leave;
-mod near;
 mod position;
 mod profile;
 mod reason;
+mod suggest;
 
+pub use backoff::{REPROBE_EVERY, backoff};
+pub use cause::Cause;
 pub use clock::Clock;
 pub use credentials::{CredentialError, Credentials};
 pub use disposition::Disposition;
 pub use fence::Fence;
 pub use fingerprint::{Digest, digest_json, digest_parts};
+pub use grant::Grant;
 pub use ids::{ClinchId, ClinchIdError, MatchKey, RecordId};
-pub use leave::Leave;
-pub use near::nearest;
 pub use position::SourcePosition;
 pub use profile::Profile;
 pub use reason::Reason;
+pub use suggest::did_you_mean;

@@ -9,7 +9,7 @@ use super::{
     problem::{Fault, indexed, keyed, member},
     schema::{Format, ListType, Schema, Type},
 };
-use crate::domain::nearest;
+use crate::domain::did_you_mean;
 
 /// The longest value repeated in a message, in characters.
 const MAX_ECHO: usize = 48;
@@ -245,7 +245,7 @@ fn echo(value: &Json) -> String {
 
 /// Says that a field is unknown, and which one may have been meant.
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
+    match did_you_mean(name, known) {
         Some(known) => format!("unknown field; did you mean \"{known}\"?"),
         None => "unknown field".to_owned(),
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::nearest;
+use crate::domain::did_you_mean;
 
 /// Matches every job, or every stage of a job.
 const ANY: &str = "*";
@@ -64,10 +64,10 @@ impl JobRules {
         let of_job = || self.0.iter().filter(|rule| rule.is_of(named));
         let near = if of_job().next().is_some() {
             let stages = of_job().flat_map(|rule| &rule.stages).filter(|known| *known != ANY);
-            nearest(stage, stages.map(String::as_str)).map(|near| hint("stage", near))
+            did_you_mean(stage, stages.map(String::as_str)).map(|near| hint("stage", near))
         } else {
             let jobs = self.0.iter().filter(|rule| rule.has(stage));
-            nearest(named, jobs.map(|rule| rule.job.as_str())).map(|near| hint("job", near))
+            did_you_mean(named, jobs.map(|rule| rule.job.as_str())).map(|near| hint("job", near))
         };
         format!(
             "the integration does not permit pushing to stage {stage:?} of job {named:?}{}; ask \

@@ -91,7 +91,7 @@ fn good_manifests_load_with_defaults_as_the_api_server_fills_them_in() {
     let manifests = load_good();
     let key = |name: &str| ObjectKey::new("crm", name);
     let spec = &manifests.get::<ClinchIntegration>(&key("region")).unwrap().spec;
-    assert_eq!(spec.interval, "10m");
+    assert_eq!(spec.interval.to_string(), "10m");
     assert_eq!(spec.limits.max_in_flight, 8);
     assert_eq!(spec.limits.absence, AbsenceProof::List);
     assert_eq!(spec.credentials.secret_ref.access_key_field, "accessKey");

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     api::{ApiVersion, Environment},
-    domain::{ClinchId, Clock, Credentials, Fence, Leave},
+    domain::{ClinchId, Clock, Credentials, Fence, Grant},
     jsonapi::{self, Document, NewResource, PrimaryData, Resource},
     network::Resolver,
 };
@@ -124,7 +124,7 @@ pub enum ConnectError {
 
 /// A client of one Clinch account.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>, Option<Leave>);
+pub struct Client(Arc<Inner>, Option<Grant>);
 
 struct Inner {
     integration: Arc<str>,
@@ -215,8 +215,8 @@ impl Client {
     /// The same client for a caller whose access to the account may be revoked: from then on each
     /// attempt fails with [`ClinchError::GrantRevoked`] before it is sent.
     #[must_use]
-    pub fn under(&self, leave: Leave) -> Self {
-        Self(Arc::clone(&self.0), Some(leave))
+    pub fn with_grant(&self, grant: Grant) -> Self {
+        Self(Arc::clone(&self.0), Some(grant))
     }
 
     /// The contract in use.
@@ -271,7 +271,7 @@ impl Client {
         force: bool,
     ) -> Result<Response, ClinchError> {
         let inner = &*self.0;
-        request.leave.clone_from(&self.1);
+        request.grant.clone_from(&self.1);
         request.force = force;
         let guard = inner.breaker.admit(force)?;
         let sent = request.body.clone();

@@ -27,7 +27,7 @@ use crate::{
         error::Doubt,
         wire::{Request, SignedRequest},
     },
-    domain::Leave,
+    domain::Grant,
 };
 
 #[derive(Default)]
@@ -242,7 +242,7 @@ async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected
     let holds = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&holds);
     let mut under = request(Effect::Read);
-    under.leave = Some(Leave::new(move || asked.load(Ordering::Relaxed)));
+    under.grant = Some(Grant::new(move || asked.load(Ordering::Relaxed)));
     let result = bench.send(under.clone());
     let (_, reply) = bench.next().await;
     holds.store(false, Ordering::Relaxed);

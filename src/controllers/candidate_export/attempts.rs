@@ -1,23 +1,23 @@
-//! What earlier attempts at a revision put in place, so that the one that ends it tells of all of
-//! them. Pure.
+//! What earlier attempts at a revision created and updated, so that the last one reports all of
+//! it. Pure.
 
 use jiff::Timestamp;
 
-use super::runs::Slot;
 use crate::{
     api::{CandidateExportStatus, ExportCounts, ExportMode},
+    controllers::runs::RunState,
     pipeline::Counts,
 };
 
 /// The attempts at a revision before the next one.
 #[derive(Debug)]
 pub(super) enum Attempts<'a> {
-    /// There were none, or the last one came to its end; or they left nothing, as a dry run does.
+    /// There were none, the last one completed, or they were dry runs.
     None,
     /// They were made by this process.
-    Seen(&'a Slot),
-    /// They were made by a process before this one; what they had told is in the status.
-    Told(ExportCounts),
+    Own(&'a RunState),
+    /// They were made by an earlier process; the status holds what they reported.
+    Earlier(ExportCounts),
 }
 
 impl<'a> Attempts<'a> {
@@ -26,18 +26,18 @@ impl<'a> Attempts<'a> {
         revision: &str,
         mode: ExportMode,
         previous: &CandidateExportStatus,
-        slot: Option<&'a Slot>,
+        run: Option<&'a RunState>,
     ) -> Self {
         if mode == ExportMode::DryRun {
             return Self::None;
         }
-        if let Some(slot) = slot.filter(|slot| slot.revision == revision && !slot.is_completed()) {
-            return Self::Seen(slot);
+        if let Some(run) = run.filter(|run| run.revision == revision && !run.is_completed()) {
+            return Self::Own(run);
         }
         let attempted = previous.last_attempted_revision.as_deref() == Some(revision);
         let applied = previous.last_applied_revision.as_deref() == Some(revision);
         match previous.counts {
-            Some(counts) if attempted && !applied => Self::Told(counts),
+            Some(counts) if attempted && !applied => Self::Earlier(counts),
             _ => Self::None,
         }
     }
@@ -47,31 +47,31 @@ impl<'a> Attempts<'a> {
         matches!(self, Self::None)
     }
 
-    /// The slot of the next attempt, which carries over what these put in place.
+    /// The next attempt, which carries over what these created and updated.
     pub(super) fn next(
         &self,
         revision: &str,
         mode: ExportMode,
         attempt: u32,
         now: Timestamp,
-    ) -> Slot {
+    ) -> RunState {
         let (started_at, carried) = match self {
             Self::None => (now, Counts::default()),
-            Self::Seen(slot) => (slot.started_at, slot.put_in_place()),
-            Self::Told(counts) => (now, told(counts)),
+            Self::Own(run) => (run.started_at, run.put_in_place()),
+            Self::Earlier(counts) => (now, carried(counts)),
         };
-        Slot {
+        RunState {
             revision: revision.to_owned(),
             mode,
             attempt,
             started_at,
             carried,
-            ..Slot::default()
+            ..RunState::default()
         }
     }
 }
 
-fn told(counts: &ExportCounts) -> Counts {
+fn carried(counts: &ExportCounts) -> Counts {
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     Counts { created: number(counts.created), updated: number(counts.updated), ..Counts::default() }
 }
@@ -90,40 +90,49 @@ mod tests {
         }
     }
 
-    fn carried_in(mode: ExportMode, previous: &CandidateExportStatus, slot: Option<&Slot>) -> u64 {
-        let before = Attempts::of("r2", mode, previous, slot);
+    fn carried_in(
+        mode: ExportMode,
+        previous: &CandidateExportStatus,
+        run: Option<&RunState>,
+    ) -> u64 {
+        let before = Attempts::of("r2", mode, previous, run);
         before.next("r2", mode, 1, Timestamp::UNIX_EPOCH).carried.created
     }
 
-    fn carried(previous: &CandidateExportStatus, slot: Option<&Slot>) -> u64 {
-        carried_in(ExportMode::Push, previous, slot)
+    fn carried_over(previous: &CandidateExportStatus, run: Option<&RunState>) -> u64 {
+        carried_in(ExportMode::Push, previous, run)
     }
 
-    fn slot(revision: &str, created: u64, carried: u64) -> Slot {
+    fn run(revision: &str, created: u64, carried: u64) -> RunState {
         let counts = |created| Counts { created, ..Counts::default() };
         let progress = Progress { counts: counts(created), ..Progress::default() };
-        Slot { revision: revision.into(), progress, carried: counts(carried), ..Slot::default() }
+        RunState {
+            revision: revision.into(),
+            progress,
+            carried: counts(carried),
+            ..RunState::default()
+        }
     }
 
     #[test]
-    fn an_attempt_that_decided_nobody_loses_nothing_of_those_before_it() {
+    fn an_attempt_that_pushed_nobody_keeps_the_counts_of_earlier_ones() {
         let previous = status("r2", None, 3);
-        assert_eq!(carried(&previous, Some(&slot("r2", 4, 3))), 7);
-        assert_eq!(carried(&previous, Some(&slot("r2", 0, 7))), 7);
+        assert_eq!(carried_over(&previous, Some(&run("r2", 4, 3))), 7);
+        assert_eq!(carried_over(&previous, Some(&run("r2", 0, 7))), 7);
     }
 
     #[test]
-    fn after_a_restart_only_counts_of_the_same_unfinished_revision_are_taken_over() {
-        assert_eq!(carried(&status("r2", Some("r1"), 3), None), 3);
-        assert_eq!(carried(&status("r1", Some("r1"), 3), None), 0, "of another revision");
-        assert_eq!(carried(&status("r2", Some("r2"), 3), None), 0, "of a run that had ended");
-        assert_eq!(carried(&status("r1", None, 3), Some(&slot("r1", 4, 0))), 0);
+    fn after_a_restart_only_counts_of_the_same_unfinished_revision_are_carried_over() {
+        assert_eq!(carried_over(&status("r2", Some("r1"), 3), None), 3);
+        assert_eq!(carried_over(&status("r1", Some("r1"), 3), None), 0, "of another revision");
+        assert_eq!(carried_over(&status("r2", Some("r2"), 3), None), 0, "of a run that had ended");
+        assert_eq!(carried_over(&status("r1", None, 3), Some(&run("r1", 4, 0))), 0);
     }
 
     #[test]
-    fn what_a_dry_run_would_have_done_is_not_done_when_it_is_tried_again() {
+    fn the_counts_of_a_dry_run_are_not_carried_over() {
         let previous = status("r2", None, 3);
-        assert_eq!(carried_in(ExportMode::DryRun, &previous, Some(&slot("r2", 4, 0))), 0);
+        assert_eq!(carried_in(ExportMode::DryRun, &previous, Some(&run("r2", 4, 0))), 0);
         assert_eq!(carried_in(ExportMode::DryRun, &previous, None), 0);
     }
 }

@@ -1,49 +1,75 @@
-//! Step 1 of an export's reconcile: read every referenced object. Not found is data. Async.
+//! Step 1: reads every object that an export refers to. Not found is data. Async.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use super::super::{
-    access::{Standing, standing},
-    connections::Connection,
-    context::Context,
-    labelled::is_for,
-};
-use super::distant;
+use super::remote;
 use crate::{
     api::{
-        CandidateExport, CandidateExportSpec, ClinchIntegration, FieldMapping, USE_LABEL,
-        USE_SOURCE,
+        CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
+        FieldMapping, Handled, USE_LABEL, USE_SOURCE,
     },
-    cluster::{Bundle, Cluster, ClusterError, ObjectKey, integration_of, mapping_of},
+    cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
+    controllers::{
+        Context,
+        access::{Standing, standing},
+        connections::Connection,
+        publish::new_request,
+        runs::RunState,
+        secrets::{is_for, usable},
+    },
     ledger::{AccountName, Keys},
     storage::{Location, StoragePolicy},
 };
 
-/// Everything an export refers to, as it is now.
+/// An export and everything that its pass depends on.
 pub(super) struct Gathered {
     pub(super) export: Arc<CandidateExport>,
-    pub(super) key: ObjectKey,
+    pub(super) reference: ObjectRef,
+    pub(super) previous: CandidateExportStatus,
+    /// A request by annotation that has no receipt.
+    pub(super) request: Option<Handled>,
     /// The integration and its name; absent where the export may not use it.
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
-    /// Which distant sources may be read.
+    /// Which remote sources may be read.
     pub(super) policy: Arc<StoragePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
     /// The ledger keys of this export for the account of the connection.
     pub(super) keys: Keys,
+    /// The latest run of this export in this process.
+    pub(super) run: Option<RunState>,
+    /// When this process started.
+    pub(super) process_started_at: Timestamp,
+    pub(super) now: Timestamp,
 }
 
-/// The integration an export names.
+impl Gathered {
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.reference.key
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        &self.reference.uid
+    }
+
+    /// Whether the source is remote, so that nothing announces its changes.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.source, SourceFound::Remote(..))
+    }
+}
+
+/// The integration that an export refers to.
 pub(super) enum IntegrationFound {
     /// It may be used.
     Granted(Arc<ClinchIntegration>),
     /// It may not be used before its admin approves the export's namespace.
     Awaiting(ObjectKey),
-    /// It does not exist, or the export is not to know that it does.
+    /// It does not exist, or the export must not learn that it does.
     Missing(ObjectKey),
 }
 
@@ -67,7 +93,7 @@ pub(super) enum MappingFound {
     Missing(ObjectKey),
     /// It may not be named, whether or not it exists.
     Forbidden(String),
-    /// Not looked for: it belongs to an integration that may not be used.
+    /// Not read: it belongs to an integration that may not be used.
     Withheld,
 }
 
@@ -75,8 +101,8 @@ pub(super) enum MappingFound {
 pub(super) enum SourceFound {
     /// `inline`: the values are in the export.
     Inline,
-    /// It lies elsewhere; with the fields of the Secret that belongs to it.
-    Distant(Location, Option<BTreeMap<String, Bytes>>),
+    /// A remote place, with the fields of the Secret for it.
+    Remote(Location, Option<BTreeMap<String, Bytes>>),
     /// The URL cannot be used.
     Unusable(String),
     /// Values by key.
@@ -92,20 +118,20 @@ pub(super) enum SourceFound {
 /// Reads what the export refers to.
 pub(super) async fn gather<C: Cluster>(
     context: &Context<C>,
-    key: &ObjectKey,
-    export: Arc<CandidateExport>,
+    reference: &ObjectRef,
+    export: &Arc<CandidateExport>,
 ) -> Result<Gathered, ClusterError> {
-    let spec = &export.spec;
+    let (key, spec) = (&reference.key, &export.spec);
     let integration = integration(context, key, spec);
     let mapping = mapping(context, key, spec, integration.granted()).await?;
-    let source = source(context, key, &export).await?;
-    let uid = export.metadata.uid.as_deref().unwrap_or_default();
+    let source = source(context, key, export).await?;
+    let uid = reference.uid.as_str();
     let root = context.root_key().await?;
     let connection = integration.granted().and_then(|found| {
         context.connections.get(found.metadata.uid.as_deref().unwrap_or_default())
     });
-    // Taken together with the connection: a run must never believe of one account what the ledger
-    // of another tells. Without a connection nothing is pushed, and the status is good enough.
+    // Taken together with the connection: a run must not apply the ledger of one account to another.
+    // Without a connection nothing is pushed, and the account in the status will do.
     let account = match &connection {
         Some(connection) => Some(connection.account.name()),
         None => integration
@@ -116,9 +142,22 @@ pub(super) async fn gather<C: Cluster>(
         Some(account) => Keys::of(&root, account, uid),
         None => Keys::derive(&root, uid),
     };
-    let key = key.clone();
-    let policy = context.settings.sources.clone();
-    Ok(Gathered { export, key, integration, mapping, source, policy, connection, keys })
+    let previous = export.status.clone().unwrap_or_default();
+    Ok(Gathered {
+        request: new_request(&export.metadata, previous.handled.as_ref()),
+        export: export.clone(),
+        reference: reference.clone(),
+        previous,
+        integration,
+        mapping,
+        source,
+        policy: context.settings.sources.clone(),
+        connection,
+        keys,
+        run: context.runs.state(uid),
+        process_started_at: context.started_at,
+        now: context.clock.now(),
+    })
 }
 
 fn integration<C: Cluster>(
@@ -183,8 +222,8 @@ async fn source<C: Cluster>(
     if let Some(reference) = &source.secret_ref {
         let found = context.cluster.secret(&key.sibling(&reference.name)).await?;
         let what = format!("Secret {}", reference.name);
-        // One answer for "does not exist" and "may not be read": an export is no way to find out
-        // which Secrets a namespace has.
+        // One answer for "does not exist" and "may not be read": an export must not
+        // reveal which Secrets a namespace has.
         return Ok(match found.filter(is_source) {
             None => SourceFound::Forbidden(format!(
                 "{what} cannot be used as a source: it must exist, carry the label \
@@ -193,17 +232,17 @@ async fn source<C: Cluster>(
             Some(bundle) => pick(&what, bundle, &reference.keys),
         });
     }
-    let location = match distant::location(source) {
+    let location = match remote::location(source) {
         None => return Ok(SourceFound::Inline),
         Some(Err(message)) => return Ok(SourceFound::Unusable(message)),
         Some(Ok(location)) => location,
     };
     let Some(name) = source.remote_secret() else {
-        return Ok(SourceFound::Distant(location, None));
+        return Ok(SourceFound::Remote(location, None));
     };
     let found = context.cluster.secret(&key.sibling(name)).await?;
-    Ok(match distant::usable(name, found, &location) {
-        Ok(fields) => SourceFound::Distant(location, Some(fields)),
+    Ok(match usable(name, found, &location, USE_SOURCE) {
+        Ok(fields) => SourceFound::Remote(location, Some(fields)),
         Err(message) => SourceFound::Forbidden(message),
     })
 }
@@ -212,7 +251,7 @@ fn is_source(secret: &Bundle) -> bool {
     is_for(secret, USE_SOURCE)
 }
 
-/// The wanted keys in the order asked for; all of them, by name, when none is asked for.
+/// The keys in the order of the reference; all of them, by name, when it lists none.
 fn pick(what: &str, mut bundle: Bundle, keys: &[String]) -> SourceFound {
     if keys.is_empty() {
         if bundle.data.is_empty() {
@@ -256,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_taken_in_the_order_asked_for_and_a_missing_one_is_named() {
+    fn keys_are_read_in_the_order_of_the_reference_and_a_missing_one_is_named() {
         let names = |found| match found {
             SourceFound::Parts(parts) => parts.into_iter().map(|(key, _)| key).collect(),
             SourceFound::KeyMissing(what) => vec![what],

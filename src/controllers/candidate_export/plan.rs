@@ -1,142 +1,206 @@
-//! What to do about an export in this pass. Pure: everything observed and the time come in, one
-//! closed decision goes out.
+//! Step 3: what to do about an export in this pass. Pure: everything observed and the time come in,
+//! one closed decision comes out.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::runs::{Slot, SlotState};
-use crate::{domain::Disposition, pipeline::Ending};
+use super::{
+    attempts::Attempts,
+    decision::{Decision, Inputs, Step, is_unready, not_verified},
+    gather::Gathered,
+    periodic, recorded,
+    validate::{Checked, Validated},
+};
+use crate::{
+    conditions::Observation,
+    controllers::runs::{PROGRESS_EVERY, RunPhase, RunState},
+    domain::{Disposition, REPROBE_EVERY, backoff},
+    pipeline::Ending,
+};
 
-/// How often the status may move while a run works.
-pub(super) const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-/// When a stalled export is probed again without any change.
-pub(super) const REPROBE_EVERY: Duration = Duration::from_mins(15);
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// Nothing is due: what was delivered is what the spec asks for.
-    Keep,
-    /// Start a run for what is in place already, because the time has come.
-    Refresh,
-    /// Start a run; `attempt` counts from 0 within one revision.
-    Start { attempt: u32 },
-    /// A run for this revision is under way: tell its progress.
-    Observe,
-    /// A run for something else is under way: end it, then look again.
-    Stop,
-    /// A run for this revision has ended for good: tell its result.
-    Conclude,
-    /// The last attempt was interrupted; try again after `delay`.
-    Retry { delay: Duration },
-    /// The last attempt cannot be repeated with success before something changes.
-    Stall,
+/// The plan of a pass.
+pub(super) struct Plan {
+    pub(super) decision: Decision,
+    /// Whether the run that is in progress or due is not reported; see [`periodic::is_quiet`].
+    pub(super) quiet: bool,
+    /// How long until the next pass.
+    pub(super) wait: Option<Duration>,
+    /// What is known before the status is computed.
+    pub(super) observations: Vec<Observation>,
+    /// What a run would do; absent when an input is missing or faulty.
+    pub(super) validated: Option<Box<Validated>>,
+    /// The run to start, for `validated`.
+    pub(super) start: Option<Start>,
 }
 
-/// What the decision depends on.
-pub(super) struct Inputs<'a> {
-    /// Digest of everything the export depends on.
-    pub(super) revision: &'a str,
-    /// The revision that is in place as a whole, from the status.
-    pub(super) applied: Option<&'a str>,
-    /// A reconcile request without a receipt.
-    pub(super) requested: bool,
-    /// The run of this export in this process.
-    pub(super) slot: Option<&'a Slot>,
-    /// When the time has come for a run of what is in place.
-    pub(super) next_run: Option<Timestamp>,
-    /// Whether the status tells what the run of this process ended with.
-    pub(super) told: bool,
-    /// Of a source that lies where nothing tells of changes: changes with the credentials that it
-    /// is read with.
-    pub(super) access: Option<&'a str>,
-    /// The integration can be used now.
-    pub(super) connected: bool,
-    /// The time.
-    pub(super) now: Timestamp,
+/// A run to start.
+pub(super) struct Start {
+    pub(super) run: RunState,
+    /// Whether it is the first attempt at its revision.
+    pub(super) first: bool,
 }
 
-/// Decides.
-pub(super) fn decide(inputs: &Inputs<'_>) -> Decision {
-    let Some(slot) = inputs.slot else { return when_idle(inputs) };
-    let current = slot.revision == inputs.revision;
-    match &slot.state {
-        SlotState::Running if current => Decision::Observe,
-        SlotState::Running => Decision::Stop,
-        SlotState::Ended(_) if !current || inputs.requested => when_idle(inputs),
-        // Other credentials are worth another attempt.
-        SlotState::Ended(_)
-            if !slot.is_completed()
-                && inputs.access.is_some_and(|access| slot.access != access) =>
-        {
-            Decision::Start { attempt: 0 }
+/// Plans the pass.
+pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
+    let Checked { observations, validated, blocked } = checked;
+    let Gathered { export, previous, run, now, .. } = gathered;
+    let valid = validated.as_deref();
+    let next_run = valid
+        .and_then(|valid| periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now));
+    let connected = gathered.connection.is_some();
+    let obstacle = blocked.or_else(|| (!connected).then(not_verified));
+    let inputs = Inputs {
+        revision: valid.map(|valid| valid.revision.as_str()),
+        applied: recorded::in_place(previous),
+        requested: gathered.request.is_some(),
+        suspended: export.spec.suspend,
+        obstacle: obstacle.as_ref(),
+        run: run.as_ref(),
+        is_reported: run.as_ref().is_none_or(|run| recorded::reports(previous, run)),
+        next_run,
+        grace: valid.map_or(Duration::ZERO, |valid| valid.grace),
+        access: valid.filter(|_| gathered.is_remote()).map(|valid| valid.access.as_str()),
+        process_started_at: gathered.process_started_at,
+        now: *now,
+    };
+    let (decision, quiet) = decide(&inputs);
+    let wait = wait_for(&decision, next_run, *now);
+    let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
+        let (revision, mode) = (valid.revision.as_str(), valid.mode);
+        let earlier = Attempts::of(revision, mode, previous, run.as_ref());
+        let run = RunState {
+            periodic: periodic::is_periodic(revision, previous, inputs.requested),
+            access: valid.access.clone(),
+            ..earlier.next(revision, mode, attempt, *now)
+        };
+        Start { run, first: earlier.is_none() }
+    });
+    let quiet = quiet || start.as_ref().is_some_and(|start| start.run.periodic);
+    Plan { decision, quiet, wait, observations, validated, start }
+}
+
+/// Decides, and says whether the run in question is quiet.
+pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, bool) {
+    let due = inputs.revision.map(|revision| due(revision, inputs));
+    let quiet = due.as_ref().is_some_and(|due| periodic::is_quiet(due, inputs));
+    let decision = match due {
+        due if inputs.suspended => {
+            let in_sync = matches!(due, Some(Step::Keep | Step::Refresh));
+            Decision::Suspend { in_sync }
         }
-        SlotState::Ended(ended) => match &ended.report.ending {
-            Ending::Completed if inputs.applied != Some(inputs.revision) => Decision::Conclude,
-            Ending::Completed if slot.routine && !inputs.told => Decision::Conclude,
-            Ending::Completed | Ending::SourceUnchanged => when_idle(inputs),
-            Ending::Stopped => Decision::Start { attempt: slot.attempt },
-            Ending::SourceFailed { reason, .. } if inputs.access.is_some() => {
-                let waited = elapsed(ended.at, inputs.now);
-                again(Disposition::Stalled { reason: *reason }, 0, waited, inputs.connected)
+        None => Decision::Block(inputs.obstacle.cloned().unwrap_or_else(not_verified)),
+        // A run notices by itself when Clinch rejects the credential; what people decide about the
+        // integration ends it here.
+        Some(Step::Observe) => match inputs.obstacle {
+            Some(verdict) if !is_unready(verdict) => Decision::Block(verdict.clone()),
+            _ => Decision::Proceed(Step::Observe),
+        },
+        Some(due) => match inputs.obstacle {
+            // A quiet run waits for the integration quietly, too.
+            Some(_) if quiet => Decision::Proceed(Step::Keep),
+            // Without work the state of the integration is not the export's to report.
+            Some(obstacle) if !matches!(due, Step::Keep | Step::Conclude) => {
+                Decision::Block(obstacle.clone())
             }
-            Ending::SourceFailed { .. } => Decision::Stall,
+            _ => Decision::Proceed(due),
+        },
+    };
+    (decision, quiet)
+}
+
+/// What would be done if nothing were in the way.
+fn due(revision: &str, inputs: &Inputs<'_>) -> Step {
+    let Some(run) = inputs.run else { return when_idle(revision, inputs) };
+    let current = run.revision == revision;
+    match &run.phase {
+        RunPhase::Running if current => Step::Observe,
+        RunPhase::Running => Step::Stop,
+        RunPhase::Ended(_) if !current || inputs.requested => when_idle(revision, inputs),
+        // Other credentials are worth another attempt.
+        RunPhase::Ended(_)
+            if !run.is_completed() && inputs.access.is_some_and(|access| run.access != access) =>
+        {
+            Step::Start { attempt: 0 }
+        }
+        RunPhase::Ended(ended) => match &ended.report.ending {
+            Ending::Completed if inputs.applied != Some(revision) => Step::Conclude,
+            Ending::Completed if run.periodic && !inputs.is_reported => Step::Conclude,
+            Ending::Completed | Ending::SourceUnchanged => when_idle(revision, inputs),
+            Ending::Stopped => Step::Start { attempt: run.attempt },
+            Ending::SourceFailed { reason, .. } if inputs.access.is_some() => {
+                let disposition = Disposition::Stalled { reason: *reason };
+                again(disposition, 0, elapsed(ended.at, inputs.now), inputs)
+            }
+            Ending::SourceFailed { .. } => Step::Stall,
             Ending::Interrupted { disposition, .. } => {
-                let waited = elapsed(ended.at, inputs.now);
-                // Whoever gets on is not kept waiting longer and longer.
-                let in_vain = if slot.has_got_on() { 0 } else { slot.attempt };
-                again(*disposition, in_vain, waited, inputs.connected)
+                // An attempt that made progress does not lengthen the backoff.
+                let failures = if run.made_progress() { 0 } else { run.attempt };
+                again(*disposition, failures, elapsed(ended.at, inputs.now), inputs)
             }
         },
     }
 }
 
-fn when_idle(inputs: &Inputs<'_>) -> Decision {
-    if inputs.applied != Some(inputs.revision) || inputs.requested {
-        Decision::Start { attempt: 0 }
+fn when_idle(revision: &str, inputs: &Inputs<'_>) -> Step {
+    if inputs.applied != Some(revision) || inputs.requested {
+        Step::Start { attempt: 0 }
     } else if inputs.next_run.is_some_and(|due| due <= inputs.now) {
-        Decision::Refresh
+        Step::Refresh
     } else {
-        Decision::Keep
+        Step::Keep
     }
 }
 
-fn again(disposition: Disposition, attempt: u32, waited: Duration, connected: bool) -> Decision {
+fn again(disposition: Disposition, failures: u32, waited: Duration, inputs: &Inputs<'_>) -> Step {
     match disposition {
         Disposition::Retry { after, .. } => {
-            let delay = backoff(attempt).max(after);
+            // Without jitter: the client adds its own.
+            let delay = backoff(failures).max(after);
             if waited >= delay {
-                Decision::Start { attempt: attempt.saturating_add(1) }
+                Step::Start { attempt: failures.saturating_add(1) }
             } else {
-                Decision::Retry { delay: delay.saturating_sub(waited) }
+                Step::Retry { delay: delay.saturating_sub(waited) }
             }
         }
-        // The integration tells when it is ready again, and wakes its exports. Until it has
-        // noticed what the run met, it may still look ready: hence the backoff.
-        Disposition::Wait { .. } if connected => {
-            again(Disposition::retry(disposition.reason()), attempt, waited, connected)
+        // The integration enqueues its exports once it is ready again. Until it has noticed what
+        // the run met, it may still look ready: hence the backoff.
+        Disposition::Wait { .. } if inputs.obstacle.is_none() => {
+            again(Disposition::retry(disposition.reason()), failures, waited, inputs)
         }
-        Disposition::Wait { .. } => Decision::Retry { delay: REPROBE_EVERY },
-        Disposition::Stalled { .. } if waited >= REPROBE_EVERY => Decision::Start { attempt: 0 },
-        Disposition::Stalled { .. } => Decision::Stall,
+        Disposition::Wait { .. } => Step::Retry { delay: REPROBE_EVERY },
+        Disposition::Stalled { .. } if waited >= REPROBE_EVERY => Step::Start { attempt: 0 },
+        Disposition::Stalled { .. } => Step::Stall,
     }
-}
-
-/// 1 s doubling to 10 min. Deterministic: the client below adds its own jitter.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_secs(1 << attempt.min(10)).min(Duration::from_mins(10))
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
 }
 
+/// How long until the next pass.
+fn wait_for(decision: &Decision, next_run: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    match decision {
+        Decision::Suspend { .. } => None,
+        Decision::Block(_) | Decision::Proceed(Step::Stall) => Some(REPROBE_EVERY),
+        Decision::Proceed(Step::Keep | Step::Conclude) => {
+            let wait = Duration::try_from(next_run?.duration_since(now)).unwrap_or_default();
+            // An overdue run waits for something else.
+            Some(if wait.is_zero() { REPROBE_EVERY } else { wait })
+        }
+        Decision::Proceed(Step::Retry { delay }) => Some(*delay),
+        Decision::Proceed(Step::Start { .. } | Step::Refresh | Step::Observe | Step::Stop) => {
+            Some(PROGRESS_EVERY)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        controllers::candidate_export::runs::Ended,
+        conditions::Verdict,
+        controllers::runs::Ended,
         domain::Reason,
         pipeline::{Progress, Report},
     };
@@ -145,131 +209,172 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn slot(revision: &str, state: SlotState) -> Slot {
-        Slot { revision: revision.into(), attempt: 2, state, ..Slot::default() }
+    fn run(revision: &str, phase: RunPhase) -> RunState {
+        RunState { revision: revision.into(), attempt: 2, phase, ..RunState::default() }
     }
 
-    fn ended(ending: Ending) -> SlotState {
+    fn ended(ending: Ending) -> RunPhase {
         let report = Report { progress: Progress::default(), ending };
-        SlotState::Ended(Ended { at: at(100), report })
+        RunPhase::Ended(Ended { at: at(100), report })
     }
 
-    fn interrupted(disposition: Disposition) -> SlotState {
+    fn interrupted(disposition: Disposition) -> RunPhase {
         ended(Ending::Interrupted { disposition, message: String::new() })
     }
 
     fn inputs(applied: Option<&str>) -> Inputs<'_> {
         Inputs {
-            revision: "r2",
+            revision: Some("r2"),
             applied,
             requested: false,
-            slot: None,
+            suspended: false,
+            obstacle: None,
+            run: None,
+            is_reported: true,
             next_run: None,
-            told: true,
+            grace: Duration::ZERO,
             access: None,
-            connected: false,
+            process_started_at: at(0),
             now: at(0),
         }
     }
 
+    fn decided(inputs: &Inputs<'_>) -> Step {
+        match decide(inputs).0 {
+            Decision::Proceed(step) => step,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn decide_with(
-        slot: Option<&Slot>,
+        run: Option<&RunState>,
         applied: Option<&str>,
         requested: bool,
         now: i64,
-    ) -> Decision {
-        decide(&Inputs { slot, requested, now: at(now), ..inputs(applied) })
+    ) -> Step {
+        decided(&Inputs { run, requested, now: at(now), ..inputs(applied) })
     }
 
     #[test]
     fn an_idle_export_runs_exactly_when_something_differs() {
-        assert_eq!(decide_with(None, None, false, 0), Decision::Start { attempt: 0 });
-        assert_eq!(decide_with(None, Some("r1"), false, 0), Decision::Start { attempt: 0 });
-        assert_eq!(decide_with(None, Some("r2"), false, 0), Decision::Keep);
-        assert_eq!(decide_with(None, Some("r2"), true, 0), Decision::Start { attempt: 0 });
+        assert_eq!(decide_with(None, None, false, 0), Step::Start { attempt: 0 });
+        assert_eq!(decide_with(None, Some("r1"), false, 0), Step::Start { attempt: 0 });
+        assert_eq!(decide_with(None, Some("r2"), false, 0), Step::Keep);
+        assert_eq!(decide_with(None, Some("r2"), true, 0), Step::Start { attempt: 0 });
     }
 
     #[test]
     fn a_run_for_another_revision_is_ended_first() {
-        let other = slot("r1", SlotState::Running);
-        assert_eq!(decide_with(Some(&other), None, false, 0), Decision::Stop);
-        let same = slot("r2", SlotState::Running);
-        assert_eq!(decide_with(Some(&same), None, true, 0), Decision::Observe);
+        let other = run("r1", RunPhase::Running);
+        assert_eq!(decide_with(Some(&other), None, false, 0), Step::Stop);
+        let same = run("r2", RunPhase::Running);
+        assert_eq!(decide_with(Some(&same), None, true, 0), Step::Observe);
     }
 
     #[test]
     fn a_finished_run_is_concluded_once() {
-        let done = slot("r2", ended(Ending::Completed));
-        assert_eq!(decide_with(Some(&done), Some("r1"), false, 0), Decision::Conclude);
-        assert_eq!(decide_with(Some(&done), Some("r2"), false, 0), Decision::Keep);
+        let done = run("r2", ended(Ending::Completed));
+        assert_eq!(decide_with(Some(&done), Some("r1"), false, 0), Step::Conclude);
+        assert_eq!(decide_with(Some(&done), Some("r2"), false, 0), Step::Keep);
     }
 
     #[test]
-    fn what_is_in_place_is_refreshed_when_the_time_has_come() {
+    fn what_is_in_place_is_refreshed_when_a_run_is_due() {
         let due = |applied| Inputs { next_run: Some(at(0)), ..inputs(applied) };
-        assert_eq!(decide(&due(Some("r2"))), Decision::Refresh);
-        assert_eq!(decide(&due(Some("r1"))), Decision::Start { attempt: 0 }, "not in place");
-        let routine = |ending| Slot { routine: true, ..slot("r2", ended(ending)) };
-        let (same, done) = (routine(Ending::SourceUnchanged), routine(Ending::Completed));
-        let with = |slot, told| decide(&Inputs { slot: Some(slot), told, ..inputs(Some("r2")) });
-        assert_eq!(with(&same, true), Decision::Keep);
-        assert_eq!(with(&done, false), Decision::Conclude);
-        assert_eq!(with(&done, true), Decision::Keep);
-        let again = Inputs { slot: Some(&done), next_run: Some(at(0)), ..inputs(Some("r2")) };
-        assert_eq!(decide(&again), Decision::Refresh);
+        assert_eq!(decided(&due(Some("r2"))), Step::Refresh);
+        assert_eq!(decided(&due(Some("r1"))), Step::Start { attempt: 0 }, "not in place");
+        let periodic = |ending| RunState { periodic: true, ..run("r2", ended(ending)) };
+        let (same, done) = (periodic(Ending::SourceUnchanged), periodic(Ending::Completed));
+        let with = |run, is_reported| {
+            decided(&Inputs { run: Some(run), is_reported, ..inputs(Some("r2")) })
+        };
+        assert_eq!(with(&same, true), Step::Keep);
+        assert_eq!(with(&done, false), Step::Conclude);
+        assert_eq!(with(&done, true), Step::Keep);
+        let again = Inputs { run: Some(&done), next_run: Some(at(0)), ..inputs(Some("r2")) };
+        assert_eq!(decided(&again), Step::Refresh);
     }
 
     #[test]
-    fn a_distant_source_that_failed_is_tried_with_other_credentials_at_once_and_else_now_and_then()
-    {
+    fn a_remote_source_that_failed_is_retried_at_once_with_other_credentials_and_else_rarely() {
         let ending = Ending::SourceFailed { reason: Reason::SourceDenied, message: String::new() };
-        let failed = slot("r2", ended(ending));
+        let failed = run("r2", ended(ending));
         let with = |access, now| {
-            decide(&Inputs {
-                slot: Some(&failed),
+            decided(&Inputs {
+                run: Some(&failed),
                 access: Some(access),
                 now: at(now),
                 ..inputs(None)
             })
         };
-        assert_eq!(with("", 200), Decision::Stall);
-        assert_eq!(with("other", 200), Decision::Start { attempt: 0 });
-        assert_eq!(with("", 1001), Decision::Start { attempt: 0 });
+        assert_eq!(with("", 200), Step::Stall);
+        assert_eq!(with("other", 200), Step::Start { attempt: 0 });
+        assert_eq!(with("", 1001), Step::Start { attempt: 0 });
     }
 
     #[test]
     fn interruptions_are_retried_with_backoff_that_honours_the_other_side() {
-        let retry = slot("r2", interrupted(Disposition::retry(Reason::VendorUnavailable)));
-        let wait = Decision::Retry { delay: Duration::from_secs(3) };
+        let retry = run("r2", interrupted(Disposition::retry(Reason::VendorUnavailable)));
+        let wait = Step::Retry { delay: Duration::from_secs(3) };
         assert_eq!(decide_with(Some(&retry), None, false, 101), wait, "attempt 2: 4 s");
-        assert_eq!(decide_with(Some(&retry), None, false, 104), Decision::Start { attempt: 3 });
+        assert_eq!(decide_with(Some(&retry), None, false, 104), Step::Start { attempt: 3 });
         let after =
             Disposition::Retry { reason: Reason::RateLimited, after: Duration::from_secs(60) };
-        let limited = slot("r2", interrupted(after));
-        let wait = Decision::Retry { delay: Duration::from_secs(50) };
+        let limited = run("r2", interrupted(after));
+        let wait = Step::Retry { delay: Duration::from_secs(50) };
         assert_eq!(decide_with(Some(&limited), None, false, 110), wait);
     }
 
     #[test]
-    fn an_attempt_that_got_on_is_followed_soon_and_one_in_vain_later_and_later() {
-        let mut slot = slot("r2", interrupted(Disposition::retry(Reason::VendorUnavailable)));
-        slot.attempt = 9;
-        let wait = Decision::Retry { delay: Duration::from_secs(511) };
-        assert_eq!(decide_with(Some(&slot), None, false, 101), wait.clone());
-        slot.progress.counts.created = 1;
-        assert_eq!(decide_with(Some(&slot), None, false, 101), Decision::Start { attempt: 1 });
-        slot.mode = crate::api::ExportMode::DryRun;
-        assert_eq!(decide_with(Some(&slot), None, false, 101), wait, "a dry run begins anew");
+    fn an_attempt_that_made_progress_is_retried_soon_and_others_later_each_time() {
+        let mut run = run("r2", interrupted(Disposition::retry(Reason::VendorUnavailable)));
+        run.attempt = 9;
+        let wait = Step::Retry { delay: Duration::from_secs(511) };
+        assert_eq!(decide_with(Some(&run), None, false, 101), wait.clone());
+        run.progress.counts.created = 1;
+        assert_eq!(decide_with(Some(&run), None, false, 101), Step::Start { attempt: 1 });
+        run.mode = crate::api::ExportMode::DryRun;
+        assert_eq!(decide_with(Some(&run), None, false, 101), wait, "a dry run starts over");
     }
 
     #[test]
     fn a_stall_waits_for_a_change_a_request_or_the_slow_probe() {
         let stalled =
-            slot("r2", interrupted(Disposition::Stalled { reason: Reason::ContractUnsupported }));
-        assert_eq!(decide_with(Some(&stalled), None, false, 200), Decision::Stall);
-        assert_eq!(decide_with(Some(&stalled), None, true, 200), Decision::Start { attempt: 0 });
-        assert_eq!(decide_with(Some(&stalled), None, false, 1001), Decision::Start { attempt: 0 });
-        let old = slot("r1", interrupted(Disposition::Stalled { reason: Reason::InvalidSpec }));
-        assert_eq!(decide_with(Some(&old), None, false, 200), Decision::Start { attempt: 0 });
+            run("r2", interrupted(Disposition::Stalled { reason: Reason::ContractUnsupported }));
+        assert_eq!(decide_with(Some(&stalled), None, false, 200), Step::Stall);
+        assert_eq!(decide_with(Some(&stalled), None, true, 200), Step::Start { attempt: 0 });
+        assert_eq!(decide_with(Some(&stalled), None, false, 1001), Step::Start { attempt: 0 });
+        let old = run("r1", interrupted(Disposition::Stalled { reason: Reason::InvalidSpec }));
+        assert_eq!(decide_with(Some(&old), None, false, 200), Step::Start { attempt: 0 });
+    }
+
+    #[test]
+    fn an_obstacle_blocks_a_run_but_not_what_needs_none() {
+        let stalled = Verdict::stalled(Reason::NotPermitted, "no");
+        let unready = Verdict::reconciling(Reason::DependencyNotReady, "not yet");
+        let running = run("r2", RunPhase::Running);
+        let done = run("r2", ended(Ending::Completed));
+        let with = |obstacle, run, applied| {
+            decide(&Inputs { obstacle: Some(obstacle), run, ..inputs(applied) }).0
+        };
+        assert_eq!(with(&stalled, None, None), Decision::Block(stalled.clone()));
+        assert_eq!(with(&stalled, None, Some("r2")), Decision::Proceed(Step::Keep));
+        assert_eq!(with(&stalled, Some(&done), None), Decision::Proceed(Step::Conclude));
+        assert_eq!(with(&stalled, Some(&running), None), Decision::Block(stalled.clone()));
+        assert_eq!(
+            with(&unready, Some(&running), None),
+            Decision::Proceed(Step::Observe),
+            "it notices itself"
+        );
+        assert_eq!(with(&unready, None, None), Decision::Block(unready.clone()));
+        let invalid = Inputs { revision: None, obstacle: Some(&stalled), ..inputs(None) };
+        assert_eq!(decide(&invalid).0, Decision::Block(stalled.clone()));
+    }
+
+    #[test]
+    fn suspension_comes_first_and_says_whether_everything_was_in_place() {
+        let suspended = |applied| decide(&Inputs { suspended: true, ..inputs(applied) }).0;
+        assert_eq!(suspended(Some("r2")), Decision::Suspend { in_sync: true });
+        assert_eq!(suspended(Some("r1")), Decision::Suspend { in_sync: false });
     }
 }

@@ -1,263 +1,94 @@
-//! Step 5 of an export's reconcile: the status of this pass. Pure.
+//! Step 5: the status of this pass. Pure.
 
-use std::fmt::Write as _;
-
-use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+use jiff::Timestamp;
 
 use super::{
-    plan::Decision,
-    runs::{Slot, SlotState},
+    decision::{Decision, not_verified},
+    delivery::{self, Reported},
+    gather::Gathered,
+    plan::Plan,
+    push_permission, remote,
 };
 use crate::{
-    api::{
-        CandidateExportStatus, ConditionType, DuplicatesSeen, ExportCounts, ExportMode,
-        RecordFailure, RunRecord, SourceSeen,
-    },
-    conditions::{Observation, Verdict, whole_seconds},
-    domain::{Disposition, Reason, RecordId},
-    pipeline::{Counts, Doubled, Ending, Progress, SourceInfo, Suspects},
+    api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
+    cluster::ClusterError,
+    conditions::{self, Observation, Verdict},
+    controllers::publish::receipt,
+    domain::Reason,
 };
 
-/// How many runs the history holds.
-const HISTORY: usize = 5;
-
-/// The delivery side of the next status, and the verdict on it.
-pub(super) struct Delivery {
-    pub(super) observation: Observation,
-    pub(super) verdict: Verdict,
-}
-
-/// What a pass shows of delivery.
-pub(super) struct Inputs<'a> {
-    pub(super) decision: &'a Decision,
-    pub(super) revision: &'a str,
-    pub(super) mode: ExportMode,
-    pub(super) budget: &'a IntOrString,
-    pub(super) slot: Option<&'a Slot>,
-    /// Whether there is a run that is not told of: one because of the time, which has found nothing
-    /// to do so far, and has not failed for long.
-    pub(super) unnoticed: bool,
-}
-
-/// What was found where the source lies, when it was last read.
-pub(super) fn looked(status: &CandidateExportStatus) -> Option<SourceInfo> {
-    let seen = status.source.as_ref()?;
-    Some(SourceInfo {
-        files: usize::try_from(seen.files).unwrap_or_default(),
-        bytes: seen.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
-        version: seen.version.clone(),
-    })
-}
-
-/// Whether the status tells what a run ended with: told as an end of its own, or nothing new.
-pub(super) fn tells(status: &CandidateExportStatus, slot: &Slot) -> bool {
-    let SlotState::Ended(ended) = &slot.state else { return true };
-    if status.history.first().is_some_and(|run| run.finished_at.0 == whole_seconds(ended.at)) {
-        return true;
-    }
-    let counts = &ended.report.progress.counts;
-    let (done, told) = (slot.put_in_place(), status.counts.unwrap_or_default());
-    let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    done.created + done.updated == 0
-        && (counts.total, counts.invalid, counts.failed, counts.suppressed)
-            == (
-                number(told.total),
-                number(told.invalid),
-                number(told.failed),
-                number(told.suppressed),
-            )
-        && looked(status) == ended.report.progress.source
-}
-
-/// The revision that is in place as a whole: the one delivered last, unless another was attempted
-/// since, so that some people may have the values of that one.
-pub(super) fn in_place(status: &CandidateExportStatus) -> Option<&str> {
-    let applied = status.last_applied_revision.as_deref();
-    applied.filter(|applied| status.last_attempted_revision.as_deref() == Some(*applied))
-}
-
-/// A run of this revision is to start.
-pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: bool) {
-    next.last_attempted_revision = Some(revision.to_owned());
-    if next.last_applied_revision.as_deref() == Some(revision) {
-        // It is to be told anew, also if this process ends meanwhile.
-        next.last_applied_revision = None;
-    }
-    if first {
-        // Those were of something else, and the next process would add to them.
-        next.counts = None;
-        next.progress = None;
-    }
-}
-
-/// Writes counts, progress, failures, revisions and history into `next`.
-pub(super) fn delivery(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
-    match inputs.decision {
-        // A run of what is in place is no news until it finds something to do.
-        Decision::Keep | Decision::Refresh => settled(next, inputs),
-        Decision::Start { .. } | Decision::Observe | Decision::Retry { .. } | Decision::Stall
-            if inputs.unnoticed =>
-        {
-            settled(next, inputs)
+/// The status of this pass.
+pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus {
+    let Gathered { export, previous, run, now, .. } = gathered;
+    let mut next = previous.clone();
+    let mut observations = plan.observations.clone();
+    if let Some(valid) = &plan.validated {
+        if valid.asks_clinch {
+            push_permission::learned(&mut observations, &valid.revision, previous, run.as_ref());
         }
-        Decision::Conclude => {
-            conclude(next, inputs);
-            settled(next, inputs)
+        if gathered.is_remote() {
+            remote::learned(&mut observations, &valid.revision, previous, run.as_ref());
         }
-        Decision::Start { attempt } => under_way(*attempt),
-        Decision::Stop => {
-            working("ending the run of an earlier state".to_owned(), Reason::Progressing)
+    }
+    let verdict = match (&plan.decision, &plan.validated) {
+        (Decision::Suspend { in_sync }, _) => {
+            let message = "spec.suspend is set".to_owned();
+            Verdict::Suspended { in_sync: *in_sync, message }
         }
-        Decision::Observe => {
-            if let Some(slot) = inputs.slot {
-                if slot.routine {
-                    // From now on some people may have what the run delivers.
-                    begin(next, inputs.revision, false);
+        (Decision::Block(verdict), _) => verdict.clone(),
+        (Decision::Proceed(_), None) => not_verified(),
+        (Decision::Proceed(step), Some(valid)) => {
+            if let Some(start) = &plan.start {
+                if !start.run.periodic {
+                    delivery::begin(&mut next, &valid.revision, start.first);
                 }
-                show_once_surveyed(next, slot);
+                next.handled = receipt(next.handled.as_ref(), gathered.request.clone());
             }
-            under_way(inputs.slot.map_or(0, |slot| slot.attempt))
+            let reported = Reported {
+                step,
+                revision: &valid.revision,
+                mode: valid.mode,
+                budget: &export.spec.failure_budget,
+                run: run.as_ref(),
+                quiet: plan.quiet,
+            };
+            let delivery = delivery::delivery(&mut next, &reported);
+            observations.push(delivery.observation);
+            delivery.verdict
         }
-        Decision::Retry { .. } | Decision::Stall => interrupted(next, inputs),
-    }
-}
-
-/// Steady while a run works: what moves is in the counts.
-fn under_way(attempt: u32) -> Delivery {
-    let first = attempt == 0;
-    let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
-    working("a run is under way".to_owned(), reason)
-}
-
-fn working(message: String, reason: Reason) -> Delivery {
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, None, reason, message.clone()),
-        verdict: Verdict::Reconciling { reason, message },
-    }
-}
-
-/// The verdict on counts that are final for this revision.
-fn settled(next: &CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
-    let counts = next.counts.unwrap_or_default();
-    let rejected = counts.invalid + counts.failed;
-    let mut delivered = next.delivered.clone().unwrap_or_default();
-    let allowed = budget(inputs.budget, counts.total);
-    if inputs.mode == ExportMode::DryRun {
-        let message = format!(
-            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected{}",
-            counts.created,
-            counts.updated,
-            counts.unchanged,
-            counts.skipped,
-            match counts.suppressed {
-                0 => String::new(),
-                suppressed => format!(", {suppressed} suppressed"),
-            }
-        );
-        return ready(Reason::DryRunComplete, message, rejected == 0);
-    }
-    delivered.push_str(" delivered");
-    if counts.suppressed > 0 {
-        let _ = write!(delivered, ", {} suppressed", counts.suppressed);
-    }
-    if rejected == 0 {
-        return ready(Reason::Synced, delivered, true);
-    }
-    let is_rejection = |failure: &&RecordFailure| {
-        let suppressed = [Reason::Anonymised, Reason::Suppressed];
-        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
     };
-    let first = next.failures.iter().find(is_rejection).map(|failure| {
-        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
-    });
-    let first = first.unwrap_or_default();
-    if rejected <= allowed {
-        let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
-        return ready(Reason::SyncedWithRejections, message, false);
-    }
-    let message = format!(
-        "{delivered}, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
-    );
-    let reason = Reason::RecordsRejected;
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, false, reason, message.clone()),
-        verdict: Verdict::Stalled { reason, message },
-    }
+    finish(&mut next, export, previous, observations, &verdict, *now);
+    next
 }
 
-fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, complete, reason, message.clone()),
-        verdict: Verdict::Ready { reason, message },
-    }
+/// The status when the cluster could not be read.
+pub(super) fn unreadable(
+    export: &CandidateExport,
+    previous: &CandidateExportStatus,
+    error: &ClusterError,
+    now: Timestamp,
+) -> CandidateExportStatus {
+    let mut next = previous.clone();
+    let verdict = Verdict::reconciling(error.disposition().reason(), error.to_string());
+    finish(&mut next, export, previous, Vec::new(), &verdict, now);
+    next
 }
 
-fn interrupted(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) -> Delivery {
-    let Some(slot) = inputs.slot else { return working(String::new(), Reason::Progressing) };
-    show_once_surveyed(next, slot);
-    next.progress = None;
-    let (stalled, reason, message) = match &slot.state {
-        SlotState::Running => (false, Reason::Progressing, "a run is under way".to_owned()),
-        SlotState::Ended(ended) => match &ended.report.ending {
-            Ending::SourceFailed { reason, message } => (true, *reason, message.clone()),
-            Ending::Interrupted { disposition, message } => {
-                let stalled = matches!(disposition, Disposition::Stalled { .. });
-                (stalled, disposition.reason(), message.clone())
-            }
-            Ending::Completed | Ending::SourceUnchanged | Ending::Stopped => {
-                (false, Reason::Progressing, "the run was ended early".to_owned())
-            }
-        },
-    };
-    let observation = Observation::new(ConditionType::Delivered, false, reason, message.clone());
-    let verdict = if stalled {
-        Verdict::Stalled { reason, message }
-    } else {
-        Verdict::Reconciling { reason, message }
-    };
-    Delivery { observation, verdict }
-}
-
-/// Takes over the result of a completed run.
-fn conclude(next: &mut CandidateExportStatus, inputs: &Inputs<'_>) {
-    let Some(slot) = inputs.slot else { return };
-    let SlotState::Ended(ended) = &slot.state else { return };
-    show(next, &ended.report.progress, slot.carried);
-    next.source = ended.report.progress.source.as_ref().map(seen);
-    next.duplicates = duplicates(&ended.report.progress.doubled);
-    next.progress = Some(100);
-    next.last_applied_revision = Some(inputs.revision.to_owned());
-    next.last_attempted_revision = Some(inputs.revision.to_owned());
-    let counts = next.counts.unwrap_or_default();
-    let outcome = settled(next, inputs).observation.reason;
-    let record = RunRecord {
-        revision: inputs.revision.to_owned(),
-        mode: inputs.mode,
-        started_at: Time(whole_seconds(slot.started_at)),
-        finished_at: Time(whole_seconds(ended.at)),
-        outcome: outcome.as_str().to_owned(),
-        counts,
-    };
-    next.history.insert(0, record);
-    next.history.truncate(HISTORY);
-}
-
-fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
-    let found = i64::try_from(doubled.found).unwrap_or(i64::MAX);
-    let records = doubled.records.iter().map(ToString::to_string).collect();
-    (found > 0).then_some(DuplicatesSeen { found, records })
-}
-
-/// Whom the next run has to look up again.
-pub(super) fn suspects(seen: &DuplicatesSeen) -> Suspects {
-    Suspects {
-        records: seen.records.iter().filter_map(|record| RecordId::parse(record)).collect(),
-        everybody: usize::try_from(seen.found).is_ok_and(|found| found > seen.records.len()),
-    }
+fn finish(
+    next: &mut CandidateExportStatus,
+    export: &CandidateExport,
+    previous: &CandidateExportStatus,
+    mut observations: Vec<Observation>,
+    verdict: &Verdict,
+    now: Timestamp,
+) {
+    observations.extend(duplicates_found(next));
+    let generation = export.metadata.generation.unwrap_or_default();
+    conditions::apply(previous, next, generation, observations, verdict, now);
 }
 
 /// The warning that people are in Clinch more than once.
-pub(super) fn warning(status: &CandidateExportStatus) -> Option<Observation> {
+fn duplicates_found(status: &CandidateExportStatus) -> Option<Observation> {
     let DuplicatesSeen { found, records } = status.duplicates.as_ref()?;
     let message = format!(
         "Clinch has {found} of the people created by this export more than once; merge them there, \
@@ -266,150 +97,4 @@ pub(super) fn warning(status: &CandidateExportStatus) -> Option<Observation> {
     );
     let (condition, reason) = (ConditionType::DuplicatesFound, Reason::DuplicatesFound);
     Some(Observation::new(condition, true, reason, message))
-}
-
-/// An attempt that has not looked at the source yet, or ended before it could, tells nothing new.
-fn show_once_surveyed(next: &mut CandidateExportStatus, slot: &Slot) {
-    if slot.progress != Progress::default() {
-        show(next, &slot.progress, slot.carried);
-    }
-}
-
-fn seen(looked: &SourceInfo) -> SourceSeen {
-    SourceSeen {
-        files: i64::try_from(looked.files).unwrap_or(i64::MAX),
-        bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-        version: looked.version.clone(),
-    }
-}
-
-/// Counts, progress and failures of a snapshot.
-fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
-    let counts = combined(progress.counts, carried);
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    next.counts = Some(ExportCounts {
-        total: number(counts.total),
-        created: number(counts.created),
-        updated: number(counts.updated),
-        unchanged: number(counts.unchanged),
-        skipped: number(counts.skipped),
-        invalid: number(counts.invalid),
-        failed: number(counts.failed),
-        suppressed: number(counts.suppressed),
-        pending: number(counts.pending()),
-    });
-    let wanted = counts.total.saturating_sub(counts.suppressed);
-    next.delivered = Some(format!("{}/{wanted}", counts.delivered()));
-    next.rejected = Some(number(counts.rejected()));
-    next.progress = Some(i32::from(counts.percent()));
-    next.failures = progress
-        .rejections
-        .iter()
-        .map(|rejection| RecordFailure {
-            position: rejection.position.to_string().chars().take(320).collect(),
-            record: rejection.record.map(|id| id.to_string()),
-            reason: rejection.reason.as_str().to_owned(),
-            message: rejection.message.chars().take(512).collect(),
-        })
-        .collect();
-    next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
-}
-
-/// What earlier attempts created or updated shows as unchanged in a later one: told as what it is
-/// for the revision as a whole.
-pub(super) fn combined(counts: Counts, carried: Counts) -> Counts {
-    let earlier = (carried.created + carried.updated).min(counts.unchanged);
-    let created = carried.created.min(earlier);
-    Counts {
-        created: counts.created + created,
-        updated: counts.updated + (earlier - created),
-        unchanged: counts.unchanged - earlier,
-        ..counts
-    }
-}
-
-/// How many rejections the budget allows.
-fn budget(budget: &IntOrString, total: i64) -> i64 {
-    match budget {
-        IntOrString::Int(count) => i64::from(*count),
-        IntOrString::String(percent) => {
-            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or(0);
-            total.saturating_mul(percent) / 100
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn budgets_are_counts_or_whole_records_of_a_percentage() {
-        assert_eq!(budget(&IntOrString::Int(3), 100), 3);
-        assert_eq!(budget(&IntOrString::String("2%".into()), 199), 3);
-        assert_eq!(budget(&IntOrString::String("0%".into()), 199), 0);
-    }
-
-    #[test]
-    fn a_resumed_run_tells_the_revision_as_a_whole() {
-        let carried = Counts { total: 10, created: 4, updated: 1, ..Counts::default() };
-        let second = Counts { total: 10, created: 4, unchanged: 6, ..Counts::default() };
-        let whole = combined(second, carried);
-        assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
-        assert_eq!(whole.total, whole.delivered());
-    }
-
-    #[test]
-    fn a_revision_is_in_place_until_a_run_starts() {
-        let mut status = CandidateExportStatus::default();
-        assert_eq!(in_place(&status), None);
-        status.last_attempted_revision = Some("r1".into());
-        status.last_applied_revision = Some("r1".into());
-        assert_eq!(in_place(&status), Some("r1"));
-        let mut again = status.clone();
-        begin(&mut again, "r1", true);
-        assert_eq!(in_place(&again), None, "it is delivered anew");
-        begin(&mut status, "r2", true);
-        assert_eq!(in_place(&status), None, "some may have the values of r2");
-        assert_eq!(status.last_applied_revision.as_deref(), Some("r1"));
-        begin(&mut status, "r1", true);
-        assert_eq!(in_place(&status), None, "and r1 is not there again before its run has ended");
-    }
-
-    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
-        let counts =
-            Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
-        let progress = Progress { counts, ..Progress::default() };
-        let report = crate::pipeline::Report { progress, ending: Ending::Completed };
-        let state =
-            SlotState::Ended(super::super::runs::Ended { at: Timestamp::UNIX_EPOCH, report });
-        let slot = Slot { revision: "r".into(), state, ..Slot::default() };
-        let mut next = CandidateExportStatus::default();
-        let inputs = Inputs {
-            decision: &Decision::Conclude,
-            revision: "r",
-            mode,
-            budget: &IntOrString::Int(budget),
-            slot: Some(&slot),
-            unnoticed: false,
-        };
-        let delivery = delivery(&mut next, &inputs);
-        assert_eq!(next.last_applied_revision.as_deref(), Some("r"));
-        assert_eq!(next.history.len(), 1);
-        delivery
-    }
-
-    #[test]
-    fn rejections_within_the_budget_keep_ready_and_beyond_it_stall() {
-        let verdict = |rejected, budget| conclude_with(rejected, budget, ExportMode::Push).verdict;
-        assert!(matches!(verdict(0, 0), Verdict::Ready { reason: Reason::Synced, .. }));
-        let within = verdict(1, 1);
-        assert!(matches!(within, Verdict::Ready { reason: Reason::SyncedWithRejections, .. }));
-        let beyond = verdict(2, 1);
-        assert!(matches!(beyond, Verdict::Stalled { reason: Reason::RecordsRejected, .. }));
-        let dry = conclude_with(2, 0, ExportMode::DryRun).verdict;
-        assert!(matches!(dry, Verdict::Ready { reason: Reason::DryRunComplete, .. }));
-    }
 }

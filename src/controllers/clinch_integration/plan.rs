@@ -1,75 +1,115 @@
-//! Step 3: whether the credential has to be verified now. Pure.
+//! Step 3: what to do about an integration in this pass. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::memory::{Memory, Outcome};
-use crate::domain::{Digest, Disposition};
+use super::{
+    gather::Gathered,
+    validate::{Invalid, Validated},
+};
+use crate::{
+    controllers::connections::{Outcome, Verification},
+    domain::{Cause, Digest, Disposition, REPROBE_EVERY, Reason, backoff},
+};
 
-/// When a terminal failure is probed again without any change.
-const REPROBE_EVERY: Duration = Duration::from_mins(15);
-/// How long a verified credential stays verified while Clinch cannot be asked.
-pub(super) const GRACE: Duration = Duration::from_mins(5);
+/// How long a verified credential stays verified while Clinch does not answer.
+const GRACE: Duration = Duration::from_mins(5);
+/// When an admin's list that could not be read is read again.
+const READ_LIST_AGAIN: Duration = Duration::from_secs(30);
 
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// What is known still stands; look again after this long.
-    Keep(Duration),
-    /// Verify now.
-    Verify,
+/// What to do.
+pub(super) enum Plan {
+    /// Leave everything as it is: the admin's list of people cannot be read now, and exports
+    /// continue once it can.
+    AwaitList { message: String, retry: Duration },
+    /// Close the connection: the integration is not valid. `revoke`: runs in progress end, too.
+    Refuse { cause: Cause, revoke: bool },
+    /// Close the connection: `spec.suspend` is set.
+    Suspend,
+    /// Nothing: the latest verification still counts.
+    Keep { validated: Box<Validated>, latest: Verification },
+    /// Verify the credential.
+    Verify { validated: Box<Validated> },
 }
 
 /// Decides.
-pub(super) fn decide(
-    memory: Option<&Memory>,
-    inputs: &Digest,
-    interval: Duration,
-    requested: bool,
-    now: Instant,
-) -> Decision {
-    let stands = |memory: &&Memory| memory.inputs == *inputs && !memory.doubted && !requested;
-    let Some(memory) = memory.filter(stands) else {
-        return Decision::Verify;
+pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invalid>) -> Plan {
+    let validated = match validated {
+        Ok(validated) => validated,
+        Err(Invalid::ListNotRead(message)) => {
+            return Plan::AwaitList { message, retry: READ_LIST_AGAIN };
+        }
+        Err(Invalid::Refused(cause)) => {
+            let revoke =
+                matches!(cause.reason, Reason::AccountShared | Reason::SuppressionUnreadable);
+            return Plan::Refuse { cause, revoke };
+        }
     };
-    let age = now.saturating_duration_since(memory.tried_at);
-    let due = match &memory.outcome {
-        Outcome::Verified => interval,
-        Outcome::Failed(failure) => match failure.disposition {
-            Disposition::Retry { after, .. } => backoff(memory.failures).max(after),
-            Disposition::Wait { .. } | Disposition::Stalled { .. } => REPROBE_EVERY,
-        },
-    };
-    match due.checked_sub(age) {
-        Some(left) if !left.is_zero() => Decision::Keep(left),
-        _ => Decision::Verify,
+    if gathered.object.spec.suspend {
+        return Plan::Suspend;
+    }
+    let connected = gathered.connection.is_some();
+    let latest = gathered.verification.clone().filter(|latest| {
+        // After a resume, or once its Secret is back, a verified integration has no connection.
+        connected || latest.verified_at != Some(latest.attempted_at)
+    });
+    let requested = gathered.request.is_some();
+    match latest.filter(|_| !requested) {
+        Some(latest) if remaining(&latest, &validated, gathered.now).is_some() => {
+            Plan::Keep { validated, latest }
+        }
+        _ => Plan::Verify { validated },
     }
 }
 
-/// 1 s doubling to 10 min.
-fn backoff(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(10)).min(Duration::from_mins(10))
+/// How long the latest verification still counts; `None` when the credential has to be verified.
+pub(super) fn remaining(
+    latest: &Verification,
+    validated: &Validated,
+    now: Instant,
+) -> Option<Duration> {
+    remaining_for(latest, &validated.inputs, validated.interval, now)
 }
 
-/// Whether a failure to verify is to be shown, or an earlier success still counts.
-pub(super) fn still_verified(memory: &Memory, interval: Duration, now: Instant) -> bool {
-    let transient = match &memory.outcome {
+fn remaining_for(
+    latest: &Verification,
+    inputs: &Digest,
+    interval: Duration,
+    now: Instant,
+) -> Option<Duration> {
+    if latest.inputs != *inputs || latest.invalidated {
+        return None;
+    }
+    let lasts = match &latest.outcome {
+        Outcome::Verified => interval,
+        Outcome::Failed(failure) => match failure.disposition {
+            Disposition::Retry { after, .. } => {
+                backoff(latest.failures.saturating_sub(1)).max(after)
+            }
+            Disposition::Wait { .. } | Disposition::Stalled { .. } => REPROBE_EVERY,
+        },
+    };
+    let age = now.saturating_duration_since(latest.attempted_at);
+    lasts.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+/// Whether the credential counts as verified: it was verified, or it was recently and Clinch has
+/// not answered since.
+pub(super) fn counts_as_verified(latest: &Verification, interval: Duration, now: Instant) -> bool {
+    let transient = match &latest.outcome {
         Outcome::Verified => return true,
         Outcome::Failed(failure) => matches!(failure.disposition, Disposition::Retry { .. }),
     };
     let recent =
-        memory.verified_at.is_some_and(|at| now.saturating_duration_since(at) < interval + GRACE);
+        latest.verified_at.is_some_and(|at| now.saturating_duration_since(at) < interval + GRACE);
     transient && recent
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        controllers::clinch_integration::memory::Failure,
-        domain::{Reason, digest_parts},
-    };
+    use crate::{controllers::connections::Failure, domain::digest_parts};
 
     const INTERVAL: Duration = Duration::from_mins(10);
 
@@ -77,54 +117,50 @@ mod tests {
         digest_parts([text.as_bytes()])
     }
 
-    fn memory(outcome: Outcome, failures: u32, now: Instant) -> Memory {
-        let inputs = inputs("a");
-        Memory { inputs, outcome, failures, tried_at: now, verified_at: None, doubted: false }
+    fn latest(outcome: Outcome, failures: u32, now: Instant) -> Verification {
+        let (attempted_at, inputs) = (now, inputs("a"));
+        let (verified_at, invalidated) = (None, false);
+        Verification { inputs, outcome, failures, attempted_at, verified_at, invalidated }
     }
 
     fn failed(disposition: Disposition) -> Outcome {
         Outcome::Failed(Failure { disposition, message: String::new() })
     }
 
-    fn after(memory: &Memory, seconds: u64) -> Decision {
-        let now = memory.tried_at + Duration::from_secs(seconds);
-        decide(Some(memory), &inputs("a"), INTERVAL, false, now)
+    fn after(latest: &Verification, seconds: u64) -> Option<u64> {
+        let now = latest.attempted_at + Duration::from_secs(seconds);
+        Some(remaining_for(latest, &inputs("a"), INTERVAL, now)?.as_secs())
     }
 
     #[tokio::test]
-    async fn a_verified_credential_is_asked_about_once_per_interval() {
-        let known = memory(Outcome::Verified, 0, Instant::now());
-        assert_eq!(after(&known, 599), Decision::Keep(Duration::from_secs(1)));
-        assert_eq!(after(&known, 600), Decision::Verify);
+    async fn a_credential_is_verified_once_per_interval() {
+        let known = latest(Outcome::Verified, 0, Instant::now());
+        assert_eq!((after(&known, 599), after(&known, 600)), (Some(1), None));
     }
 
     #[tokio::test]
-    async fn changed_inputs_and_requests_are_verified_at_once() {
-        let now = Instant::now();
-        let known = memory(Outcome::Verified, 0, now);
-        assert_eq!(decide(Some(&known), &inputs("b"), INTERVAL, false, now), Decision::Verify);
-        assert_eq!(decide(Some(&known), &inputs("a"), INTERVAL, true, now), Decision::Verify);
-        assert_eq!(decide(None, &inputs("a"), INTERVAL, false, now), Decision::Verify);
-        let doubted = Memory { doubted: true, ..known };
-        assert_eq!(decide(Some(&doubted), &inputs("a"), INTERVAL, false, now), Decision::Verify);
+    async fn changed_inputs_and_a_401_since_are_verified_at_once() {
+        let known = latest(Outcome::Verified, 0, Instant::now());
+        let changed = remaining_for(&known, &inputs("b"), INTERVAL, known.attempted_at);
+        assert_eq!(changed, None);
+        assert_eq!(after(&Verification { invalidated: true, ..known }, 0), None);
     }
 
     #[tokio::test]
     async fn a_rejected_credential_is_probed_every_quarter_of_an_hour() {
         let rejected = failed(Disposition::Stalled { reason: Reason::CredentialsRejected });
-        let known = memory(rejected, 1, Instant::now());
-        assert_eq!(after(&known, 899), Decision::Keep(Duration::from_secs(1)));
-        assert_eq!(after(&known, 900), Decision::Verify);
+        let known = latest(rejected, 1, Instant::now());
+        assert_eq!((after(&known, 899), after(&known, 900)), (Some(1), None));
     }
 
     #[tokio::test]
-    async fn an_outage_backs_off_and_leaves_a_recent_success_standing() {
+    async fn an_outage_backs_off_and_does_not_undo_a_recent_success() {
         let now = Instant::now();
-        let mut known = memory(failed(Disposition::retry(Reason::Timeout)), 3, now);
-        assert_eq!(after(&known, 3), Decision::Keep(Duration::from_secs(1)), "third: 4 s");
-        assert!(!still_verified(&known, INTERVAL, now));
+        let mut known = latest(failed(Disposition::retry(Reason::Timeout)), 3, now);
+        assert_eq!((after(&known, 3), after(&known, 4)), (Some(1), None), "third: 4 s");
+        assert!(!counts_as_verified(&known, INTERVAL, now));
         known.verified_at = Some(now);
-        assert!(still_verified(&known, INTERVAL, now + Duration::from_mins(14)));
-        assert!(!still_verified(&known, INTERVAL, now + Duration::from_mins(15)));
+        assert!(counts_as_verified(&known, INTERVAL, now + Duration::from_mins(14)));
+        assert!(!counts_as_verified(&known, INTERVAL, now + Duration::from_mins(15)));
     }
 }

@@ -4,12 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    super::{
-        connections::Connection,
-        publish::{new_request, receipt},
-    },
-    account::Known,
-    memory::{Memory, Outcome},
+    account_check, execute::Executed, gather::Gathered, plan::counts_as_verified,
     validate::Validated,
 };
 use crate::{
@@ -19,158 +14,121 @@ use crate::{
     },
     clinch::contract::Origin,
     cluster::ClusterError,
-    conditions::{Observation, Verdict, find, settle, whole_seconds},
-    domain::{Disposition, Reason},
+    conditions::{self, Observation, Verdict, find, whole_seconds},
+    controllers::{
+        connections::{Connection, Failure, KnownAccount, Outcome},
+        publish::{new_request, receipt},
+    },
+    domain::{Cause, Disposition, Reason},
     ledger::{AccountName, Suppressions},
 };
 
-/// What this pass found.
-pub(super) struct Pass {
+/// The part of the status that follows from the pass alone.
+struct Summary {
     observations: Vec<Observation>,
     verdict: Verdict,
-    exports: Option<usize>,
     endpoint: Option<String>,
-    /// The credential or endpoint is another one than before.
-    fresh: bool,
-    /// The account that the credential names, where it is another one than is known.
+    /// Whether credential or endpoint changed.
+    changed: bool,
+    /// The account that the credential names, where it is not the known one.
     changed_to: Option<AccountName>,
 }
 
-impl Pass {
-    /// The cluster could not be read.
-    pub(super) fn unreadable(error: &ClusterError) -> Self {
-        let verdict =
-            Verdict::Reconciling { reason: Reason::InternalError, message: error.to_string() };
-        Self {
-            observations: Vec::new(),
-            verdict,
-            exports: None,
-            endpoint: None,
-            fresh: false,
-            changed_to: None,
+impl Summary {
+    fn new(observations: Vec<Observation>, verdict: Verdict) -> Self {
+        Self { observations, verdict, endpoint: None, changed: false, changed_to: None }
+    }
+
+    fn of(observations: Vec<Observation>, executed: Executed) -> Self {
+        match executed {
+            Executed::ListNotRead { message, .. } => {
+                let verdict = Verdict::reconciling(Reason::SuppressionUnreadable, message);
+                Self::new(observations, verdict)
+            }
+            Executed::Refused(cause) => Self::new(observations, Verdict::Stalled(cause)),
+            Executed::Suspended => {
+                let message = "spec.suspend is set; exports of this integration wait".to_owned();
+                Self::new(observations, Verdict::Suspended { in_sync: false, message })
+            }
+            Executed::Verified { validated, latest, changed, now } => {
+                let kept = counts_as_verified(&latest, validated.interval, now);
+                Self::verified(observations, &validated, latest.outcome, kept, changed)
+            }
         }
-    }
-
-    /// Validation refused it.
-    pub(super) fn halted(observations: Vec<Observation>, verdict: Verdict, exports: usize) -> Self {
-        Self {
-            observations,
-            verdict,
-            exports: Some(exports),
-            endpoint: None,
-            fresh: false,
-            changed_to: None,
-        }
-    }
-
-    /// The admin's list of people cannot be had at the moment.
-    pub(super) fn without_list(message: String, exports: usize) -> Self {
-        let (condition, reason) =
-            (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
-        let observations = vec![Observation::new(condition, None, reason, message.clone())];
-        Self::halted(observations, Verdict::Reconciling { reason, message }, exports)
-    }
-
-    /// `spec.suspend` is set.
-    pub(super) fn suspended(observations: Vec<Observation>, exports: usize) -> Self {
-        let message = "spec.suspend is set; exports of this integration wait".to_owned();
-        let verdict = Verdict::Suspended { in_sync: false, message };
-        Self::halted(observations, verdict, exports)
-    }
-
-    /// Nothing is known yet.
-    pub(super) fn unverified(observations: Vec<Observation>, exports: usize) -> Self {
-        let message = "verifying the credential".to_owned();
-        let verdict = Verdict::Reconciling { reason: Reason::Progressing, message };
-        Self::halted(observations, verdict, exports)
     }
 
     /// The latest verification counts.
-    pub(super) fn verified(
+    fn verified(
         mut observations: Vec<Observation>,
-        exports: usize,
         validated: &Validated,
-        memory: Memory,
+        outcome: Outcome,
         kept: bool,
-        fresh: bool,
+        changed: bool,
     ) -> Self {
         let version = match validated.version {
             ApiVersion::V1 => "v1",
             ApiVersion::V2 => "v2",
         };
         let endpoint = format!("{}/{version}", validated.endpoint);
+        let accepted = || {
+            let message = format!("{endpoint} accepts the credential");
+            Observation::new(ConditionType::Authenticated, true, Reason::Verified, message)
+        };
         let mut changed_to = None;
-        let verdict = match memory.outcome {
-            Outcome::Failed(failure) if failure.disposition.reason() == Reason::AccountChanged => {
-                changed_to = Some(validated.account);
-                let message = failure.message;
-                observations.push(Observation::new(
-                    ConditionType::Authenticated,
-                    true,
-                    Reason::Verified,
-                    format!("{endpoint} accepts the credential"),
-                ));
-                let reason = Reason::AccountChanged;
-                let condition = ConditionType::AccountVerified;
-                observations.push(Observation::new(condition, false, reason, message.clone()));
-                Verdict::Stalled { reason, message }
-            }
-            Outcome::Failed(failure)
-                if failure.disposition.reason() == Reason::SuppressionUnreadable =>
-            {
-                let (reason, message) = (Reason::SuppressionUnreadable, failure.message);
-                observations.push(Observation::new(
-                    ConditionType::Authenticated,
-                    true,
-                    Reason::Verified,
-                    format!("{endpoint} accepts the credential"),
-                ));
-                let condition = ConditionType::SuppressionReadable;
-                observations.push(Observation::new(condition, false, reason, message.clone()));
-                Verdict::Stalled { reason, message }
-            }
-            Outcome::Failed(failure) if !kept => {
-                let reason = failure.disposition.reason();
-                let authenticated = match reason {
-                    Reason::CredentialsRejected | Reason::WrongRegion => Some(false),
-                    _ => None,
-                };
-                observations.push(Observation::new(
-                    ConditionType::Authenticated,
-                    authenticated,
-                    reason,
-                    failure.message.clone(),
-                ));
-                let message = failure.message;
-                match failure.disposition {
-                    Disposition::Retry { .. } | Disposition::Wait { .. } => {
-                        Verdict::Reconciling { reason, message }
+        let verdict = match outcome {
+            Outcome::Failed(Failure { disposition, message }) => {
+                let cause = Cause::new(disposition.reason(), message);
+                match cause.reason {
+                    Reason::AccountChanged => {
+                        changed_to = Some(validated.account);
+                        observations.push(accepted());
+                        observations.push(is_false(ConditionType::AccountVerified, &cause));
+                        Verdict::Stalled(cause)
                     }
-                    Disposition::Stalled { .. } => Verdict::Stalled { reason, message },
+                    Reason::SuppressionUnreadable => {
+                        observations.push(accepted());
+                        observations.push(is_false(ConditionType::SuppressionReadable, &cause));
+                        Verdict::Stalled(cause)
+                    }
+                    _ if kept => {
+                        observations.push(accepted());
+                        Verdict::ready(Reason::Verified, accepted().message)
+                    }
+                    reason => {
+                        let rejected =
+                            matches!(reason, Reason::CredentialsRejected | Reason::WrongRegion);
+                        let status = rejected.then_some(false);
+                        let (condition, message) =
+                            (ConditionType::Authenticated, cause.message.clone());
+                        observations.push(Observation::new(condition, status, reason, message));
+                        match disposition {
+                            Disposition::Retry { .. } | Disposition::Wait { .. } => {
+                                Verdict::Reconciling(cause)
+                            }
+                            Disposition::Stalled { .. } => Verdict::Stalled(cause),
+                        }
+                    }
                 }
             }
-            Outcome::Verified | Outcome::Failed(_) => {
-                let message = format!("{endpoint} accepts the credential");
-                observations.push(Observation::new(
-                    ConditionType::Authenticated,
-                    true,
-                    Reason::Verified,
-                    message.clone(),
-                ));
-                Verdict::Ready { reason: Reason::Verified, message }
+            Outcome::Verified => {
+                observations.push(accepted());
+                Verdict::ready(Reason::Verified, accepted().message)
             }
         };
-        let (exports, endpoint) = (Some(exports), Some(endpoint));
-        Self { observations, verdict, exports, endpoint, fresh, changed_to }
+        Self { observations, verdict, endpoint: Some(endpoint), changed, changed_to }
     }
 }
 
-/// What is known of the source that Clinch stamps: seen by this process, else as told before.
+fn is_false(condition: ConditionType, cause: &Cause) -> Observation {
+    Observation::new(condition, false, cause.reason, cause.message.clone())
+}
+
+/// The source that Clinch shows for new people: as seen by this process, else as reported before.
 fn source(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
     seen: Option<&str>,
-    fresh: bool,
+    changed: bool,
 ) -> Option<Observation> {
     let wanted = &object.spec.credential_name;
     if let Some(seen) = seen {
@@ -181,7 +139,7 @@ fn source(
                 format!("Clinch shows {wanted:?} as the source of new people"),
             )
         } else {
-            // What Clinch shows is not repeated: status holds nothing that an answer said.
+            // The value is not repeated: no status holds anything of a response.
             let message = format!(
                 "Clinch shows another source than {wanted:?} for new people; correct \
                  spec.credentialName, or rename the credential in Clinch"
@@ -190,15 +148,15 @@ fn source(
         };
         return Some(Observation::new(ConditionType::SourceMatched, matched, reason, message));
     }
-    let told = find(&previous.conditions, ConditionType::SourceMatched)?;
-    let same_spec = told.observed_generation == object.metadata.generation;
-    let reason = Reason::from_word(&told.reason).filter(|_| same_spec && !fresh)?;
-    let status = told.status == STATUS_TRUE;
-    Some(Observation::new(ConditionType::SourceMatched, status, reason, told.message.clone()))
+    let reported = find(&previous.conditions, ConditionType::SourceMatched)?;
+    let same_spec = reported.observed_generation == object.metadata.generation;
+    let reason = Reason::from_word(&reported.reason).filter(|_| same_spec && !changed)?;
+    let status = reported.status == STATUS_TRUE;
+    Some(Observation::new(ConditionType::SourceMatched, status, reason, reported.message.clone()))
 }
 
-/// Whom the account must not be written again, in short. The number only grows, unless a loss was
-/// accepted: what it says is missed when the list is read the next time.
+/// The size of the lists of people who must not be written. The number only grows, unless a loss
+/// was accepted: the next time the list is read it must hold as many.
 fn suppression(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
@@ -225,70 +183,99 @@ fn suppression(
     (message.to_owned(), Some(SuppressionStatus { entries, since, listed }))
 }
 
-/// The status of this pass. `known`: what was known of the account when it began.
+/// The status of this pass, and the namespaces that request access for the first time.
 pub(super) fn status(
+    gathered: &Gathered,
+    observations: Vec<Observation>,
+    executed: Executed,
+    connection: Option<&Connection>,
+    now: Timestamp,
+) -> (ClinchIntegrationStatus, Vec<String>) {
+    let Gathered { object, previous, referrers, account, .. } = gathered;
+    let summary = Summary::of(observations, executed);
+    let mut next = finish(object, previous, summary, connection, account.as_ref(), now);
+    next.exports = i64::try_from(referrers.using).ok();
+    let asking = referrers.write_to(&object.spec, &mut next, now);
+    (next, asking)
+}
+
+/// The status when the cluster could not be read.
+pub(super) fn unreadable(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
-    pass: Pass,
+    error: &ClusterError,
     connection: Option<&Connection>,
-    known: Option<&Known>,
     now: Timestamp,
 ) -> ClinchIntegrationStatus {
+    let verdict = Verdict::reconciling(Reason::InternalError, error.to_string());
+    let known = account_check::known(previous.account.as_ref(), connection);
+    let summary = Summary::new(Vec::new(), verdict);
+    finish(object, previous, summary, connection, known.as_ref(), now)
+}
+
+/// Adds what the connection knows. `known`: the account, as far as it was known before the pass.
+fn finish(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    summary: Summary,
+    connection: Option<&Connection>,
+    known: Option<&KnownAccount>,
+    now: Timestamp,
+) -> ClinchIntegrationStatus {
+    let Summary { mut observations, verdict, endpoint, changed, changed_to } = summary;
     let mut next = previous.clone();
-    let mut observations = pass.observations;
-    if let Some(exports) = pass.exports {
-        next.exports = i64::try_from(exports).ok();
-    }
-    if pass.endpoint.is_some() {
-        next.endpoint = pass.endpoint;
-    }
-    if let Some(connection) = connection {
-        let contract = connection.client.contract();
-        let (reason, message) = match contract.origin {
-            Origin::Discovered => {
-                (Reason::Discovered, "the contract was read from the OpenAPI document")
-            }
-            Origin::Assumed => {
-                (Reason::Assumed, "no OpenAPI document: the built-in contract is assumed")
-            }
-        };
-        observations.push(Observation::new(ConditionType::ContractResolved, true, reason, message));
-        next.contract = Some(ContractStatus {
-            origin: contract.origin.as_str().to_owned(),
-            operations: contract.summary(),
-        });
+    if endpoint.is_some() {
+        next.endpoint = endpoint;
     }
     if let Some(connection) = connection {
         let account = connection.account.known();
-        observations.push(account.observation());
-        next.account = Some(account.status(None));
+        observations.push(contract_resolved(connection));
+        observations.push(account_check::observation(&account));
+        next.contract = Some(contract_status(connection));
+        next.account = Some(account_check::account_status(&account, None));
     } else if let Some(known) = known {
-        next.account = Some(known.status(pass.changed_to));
+        next.account = Some(account_check::account_status(known, changed_to));
     }
-    let is_told = |told: &Observation| told.condition == ConditionType::SuppressionReadable;
-    if let Some(connection) = connection.filter(|_| !observations.iter().any(is_told)) {
-        let (message, found) = {
-            let account = connection.account.name().to_string();
-            suppression(object, previous, (&account, &connection.suppressions), now)
-        };
+    let is_list = |known: &Observation| known.condition == ConditionType::SuppressionReadable;
+    if let Some(connection) = connection.filter(|_| !observations.iter().any(is_list)) {
+        let account = connection.account.name().to_string();
+        let list = (account.as_str(), &connection.suppressions);
+        let (message, found) = suppression(object, previous, list, now);
         let (condition, reason) = (ConditionType::SuppressionReadable, Reason::SuppressionRead);
         observations.push(Observation::new(condition, true, reason, message));
         next.suppression = found;
     }
     let seen = connection.and_then(|connection| connection.source.get());
-    observations.extend(source(object, previous, seen.as_deref(), pass.fresh));
-    if matches!(pass.verdict, Verdict::Ready { .. }) {
+    observations.extend(source(object, previous, seen.as_deref(), changed));
+    if matches!(verdict, Verdict::Ready(_)) {
         let before = find(&previous.conditions, ConditionType::Authenticated)
             .is_some_and(|condition| condition.status == STATUS_TRUE);
-        if !before || pass.fresh || next.last_verified_time.is_none() {
+        if !before || changed || next.last_verified_time.is_none() {
             next.last_verified_time = Some(Time(whole_seconds(now)));
         }
     }
     let request = new_request(&object.metadata, previous.handled.as_ref());
     next.handled = receipt(previous.handled.as_ref(), request);
     let generation = object.metadata.generation.unwrap_or_default();
-    settle(previous, &mut next, generation, observations, &pass.verdict, now);
+    conditions::apply(previous, &mut next, generation, observations, &verdict, now);
     next
+}
+
+fn contract_resolved(connection: &Connection) -> Observation {
+    let (reason, message) = match connection.client.contract().origin {
+        Origin::Discovered => {
+            (Reason::Discovered, "the contract was read from the OpenAPI document")
+        }
+        Origin::Assumed => {
+            (Reason::Assumed, "no OpenAPI document: the built-in contract is assumed")
+        }
+    };
+    Observation::new(ConditionType::ContractResolved, true, reason, message)
+}
+
+fn contract_status(connection: &Connection) -> ContractStatus {
+    let contract = connection.client.contract();
+    ContractStatus { origin: contract.origin.as_str().to_owned(), operations: contract.summary() }
 }
 
 #[cfg(test)]
@@ -306,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn another_source_is_told_without_repeating_it_and_is_kept_until_seen_anew() {
+    fn another_source_is_reported_without_its_name_and_kept_until_seen_again() {
         let none = ClinchIntegrationStatus::default();
         assert_eq!(source(&object(), &none, None, false), None, "nothing is known yet");
         let right = source(&object(), &none, Some("hireEZ"), false).unwrap();
@@ -315,10 +302,17 @@ mod tests {
         assert_eq!((wrong.status, wrong.reason), (Some(false), Reason::SourceDiffers));
         assert!(!wrong.message.contains("somebody-else"), "{}", wrong.message);
 
-        let mut told = none.clone();
-        let ready = Verdict::Ready { reason: Reason::Verified, message: String::new() };
-        settle(&none, &mut told, 1, vec![wrong.clone()], &ready, Timestamp::UNIX_EPOCH);
-        assert_eq!(source(&object(), &told, None, false), Some(wrong), "after a restart");
-        assert_eq!(source(&object(), &told, None, true), None, "after a rotation");
+        let mut reported = none.clone();
+        let ready = Verdict::ready(Reason::Verified, "");
+        conditions::apply(
+            &none,
+            &mut reported,
+            1,
+            vec![wrong.clone()],
+            &ready,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(source(&object(), &reported, None, false), Some(wrong), "after a restart");
+        assert_eq!(source(&object(), &reported, None, true), None, "after a rotation");
     }
 }

@@ -1,19 +1,23 @@
 //! Step 2: the only constructor of a validated integration. Pure; no request is made for an
-//! integration that does not pass.
+//! integration that is not valid.
 
-use std::time::Duration;
+use std::time;
 
-use super::super::durations::duration;
-use super::{super::context::Settings, account, suppression::ListedFound};
+use super::{
+    account_check,
+    credential::{credentials, origin},
+    gather::Gathered,
+    listed::ListedFound,
+};
 use crate::{
     api::{
-        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegration, ConditionType,
-        ContractOverrides, Region,
+        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegration, ClinchIntegrationSpec,
+        ConditionType, ContractOverrides, Duration, Region,
     },
     clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
-    cluster::{Bundle, ObjectKey},
-    conditions::{Observation, Verdict},
-    domain::{CredentialError, Credentials, Digest, Reason, digest_json, digest_parts},
+    conditions::Observation,
+    controllers::Settings,
+    domain::{Cause, Credentials, Digest, Reason, digest_json, digest_parts},
     ledger::AccountName,
 };
 
@@ -27,7 +31,7 @@ pub(super) struct Validated {
     pub(super) overrides: Overrides,
     pub(super) accepted: Vec<Op>,
     pub(super) limits: Limits,
-    pub(super) interval: Duration,
+    pub(super) interval: time::Duration,
     /// The account that the credential names, if no other credential reached it before.
     pub(super) account: AccountName,
     /// Whether `spec.acceptAccount` accepts this account instead of another.
@@ -42,96 +46,97 @@ pub(super) struct Validated {
     pub(super) inputs: Digest,
 }
 
-/// Why an integration may not be contacted.
-pub(super) struct Halted {
+/// Why an integration may not be contacted now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    /// Something has to be changed.
+    Refused(Cause),
+    /// The admin's list of people cannot be read at the moment.
+    ListNotRead(String),
+}
+
+/// What validation found.
+pub(super) struct Checked {
+    /// The conditions that can be stated before a request.
     pub(super) observations: Vec<Observation>,
-    pub(super) verdict: Verdict,
+    /// The integration, or why it may not be contacted.
+    pub(super) validated: Result<Box<Validated>, Invalid>,
 }
 
-/// What else an integration is checked against.
-pub(super) struct Accounts {
-    /// The ledger root key, which keys the names of accounts.
-    pub(super) root: [u8; 32],
-    /// The integrations of the other environment, with the account that each names.
-    pub(super) rivals: Vec<(ObjectKey, AccountName)>,
-    /// Whether this operator may read the labels of namespaces.
-    pub(super) reads_namespaces: bool,
-}
-
-/// Checks spec and Secret. Conditions are returned either way. `accounts` is given for
-/// integrations of the operator's environment.
-pub(super) fn validate(
-    object: &ClinchIntegration,
-    secret: Option<&Bundle>,
-    settings: &Settings,
-    listed: &ListedFound,
-    accounts: &Accounts,
-) -> Result<(Validated, Vec<Observation>), Halted> {
-    let spec = &object.spec;
-    let mut observations = Vec::new();
-    if spec.environment != settings.environment {
-        let message = format!(
-            "this integration is {:?}, the operator runs with --environment {:?}; a test account \
-             must never be joined to production",
-            spec.environment, settings.environment
-        );
-        return Err(halt(
-            observations,
-            ConditionType::EnvironmentMatched,
-            Reason::EnvironmentMismatch,
-            message,
-        ));
+/// Checks spec, Secret and list.
+pub(super) fn validate(gathered: &Gathered, settings: &Settings) -> Checked {
+    if let ListedFound::NotReadNow(message) = &gathered.listed {
+        let (condition, reason) =
+            (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
+        let observations = vec![Observation::new(condition, None, reason, message.clone())];
+        return Checked { observations, validated: Err(Invalid::ListNotRead(message.clone())) };
     }
+    let mut observations = Vec::new();
+    let validated = match check(gathered, settings, &mut observations) {
+        Ok(validated) => Ok(Box::new(validated)),
+        Err(Fault { condition, cause }) => {
+            observations.extend(condition.map(|condition| {
+                Observation::new(condition, false, cause.reason, cause.message.clone())
+            }));
+            Err(Invalid::Refused(cause))
+        }
+    };
+    Checked { observations, validated }
+}
+
+/// A fault, and the condition that is False because of it.
+struct Fault {
+    condition: Option<ConditionType>,
+    cause: Cause,
+}
+
+impl Fault {
+    fn of(condition: ConditionType) -> impl Fn(Cause) -> Self {
+        move |cause| Self { condition: Some(condition), cause }
+    }
+}
+
+fn check(
+    gathered: &Gathered,
+    settings: &Settings,
+    observations: &mut Vec<Observation>,
+) -> Result<Validated, Fault> {
+    let Gathered { object, listed, .. } = gathered;
+    let spec = &object.spec;
+    check_environment(spec, settings).map_err(Fault::of(ConditionType::EnvironmentMatched))?;
     observations.push(Observation::new(
         ConditionType::EnvironmentMatched,
         true,
         Reason::Matched,
         format!("the account is {:?}, as is the operator", spec.environment),
     ));
-    if spec.access.namespace_selector.is_some() && !accounts.reads_namespaces {
-        let reason = Reason::InvalidSpec;
+    if spec.access.namespace_selector.is_some() && !gathered.reads_namespaces {
         let message = "spec.access.namespaceSelector: this operator may not read namespaces, as \
-                       it does not watch all of them; list them in spec.access.approved"
-            .to_owned();
-        return Err(Halted { observations, verdict: Verdict::Stalled { reason, message } });
+                       it does not watch all of them; list them in spec.access.approved";
+        return Err(Fault { condition: None, cause: Cause::new(Reason::InvalidSpec, message) });
     }
-    let credentials = match credentials(object, secret) {
-        Ok(credentials) => credentials,
-        Err((reason, message)) => {
-            return Err(halt(observations, ConditionType::CredentialsFound, reason, message));
-        }
-    };
-    let name = &spec.credentials.secret_ref.name;
+    let credentials = credentials(object, gathered.secret.as_ref())
+        .map_err(Fault::of(ConditionType::CredentialsFound))?;
     observations.push(Observation::new(
         ConditionType::CredentialsFound,
         true,
         Reason::Found,
-        format!("Secret {name} holds key and secret"),
+        format!("Secret {} holds key and secret", spec.credentials.secret_ref.name),
     ));
-    let endpoint = match endpoint(object, settings) {
-        Ok(found) => found,
-        Err((reason, message)) => {
-            return Err(halt(observations, ConditionType::Authenticated, reason, message));
-        }
-    };
-    let account = AccountName::of(&accounts.root, &endpoint.to_string(), credentials.access_key());
-    if let Some(message) = account::shared(account, &accounts.rivals) {
-        let condition = ConditionType::AccountVerified;
-        return Err(halt(observations, condition, Reason::AccountShared, message));
+    let endpoint = endpoint(object, settings).map_err(Fault::of(ConditionType::Authenticated))?;
+    let account = AccountName::of(&gathered.root, &endpoint.to_string(), credentials.access_key());
+    if let Some(message) = account_check::shared(account, &gathered.rivals) {
+        let cause = Cause::new(Reason::AccountShared, message);
+        return Err(Fault::of(ConditionType::AccountVerified)(cause));
     }
-    let overrides = match overrides(spec.contract_overrides.as_ref()) {
-        Ok(overrides) => overrides,
-        Err(error) => {
-            let message = format!("spec.contractOverrides: {error}");
-            let condition = ConditionType::ContractResolved;
-            return Err(halt(observations, condition, Reason::InvalidSpec, message));
-        }
-    };
+    let overrides = overrides(spec.contract_overrides.as_ref()).map_err(|error| {
+        let message = format!("spec.contractOverrides: {error}");
+        Fault::of(ConditionType::ContractResolved)(Cause::new(Reason::InvalidSpec, message))
+    })?;
     if let ListedFound::Unreadable(message) = listed {
         let message = format!("{message}; nobody is created or updated until then");
-        let (condition, reason) =
-            (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
-        return Err(halt(observations, condition, reason, message));
+        let cause = Cause::new(Reason::SuppressionUnreadable, message);
+        return Err(Fault::of(ConditionType::SuppressionReadable)(cause));
     }
     let accepted_account = spec.accept_account.as_ref() == Some(&account.to_string());
     let inputs = digest_parts([
@@ -144,7 +149,7 @@ pub(super) fn validate(
         digest_json(&spec.accept_suppression_loss).as_bytes(),
         listed.digest().as_bytes(),
     ]);
-    let validated = Validated {
+    Ok(Validated {
         endpoint,
         version: spec.api_version,
         region: spec.region,
@@ -158,80 +163,38 @@ pub(super) fn validate(
                 .and_then(|limit| u32::try_from(limit).ok()),
             max_in_flight: usize::try_from(spec.limits.max_in_flight).unwrap_or(1).max(1),
         },
-        interval: duration(&spec.interval).unwrap_or(Duration::from_mins(10)),
+        interval: spec.interval.get(),
         account,
         accepted_account,
         listed: listed.clone(),
         accepted_loss: spec.accept_suppression_loss.clone(),
         look_up: spec.limits.absence == AbsenceProof::LookUp,
         inputs,
-    };
-    Ok((validated, observations))
-}
-
-fn halt(
-    mut observations: Vec<Observation>,
-    condition: ConditionType,
-    reason: Reason,
-    message: String,
-) -> Halted {
-    observations.push(Observation::new(condition, false, reason, message.clone()));
-    Halted { observations, verdict: Verdict::Stalled { reason, message } }
-}
-
-/// The credential in an integration's Secret, or why there is none.
-pub(super) fn credentials(
-    object: &ClinchIntegration,
-    secret: Option<&Bundle>,
-) -> Result<Credentials, (Reason, String)> {
-    let reference = &object.spec.credentials.secret_ref;
-    let name = &reference.name;
-    let Some(secret) = secret else {
-        let message = format!("Secret {name} does not exist in this namespace; create it");
-        return Err((Reason::SecretNotFound, message));
-    };
-    let field = |field: &str| {
-        let bytes = secret.data.get(field).ok_or_else(|| {
-            let message = format!("Secret {name} has no field {field}");
-            (Reason::SecretFieldMissing, message)
-        })?;
-        std::str::from_utf8(bytes).map_err(|_| {
-            let message = format!("field {field} of Secret {name} is not text");
-            (Reason::SecretInvalid, message)
-        })
-    };
-    let access_key = field(&reference.access_key_field)?;
-    let secret_key = field(&reference.secret_key_field)?;
-    Credentials::parse(access_key, secret_key).map_err(|error| {
-        let (reason, field) = match error {
-            CredentialError::EmptyAccessKey => {
-                (Reason::SecretFieldEmpty, &reference.access_key_field)
-            }
-            CredentialError::EmptySecret => (Reason::SecretFieldEmpty, &reference.secret_key_field),
-            CredentialError::UnprintableAccessKey => {
-                (Reason::SecretInvalid, &reference.access_key_field)
-            }
-        };
-        (reason, format!("field {field} of Secret {name}: {error}"))
     })
 }
 
-/// Where an integration's API is, unchecked.
-pub(super) fn origin(object: &ClinchIntegration, settings: &Settings) -> Option<String> {
-    let of_region = |region| settings.regions.origin(region).to_owned();
-    object.spec.endpoint.clone().or_else(|| object.spec.region.map(of_region))
+fn check_environment(spec: &ClinchIntegrationSpec, settings: &Settings) -> Result<(), Cause> {
+    if spec.environment == settings.environment {
+        return Ok(());
+    }
+    let message = format!(
+        "this integration is {:?}, the operator runs with --environment {:?}; a test account must \
+         never be joined to production",
+        spec.environment, settings.environment
+    );
+    Err(Cause::new(Reason::EnvironmentMismatch, message))
 }
 
-fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, (Reason, String)> {
+fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, Cause> {
     let Some(origin) = origin(object, settings) else {
         let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
-        return Err((Reason::InvalidSpec, message));
+        return Err(Cause::new(Reason::InvalidSpec, message));
     };
     let endpoint = Endpoint::parse(&origin, object.spec.environment)
-        .map_err(|error| (Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
+        .map_err(|error| Cause::new(Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
     match settings.allowed_endpoints.check(&endpoint) {
         Some(_) => Ok(endpoint),
-        None => Err((
+        None => Err(Cause::new(
             Reason::EndpointNotAllowed,
             format!("{endpoint} is not among the operator's --allowed-endpoints"),
         )),
@@ -267,21 +230,31 @@ fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideErro
     if let Some(size) = spec.max_page_size.and_then(|size| u32::try_from(size).ok()) {
         overrides.max_page_size(size)?;
     }
-    overrides.lookup_settle = spec.lookup_settle.as_deref().and_then(duration);
+    overrides.lookup_settle = spec.lookup_settle.map(Duration::get);
     Ok(overrides)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{api::Environment, clinch::AllowedEndpoints, controllers::Regions};
+    use std::sync::Arc;
 
-    fn checked(environment: Environment, rival: &str) -> Result<(), (Reason, ConditionType)> {
+    use tokio::time::Instant;
+
+    use super::{super::access_requests::Referrers, *};
+    use crate::{
+        api::Environment,
+        clinch::AllowedEndpoints,
+        cluster::{Bundle, ObjectKey},
+        controllers::Regions,
+    };
+
+    /// The condition that is False, and its reason.
+    fn refused(environment: Environment, rival: &str) -> Option<(ConditionType, Reason)> {
         let settings = Settings {
             environment,
             allowed_endpoints: AllowedEndpoints::listed(["https://a.example"]).unwrap(),
             regions: Regions::default(),
-            sources: std::sync::Arc::default(),
+            sources: Arc::default(),
             max_runs: 1,
             timeouts: crate::clinch::Timeouts::default(),
         };
@@ -292,23 +265,36 @@ mod tests {
         let object = ClinchIntegration::new("i", serde_json::from_value(spec).unwrap());
         let data = [("accessKey", "K1"), ("secretKey", "s")];
         let data = data.map(|(field, value)| (field.to_owned(), value.into()));
-        let secret = Bundle { data: data.into(), ..Bundle::default() };
         let name = AccountName::of(&[7; 32], "https://a.example", rival);
-        let rivals = vec![(ObjectKey::new("other", "rival"), name)];
-        let accounts = Accounts { root: [7; 32], rivals, reads_namespaces: true };
-        let halted =
-            validate(&object, Some(&secret), &settings, &ListedFound::None, &accounts).err();
-        halted.map_or(Ok(()), |Halted { observations, verdict }| {
-            Err((verdict.reason().unwrap(), observations.last().unwrap().condition))
-        })
+        let key = ObjectKey::new("talent", "i");
+        let gathered = Gathered {
+            referrers: Referrers::of(&key, &object.spec, Vec::new(), |_| None),
+            object: Arc::new(object),
+            key,
+            uid: String::new(),
+            previous: crate::api::ClinchIntegrationStatus::default(),
+            request: None,
+            secret: Some(Bundle { data: data.into(), ..Bundle::default() }),
+            listed: ListedFound::None,
+            root: [7; 32],
+            rivals: vec![(ObjectKey::new("other", "rival"), name)],
+            reads_namespaces: true,
+            account: None,
+            connection: None,
+            verification: None,
+            now: Instant::now(),
+        };
+        let Checked { observations, validated } = validate(&gathered, &settings);
+        let Err(Invalid::Refused(cause)) = validated else { return None };
+        Some((observations.last()?.condition, cause.reason))
     }
 
-    #[test]
-    fn an_account_that_the_other_environment_names_is_refused_on_either_side() {
+    #[tokio::test]
+    async fn an_account_that_the_other_environment_names_is_refused_on_either_side() {
         for environment in [Environment::Production, Environment::Sandbox] {
-            let refused = (Reason::AccountShared, ConditionType::AccountVerified);
-            assert_eq!(checked(environment, "K1"), Err(refused));
-            assert_eq!(checked(environment, "K2"), Ok(()));
+            let expected = (ConditionType::AccountVerified, Reason::AccountShared);
+            assert_eq!(refused(environment, "K1"), Some(expected));
+            assert_eq!(refused(environment, "K2"), None);
         }
     }
 }

@@ -1,22 +1,17 @@
-//! Step 4: read the published contract and make a signed read. Async; the only step that talks to
-//! Clinch, and never sends a record.
+//! Reads the published contract, makes a signed read and identifies the account. Async; sends no
+//! record.
 
 use std::sync::Arc;
 
-use super::{
-    super::{
-        connections::{Connections, Opening, Shared},
-        context::Settings,
-    },
-    account::{self, Known},
-    memory::{Failure, Memory, Outcome},
-    suppression::ListedFound,
-    validate::Validated,
-};
+use super::{account_check, gather::Gathered, listed::ListedFound, validate::Validated};
 use crate::{
     api::{Environment, Region, SuppressionStatus},
     clinch::{Client, ClientConfig, ClinchError, Contract, Endpoint, contract::discover},
     cluster::ObjectKey,
+    controllers::{
+        Context, Settings,
+        connections::{Connections, Failure, KnownAccount, Outcome, SharedAccount, Verified},
+    },
     domain::{Disposition, MatchKey, Reason},
     ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
     pipeline::Witnesses,
@@ -24,129 +19,168 @@ use crate::{
 
 /// What is verified.
 pub(super) struct Subject<'a, H> {
-    pub(super) connections: &'a Connections,
-    pub(super) settings: &'a Settings,
+    connections: &'a Connections,
+    settings: &'a Settings,
     /// Where suppression lists are kept.
-    pub(super) home: &'a H,
+    home: &'a H,
     /// The ledger root key.
-    pub(super) root: &'a [u8; 32],
-    pub(super) uid: &'a str,
-    pub(super) key: &'a ObjectKey,
-    pub(super) validated: &'a Validated,
-    /// How many people the suppression list had, and since when it is kept, as the status tells.
-    pub(super) suppression: Option<&'a SuppressionStatus>,
-    /// The account that the status tells of.
-    pub(super) shown: Option<&'a str>,
+    root: &'a [u8; 32],
+    uid: &'a str,
+    key: &'a ObjectKey,
+    validated: &'a Validated,
+    /// Size and start of the suppression list, from the status.
+    suppression: Option<&'a SuppressionStatus>,
+    /// The account, from the status.
+    shown: Option<&'a str>,
+    /// The account, as far as it was known before.
+    account: Option<&'a KnownAccount>,
+    /// Whether Clinch rejected this very credential the last time.
+    rejected: bool,
 }
 
-/// Verifies, and opens or closes the connection accordingly.
-pub(super) async fn verify<H: LedgerHome>(
-    subject: Subject<'_, H>,
-    previous: Option<&Memory>,
-    account: Option<Known>,
-) -> Outcome {
-    let Subject { connections, uid, validated, .. } = subject;
-    // A credential that was rejected is probed: the client otherwise refuses without asking.
-    let rejected = previous.is_some_and(|memory| {
-        memory.inputs == validated.inputs
-            && !memory.doubted
-            && matches!(&memory.outcome, Outcome::Failed(failure)
-                if matches!(failure.disposition, Disposition::Stalled { .. }))
-    });
-    match subject.run(rejected, account).await {
-        Ok(()) => Outcome::Verified,
-        Err(failure) => {
-            // An outage leaves the connection as it is; a refusal closes it, and another account
-            // takes it from the runs that have it.
-            if matches!(
-                failure.disposition.reason(),
-                Reason::AccountChanged | Reason::SuppressionUnreadable
-            ) {
-                connections.refuse(uid);
-            } else if !matches!(failure.disposition, Disposition::Retry { .. }) {
-                connections.close(uid);
-            }
-            Outcome::Failed(failure)
+impl<'a, H> Subject<'a, H> {
+    /// The subject of a pass.
+    pub(super) fn new(
+        context: &'a Context<H>,
+        gathered: &'a Gathered,
+        validated: &'a Validated,
+    ) -> Self {
+        let previous = gathered.verification.as_ref();
+        let rejected = previous.is_some_and(|previous| {
+            previous.inputs == validated.inputs
+                && !previous.invalidated
+                && matches!(&previous.outcome, Outcome::Failed(failure)
+                    if matches!(failure.disposition, Disposition::Stalled { .. }))
+        });
+        Self {
+            connections: &context.connections,
+            settings: &context.settings,
+            home: &context.cluster,
+            root: &gathered.root,
+            uid: &gathered.uid,
+            key: &gathered.key,
+            validated,
+            suppression: gathered.previous.suppression.as_ref(),
+            shown: gathered.previous.account.as_ref().map(|account| account.id.as_str()),
+            account: gathered.account.as_ref(),
+            rejected,
         }
     }
 }
 
+/// Verifies, and opens or closes the connection accordingly.
+pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
+    let (connections, uid) = (subject.connections, subject.uid);
+    let failure = match subject.run().await {
+        Ok(verified) => {
+            connections.open(uid, subject.key, verified);
+            return Outcome::Verified;
+        }
+        Err(failure) => failure,
+    };
+    // An outage leaves the connection as it is; a refusal closes it, and another account revokes
+    // it, so that runs in progress end.
+    if matches!(
+        failure.disposition.reason(),
+        Reason::AccountChanged | Reason::SuppressionUnreadable
+    ) {
+        connections.revoke(uid);
+    } else if !matches!(failure.disposition, Disposition::Retry { .. }) {
+        connections.close(uid);
+    }
+    Outcome::Failed(failure)
+}
+
 impl<H: LedgerHome> Subject<'_, H> {
-    async fn run(&self, rejected: bool, account: Option<Known>) -> Result<(), Failure> {
+    async fn run(&self) -> Result<Verified, Failure> {
+        let (client, base, config) = self.sign_in().await?;
+        let account = self.account(&client).await?;
+        let shared = self.shared(account.name).await?;
+        self.check_complete(&account, &shared.suppressions)?;
+        if account.name != account.credential {
+            // An integration that is created again with this credential finds the list by it.
+            let alias = self.shared(account.credential).await?.suppressions;
+            let noted = alias.set_alias(account.name).await;
+            noted.map_err(|error| self.unreadable(&error))?;
+        }
+        let listed = self.listed(&shared.suppressions)?;
+        let (config, look_up) = (Arc::new(config), self.validated.look_up);
+        Ok(Verified { client, base, config, account, shared, listed, look_up })
+    }
+
+    /// Reads the contract and makes a signed read.
+    async fn sign_in(&self) -> Result<(Client, Arc<Contract>, ClientConfig), Failure> {
         let known = self.connections.get(self.uid).map(|connection| connection.base);
         let assumed = known.clone().unwrap_or_else(|| Arc::new(Contract::built_in()));
         let client = self.client(&self.config(&assumed))?;
-        let base = if rejected { assumed } else { self.contract(&client, known).await? };
+        // A credential that was rejected is probed: the client otherwise fails without a request.
+        let base = if self.rejected { assumed } else { self.contract(&client, known).await? };
         let config = self.config(&base);
         let client = self.client(&config)?;
-        let verified = if rejected { client.probe().await } else { client.verify().await };
+        let verified = if self.rejected { client.probe().await } else { client.verify().await };
         match verified {
-            Ok(_) => {
-                let Validated { account: present, accepted_account: accepted, .. } =
-                    *self.validated;
-                let account = match account {
-                    Some(known) => Some(self.recognisable(known, present).await?),
-                    None => self.remembered(present).await?,
-                };
-                let account = account::check(&client, account, present, accepted).await?;
-                let shared = self.shared(account.name).await?;
-                // Of another account, which the admin has accepted, nothing is missed.
-                let another = accepted && self.shown != Some(account.name.to_string().as_str());
-                let marker = self.suppression.filter(|_| !another);
-                let known = marker.map_or(0, |known| known.entries);
-                let found = shared.suppressions.len();
-                if !self.accepts_loss() && usize::try_from(known).unwrap_or_default() > found {
-                    let known = usize::try_from(known).unwrap_or_default();
-                    return Err(self.unreadable(&SuppressionError::Missing { found, known }));
-                }
-                if account.name != account.credential {
-                    // An integration that is made anew with this credential finds the list by it.
-                    let alias = self.shared(account.credential).await?.suppressions;
-                    let noted = alias.set_alias(account.name).await;
-                    noted.map_err(|error| self.unreadable(&error))?;
-                }
-                let listed = self.listed(&shared.suppressions)?;
-                let opening = Opening {
-                    client,
-                    base,
-                    config: Arc::new(config),
-                    account,
-                    shared,
-                    listed,
-                    look_up: self.validated.look_up,
-                };
-                self.connections.open(self.uid, self.key, opening);
-                Ok(())
-            }
+            Ok(_) => Ok((client, base, config)),
             Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),
             Err(error) => Err(failure(&error)),
         }
     }
 
+    /// The account that the credential names.
+    async fn account(&self, client: &Client) -> Result<KnownAccount, Failure> {
+        let Validated { account: present, accepted_account: accepted, .. } = *self.validated;
+        let known = match self.account {
+            Some(known) => Some(self.recognisable(known.clone(), present).await?),
+            None => self.remembered(present).await?,
+        };
+        account_check::check(client, known, present, accepted).await
+    }
+
+    /// Checks that the suppression list holds as many entries as the status says.
+    fn check_complete(
+        &self,
+        account: &KnownAccount,
+        suppressions: &Suppressions,
+    ) -> Result<(), Failure> {
+        // The status of another account, which the admin has accepted, says nothing about this one.
+        let another = self.validated.accepted_account
+            && self.shown != Some(account.name.to_string().as_str());
+        let status = self.suppression.filter(|_| !another);
+        let known = status.map_or(0, |status| usize::try_from(status.entries).unwrap_or_default());
+        let found = suppressions.len();
+        if known > found && !self.accepts_loss() {
+            return Err(self.unreadable(&SuppressionError::Missing { found, known }));
+        }
+        Ok(())
+    }
+
     /// What the integrations of an account share.
-    async fn shared(&self, account: AccountName) -> Result<Shared, Failure> {
+    async fn shared(&self, account: AccountName) -> Result<SharedAccount, Failure> {
         let shared =
             self.connections.shared(self.home, self.root, account, self.accepts_loss()).await;
         shared.map_err(|error| self.unreadable(&error))
     }
 
     /// An account of which no witness is kept is recognised by people who were anonymised in it.
-    async fn recognisable(&self, known: Known, present: AccountName) -> Result<Known, Failure> {
+    async fn recognisable(
+        &self,
+        known: KnownAccount,
+        present: AccountName,
+    ) -> Result<KnownAccount, Failure> {
         if known.credential == present || !known.witnesses.is_empty() {
             return Ok(known);
         }
         let list = self.shared(known.name).await?.suppressions;
-        Ok(Known { witnesses: list.some_ids(Witnesses::MOST).await, ..known })
+        Ok(KnownAccount { witnesses: list.some_ids(Witnesses::MOST).await, ..known })
     }
 
     /// The account that a credential is known to name although it is named after another one.
-    async fn remembered(&self, present: AccountName) -> Result<Option<Known>, Failure> {
+    async fn remembered(&self, present: AccountName) -> Result<Option<KnownAccount>, Failure> {
         let name = self.shared(present).await?.suppressions.alias().await;
         let witnesses = Vec::new();
-        Ok(name.map(|name| Known { name, credential: present, witnesses }))
+        Ok(name.map(|name| KnownAccount { name, credential: present, witnesses }))
     }
 
-    /// Whether `spec.acceptSuppressionLoss` names the list that the status tells of.
+    /// Whether `spec.acceptSuppressionLoss` names the list that is in the status.
     fn accepts_loss(&self) -> bool {
         let accepted = self.validated.accepted_loss.as_deref();
         accepted.is_some_and(|accepted| {
@@ -182,7 +216,7 @@ impl<H: LedgerHome> Subject<'_, H> {
                 format!(
                     "the list of people anonymised in Clinch cannot be used: {error}. Nobody is \
                      created or updated, for people on it would be written again. Restore its \
-                     CandidateLedger objects and the ledger root key; or, to go on without it, \
+                     CandidateLedger objects and the ledger root key; or, to continue without it, \
                      {accept}"
                 )
             }
@@ -212,8 +246,8 @@ impl<H: LedgerHome> Subject<'_, H> {
         })
     }
 
-    /// The published contract; the built-in one where none is published; the last good one
-    /// where the document cannot be had or read.
+    /// The published contract; the built-in one where none is published; the last valid one where
+    /// the document cannot be read.
     async fn contract(
         &self,
         client: &Client,
@@ -240,7 +274,7 @@ impl<H: LedgerHome> Subject<'_, H> {
         }
     }
 
-    /// A 401 in one region may be an acceptance in another: the commonest mistake of a set-up.
+    /// A credential that one region rejects may belong to another: the most common set-up mistake.
     async fn unauthorized(&self, config: &ClientConfig) -> Failure {
         if let Some(here) = self.validated.region {
             for region in [Region::Us, Region::Eu, Region::Au] {
@@ -267,7 +301,7 @@ impl<H: LedgerHome> Subject<'_, H> {
         let environment: Environment = self.settings.environment;
         let Ok(endpoint) = Endpoint::parse(origin, environment) else { return false };
         let config = ClientConfig { endpoint, ..config.clone() };
-        // An endpoint that is not allowed is not asked.
+        // No request goes to an endpoint that is not allowed.
         let Ok(client) = self.connections.passing_client(config) else { return false };
         client.verify().await.is_ok()
     }

@@ -1,18 +1,19 @@
-//! Reconciles a `FieldMapping`: compiles it and tells every error at once. Needs no Clinch and no
-//! other object; whether it fits a contract is told on the exports that use it.
+//! Reconciles a `FieldMapping`: compiles it and reports every error at once. Needs no Clinch and no
+//! other object; whether it fits a contract is reported on the exports that use it.
 
 use std::time::Duration;
 
 use super::{
     context::Context,
+    mappings::{engine_spec, summary},
     publish::{new_request, object_ref, publish, receipt},
 };
 use crate::{
     api::{ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, MappingProblem},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
-    conditions::{Observation, Verdict, settle},
+    conditions::{self, Observation, Verdict},
     domain::Reason,
-    mapping::{self, Issue, MappingSpec, Plan},
+    mapping::{self, Issue, Plan},
 };
 
 /// How many errors are listed in the status.
@@ -39,12 +40,6 @@ fn compile(spec: &FieldMappingSpec) -> Result<Plan, Vec<Issue>> {
     mapping::compile(&engine_spec(spec))
 }
 
-/// The engine has its own input type with the same members, so that it knows no Kubernetes.
-pub(super) fn engine_spec(spec: &FieldMappingSpec) -> MappingSpec {
-    let value = serde_json::to_value(spec).expect("a spec serialises");
-    serde_json::from_value(value).expect("both types have the same members, a test says so")
-}
-
 /// The status of this pass. Pure.
 fn status(
     object: &FieldMapping,
@@ -63,7 +58,7 @@ fn status(
             let message = format!("{fields} fields compile");
             (
                 Observation::new(ConditionType::Compiled, true, Reason::Compiled, message.clone()),
-                Verdict::Ready { reason: Reason::Compiled, message },
+                Verdict::ready(Reason::Compiled, message),
             )
         }
         Err(issues) => {
@@ -74,14 +69,14 @@ fn status(
             let reason = Reason::MappingInvalid;
             (
                 Observation::new(ConditionType::Compiled, false, reason, message.clone()),
-                Verdict::Stalled { reason, message },
+                Verdict::stalled(reason, message),
             )
         }
     };
     let request = new_request(&object.metadata, previous.handled.as_ref());
     next.handled = receipt(previous.handled.as_ref(), request);
     let generation = object.metadata.generation.unwrap_or_default();
-    settle(previous, &mut next, generation, vec![observation], &verdict, now);
+    conditions::apply(previous, &mut next, generation, vec![observation], &verdict, now);
     next
 }
 
@@ -89,15 +84,6 @@ fn problem(issue: &Issue) -> MappingProblem {
     MappingProblem {
         path: issue.path.chars().take(256).collect(),
         message: issue.message.chars().take(512).collect(),
-    }
-}
-
-/// The first error and how many there are: `spec.fields[3].from: ... (and 2 more)`.
-pub(super) fn summary(issues: &[Issue]) -> String {
-    match issues {
-        [] => "the mapping has errors".to_owned(),
-        [only] => only.to_string(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
 }
 
@@ -114,48 +100,6 @@ mod tests {
     fn pass(object: &FieldMapping, previous: &FieldMappingStatus) -> FieldMappingStatus {
         let now = jiff::Timestamp::from_second(10).unwrap();
         status(object, previous, compile(&object.spec), now)
-    }
-
-    #[test]
-    fn every_member_of_the_spec_reaches_the_engine() {
-        let spec = serde_json::json!({
-            "fields": [
-                {"to": "email", "from": "emails[0].value", "required": true},
-                {"to": "source_kind", "value": {"string": "sourced"}},
-                {"to": "phone", "from": "phones[0].value", "whenMissing": "Clear",
-                 "writeMode": "OnlyIfEmpty",
-                 "transforms": [
-                    {"name": "e164", "defaultCountry": "IE"},
-                    {"name": "date", "from": ["%Y"], "to": "%Y-%m-%d"},
-                    {"name": "join", "separator": ", "},
-                    {"name": "replace", "pattern": "a", "with": "b"},
-                    {"name": "truncate", "length": 3},
-                    {"name": "map", "values": {"a": "b"}, "otherwise": "Skip"},
-                    {"name": "default", "value": "x"},
-                    {"name": "prefix", "text": "x"}
-                 ]},
-                {"to": "title", "expression": "candidate.title"}
-            ],
-            "resume": {"attach": true},
-            "tags": {"enabled": true, "from": "tags", "activity": "sourcing"},
-            "matchKeys": ["email"]
-        });
-        let object = object(spec.clone());
-        let engine = serde_json::to_value(engine_spec(&object.spec)).unwrap();
-        for pointer in [
-            "/fields/0/from",
-            "/fields/1/value/string",
-            "/fields/2/writeMode",
-            "/fields/2/transforms/0/defaultCountry",
-            "/fields/2/transforms/5/otherwise",
-            "/fields/3/expression",
-            "/resume/attach",
-            "/tags/activity",
-            "/matchKeys/0",
-        ] {
-            assert_eq!(engine.pointer(pointer), spec.pointer(pointer), "{pointer}");
-            assert!(engine.pointer(pointer).is_some(), "{pointer}");
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::crm::{CrmFailure, Destination, JobStage};
 use crate::{
     clinch::{Client, ClinchError, Job},
-    domain::{Disposition, Reason, nearest},
+    domain::{Disposition, Reason, did_you_mean},
     pipeline::{
         job_rules::{JobRules, RuleVerdict, hint},
         spec::DestinationSpec,
@@ -32,7 +32,7 @@ pub(super) async fn resolve(
         let allowed = jobs.iter().filter(|job| permitted.allow(names(job), stage));
         let alike = allowed
             .filter_map(|job| if by_id { Some(job.id.as_str()) } else { job.reference.as_deref() });
-        let near = nearest(named, alike).map(|near| hint("job", near)).unwrap_or_default();
+        let near = did_you_mean(named, alike).map(|near| hint("job", near)).unwrap_or_default();
         let what = if by_id { "id" } else { "reference" };
         return Err(missing(format!("Clinch has no single job with {what} {named:?}{near}")));
     };
@@ -45,7 +45,7 @@ pub(super) async fn resolve(
     }
     let alike = stages.iter().map(|found| found.name.as_str());
     let allowed = alike.filter(|name| permitted.allow(names(&job), name));
-    let near = nearest(stage, allowed).map(|near| hint("stage", near)).unwrap_or_default();
+    let near = did_you_mean(stage, allowed).map(|near| hint("stage", near)).unwrap_or_default();
     Err(missing(format!("job {named:?} has no stage {stage:?}{near}")))
 }
 

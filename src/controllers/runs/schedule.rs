@@ -5,29 +5,27 @@ use std::{str::FromStr, time::Duration};
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::super::durations::duration;
 use crate::{api::CandidateExportSpec, domain::digest_parts};
 
-/// The most that a run is put off, so that exports with one time do not all begin at once.
-const MOST_SPREAD: Duration = Duration::from_secs(60);
+/// The longest delay that is added, so that exports with one schedule do not all start at once.
+const MAX_SPREAD: Duration = Duration::from_secs(60);
 
-/// When an export runs again, as its spec says.
+/// When an export runs again by itself, as its spec says.
 #[derive(Debug, Clone)]
-pub(super) enum Recurrence {
-    /// Not by itself.
+pub(in crate::controllers) enum Schedule {
+    /// Never.
     Never,
-    /// So long after the last run.
+    /// This long after the last run.
     Every(Duration),
     /// At certain times.
     At(Box<(Cron, TimeZone)>),
 }
 
-impl Recurrence {
-    /// Reads it. The error names the field.
-    pub(super) fn of(spec: &CandidateExportSpec) -> Result<Self, String> {
-        if let Some(interval) = &spec.interval {
-            let fault = || format!("spec.interval: {interval} is no duration such as 1h");
-            return duration(interval).map(Self::Every).ok_or_else(fault);
+impl Schedule {
+    /// Reads `spec.interval` and `spec.schedule`. The error names the field.
+    pub(in crate::controllers) fn of(spec: &CandidateExportSpec) -> Result<Self, String> {
+        if let Some(interval) = spec.interval {
+            return Ok(Self::Every(interval.get()));
         }
         let Some(schedule) = &spec.schedule else { return Ok(Self::Never) };
         let cron = Cron::from_str(&schedule.cron)
@@ -39,12 +37,12 @@ impl Recurrence {
         Ok(Self::At(Box::new((cron, zone))))
     }
 
-    /// When the run after one that ended at `last` is due. `name`: what tells exports apart, for
-    /// each is put off by a little of its own.
-    pub(super) fn after(&self, last: Timestamp, name: &str) -> Option<Timestamp> {
+    /// When the run after one that ended at `last` is due. `uid`: of the export, which decides by
+    /// how much its runs are spread.
+    pub(in crate::controllers) fn after(&self, last: Timestamp, uid: &str) -> Option<Timestamp> {
         match self {
             Self::Never => None,
-            Self::Every(interval) => last.checked_add(*interval + spread(name, *interval)).ok(),
+            Self::Every(interval) => last.checked_add(*interval + spread(uid, *interval)).ok(),
             Self::At(times) => {
                 let (cron, zone) = &**times;
                 let next = |from: Timestamp| {
@@ -53,16 +51,16 @@ impl Recurrence {
                 };
                 let first = next(last)?;
                 let gap = Duration::try_from(next(first)?.duration_since(first)).ok()?;
-                first.checked_add(spread(name, gap)).ok()
+                first.checked_add(spread(uid, gap)).ok()
             }
         }
     }
 }
 
 /// Up to a twentieth of the time between two runs.
-fn spread(name: &str, gap: Duration) -> Duration {
-    let most = (gap / 20).min(MOST_SPREAD).as_millis().max(1);
-    let digest = digest_parts([name.as_bytes()]);
+fn spread(uid: &str, gap: Duration) -> Duration {
+    let most = (gap / 20).min(MAX_SPREAD).as_millis().max(1);
+    let digest = digest_parts([uid.as_bytes()]);
     let own =
         digest.as_bytes().iter().take(8).fold(0_u128, |all, byte| all << 8 | u128::from(*byte));
     Duration::from_millis(u64::try_from(own % most).unwrap_or_default())
@@ -72,15 +70,15 @@ fn spread(name: &str, gap: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn recurrence(json: &serde_json::Value) -> Result<Recurrence, String> {
+    fn schedule(json: &serde_json::Value) -> Result<Schedule, String> {
         let mut spec = serde_json::json!({
             "integrationRef": {"name": "c"}, "source": {}, "destination": {},
         });
         spec.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
-        Recurrence::of(&serde_json::from_value(spec).unwrap())
+        Schedule::of(&serde_json::from_value(spec).unwrap())
     }
 
-    fn after(found: &Recurrence, last: &str) -> Timestamp {
+    fn after(found: &Schedule, last: &str) -> Timestamp {
         found.after(last.parse().unwrap(), "uid").unwrap()
     }
 
@@ -90,27 +88,27 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_counts_from_the_last_run_and_a_schedule_by_the_clock_of_its_zone() {
-        let hourly = recurrence(&serde_json::json!({"interval": "1h"})).unwrap();
+    fn an_interval_counts_from_the_last_run_and_a_schedule_follows_the_clock_of_its_zone() {
+        let hourly = schedule(&serde_json::json!({"interval": "1h"})).unwrap();
         within(after(&hourly, "2026-11-23T10:00:00Z"), "2026-11-23T11:00:00Z", 60);
-        let schedule = |cron: &str, zone: &str| {
-            let schedule = serde_json::json!({"schedule": {"cron": cron, "timeZone": zone}});
-            recurrence(&schedule).unwrap()
+        let cron = |cron: &str, zone: &str| {
+            let spec = serde_json::json!({"schedule": {"cron": cron, "timeZone": zone}});
+            schedule(&spec).unwrap()
         };
-        let weekdays = schedule("30 6 * * MON-FRI", "Europe/Berlin");
+        let weekdays = cron("30 6 * * MON-FRI", "Europe/Berlin");
         within(after(&weekdays, "2026-11-20T12:00:00Z"), "2026-11-23T05:30:00Z", 60);
         // Summer time ends on 25 October 2026: the same clock time is an hour later.
-        let daily = schedule("30 6 * * *", "Europe/Berlin");
+        let daily = cron("30 6 * * *", "Europe/Berlin");
         within(after(&daily, "2026-10-24T05:00:00Z"), "2026-10-25T05:30:00Z", 60);
         within(after(&daily, "2026-10-23T05:00:00Z"), "2026-10-24T04:30:00Z", 60);
         assert!(
-            recurrence(&serde_json::json!({})).unwrap().after(Timestamp::UNIX_EPOCH, "").is_none()
+            schedule(&serde_json::json!({})).unwrap().after(Timestamp::UNIX_EPOCH, "").is_none()
         );
     }
 
     #[test]
-    fn exports_of_one_time_do_not_all_begin_at_once_and_each_keeps_its_own() {
-        let hourly = recurrence(&serde_json::json!({"interval": "1h"})).unwrap();
+    fn exports_of_one_schedule_do_not_all_start_at_once_and_each_keeps_its_time() {
+        let hourly = schedule(&serde_json::json!({"interval": "1h"})).unwrap();
         let due = |name: &str| hourly.after(Timestamp::UNIX_EPOCH, name).unwrap();
         assert_eq!(due("a"), due("a"));
         let distinct: std::collections::BTreeSet<Timestamp> =
@@ -119,15 +117,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_named_with_its_field() {
-        for (schedule, field) in [
+    fn an_invalid_time_is_reported_with_its_field() {
+        for (times, field) in [
             (serde_json::json!({"cron": "61 * * * *"}), "spec.schedule.cron: 61 * * * *"),
             (
                 serde_json::json!({"cron": "0 6 * * *", "timeZone": "Mars/Base"}),
                 "spec.schedule.timeZone: Mars/Base",
             ),
         ] {
-            let fault = recurrence(&serde_json::json!({"schedule": schedule})).unwrap_err();
+            let fault = schedule(&serde_json::json!({"schedule": times})).unwrap_err();
             assert!(fault.starts_with(field), "{fault}");
         }
     }

@@ -1,8 +1,8 @@
-//! Which runs work at a time. No I/O.
+//! Which runs work concurrently. No I/O.
 //!
-//! A run of a large source may take hours, so small ones have a lane of their own and never wait
-//! behind it. In each lane one integration has at most half of the places: one that answers slowly
-//! leaves the others theirs. What is held in memory stays bounded by the places of both lanes.
+//! A run of a large source may take hours, so small ones have a pool of their own and never wait
+//! behind it. In each pool one integration holds at most half of the permits, so that a slow account
+//! does not block the others. The permits of both pools bound what is held in memory.
 
 use std::{
     collections::HashMap,
@@ -13,25 +13,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{pipeline::Source, source::Part};
 
-/// Most bytes of a small source, as it is stored.
+/// Maximum size of a small source as it is stored, in bytes.
 const SMALL_BYTES: usize = 64 << 10;
-/// Most bytes of a small source that is compressed.
+/// Maximum size of a small compressed source, in bytes.
 const SMALL_COMPRESSED_BYTES: usize = 4 << 10;
-/// Most profiles of a small source that holds them as values.
+/// Maximum number of profiles of a small inline source.
 const SMALL_PROFILES: usize = 100;
 
-/// How long a run may be.
+/// How long a run may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
-    /// Over in a short time.
+pub(in crate::controllers) enum Size {
+    /// Seconds.
     Small,
-    /// Perhaps not.
+    /// Up to hours.
     Large,
 }
 
 impl Size {
     /// The size of what a source may hold.
-    pub(super) fn of(source: &Source) -> Self {
+    pub(in crate::controllers) fn of(source: &Source) -> Self {
         let small = match source {
             Source::Inline(profiles) => profiles.len() <= SMALL_PROFILES,
             Source::Parts { parts, .. } => {
@@ -45,52 +45,52 @@ impl Size {
     }
 }
 
-/// The places of all runs.
+/// The pools that all runs take their permits from.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    small: Lane,
-    large: Lane,
+pub(in crate::controllers) struct RunLimiter {
+    small: Pool,
+    large: Pool,
 }
 
 #[derive(Debug)]
-struct Lane {
-    places: Arc<Semaphore>,
+struct Pool {
+    permits: Arc<Semaphore>,
     share: usize,
-    /// Of integrations with a run that works or waits.
+    /// By integration, while one of its runs works or waits.
     shares: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The right to work; given back on drop.
+/// Permission to work; returned on drop.
 #[derive(Debug)]
-pub(super) struct Place {
-    _place: Option<OwnedSemaphorePermit>,
+pub(in crate::controllers) struct RunPermit {
+    _permit: Option<OwnedSemaphorePermit>,
     _share: Option<OwnedSemaphorePermit>,
 }
 
-impl Lanes {
-    /// Lanes with so many places each.
-    pub(crate) fn new(places: usize) -> Self {
-        Self { small: Lane::new(places), large: Lane::new(places) }
+impl RunLimiter {
+    /// Two pools of `permits` each.
+    pub(in crate::controllers) fn new(permits: usize) -> Self {
+        Self { small: Pool::new(permits), large: Pool::new(permits) }
     }
 
-    /// Waits for a place: first come, first served within lane and integration.
-    pub(super) async fn enter(&self, integration: &str, size: Size) -> Place {
-        let lane = match size {
+    /// Waits for a permit: first come, first served within pool and integration.
+    pub(in crate::controllers) async fn acquire(&self, integration: &str, size: Size) -> RunPermit {
+        let pool = match size {
             Size::Small => &self.small,
             Size::Large => &self.large,
         };
         // The semaphores are never closed; were they, running without a permit does no harm.
-        let share = lane.share_of(integration).acquire_owned().await.ok();
-        Place { _place: Arc::clone(&lane.places).acquire_owned().await.ok(), _share: share }
+        let share = pool.share_of(integration).acquire_owned().await.ok();
+        RunPermit { _permit: Arc::clone(&pool.permits).acquire_owned().await.ok(), _share: share }
     }
 }
 
-impl Lane {
-    fn new(places: usize) -> Self {
-        let places = places.max(1);
+impl Pool {
+    fn new(permits: usize) -> Self {
+        let permits = permits.max(1);
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            share: places.div_ceil(2),
+            permits: Arc::new(Semaphore::new(permits)),
+            share: permits.div_ceil(2),
             shares: Mutex::default(),
         }
     }
@@ -114,9 +114,9 @@ mod tests {
     use super::*;
     use crate::source::{CsvOptions, Limits, Part};
 
-    /// Enters if there is a place now.
-    fn try_enter(lanes: &Lanes, integration: &str, size: Size) -> Option<Place> {
-        lanes.enter(integration, size).now_or_never()
+    /// A permit, if one is free now.
+    fn try_acquire(limiter: &RunLimiter, integration: &str, size: Size) -> Option<RunPermit> {
+        limiter.acquire(integration, size).now_or_never()
     }
 
     fn of_parts(bytes: Vec<u8>) -> Size {
@@ -127,37 +127,37 @@ mod tests {
 
     #[test]
     fn a_small_run_does_not_wait_behind_large_ones() {
-        let lanes = Lanes::new(4);
+        let limiter = RunLimiter::new(4);
         let held: Vec<_> =
-            ["a", "a", "b", "b"].map(|name| try_enter(&lanes, name, Size::Large)).into();
+            ["a", "a", "b", "b"].map(|name| try_acquire(&limiter, name, Size::Large)).into();
         assert!(held.iter().all(Option::is_some));
-        assert!(try_enter(&lanes, "c", Size::Large).is_none(), "the lane is full");
-        assert!(try_enter(&lanes, "a", Size::Small).is_some());
+        assert!(try_acquire(&limiter, "c", Size::Large).is_none(), "the pool is used up");
+        assert!(try_acquire(&limiter, "a", Size::Small).is_some());
         drop(held);
-        assert!(try_enter(&lanes, "c", Size::Large).is_some());
+        assert!(try_acquire(&limiter, "c", Size::Large).is_some());
     }
 
     #[test]
     fn one_integration_leaves_half_of_the_places_to_the_others() {
         for size in [Size::Small, Size::Large] {
-            let lanes = Lanes::new(4);
-            let held = [try_enter(&lanes, "a", size), try_enter(&lanes, "a", size)];
+            let limiter = RunLimiter::new(4);
+            let held = [try_acquire(&limiter, "a", size), try_acquire(&limiter, "a", size)];
             assert!(held.iter().all(Option::is_some));
-            assert!(try_enter(&lanes, "a", size).is_none());
-            assert!(try_enter(&lanes, "b", size).is_some());
+            assert!(try_acquire(&limiter, "a", size).is_none());
+            assert!(try_acquire(&limiter, "b", size).is_some());
             drop(held);
-            assert!(try_enter(&lanes, "a", size).is_some(), "given back");
+            assert!(try_acquire(&limiter, "a", size).is_some(), "returned");
         }
-        assert!(try_enter(&Lanes::new(1), "a", Size::Large).is_some(), "one place is a place");
+        assert!(try_acquire(&RunLimiter::new(1), "a", Size::Large).is_some(), "half of one is one");
     }
 
     #[test]
-    fn integrations_that_are_gone_are_forgotten() {
-        let lanes = Lanes::new(4);
+    fn idle_integrations_are_forgotten() {
+        let limiter = RunLimiter::new(4);
         for n in 0..100 {
-            assert!(try_enter(&lanes, &n.to_string(), Size::Small).is_some());
+            assert!(try_acquire(&limiter, &n.to_string(), Size::Small).is_some());
         }
-        assert!(lanes.small.shares.lock().unwrap().len() <= 2);
+        assert!(limiter.small.shares.lock().unwrap().len() <= 2);
     }
 
     #[test]

@@ -1,13 +1,9 @@
-//! Whether the integration permits an export's destination, and the leave that a run has while it
-//! does. Pure but for the question the leave asks of what was last seen of the integration.
+//! Whether the integration permits an export's destination, and the grant that a run has while it
+//! does. Pure, except that the grant reads the cached integration.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{
-    super::access::{Standing, standing},
-    gather::Gathered,
-    runs::{Slot, SlotState},
-};
+use super::gather::Gathered;
 use crate::{
     api::{
         CandidateExportStatus, ClinchIntegration, ConditionType, ExportDestination, JobPermission,
@@ -15,7 +11,11 @@ use crate::{
     },
     cluster::{Cluster, ObjectKey, integration_of},
     conditions::Observation,
-    domain::{Disposition, Leave, Reason},
+    controllers::{
+        access::{Standing, standing},
+        runs::{RunPhase, RunState},
+    },
+    domain::{Disposition, Grant, Reason},
     pipeline::{Ending, JobRule, JobRules, RuleVerdict},
 };
 
@@ -58,14 +58,14 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
     }
 }
 
-/// The leave of a run that starts now: it ends as soon as the integration is seen to be gone, to
-/// close itself to the export's namespace, or to withdraw the destination.
-pub(super) fn leave<C: Cluster>(cluster: &C, gathered: &Gathered) -> Leave {
+/// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
+/// deleted, to be closed to the export's namespace, or to forbid the destination.
+pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
-    let integration = integration_of(&gathered.key, spec);
-    let (cluster, namespace) = (cluster.clone(), gathered.key.namespace.clone());
+    let integration = integration_of(gathered.key(), spec);
+    let (cluster, namespace) = (cluster.clone(), gathered.key().namespace.clone());
     let (destination, seen) = (spec.destination.clone(), cluster.clone());
-    // Which job was meant was told under these rules, and may be another one under others.
+    // Clinch was asked about the job under these rules; under others the answer may differ.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
     let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
         let now = &found.spec.push_permission;
@@ -77,14 +77,14 @@ pub(super) fn leave<C: Cluster>(cluster: &C, gathered: &Gathered) -> Leave {
                 Permitted::No(_) => false,
             }
     };
-    // Asked before every request, and answered anew only when another object is seen.
+    // Checked before every request, and computed again only when the object has changed.
     let known = Mutex::new(None::<(Arc<ClinchIntegration>, bool)>);
-    Leave::new(move || {
+    Grant::new(move || {
         let Some(found) = cluster.integration(&integration) else { return false };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, answer)) = &*known
             && Arc::ptr_eq(seen, &found)
-            // Labels of a namespace change without the integration.
+            // The labels of a namespace change without the integration.
             && found.spec.access.namespace_selector.is_none()
         {
             return *answer;
@@ -95,19 +95,19 @@ pub(super) fn leave<C: Cluster>(cluster: &C, gathered: &Gathered) -> Leave {
     })
 }
 
-/// Tells what the latest run has learned of a destination that only Clinch could tell about.
+/// Replaces the condition of a destination that only Clinch knows by what the latest run found.
 pub(super) fn learned(
     observations: &mut Vec<Observation>,
     revision: &str,
     previous: &CandidateExportStatus,
-    slot: Option<&Slot>,
+    run: Option<&RunState>,
 ) {
-    let slot = slot.filter(|slot| slot.revision == revision);
+    let run = run.filter(|run| run.revision == revision);
     let applied = previous.last_applied_revision.as_deref() == Some(revision);
-    let learned = if applied || slot.is_some_and(Slot::is_completed) {
+    let learned = if applied || run.is_some_and(RunState::is_completed) {
         let message = "the destination is permitted, or nothing had to be sent";
         Observation::new(ConditionType::Permitted, true, Reason::Allowed, message)
-    } else if let Some(message) = slot.and_then(refused) {
+    } else if let Some(message) = run.and_then(refused) {
         Observation::new(ConditionType::Permitted, false, Reason::NotPermitted, message)
     } else {
         return;
@@ -116,8 +116,8 @@ pub(super) fn learned(
     observations.push(learned);
 }
 
-fn refused(slot: &Slot) -> Option<String> {
-    let SlotState::Ended(ended) = &slot.state else { return None };
+fn refused(run: &RunState) -> Option<String> {
+    let RunPhase::Ended(ended) = &run.phase else { return None };
     match &ended.report.ending {
         Ending::Interrupted {
             disposition: Disposition::Stalled { reason: Reason::NotPermitted },

@@ -7,13 +7,13 @@ use std::{io::Read, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::super::labelled::{is_for, usable};
 use crate::{
     api::{
         ClinchIntegrationSpec, HMAC_KEY_FIELD, SuppressionSecretRef, SuppressionSource,
         SuppressionStore, USE_LABEL, USE_SUPPRESSION,
     },
     cluster::{Bundle, Cluster, ObjectKey},
+    controllers::secrets::{is_for, usable},
     domain::{Digest, digest_parts},
     storage::{Location, Opening, Place, ReadFault, StoragePolicy},
 };
@@ -21,12 +21,13 @@ use crate::{
 /// Most bytes of all lists of an object store together.
 const MOST_BYTES: u64 = 64 << 20;
 /// How long looking and reading may take together.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The admin's list, as it is now.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) enum ListedFound {
     /// None is named.
+    #[default]
     None,
     /// The lists by field or file, with the key of their digests. Not read line by line yet.
     Parts {
@@ -131,7 +132,7 @@ async fn of_store(
         Ok(remote) => remote,
         Err(error) => return ListedFound::Unreadable(error.to_string()),
     };
-    let read = match timeout(PATIENCE, read(&remote)).await {
+    let read = match timeout(REQUEST_TIMEOUT, read(&remote)).await {
         Ok(read) => read,
         Err(_) => Err(Fault::Remote(ReadFault::Unreachable)),
     };

@@ -1,4 +1,4 @@
-//! Which Secrets an object may have read, and for what: its owner says so by labels. Pure.
+//! Which Secrets may be read, and for what: their owners say so by labels. Pure.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) fn is_for(secret: &Bundle, wanted: &str) -> bool {
 }
 
 /// The fields of a Secret that may be sent to `location`. One answer for "does not exist" and "may
-/// not be used": a reference is no way to find out which Secrets a namespace has.
+/// not be used": a reference must not reveal which Secrets a namespace has.
 pub(super) fn usable(
     name: &str,
     found: Option<Bundle>,
@@ -40,4 +40,32 @@ pub(super) fn usable(
              and the annotation {ALLOWED_ORIGIN}: {origin}, and hold no service account token"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::USE_SOURCE;
+
+    #[test]
+    fn a_secret_is_sent_only_where_its_owner_wrote_that_it_may_be() {
+        let location = Location::web("https://files.example.com/x.csv?a").unwrap();
+        let secret = |origin: &str, label: &str| Bundle {
+            labels: [(USE_LABEL.to_owned(), label.to_owned())].into(),
+            annotations: [(ALLOWED_ORIGIN.to_owned(), origin.to_owned())].into(),
+            ..Bundle::default()
+        };
+        let usable = |found| usable("s", found, &location, USE_SOURCE).is_ok();
+        assert!(usable(Some(secret("https://files.example.com", USE_SOURCE))));
+        assert!(usable(Some(secret("s3://b, https://files.example.com/", USE_SOURCE))));
+        for not in [
+            None,
+            Some(secret("https://files.example.com", "other")),
+            Some(secret("https://files.example.com.evil.example", USE_SOURCE)),
+            Some(secret("http://files.example.com", USE_SOURCE)),
+            Some(secret("", USE_SOURCE)),
+        ] {
+            assert!(!usable(not));
+        }
+    }
 }

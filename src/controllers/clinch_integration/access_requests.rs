@@ -1,4 +1,4 @@
-//! Which exports use an integration, and which namespaces ask to. Pure.
+//! Which exports use an integration, and which namespaces request access. Pure.
 
 use std::collections::BTreeMap;
 
@@ -15,37 +15,37 @@ use crate::{
 /// How many requests are listed.
 const LISTED: usize = 20;
 
-/// The exports that name an integration, sorted out.
-pub(super) struct Naming {
+/// The exports that refer to an integration, by whether they may use it.
+pub(super) struct Referrers {
     /// How many may use it.
     pub(super) using: usize,
     /// How many exports of each namespace wait for approval.
     waiting: BTreeMap<String, i64>,
 }
 
-impl Naming {
-    /// Sorts out the exports that name the integration `key`.
+impl Referrers {
+    /// Sorts the exports that refer to the integration `key`.
     pub(super) fn of(
         key: &ObjectKey,
         spec: &ClinchIntegrationSpec,
         exports: Vec<ObjectKey>,
         labels: impl Fn(&str) -> Option<BTreeMap<String, String>>,
     ) -> Self {
-        let mut naming = Self { using: 0, waiting: BTreeMap::new() };
+        let mut referrers = Self { using: 0, waiting: BTreeMap::new() };
         for export in exports {
             match standing(key, spec, &export.namespace, &labels) {
-                Standing::Granted => naming.using += 1,
-                Standing::Awaiting => *naming.waiting.entry(export.namespace).or_default() += 1,
+                Standing::Granted => referrers.using += 1,
+                Standing::Awaiting => *referrers.waiting.entry(export.namespace).or_default() += 1,
                 Standing::Refused => {}
             }
         }
-        naming
+        referrers
     }
 
-    /// Writes the requests into `next`, which is the previous status so far. Returns the
-    /// namespaces that are listed for the first time.
-    pub(super) fn tell(
-        self,
+    /// Writes the requests into `next`, which holds those of the previous status. Returns the
+    /// namespaces that are new.
+    pub(super) fn write_to(
+        &self,
         spec: &ClinchIntegrationSpec,
         next: &mut ClinchIntegrationStatus,
         now: Timestamp,
@@ -57,10 +57,10 @@ impl Naming {
         let now = Time(whole_seconds(now));
         let mut all: Vec<AccessRequest> = self
             .waiting
-            .into_iter()
+            .iter()
             .map(|(namespace, exports)| {
-                let since = known.get(&namespace).unwrap_or(&now).clone();
-                AccessRequest { namespace, since, exports }
+                let since = known.get(namespace).unwrap_or(&now).clone();
+                AccessRequest { namespace: namespace.clone(), since, exports: *exports }
             })
             .collect();
         // Stable: by name among those of one second.
@@ -85,9 +85,9 @@ mod tests {
         .unwrap()
     }
 
-    fn naming(spec: &ClinchIntegrationSpec, exports: &[(&str, &str)]) -> Naming {
+    fn referrers(spec: &ClinchIntegrationSpec, exports: &[(&str, &str)]) -> Referrers {
         let exports = exports.iter().map(|(namespace, name)| ObjectKey::new(*namespace, *name));
-        Naming::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect(), |_| None)
+        Referrers::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect(), |_| None)
     }
 
     fn listed(status: &ClinchIntegrationStatus) -> Vec<(&str, i64, i64)> {
@@ -100,15 +100,15 @@ mod tests {
     fn requests_are_counted_by_namespace_and_keep_their_time() {
         let spec = spec(&serde_json::json!({"mode": "Approval", "approved": ["in"]}));
         let mut status = ClinchIntegrationStatus::default();
-        let first = naming(&spec, &[("talent", "a"), ("in", "b"), ("z", "c")]);
+        let first = referrers(&spec, &[("talent", "a"), ("in", "b"), ("z", "c")]);
         assert_eq!(first.using, 2);
         let at = |second| Timestamp::from_second(second).unwrap();
-        assert_eq!(first.tell(&spec, &mut status, at(5)), ["z"]);
-        let second = naming(&spec, &[("a", "1"), ("z", "c"), ("z", "d")]);
-        assert_eq!(second.tell(&spec, &mut status, at(9)), ["a"]);
+        assert_eq!(first.write_to(&spec, &mut status, at(5)), ["z"]);
+        let second = referrers(&spec, &[("a", "1"), ("z", "c"), ("z", "d")]);
+        assert_eq!(second.write_to(&spec, &mut status, at(9)), ["a"]);
         assert_eq!(listed(&status), [("z", 5, 2), ("a", 9, 1)]);
         assert_eq!(status.requests, Some(2));
-        assert!(naming(&spec, &[]).tell(&spec, &mut status, at(10)).is_empty());
+        assert!(referrers(&spec, &[]).write_to(&spec, &mut status, at(10)).is_empty());
         assert_eq!((listed(&status), status.requests), (vec![], Some(0)));
     }
 
@@ -118,17 +118,17 @@ mod tests {
         let names: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
         let exports: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
         let mut status = ClinchIntegrationStatus::default();
-        naming(&spec, &exports).tell(&spec, &mut status, Timestamp::UNIX_EPOCH);
+        referrers(&spec, &exports).write_to(&spec, &mut status, Timestamp::UNIX_EPOCH);
         assert_eq!((status.access_requests.len(), status.requests), (LISTED, Some(30)));
     }
 
     #[test]
-    fn whoever_may_not_even_ask_is_neither_counted_nor_listed() {
+    fn exports_that_may_not_request_access_are_neither_counted_nor_listed() {
         let closed = spec(&serde_json::json!({}));
         let mut status = ClinchIntegrationStatus::default();
-        let found = naming(&closed, &[("talent", "a"), ("z", "b")]);
+        let found = referrers(&closed, &[("talent", "a"), ("z", "b")]);
         assert_eq!(found.using, 1);
-        assert!(found.tell(&closed, &mut status, Timestamp::UNIX_EPOCH).is_empty());
+        assert!(found.write_to(&closed, &mut status, Timestamp::UNIX_EPOCH).is_empty());
         assert_eq!((listed(&status), status.requests), (vec![], None));
     }
 }

@@ -1,0 +1,117 @@
+//! Durations as Kubernetes writes them, parsed when an object is read. Pure.
+
+use std::{fmt, str::FromStr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// The longest text, in bytes: what the schema of every duration allows. A number that fits into
+/// it cannot overflow.
+const MAX_LENGTH: usize = 16;
+
+/// A duration such as `10m`, `1h30m` or `500ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duration(std::time::Duration);
+
+impl Duration {
+    /// A duration of whole minutes.
+    pub const fn from_mins(minutes: u64) -> Self {
+        Self(std::time::Duration::from_mins(minutes))
+    }
+
+    /// The value.
+    pub const fn get(self) -> std::time::Duration {
+        self.0
+    }
+}
+
+impl FromStr for Duration {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fault = |why: &str| format!("{text:?} is not a duration such as 10m: {why}");
+        if text.is_empty() || text.len() > MAX_LENGTH {
+            return Err(fault("1 to 16 characters are expected"));
+        }
+        let parsed: kube::core::Duration = text
+            .parse()
+            .map_err(|error: kube::core::duration::ParseError| fault(&error.to_string()))?;
+        if parsed.is_negative() {
+            return Err(fault("it is negative"));
+        }
+        Ok(Self(parsed.into()))
+    }
+}
+
+/// In the largest units that need no fraction, as people write it: `1h30m`, not `5400s`.
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        if millis == 0 {
+            return f.write_str("0s");
+        }
+        let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+        let mut rest = millis;
+        for (unit, size) in units {
+            if rest >= size {
+                write!(f, "{}{unit}", rest / size)?;
+                rest %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A string; pattern and bounds are at each field.
+impl JsonSchema for Duration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_and_written_as_people_write_them() {
+        for (text, millis) in [("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("0s", 0)] {
+            let read: Duration = text.parse().unwrap();
+            assert_eq!(read.get().as_millis(), millis, "{text}");
+            assert_eq!(read.to_string(), text);
+        }
+        assert!("999999999999999h".parse::<Duration>().is_ok(), "as long as the schema allows");
+        assert_eq!("90s".parse::<Duration>().unwrap().to_string(), "1m30s");
+    }
+
+    #[test]
+    fn anything_else_is_an_error_that_repeats_the_text() {
+        for text in ["", "10", "m", "-5m", "1 day", "99999999999999999h"] {
+            let fault = text.parse::<Duration>().unwrap_err();
+            assert!(fault.starts_with(&format!("{text:?} is not a duration")), "{fault}");
+        }
+        let read = serde_json::from_value::<Duration>(serde_json::json!("soon"));
+        assert!(read.unwrap_err().to_string().contains("\"soon\" is not a duration"));
+    }
+}

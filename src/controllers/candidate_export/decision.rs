@@ -1,0 +1,104 @@
+//! What a pass decides, and what the decision depends on. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{conditions::Verdict, controllers::runs::RunState, domain::Reason};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// `spec.suspend` is set: end the run. `in_sync`: what was delivered is what the spec asks for.
+    Suspend { in_sync: bool },
+    /// Something prevents a run: end it, and report this.
+    Block(Verdict),
+    /// Take this step.
+    Proceed(Step),
+}
+
+/// What to do about the run of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing is due: what was delivered is what the spec asks for.
+    Keep,
+    /// Start a run for what is in place already, because an interval or a schedule says so.
+    Refresh,
+    /// Start a run; `attempt` counts from 0 within one revision.
+    Start { attempt: u32 },
+    /// A run for this revision is in progress: report it.
+    Observe,
+    /// A run for another revision is in progress: end it, then decide again.
+    Stop,
+    /// A run for this revision has completed: report its result.
+    Conclude,
+    /// The last attempt was interrupted; try again after `delay`.
+    Retry { delay: Duration },
+    /// The last attempt cannot succeed when repeated before something changes.
+    Stall,
+}
+
+/// What the decision depends on.
+pub(super) struct Inputs<'a> {
+    /// Digest of everything the export depends on; absent where an input is missing or faulty.
+    pub(super) revision: Option<&'a str>,
+    /// The revision that is in place as a whole, from the status.
+    pub(super) applied: Option<&'a str>,
+    /// A request by annotation without a receipt.
+    pub(super) requested: bool,
+    /// `spec.suspend`.
+    pub(super) suspended: bool,
+    /// Why no run can start now.
+    pub(super) obstacle: Option<&'a Verdict>,
+    /// The latest run of this export in this process.
+    pub(super) run: Option<&'a RunState>,
+    /// Whether the status reports the result of that run.
+    pub(super) is_reported: bool,
+    /// When an interval or a schedule starts the next run.
+    pub(super) next_run: Option<Timestamp>,
+    /// How long such a run may fail before it is reported.
+    pub(super) grace: Duration,
+    /// Of a remote source, whose changes nothing announces: digest of its credentials.
+    pub(super) access: Option<&'a str>,
+    /// When this process started.
+    pub(super) process_started_at: Timestamp,
+    /// The time.
+    pub(super) now: Timestamp,
+}
+
+impl Decision {
+    /// The number of the attempt that starts, if one does.
+    pub(super) fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Proceed(step) => step.attempt(),
+            Self::Suspend { .. } | Self::Block(_) => None,
+        }
+    }
+
+    /// Whether a run in progress has to end.
+    pub(super) fn ends_run(&self) -> bool {
+        !matches!(self, Self::Proceed(step) if *step != Step::Stop)
+    }
+}
+
+impl Step {
+    /// The number of the attempt that starts, if one does.
+    fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Start { attempt } => Some(*attempt),
+            Self::Refresh => Some(0),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the integration is not ready, which passes.
+pub(super) fn is_unready(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::DependencyNotReady)
+}
+
+/// There is no verified connection.
+pub(super) fn not_verified() -> Verdict {
+    let message = "the integration has not been verified since the operator started";
+    Verdict::reconciling(Reason::DependencyNotReady, message)
+}

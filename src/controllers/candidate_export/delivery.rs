@@ -1,0 +1,362 @@
+//! What the status says about delivery: counts, progress, failures, history, and the verdict. Pure.
+
+use std::fmt::Write as _;
+
+use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+
+use super::decision::Step;
+use crate::{
+    api::{
+        CandidateExportStatus, ConditionType, DuplicatesSeen, ExportCounts, ExportMode,
+        RecordFailure, RunRecord, SourceSeen,
+    },
+    conditions::{Observation, Verdict, whole_seconds},
+    controllers::runs::{RunPhase, RunState},
+    domain::{Disposition, Reason},
+    pipeline::{Counts, Doubled, Ending, Progress, SourceInfo},
+};
+
+/// How many runs the history holds.
+const HISTORY: usize = 5;
+
+/// The delivery side of the next status, and the verdict on it.
+pub(super) struct Delivery {
+    pub(super) observation: Observation,
+    pub(super) verdict: Verdict,
+}
+
+/// What is reported of delivery.
+pub(super) struct Reported<'a> {
+    pub(super) step: &'a Step,
+    pub(super) revision: &'a str,
+    pub(super) mode: ExportMode,
+    pub(super) budget: &'a IntOrString,
+    /// The latest run.
+    pub(super) run: Option<&'a RunState>,
+    /// Whether the run in progress or due is quiet: then what is in place is reported.
+    pub(super) quiet: bool,
+}
+
+/// A run of this revision starts. Written before it does: the next process, too, has to know that
+/// some people may have what it delivers.
+pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: bool) {
+    next.last_attempted_revision = Some(revision.to_owned());
+    if next.last_applied_revision.as_deref() == Some(revision) {
+        // It counts as delivered again once the run completes, also if this process ends meanwhile.
+        next.last_applied_revision = None;
+    }
+    if first {
+        // They belong to another revision, and the next process would add to them.
+        next.counts = None;
+        next.progress = None;
+    }
+}
+
+/// Writes counts, progress, failures, revisions and history into `next`.
+pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+    match reported.step {
+        Step::Keep | Step::Refresh => settled(next, reported),
+        Step::Start { .. } | Step::Observe | Step::Retry { .. } | Step::Stall if reported.quiet => {
+            settled(next, reported)
+        }
+        Step::Conclude => {
+            conclude(next, reported);
+            settled(next, reported)
+        }
+        Step::Start { attempt } => in_progress(*attempt),
+        Step::Stop => {
+            working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
+        }
+        Step::Observe => {
+            if let Some(run) = reported.run {
+                if run.periodic {
+                    // From now on some people may have what the run delivers.
+                    begin(next, reported.revision, false);
+                }
+                show_once_surveyed(next, run);
+            }
+            in_progress(reported.run.map_or(0, |run| run.attempt))
+        }
+        Step::Retry { .. } | Step::Stall => interrupted(next, reported),
+    }
+}
+
+/// Constant while a run works: what changes is in the counts.
+fn in_progress(attempt: u32) -> Delivery {
+    let first = attempt == 0;
+    let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
+    working("a run is in progress".to_owned(), reason)
+}
+
+fn working(message: String, reason: Reason) -> Delivery {
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, None, reason, message.clone()),
+        verdict: Verdict::reconciling(reason, message),
+    }
+}
+
+/// The verdict on counts that are final for this revision.
+fn settled(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+    let counts = next.counts.unwrap_or_default();
+    let rejected = counts.invalid + counts.failed;
+    let mut delivered = next.delivered.clone().unwrap_or_default();
+    let allowed = budget(reported.budget, counts.total);
+    if reported.mode == ExportMode::DryRun {
+        let message = format!(
+            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected{}",
+            counts.created,
+            counts.updated,
+            counts.unchanged,
+            counts.skipped,
+            match counts.suppressed {
+                0 => String::new(),
+                suppressed => format!(", {suppressed} suppressed"),
+            }
+        );
+        return ready(Reason::DryRunComplete, message, rejected == 0);
+    }
+    delivered.push_str(" delivered");
+    if counts.suppressed > 0 {
+        let _ = write!(delivered, ", {} suppressed", counts.suppressed);
+    }
+    if rejected == 0 {
+        return ready(Reason::Synced, delivered, true);
+    }
+    let is_rejection = |failure: &&RecordFailure| {
+        let suppressed = [Reason::Anonymised, Reason::Suppressed];
+        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
+    };
+    let first = next.failures.iter().find(is_rejection).map(|failure| {
+        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
+    });
+    let first = first.unwrap_or_default();
+    if rejected <= allowed {
+        let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
+        return ready(Reason::SyncedWithRejections, message, false);
+    }
+    let message = format!(
+        "{delivered}, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
+    );
+    let reason = Reason::RecordsRejected;
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, false, reason, message.clone()),
+        verdict: Verdict::stalled(reason, message),
+    }
+}
+
+fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
+    Delivery {
+        observation: Observation::new(ConditionType::Delivered, complete, reason, message.clone()),
+        verdict: Verdict::ready(reason, message),
+    }
+}
+
+fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+    let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
+    show_once_surveyed(next, run);
+    next.progress = None;
+    let (stalled, reason, message) = match &run.phase {
+        RunPhase::Running => (false, Reason::Progressing, "a run is in progress".to_owned()),
+        RunPhase::Ended(ended) => match &ended.report.ending {
+            Ending::SourceFailed { reason, message } => (true, *reason, message.clone()),
+            Ending::Interrupted { disposition, message } => {
+                let stalled = matches!(disposition, Disposition::Stalled { .. });
+                (stalled, disposition.reason(), message.clone())
+            }
+            Ending::Completed | Ending::SourceUnchanged | Ending::Stopped => {
+                (false, Reason::Progressing, "the run was ended early".to_owned())
+            }
+        },
+    };
+    let observation = Observation::new(ConditionType::Delivered, false, reason, message.clone());
+    let verdict = if stalled {
+        Verdict::stalled(reason, message)
+    } else {
+        Verdict::reconciling(reason, message)
+    };
+    Delivery { observation, verdict }
+}
+
+/// Takes over the result of a completed run.
+fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
+    let Some(run) = reported.run else { return };
+    let RunPhase::Ended(ended) = &run.phase else { return };
+    show(next, &ended.report.progress, run.carried);
+    next.source = ended.report.progress.source.as_ref().map(seen);
+    next.duplicates = duplicates(&ended.report.progress.doubled);
+    next.progress = Some(100);
+    next.last_applied_revision = Some(reported.revision.to_owned());
+    next.last_attempted_revision = Some(reported.revision.to_owned());
+    let counts = next.counts.unwrap_or_default();
+    let outcome = settled(next, reported).observation.reason;
+    let record = RunRecord {
+        revision: reported.revision.to_owned(),
+        mode: reported.mode,
+        started_at: Time(whole_seconds(run.started_at)),
+        finished_at: Time(whole_seconds(ended.at)),
+        outcome: outcome.as_str().to_owned(),
+        counts,
+    };
+    next.history.insert(0, record);
+    next.history.truncate(HISTORY);
+}
+
+fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
+    let found = i64::try_from(doubled.found).unwrap_or(i64::MAX);
+    let records = doubled.records.iter().map(ToString::to_string).collect();
+    (found > 0).then_some(DuplicatesSeen { found, records })
+}
+
+/// An attempt that has not read the source yet, or ended before it did, has nothing to report.
+fn show_once_surveyed(next: &mut CandidateExportStatus, run: &RunState) {
+    if run.progress != Progress::default() {
+        show(next, &run.progress, run.carried);
+    }
+}
+
+fn seen(looked: &SourceInfo) -> SourceSeen {
+    SourceSeen {
+        files: i64::try_from(looked.files).unwrap_or(i64::MAX),
+        bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        version: looked.version.clone(),
+    }
+}
+
+/// Counts, progress and failures of a snapshot.
+fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
+    let counts = combined(progress.counts, carried);
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    next.counts = Some(ExportCounts {
+        total: number(counts.total),
+        created: number(counts.created),
+        updated: number(counts.updated),
+        unchanged: number(counts.unchanged),
+        skipped: number(counts.skipped),
+        invalid: number(counts.invalid),
+        failed: number(counts.failed),
+        suppressed: number(counts.suppressed),
+        pending: number(counts.pending()),
+    });
+    let wanted = counts.total.saturating_sub(counts.suppressed);
+    next.delivered = Some(format!("{}/{wanted}", counts.delivered()));
+    next.rejected = Some(number(counts.rejected()));
+    next.progress = Some(i32::from(counts.percent()));
+    next.failures = progress
+        .rejections
+        .iter()
+        .map(|rejection| RecordFailure {
+            position: rejection.position.to_string().chars().take(320).collect(),
+            record: rejection.record.map(|id| id.to_string()),
+            reason: rejection.reason.as_str().to_owned(),
+            message: rejection.message.chars().take(512).collect(),
+        })
+        .collect();
+    next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
+}
+
+/// What earlier attempts created or updated counts as unchanged in a later one. It is reported as
+/// what it is for the revision as a whole.
+pub(super) fn combined(counts: Counts, carried: Counts) -> Counts {
+    let earlier = (carried.created + carried.updated).min(counts.unchanged);
+    let created = carried.created.min(earlier);
+    Counts {
+        created: counts.created + created,
+        updated: counts.updated + (earlier - created),
+        unchanged: counts.unchanged - earlier,
+        ..counts
+    }
+}
+
+/// How many rejections the budget allows.
+fn budget(budget: &IntOrString, total: i64) -> i64 {
+    match budget {
+        IntOrString::Int(count) => i64::from(*count),
+        IntOrString::String(percent) => {
+            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or(0);
+            total.saturating_mul(percent) / 100
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{super::recorded::in_place, *};
+    use crate::domain::Cause;
+
+    #[test]
+    fn budgets_are_counts_or_whole_records_of_a_percentage() {
+        assert_eq!(budget(&IntOrString::Int(3), 100), 3);
+        assert_eq!(budget(&IntOrString::String("2%".into()), 199), 3);
+        assert_eq!(budget(&IntOrString::String("0%".into()), 199), 0);
+    }
+
+    #[test]
+    fn a_resumed_run_reports_the_revision_as_a_whole() {
+        let carried = Counts { total: 10, created: 4, updated: 1, ..Counts::default() };
+        let second = Counts { total: 10, created: 4, unchanged: 6, ..Counts::default() };
+        let whole = combined(second, carried);
+        assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
+        assert_eq!(whole.total, whole.delivered());
+    }
+
+    #[test]
+    fn a_revision_is_in_place_until_a_run_starts() {
+        let mut status = CandidateExportStatus::default();
+        assert_eq!(in_place(&status), None);
+        status.last_attempted_revision = Some("r1".into());
+        status.last_applied_revision = Some("r1".into());
+        assert_eq!(in_place(&status), Some("r1"));
+        let mut again = status.clone();
+        begin(&mut again, "r1", true);
+        assert_eq!(in_place(&again), None, "it is delivered again");
+        begin(&mut status, "r2", true);
+        assert_eq!(in_place(&status), None, "some may have the values of r2");
+        assert_eq!(status.last_applied_revision.as_deref(), Some("r1"));
+        begin(&mut status, "r1", true);
+        assert_eq!(
+            in_place(&status),
+            None,
+            "and r1 is not in place again before its run has completed"
+        );
+    }
+
+    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
+        let counts =
+            Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
+        let progress = Progress { counts, ..Progress::default() };
+        let report = crate::pipeline::Report { progress, ending: Ending::Completed };
+        let phase =
+            RunPhase::Ended(crate::controllers::runs::Ended { at: Timestamp::UNIX_EPOCH, report });
+        let run = RunState { revision: "r".into(), phase, ..RunState::default() };
+        let mut next = CandidateExportStatus::default();
+        let reported = Reported {
+            step: &Step::Conclude,
+            revision: "r",
+            mode,
+            budget: &IntOrString::Int(budget),
+            run: Some(&run),
+            quiet: false,
+        };
+        let delivery = delivery(&mut next, &reported);
+        assert_eq!(next.last_applied_revision.as_deref(), Some("r"));
+        assert_eq!(next.history.len(), 1);
+        delivery
+    }
+
+    #[test]
+    fn rejections_within_the_budget_keep_ready_and_beyond_it_stall() {
+        let verdict = |rejected, budget| conclude_with(rejected, budget, ExportMode::Push).verdict;
+        assert!(matches!(verdict(0, 0), Verdict::Ready(Cause { reason: Reason::Synced, .. })));
+        let within = verdict(1, 1);
+        assert!(matches!(
+            within,
+            Verdict::Ready(Cause { reason: Reason::SyncedWithRejections, .. })
+        ));
+        let beyond = verdict(2, 1);
+        assert!(matches!(beyond, Verdict::Stalled(Cause { reason: Reason::RecordsRejected, .. })));
+        let dry = conclude_with(2, 0, ExportMode::DryRun).verdict;
+        assert!(matches!(dry, Verdict::Ready(Cause { reason: Reason::DryRunComplete, .. })));
+    }
+}

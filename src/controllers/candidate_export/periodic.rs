@@ -1,0 +1,60 @@
+//! Runs that an interval or a schedule starts: when one is due, and while it is quiet. Pure.
+//!
+//! Such a run is quiet until it finds something to do: the export stays Ready and its status does
+//! not change. It is reported once it has work, or once it has failed for longer than
+//! `spec.readyGrace`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    decision::{Inputs, Step},
+    recorded,
+    validate::Validated,
+};
+use crate::{
+    api::CandidateExportStatus,
+    controllers::runs::{RunPhase, RunState},
+};
+
+/// When the revision that is in place is run again.
+pub(super) fn next_run(
+    validated: &Validated,
+    previous: &CandidateExportStatus,
+    run: Option<&RunState>,
+    uid: &str,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let ended = run.and_then(|run| match &run.phase {
+        RunPhase::Ended(ended) if run.revision == validated.revision => Some(ended.at),
+        _ => None,
+    });
+    let last = ended.or_else(|| previous.history.first().map(|run| run.finished_at.0));
+    validated.schedule.after(last.unwrap_or(now), uid)
+}
+
+/// Whether a run that starts now is periodic: its revision is in place, and nobody requested it.
+pub(super) fn is_periodic(
+    revision: &str,
+    previous: &CandidateExportStatus,
+    requested: bool,
+) -> bool {
+    recorded::in_place(previous) == Some(revision) && !requested
+}
+
+/// Whether the run that is in progress or due is quiet.
+pub(super) fn is_quiet(due: &Step, inputs: &Inputs<'_>) -> bool {
+    if inputs.requested || inputs.revision.is_none() || inputs.applied != inputs.revision {
+        return false;
+    }
+    let since = match (due, inputs.run) {
+        // Time during which no process ran does not count.
+        (Step::Refresh, _) => inputs.next_run.map(|due| due.max(inputs.process_started_at)),
+        (_, Some(run)) if run.periodic && !run.has_work() => Some(run.started_at),
+        _ => None,
+    };
+    since.is_some_and(|since| {
+        Duration::try_from(inputs.now.duration_since(since)).unwrap_or_default() <= inputs.grace
+    })
+}

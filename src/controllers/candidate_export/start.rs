@@ -1,0 +1,136 @@
+//! Starts the run that was planned. Async; the run itself is a supervised task that no pass awaits.
+
+use std::sync::Arc;
+
+use super::{gather::Gathered, push_permission, recorded, validate::Validated};
+use crate::{
+    cluster::{Cluster, Kind, ObjectRef},
+    controllers::{
+        Context,
+        connections::Connection,
+        runs::{RunHandle, RunState, Size},
+    },
+    ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
+    pipeline::{self, ClinchCrm, Ending, Neighbour, Neighbours, Report, RunPorts, RunSpec},
+};
+
+/// Starts a run. The status must have been written before.
+pub(super) fn start<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    connection: Connection,
+    validated: Validated,
+    state: RunState,
+) {
+    let Gathered { reference, previous, .. } = gathered;
+    let mut spec = validated.run;
+    if state.periodic && previous.rejected.unwrap_or_default() == 0 {
+        let version = previous.source.as_ref().and_then(|seen| seen.version.clone());
+        spec.source.note_applied_version(version);
+    }
+    let run = run(context, gathered, connection, spec);
+    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
+    context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
+    // The export may have been deleted before there was a run to end; later, deletion ends it.
+    if !context.cluster.has_export(reference) {
+        context.runs.forget(&reference.uid);
+    }
+}
+
+/// The work of a run.
+fn run<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    connection: Connection,
+    spec: RunSpec,
+) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
+    let Gathered { reference, previous, .. } = gathered;
+    let owner = LedgerOwner {
+        namespace: reference.key.namespace.clone(),
+        name: reference.key.name.clone(),
+        uid: reference.uid.clone(),
+    };
+    let store = context.cluster.ledger_store(&owner);
+    let ledger_max = context.cluster.ledger_max();
+    let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
+    let limiter = Arc::clone(&context.limiter);
+    let size = Size::of(&spec.source);
+    let granted = gathered.integration.granted();
+    let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let grant = push_permission::grant(&context.cluster, gathered).and(connection.grant);
+    let client = connection.client.with_grant(grant);
+    let export = reference.uid.clone();
+    let neighbours = neighbours(context, connection.account.name(), reference);
+    let duplicates = previous.duplicates.as_ref();
+    let suspects = duplicates.map(recorded::suspects).unwrap_or_default();
+    move |handle: RunHandle| {
+        Box::pin(async move {
+            let RunHandle { cancel, progress } = handle;
+            let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
+            let Some(_permit) = permit else {
+                // Cancelled while queued: the run never started.
+                return Report { progress: progress.borrow().clone(), ending: Ending::Stopped };
+            };
+            let ports = RunPorts {
+                crm: ClinchCrm::new(client, connection.source)
+                    .witnessed_by(connection.account.witnesses),
+                guard: connection.guard,
+                suppressions: connection.suppressions,
+                look_up: connection.look_up,
+                export,
+                neighbours,
+                suspects,
+                keys,
+                store,
+                ledger_max,
+                fence,
+                max_in_flight: connection.max_in_flight,
+                progress,
+                cancel,
+            };
+            pipeline::run(spec, ports).await
+        })
+    }
+}
+
+/// The other exports that push to an account, listed when a run needs them.
+fn neighbours<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    account: AccountName,
+    own: &ObjectRef,
+) -> Neighbours<C::Store> {
+    let (context, own) = (context.clone(), own.uid.clone());
+    Box::new(move || {
+        Box::pin(async move {
+            let cluster = &context.cluster;
+            let root = context.root_key().await.map_err(|error| error.to_string())?;
+            let mut found = Vec::new();
+            // Also of integrations that cannot be used now: their ledgers count.
+            let mut integrations = context.connections.of_account(account);
+            let all = cluster.integrations().await.map_err(|error| error.to_string())?;
+            integrations.extend(all.into_iter().filter_map(|(key, integration)| {
+                let shown = integration.status.as_ref()?.account.as_ref()?;
+                (shown.id == account.to_string()).then_some(key)
+            }));
+            integrations.sort_unstable();
+            integrations.dedup();
+            for integration in integrations {
+                let exports = cluster.exports_of(&integration).await;
+                for key in exports.map_err(|error| error.to_string())? {
+                    let Some(uid) = cluster.attempted_export(&key).filter(|uid| *uid != own) else {
+                        continue;
+                    };
+                    let cluster = cluster.clone();
+                    let owner =
+                        LedgerOwner { namespace: key.namespace, name: key.name, uid: uid.clone() };
+                    let open = move || {
+                        let keys = Keys::of(&root, account, &owner.uid);
+                        (keys, cluster.ledger_store(&owner))
+                    };
+                    found.push(Neighbour { uid, open: Box::new(open) });
+                }
+            }
+            Ok(found)
+        })
+    })
+}

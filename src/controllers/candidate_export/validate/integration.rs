@@ -1,0 +1,87 @@
+//! The integration that an export refers to. Pure.
+
+use super::Check;
+use crate::{
+    api::{ConditionType, STATUS_TRUE},
+    conditions::{Observation, Verdict, find, is_ready},
+    controllers::candidate_export::gather::{Gathered, IntegrationFound},
+    domain::Reason,
+};
+
+/// Whether the integration is ready to be used.
+pub(super) fn check(gathered: &Gathered) -> Check<()> {
+    let observe = |status, reason, message: String| {
+        Observation::new(ConditionType::IntegrationReady, status, reason, message)
+    };
+    let waiting = |reason, message: String| Check {
+        value: None,
+        observation: observe(Some(false), reason, message.clone()),
+        fault: Some(Verdict::reconciling(reason, message)),
+    };
+    let found = match &gathered.integration {
+        IntegrationFound::Granted(found) => found,
+        IntegrationFound::Missing(named) if named.namespace == gathered.key().namespace => {
+            let name = &named.name;
+            let message = format!("ClinchIntegration {name} is not in this namespace");
+            return waiting(Reason::DependencyNotFound, message);
+        }
+        // One answer for "does not exist" and "may not be used": an export must not reveal
+        // what other namespaces have.
+        IntegrationFound::Missing(named) => {
+            let message = format!(
+                "ClinchIntegration {named} does not exist, or this namespace may not use it; fix \
+                 spec.integrationRef, or ask the admin of namespace {} for access",
+                named.namespace
+            );
+            return waiting(Reason::DependencyNotFound, message);
+        }
+        IntegrationFound::Awaiting(named) => {
+            let message = format!(
+                "ask the admin of ClinchIntegration {named} to add namespace {} to \
+                 spec.access.approved; this export then continues by itself",
+                gathered.key().namespace
+            );
+            return waiting(Reason::AwaitingApproval, message);
+        }
+    };
+    let name = &gathered.export.spec.integration_ref.name;
+    if found.spec.suspend {
+        let message = format!("ClinchIntegration {name} is suspended");
+        return waiting(Reason::IntegrationSuspended, message);
+    }
+    let generation = found.metadata.generation.unwrap_or_default();
+    if is_ready(found.status.as_ref(), generation) {
+        let message = format!("ClinchIntegration {name} is ready");
+        return Check {
+            value: Some(()),
+            observation: observe(Some(true), Reason::Ready, message),
+            fault: None,
+        };
+    }
+    let why = found
+        .status
+        .as_ref()
+        .filter(|status| status.observed_generation == Some(generation))
+        .and_then(|status| find(&status.conditions, ConditionType::Ready))
+        .filter(|ready| ready.status != STATUS_TRUE);
+    let reason = why.and_then(|ready| Reason::from_word(&ready.reason));
+    let message = match reason {
+        Some(reason) => format!("ClinchIntegration {name} is not ready: {reason}"),
+        None => format!("ClinchIntegration {name} has not been verified yet"),
+    };
+    if let Some(
+        reason @ (Reason::AccountShared | Reason::AccountChanged | Reason::SuppressionUnreadable),
+    ) = reason
+    {
+        // Not as `DependencyNotReady`, which passes: a run in progress has to end, too.
+        return waiting(reason, message);
+    }
+    if reason == Some(Reason::EnvironmentMismatch) {
+        return Check {
+            value: None,
+            observation: observe(Some(false), Reason::EnvironmentMismatch, message.clone()),
+            fault: Some(Verdict::stalled(Reason::EnvironmentMismatch, message)),
+        };
+    }
+    waiting(Reason::DependencyNotReady, message)
+}

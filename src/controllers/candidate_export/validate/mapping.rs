@@ -1,0 +1,89 @@
+//! The mapping of an export. Pure.
+
+use super::Check;
+use crate::{
+    api::ConditionType,
+    conditions::{Observation, Verdict},
+    controllers::{
+        candidate_export::gather::{Gathered, MappingFound},
+        mappings::{engine_spec, summary},
+    },
+    domain::{Cause, Reason},
+    mapping::{self, MappingSpec, Plan, TargetAttributes},
+};
+
+/// The compiled mapping, as far as it fits the contract.
+pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
+    let unknown = TargetAttributes::UNKNOWN;
+    let connection = gathered.connection.as_ref();
+    let target = connection.map_or(&unknown, |connection| &connection.attributes);
+    let (name, mut engine) = match source(gathered, target) {
+        Ok(found) => found,
+        Err(check) => return *check,
+    };
+    let spec = &gathered.export.spec;
+    if let Some(resume) = &spec.resume {
+        engine.resume.attach = resume.attach;
+    }
+    if let Some(tags) = &spec.tags {
+        engine.tags.enabled = tags.enabled;
+    }
+    let compiled = mapping::compile(&engine).and_then(|plan| {
+        let issues = plan.check(target);
+        if issues.is_empty() { Ok(plan) } else { Err(issues) }
+    });
+    match compiled {
+        Ok(plan) => Check {
+            value: Some(plan),
+            observation: observe(true, Reason::Resolved, format!("{name} is usable")),
+            fault: None,
+        },
+        Err(issues) => {
+            let message = format!("{name}: {}", summary(&issues));
+            invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, message))
+        }
+    }
+}
+
+/// The mapping as the engine reads it, and what to call it.
+fn source(
+    gathered: &Gathered,
+    target: &TargetAttributes,
+) -> Result<(String, MappingSpec), Box<Check<Plan>>> {
+    match &gathered.mapping {
+        MappingFound::Withheld => {
+            let message = "read once the integration may be used";
+            let observation = observe(None, Reason::DependencyNotReady, message.to_owned());
+            Err(Box::new(Check { value: None, observation, fault: None }))
+        }
+        MappingFound::Forbidden(message) => {
+            let cause = Cause::new(Reason::ReferenceForbidden, message.clone());
+            Err(Box::new(invalid(Verdict::Stalled, cause)))
+        }
+        MappingFound::Missing(named) => {
+            let message = if named.namespace == gathered.key().namespace {
+                format!("FieldMapping {} is not in this namespace", named.name)
+            } else {
+                format!("FieldMapping {named} does not exist; fix spec.fieldMappingRef")
+            };
+            let cause = Cause::new(Reason::DependencyNotFound, message);
+            Err(Box::new(invalid(Verdict::Reconciling, cause)))
+        }
+        MappingFound::Default => {
+            Ok(("the default mapping".to_owned(), MappingSpec::default_for(target)))
+        }
+        MappingFound::Named(object) => {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            Ok((format!("FieldMapping {name}"), engine_spec(&object.spec)))
+        }
+    }
+}
+
+fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<Plan> {
+    let observation = observe(false, cause.reason, cause.message.clone());
+    Check { value: None, observation, fault: Some(verdict(cause)) }
+}
+
+fn observe(status: impl Into<Option<bool>>, reason: Reason, message: String) -> Observation {
+    Observation::new(ConditionType::MappingReady, status, reason, message)
+}

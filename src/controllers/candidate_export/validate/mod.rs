@@ -1,0 +1,200 @@
+//! Step 2: the only constructor of a validated export. Pure. Reports every condition that it can,
+//! not only the first that fails.
+
+mod integration;
+mod mapping;
+mod permission;
+mod source;
+
+use std::time::Duration;
+
+use super::{
+    gather::{Gathered, MappingFound, SourceFound},
+    push_permission::{Permitted, permitted, rules},
+    recorded,
+};
+use crate::{
+    api::{ClinchIntegration, DuplicatePolicy, ExportMode},
+    conditions::{Observation, Verdict},
+    controllers::runs::Schedule,
+    domain::{Reason, digest_json, digest_parts},
+    mapping::{Plan, Select},
+    pipeline::{DestinationSpec, Duplicates, Mode, RunSpec, Source},
+};
+
+/// What validation found: conditions, and either what to run or why not.
+pub(super) struct Checked {
+    /// Conditions on what the export refers to.
+    pub(super) observations: Vec<Observation>,
+    /// What a run would do; absent when an input is missing or faulty.
+    pub(super) validated: Option<Box<Validated>>,
+    /// Why no run may start now. Present together with `validated` when only the integration is
+    /// not ready: then nothing needs to start if nothing is due.
+    pub(super) blocked: Option<Verdict>,
+}
+
+/// What the check of one input found.
+struct Check<T> {
+    /// The input; absent when it is missing or faulty.
+    value: Option<T>,
+    /// The condition on it.
+    observation: Observation,
+    /// Why no run may start, if so.
+    fault: Option<Verdict>,
+}
+
+impl<T> Check<T> {
+    /// Adds condition and fault to those of the other checks.
+    fn record(self, observations: &mut Vec<Observation>, faults: &mut Vec<Verdict>) -> Option<T> {
+        observations.push(self.observation);
+        faults.extend(self.fault);
+        self.value
+    }
+}
+
+/// An export that can be run.
+pub(super) struct Validated {
+    /// Digest of everything that the outcome depends on.
+    pub(super) revision: String,
+    /// What to run.
+    pub(super) run: RunSpec,
+    /// The mode.
+    pub(super) mode: ExportMode,
+    /// Whether only Clinch's list of jobs says whether the destination is permitted.
+    pub(super) asks_clinch: bool,
+    /// When it runs again by itself.
+    pub(super) schedule: Schedule,
+    /// How long such a run may fail before Ready turns False.
+    pub(super) grace: Duration,
+    /// Digest of the credentials that a remote source is read with; else empty.
+    pub(super) access: String,
+}
+
+/// Checks everything that can be checked without a request.
+pub(super) fn validate(gathered: &Gathered) -> Checked {
+    let spec = &gathered.export.spec;
+    let connection = gathered.connection.as_ref();
+    let (mut observations, mut faults, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+
+    integration::check(gathered).record(&mut observations, &mut waits);
+    let plan = mapping::check(gathered).record(&mut observations, &mut faults);
+    let source = source::check(gathered).record(&mut observations, &mut faults);
+    let granted = gathered.integration.granted();
+    if let Some(found) = granted {
+        permission::check(spec, found, connection, plan.as_ref())
+            .record(&mut observations, &mut faults);
+    }
+    let mut invalid = |message: String| {
+        faults.insert(0, Verdict::stalled(Reason::InvalidSpec, message));
+    };
+    let select = spec.select.as_deref().and_then(|text| {
+        let select = Select::compile(text, "spec.select");
+        select.map_err(|issue| invalid(issue.to_string())).ok()
+    });
+    let schedule = Schedule::of(spec).unwrap_or_else(|fault| {
+        invalid(fault);
+        Schedule::Never
+    });
+    let validated = match (plan, source, granted, faults.is_empty()) {
+        (Some(plan), Some(source), Some(found), true) => {
+            Some(Box::new(assemble(gathered, found, plan, source, select, schedule)))
+        }
+        _ => None,
+    };
+    // Report faults that need a human before transient ones.
+    faults.extend(waits);
+    faults.sort_by_key(|verdict| !matches!(verdict, Verdict::Stalled(_)));
+    Checked { observations, validated, blocked: faults.into_iter().next() }
+}
+
+fn assemble(
+    gathered: &Gathered,
+    integration: &ClinchIntegration,
+    plan: Plan,
+    source: Source,
+    select: Option<Select>,
+    schedule: Schedule,
+) -> Validated {
+    let spec = &gathered.export.spec;
+    let defaults = integration.spec.defaults.as_ref();
+    let policy = spec
+        .duplicate_policy
+        .or_else(|| defaults.and_then(|defaults| defaults.duplicate_policy))
+        .unwrap_or_default();
+    // What only Clinch knows is asked again when the rules change.
+    let permission = &integration.spec.push_permission;
+    let asked = match permitted(&spec.destination, permission) {
+        Permitted::AskClinch => Some(&permission.jobs),
+        Permitted::Yes | Permitted::No(_) => None,
+    };
+    let revision = digest_json(&(
+        (&spec.select, spec.limit, &spec.destination, policy, spec.mode),
+        plan.digest().to_string(),
+        hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
+        (&integration.metadata.uid, &integration.spec.region, &integration.spec.endpoint),
+        &integration.spec.api_version,
+        asked,
+    ));
+    // People removed from the admin's list are pushed; without a list nothing is added.
+    let listed = gathered.connection.as_ref().and_then(|known| known.suppressions.listed());
+    let revision = match &listed {
+        Some(listed) => digest_parts([&revision.as_bytes()[..], &listed.digest()[..]]),
+        None => revision,
+    };
+    let destination = match &spec.destination.job {
+        None => DestinationSpec::Prospect,
+        Some(job) => DestinationSpec::Job {
+            id: job.id.clone(),
+            reference: job.reference.clone(),
+            stage: job.stage.clone(),
+            permitted: rules(permission),
+        },
+    };
+    let run = RunSpec {
+        source,
+        select,
+        limit: spec.limit.and_then(|limit| u64::try_from(limit).ok()),
+        plan,
+        destination,
+        duplicates: match policy {
+            DuplicatePolicy::Update => Duplicates::Update,
+            DuplicatePolicy::Skip => Duplicates::Skip,
+            DuplicatePolicy::Fail => Duplicates::Fail,
+        },
+        mode: match spec.mode {
+            ExportMode::Push => Mode::Push,
+            ExportMode::DryRun => Mode::DryRun,
+        },
+    };
+    let asks_clinch = asked.is_some();
+    let access = match &gathered.source {
+        SourceFound::Remote(_, Some(fields)) => {
+            digest_parts(fields.iter().flat_map(|(name, value)| [name.as_bytes(), value])).short()
+        }
+        _ => String::new(),
+    };
+    let certain = gathered.connection.is_some()
+        || !(matches!(gathered.mapping, MappingFound::Default)
+            || integration.spec.suppression.is_some());
+    Validated {
+        revision: revision_to_compare(gathered, revision.short(), certain),
+        run,
+        mode: spec.mode,
+        asks_clinch,
+        schedule,
+        grace: spec.ready_grace.get(),
+        access,
+    }
+}
+
+/// Without a connection the attributes that the default mapping fills and the admin's list are not
+/// known, and so the revision is not. It is then taken to be the one in place; nothing can start
+/// before it is known.
+fn revision_to_compare(gathered: &Gathered, revision: String, certain: bool) -> String {
+    let Gathered { previous, export, .. } = gathered;
+    let unchanged = previous.observed_generation == export.metadata.generation;
+    match recorded::in_place(previous) {
+        Some(applied) if !certain && unchanged => applied.to_owned(),
+        _ => revision,
+    }
+}

@@ -1,0 +1,106 @@
+//! Step 4: opens or closes the connection as planned. Async.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    gather::Gathered,
+    plan::{Plan, remaining},
+    validate::Validated,
+    verify::{Subject, verify},
+};
+use crate::{
+    cluster::{Cluster, Kind},
+    controllers::{
+        Context,
+        connections::{Connection, Verification},
+    },
+    domain::Cause,
+    ledger::LedgerHome,
+};
+
+/// What was done.
+pub(super) enum Executed {
+    /// Nothing: the admin's list cannot be read now.
+    ListNotRead { message: String, retry: Duration },
+    /// The connection was closed because of this.
+    Refused(Cause),
+    /// The connection was closed: `spec.suspend` is set.
+    Suspended,
+    /// The latest verification counts.
+    Verified {
+        validated: Box<Validated>,
+        latest: Verification,
+        /// Whether credential, endpoint or limits changed since the one before it.
+        changed: bool,
+        now: Instant,
+    },
+}
+
+impl Executed {
+    /// How long until the next pass.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::ListNotRead { retry, .. } => Some(*retry),
+            Self::Refused(_) | Self::Suspended => None,
+            Self::Verified { validated, latest, now, .. } => {
+                Some(remaining(latest, validated, *now).unwrap_or(Duration::from_secs(1)))
+            }
+        }
+    }
+}
+
+/// Opens or closes the connection.
+pub(super) async fn execute<C: Cluster + LedgerHome>(
+    context: &Context<C>,
+    gathered: &Gathered,
+    plan: Plan,
+) -> Executed {
+    let (connections, uid) = (&context.connections, gathered.uid.as_str());
+    match plan {
+        Plan::AwaitList { message, retry } => Executed::ListNotRead { message, retry },
+        Plan::Refuse { cause, revoke: true } => {
+            connections.revoke(uid);
+            Executed::Refused(cause)
+        }
+        Plan::Refuse { cause, revoke: false } => {
+            connections.close(uid);
+            Executed::Refused(cause)
+        }
+        Plan::Suspend => {
+            connections.close(uid);
+            Executed::Suspended
+        }
+        Plan::Keep { validated, latest } => {
+            Executed::Verified { validated, latest, changed: false, now: Instant::now() }
+        }
+        Plan::Verify { validated } => {
+            let before = gathered.verification.as_ref();
+            let outcome = verify(Subject::new(context, gathered, &validated)).await;
+            let now = Instant::now();
+            let latest = Verification::after(before, validated.inputs, outcome, now);
+            connections.set_verification(uid, latest.clone());
+            let identity = |connection: &Connection| {
+                let listed = connection.suppressions.listed().map(|listed| listed.digest());
+                (connection.account.name(), listed)
+            };
+            let reached = connections.get(uid).as_ref().map(identity);
+            if reached.is_some() && reached != gathered.connection.as_ref().map(identity) {
+                // Exports wait for the connection, not for the status: after a restart the status
+                // may not change, nor does it with every change of the admin's list.
+                enqueue_exports(context, gathered).await;
+            }
+            let changed = before.is_some_and(|before| before.inputs != validated.inputs);
+            Executed::Verified { validated, latest, changed, now }
+        }
+    }
+}
+
+async fn enqueue_exports<C: Cluster>(context: &Context<C>, gathered: &Gathered) {
+    let key = &gathered.key;
+    match context.cluster.exports_of(key).await {
+        Ok(exports) => exports.iter().for_each(|export| (context.enqueue)(Kind::Export, export)),
+        Err(error) => tracing::warn!(integration = %key, %error, "exports are not enqueued"),
+    }
+}

@@ -1,0 +1,111 @@
+//! Step 1: reads what an integration refers to. Not found is data. Async.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    access_requests::Referrers,
+    account_check::{self, Rival},
+    listed::{ListedFound, gather_listed},
+};
+use crate::{
+    api::{ClinchIntegration, ClinchIntegrationStatus, Handled},
+    cluster::{Bundle, Cluster, ClusterError, Kind, ObjectKey},
+    controllers::{
+        Context,
+        connections::{Connection, KnownAccount, Verification},
+        publish::new_request,
+    },
+};
+
+/// An integration and everything that its pass depends on.
+pub(super) struct Gathered {
+    pub(super) object: Arc<ClinchIntegration>,
+    pub(super) key: ObjectKey,
+    pub(super) uid: String,
+    pub(super) previous: ClinchIntegrationStatus,
+    /// A request by annotation that has no receipt.
+    pub(super) request: Option<Handled>,
+    /// The exports that refer to it.
+    pub(super) referrers: Referrers,
+    pub(super) secret: Option<Bundle>,
+    /// The admin's own list of people who must never be written.
+    pub(super) listed: ListedFound,
+    /// The ledger root key, which keys the names of accounts. Zeroes for an integration of the
+    /// other environment, of which no account is named.
+    pub(super) root: [u8; 32],
+    /// The integrations of the other environment.
+    pub(super) rivals: Vec<Rival>,
+    /// Whether this operator may read the labels of namespaces.
+    pub(super) reads_namespaces: bool,
+    /// The account, as far as it was known before this pass.
+    pub(super) account: Option<KnownAccount>,
+    pub(super) connection: Option<Connection>,
+    /// The latest verification by this process.
+    pub(super) verification: Option<Verification>,
+    pub(super) now: Instant,
+}
+
+/// Reads what the integration refers to.
+pub(super) async fn gather<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    object: &Arc<ClinchIntegration>,
+) -> Result<Gathered, ClusterError> {
+    let cluster = &context.cluster;
+    let exports = cluster.exports_of(key).await?;
+    let referrers =
+        Referrers::of(key, &object.spec, exports, |namespace| cluster.namespace_labels(namespace));
+    let mut found = Found::default();
+    if object.spec.environment == context.settings.environment {
+        let name = &object.spec.credentials.secret_ref.name;
+        found.secret = cluster.secret(&key.sibling(name)).await?;
+        found.root = context.root_key().await?;
+        found.rivals = account_check::rivals(context, object, &found.root).await?;
+        found.listed = gather_listed(cluster, key, &object.spec, &context.settings.sources).await;
+    } else {
+        enqueue_rivals(context).await?;
+    }
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let previous = object.status.clone().unwrap_or_default();
+    let connection = context.connections.get(&uid);
+    let Found { secret, root, rivals, listed } = found;
+    Ok(Gathered {
+        request: new_request(&object.metadata, previous.handled.as_ref()),
+        account: account_check::known(previous.account.as_ref(), connection.as_ref()),
+        verification: context.connections.verification(&uid),
+        connection,
+        object: object.clone(),
+        key: key.clone(),
+        uid,
+        previous,
+        referrers,
+        secret,
+        listed,
+        root,
+        rivals,
+        reads_namespaces: cluster.reads_namespaces(),
+        now: Instant::now(),
+    })
+}
+
+/// What is read for an integration of the operator's environment only.
+#[derive(Default)]
+struct Found {
+    secret: Option<Bundle>,
+    root: [u8; 32],
+    rivals: Vec<Rival>,
+    listed: ListedFound,
+}
+
+/// An integration of the other environment is refused whatever its Secret holds; the operator's
+/// own, which may name the same account, check it.
+async fn enqueue_rivals<C: Cluster>(context: &Context<C>) -> Result<(), ClusterError> {
+    for (other, found) in context.cluster.integrations().await? {
+        if found.spec.environment == context.settings.environment {
+            (context.enqueue)(Kind::Integration, &other);
+        }
+    }
+    Ok(())
+}

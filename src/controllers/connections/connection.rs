@@ -1,0 +1,137 @@
+//! A verified connection to one Clinch account, as runs use it. No I/O.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::account::{Account, KnownAccount, SharedAccount};
+use crate::{
+    clinch::{Client, ClientConfig, Contract, Op, contract},
+    domain::Grant,
+    ledger::{Listed, Suppressions},
+    mapping::{AttributeKind, TargetAttribute, TargetAttributes},
+    pipeline::{PeopleGuard, SeenSource},
+};
+
+/// A verified connection to one Clinch account.
+#[derive(Clone)]
+pub(in crate::controllers) struct Connection {
+    /// The client.
+    pub(in crate::controllers) client: Client,
+    /// The contract before the integration's overrides.
+    pub(in crate::controllers) base: Arc<Contract>,
+    /// The attributes of candidates, as far as the contract lists them.
+    pub(in crate::controllers) attributes: TargetAttributes,
+    /// The source that Clinch shows for new people, once one was seen.
+    pub(in crate::controllers) source: SeenSource,
+    /// The account, as far as it is known.
+    pub(in crate::controllers) account: Account,
+    /// Revoked when the account may no longer be used.
+    pub(in crate::controllers) grant: Grant,
+    /// Keeps the exports of the account from creating a person twice.
+    pub(in crate::controllers) guard: Arc<PeopleGuard>,
+    /// Who must not be written.
+    pub(in crate::controllers) suppressions: Suppressions,
+    /// Whether every person is looked up before being created.
+    pub(in crate::controllers) look_up: bool,
+    /// Maximum requests in flight.
+    pub(in crate::controllers) max_in_flight: usize,
+    /// The environment and the accepted writes, for [`Connection::unsupported`].
+    pub(super) config: Arc<ClientConfig>,
+}
+
+impl Connection {
+    /// Why one of the operations is not supported, if so.
+    pub(in crate::controllers) fn unsupported(
+        &self,
+        needed: impl IntoIterator<Item = Op>,
+    ) -> Option<String> {
+        let ClientConfig { contract, environment, accepted_writes, .. } = &*self.config;
+        needed.into_iter().find_map(|op| {
+            Some(contract.permits(op, *environment, accepted_writes).err()?.to_string())
+        })
+    }
+}
+
+/// What was verified of an integration, and becomes its connection.
+pub(in crate::controllers) struct Verified {
+    pub(in crate::controllers) client: Client,
+    /// The contract before the integration's overrides.
+    pub(in crate::controllers) base: Arc<Contract>,
+    pub(in crate::controllers) config: Arc<ClientConfig>,
+    pub(in crate::controllers) account: KnownAccount,
+    pub(in crate::controllers) shared: SharedAccount,
+    /// The admin's own list of people who must not be written.
+    pub(in crate::controllers) listed: Option<Arc<Listed>>,
+    /// Whether every person is looked up before being created.
+    pub(in crate::controllers) look_up: bool,
+}
+
+impl Verified {
+    /// The connection, which takes over from `previous` what runs in progress hold on to.
+    /// `changed` makes the callbacks that enqueue the integration.
+    pub(super) fn connection<F>(
+        self,
+        previous: Option<Connection>,
+        grant: Grant,
+        changed: impl Fn() -> F,
+    ) -> Connection
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        let Self { client, base, config, account, shared, listed, look_up } = self;
+        // A credential that changed may have another name, and so another source.
+        let same = previous.as_ref().filter(|previous| previous.client.is_same(&client));
+        let source =
+            same.map_or_else(|| SeenSource::new(changed()), |previous| previous.source.clone());
+        // Runs in progress see a changed list of the admin's at once.
+        let same = previous
+            .as_ref()
+            .filter(|previous| previous.suppressions.is_same(&shared.suppressions));
+        let suppressions = same.map_or_else(
+            || shared.suppressions.with_room(),
+            |previous| previous.suppressions.clone(),
+        );
+        suppressions.set_listed(listed);
+        // Runs in progress keep adding witnesses.
+        let same = previous.filter(|previous| previous.account.is(&account));
+        let account =
+            same.map_or_else(|| Account::new(account, changed()), |previous| previous.account);
+        Connection {
+            source,
+            account,
+            grant,
+            attributes: target_attributes(client.contract()),
+            max_in_flight: config.limits.max_in_flight,
+            client,
+            base,
+            guard: shared.guard,
+            suppressions,
+            look_up,
+            config,
+        }
+    }
+}
+
+/// The attributes of candidates, in the mapping engine's types.
+fn target_attributes(contract: &Contract) -> TargetAttributes {
+    let convert = |(name, attribute): (&String, &contract::Attribute)| {
+        let kind = match attribute.kind {
+            contract::AttributeKind::String => AttributeKind::String,
+            contract::AttributeKind::Number | contract::AttributeKind::Integer => {
+                AttributeKind::Number
+            }
+            contract::AttributeKind::Boolean => AttributeKind::Boolean,
+            contract::AttributeKind::Array => AttributeKind::StringList,
+            contract::AttributeKind::Object => AttributeKind::Object,
+            contract::AttributeKind::Unknown => AttributeKind::Any,
+        };
+        let attribute = TargetAttribute {
+            kind,
+            required: attribute.required,
+            read_only: attribute.read_only,
+            max_length: attribute.max_length.and_then(|length| usize::try_from(length).ok()),
+        };
+        (name.clone(), attribute)
+    };
+    let attributes = contract.candidate_attributes.as_ref();
+    TargetAttributes(attributes.map(|all| all.iter().map(convert).collect::<BTreeMap<_, _>>()))
+}

@@ -1,0 +1,169 @@
+//! The verified connections of this process: opened when an integration is verified, used by
+//! exports. An integration without one is not usable, whatever its status says.
+
+mod account;
+mod connection;
+mod entries;
+mod verification;
+
+use std::sync::Arc;
+
+use self::{account::Accounts, entries::Entries};
+pub(super) use self::{
+    account::{KnownAccount, SharedAccount},
+    connection::{Connection, Verified},
+    verification::{Failure, Outcome, Verification},
+};
+use super::settings::{Enqueue, Settings};
+use crate::{
+    clinch::{Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Registry},
+    cluster::{Kind, ObjectKey},
+    domain::{Clock, Fence},
+    ledger::{AccountName, LedgerHome, SuppressionError},
+};
+
+/// What this process knows of integrations and of their accounts.
+pub(super) struct Connections {
+    registry: Registry,
+    deps: ClientDeps,
+    entries: Entries,
+    accounts: Accounts,
+    enqueue: Enqueue,
+}
+
+impl Connections {
+    pub(super) fn new(
+        settings: &Settings,
+        clock: Clock,
+        fence: Fence,
+        enqueue: Enqueue,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let entries = Entries::default();
+        let watcher =
+            Watcher { entries: entries.clone(), enqueue: enqueue.clone(), next: observer };
+        let deps = ClientDeps {
+            allowed: settings.allowed_endpoints.clone(),
+            clock,
+            jitter: Jitter::new(fastrand::f64),
+            resolver: Arc::new(crate::network::SystemResolver),
+            observer: Arc::new(watcher),
+            fence,
+        };
+        Self {
+            registry: Registry::new(deps.clone()),
+            deps,
+            entries,
+            accounts: Accounts::default(),
+            enqueue,
+        }
+    }
+
+    /// The client for this configuration.
+    pub(super) fn client(
+        &self,
+        uid: &str,
+        key: &ObjectKey,
+        config: &ClientConfig,
+    ) -> Result<Client, ConnectError> {
+        self.entries.change(uid, |entry| entry.key = Some(key.clone()));
+        self.registry.client(uid, config)
+    }
+
+    /// A client for a single request; nothing of it is kept.
+    pub(super) fn passing_client(&self, config: ClientConfig) -> Result<Client, ConnectError> {
+        Client::connect("", config, &self.deps)
+    }
+
+    /// The connection of an integration, if it was verified.
+    pub(super) fn get(&self, uid: &str) -> Option<Connection> {
+        self.entries.read(uid, |entry| entry.connection.clone())
+    }
+
+    /// The latest verification of an integration.
+    pub(super) fn verification(&self, uid: &str) -> Option<Verification> {
+        self.entries.read(uid, |entry| entry.verification.clone())
+    }
+
+    /// Keeps the latest verification of an integration.
+    pub(super) fn set_verification(&self, uid: &str, verification: Verification) {
+        self.entries.change(uid, |entry| entry.verification = Some(verification));
+    }
+
+    /// What the integrations of an account share; see [`Accounts::shared`].
+    pub(super) async fn shared(
+        &self,
+        home: &impl LedgerHome,
+        root: &[u8; 32],
+        account: AccountName,
+        accept_loss: bool,
+    ) -> Result<SharedAccount, SuppressionError> {
+        let (entries, enqueue) = (self.entries.clone(), self.enqueue.clone());
+        // The number of entries is in the status of integrations.
+        let changed = move || entries.keys().iter().for_each(|key| enqueue(Kind::Integration, key));
+        self.accounts.shared(home, root, account, accept_loss, changed).await
+    }
+
+    /// The integrations that are connected to an account.
+    pub(super) fn of_account(&self, account: AccountName) -> Vec<ObjectKey> {
+        self.entries.keys_of(account)
+    }
+
+    /// Makes a verified integration usable.
+    pub(super) fn open(&self, uid: &str, key: &ObjectKey, verified: Verified) {
+        let changed = || {
+            let (enqueue, key) = (self.enqueue.clone(), key.clone());
+            move || enqueue(Kind::Integration, &key)
+        };
+        let (previous, grant) =
+            self.entries.change(uid, |entry| (entry.connection.clone(), entry.grant()));
+        let connection = verified.connection(previous, grant, changed);
+        self.entries.change(uid, |entry| entry.connection = Some(connection));
+    }
+
+    /// Makes an integration unusable at once, also for runs in progress: none of their requests
+    /// starts after this.
+    pub(super) fn revoke(&self, uid: &str) {
+        self.entries.change(uid, |entry| {
+            entry.revoke();
+            entry.connection = None;
+        });
+    }
+
+    /// Makes an integration unusable for new runs; what was learned about its limits is kept.
+    pub(super) fn close(&self, uid: &str) {
+        self.entries.change_existing(uid, |entry| entry.connection = None);
+    }
+
+    /// Forgets a deleted integration.
+    pub(super) fn forget(&self, uid: &str) {
+        self.registry.forget(uid);
+        self.entries.remove(uid);
+        self.accounts.keep(&self.entries.accounts());
+    }
+}
+
+/// Turns a 401 on any call into a reconcile of the integration.
+struct Watcher {
+    entries: Entries,
+    enqueue: Enqueue,
+    next: Arc<dyn Observer>,
+}
+
+impl Observer for Watcher {
+    fn attempt(&self, integration: &str, attempt: &Attempt) {
+        self.next.attempt(integration, attempt);
+    }
+
+    fn credentials_rejected(&self, integration: &str) {
+        self.next.credentials_rejected(integration);
+        self.entries.change_existing(integration, |entry| {
+            if let Some(verification) = &mut entry.verification {
+                verification.invalidated = true;
+            }
+        });
+        if let Some(key) = self.entries.read(integration, |entry| entry.key.clone()) {
+            (self.enqueue)(Kind::Integration, &key);
+        }
+    }
+}

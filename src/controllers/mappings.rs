@@ -1,0 +1,68 @@
+//! How a `FieldMapping` becomes input of the mapping engine. Pure.
+
+use crate::{
+    api::FieldMappingSpec,
+    mapping::{Issue, MappingSpec},
+};
+
+/// The engine's input. It has its own type with the same members, so that it knows no Kubernetes.
+pub(super) fn engine_spec(spec: &FieldMappingSpec) -> MappingSpec {
+    let value = serde_json::to_value(spec).expect("a spec serialises");
+    serde_json::from_value(value).expect("both types have the same members, a test says so")
+}
+
+/// The first error and how many there are: `spec.fields[3].from: ... (and 2 more)`.
+pub(super) fn summary(issues: &[Issue]) -> String {
+    match issues {
+        [] => "the mapping has errors".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_of_the_spec_reaches_the_engine() {
+        let spec = serde_json::json!({
+            "fields": [
+                {"to": "email", "from": "emails[0].value", "required": true},
+                {"to": "source_kind", "value": {"string": "sourced"}},
+                {"to": "phone", "from": "phones[0].value", "whenMissing": "Clear",
+                 "writeMode": "OnlyIfEmpty",
+                 "transforms": [
+                    {"name": "e164", "defaultCountry": "IE"},
+                    {"name": "date", "from": ["%Y"], "to": "%Y-%m-%d"},
+                    {"name": "join", "separator": ", "},
+                    {"name": "replace", "pattern": "a", "with": "b"},
+                    {"name": "truncate", "length": 3},
+                    {"name": "map", "values": {"a": "b"}, "otherwise": "Skip"},
+                    {"name": "default", "value": "x"},
+                    {"name": "prefix", "text": "x"}
+                 ]},
+                {"to": "title", "expression": "candidate.title"}
+            ],
+            "resume": {"attach": true},
+            "tags": {"enabled": true, "from": "tags", "activity": "sourcing"},
+            "matchKeys": ["email"]
+        });
+        let parsed = serde_json::from_value(spec.clone()).unwrap();
+        let engine = serde_json::to_value(engine_spec(&parsed)).unwrap();
+        for pointer in [
+            "/fields/0/from",
+            "/fields/1/value/string",
+            "/fields/2/writeMode",
+            "/fields/2/transforms/0/defaultCountry",
+            "/fields/2/transforms/5/otherwise",
+            "/fields/3/expression",
+            "/resume/attach",
+            "/tags/activity",
+            "/matchKeys/0",
+        ] {
+            assert_eq!(engine.pointer(pointer), spec.pointer(pointer), "{pointer}");
+            assert!(engine.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The supervised runs of this process: started, observed and stopped by reconciles, never awaited
+//! by one. A run that panics is a run that ended.
+
+mod limits;
+mod schedule;
+mod state;
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(super) use self::{
+    limits::{RunLimiter, Size},
+    schedule::Schedule,
+    state::{Ended, RunPhase, RunState},
+};
+use crate::{
+    domain::{Clock, Disposition, Reason},
+    pipeline::{Ending, Progress, Report},
+};
+
+/// How often the status may change while a run works.
+pub(super) const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+struct Supervised {
+    state: RunState,
+    cancel: CancellationToken,
+    progress: watch::Receiver<Progress>,
+    /// When a snapshot was last taken.
+    reported_at: Timestamp,
+}
+
+/// The runs of this process, by export UID.
+#[derive(Clone)]
+pub(super) struct Runs {
+    entries: Arc<Mutex<HashMap<String, Supervised>>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    clock: Clock,
+}
+
+/// What a run is given.
+pub(super) struct RunHandle {
+    /// Cancelled when the run has to end after its requests in flight.
+    pub(super) cancel: CancellationToken,
+    /// Where it reports its progress.
+    pub(super) progress: watch::Sender<Progress>,
+}
+
+impl Runs {
+    /// No runs; all of them end when `stop` is cancelled.
+    pub(super) fn new(clock: Clock, stop: CancellationToken) -> Self {
+        Self { entries: Arc::default(), tracker: TaskTracker::new(), stop, clock }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Supervised>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The latest run of an export. Its progress changes once per [`PROGRESS_EVERY`] at most,
+    /// however often it is read: each change is a write of the status.
+    pub(super) fn state(&self, uid: &str) -> Option<RunState> {
+        let now = self.clock.now();
+        let mut entries = self.entries();
+        let entry = entries.get_mut(uid)?;
+        let due = Duration::try_from(now.duration_since(entry.reported_at))
+            // The clock was set back.
+            .map_or(true, |since| since >= PROGRESS_EVERY);
+        if due && matches!(entry.state.phase, RunPhase::Running) {
+            entry.state.progress = entry.progress.borrow().clone();
+            entry.reported_at = now;
+        }
+        Some(entry.state.clone())
+    }
+
+    /// Starts a run, unless one is still running. `ended` is called once it has ended.
+    pub(super) fn start<F>(
+        &self,
+        uid: &str,
+        state: RunState,
+        run: impl FnOnce(RunHandle) -> F,
+        ended: impl FnOnce() + Send + 'static,
+    ) where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        let mut entries = self.entries();
+        if entries.get(uid).is_some_and(|entry| matches!(entry.state.phase, RunPhase::Running)) {
+            return;
+        }
+        let cancel = self.stop.child_token();
+        let (sender, progress) = watch::channel(Progress::default());
+        let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
+        let reported_at = self.clock.now();
+        entries.insert(uid.to_owned(), Supervised { state, cancel, progress, reported_at });
+        drop(entries);
+        let (runs, uid) = (self.clone(), uid.to_owned());
+        self.tracker.spawn(async move {
+            let report = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| panicked());
+            runs.end(&uid, report);
+            ended();
+        });
+    }
+
+    fn end(&self, uid: &str, report: Report) {
+        let at = self.clock.now();
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.state.progress = report.progress.clone();
+            entry.state.phase = RunPhase::Ended(Ended { at, report });
+        }
+    }
+
+    /// Asks a run to end after its requests in flight. True while it is running.
+    pub(super) fn stop(&self, uid: &str) -> bool {
+        let entries = self.entries();
+        let running =
+            entries.get(uid).filter(|entry| matches!(entry.state.phase, RunPhase::Running));
+        if let Some(entry) = running {
+            entry.cancel.cancel();
+        }
+        running.is_some()
+    }
+
+    /// Forgets a deleted export, and ends its run.
+    pub(super) fn forget(&self, uid: &str) {
+        if let Some(entry) = self.entries().remove(uid) {
+            entry.cancel.cancel();
+        }
+    }
+
+    /// Waits until every run has ended; none may start afterwards.
+    pub(super) async fn drained(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+fn panicked() -> Report {
+    Report {
+        progress: Progress::default(),
+        ending: Ending::Interrupted {
+            disposition: Disposition::retry(Reason::InternalError),
+            message: "the run panicked; this is a defect of the operator".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs() -> Runs {
+        Runs::new(Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())
+    }
+
+    /// A clock that is a second later each time it is asked.
+    fn ticking() -> Clock {
+        let seconds = std::sync::atomic::AtomicI64::new(0);
+        let next = move || seconds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Clock::new(move || Timestamp::from_second(next()).unwrap())
+    }
+
+    fn run(revision: &str) -> RunState {
+        RunState { revision: revision.into(), ..RunState::default() }
+    }
+
+    #[tokio::test]
+    async fn a_run_is_observed_stopped_and_its_end_is_reported() {
+        let runs = Runs::new(ticking(), CancellationToken::new());
+        let (report_end, end) = tokio::sync::oneshot::channel();
+        runs.start(
+            "u1",
+            run("r1"),
+            |handle| async move {
+                handle.progress.send_modify(|progress| progress.counts.total = 7);
+                handle.cancel.cancelled().await;
+                Report { progress: handle.progress.borrow().clone(), ending: Ending::Stopped }
+            },
+            move || report_end.send(()).unwrap(),
+        );
+        while runs.state("u1").unwrap().progress.counts.total != 7 {
+            tokio::task::yield_now().await;
+        }
+        assert!(runs.stop("u1"));
+        end.await.unwrap();
+        let RunPhase::Ended(ended) = runs.state("u1").unwrap().phase else { panic!("ended") };
+        assert_eq!(ended.report.ending, Ending::Stopped);
+        assert!(!runs.stop("u1"));
+    }
+
+    #[tokio::test]
+    async fn a_panicking_run_ends_as_interrupted_and_a_second_start_is_refused_while_running() {
+        let runs = runs();
+        let (report_end, end) = tokio::sync::oneshot::channel();
+        runs.start(
+            "u1",
+            run("r1"),
+            |_| async { panic!("boom") },
+            move || report_end.send(()).unwrap(),
+        );
+        runs.start("u1", run("r2"), |_| std::future::pending::<Report>(), || {});
+        end.await.unwrap();
+        let found = runs.state("u1").unwrap();
+        assert_eq!(found.revision, "r1");
+        assert!(matches!(found.phase, RunPhase::Ended(_)));
+    }
+
+    #[tokio::test]
+    async fn progress_changes_every_two_seconds_however_often_it_is_read() {
+        let runs = Runs::new(ticking(), CancellationToken::new());
+        let (moved, is_moved) = tokio::sync::oneshot::channel();
+        let work = |handle: RunHandle| async move {
+            handle.progress.send_modify(|progress| progress.counts.total = 7);
+            moved.send(()).unwrap();
+            std::future::pending::<Report>().await
+        };
+        runs.start("u1", run("r1"), work, || {});
+        is_moved.await.unwrap();
+        let seen = [(); 3].map(|()| runs.state("u1").unwrap().progress.counts.total);
+        assert_eq!(seen, [0, 7, 7], "after one second, two and three");
+    }
+}

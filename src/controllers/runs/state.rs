@@ -1,0 +1,104 @@
+//! What is known of a run. No I/O.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::ExportMode,
+    pipeline::{Counts, Ending, Progress, Report},
+};
+
+/// The latest run of an export in this process.
+#[derive(Debug, Clone, Default)]
+pub(in crate::controllers) struct RunState {
+    /// Digest of everything that it delivers.
+    pub(in crate::controllers) revision: String,
+    /// Whether it pushes, or reports only what it would push.
+    pub(in crate::controllers) mode: ExportMode,
+    /// Attempts at this revision before this one.
+    pub(in crate::controllers) attempt: u32,
+    /// When it started.
+    pub(in crate::controllers) started_at: Timestamp,
+    /// Whether an interval or a schedule started it, for a revision that was in place.
+    pub(in crate::controllers) periodic: bool,
+    /// Digest of the credentials that a remote source is read with; else empty.
+    pub(in crate::controllers) access: String,
+    /// What earlier attempts at this revision created and updated.
+    pub(in crate::controllers) carried: Counts,
+    /// The latest snapshot; while the run works, a new one every [`super::PROGRESS_EVERY`].
+    pub(in crate::controllers) progress: Progress,
+    /// Whether it is still running.
+    pub(in crate::controllers) phase: RunPhase,
+}
+
+impl RunState {
+    /// What this attempt and those before it created and updated.
+    pub(in crate::controllers) fn put_in_place(&self) -> Counts {
+        let (now, before) = (self.progress.counts, self.carried);
+        Counts {
+            created: before.created + now.created,
+            updated: before.updated + now.updated,
+            ..Counts::default()
+        }
+    }
+
+    /// Whether this attempt created or updated anybody.
+    pub(in crate::controllers) fn made_progress(&self) -> bool {
+        self.mode == ExportMode::Push
+            && self.progress.counts.created + self.progress.counts.updated > 0
+    }
+
+    /// Whether every record was decided.
+    pub(in crate::controllers) fn is_completed(&self) -> bool {
+        matches!(
+            &self.phase,
+            RunPhase::Ended(Ended {
+                report: Report { ending: Ending::Completed | Ending::SourceUnchanged, .. },
+                ..
+            })
+        )
+    }
+
+    /// Whether it found something to create or update.
+    pub(in crate::controllers) fn has_work(&self) -> bool {
+        let done = self.put_in_place();
+        self.progress.counts.pending() + done.created + done.updated > 0
+    }
+}
+
+/// Whether a run is still running.
+#[derive(Debug, Clone, Default)]
+pub(in crate::controllers) enum RunPhase {
+    /// It is.
+    #[default]
+    Running,
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// The end of a run.
+#[derive(Debug, Clone)]
+pub(in crate::controllers) struct Ended {
+    /// When it ended.
+    pub(in crate::controllers) at: Timestamp,
+    /// Its result.
+    pub(in crate::controllers) report: Report,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(revision: &str) -> RunState {
+        RunState { revision: revision.into(), ..RunState::default() }
+    }
+
+    #[test]
+    fn counts_of_attempts_at_one_revision_add_up() {
+        let counts = |created, updated| Counts { total: 9, created, updated, ..Counts::default() };
+        let first = RunState { carried: counts(2, 1), ..run("r1") };
+        assert_eq!((first.put_in_place().created, first.put_in_place().updated), (2, 1));
+        let progress = Progress { counts: counts(3, 2), ..Progress::default() };
+        let second = RunState { carried: first.put_in_place(), progress, ..run("r1") };
+        assert_eq!((second.put_in_place().created, second.put_in_place().updated), (5, 3));
+    }
+}

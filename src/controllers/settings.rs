@@ -1,0 +1,59 @@
+//! How this operator is set up, and how it asks for reconciles. No I/O.
+
+use std::sync::Arc;
+
+use crate::{
+    api::{Environment, Region},
+    clinch::{AllowedEndpoints, Endpoint, Timeouts},
+    cluster::{Kind, ObjectKey},
+    storage::StoragePolicy,
+};
+
+/// Asks for a reconcile of one object.
+pub type Enqueue = Arc<dyn Fn(Kind, &ObjectKey) + Send + Sync>;
+
+/// How this operator is set up.
+#[derive(Clone)]
+pub struct Settings {
+    /// The environment this operator serves; integrations of the other one are refused.
+    pub environment: Environment,
+    /// The origins that may be contacted.
+    pub allowed_endpoints: AllowedEndpoints,
+    /// Origins of the regions: the documented hosts, unless a proxy is configured for them.
+    pub regions: Regions,
+    /// Which remote sources may be read.
+    pub sources: Arc<StoragePolicy>,
+    /// Maximum concurrent exports. Small exports have a second pool of the same size.
+    pub max_runs: usize,
+    /// How long requests to Clinch may take.
+    pub timeouts: Timeouts,
+}
+
+/// The origin of each region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    /// United States.
+    pub us: String,
+    /// Europe.
+    pub eu: String,
+    /// Australia.
+    pub au: String,
+}
+
+impl Default for Regions {
+    fn default() -> Self {
+        let origin = |region| Endpoint::of_region(region).to_string();
+        Self { us: origin(Region::Us), eu: origin(Region::Eu), au: origin(Region::Au) }
+    }
+}
+
+impl Regions {
+    /// The origin of a region.
+    pub fn origin(&self, region: Region) -> &str {
+        match region {
+            Region::Us => &self.us,
+            Region::Eu => &self.eu,
+            Region::Au => &self.au,
+        }
+    }
+}
