@@ -23,8 +23,8 @@ pub trait Transport: Send + Sync {
     fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>>;
 }
 
-/// A transport as a layer. `Call` on a bare `Arc<dyn Transport>` does not compile: the compiler
-/// cannot show that futures over it are `Send` for every lifetime.
+/// A transport as a layer. An `impl Call for Arc<dyn Transport>` would be "not general enough" for
+/// async callers: the compiler looks for it for every lifetime of the trait object.
 pub struct Innermost(pub(super) Arc<dyn Transport>);
 
 impl Call<SignedRequest> for Innermost {
