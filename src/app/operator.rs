@@ -156,8 +156,8 @@ async fn lead(
         instance: config.identity.clone(),
         concurrency: config.concurrency,
     };
-    let (cluster, driver, waker) = KubeCluster::new(client, kube, halt.clone());
-    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| waker.wake(kind, key));
+    let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
+    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
     let context = Arc::new(Context::new(
         cluster,
         clock,
@@ -169,13 +169,13 @@ async fn lead(
     ));
     let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
     readiness.wait_for("the first list of every watch");
-    let (synced, ready) = (driver.synced(), readiness.clone());
+    let (synced, ready) = (runtime.synced(), readiness.clone());
     let told = tokio::spawn(async move {
         synced.await;
         tracing::info!("ready");
         ready.ready();
     });
-    let running = driver.run(controllers);
+    let running = runtime.run(controllers);
     tokio::pin!(running);
     let outcome = tokio::select! {
         () = &mut running => Ok(()),

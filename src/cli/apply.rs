@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         super::stop_on_signal(stop.clone())?;
         let timeout = Duration::from_secs(args.timeout);
         let shown = Shown { events: false, bars: args.output == Output::Table };
-        anyhow::Ok(engine::settle(&cluster, settings, timeout, stop, shown).await)
+        anyhow::Ok(engine::run_until_settled(&cluster, settings, timeout, stop, shown).await)
     })?;
     report(&cluster, args.output)?;
     Ok(match settled {

@@ -92,7 +92,7 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     super::stop_on_signal(stop.clone())?;
     let settings = settings(sandbox.origin())?;
     let shown = Shown { events: true, bars: true };
-    let settled = engine::settle(&cluster, settings, TIMEOUT, stop, shown).await;
+    let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, stop, shown).await;
     let writes = sandbox.writes().await? - before;
 
     super::say("\n4. what `kubectl get clinch` would show\n");

@@ -13,24 +13,24 @@ use crate::{
     conditions::find,
     controllers::{Context, Controllers, Settings},
     domain::Fence,
-    local::{Change, LocalCluster, Settled, TableOptions, drive, table, wakes},
+    local::{self, Change, LocalCluster, Settled, TableOptions, reconcile_queue, table},
 };
 
 /// How long runs have to finish what is in flight after an interruption.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs until everything is settled, `timeout` is over, or `stop` is cancelled.
-pub(super) async fn settle(
+pub(super) async fn run_until_settled(
     cluster: &LocalCluster,
     settings: Settings,
     timeout: Duration,
     stop: CancellationToken,
     shown: Shown,
 ) -> Settled {
-    let (wake, woken) = wakes();
-    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
-        // A closed queue means that driving has ended.
-        let _ended = wake.send((kind, key.clone())).is_err();
+    let (queue, requests) = reconcile_queue();
+    let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| {
+        // A closed queue means that everything has settled.
+        let _closed = queue.send((kind, key.clone())).is_err();
     });
     let halt = stop.child_token();
     let context = Arc::new(Context::new(
@@ -38,7 +38,7 @@ pub(super) async fn settle(
         app::system_clock(),
         settings,
         Fence::open(),
-        wake,
+        enqueue,
         app::unobserved(),
         halt.clone(),
     ));
@@ -47,7 +47,7 @@ pub(super) async fn settle(
     let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));
     let deadline = Instant::now() + timeout;
     let settled = tokio::select! {
-        settled = drive(cluster, &controllers, woken, deadline) => settled,
+        settled = local::run_until_settled(cluster, &controllers, requests, deadline) => settled,
         // A reconcile may be in the middle of something that takes longer.
         () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
         () = stop.cancelled() => Settled::TimedOut,

@@ -2,15 +2,19 @@
 //! a ConfigMap or Secret, one status writer, Events. Implemented on the Kubernetes API (`k8s`)
 //! and on a folder of manifests (`local`). No I/O here.
 
+mod dependents;
 mod error;
 mod kind;
+mod lister;
 mod object;
 mod reference;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
+pub use dependents::{ObjectChange, Trigger, dependents};
 pub use error::ClusterError;
 pub use kind::{Kind, OurKind};
+pub use lister::Lister;
 pub use object::{Bundle, Notice, NoticeType, ObjectKey, ObjectRef};
 pub use reference::{integration_of, mapping_of};
 

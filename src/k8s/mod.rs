@@ -1,34 +1,36 @@
 //! The cluster port on the Kubernetes API: the only status writer, the only Secret reader,
 //! Events, the Lease, and the watches that say what to look at again.
 
-mod drive;
+mod controller;
 mod error;
 mod events;
 mod lease;
 mod ledger;
-mod lists;
+mod queue;
+mod runtime;
 mod secrets;
 mod status;
 mod stores;
-mod wake;
+mod sync;
+mod triggers;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-pub use drive::{Driver, KubeConfig};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 pub use lease::{Elector, LeaseConfig};
+pub use queue::ReconcileQueue;
+pub use runtime::{KubeConfig, Runtime};
 use tokio::time::timeout;
-pub use wake::Waker;
 
 use self::{
     error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
 };
 use crate::{
     api::{ClinchIntegration, FieldMapping},
-    cluster::{Bundle, Cluster, ClusterError, Notice, ObjectKey, ObjectRef, OurKind},
+    cluster::{Bundle, Cluster, ClusterError, Lister, Notice, ObjectKey, ObjectRef, OurKind},
     ledger::ObjectLedgers,
 };
 
@@ -64,7 +66,7 @@ impl Cluster for KubeCluster {
 
     async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
         match timeout(PATIENCE, self.stores.seen_integrations()).await {
-            Ok(()) => Ok(self.stores.all_integrations()),
+            Ok(()) => Ok(self.stores.integrations(None)),
             Err(_) => Err(ClusterError::Unavailable {
                 verb: "list",
                 what: "clinchintegrations of every watched namespace".to_owned(),
@@ -150,6 +152,10 @@ async fn get<T>(
             code: "no answer in 10 s".to_owned(),
         })?
         .map_err(|error| cluster_error("get", what(), &error))
+}
+
+fn key_of(object: &impl ResourceExt) -> ObjectKey {
+    ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 
 /// The kinds of our group and version that the API server serves; none when it knows no such

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    ResourceExt,
     core::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
 
+use super::key_of;
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
-    cluster::{ObjectKey, integration_of, mapping_of},
+    cluster::{Lister, ObjectKey, OurKind},
 };
 
 /// The stores of one scope: a namespace, or all of them.
@@ -45,60 +45,14 @@ impl Stores {
         Some(found.metadata.labels.clone().unwrap_or_default())
     }
 
-    /// Integrations that let namespaces in by their labels.
-    pub(crate) fn selecting(&self) -> Vec<ObjectKey> {
-        self.scopes
-            .iter()
-            .flat_map(|scope| scope.integrations.state())
-            .filter(|found| found.spec.access.namespace_selector.is_some())
-            .map(|found| ObjectKey::new(found.namespace().unwrap_or_default(), found.name_any()))
-            .collect()
-    }
-
     fn scope(&self, namespace: &str) -> Option<&ScopeStores> {
         self.scopes
             .iter()
             .find(|scope| scope.namespace.as_deref().is_none_or(|watched| watched == namespace))
     }
 
-    pub(crate) fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
-        self.scope(&key.namespace)?.integrations.get(&reference(key))
-    }
-
     pub(crate) fn mapping(&self, key: &ObjectKey) -> Option<Arc<FieldMapping>> {
         self.scope(&key.namespace)?.mappings.get(&reference(key))
-    }
-
-    /// Exports of a namespace that `wanted` picks.
-    pub(crate) fn exports(
-        &self,
-        namespace: &str,
-        wanted: impl Fn(&CandidateExport) -> bool,
-    ) -> Vec<ObjectKey> {
-        let Some(scope) = self.scope(namespace) else { return Vec::new() };
-        scope
-            .exports
-            .state()
-            .iter()
-            .filter(|export| export.namespace().as_deref() == Some(namespace) && wanted(export))
-            .map(|export| ObjectKey::new(namespace, export.name_any()))
-            .collect()
-    }
-
-    /// Integrations of a namespace that `wanted` picks.
-    pub(crate) fn integrations(
-        &self,
-        namespace: &str,
-        wanted: impl Fn(&ClinchIntegration) -> bool,
-    ) -> Vec<ObjectKey> {
-        let Some(scope) = self.scope(namespace) else { return Vec::new() };
-        scope
-            .integrations
-            .state()
-            .iter()
-            .filter(|found| found.namespace().as_deref() == Some(namespace) && wanted(found))
-            .map(|found| ObjectKey::new(namespace, found.name_any()))
-            .collect()
     }
 
     /// Waits until the integrations of every scope were listed once.
@@ -109,59 +63,42 @@ impl Stores {
         }
     }
 
-    /// Integrations of every scope.
-    pub(crate) fn all_integrations(&self) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
-        let states = self.scopes.iter().flat_map(|scope| scope.integrations.state());
-        let named = |found: Arc<ClinchIntegration>| {
-            let namespace = found.namespace().unwrap_or_default();
-            (ObjectKey::new(namespace, found.name_any()), found)
+    /// The scopes that hold objects of a namespace; `None`: all of them.
+    fn scopes_of(&self, namespace: Option<&str>) -> impl Iterator<Item = &ScopeStores> {
+        let holds = move |scope: &&ScopeStores| {
+            scope.namespace.as_deref().is_none_or(|watched| namespace.is_none_or(|n| n == watched))
         };
-        states.map(named).collect()
+        self.scopes.iter().filter(holds)
+    }
+}
+
+impl Lister for Stores {
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
+        self.scope(&key.namespace)?.integrations.get(&reference(key))
     }
 
-    /// Exports of every scope that `wanted` picks.
-    fn all_exports(&self, wanted: impl Fn(&ObjectKey, &CandidateExport) -> bool) -> Vec<ObjectKey> {
-        let mut found = Vec::new();
-        for scope in self.scopes.iter() {
-            for export in scope.exports.state() {
-                let namespace = export.namespace().unwrap_or_default();
-                let key = ObjectKey::new(namespace, export.name_any());
-                if wanted(&key, &export) {
-                    found.push(key);
-                }
-            }
-        }
-        found
+    fn integrations(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
+        named(namespace, self.scopes_of(namespace).map(|scope| &scope.integrations))
     }
 
-    /// Exports that use a mapping: by name, or through their integration's default.
-    pub(crate) fn exports_using_mapping(&self, mapping: &ObjectKey) -> Vec<ObjectKey> {
-        self.all_exports(|key, export| {
-            let integration = integration_of(key, &export.spec);
-            let found = self.integration(&integration);
-            let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
-            mapping_of(&integration, &export.spec, defaults).as_ref() == Some(mapping)
-        })
+    fn export(&self, key: &ObjectKey) -> Option<Arc<CandidateExport>> {
+        self.scope(&key.namespace)?.exports.get(&reference(key))
     }
 
-    /// Whether this very export is there.
-    pub(crate) fn has_export(&self, export: &crate::cluster::ObjectRef) -> bool {
-        let scope = self.scope(&export.key.namespace);
-        let found = scope.and_then(|scope| scope.exports.get(&reference(&export.key)));
-        found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
+    fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+        named(namespace, self.scopes_of(namespace).map(|scope| &scope.exports))
     }
+}
 
-    /// The UID of an export of which a run was attempted.
-    pub(crate) fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
-        let export = self.scope(&key.namespace)?.exports.get(&reference(key))?;
-        export.status.as_ref()?.last_attempted_revision.as_ref()?;
-        export.metadata.uid.clone()
-    }
-
-    /// Exports that name an integration, of whatever namespace.
-    pub(crate) fn exports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
-        self.all_exports(|key, export| integration_of(key, &export.spec) == *integration)
-    }
+/// The objects of a namespace, or all of them, with their names.
+fn named<'a, K: OurKind>(
+    namespace: Option<&str>,
+    stores: impl Iterator<Item = &'a Store<K>>,
+) -> Vec<(ObjectKey, Arc<K>)> {
+    let asked =
+        |found: &Arc<K>| namespace.is_none() || found.meta().namespace.as_deref() == namespace;
+    let found = stores.flat_map(Store::state).filter(asked);
+    found.map(|object| (key_of(object.as_ref()), object)).collect()
 }
 
 pub(crate) fn reference<K>(key: &ObjectKey) -> ObjectRef<K>

@@ -1,4 +1,4 @@
-//! The watches: they fill the stores and wake what depends on a changed object.
+//! The watches: they fill the stores and report what happens to each object.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,10 +21,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{lists::FirstList, stores::Stores, wake::Waker};
+use super::{key_of, queue::ReconcileQueue, stores::Stores, sync::InitialList};
 use crate::{
     api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT},
-    cluster::{Kind, ObjectKey},
+    cluster::{ObjectChange, ObjectKey, Trigger, dependents},
 };
 
 /// The API of a namespaced kind in a scope.
@@ -39,11 +39,12 @@ where
 }
 
 /// What a watch saw happen to an object.
-pub(crate) enum Seen<'a, K> {
-    /// It is there; `new` when generation, deletion or the request annotations differ from before.
-    Applied { object: &'a K, new: bool },
-    /// It is gone.
-    Gone { uid: &'a str, key: &'a ObjectKey },
+pub(super) struct ObjectEvent<'a, K> {
+    pub(super) uid: &'a str,
+    pub(super) key: &'a ObjectKey,
+    pub(super) change: ObjectChange,
+    /// The object as it is now; `None` when it is gone.
+    pub(super) object: Option<&'a K>,
 }
 
 /// Fills `writer` from a watch, and reports what it sees, until `stop`.
@@ -53,16 +54,16 @@ pub(crate) enum Seen<'a, K> {
 pub(crate) async fn reflect<K>(
     api: Api<K>,
     mut writer: Writer<K>,
-    first: FirstList,
+    list: InitialList,
     prune: fn(&mut K),
-    seen: impl Fn(Seen<'_, K>),
+    seen: impl Fn(ObjectEvent<'_, K>),
     stop: CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
     let kind = K::kind(&());
     let store = writer.as_reader();
-    let (mut known, mut first) = (Known::default(), Some(first));
+    let (mut known, mut list) = (Known::default(), Some(list));
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
     while let Some(event) = stream.next().await {
@@ -82,8 +83,8 @@ pub(crate) async fn reflect<K>(
                 let uids: HashSet<String> = present.iter().filter_map(|o| o.uid()).collect();
                 present.iter().for_each(|object| known.applied(object.as_ref(), &seen));
                 known.missing_from(&uids).iter().for_each(|uid| known.gone(uid, &seen));
-                if let Some(first) = first.take() {
-                    first.came();
+                if let Some(list) = list.take() {
+                    list.done();
                 }
             }
             Event::Init | Event::InitApply(_) => {}
@@ -96,16 +97,19 @@ pub(crate) async fn reflect<K>(
 struct Known(HashMap<String, (u64, ObjectKey)>);
 
 impl Known {
-    fn applied<K: Resource>(&mut self, object: &K, seen: &impl Fn(Seen<'_, K>)) {
-        let mark = mark(object);
-        let key = ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any());
-        let before = self.0.insert(object.uid().unwrap_or_default(), (mark, key));
-        seen(Seen::Applied { object, new: before.is_none_or(|(known, _)| known != mark) });
+    fn applied<K: Resource>(&mut self, object: &K, seen: &impl Fn(ObjectEvent<'_, K>)) {
+        let (uid, mark, key) = (object.uid().unwrap_or_default(), mark(object), key_of(object));
+        let before = self.0.insert(uid.clone(), (mark, key.clone()));
+        let change = match before {
+            Some((known, _)) if known == mark => ObjectChange::StatusOnly,
+            _ => ObjectChange::Requested,
+        };
+        seen(ObjectEvent { uid: &uid, key: &key, change, object: Some(object) });
     }
 
-    fn gone<K: Resource>(&mut self, uid: &str, seen: &impl Fn(Seen<'_, K>)) {
+    fn gone<K: Resource>(&mut self, uid: &str, seen: &impl Fn(ObjectEvent<'_, K>)) {
         if let Some((_, key)) = self.0.remove(uid) {
-            seen(Seen::Gone { uid, key: &key });
+            seen(ObjectEvent { uid, key: &key, change: ObjectChange::Deleted, object: None });
         }
     }
 
@@ -138,12 +142,12 @@ fn watch_gist(error: &watcher::Error) -> String {
     }
 }
 
-/// Wakes the exports that read a ConfigMap, whenever one changes. Metadata only.
+/// Enqueues the exports that read a ConfigMap whenever it changes. Metadata only.
 pub(crate) async fn config_maps(
     client: Client,
     namespace: Option<String>,
     stores: Stores,
-    waker: Waker,
+    queue: ReconcileQueue,
     stop: CancellationToken,
 ) {
     let api: Api<PartialObjectMeta<ConfigMap>> = match &namespace {
@@ -151,10 +155,7 @@ pub(crate) async fn config_maps(
         None => Api::all(client),
     };
     each_touched(api, watcher::Config::default(), stop, |key| {
-        let users = stores.exports(&key.namespace, |export| {
-            export.spec.source.config_map_ref.as_ref().is_some_and(|r| r.name == key.name)
-        });
-        users.iter().for_each(|user| waker.wake(Kind::Export, user));
+        queue.enqueue_dependents(&Trigger::ConfigMap(key), &stores);
     })
     .await;
 }
@@ -178,8 +179,7 @@ async fn each_touched<K>(
     while let Some(event) = stream.next().await {
         match event {
             Ok(object) => {
-                let namespace = object.namespace().unwrap_or_default();
-                touched(&ObjectKey::new(namespace, object.name_any()));
+                touched(&key_of(&object));
             }
             Err(error) => {
                 tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");
@@ -194,7 +194,7 @@ async fn each_touched<K>(
 pub(crate) struct SecretWatches {
     client: Client,
     stores: Stores,
-    waker: Waker,
+    queue: ReconcileQueue,
     stop: CancellationToken,
     running: Arc<Mutex<HashMap<ObjectKey, AbortOnDropHandle<()>>>>,
 }
@@ -203,19 +203,20 @@ impl SecretWatches {
     pub(crate) fn new(
         client: Client,
         stores: Stores,
-        waker: Waker,
+        queue: ReconcileQueue,
         stop: CancellationToken,
     ) -> Self {
-        Self { client, stores, waker, stop, running: Arc::default() }
+        Self { client, stores, queue, stop, running: Arc::default() }
     }
 
-    /// Watches a Secret from now on, and forgets those that nothing refers to any more.
+    /// Watches a Secret from now on, and ends the watches of those that nothing refers to any more.
     pub(crate) fn ensure(&self, key: &ObjectKey) {
         let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if running.contains_key(key) {
             return;
         }
-        running.retain(|watched, _| !users(&self.stores, watched).is_empty());
+        running
+            .retain(|watched, _| !dependents(&Trigger::Secret(watched), &self.stores).is_empty());
         let watches = self.clone();
         let secret = key.clone();
         let task = tokio::spawn(async move {
@@ -223,24 +224,10 @@ impl SecretWatches {
                 Api::namespaced(watches.client.clone(), &secret.namespace);
             let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
             each_touched(api, only, watches.stop.clone(), |key| {
-                for (kind, user) in users(&watches.stores, key) {
-                    watches.waker.wake(kind, &user);
-                }
+                watches.queue.enqueue_dependents(&Trigger::Secret(key), &watches.stores);
             })
             .await;
         });
         running.insert(key.clone(), AbortOnDropHandle::new(task));
     }
-}
-
-/// Whoever refers to a Secret.
-fn users(stores: &Stores, secret: &ObjectKey) -> Vec<(Kind, ObjectKey)> {
-    let integrations = stores.integrations(&secret.namespace, |integration| {
-        integration.spec.secrets().any(|name| name == secret.name)
-    });
-    let exports = stores.exports(&secret.namespace, |export| {
-        export.spec.source.secrets().any(|name| name == secret.name)
-    });
-    let integrations = integrations.into_iter().map(|key| (Kind::Integration, key));
-    integrations.chain(exports.into_iter().map(|key| (Kind::Export, key))).collect()
 }

@@ -16,14 +16,15 @@ use super::{
     admission,
     ledger::Memories,
     manifests::Manifests,
-    object::{ByKind, Object, typed, typed_ref},
+    object::{ByKind, Object, typed},
     opening::{Opening, uid},
     state::{OpenError, Record, StateFolder},
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{
-        Bundle, Cluster, ClusterError, Kind, Notice, ObjectKey, ObjectRef, OurKind, integration_of,
+        Bundle, Cluster, ClusterError, Kind, Lister, Notice, ObjectKey, ObjectRef, OurKind,
+        Trigger, dependents, integration_of,
     },
     domain::Clock,
     ledger::AccountName,
@@ -81,15 +82,14 @@ impl Objects {
         self.by_kind.get(&kind).into_iter().flatten()
     }
 
-    fn all<K: OurKind>(&self) -> impl Iterator<Item = (&ObjectKey, Arc<K>)> {
-        self.of_kind(K::KIND).filter_map(|(key, object)| Some((key, typed(object.clone())?)))
+    fn all<K: OurKind>(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<K>)> {
+        self.of_kind(K::KIND)
+            .filter(|(key, _)| namespace.is_none_or(|asked| key.namespace == asked))
+            .filter_map(|(key, object)| Some((key.clone(), typed(object.clone())?)))
+            .collect()
     }
 
-    fn get<K: OurKind>(&self, key: &ObjectKey) -> Option<&K> {
-        typed_ref(&**self.by_kind.get(&K::KIND)?.get(key)?)
-    }
-
-    fn get_shared<K: OurKind>(&self, key: &ObjectKey) -> Option<Arc<K>> {
+    fn get<K: OurKind>(&self, key: &ObjectKey) -> Option<Arc<K>> {
         typed(self.by_kind.get(&K::KIND)?.get(key)?.clone())
     }
 
@@ -103,12 +103,34 @@ impl Objects {
     }
 }
 
+impl Lister for Objects {
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
+        self.get(key)
+    }
+
+    fn integrations(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
+        self.all(namespace)
+    }
+
+    fn export(&self, key: &ObjectKey) -> Option<Arc<CandidateExport>> {
+        self.get(key)
+    }
+
+    fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+        self.all(namespace)
+    }
+}
+
 impl LocalCluster {
-    /// Whether an export names an integration.
-    pub(super) fn export_names(&self, export: &ObjectKey, integration: &ObjectKey) -> bool {
-        self.objects()
-            .get::<CandidateExport>(export)
-            .is_some_and(|found| integration_of(export, &found.spec) == *integration)
+    /// The objects to reconcile after a change.
+    pub(super) fn dependents(&self, trigger: &Trigger<'_>) -> Vec<(Kind, ObjectKey)> {
+        dependents(trigger, &*self.objects())
+    }
+
+    /// The integration that an export names.
+    pub(super) fn integration_named_by(&self, export: &ObjectKey) -> Option<ObjectKey> {
+        let found = self.objects().get::<CandidateExport>(export)?;
+        Some(integration_of(export, &found.spec))
     }
 
     /// Ledgers that no folder keeps.
@@ -175,8 +197,8 @@ impl LocalCluster {
 
     /// The status of an object as last written; `None` when there is no such object.
     pub fn status<K: OurKind>(&self, key: &ObjectKey) -> Option<K::Status> {
-        let objects = self.objects();
-        Some(objects.get::<K>(key)?.status().cloned().unwrap_or_default())
+        let object = self.objects().get::<K>(key)?;
+        Some(object.status().cloned().unwrap_or_default())
     }
 
     /// The conditions of an object and the generation they were computed for: -1 before the first
@@ -228,41 +250,31 @@ impl Cluster for LocalCluster {
     }
 
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
-        self.objects().get_shared(key)
+        self.objects().get(key)
     }
 
     async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
-        let objects = self.objects();
-        Ok(objects.all().map(|(key, found)| (key.clone(), found)).collect())
+        Ok(self.objects().integrations(None))
     }
 
     async fn read<K: OurKind>(&self, key: &ObjectKey) -> Result<Option<Arc<K>>, ClusterError> {
-        Ok(self.objects().get_shared(key))
+        Ok(self.objects().get(key))
     }
 
     async fn mapping(&self, key: &ObjectKey) -> Result<Option<Arc<FieldMapping>>, ClusterError> {
-        Ok(self.objects().get_shared(key))
+        Ok(self.objects().get(key))
     }
 
     fn has_export(&self, export: &ObjectRef) -> bool {
-        let objects = self.objects();
-        let found = objects.get::<CandidateExport>(&export.key);
-        found.is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
+        self.objects().has_export(export)
     }
 
     fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
-        let objects = self.objects();
-        let export = objects.get::<CandidateExport>(key)?;
-        export.status.as_ref()?.last_attempted_revision.as_ref()?;
-        export.metadata.uid.clone()
+        self.objects().attempted_export(key)
     }
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
-        let objects = self.objects();
-        let names = |(key, export): &(&ObjectKey, Arc<CandidateExport>)| {
-            integration_of(key, &export.spec) == *integration
-        };
-        Ok(objects.all().filter(names).map(|(key, _)| key.clone()).collect())
+        Ok(self.objects().exports_of(integration))
     }
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {

@@ -19,7 +19,7 @@ use clinch_operator::{
     conditions::find,
     controllers::{Context, Controllers, Regions, Settings},
     domain::{Clock, Fence},
-    local::{LoadOptions, Loader, LocalCluster, Wakes, wakes},
+    local::{LoadOptions, Loader, LocalCluster, ReconcileRequests, reconcile_queue},
     sandbox::{Options, Sandbox},
     storage::{AllowedPlaces, StoragePolicy},
 };
@@ -30,7 +30,7 @@ struct World {
     sandbox: Sandbox,
     cluster: LocalCluster,
     controllers: Controllers<LocalCluster>,
-    woken: Wakes,
+    requests: ReconcileRequests,
     /// Seconds that the clock is ahead.
     ahead: Arc<AtomicI64>,
     export: ObjectKey,
@@ -42,15 +42,15 @@ fn process(
     cluster: &LocalCluster,
     clock: Clock,
     settings: Settings,
-) -> (Controllers<LocalCluster>, Wakes) {
-    let (wake, woken) = wakes();
-    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| {
-        let _ended = wake.send((kind, key.clone())).is_err();
+) -> (Controllers<LocalCluster>, ReconcileRequests) {
+    let (queue, requests) = reconcile_queue();
+    let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| {
+        let _closed = queue.send((kind, key.clone())).is_err();
     });
     let stop = CancellationToken::new();
     let (fence, observer) = (Fence::open(), app::unobserved());
-    let context = Context::new(cluster.clone(), clock, settings, fence, wake, observer, stop);
-    (Controllers(Arc::new(context)), woken)
+    let context = Context::new(cluster.clone(), clock, settings, fence, enqueue, observer, stop);
+    (Controllers(Arc::new(context)), requests)
 }
 
 impl World {
@@ -107,22 +107,22 @@ spec:
             max_runs: 2,
             timeouts: clinch_operator::clinch::Timeouts::default(),
         };
-        let (controllers, woken) = process(&cluster, clock.clone(), settings.clone());
+        let (controllers, requests) = process(&cluster, clock.clone(), settings.clone());
         let export = cluster.keys(Kind::Export).remove(0);
         let integration = cluster.keys(Kind::Integration).remove(0);
         controllers.reconcile(Kind::Integration, &integration).await.unwrap();
-        Self { sandbox, cluster, controllers, woken, ahead, export, clock, settings }
+        Self { sandbox, cluster, controllers, requests, ahead, export, clock, settings }
     }
 
     /// Another process takes over, which has not verified the integration yet.
     fn restart(&mut self) {
-        (self.controllers, self.woken) =
+        (self.controllers, self.requests) =
             process(&self.cluster, self.clock.clone(), self.settings.clone());
     }
 
     /// Reconciles once.
     async fn pass(&mut self) -> Option<Duration> {
-        while self.woken.try_recv().is_ok() {}
+        while self.requests.try_recv().is_ok() {}
         self.controllers.reconcile(Kind::Export, &self.export).await.unwrap()
     }
 
@@ -130,7 +130,7 @@ spec:
     async fn run(&mut self) -> CandidateExportStatus {
         self.pass().await;
         loop {
-            let woken = tokio::time::timeout(Duration::from_secs(20), self.woken.recv()).await;
+            let woken = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
             let (kind, key) = woken.expect("a run that ends").unwrap();
             if kind == Kind::Export && key == self.export {
                 break;

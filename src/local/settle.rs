@@ -1,5 +1,5 @@
-//! Drives reconciles over a folder of manifests until nothing is left to be done by itself: what
-//! watches and work queues are to the Kubernetes API, for files that do not change.
+//! Reconciles a folder of manifests until every object is settled. Stands in for the watches and
+//! work queues of the Kubernetes API: files do not change, so only status writes trigger anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,37 +15,37 @@ use tokio::{
 use super::{Change, LocalCluster};
 use crate::{
     api::{ConditionType, STATUS_TRUE},
-    cluster::{Cluster, Kind, ObjectKey, ObjectRef, Reconciler},
+    cluster::{Kind, ObjectKey, Reconciler, Trigger},
     domain::Reason,
 };
 
-/// Requests for reconciles.
-pub type Wakes = UnboundedReceiver<(Kind, ObjectKey)>;
+/// The reading end of the queue of reconciles.
+pub type ReconcileRequests = UnboundedReceiver<(Kind, ObjectKey)>;
 
-/// Both ends of the queue of requests.
-pub fn wakes() -> (UnboundedSender<(Kind, ObjectKey)>, Wakes) {
+/// Both ends of the queue of reconciles.
+pub fn reconcile_queue() -> (UnboundedSender<(Kind, ObjectKey)>, ReconcileRequests) {
     unbounded_channel()
 }
 
-/// How driving ended.
+/// How the objects ended up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// Every object is Ready.
     Ready,
-    /// Something needs a person.
+    /// At least one needs a human.
     Stalled,
-    /// Time ran out first.
+    /// The deadline passed first.
     TimedOut,
 }
 
-/// How long a failed reconcile waits for its next attempt.
-const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// The delay before a failed reconcile is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Reconciles everything until all is settled, or until `deadline`.
-pub async fn drive(
+/// Reconciles every object until all are settled, or until `deadline`.
+pub async fn run_until_settled(
     cluster: &LocalCluster,
     reconciler: &impl Reconciler,
-    mut wakes: Wakes,
+    mut requests: ReconcileRequests,
     deadline: Instant,
 ) -> Settled {
     let mut changes = cluster.changes();
@@ -60,8 +60,8 @@ pub async fn drive(
         let wait_until = next.as_ref().map_or(deadline, |(_, at)| (*at).min(deadline));
         tokio::select! {
             biased;
-            woken = wakes.recv() => {
-                if let Some(target) = woken {
+            request = requests.recv() => {
+                if let Some(target) = request {
                     due.insert(target, Instant::now());
                 }
                 continue;
@@ -80,91 +80,78 @@ pub async fn drive(
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%kind, object = %key, %error, "reconcile failed");
-                due.insert((kind, key), Instant::now() + AFTER_FAILURE);
+                due.insert((kind, key), Instant::now() + RETRY_DELAY);
             }
         }
         while let Ok(change) = changes.try_recv() {
             if let Change::Status(object) = change {
-                wake_dependents(cluster, &object, &mut due).await;
+                let trigger = Trigger::status_of(object.kind, &object.key);
+                let dependents = cluster.dependents(&trigger).into_iter();
+                due.extend(dependents.map(|target| (target, Instant::now())));
             }
         }
-        let nothing_now = due.values().all(|at| *at > Instant::now()) && wakes.is_empty();
+        let nothing_now = due.values().all(|at| *at > Instant::now()) && requests.is_empty();
         if nothing_now && let Some(settled) = settled(cluster) {
             return settled;
         }
     }
 }
 
-/// A changed integration or mapping may let exports go on.
-async fn wake_dependents(
-    cluster: &LocalCluster,
-    changed: &ObjectRef,
-    due: &mut BTreeMap<(Kind, ObjectKey), Instant>,
-) {
-    let dependents = match changed.kind {
-        Kind::Integration => cluster.exports_of(&changed.key).await.unwrap_or_default(),
-        Kind::Mapping => cluster.keys(Kind::Export),
-        Kind::Export => Vec::new(),
-    };
-    for key in dependents {
-        due.insert((Kind::Export, key), Instant::now());
-    }
-}
-
-/// Where an object stands.
+/// How far an object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum State {
     Ready,
-    Waiting,
-    Stuck,
+    InProgress,
+    /// It stays as it is until a human acts.
+    Blocked,
 }
 
-/// Whether everything has come to rest, and how.
+/// How every object is settled; `None` while one is still in progress.
 fn settled(cluster: &LocalCluster) -> Option<Settled> {
-    let mut all = BTreeSet::new();
+    let mut states = BTreeSet::new();
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
-            let integration_stuck = kind == Kind::Export && depends_on_stuck(cluster, &key);
-            let standing = match standing(cluster, kind, &key) {
-                Standing::Waiting if integration_stuck => Standing::Stuck,
-                standing => standing,
+            let state = match state(cluster, kind, &key) {
+                State::InProgress if kind == Kind::Export && waits_for_blocked(cluster, &key) => {
+                    State::Blocked
+                }
+                state => state,
             };
-            all.insert(standing);
+            states.insert(state);
         }
     }
-    if all.contains(&Standing::Waiting) {
+    if states.contains(&State::InProgress) {
         None
-    } else if all.contains(&Standing::Stuck) {
+    } else if states.contains(&State::Blocked) {
         Some(Settled::Stalled)
     } else {
         Some(Settled::Ready)
     }
 }
 
-fn depends_on_stuck(cluster: &LocalCluster, export: &ObjectKey) -> bool {
-    cluster
-        .keys(Kind::Integration)
-        .into_iter()
-        .filter(|key| standing(cluster, Kind::Integration, key) == Standing::Stuck)
-        .any(|key| cluster.export_names(export, &key))
+/// Whether the integration that an export names is blocked.
+fn waits_for_blocked(cluster: &LocalCluster, export: &ObjectKey) -> bool {
+    cluster.integration_named_by(export).is_some_and(|integration| {
+        state(cluster, Kind::Integration, &integration) == State::Blocked
+    })
 }
 
-fn standing(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> Standing {
+fn state(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> State {
     let Some((generation, conditions)) = cluster.conditions(kind, key) else {
-        return Standing::Waiting;
+        return State::InProgress;
     };
     let found = |wanted: ConditionType| -> Option<&Condition> {
         conditions.iter().find(|condition| condition.type_ == wanted.as_str())
     };
     let is_true = |wanted| found(wanted).is_some_and(|condition| condition.status == STATUS_TRUE);
     if generation < 0 {
-        return Standing::Waiting;
+        return State::InProgress;
     }
     if is_true(ConditionType::Ready) {
-        return Standing::Ready;
+        return State::Ready;
     }
     if is_true(ConditionType::Suspended) || is_true(ConditionType::Stalled) {
-        return Standing::Stuck;
+        return State::Blocked;
     }
     // Files do not change: what is missing stays missing.
     let reason = found(ConditionType::Ready).and_then(|ready| Reason::from_word(&ready.reason));
@@ -174,7 +161,7 @@ fn standing(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> Standing {
             | Reason::DependencyNotFound
             | Reason::SourceNotFound
             | Reason::IntegrationSuspended,
-        ) => Standing::Stuck,
-        _ => Standing::Waiting,
+        ) => State::Blocked,
+        _ => State::InProgress,
     }
 }

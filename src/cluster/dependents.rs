@@ -1,0 +1,358 @@
+//! Which objects have to be reconciled after a change: the one rule, for the watches of `k8s` and
+//! for the local cluster. Pure.
+
+use super::{Kind, Lister, ObjectKey, integration_of, mapping_of};
+
+/// How an object of our kinds changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectChange {
+    /// It was created, its spec changed, its deletion started, or an annotation requests something.
+    Requested,
+    /// Anything else: mostly its status.
+    StatusOnly,
+    /// It no longer exists.
+    Deleted,
+}
+
+/// A change that may call for reconciles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger<'a> {
+    /// Of a ClinchIntegration.
+    Integration(&'a ObjectKey, ObjectChange),
+    /// Of a FieldMapping.
+    Mapping(&'a ObjectKey, ObjectChange),
+    /// Of a CandidateExport.
+    Export {
+        /// The export.
+        key: &'a ObjectKey,
+        /// How it changed.
+        change: ObjectChange,
+        /// The integrations that it named before the change and names now.
+        integrations: &'a [ObjectKey],
+    },
+    /// Of a ConfigMap.
+    ConfigMap(&'a ObjectKey),
+    /// Of a Secret.
+    Secret(&'a ObjectKey),
+    /// Of a namespace or its labels.
+    Namespace(&'a str),
+}
+
+impl<'a> Trigger<'a> {
+    /// A status was written.
+    pub fn status_of(kind: Kind, key: &'a ObjectKey) -> Self {
+        let change = ObjectChange::StatusOnly;
+        match kind {
+            Kind::Integration => Self::Integration(key, change),
+            Kind::Mapping => Self::Mapping(key, change),
+            Kind::Export => Self::Export { key, change, integrations: &[] },
+        }
+    }
+}
+
+/// The objects to reconcile after a change that `seen` already shows, the changed one included.
+pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, ObjectKey)> {
+    use ObjectChange::{Deleted, Requested, StatusOnly};
+    match *trigger {
+        Trigger::Integration(key, change) => {
+            let itself = match change {
+                Requested => vec![key.clone()],
+                StatusOnly => Vec::new(),
+                // Another one may have been refused because of it: two that share an account.
+                Deleted => seen.integrations(None).into_iter().map(|(other, _)| other).collect(),
+            };
+            // Its status counts, too: exports wait until their integration is ready.
+            both(itself, seen.exports_of(key))
+        }
+        // Exports compile the spec of their mapping and do not read its status.
+        Trigger::Mapping(_, StatusOnly) | Trigger::Export { change: StatusOnly, .. } => Vec::new(),
+        Trigger::Mapping(key, change) => {
+            let itself = (change == Requested).then(|| (Kind::Mapping, key.clone()));
+            itself.into_iter().chain(of_kind(Kind::Export, users_of_mapping(key, seen))).collect()
+        }
+        Trigger::Export { key, change, integrations } => {
+            // An integration counts the exports that name it.
+            let itself = (change == Requested).then(|| (Kind::Export, key.clone()));
+            let named = of_kind(Kind::Integration, integrations.iter().cloned());
+            itself.into_iter().chain(named).collect()
+        }
+        Trigger::ConfigMap(key) => {
+            let exports = seen.exports(Some(&key.namespace)).into_iter();
+            let reads = exports.filter(|(_, export)| {
+                let reference = export.spec.source.config_map_ref.as_ref();
+                reference.is_some_and(|reference| reference.name == key.name)
+            });
+            of_kind(Kind::Export, reads.map(|(export, _)| export)).collect()
+        }
+        Trigger::Secret(key) => {
+            let integrations = seen.integrations(Some(&key.namespace)).into_iter();
+            let exports = seen.exports(Some(&key.namespace)).into_iter();
+            both(
+                integrations
+                    .filter(|(_, found)| found.spec.secrets().any(|name| name == key.name))
+                    .map(|(integration, _)| integration),
+                exports
+                    .filter(|(_, found)| found.spec.source.secrets().any(|name| name == key.name))
+                    .map(|(export, _)| export),
+            )
+        }
+        Trigger::Namespace(name) => selected_by_labels(name, seen),
+    }
+}
+
+fn of_kind(
+    kind: Kind,
+    keys: impl IntoIterator<Item = ObjectKey>,
+) -> impl Iterator<Item = (Kind, ObjectKey)> {
+    keys.into_iter().map(move |key| (kind, key))
+}
+
+fn both(
+    integrations: impl IntoIterator<Item = ObjectKey>,
+    exports: impl IntoIterator<Item = ObjectKey>,
+) -> Vec<(Kind, ObjectKey)> {
+    of_kind(Kind::Integration, integrations).chain(of_kind(Kind::Export, exports)).collect()
+}
+
+/// Exports that use a mapping: by name, or because it is the default of their integration.
+fn users_of_mapping(mapping: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> {
+    let uses = |key: &ObjectKey, spec: &crate::api::CandidateExportSpec| {
+        let integration = integration_of(key, spec);
+        let found = seen.integration(&integration);
+        let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
+        mapping_of(&integration, spec, defaults).as_ref() == Some(mapping)
+    };
+    let exports = seen.exports(None).into_iter();
+    exports.filter(|(key, export)| uses(key, &export.spec)).map(|(key, _)| key).collect()
+}
+
+/// An integration that selects namespaces by label may admit this one now, or no longer: the
+/// integration lists requests for access, and its exports here may start or have to stop.
+fn selected_by_labels(namespace: &str, seen: &impl Lister) -> Vec<(Kind, ObjectKey)> {
+    let exports: Vec<(ObjectKey, ObjectKey)> = seen
+        .exports(Some(namespace))
+        .into_iter()
+        .map(|(key, export)| (integration_of(&key, &export.spec), key))
+        .collect();
+    let mut due = Vec::new();
+    for (integration, found) in seen.integrations(None) {
+        if found.spec.access.namespace_selector.is_none() {
+            continue;
+        }
+        let naming = exports.iter().filter(|(named, _)| *named == integration);
+        let mut here: Vec<_> = naming.map(|(_, export)| (Kind::Export, export.clone())).collect();
+        if !here.is_empty() {
+            due.push((Kind::Integration, integration));
+            due.append(&mut here);
+        }
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::{
+        ObjectChange::{Deleted, Requested, StatusOnly},
+        *,
+    };
+    use crate::api::{CandidateExport, ClinchIntegration};
+
+    #[derive(Default)]
+    struct Objects {
+        integrations: Vec<(ObjectKey, Arc<ClinchIntegration>)>,
+        exports: Vec<(ObjectKey, Arc<CandidateExport>)>,
+    }
+
+    impl Objects {
+        fn integration(mut self, key: &str, spec: Value) -> Self {
+            let mut all = json!({
+                "region": "EU",
+                "environment": "Sandbox",
+                "credentials": {"secretRef": {"name": "credentials"}},
+            });
+            extend(&mut all, spec);
+            let object = ClinchIntegration::new("x", serde_json::from_value(all).unwrap());
+            self.integrations.push((named(key), Arc::new(object)));
+            self
+        }
+
+        fn export(mut self, key: &str, spec: Value) -> Self {
+            let mut all = json!({"source": {}, "destination": {}});
+            extend(&mut all, spec);
+            let object = CandidateExport::new("x", serde_json::from_value(all).unwrap());
+            self.exports.push((named(key), Arc::new(object)));
+            self
+        }
+    }
+
+    impl Lister for Objects {
+        fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
+            self.integrations.iter().find(|(known, _)| known == key).map(|(_, it)| it.clone())
+        }
+        fn integrations(
+            &self,
+            namespace: Option<&str>,
+        ) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
+            let mut found = self.integrations.clone();
+            found.retain(|(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted));
+            found
+        }
+        fn export(&self, key: &ObjectKey) -> Option<Arc<CandidateExport>> {
+            self.exports.iter().find(|(known, _)| known == key).map(|(_, it)| it.clone())
+        }
+        fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+            let mut found = self.exports.clone();
+            found.retain(|(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted));
+            found
+        }
+    }
+
+    fn extend(all: &mut Value, more: Value) {
+        let Value::Object(more) = more else { panic!("a spec is an object") };
+        all.as_object_mut().unwrap().extend(more);
+    }
+
+    fn named(key: &str) -> ObjectKey {
+        let (namespace, name) = key.split_once('/').unwrap();
+        ObjectKey::new(namespace, name)
+    }
+
+    fn objects() -> Objects {
+        Objects::default()
+            .integration(
+                "hub/main",
+                json!({
+                    "access": {"namespaceSelector": {}},
+                    "defaults": {"fieldMappingRef": {"name": "default"}},
+                }),
+            )
+            .integration(
+                "team/own",
+                json!({
+                    "suppression": {"secretRef": {"name": "listed", "key": "ids"}},
+                }),
+            )
+            .export(
+                "team/a",
+                json!({
+                    "integrationRef": {"name": "main", "namespace": "hub"},
+                    "source": {"configMapRef": {"name": "people", "key": "x"}},
+                }),
+            )
+            .export(
+                "team/b",
+                json!({
+                    "integrationRef": {"name": "own"},
+                    "fieldMappingRef": {"name": "special"},
+                    "source": {"secretRef": {"name": "listed", "key": "x"}},
+                }),
+            )
+            .export(
+                "other/c",
+                json!({
+                    "integrationRef": {"name": "main", "namespace": "hub"},
+                    "fieldMappingRef": {"name": "special", "namespace": "team"},
+                    "source": {"configMapRef": {"name": "people", "key": "x"}},
+                }),
+            )
+    }
+
+    /// The dependents, as `i:` or `m:` or `e:` and a name.
+    fn woken(trigger: Trigger<'_>, seen: &Objects) -> Vec<String> {
+        let initial = |kind| match kind {
+            Kind::Integration => 'i',
+            Kind::Mapping => 'm',
+            Kind::Export => 'e',
+        };
+        let due = dependents(&trigger, seen).into_iter();
+        due.map(|(kind, key)| format!("{}:{key}", initial(kind))).collect()
+    }
+
+    #[test]
+    fn exports_follow_their_integration_and_its_status() {
+        let (seen, main) = (objects(), named("hub/main"));
+        let after = |change| woken(Trigger::Integration(&main, change), &seen);
+        assert_eq!(after(Requested), ["i:hub/main", "e:team/a", "e:other/c"]);
+        assert_eq!(after(StatusOnly), ["e:team/a", "e:other/c"]);
+        let gone = named("hub/gone");
+        assert_eq!(
+            woken(Trigger::Integration(&gone, Deleted), &seen),
+            ["i:hub/main", "i:team/own"],
+            "one that was refused because of it may now be accepted"
+        );
+    }
+
+    #[test]
+    fn exports_follow_their_mapping_but_not_its_status() {
+        let seen = objects();
+        let after = |key: &str, change| woken(Trigger::Mapping(&named(key), change), &seen);
+        assert_eq!(after("team/special", Requested), ["m:team/special", "e:team/b", "e:other/c"]);
+        assert_eq!(after("team/special", Deleted), ["e:team/b", "e:other/c"]);
+        assert_eq!(after("hub/default", Requested), ["m:hub/default", "e:team/a"]);
+        assert_eq!(after("team/special", StatusOnly), [""; 0]);
+    }
+
+    #[test]
+    fn integrations_follow_the_exports_that_name_them() {
+        let (seen, key) = (objects(), named("team/a"));
+        let moved = [named("team/own"), named("hub/main")];
+        let after = |change, integrations| {
+            woken(Trigger::Export { key: &key, change, integrations }, &seen)
+        };
+        assert_eq!(after(Requested, &moved), ["e:team/a", "i:team/own", "i:hub/main"]);
+        assert_eq!(after(StatusOnly, &[]), [""; 0]);
+        assert_eq!(after(Deleted, &moved[1..]), ["i:hub/main"]);
+    }
+
+    #[test]
+    fn a_config_map_or_secret_concerns_its_own_namespace_only() {
+        let seen = objects();
+        assert_eq!(woken(Trigger::ConfigMap(&named("team/people")), &seen), ["e:team/a"]);
+        assert_eq!(woken(Trigger::ConfigMap(&named("other/people")), &seen), ["e:other/c"]);
+        assert_eq!(woken(Trigger::Secret(&named("hub/credentials")), &seen), ["i:hub/main"]);
+        assert_eq!(
+            woken(Trigger::Secret(&named("team/listed")), &seen),
+            ["i:team/own", "e:team/b"]
+        );
+        assert_eq!(woken(Trigger::Secret(&named("other/listed")), &seen), [""; 0]);
+    }
+
+    #[test]
+    fn labels_of_a_namespace_concern_integrations_that_select_by_label() {
+        let seen = objects();
+        assert_eq!(woken(Trigger::Namespace("team"), &seen), ["i:hub/main", "e:team/a"]);
+        assert_eq!(woken(Trigger::Namespace("hub"), &seen), [""; 0]);
+    }
+
+    #[test]
+    fn a_written_status_is_a_change_of_status_only() {
+        let seen = objects();
+        let after = |kind, key: &str| woken(Trigger::status_of(kind, &named(key)), &seen);
+        assert_eq!(after(Kind::Integration, "team/own"), ["e:team/b"]);
+        assert_eq!(after(Kind::Mapping, "team/special"), [""; 0]);
+        assert_eq!(after(Kind::Export, "team/b"), [""; 0]);
+    }
+
+    #[test]
+    fn an_export_is_known_by_its_uid_and_attempted_by_its_status() {
+        let mut seen = objects();
+        let key = named("team/a");
+        let uid = |uid: &str| super::super::ObjectRef {
+            kind: Kind::Export,
+            key: named("team/a"),
+            uid: uid.to_owned(),
+        };
+        assert!(!seen.has_export(&uid("1")));
+        let export = Arc::make_mut(&mut seen.exports[0].1);
+        export.metadata.uid = Some("1".to_owned());
+        assert!(seen.has_export(&uid("1")) && !seen.has_export(&uid("2")));
+        assert_eq!(seen.attempted_export(&key), None);
+        let export = Arc::make_mut(&mut seen.exports[0].1);
+        export.status.get_or_insert_default().last_attempted_revision = Some("r".to_owned());
+        assert_eq!(seen.attempted_export(&key).as_deref(), Some("1"));
+    }
+}

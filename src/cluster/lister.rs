@@ -1,0 +1,44 @@
+//! A read-only view of the objects seen so far, and what is asked of it the same way whatever
+//! fills it: the watches of `k8s`, or the manifests of `local`. No I/O.
+
+use std::sync::Arc;
+
+use super::{ObjectKey, ObjectRef, integration_of};
+use crate::api::{CandidateExport, ClinchIntegration};
+
+/// The objects seen so far. Inline candidates of exports may be left out.
+pub trait Lister {
+    /// The integration of this name.
+    fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>>;
+
+    /// The integrations of a namespace; `None`: of every watched one.
+    fn integrations(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<ClinchIntegration>)>;
+
+    /// The export of this name.
+    fn export(&self, key: &ObjectKey) -> Option<Arc<CandidateExport>>;
+
+    /// The exports of a namespace; `None`: of every watched one.
+    fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)>;
+
+    /// The exports that name an integration, in whatever namespace they are.
+    fn exports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
+        self.exports(None)
+            .into_iter()
+            .filter(|(key, export)| integration_of(key, &export.spec) == *integration)
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Whether this very export exists, not another one of its name.
+    fn has_export(&self, export: &ObjectRef) -> bool {
+        self.export(&export.key)
+            .is_some_and(|found| found.metadata.uid.as_deref() == Some(export.uid.as_str()))
+    }
+
+    /// The UID of an export of which a run was attempted.
+    fn attempted_export(&self, key: &ObjectKey) -> Option<String> {
+        let export = self.export(key)?;
+        export.status.as_ref()?.last_attempted_revision.as_ref()?;
+        export.metadata.uid.clone()
+    }
+}

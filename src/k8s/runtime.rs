@@ -1,0 +1,237 @@
+//! Starts the watches and controllers of every watched scope, and keeps them running until
+//! shutdown.
+
+use std::sync::Arc;
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::reflector::{self, Store, store::Writer},
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    KubeCluster,
+    controller::ControllerConfig,
+    events::Events,
+    queue::{QueueBuilder, ReconcileQueue},
+    secrets::Secrets,
+    stores::{ScopeStores, Stores},
+    sync::{CacheSync, InitialList},
+    triggers::Triggers,
+    watch::{self, ObjectEvent, SecretWatches, scoped},
+};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    cluster::{ObjectKey, OurKind, Reconciler},
+    ledger::ObjectLedgers,
+};
+
+/// How the operator sees its cluster.
+#[derive(Debug, Clone)]
+pub struct KubeConfig {
+    /// Namespaces to watch; empty: all.
+    pub namespaces: Vec<String>,
+    /// The Secret that holds the ledger root key; its namespace is the operator's own.
+    pub ledger_key: ObjectKey,
+    /// Where ledgers are kept; etcd where it is absent.
+    pub ledgers: Option<ObjectLedgers>,
+    /// The most people a ledger in etcd is to hold.
+    pub ledger_etcd_max: u64,
+    /// Name of this process in Events.
+    pub instance: String,
+    /// Most reconciles of one kind at a time.
+    pub concurrency: u16,
+}
+
+/// The watches and controllers, ready to run.
+pub struct Runtime {
+    client: Client,
+    stores: Stores,
+    queue: ReconcileQueue,
+    scopes: Vec<Scope>,
+    namespaces: Option<(Writer<PartialObjectMeta<Namespace>>, InitialList)>,
+    concurrency: u16,
+    sync: CacheSync,
+    stop: CancellationToken,
+}
+
+/// One watched namespace, or all of them.
+struct Scope {
+    namespace: Option<String>,
+    integrations: Watched<ClinchIntegration>,
+    mappings: Watched<FieldMapping>,
+    exports: Watched<CandidateExport>,
+}
+
+/// One kind in one scope.
+struct Watched<K: OurKind> {
+    store: Store<K>,
+    writer: Writer<K>,
+    list: InitialList,
+    requests: UnboundedReceiver<ObjectKey>,
+}
+
+impl<K: OurKind> Watched<K> {
+    fn new(namespace: Option<&String>, sync: &CacheSync, queues: &mut QueueBuilder) -> Self {
+        let (store, writer) = reflector::store();
+        let requests = queues.add(K::KIND, namespace.cloned());
+        Self { store, writer, list: sync.expect(), requests }
+    }
+}
+
+impl Scope {
+    fn new(namespace: Option<String>, sync: &CacheSync, queues: &mut QueueBuilder) -> Self {
+        Self {
+            integrations: Watched::new(namespace.as_ref(), sync, queues),
+            mappings: Watched::new(namespace.as_ref(), sync, queues),
+            exports: Watched::new(namespace.as_ref(), sync, queues),
+            namespace,
+        }
+    }
+
+    fn stores(&self) -> ScopeStores {
+        ScopeStores {
+            namespace: self.namespace.clone(),
+            integrations: self.integrations.store.clone(),
+            mappings: self.mappings.store.clone(),
+            exports: self.exports.store.clone(),
+        }
+    }
+}
+
+impl KubeCluster {
+    /// The port, the watches and controllers behind it, and the queue of reconciles.
+    pub fn new(
+        client: Client,
+        config: KubeConfig,
+        stop: CancellationToken,
+    ) -> (Self, Runtime, ReconcileQueue) {
+        let namespaces: Vec<Option<String>> = if config.namespaces.is_empty() {
+            vec![None]
+        } else {
+            config.namespaces.into_iter().map(Some).collect()
+        };
+        let (sync, mut queues) = (CacheSync::new(), QueueBuilder::default());
+        let scopes: Vec<Scope> = namespaces
+            .into_iter()
+            .map(|namespace| Scope::new(namespace, &sync, &mut queues))
+            .collect();
+        let queue = queues.build();
+        // Namespaces can be read only where all of them are watched.
+        let everywhere = scopes.iter().any(|scope| scope.namespace.is_none());
+        let (namespaces_store, namespaces) = everywhere
+            .then(|| {
+                let (store, writer) = reflector::store();
+                (store, (writer, sync.expect()))
+            })
+            .unzip();
+        let stores = Stores::new(scopes.iter().map(Scope::stores).collect(), namespaces_store);
+        let cluster = Self {
+            stores: stores.clone(),
+            home: config.ledger_key.namespace.clone(),
+            secrets: Secrets::new(client.clone(), config.ledger_key),
+            secret_watches: SecretWatches::new(
+                client.clone(),
+                stores.clone(),
+                queue.clone(),
+                stop.clone(),
+            ),
+            events: Events::new(client.clone(), config.instance),
+            ledgers: config.ledgers,
+            ledger_etcd_max: config.ledger_etcd_max,
+            client: client.clone(),
+        };
+        let runtime = Runtime {
+            client,
+            stores,
+            queue: queue.clone(),
+            scopes,
+            namespaces,
+            concurrency: config.concurrency,
+            sync,
+            stop,
+        };
+        (cluster, runtime, queue)
+    }
+}
+
+impl Runtime {
+    /// Resolves once every watch has listed its objects: the operator is then ready.
+    pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.sync.wait()
+    }
+
+    /// Runs until `stop` is cancelled and reconciles under way have ended.
+    pub async fn run(self, reconciler: Arc<impl Reconciler>) {
+        let Self { client, stores, queue, scopes, namespaces, concurrency, sync, stop } = self;
+        let triggers = Triggers::new(stores.clone(), queue.clone(), reconciler.clone());
+        let mut tasks = Tasks {
+            client: client.clone(),
+            controllers: ControllerConfig { reconciler, concurrency, sync, stop: stop.clone() },
+            stop: stop.clone(),
+            running: FuturesUnordered::new(),
+        };
+        if let Some((writer, list)) = namespaces {
+            let (api, seen) = (Api::all(client.clone()), triggers.namespaces());
+            let namespaces = watch::reflect(api, writer, list, prune_namespace, seen, stop.clone());
+            tasks.running.push(namespaces.boxed());
+        }
+        for scope in scopes {
+            let namespace = scope.namespace;
+            let in_scope = namespace.as_deref();
+            tasks.start(in_scope, scope.integrations, prune, triggers.integrations());
+            tasks.start(in_scope, scope.mappings, prune, triggers.mappings());
+            tasks.start(in_scope, scope.exports, prune_export, triggers.exports());
+            let (stores, queue) = (stores.clone(), queue.clone());
+            let config_maps =
+                watch::config_maps(client.clone(), namespace, stores, queue, stop.clone());
+            tasks.running.push(config_maps.boxed());
+        }
+        while tasks.running.next().await.is_some() {}
+    }
+}
+
+/// What runs until shutdown.
+struct Tasks<R> {
+    client: Client,
+    controllers: ControllerConfig<R>,
+    stop: CancellationToken,
+    running: FuturesUnordered<BoxFuture<'static, ()>>,
+}
+
+impl<R: Reconciler> Tasks<R> {
+    /// Starts the watch and the controller of one kind in one scope.
+    fn start<K: OurKind>(
+        &mut self,
+        namespace: Option<&str>,
+        watched: Watched<K>,
+        prune: fn(&mut K),
+        seen: impl Fn(ObjectEvent<'_, K>) + Send + 'static,
+    ) {
+        let Watched { store, writer, list, requests } = watched;
+        let (api, stop) = (scoped(&self.client, namespace), self.stop.clone());
+        self.running.push(watch::reflect(api, writer, list, prune, seen, stop).boxed());
+        self.running.push(self.controllers.run(store, requests).boxed());
+    }
+}
+
+fn prune<K: ResourceExt>(object: &mut K) {
+    object.managed_fields_mut().clear();
+}
+
+fn prune_namespace(namespace: &mut PartialObjectMeta<Namespace>) {
+    prune(namespace);
+    namespace.annotations_mut().clear();
+}
+
+/// Candidates stay out of memory: a run reads its export fresh.
+fn prune_export(export: &mut CandidateExport) {
+    prune(export);
+    if export.spec.source.inline.is_some() {
+        export.spec.source.inline = Some(Vec::new());
+    }
+}

@@ -1,0 +1,101 @@
+//! What follows a watch event: reconciles, by the rule of `cluster::dependents`, and the end of what
+//! the process does for an object that was deleted.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
+
+use super::{queue::ReconcileQueue, stores::Stores, watch::ObjectEvent};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    cluster::{ObjectChange, ObjectKey, OurKind, Reconciler, Trigger, integration_of},
+};
+
+/// The handlers of watch events.
+pub(super) struct Triggers<R> {
+    stores: Stores,
+    queue: ReconcileQueue,
+    reconciler: Arc<R>,
+}
+
+impl<R> Clone for Triggers<R> {
+    fn clone(&self) -> Self {
+        let Self { stores, queue, reconciler } = self;
+        Self { stores: stores.clone(), queue: queue.clone(), reconciler: reconciler.clone() }
+    }
+}
+
+impl<R: Reconciler> Triggers<R> {
+    pub(super) fn new(stores: Stores, queue: ReconcileQueue, reconciler: Arc<R>) -> Self {
+        Self { stores, queue, reconciler }
+    }
+
+    pub(super) fn namespaces(
+        &self,
+    ) -> impl Fn(ObjectEvent<'_, PartialObjectMeta<Namespace>>) + use<R> {
+        let triggers = self.clone();
+        move |event| triggers.enqueue(&Trigger::Namespace(&event.key.name))
+    }
+
+    pub(super) fn integrations(&self) -> impl Fn(ObjectEvent<'_, ClinchIntegration>) + use<R> {
+        let triggers = self.clone();
+        move |event| {
+            triggers.report_deletion(&event);
+            triggers.enqueue(&Trigger::Integration(event.key, event.change));
+        }
+    }
+
+    pub(super) fn mappings(&self) -> impl Fn(ObjectEvent<'_, FieldMapping>) + use<R> {
+        let triggers = self.clone();
+        move |event| {
+            triggers.report_deletion(&event);
+            triggers.enqueue(&Trigger::Mapping(event.key, event.change));
+        }
+    }
+
+    pub(super) fn exports(&self) -> impl Fn(ObjectEvent<'_, CandidateExport>) + use<R> {
+        let triggers = self.clone();
+        let named = NamedIntegrations::default();
+        move |event| {
+            triggers.report_deletion(&event);
+            if event.change == ObjectChange::StatusOnly {
+                return;
+            }
+            let now = event.object.map(|export| integration_of(event.key, &export.spec));
+            let before = named.replace(event.uid, now.clone());
+            let mut integrations: Vec<ObjectKey> = before.into_iter().chain(now).collect();
+            integrations.dedup();
+            let (key, change) = (event.key, event.change);
+            triggers.enqueue(&Trigger::Export { key, change, integrations: &integrations });
+        }
+    }
+
+    fn enqueue(&self, trigger: &Trigger<'_>) {
+        self.queue.enqueue_dependents(trigger, &self.stores);
+    }
+
+    fn report_deletion<K: OurKind>(&self, event: &ObjectEvent<'_, K>) {
+        if event.change == ObjectChange::Deleted {
+            self.reconciler.deleted(K::KIND, event.uid);
+        }
+    }
+}
+
+/// The integration that each export named when it was last seen, by the export's UID.
+#[derive(Default)]
+struct NamedIntegrations(Mutex<HashMap<String, ObjectKey>>);
+
+impl NamedIntegrations {
+    /// Notes what an export names now, if it still exists; what it named before.
+    fn replace(&self, export_uid: &str, now: Option<ObjectKey>) -> Option<ObjectKey> {
+        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match now {
+            Some(key) => named.insert(export_uid.to_owned(), key),
+            None => named.remove(export_uid),
+        }
+    }
+}
