@@ -1,4 +1,4 @@
-//! The operator's command line: parses arguments, hands over to `cli`.
+//! Parses the command line and calls `cli`.
 
 use clap::Parser;
 use clinch_operator::cli;

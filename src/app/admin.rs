@@ -1,4 +1,4 @@
-//! The admin server: `/healthz` (the process lives), `/readyz` (what is still waited for),
+//! The admin server: `/healthz` (the process is alive), `/readyz` (what it still waits for),
 //! `/metrics`.
 
 use std::{
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 
-/// What readiness still waits for.
+/// What the process waits for before it is ready.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<Mutex<Option<String>>>);
 
@@ -23,7 +23,7 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Not ready, because of this.
+    /// Not ready: waits for `what`.
     pub fn wait_for(&self, what: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
     }
@@ -33,7 +33,7 @@ impl Readiness {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// What is waited for; `None` when ready.
+    /// What it waits for; `None` when ready.
     pub fn waiting_for(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -74,7 +74,7 @@ impl Admin {
             let served =
                 axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
             if let Err(error) = served {
-                tracing::error!(%error, "the admin server ended");
+                tracing::error!(%error, "the admin server failed");
             }
         });
         Ok(Self { address })

@@ -69,7 +69,7 @@ impl Metrics {
         let registry = &mut metrics.registry;
         registry.register(
             "clinch_requests",
-            "Attempts of requests to Clinch, by operation and class of answer",
+            "Attempts of requests to Clinch, by operation and class of response",
             metrics.requests.clone(),
         );
         registry.register_with_unit(
@@ -80,7 +80,7 @@ impl Metrics {
         );
         registry.register(
             "credentials_rejected",
-            "Times Clinch has begun to reject a credential",
+            "Times that Clinch started to reject a credential",
             metrics.rejected_credentials.clone(),
         );
         registry.register(
@@ -110,7 +110,7 @@ impl Metrics {
         text
     }
 
-    /// Tells whether this process holds the lease.
+    /// Records whether this process holds the lease.
     pub fn set_leading(&self, leading: bool) {
         self.leading.set(i64::from(leading));
     }

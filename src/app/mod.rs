@@ -35,7 +35,7 @@ pub fn random_key() -> anyhow::Result<[u8; 32]> {
     Ok(key)
 }
 
-/// An observer that tells nobody.
+/// An observer that discards everything.
 pub fn unobserved() -> Arc<dyn crate::clinch::Observer> {
     Arc::new(crate::clinch::Unobserved)
 }

@@ -1,5 +1,5 @@
-//! The operator process: waits for its CRDs, holds the Lease, runs the controllers, and ends in
-//! order: no new work, requests in flight finished, ledgers sealed, Lease released.
+//! The operator process: waits for its CRDs, acquires the Lease, runs the controllers, and shuts
+//! down gracefully: no new work, requests in flight finished, ledgers sealed, Lease released.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,26 +21,28 @@ use crate::{
     ledger::ObjectLedgers,
 };
 
-/// How long runs have to finish what is in flight.
+/// How long runs may take to finish their requests in flight.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How often missing CRDs are looked for.
+/// How often to check for missing CRDs.
 const CRD_POLL: Duration = Duration::from_secs(2);
-/// The kinds that must be served.
-const KINDS: [&str; 4] =
-    ["ClinchIntegration", "FieldMapping", "CandidateExport", "CandidateLedger"];
 
-/// The Lease, by name.
+/// The kinds that must be served.
+fn required_kinds() -> impl Iterator<Item = &'static str> {
+    Kind::ALL.into_iter().map(Kind::as_str).chain(["CandidateLedger"])
+}
+
+/// The Lease that guards against a second process.
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// Its name.
     pub name: String,
-    /// How long others wait after the last renewal they saw.
+    /// How long other processes wait after the last renewal they saw.
     pub duration: Duration,
 }
 
-/// How the process is set up.
+/// Settings of the process.
 pub struct OperatorConfig {
-    /// What the controllers need.
+    /// Settings of the controllers.
     pub settings: Settings,
     /// Namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
@@ -48,21 +50,21 @@ pub struct OperatorConfig {
     pub own_namespace: String,
     /// Name of this process: in the Lease and in Events.
     pub identity: String,
-    /// The Lease; none: this is surely the only process.
+    /// The Lease; `None` where no other process can run.
     pub lease: Option<Lease>,
     /// Name of the Secret with the ledger key, in the operator's namespace.
     pub ledger_key_secret: String,
-    /// Where ledgers are kept; etcd where it is absent.
+    /// Where ledgers are kept; `None`: in etcd.
     pub ledgers: Option<ObjectLedgers>,
-    /// The most people a ledger in etcd is to hold.
+    /// The largest ledger, in people, that etcd may hold.
     pub ledger_etcd_max: u64,
     /// Where the admin server listens.
     pub admin: SocketAddr,
-    /// Most reconciles of one kind at a time.
+    /// Maximum concurrent reconciles of each kind.
     pub concurrency: u16,
 }
 
-/// Why the process ended by itself.
+/// Why the process ended without being asked to.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The admin server could not bind.
@@ -110,8 +112,8 @@ pub async fn run(
             let elector = Elector::new(client.clone(), settings, clock.clone());
             let fence = elector.fence();
             readiness.wait_for(format!("the lease {}", lease.name));
-            let held = tokio::spawn(elector.run(leading.clone(), lease_stop.clone()));
-            (fence, Some(held))
+            let elector = tokio::spawn(elector.run(leading.clone(), lease_stop.clone()));
+            (fence, Some(elector))
         }
     };
     let led = tokio::select! {
@@ -127,8 +129,8 @@ pub async fn run(
     }
     readiness.wait_for("nothing: shutting down");
     lease_stop.cancel();
-    if let Some(held) = elector
-        && held.await.is_err()
+    if let Some(elector) = elector
+        && elector.await.is_err()
     {
         tracing::error!("holding the lease panicked; this is a defect of the operator");
     }
@@ -170,7 +172,7 @@ async fn lead(
     let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
     readiness.wait_for("the first list of every watch");
     let (synced, ready) = (runtime.synced(), readiness.clone());
-    let told = tokio::spawn(async move {
+    let announcing = tokio::spawn(async move {
         synced.await;
         tracing::info!("ready");
         ready.ready();
@@ -181,24 +183,24 @@ async fn lead(
         () = &mut running => Ok(()),
         _ = is_leading.wait_for(|leading| !*leading) => Err(RunError::LeaseLost),
     };
-    told.abort();
+    announcing.abort();
     halt.cancel();
-    // Another process may be at it: nothing of this one may go on.
+    // After a lost lease another process may push: end at once, without draining.
     outcome?;
-    tracing::info!("stopping: finishing what is in flight");
+    tracing::info!("shutting down: waiting for requests in flight");
     if timeout(DRAIN, context.drained()).await.is_err() {
-        tracing::warn!("runs did not end in time; they are checked again at the next start");
+        tracing::warn!("runs did not end in time; the next start checks what they left undecided");
     }
     Ok(())
 }
 
-/// Waits until the API server serves every kind. False when stopped first.
+/// Waits until the API server serves every kind; false if stopped first.
 async fn crds_served(client: &Client, readiness: &Readiness, stop: &CancellationToken) -> bool {
     loop {
         let missing = match served_kinds(client).await {
             Ok(served) => {
                 let missing: Vec<&str> =
-                    KINDS.into_iter().filter(|kind| !served.iter().any(|s| s == kind)).collect();
+                    required_kinds().filter(|kind| !served.iter().any(|s| s == kind)).collect();
                 if missing.is_empty() {
                     return true;
                 }

@@ -1,5 +1,5 @@
-//! Logs: to standard error, as text or JSON. No level shows candidate values or secrets; what is
-//! not in a log call cannot be switched on, and libraries do not get a word about content.
+//! Logs: to standard error, as text or JSON. No level shows candidate values or secrets: our own log
+//! calls do not contain any, and libraries are limited to levels that quote no content.
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -9,9 +9,9 @@ use tracing_subscriber::{
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -19,22 +19,22 @@ pub enum LogFormat {
 pub fn init(format: LogFormat, filter: &str, color: bool) {
     let filter = EnvFilter::builder().parse_lossy(filter);
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
-    // A second start (tests) keeps the first.
-    let _first = match format {
+    // A second start, in tests, keeps the first subscriber.
+    let _installed = match format {
         LogFormat::Pretty => {
-            builder.with_target(false).finish().with(filter_fn(may_speak)).try_init().is_ok()
+            builder.with_target(false).finish().with(filter_fn(is_allowed)).try_init().is_ok()
         }
         LogFormat::Json => {
             let json = builder.json().flatten_event(true).finish();
-            json.with(filter_fn(may_speak)).try_init().is_ok()
+            json.with(filter_fn(is_allowed)).try_init().is_ok()
         }
     };
 }
 
-/// Whether an event may be shown at all, whatever the filter says. Libraries log headers, URLs and
-/// errors that quote what they read at their lower levels; the Kubernetes client's warnings hold
-/// whole objects that it could not decode, Secrets and candidates among them.
-fn may_speak(event: &Metadata<'_>) -> bool {
+/// Whether an event may be shown, whatever the filter says. At their lower levels libraries log
+/// headers, URLs and errors that quote what they read; warnings of the Kubernetes client contain
+/// whole objects that it could not decode, among them Secrets and candidates.
+fn is_allowed(event: &Metadata<'_>) -> bool {
     let target = event.target();
     let of =
         |name: &str| target.strip_prefix(name).is_some_and(|r| r.is_empty() || r.starts_with(':'));

@@ -1,4 +1,4 @@
-//! Runs a real kube-apiserver and etcd in the foreground, for trying things by hand and the demo.
+//! Runs a real kube-apiserver and etcd in the foreground, for manual tests and the demo.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
@@ -10,17 +10,19 @@ use clinch_operator::control_plane::{ControlPlane, Options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// Starts a kube-apiserver and etcd on loopback and stops them on SIGINT or SIGTERM.
+/// Runs a kube-apiserver and etcd on loopback until SIGINT or SIGTERM.
+///
+/// Prints a line that sets KUBECONFIG once the API server is ready.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where data, logs and keys go, kept at the end [default: a temporary folder, removed]
+    /// Folder for data, logs and keys, kept at the end [default: a temporary folder, removed at the end]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Where to write the admin kubeconfig [default: inside the folder]
+    /// File for the admin kubeconfig [default: admin.kubeconfig in the folder]
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
-    /// Stop as well when stdin closes, so that a script's end takes the control plane with it
+    /// Also stop when stdin closes, so that the control plane ends with the script that started it
     #[arg(long)]
     stop_on_stdin_close: bool,
 }
@@ -28,7 +30,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { dir, kubeconfig, stop_on_stdin_close } = Arguments::parse();
-    // Registered first: a signal during the start waits for its turn instead of killing us.
+    // Registered first: a signal during the start must not kill this process without cleanup.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let closed = stdin_closed(stop_on_stdin_close);
@@ -63,9 +65,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends when stdin closes; never when that was not asked for.
-async fn stdin_closed(wanted: bool) {
-    if !wanted {
+/// Ends when stdin closes, if `enabled`; never otherwise.
+async fn stdin_closed(enabled: bool) {
+    if !enabled {
         return std::future::pending().await;
     }
     let (closed, wait) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! `clinch-operator apply`: the engine without a cluster, for a CI job.
+//! `clinch-operator apply`: the controllers without a cluster, such as for a CI job.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -16,30 +16,32 @@ use crate::{
     local::{LoadOptions, LocalCluster, Problem, Settled, Severity, load},
 };
 
-/// Brings the objects of a folder of manifests to rest against real accounts, without a cluster.
+/// Reconciles manifests once, without a cluster, against real Clinch accounts.
+///
+/// Ends when every object is Ready, or cannot continue until a human acts.
 ///
 /// Exit codes: 0 everything is Ready, 1 something is Stalled, 2 a manifest is refused, 3 time ran
 /// out, 4 something else failed, such as the state folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A folder or file of manifests; may be repeated.
+    /// A file or folder of manifests; may be repeated.
     #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
     filename: Vec<PathBuf>,
-    /// Read folders with everything below them.
+    /// Read folders recursively.
     #[arg(short = 'R', long)]
     recursive: bool,
-    /// Folder in which state outlives the process: status, ledgers, and who was anonymised in Clinch.
-    /// Without it everybody is looked up in Clinch again each time, which creates nobody twice; but
-    /// nobody is remembered who was anonymised, and they are created anew if a source has them.
+    /// Folder for the state between runs: status, ledgers, and who was anonymised in Clinch. Without
+    /// it, each run looks everybody up in Clinch again. That creates nobody twice, but a person who
+    /// was anonymised in Clinch is created again if a source still has them.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Namespace of manifests that name none.
+    /// Namespace of manifests that do not name one.
     #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
     namespace: String,
-    /// Give up after this long, in seconds.
+    /// Give up after this many seconds.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
-    /// Output: a table for people, or JSON.
+    /// Format of the result.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
     #[command(flatten)]
@@ -51,7 +53,7 @@ pub struct Args {
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
-    /// What `kubectl get clinch` prints.
+    /// The table that `kubectl get clinch` prints.
     Table,
     /// The objects with their status, as a JSON list.
     Json,
@@ -67,11 +69,11 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         Ok(manifests) => manifests,
         Err(problems) => return Ok(refused(&problems)),
     };
-    manifests.warnings().iter().for_each(|warning| super::complain(&warning.to_string()));
+    manifests.warnings().iter().for_each(|warning| super::print_error(&warning.to_string()));
     if args.state.is_none() {
-        super::complain(
+        super::print_error(
             "without --state nothing is remembered: people who were anonymised in Clinch are \
-             created anew if a source still has them",
+             created again if a source still has them",
         );
     }
     let key = app::random_key()?;
@@ -96,13 +98,13 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
     })
 }
 
-/// Tells what is wrong with the manifests; the exit code.
+/// Prints the problems of the manifests and returns the exit code.
 pub(super) fn refused(problems: &[Problem]) -> i32 {
     for problem in problems {
-        super::complain(&problem.to_string());
+        super::print_error(&problem.to_string());
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    super::complain(&format!("{errors} error(s) in the manifests; nothing was done"));
+    super::print_error(&format!("{errors} error(s) in the manifests; nothing was done"));
     2
 }
 
@@ -110,23 +112,23 @@ fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
     if output == Output::Json {
         let objects: Vec<_> =
             Kind::ALL.into_iter().flat_map(|kind| cluster.objects_as_json(kind)).collect();
-        super::say(&serde_json::to_string_pretty(&objects).context("cannot write JSON")?);
+        super::print(&serde_json::to_string_pretty(&objects).context("cannot write JSON")?);
         return Ok(());
     }
-    super::say(&engine::tables(cluster, false));
+    super::print(&engine::tables(cluster, false));
     for line in engine::troubles(cluster) {
-        super::say(&line);
+        super::print(&line);
     }
     for key in cluster.keys(Kind::Export) {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         for failure in &status.failures {
-            super::say(&format!(
+            super::print(&format!(
                 "{}: {} {}: {}",
                 key.name, failure.position, failure.reason, failure.message
             ));
         }
         if let Some(omitted) = status.failures_omitted {
-            super::say(&format!("{}: and {omitted} more", key.name));
+            super::print(&format!("{}: and {omitted} more", key.name));
         }
     }
     Ok(())

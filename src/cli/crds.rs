@@ -4,10 +4,10 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::Context;
 
-/// Prints the CRDs as one YAML stream, or writes them to a folder.
+/// Prints the CustomResourceDefinitions as YAML, or writes them to a folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write one file per CRD into this folder instead of printing.
+    /// Write one file per CRD into this folder instead.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

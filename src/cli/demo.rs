@@ -23,14 +23,14 @@ use crate::{
     local::{LoadOptions, Loader, LocalCluster, Settled},
 };
 
-/// The endpoint that the quickstart names; the demo puts the emulator's in its place.
+/// The endpoint in the quickstart, which the demo replaces with the emulator's.
 const QUICKSTART_ENDPOINT: &str = "http://127.0.0.1:18080";
 /// How long the demo waits for everything to be Ready.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Starts the Clinch emulator, applies the quickstart manifests, and shows what happened.
+/// Starts an emulator of Clinch, applies the quickstart manifests to it, and shows the result.
 ///
-/// A second run shows that nothing is pushed again. State is kept in .demo/; delete it to start
+/// Run it again to see that nothing is pushed twice. State is kept in .demo/; delete it to start
 /// over.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,13 +42,14 @@ pub struct Args {
         value_name = "DIR"
     )]
     filename: PathBuf,
-    /// Folder in which the demo keeps its state.
+    /// Folder for the state of the demo.
     #[arg(long, default_value = ".demo", value_name = "DIR")]
     state: PathBuf,
-    /// Run against a real API server: that of KUBECONFIG, else one started for the demo.
+    /// Run the operator against a real API server: that of KUBECONFIG, or else one that the demo
+    /// starts.
     #[arg(long)]
     cluster: bool,
-    /// Log filter.
+    /// Log filter, e.g. info or clinch_operator=debug.
     #[arg(long, default_value = "error", value_name = "FILTER")]
     log: String,
 }
@@ -65,14 +66,14 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     std::fs::create_dir_all(&args.state)
         .with_context(|| format!("cannot create {}", args.state.display()))?;
     let sandbox = Sandbox::start(&args.state.join("sandbox.json")).await?;
-    super::say(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
+    super::print(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
 
     let manifests = match load(&args.filename, sandbox.origin())? {
         Ok(manifests) => manifests,
         Err(code) => return Ok(code),
     };
     let count = |kind| manifests.keys(kind).len();
-    super::say(&format!(
+    super::print(&format!(
         "2. {}: {} integration, {} mapping, {} exports",
         args.filename.display(),
         count(Kind::Integration),
@@ -87,7 +88,7 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     )
     .context("cannot use the demo's state folder")?;
     let before = sandbox.writes().await?;
-    super::say("3. reconciling");
+    super::print("3. reconciling");
     let stop = CancellationToken::new();
     super::stop_on_signal(stop.clone())?;
     let settings = settings(sandbox.origin())?;
@@ -95,12 +96,12 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, stop, shown).await;
     let writes = sandbox.writes().await? - before;
 
-    super::say("\n4. what `kubectl get clinch` would show\n");
-    super::say(&engine::tables(&cluster, false));
+    super::print("\n4. what `kubectl get clinch` would show\n");
+    super::print(&engine::tables(&cluster, false));
     show_rejections(&cluster);
-    super::say("6. one candidate, as the emulator has it\n");
-    super::say(&sandbox.one_candidate().await?);
-    super::say(&closing(writes, started.elapsed()));
+    super::print("6. one candidate, as stored by the emulator\n");
+    super::print(&sandbox.one_candidate().await?);
+    super::print(&closing(writes, started.elapsed()));
     sandbox.stop().await?;
     Ok(match settled {
         Settled::Ready => 0,
@@ -109,7 +110,7 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     })
 }
 
-/// The last line: whether anything was pushed.
+/// The last lines: whether anything was pushed.
 fn closing(writes: u64, took: Duration) -> String {
     let seconds = took.as_secs_f64();
     if writes == 0 {
@@ -124,17 +125,17 @@ fn closing(writes: u64, took: Duration) -> String {
 }
 
 fn show_rejections(cluster: &LocalCluster) {
-    super::say("5. rejected records\n");
+    super::print("5. rejected records\n");
     for key in cluster.keys(Kind::Export) {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         for failure in &status.failures {
-            super::say(&format!(
+            super::print(&format!(
                 "{}: {}\n    {}: {}",
                 key.name, failure.position, failure.reason, failure.message
             ));
         }
     }
-    super::say("");
+    super::print("");
 }
 
 fn settings(origin: &str) -> anyhow::Result<Settings> {
@@ -150,7 +151,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
 
 type Loaded = Result<crate::local::Manifests, i32>;
 
-/// Loads the manifests, with the emulator's address in place of the one they name.
+/// Loads the manifests, with the emulator's address instead of theirs.
 fn load(folder: &Path, origin: &str) -> anyhow::Result<Loaded> {
     let mut loader = Loader::new(LoadOptions { namespace: "default".into(), recursive: false });
     for path in files(folder)? {
@@ -177,7 +178,7 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The attributes of one person, for people.
+/// The attributes of one person, for display.
 fn shown_candidate(people: &[Value]) -> String {
     let Some(person) = people
         .iter()

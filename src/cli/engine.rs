@@ -1,4 +1,4 @@
-//! The engine over a folder of manifests, with what `apply` and `demo` show while it works.
+//! Runs the controllers on a folder of manifests, and what `apply` and `demo` show meanwhile.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     local::{self, Change, LocalCluster, Settled, TableOptions, reconcile_queue, table},
 };
 
-/// How long runs have to finish what is in flight after an interruption.
+/// How long runs may take to finish their requests in flight at the end.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs until everything is settled, `timeout` is over, or `stop` is cancelled.
@@ -48,7 +48,7 @@ pub(super) async fn run_until_settled(
     let deadline = Instant::now() + timeout;
     let settled = tokio::select! {
         settled = local::run_until_settled(cluster, &controllers, requests, deadline) => settled,
-        // A reconcile may be in the middle of something that takes longer.
+        // A single reconcile may take longer than the deadline.
         () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
         () = stop.cancelled() => Settled::TimedOut,
     };
@@ -59,16 +59,16 @@ pub(super) async fn run_until_settled(
     settled
 }
 
-/// What is shown while the engine works.
+/// What is shown meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shown {
     /// Events, one line each.
     pub(super) events: bool,
-    /// Progress bars; only ever on a terminal.
+    /// Progress bars, if standard error is a terminal.
     pub(super) bars: bool,
 }
 
-/// Shows changes until `ended`, the ones of the last moment included.
+/// Shows changes until `ended`, including the last ones.
 async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
     let mut changes = cluster.changes();
     let bar = ProgressBar::with_draw_target(None, target(shown));
@@ -108,7 +108,7 @@ fn show(change: &Change, shown: Shown, bar: &ProgressBar) {
     let (kind, name) = (object.kind.as_str(), &object.key.name);
     let reason = notice.reason.as_str();
     let line = format!("  {mark} {kind:<18} {name:<22} {reason:<20} {}", notice.message);
-    bar.suspend(|| super::say(&line));
+    bar.suspend(|| super::print(&line));
 }
 
 fn target(shown: Shown) -> ProgressDrawTarget {

@@ -1,4 +1,4 @@
-//! The commands. Each has a module with its arguments and `run`.
+//! The commands. Each has a module with its `Args` and `run`.
 
 mod apply;
 mod crds;
@@ -13,7 +13,10 @@ use std::io::{IsTerminal, Write};
 use clap::{Parser, Subcommand};
 use tokio_util::sync::CancellationToken;
 
-/// Syncs candidates between hireEZ and Clinch from declared state.
+/// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
+///
+/// `run` is the operator in a cluster. `apply` does the same work once, without a cluster. `demo`
+/// shows it against an emulator of Clinch on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "clinch-operator", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -21,7 +24,7 @@ pub struct Cli {
     command: Command,
 }
 
-// Described where their arguments are: a line here would hide what `--help` tells beyond it.
+// No doc comments on variants: clap would show them instead of the long help on each Args struct.
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run::Args>),
@@ -31,13 +34,13 @@ enum Command {
     Crds(crds::Args),
 }
 
-/// The exit code of a command that could not do its work at all.
+/// The exit code of a command that failed.
 const FAILED: i32 = 4;
 
-/// Runs the command line; the exit code of the process. Failures are told on standard error.
+/// Runs a command and returns the exit code of the process. Failures go to standard error.
 pub fn main(cli: &Cli) -> i32 {
     run(cli).unwrap_or_else(|error| {
-        complain(&format!("error: {error:#}"));
+        print_error(&format!("error: {error:#}"));
         FAILED
     })
 }
@@ -72,23 +75,23 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Colour only on a terminal, and not when the reader asked for none.
+/// Colour only on a terminal, and not when `NO_COLOR` is set.
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn color_on_stderr() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// One line, or several, on standard output. A reader that went away is no error.
-fn say(text: &str) {
-    let _gone = writeln!(std::io::stdout(), "{text}").is_err();
+/// Prints to standard output. A closed pipe is not an error.
+fn print(text: &str) {
+    let _closed = writeln!(std::io::stdout(), "{text}").is_err();
 }
 
-/// One line on standard error.
-fn complain(text: &str) {
-    let _gone = writeln!(std::io::stderr(), "{text}").is_err();
+/// Prints to standard error.
+fn print_error(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}").is_err();
 }
 
-/// The environment, as far as it is text.
+/// The environment variables that are valid Unicode.
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {

@@ -1,4 +1,4 @@
-//! `clinch-operator run`: the controllers, in a cluster.
+//! `clinch-operator run`: the operator in a cluster.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,40 +9,43 @@ use tokio_util::sync::CancellationToken;
 use super::settings::{LogArgs, SettingsArgs};
 use crate::app;
 
-/// Runs the controllers until it is told to stop.
+/// Runs the operator: reconciles the objects of a cluster until SIGINT or SIGTERM.
+///
+/// Connects to the cluster of its pod, or of KUBECONFIG, and waits until the CRDs are installed (see
+/// `crds`). One process at a time pushes: the holder of the lease.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     settings: SettingsArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// Namespaces to watch. Absent: all of them, which needs a ClusterRole.
+    /// Namespaces to watch. Default: all, which needs a ClusterRole.
     #[arg(long, env = "CLINCH_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NS,...")]
     watch_namespaces: Vec<String>,
-    /// The operator's own namespace: home of the lease and of the ledger key.
+    /// The operator's own namespace, with its lease and ledger key.
     #[arg(long, env = "POD_NAMESPACE", default_value = "clinch-system", value_name = "NS")]
     namespace: String,
-    /// Name of this process in the lease. Absent: the host's name and the process id.
+    /// Name of this process in the lease and in Events. Default: host name and process id.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
     /// Name of the lease.
     #[arg(long, default_value = "clinch-operator", value_name = "NAME")]
     lease: String,
-    /// How long another process waits after the last renewal it saw, in seconds.
+    /// Seconds without a renewal after which another process takes over the lease.
     #[arg(long, default_value_t = 15, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(3..=300))]
     lease_duration: u64,
-    /// Name of the Secret with the ledger key.
+    /// Name of the Secret that holds the ledger key.
     #[arg(long, default_value = "clinch-operator-ledger-key", value_name = "NAME")]
     ledger_key_secret: String,
-    /// The most people whose ledger may lie in etcd, as CandidateLedger objects. A larger export
-    /// is stalled with LedgerTooLarge, unless --ledger-url is set.
+    /// Maximum number of people in a ledger that is kept in etcd, as CandidateLedger objects. A larger
+    /// export is Stalled with LedgerTooLarge unless --ledger-url is set.
     #[arg(long, env = "CLINCH_LEDGER_ETCD_MAX", default_value_t = 200_000, value_name = "N")]
     ledger_etcd_max: u64,
-    /// Keep all ledgers in an object store: s3://bucket/path, gs://, az://, abfss:// or
+    /// Keep ledgers in an object store instead of etcd: s3://bucket/path, gs://, az://, abfss:// or
     /// file:///path. Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_*.
     #[arg(long, env = "CLINCH_LEDGER_URL", value_name = "URL")]
     ledger_url: Option<url::Url>,
-    /// Where health, readiness and metrics are served.
+    /// Address that serves /healthz, /readyz and /metrics.
     #[arg(
         long,
         env = "CLINCH_ADMIN_LISTEN",
@@ -50,7 +53,7 @@ pub struct Args {
         value_name = "ADDRESS"
     )]
     admin_listen: SocketAddr,
-    /// Most reconciles of one kind at a time.
+    /// Maximum concurrent reconciles of each kind.
     #[arg(long, default_value_t = 8, value_name = "N")]
     concurrency: u16,
 }
@@ -66,8 +69,10 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         .transpose()
         .context("--ledger-url")?;
     super::runtime()?.block_on(async {
-        let mut config = Config::infer().await.context("no Kubernetes API server is configured")?;
-        // Reconciles have their own backoff; a second one below them would hide it.
+        let mut config = Config::infer()
+            .await
+            .context("cannot find a Kubernetes API server: run in a pod, or set KUBECONFIG")?;
+        // Reconciles have a backoff of their own, which retries of the client would hide.
         config.default_retry = false;
         let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;
         let stop = CancellationToken::new();

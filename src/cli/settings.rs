@@ -1,4 +1,4 @@
-//! Arguments that several commands share, and what they mean to the controllers.
+//! Arguments that several commands share, as settings of the controllers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     controllers::{Regions, Settings},
 };
 
-/// The environment an operator serves.
+/// The environment that an operator serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EnvironmentArg {
     /// Production accounts only.
@@ -21,15 +21,15 @@ pub enum EnvironmentArg {
     Sandbox,
 }
 
-/// Which accounts may be contacted, and how much runs at a time.
+/// Which accounts and sources may be used, and how much runs at a time.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SettingsArgs {
-    /// Which accounts this operator serves; integrations of the other environment are refused
-    /// before a byte is sent.
+    /// Kind of Clinch accounts to serve. Integrations of the other environment are refused before any
+    /// request is sent.
     #[arg(long, env = "CLINCH_ENVIRONMENT", value_name = "ENV", ignore_case = true)]
     pub environment: EnvironmentArg,
-    /// Origins that may be contacted, e.g. https://clinch.example.com. Listed origins may resolve
-    /// to private addresses. Absent: the three documented Clinch hosts, public addresses only.
+    /// Origins of Clinch that may be contacted, e.g. https://clinch.example.com. These may resolve to
+    /// private addresses. Default: the three documented Clinch hosts, on public addresses only.
     #[arg(
         long,
         env = "CLINCH_ALLOWED_ENDPOINTS",
@@ -37,7 +37,7 @@ pub struct SettingsArgs {
         value_name = "ORIGIN,..."
     )]
     pub allowed_endpoints: Vec<String>,
-    /// Origin of a region, where a proxy stands before it, e.g. EU=https://clinch-eu.example.com.
+    /// Origin of a region that is behind a proxy, e.g. EU=https://clinch-eu.example.com.
     #[arg(
         long,
         env = "CLINCH_REGION_ENDPOINTS",
@@ -45,16 +45,16 @@ pub struct SettingsArgs {
         value_name = "REGION=ORIGIN,..."
     )]
     pub region_endpoints: Vec<String>,
-    /// Places that exports may read candidates from: https://HOST, s3://BUCKET/FOLDER, gs://BUCKET,
-    /// az://CONTAINER, file:///FOLDER. Absent: none. Where an export names no credentials, a bucket
-    /// is read with the operator's own: AWS_*, GOOGLE_*, AZURE_* of its environment.
+    /// Remote sources that exports may read: https://HOST, s3://BUCKET/FOLDER, gs://BUCKET,
+    /// az://CONTAINER, file:///FOLDER. Default: none. An export without credentials reads a bucket
+    /// with the operator's: AWS_*, GOOGLE_*, AZURE_* in its environment.
     #[arg(long, env = "CLINCH_ALLOWED_SOURCES", value_delimiter = ',', value_name = "PLACE,...")]
     pub allowed_sources: Vec<String>,
-    /// Most exports that run at a time; so many small ones more.
+    /// Maximum concurrent exports. Small exports have a second pool of the same size.
     #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
     pub max_runs: usize,
-    /// Longest wait for an answer of Clinch, in seconds. After an unclean end, people whose push
-    /// may have begun wait that long before they are looked up.
+    /// Timeout of one request to Clinch, in seconds. After a crash, people whose push may have been in
+    /// flight wait this long before they are looked up.
     #[arg(
         long,
         env = "CLINCH_REQUEST_TIMEOUT",
@@ -66,7 +66,7 @@ pub struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// What the controllers need.
+    /// The settings of the controllers.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let listed: Vec<&str> = entries(&self.allowed_endpoints).collect();
         let allowed_endpoints = if listed.is_empty() {
@@ -79,13 +79,13 @@ impl SettingsArgs {
             let (region, origin) = entry
                 .split_once('=')
                 .with_context(|| format!("--region-endpoints: {entry} is not REGION=ORIGIN"))?;
-            let slot = match region.trim().to_ascii_uppercase().as_str() {
+            let region = match region.trim().to_ascii_uppercase().as_str() {
                 "US" => &mut regions.us,
                 "EU" => &mut regions.eu,
                 "AU" => &mut regions.au,
                 other => anyhow::bail!("--region-endpoints: {other} is not US, EU or AU"),
             };
-            origin.trim().clone_into(slot);
+            origin.trim().clone_into(region);
         }
         Ok(Settings {
             environment: match self.environment {
@@ -105,12 +105,12 @@ impl SettingsArgs {
     }
 }
 
-/// What a list holds, empty entries aside.
+/// The entries of a list, without empty ones.
 fn entries(list: &[String]) -> impl Iterator<Item = &str> {
     list.iter().map(|entry| entry.trim()).filter(|entry| !entry.is_empty())
 }
 
-/// How logs are written.
+/// Format and level of logs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
     /// Log format.
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_timeout_bounds_an_attempt_and_three_of_them_an_operation() {
+    fn an_attempt_may_take_the_request_timeout_and_an_operation_three_times_that() {
         let parsed = |seconds: &str| {
             let arguments = ["x", "--environment", "sandbox", "--request-timeout", seconds];
             Command::try_parse_from(arguments).map(|command| command.settings.settings().unwrap())

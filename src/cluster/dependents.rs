@@ -191,22 +191,22 @@ mod tests {
 
     impl Lister for Objects {
         fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>> {
-            self.integrations.iter().find(|(known, _)| known == key).map(|(_, it)| it.clone())
+            self.integrations.iter().find(|(known, _)| known == key).map(|(_, found)| found.clone())
         }
         fn integrations(
             &self,
             namespace: Option<&str>,
         ) -> Vec<(ObjectKey, Arc<ClinchIntegration>)> {
             let mut found = self.integrations.clone();
-            found.retain(|(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted));
+            found.retain(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace));
             found
         }
         fn export(&self, key: &ObjectKey) -> Option<Arc<CandidateExport>> {
-            self.exports.iter().find(|(known, _)| known == key).map(|(_, it)| it.clone())
+            self.exports.iter().find(|(known, _)| known == key).map(|(_, found)| found.clone())
         }
         fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
             let mut found = self.exports.clone();
-            found.retain(|(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted));
+            found.retain(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace));
             found
         }
     }

@@ -12,11 +12,11 @@ pub enum ClusterError {
     Forbidden {
         /// The verb, e.g. `get`.
         verb: &'static str,
-        /// What was asked for, e.g. `secrets crm/clinch`.
+        /// What was requested, e.g. `secrets crm/clinch`.
         what: String,
     },
-    /// The object was changed or deleted in between.
-    #[error("{what} changed in between")]
+    /// The object was changed or deleted concurrently.
+    #[error("{what} was changed concurrently")]
     Conflict {
         /// What was written.
         what: String,
@@ -30,13 +30,13 @@ pub enum ClusterError {
         why: &'static str,
     },
     /// The API server cannot be reached, or failed.
-    #[error("the API server did not {verb} {what} ({code})")]
+    #[error("the API server failed to {verb} {what} ({code})")]
     Unavailable {
         /// The verb.
         verb: &'static str,
-        /// What was asked for.
+        /// What was requested.
         what: String,
-        /// HTTP status, or `no answer`.
+        /// HTTP status, or why there is none.
         code: String,
     },
     /// A local file could not be read or written.

@@ -1,5 +1,5 @@
-//! A read-only view of the objects seen so far, and what is asked of it the same way whatever
-//! fills it: the watches of `k8s`, or the manifests of `local`. No I/O.
+//! A read-only view of the objects seen so far, and the queries that are the same for the watches of
+//! `k8s` and the manifests of `local`. No I/O.
 
 use std::sync::Arc;
 

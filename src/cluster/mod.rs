@@ -25,7 +25,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// The integration of this name as last seen, without I/O: runs ask before every request.
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>>;
 
-    /// Every integration as last seen, once all of them have been seen.
+    /// Every integration as last seen; waits until all of them were listed once.
     fn integrations(
         &self,
     ) -> impl Future<Output = Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError>> + Send;
@@ -34,7 +34,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     fn reads_namespaces(&self) -> bool;
 
     /// The labels of a namespace as last seen, without I/O; `None` where there is no such
-    /// namespace, or it cannot be read.
+    /// namespace, or labels cannot be read.
     fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>>;
 
     /// The object of this name, read fresh and whole: its status is compared with the next one,
@@ -50,12 +50,12 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Arc<FieldMapping>>, ClusterError>> + Send;
 
-    /// Whether this very export was there when exports were last seen, without I/O. Once it is not,
-    /// its end is told by [`Reconciler::deleted`], before or after this answer.
+    /// Whether exactly this export, by UID, exists as last seen, without I/O. Once it does not,
+    /// [`Reconciler::deleted`] is called, before or after this answer.
     fn has_export(&self, export: &ObjectRef) -> bool;
 
-    /// The UID of an export, as last seen and without I/O; `None` also where no run of it was
-    /// attempted yet: then it has no ledger.
+    /// The UID of an export, as last seen and without I/O; `None` also while no run of it was
+    /// attempted: it has no ledger yet.
     fn attempted_export(&self, key: &ObjectKey) -> Option<String>;
 
     /// The exports that name an integration; may be served from a watch.
@@ -77,7 +77,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Bundle>, ClusterError>> + Send;
 
-    /// Applies a status. Callers have checked that it differs from the present one.
+    /// Applies a status. Callers have checked that it differs from the current one.
     fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
@@ -87,20 +87,20 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// Publishes an Event. Best effort: failures are logged by the implementation.
     fn publish(&self, object: &ObjectRef, notice: Notice) -> impl Future<Output = ()> + Send;
 
-    /// The 32 bytes from which every ledger key is derived; made on first use.
+    /// The 32 bytes from which every ledger key is derived; generated on first use.
     fn ledger_root_key(&self) -> impl Future<Output = Result<[u8; 32], ClusterError>> + Send;
 }
 
-/// What drives reconciles calls; what the controllers are.
+/// The controllers, as the code that schedules reconciles sees them.
 pub trait Reconciler: Send + Sync + 'static {
-    /// Brings one object closer to its spec. `Ok(Some(delay))`: look again after `delay`;
-    /// `Ok(None)`: when something changes. `Err`: try again with backoff.
+    /// Reconciles one object. `Ok(Some(delay))`: again after `delay`; `Ok(None)`: on the next
+    /// change; `Err`: again with backoff.
     fn reconcile(
         &self,
         kind: Kind,
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Duration>, ClusterError>> + Send;
 
-    /// The object with this UID is gone: end what runs for it.
+    /// The object with this UID was deleted: stop what runs for it.
     fn deleted(&self, kind: Kind, uid: &str);
 }

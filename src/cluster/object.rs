@@ -1,4 +1,4 @@
-//! How objects are named at the port, and what is read of them.
+//! How the port names objects, and the parts of them that it passes on.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -72,9 +72,9 @@ impl fmt::Debug for Bundle {
 /// Normal or Warning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeType {
-    /// As it should be.
+    /// Nothing to do.
     Normal,
-    /// Somebody may have to act.
+    /// A human may have to act.
     Warning,
 }
 

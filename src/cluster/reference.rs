@@ -1,5 +1,5 @@
-//! Which objects an export names: the one place that knows where a reference without a namespace
-//! points to. Pure.
+//! Resolves the references of an export: the one place that decides which namespace a reference
+//! without one means. Pure.
 
 use super::ObjectKey;
 use crate::api::{CandidateExportSpec, IntegrationDefaults};
@@ -11,8 +11,8 @@ pub fn integration_of(export: &ObjectKey, spec: &CandidateExportSpec) -> ObjectK
     ObjectKey::new(namespace, &reference.name)
 }
 
-/// The mapping that an export uses, given its integration and that one's defaults; `None`: the
-/// documented default mapping. Whether it may use it is not asked here.
+/// The mapping that an export uses, given its integration and the integration's defaults; `None`:
+/// the documented default mapping. Does not check whether the export may use it.
 pub fn mapping_of(
     integration: &ObjectKey,
     spec: &CandidateExportSpec,
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_without_a_namespace_is_the_integrations() {
+    fn a_mapping_reference_without_a_namespace_means_that_of_the_integration() {
         let export = ObjectKey::new("team", "x");
         let named = spec(&serde_json::json!({
             "integrationRef": {"name": "clinch", "namespace": "talent"},

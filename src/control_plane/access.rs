@@ -31,7 +31,7 @@ impl Access {
         }
     }
 
-    /// A kubeconfig for the bearer of `token`. JSON, which every kubeconfig reader takes as YAML.
+    /// A kubeconfig for the bearer of `token`. JSON, which is valid YAML.
     pub(super) fn kubeconfig(&self, token: &str) -> String {
         let url = self.url.to_string();
         let cluster = json!({

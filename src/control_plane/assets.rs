@@ -1,5 +1,5 @@
-//! Where the binaries are. Runs `hack/control-plane.sh --print-only`, so that the script alone holds
-//! the rule (`KUBEBUILDER_ASSETS`, else the cached build of the pinned versions). Never builds.
+//! Finds the binaries. Runs `hack/control-plane.sh --print-only`, so that only the script knows the
+//! rule (`KUBEBUILDER_ASSETS`, else the cached build of the pinned versions). Never builds.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use super::StartError;
 
-/// The script at its place in the source tree this launcher was built from.
+/// The script in the source tree that this launcher was built from.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hack/control-plane.sh");
-const WANTED: [&str; 3] = ["kube-apiserver", "etcd", "kubectl"];
+const BINARIES: [&str; 3] = ["kube-apiserver", "etcd", "kubectl"];
 
 /// The folder with the binaries.
 #[derive(Debug, Clone)]
@@ -19,10 +19,10 @@ pub(super) struct Assets {
 }
 
 impl Assets {
-    /// Takes the named folder, or asks the script.
+    /// Uses the named folder, or else the one that the script prints.
     pub(super) fn locate(named: Option<PathBuf>) -> Result<Self, StartError> {
         let folder = named.map_or_else(|| ask(Path::new(SCRIPT)), Ok)?;
-        match WANTED.iter().find(|binary| !folder.join(binary).is_file()) {
+        match BINARIES.iter().find(|binary| !folder.join(binary).is_file()) {
             None => Ok(Self { folder }),
             Some(lacking) => Err(StartError::MissingAssets {
                 detail: format!("{} has no {lacking}", folder.display()),

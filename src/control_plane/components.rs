@@ -58,7 +58,7 @@ pub(super) fn etcd_arguments(scratch: &Scratch, files: &Files, ports: Ports) -> 
         with_path("--trusted-ca-file", &files.ca),
         "--client-cert-auth".into(),
         "--enable-grpc-gateway=false".into(),
-        // The data need not survive a crash of the machine, and disks are slow.
+        // Faster; the data need not survive a crash of the machine.
         "--unsafe-no-fsync".into(),
     ]
 }
@@ -91,7 +91,7 @@ pub(super) fn apiserver_arguments(
         with_path("--service-account-signing-key-file", &files.service_account_key),
         with_path("--audit-policy-file", &files.audit_policy),
         with_path("--audit-log-path", &scratch.audit_log()),
-        // In MB: never rotate, readers count on one growing file.
+        // In MB: never rotate, readers rely on one growing file.
         "--audit-log-maxsize=102400".into(),
         "--profiling=false".into(),
         // Ends open watches when asked to stop, instead of waiting a minute for their clients.

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 /// The user of the admin kubeconfig.
 pub(super) const ADMIN: &str = "control-plane-admin";
-/// The user that asks for readiness; kept out of the audit log.
+/// The user that probes readiness; excluded from the audit log.
 pub(super) const PROBE: &str = "control-plane-probe";
 
 /// A certificate with its key, both PEM.

@@ -1,4 +1,4 @@
-//! Why a control plane did not start; each message says what to do. No I/O.
+//! Why a control plane did not start. Each message says what to do. No I/O.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub enum StartError {
          or set KUBEBUILDER_ASSETS to a folder that has them ({detail})"
     )]
     MissingAssets {
-        /// What was looked at.
+        /// What was checked.
         detail: String,
     },
     /// The folder of the control plane cannot be written.
@@ -23,7 +23,7 @@ pub enum StartError {
     Folder {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The named folder has the data of an earlier control plane.
@@ -35,8 +35,8 @@ pub enum StartError {
         /// The folder.
         path: PathBuf,
     },
-    /// Keys or certificates could not be made.
-    #[error("cannot make the keys and certificates of the control plane")]
+    /// Keys or certificates could not be generated.
+    #[error("cannot generate the keys and certificates of the control plane")]
     Certificates(#[from] rcgen::Error),
     /// No three free ports on loopback.
     #[error("found no free ports on 127.0.0.1: stop what listens there and try again")]
@@ -46,7 +46,7 @@ pub enum StartError {
     Spawn {
         /// The component.
         component: &'static str,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// A component ended before it was ready.
@@ -77,13 +77,13 @@ pub enum StartError {
         /// The last lines of it.
         tail: String,
     },
-    /// The client that asks for readiness could not be built.
+    /// The client that probes readiness could not be built.
     #[error("cannot build a client for the new API server")]
     Client(#[source] Box<kube::Error>),
 }
 
 impl StartError {
-    /// Whether another program took a port between the choice and the use of it.
+    /// Whether another program took a port before it was used.
     pub(super) fn is_port_conflict(&self) -> bool {
         match self {
             Self::Exited { tail, .. } => tail.contains("address already in use"),

@@ -1,5 +1,5 @@
-//! Starts etcd and kube-apiserver and waits until they answer. The only starter of processes with
-//! `supervised`; the choice of binaries, files and ports is made before.
+//! Starts etcd and kube-apiserver and waits until they are ready. Starts processes, through
+//! `supervised`; binaries, files and ports are chosen before.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -17,10 +17,10 @@ use super::scratch::Scratch;
 use super::supervised::Supervised;
 
 const POLL: Duration = Duration::from_millis(25);
-/// Asked in this order. The namespace is made after the API server calls itself ready.
-const ANSWERS: [&str; 3] = ["/readyz", "/livez/etcd", "/api/v1/namespaces/default"];
+/// Probed in this order. The namespace is created after the API server reports ready.
+const PROBES: [&str; 3] = ["/readyz", "/livez/etcd", "/api/v1/namespaces/default"];
 
-/// Everything needed to start the components, again and again.
+/// Everything needed to start the components, any number of times.
 pub(super) struct Launch {
     pub(super) assets: Assets,
     pub(super) scratch: Scratch,
@@ -57,7 +57,7 @@ impl Launch {
         Ok(apiserver)
     }
 
-    /// Waits until the API server answers and reaches etcd.
+    /// Waits until the API server responds and reaches etcd.
     pub(super) async fn ready(
         &self,
         access: &Access,
@@ -66,7 +66,7 @@ impl Launch {
     ) -> Result<(), StartError> {
         let client = self.probe(access)?;
         let deadline = Instant::now() + self.ready_within;
-        for path in ANSWERS {
+        for path in PROBES {
             while !answers(&client, path).await {
                 if let Some(etcd) = etcd.as_deref_mut() {
                     self.check_started(etcd, deadline)?;
@@ -104,7 +104,7 @@ impl Launch {
             .map_err(|source| StartError::Spawn { component, source })
     }
 
-    /// A client that fails fast: its caller asks again.
+    /// A client that fails fast: its caller polls.
     fn probe(&self, access: &Access) -> Result<Client, StartError> {
         let mut config = access.config(&self.probe_token);
         config.default_retry = false;

@@ -1,10 +1,10 @@
 //! Starts a real kube-apiserver and etcd on loopback for tests and the cluster demo.
 //!
 //! Starts processes, writes files, listens on loopback only. Each [`ControlPlane`] has its own
-//! folder, ports, keys and tokens, so any number run side by side. Whatever happens to the process
-//! that started one, its components end with it (see `supervise.sh`) and a temporary folder goes
-//! away. There is no controller-manager: namespaces stay Terminating, owned objects are not
-//! collected, and ServiceAccounts are made by hand.
+//! folder, ports, keys and tokens, so any number run side by side. However the process that started
+//! one ends, its components end with it (see `supervise.sh`) and a temporary folder is removed.
+//! There is no controller-manager: namespaces stay Terminating, owned objects are not collected, and
+//! ServiceAccounts are created by hand.
 
 mod access;
 mod assets;
@@ -37,20 +37,20 @@ use self::ports::Ports;
 use self::scratch::Scratch;
 use self::supervised::Supervised;
 
-/// How often to start over when another program takes one of the chosen ports.
+/// How many attempts to start when another program takes one of the chosen ports.
 const ATTEMPTS: usize = 5;
-/// What a component gets to stop in order before it is killed.
+/// How long a component may take to stop gracefully before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How to start a control plane. The default suits tests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder with kube-apiserver, etcd and kubectl; by default what `hack/control-plane.sh`
-    /// answers.
+    /// The folder with kube-apiserver, etcd and kubectl; by default the one that
+    /// `hack/control-plane.sh` prints.
     pub assets: Option<PathBuf>,
-    /// Where data, logs and keys go, kept at the end; by default a temporary folder that is removed.
+    /// Folder for data, logs and keys, kept at the end; by default a temporary one that is removed.
     pub dir: Option<PathBuf>,
-    /// How long each component may take to answer.
+    /// How long each component may take to become ready.
     pub ready_within: Duration,
     /// More kube-apiserver flags, placed last so that they win.
     pub apiserver_arguments: Vec<String>,
@@ -69,8 +69,8 @@ impl Default for Options {
 
 /// A running control plane; killed on drop.
 pub struct ControlPlane {
-    // Dropped in this order: clients of etcd first, the folder last. Where both are locked, the
-    // API server is first.
+    // Dropped in this order: clients of etcd first, the folder last. Code that locks both locks the
+    // API server first.
     apiserver: Mutex<Option<Supervised>>,
     etcd: Mutex<Option<Supervised>>,
     access: Access,
@@ -118,7 +118,8 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
-    /// Writes the kubeconfig of [`Self::kubeconfig_path`] to another place, for this user's eyes only.
+    /// Writes the kubeconfig of [`Self::kubeconfig_path`] to another file that only this user can
+    /// read.
     pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
         scratch::write_private(path, &self.access.kubeconfig(&self.admin_token))
     }
@@ -141,7 +142,7 @@ impl ControlPlane {
         self.access.config(token)
     }
 
-    /// What was asked of the API server.
+    /// The requests that the API server received.
     pub fn audit_log(&self) -> AuditLog {
         AuditLog::new(self.launch.scratch.audit_log())
     }
@@ -162,7 +163,7 @@ impl ControlPlane {
         components.into_iter().flatten().map(|component| component.process_group()).collect()
     }
 
-    /// Stops the API server in order and starts it again at the same address.
+    /// Stops the API server gracefully and starts it again at the same address.
     pub async fn restart_apiserver(&self) -> Result<(), StartError> {
         if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.terminate(GRACE).await;
@@ -170,14 +171,14 @@ impl ControlPlane {
         self.start_apiserver().await
     }
 
-    /// Kills the API server: open requests and watches break off.
+    /// Kills the API server: open requests and watches are cut off.
     pub async fn kill_apiserver(&self) {
         if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.kill().await;
         }
     }
 
-    /// Starts the API server again at the same address. Does nothing when it runs.
+    /// Starts the API server again at the same address. Does nothing if it runs.
     pub async fn start_apiserver(&self) -> Result<(), StartError> {
         let mut apiserver = self.apiserver.lock().await;
         if apiserver.as_mut().is_none_or(|server| server.exited().is_some()) {
@@ -188,14 +189,14 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Stops etcd in order: the API server keeps listening and answers with errors.
+    /// Stops etcd gracefully: the API server keeps listening and responds with errors.
     pub async fn stop_etcd(&self) {
         if let Some(etcd) = self.etcd.lock().await.take() {
             etcd.terminate(GRACE).await;
         }
     }
 
-    /// Kills etcd: what it was doing is not finished, what it has told to be done is kept.
+    /// Kills etcd: writes in progress are lost, acknowledged writes are kept.
     pub async fn kill_etcd(&self) {
         if let Some(etcd) = self.etcd.lock().await.take() {
             etcd.kill().await;
@@ -203,7 +204,7 @@ impl ControlPlane {
     }
 
     /// Starts etcd again with its data and waits until a running API server has found it. Does
-    /// nothing when it runs.
+    /// nothing if it runs.
     pub async fn start_etcd(&self) -> Result<(), StartError> {
         let mut apiserver = self.apiserver.lock().await;
         let mut etcd = self.etcd.lock().await;
@@ -217,7 +218,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Stops everything in order. Dropping kills instead.
+    /// Stops everything gracefully. Dropping kills instead.
     pub async fn stop(self) {
         if let Some(apiserver) = self.apiserver.lock().await.take() {
             apiserver.terminate(GRACE).await;

@@ -1,12 +1,12 @@
-//! Free loopback ports. Binds and releases; another program can still take one before its use, so
-//! the launcher starts over with new ports when a component reports a conflict.
+//! Free loopback ports. Binds and releases them; another program can still take one before it is
+//! used, so the launcher retries with new ports when a component reports a conflict.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
-/// Below the ranges that systems hand to outgoing connections: such a connection can not take the
-/// port of an API server that is down for a restart.
+/// Below the ephemeral ranges: an outgoing connection cannot take the port of an API server that is
+/// being restarted.
 const RANGE: Range<u16> = 20_000..30_000;
 const TRIES: usize = 200;
 

@@ -1,9 +1,9 @@
-//! The folder of one control plane, and who removes it.
+//! The folder of one control plane, and its removal.
 //!
-//! Writes files. A folder of our own making is removed when the control plane stops, also when the
-//! launcher dies or never drops it (a `static` in a test binary): a small `sh` waits for the end of
-//! a pipe that the launcher and every component hold, and then deletes the folder. A folder that the
-//! caller named is left in place.
+//! Writes files. A temporary folder is removed when the control plane stops, also when the launcher
+//! dies or never drops it (a `static` in a test binary): a small `sh` waits until a pipe that the
+//! launcher and every component hold is closed, and then deletes the folder. A folder that the
+//! caller named is kept.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -27,7 +27,7 @@ pub(super) struct Scratch {
 #[derive(Debug)]
 struct Janitor {
     process: Child,
-    /// Taken to let the janitor go ahead.
+    /// Dropped to let the janitor proceed.
     hold: Option<OwnedFd>,
 }
 
@@ -79,7 +79,7 @@ impl Scratch {
         }
     }
 
-    /// What a component keeps open while it lives.
+    /// The pipe that a component keeps open while it lives.
     pub(super) fn hold(&self) -> io::Result<Stdio> {
         match self.janitor.as_ref().and_then(|janitor| janitor.hold.as_ref()) {
             Some(pipe) => Ok(Stdio::from(pipe.try_clone()?)),
@@ -115,7 +115,7 @@ impl Janitor {
 impl Drop for Janitor {
     fn drop(&mut self) {
         self.hold = None;
-        // Every component is gone by now (they are dropped first), so this takes one removal.
+        // Components are dropped first, so the janitor only has to remove the folder.
         let _ = self.process.wait();
     }
 }

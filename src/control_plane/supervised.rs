@@ -1,7 +1,7 @@
 //! One component as a child process, under a small `sh` supervisor (`supervise.sh`).
 //!
-//! Starts processes and waits for them. Promises that the component dies with the launcher, however
-//! the launcher ends: the supervisor kills it when the pipe on its stdin closes, and only this
+//! Starts processes and waits for them. The component dies with the launcher, however the launcher
+//! ends: the supervisor kills it when the pipe on its stdin closes, and only this
 //! process holds the other end. Works on any async runtime: a control plane shared by the tests of
 //! one binary outlives the runtime of the test that started it.
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const SUPERVISOR: &str = include_str!("supervise.sh");
 const POLL: Duration = Duration::from_millis(10);
-/// How long a killed process may take to disappear before we stop looking.
+/// How long to wait for a killed process to end.
 const REAP: Duration = Duration::from_secs(10);
 /// How much of a log an error quotes.
 const TAIL_LINES: usize = 12;
@@ -32,7 +32,7 @@ pub(super) struct Supervised {
 
 impl Supervised {
     /// Starts `program`, appending its output to `log`. `hold` stays open while the component
-    /// lives, so that its other end tells when everything is gone.
+    /// lives: its other end is closed once everything has ended.
     pub(super) fn spawn(
         name: &'static str,
         program: &Path,
@@ -50,7 +50,7 @@ impl Supervised {
             .stdin(Stdio::piped())
             .stdout(hold)
             .stderr(Stdio::null())
-            // Its own group: Ctrl-C in a terminal reaches the launcher, which then stops in order.
+            // Its own group: Ctrl-C in a terminal reaches only the launcher, which stops gracefully.
             .process_group(0)
             .spawn()?;
         let orders = supervisor.stdin.take();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_obedient_component_stops_in_order() {
+    async fn a_component_that_obeys_stops_gracefully() {
         let folder = tempfile::tempdir().expect("a folder");
         let script = "trap 'echo bye; exit' TERM; echo up; while :; do sleep 0.01; done";
         let component = supervise(folder.path(), script);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stubborn_component_is_killed_after_the_grace() {
+    async fn a_component_that_does_not_is_killed_after_the_grace_period() {
         let folder = tempfile::tempdir().expect("a folder");
         let component = supervise(folder.path(), "trap '' TERM; echo up; exec sleep 60");
         let group = component.process_group();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_status_of_the_component_comes_through() {
+    async fn the_exit_status_is_that_of_the_component() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut component = supervise(folder.path(), "echo broken; exit 7");
         component.wait(REAP).await;

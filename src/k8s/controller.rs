@@ -10,7 +10,7 @@
 //! - `reflector::store_shared` with `for_shared_stream` and `watches_shared_stream` shares a watch,
 //!   but its subscribers look objects up in the store, so a deletion never reaches them. Runs have to
 //!   end when their export is deleted, and [`Reconciler::deleted`] needs its UID.
-//! - `predicate_filter` on generation and annotations drops changes of status for everybody; an
+//! - `predicate_filter` on generation and annotations drops changes of status altogether; an
 //!   export has to follow the status of its integration.
 //! - The progress of runs and a rejected credential request reconciles, too, and would need
 //!   `reconcile_on` in any case. One queue for everything keeps the rule in one place
@@ -51,7 +51,7 @@ enum Failure {
 /// What every controller needs.
 pub(super) struct ControllerConfig<R> {
     pub(super) reconciler: Arc<R>,
-    /// Most reconciles of one kind at a time.
+    /// Maximum concurrent reconciles of each kind.
     pub(super) concurrency: u16,
     pub(super) sync: CacheSync,
     pub(super) stop: CancellationToken,

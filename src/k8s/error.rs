@@ -1,4 +1,4 @@
-//! From errors of the Kubernetes client to errors of the port. Pure.
+//! Turns errors of the Kubernetes client into errors of the port. Pure.
 
 use crate::cluster::ClusterError;
 
@@ -10,7 +10,7 @@ pub(crate) fn cluster_error(
 ) -> ClusterError {
     let what = what.into();
     let kube::Error::Api(status) = error else {
-        return ClusterError::Unavailable { verb, what, code: gist(error) };
+        return ClusterError::Unavailable { verb, what, code: summary(error) };
     };
     if status.is_forbidden() {
         // Quota refusals are 403 too.
@@ -26,8 +26,8 @@ pub(crate) fn cluster_error(
     }
 }
 
-/// An error in a few words, without anything a server may have echoed.
-pub(crate) fn gist(error: &kube::Error) -> String {
+/// An error in a few words, without content that a server may have echoed.
+pub(crate) fn summary(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} {}", status.code, status.reason),
         kube::Error::SerdeError(_) => "an object that cannot be read as its kind".to_owned(),

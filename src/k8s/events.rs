@@ -1,4 +1,4 @@
-//! Events on the Kubernetes API. Best effort: an Event that cannot be written is a log line.
+//! Events on the Kubernetes API. Best effort: a failure is logged.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -51,8 +51,8 @@ impl Events {
             ..ObjectReference::default()
         };
         if let Err(error) = self.recorder.publish(&event, &reference).await {
-            let gist = super::error::gist(&error);
-            tracing::debug!(object = %object.key, reason = %event.reason, error = %gist, "event not written");
+            let error = super::error::summary(&error);
+            tracing::debug!(object = %object.key, reason = %event.reason, %error, "event not written");
         }
     }
 }

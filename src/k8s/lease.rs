@@ -1,11 +1,11 @@
-//! The Lease by which one process at a time pushes. Client-go's semantics, on
-//! coordination.k8s.io/v1, with three promises:
+//! The Lease that lets one process at a time push. client-go's semantics on
+//! coordination.k8s.io/v1, with three guarantees:
 //!
 //! - every write carries the resourceVersion it was computed from, so two processes cannot both win;
 //! - expiry is judged by this process's monotonic clock, from when the record was last *seen to
 //!   change*: clocks of different hosts are never compared;
-//! - the holder stops believing in itself `renew_deadline` after the start of its last successful
-//!   renewal, whatever the API server does meanwhile, and also after having been frozen.
+//! - the holder considers the Lease lost `renew_deadline` after the start of its last successful
+//!   renewal, whatever the API server does meanwhile, and also after the process was frozen.
 
 use std::{
     sync::{
@@ -32,25 +32,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Clock, Fence};
 
-/// How the Lease is held.
+/// Settings of the Lease.
 #[derive(Debug, Clone)]
 pub struct LeaseConfig {
     /// Namespace of the Lease: the operator's own.
     pub namespace: String,
     /// Name of the Lease.
     pub name: String,
-    /// Who holds it: the pod's name.
+    /// The holder's name: that of the pod.
     pub identity: String,
-    /// How long others wait after the last change they saw.
+    /// How long other processes wait after the last change they saw.
     pub duration: Duration,
-    /// How long the holder believes in itself without a successful renewal; less than `duration`.
+    /// How long the holder may go without a successful renewal; less than `duration`.
     pub renew_deadline: Duration,
-    /// How long between attempts.
+    /// The interval between attempts.
     pub retry_period: Duration,
 }
 
 impl LeaseConfig {
-    /// The usual times: 15 s, 10 s, 2 s.
+    /// The defaults of client-go: 15 s, 10 s, 2 s.
     pub fn new(namespace: String, name: String, identity: String) -> Self {
         Self {
             namespace,
@@ -63,7 +63,7 @@ impl LeaseConfig {
     }
 }
 
-/// Until when this process surely holds the Lease, in milliseconds since `epoch`.
+/// Until when this process is certain to hold the Lease, in milliseconds since `epoch`.
 #[derive(Debug, Clone)]
 struct Tenure {
     epoch: Instant,
@@ -100,13 +100,13 @@ pub struct Elector {
 }
 
 impl Elector {
-    /// An elector that holds nothing yet.
+    /// An elector that does not hold the Lease yet.
     pub fn new(client: Client, config: LeaseConfig, clock: Clock) -> Self {
         let api = Api::namespaced(client, &config.namespace);
         Self { api, config, clock, tenure: Tenure::new(), observed: None }
     }
 
-    /// The fence that is open only while this process surely holds the Lease.
+    /// The fence that is open only while this process is certain to hold the Lease.
     pub fn fence(&self) -> Fence {
         let tenure = self.tenure.clone();
         Fence::new(move || tenure.holds())
@@ -120,7 +120,8 @@ impl Elector {
         loop {
             let deadline = self.config.renew_deadline;
             let budget = renewed.map_or(deadline, |at| deadline.saturating_sub(at.elapsed()));
-            // Counted from before the request: the server may have stamped it any time since.
+            // Measured from before the request: the server may record the renewal at any time
+            // after it.
             let started = Instant::now();
             let attempt = tokio::select! {
                 attempt = timeout(budget, self.acquire_or_renew()) => attempt,
@@ -139,7 +140,7 @@ impl Elector {
                 }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(error = %super::error::gist(&error), "lease request failed");
+                    tracing::warn!(error = %super::error::summary(&error), "lease request failed");
                 }
                 Err(_) => tracing::warn!("lease request timed out"),
             }
@@ -248,20 +249,20 @@ impl Elector {
             }
             record.holder_identity = Some(String::new());
             record.lease_duration_seconds = Some(1);
-            record.renew_time = Some(MicroTime(whole(self.clock.now())));
+            record.renew_time = Some(MicroTime(to_microseconds(self.clock.now())));
             self.api.replace(&self.config.name, &PostParams::default(), &lease).await.map(|_| ())
         };
         match timeout(Duration::from_secs(3), released).await {
             Ok(Ok(())) => tracing::info!("lease released"),
             Ok(Err(error)) => {
-                tracing::warn!(error = %super::error::gist(&error), "lease not released");
+                tracing::warn!(error = %super::error::summary(&error), "lease not released");
             }
             Err(_) => tracing::warn!("lease not released: no answer in 3 s"),
         }
     }
 }
 
-fn whole(time: Timestamp) -> Timestamp {
+fn to_microseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
 
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn tenure_ends_by_itself() {
+    async fn tenure_ends_without_a_renewal() {
         let tenure = Tenure::new();
         assert!(!tenure.holds());
         tenure.extend(Instant::now() + Duration::from_secs(10));

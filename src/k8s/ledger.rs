@@ -1,8 +1,8 @@
-//! Ledger segments as `CandidateLedger` objects: deterministic names, so that a create conflict is
-//! a fence. Those of an export are beside it and owned by it, so that they go with it; those of an
-//! account's anonymised people are in the operator's own namespace and owned by nobody. Where
-//! ledgers are kept in an object store, what is in objects of the cluster is still read, and deleted
-//! once it is no longer needed; new segments go to the store.
+//! Ledger segments as `CandidateLedger` objects. Their names are deterministic, so that a create
+//! conflict is a fence. Segments of an export are in its namespace and owned by it, so that they
+//! are deleted with it; those of an account's anonymised people are in the operator's own namespace
+//! and have no owner. Where ledgers are kept in an object store, new segments go there; older ones
+//! in the cluster are still read, and deleted once they are not needed.
 
 use std::time::Duration;
 
@@ -28,10 +28,11 @@ use crate::{
 const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 /// Label by which the segments of an account's anonymised people are found.
 const SUPPRESSION_LABEL: &str = "clinch.hireez.dev/suppression";
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a run of a deleted export goes on at most: its requests in flight, and its seal.
-const AFTERMATH: Duration = Duration::from_secs(180);
+/// The timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest that a run of a deleted export continues: its requests in flight, and its last
+/// segment.
+const DELETED_RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// Names per page of a list.
 const PAGE: u32 = 500;
 
@@ -41,20 +42,20 @@ pub struct KubeLedger {
     objects: Option<ObjectSegments>,
 }
 
-/// The part of it on the Kubernetes API.
+/// The part of a ledger on the Kubernetes API.
 struct InCluster {
     api: Api<CandidateLedger>,
     place: Place,
 }
 
-/// Where the segments of one ledger are, and what they are called.
+/// Where the segments of one ledger are, and how they are named.
 struct Place {
     namespace: String,
-    /// Their names: this, a hyphen and the position.
+    /// A segment's name is this, a hyphen and the position.
     prefix: String,
-    /// By which they are found: key and value.
+    /// Key and value of the label that selects them.
     label: (&'static str, String),
-    /// What their spec names as the export, and as its UID.
+    /// The export's name and UID in their spec.
     export_name: String,
     export_uid: String,
     /// The object that they are deleted with.
@@ -80,7 +81,7 @@ impl Place {
         }
     }
 
-    /// `home`: the operator's own namespace, for the account is nobody else's.
+    /// `home`: the operator's own namespace; an account belongs to no export.
     fn of_suppression(home: &str, account: AccountName) -> Self {
         Self {
             namespace: home.to_owned(),
@@ -96,7 +97,7 @@ impl Place {
         format!("{}-{seq}", self.prefix)
     }
 
-    /// The position in an object's name; `None` for one that is no segment of this ledger.
+    /// The position in an object's name; `None` if it is not a segment of this ledger.
     fn position(&self, object: &PartialObjectMeta<CandidateLedger>) -> Option<u64> {
         let digits = object.metadata.name.as_deref()?.strip_prefix(&self.prefix)?;
         digits.strip_prefix('-')?.parse().ok()
@@ -137,9 +138,9 @@ impl LedgerHome for KubeCluster {
         let Some(segments) = self.ledgers.as_ref().map(|ledgers| ledgers.of(export_uid)) else {
             return;
         };
-        // Once now, and once when a run that was still under way must have written its last.
+        // Once now, and once after a run that was still active must have ended.
         tokio::spawn(async move {
-            for wait in [Duration::ZERO, AFTERMATH] {
+            for wait in [Duration::ZERO, DELETED_RUN_TIMEOUT] {
                 tokio::time::sleep(wait).await;
                 if let Err(error) = segments.delete_all().await {
                     tracing::warn!(%error, "the ledger of a deleted export was not deleted");
@@ -208,8 +209,8 @@ impl SegmentStore for InCluster {
         let (label, value) = &self.place.label;
         let mut params = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {
-            // Names tell the positions: the segments themselves are read one at a time.
-            let page = answered("list", self.api.list_metadata(&params)).await?;
+            // The names hold the positions; segments are read one at a time.
+            let page = request("list", self.api.list_metadata(&params)).await?;
             found.extend(page.items.iter().filter_map(|object| self.place.position(object)));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
@@ -219,23 +220,22 @@ impl SegmentStore for InCluster {
     }
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
-        // Not a get: the right to list is enough for this.
+        // A list instead of a get: the permission to list is enough.
         let named =
             ListParams::default().fields(&format!("metadata.name={}", self.place.name(seq)));
-        let found = answered("list", self.api.list(&named)).await?.items.pop();
-        // Text that cannot be decoded, or belongs to another position, is a segment that cannot
-        // be used, like any other.
+        let found = request("list", self.api.list(&named)).await?.items.pop();
+        // Text that cannot be decoded becomes an unusable segment, like any other damage.
         Ok(found.map(|object| from_text(&object.spec.data).unwrap_or_default()))
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         let object = self.place.object(seq, &bytes);
-        answered("create", self.api.create(&PostParams::default(), &object)).await.map(|_| ())
+        request("create", self.api.create(&PostParams::default(), &object)).await.map(|_| ())
     }
 
     async fn delete(&self, seq: u64) -> Result<(), StoreError> {
         let name = self.place.name(seq);
-        match answered("delete", self.api.delete(&name, &DeleteParams::default())).await {
+        match request("delete", self.api.delete(&name, &DeleteParams::default())).await {
             Ok(_) => Ok(()),
             Err(StoreError::Unavailable { what }) if what == "404" => Ok(()),
             Err(error) => Err(error),
@@ -243,21 +243,21 @@ impl SegmentStore for InCluster {
     }
 }
 
-async fn answered<T>(
+async fn request<T>(
     verb: &'static str,
-    request: impl Future<Output = kube::Result<T>>,
+    response: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, StoreError> {
-    let answer = timeout(PATIENCE, request)
+    let answer = timeout(REQUEST_TIMEOUT, response)
         .await
         .map_err(|_| StoreError::Unavailable { what: "no answer in 30 s".to_owned() })?;
     answer.map_err(|error| match &error {
         kube::Error::Api(status) => refused(verb, status),
-        _ => StoreError::Unavailable { what: super::error::gist(&error) },
+        _ => StoreError::Unavailable { what: super::error::summary(&error) },
     })
 }
 
-/// What the API server's answer means. etcd's own refusals arrive as internal errors, known by
-/// their words.
+/// What a refusal of the API server means. Those of etcd arrive as internal errors and are
+/// recognised by their text.
 fn refused(verb: &'static str, status: &Status) -> StoreError {
     let says = |words: &str| status.message.contains(words);
     match status.code {
@@ -282,7 +282,7 @@ mod tests {
     use crate::domain::Reason;
 
     #[test]
-    fn the_segments_of_an_export_go_with_it() {
+    fn segments_of_an_export_are_deleted_with_it() {
         let (namespace, name) = ("talent".to_owned(), "people".to_owned());
         let place = Place::of_export(&LedgerOwner { namespace, name, uid: "uid-1".to_owned() });
         let object = place.object(7, b"bytes");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_segments_of_an_account_are_at_home_and_go_with_nobody() {
+    fn segments_of_an_account_are_in_the_operators_namespace_and_have_no_owner() {
         let account = AccountName::parse("00112233445566ff").unwrap();
         let place = Place::of_suppression("clinch-system", account);
         let object = place.object(7, b"bytes");
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_other_ledgers_are_no_segments_of_this_one() {
+    fn names_of_other_ledgers_are_not_segments_of_this_one() {
         let account = AccountName::parse("00112233445566ff").unwrap();
         let place = Place::of_suppression("clinch-system", account);
         let position = |name: &str| {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn no_room_and_no_right_are_told_apart_and_are_all_refusals() {
+    fn quota_size_and_permission_errors_differ_and_are_all_refusals() {
         for (code, reason, message, expected) in [
             (403, "Forbidden", "exceeded quota: q, requested: ...", StoreError::Quota),
             (403, "Forbidden", "cannot create", StoreError::Forbidden { verb: "create" }),

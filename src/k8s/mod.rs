@@ -1,5 +1,5 @@
 //! The cluster port on the Kubernetes API: the only status writer, the only Secret reader,
-//! Events, the Lease, and the watches that say what to look at again.
+//! Events, the Lease, and the watches and controllers that trigger reconciles.
 
 mod controller;
 mod error;
@@ -34,8 +34,8 @@ use crate::{
     ledger::ObjectLedgers,
 };
 
-/// How long one read may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of one read.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The cluster port on the Kubernetes API.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ impl Cluster for KubeCluster {
     }
 
     async fn integrations(&self) -> Result<Vec<(ObjectKey, Arc<ClinchIntegration>)>, ClusterError> {
-        match timeout(PATIENCE, self.stores.seen_integrations()).await {
+        match timeout(REQUEST_TIMEOUT, self.stores.seen_integrations()).await {
             Ok(()) => Ok(self.stores.integrations(None)),
             Err(_) => Err(ClusterError::Unavailable {
                 verb: "list",
@@ -144,7 +144,7 @@ async fn get<T>(
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, ClusterError> {
     let what = || format!("{plural} {key}");
-    timeout(PATIENCE, request)
+    timeout(REQUEST_TIMEOUT, request)
         .await
         .map_err(|_| ClusterError::Unavailable {
             verb: "get",
@@ -158,12 +158,12 @@ fn key_of(object: &impl ResourceExt) -> ObjectKey {
     ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// The kinds of our group and version that the API server serves; none when it knows no such
-/// group.
+/// The kinds of our group and version that the API server serves; empty when it does not know
+/// the group.
 pub async fn served_kinds(client: &Client) -> Result<Vec<String>, ClusterError> {
     let group = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
     let what = || format!("the kinds of {group}");
-    let answer = timeout(PATIENCE, client.list_api_group_resources(&group)).await;
+    let answer = timeout(REQUEST_TIMEOUT, client.list_api_group_resources(&group)).await;
     match answer {
         Err(_) => Err(ClusterError::Unavailable {
             verb: "list",

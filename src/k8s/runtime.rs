@@ -30,20 +30,20 @@ use crate::{
     ledger::ObjectLedgers,
 };
 
-/// How the operator sees its cluster.
+/// Settings of the cluster port.
 #[derive(Debug, Clone)]
 pub struct KubeConfig {
     /// Namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
     /// The Secret that holds the ledger root key; its namespace is the operator's own.
     pub ledger_key: ObjectKey,
-    /// Where ledgers are kept; etcd where it is absent.
+    /// Where ledgers are kept; `None`: in etcd.
     pub ledgers: Option<ObjectLedgers>,
-    /// The most people a ledger in etcd is to hold.
+    /// The largest ledger, in people, that etcd may hold.
     pub ledger_etcd_max: u64,
     /// Name of this process in Events.
     pub instance: String,
-    /// Most reconciles of one kind at a time.
+    /// Maximum concurrent reconciles of each kind.
     pub concurrency: u16,
 }
 

@@ -13,8 +13,8 @@ use crate::cluster::{Bundle, ClusterError, ObjectKey};
 
 /// Field of the ledger key Secret.
 const KEY_FIELD: &str = "ledger-key";
-/// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of one request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads Secrets one by one.
 #[derive(Clone)]
@@ -41,13 +41,13 @@ impl Secrets {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Secret>, ClusterError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
         let what = || format!("secrets {key}");
-        timeout(PATIENCE, api.get_opt(&key.name))
+        timeout(REQUEST_TIMEOUT, api.get_opt(&key.name))
             .await
             .map_err(|_| no_answer("get", what()))?
             .map_err(|error| cluster_error("get", what(), &error))
     }
 
-    /// The ledger root key; fills the Secret, shipped empty, on first use.
+    /// The ledger root key; generated on first use into the Secret, which ships empty.
     pub(crate) async fn root_key(&self) -> Result<[u8; 32], ClusterError> {
         let key = &self.root_key;
         let what = || format!("secrets {key}");
@@ -55,7 +55,7 @@ impl Secrets {
             return Err(ClusterError::Unavailable {
                 verb: "get",
                 what: what(),
-                code: "it does not exist; the chart ships it".to_owned(),
+                code: "it does not exist; the chart creates it".to_owned(),
             });
         };
         if let Some(present) = secret.data.as_ref().and_then(|data| data.get(KEY_FIELD)) {
@@ -71,12 +71,13 @@ impl Secrets {
             .get_or_insert_default()
             .insert(KEY_FIELD.to_owned(), ByteString(fresh.to_vec()));
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &key.namespace);
-        // A replace with the resourceVersion read above: the loser of a race reads the winner's.
-        timeout(PATIENCE, api.replace(&key.name, &PostParams::default(), &secret))
+        // A replace with the resourceVersion read above: of two processes one fails, and reads the
+        // other's key next time.
+        timeout(REQUEST_TIMEOUT, api.replace(&key.name, &PostParams::default(), &secret))
             .await
             .map_err(|_| no_answer("update", what()))?
             .map_err(|error| cluster_error("update", what(), &error))?;
-        tracing::info!(secret = %key, "made the ledger key");
+        tracing::info!(secret = %key, "generated the ledger key");
         Ok(fresh)
     }
 }
@@ -89,7 +90,7 @@ fn no_answer(verb: &'static str, what: String) -> ClusterError {
     ClusterError::Unavailable { verb, what, code: "no answer in 10 s".to_owned() }
 }
 
-/// 32 bytes from the operating system, by way of the TLS library's generator.
+/// 32 bytes from the operating system, through the TLS library's generator.
 fn random_key() -> Result<[u8; 32], ClusterError> {
     let mut key = [0_u8; 32];
     rustls::crypto::ring::default_provider().secure_random.fill(&mut key).map_err(|_| {

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::error::cluster_error;
 use crate::cluster::{ClusterError, Kind, ObjectRef, OurKind};
 
-/// How long one write may take.
+/// The timeout of one write.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The field manager of a kind's statuses.
@@ -24,7 +24,7 @@ const fn field_manager(kind: Kind) -> &'static str {
     }
 }
 
-/// Applies a status. An object deleted in between is no error.
+/// Applies a status. It is not an error if the object was deleted meanwhile.
 #[expect(clippy::disallowed_methods, reason = "the one writer of statuses")]
 pub(crate) async fn apply<K: OurKind>(
     client: &Client,
@@ -35,7 +35,7 @@ pub(crate) async fn apply<K: OurKind>(
     let body = serde_json::json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        // The UID keeps a status from landing on a namesake created since.
+        // With the UID, the status cannot land on a new object of the same name.
         "metadata": {"name": object.key.name, "uid": object.uid},
         "status": status,
     });

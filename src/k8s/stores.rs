@@ -58,7 +58,7 @@ impl Stores {
     /// Waits until the integrations of every scope were listed once.
     pub(crate) async fn seen_integrations(&self) {
         for scope in self.scopes.iter() {
-            // A dropped writer means shutdown: then nothing is sent any more.
+            // A dropped writer means shutdown.
             let _ended = scope.integrations.wait_until_ready().await.is_err();
         }
     }
@@ -95,9 +95,9 @@ fn named<'a, K: OurKind>(
     namespace: Option<&str>,
     stores: impl Iterator<Item = &'a Store<K>>,
 ) -> Vec<(ObjectKey, Arc<K>)> {
-    let asked =
+    let matches =
         |found: &Arc<K>| namespace.is_none() || found.meta().namespace.as_deref() == namespace;
-    let found = stores.flat_map(Store::state).filter(asked);
+    let found = stores.flat_map(Store::state).filter(matches);
     found.map(|object| (key_of(object.as_ref()), object)).collect()
 }
 

@@ -30,7 +30,7 @@ impl CacheSync {
     pub(super) fn wait(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut left = self.0.subscribe();
         async move {
-            // The sender is dropped at shutdown only; nobody needs the answer then.
+            // The sender is dropped at shutdown only, when the answer no longer matters.
             let _gone = left.wait_for(|left| *left == 0).await.is_err();
         }
     }

@@ -47,10 +47,10 @@ pub(super) struct ObjectEvent<'a, K> {
     pub(super) object: Option<&'a K>,
 }
 
-/// Fills `writer` from a watch, and reports what it sees, until `stop`.
+/// Fills `writer` from a watch and reports what happens to each object, until `stop`.
 ///
-/// An object is reported once it can be read from the store: after a new list that is at its end,
-/// and what the list no longer holds is reported as gone.
+/// An object is reported once the store holds it. After a relist that is once the list is complete;
+/// objects that it no longer holds are reported as deleted.
 pub(crate) async fn reflect<K>(
     api: Api<K>,
     mut writer: Writer<K>,
@@ -70,7 +70,7 @@ pub(crate) async fn reflect<K>(
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");
+                tracing::warn!(%kind, error = %watch_error(&error), "watch interrupted");
                 continue;
             }
         };
@@ -118,7 +118,7 @@ impl Known {
     }
 }
 
-/// Changes exactly when somebody other than the status writer asks for something.
+/// Changes exactly when something other than our own status write calls for a reconcile.
 fn mark<K: Resource>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
@@ -130,10 +130,10 @@ fn mark<K: Resource>(object: &K) -> u64 {
     hasher.finish()
 }
 
-fn watch_gist(error: &watcher::Error) -> String {
+fn watch_error(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
-            super::error::gist(error)
+            super::error::summary(error)
         }
         watcher::Error::WatchError(status) => format!("{} {}", status.code, status.reason),
         watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
@@ -182,7 +182,7 @@ async fn each_touched<K>(
                 touched(&key_of(&object));
             }
             Err(error) => {
-                tracing::warn!(%kind, error = %watch_gist(&error), "watch interrupted");
+                tracing::warn!(%kind, error = %watch_error(&error), "watch interrupted");
             }
         }
     }

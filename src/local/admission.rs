@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cluster::Kind;
 
-/// The API's name for the rules' subject.
+/// The field that the rules are about.
 const SPEC: &str = "spec";
 
 /// The schemas of one kind.
@@ -63,12 +63,12 @@ pub(super) fn admit(kind: Kind, spec: &Entry) -> (Json, Vec<Fault>) {
     (value, faults)
 }
 
-/// The rules on a change of spec that `new` breaks; `old` is what was stored before.
+/// The transition rules that a changed spec breaks.
 pub(super) fn admit_change(kind: Kind, new: &Json, old: &Json) -> Vec<Fault> {
     rules(schema_of(kind), new, Some(old), &[])
 }
 
-/// The status that a new object starts with.
+/// The status of a new object.
 pub(super) fn first_status(kind: Kind) -> Option<Json> {
     let schema = &schema_of(kind).status;
     schema.default.as_ref().map(|default| defaulted(schema, default))
@@ -76,11 +76,11 @@ pub(super) fn first_status(kind: Kind) -> Option<Json> {
 
 /// Why the API server would refuse a status.
 pub(super) fn status_faults(kind: Kind, status: &Json) -> Vec<Fault> {
-    check(&schema_of(kind).status, &Node::unmarked(status), "status", 0).1
+    check(&schema_of(kind).status, &Node::from_json(status), "status", 0).1
 }
 
-/// Runs the CEL rules. Where an object is broken already (`known`), a rule about the same field,
-/// or one that cannot be evaluated, is a consequence and no finding of its own.
+/// Runs the CEL rules. If the object has faults already (`known`), a rule about the same field, or
+/// one that cannot be evaluated, is a consequence and not reported.
 fn rules(schema: &KindSchema, new: &Json, old: Option<&Json>, known: &[Fault]) -> Vec<Fault> {
     let Err(errors) = Validator::new().validate_compiled(&schema.rules, new, old) else {
         return Vec::new();
@@ -133,7 +133,7 @@ mod tests {
             assert!(!found.is_empty());
             for (path, node) in found {
                 let default = node.default.as_ref().unwrap();
-                let (_, faults) = check(node, &Node::unmarked(default), &path, 0);
+                let (_, faults) = check(node, &Node::from_json(default), &path, 0);
                 assert!(faults.is_empty(), "the API server refuses the CRD: {faults:?}");
             }
         }

@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps of a manifest as the bytes they hold. Pure. Messages name keys and
+//! The data of Secrets and ConfigMaps in manifests. Pure. Messages name keys and
 //! sizes, never a value.
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +32,7 @@ impl BundleKind {
         }
     }
 
-    /// The members with values: name, whether Base64, whether it overrides others.
+    /// The members that hold data: name, whether Base64, whether it overrides the other.
     const fn parts(self) -> [(&'static str, bool, bool); 2] {
         match self {
             Self::ConfigMap => [("data", false, false), ("binaryData", true, false)],
@@ -63,7 +63,7 @@ pub(super) fn read(
             }
             match (lines.get(&entry.key), overrides) {
                 (Some(first), false) => {
-                    let message = format!("the key stands twice; first on line {first}");
+                    let message = format!("duplicate key; first on line {first}");
                     faults.push(Fault::new(entry.line, &path, message));
                 }
                 _ => {

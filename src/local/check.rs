@@ -1,6 +1,6 @@
 //! Checks a value against a structural schema as the API server does on create: nulls dropped,
 //! unknown fields refused (strict field validation), defaults filled in, bounds checked. Pure.
-//! All faults at once; the value that comes back is what would be stored.
+//! Returns all faults at once, and the value that would be stored.
 
 use serde_json::{Map, Number, Value as Json};
 
@@ -72,7 +72,7 @@ impl Check<'_> {
     fn type_fits(&mut self, schema: &Schema, node: &Node, path: &str, line: usize) -> bool {
         let integral =
             |number: &Number| number.as_f64().is_some_and(|number| number.fract() == 0.0);
-        let wanted = match (schema.kind, schema.int_or_string) {
+        let expected = match (schema.kind, schema.int_or_string) {
             (_, true) => {
                 let fits = match &node.value {
                     Value::Number(number) => integral(number),
@@ -102,8 +102,8 @@ impl Check<'_> {
                 kind.as_str()
             }
         };
-        let mut message = format!("must be of type {wanted}, not {}", node.type_name());
-        if wanted == "string" && !matches!(node.value, Value::Map(_) | Value::List(_)) {
+        let mut message = format!("must be of type {expected}, not {}", node.type_name());
+        if expected == "string" && !matches!(node.value, Value::Map(_) | Value::List(_)) {
             message.push_str(": put the value in quotes");
         }
         self.fault(line, path, message);
@@ -233,7 +233,7 @@ impl Check<'_> {
     }
 }
 
-/// A value as messages repeat it. Only used for fields with a closed set of values.
+/// A value, shortened for a message. Only for fields with a closed set of values.
 fn echo(value: &Json) -> String {
     let text = value.to_string();
     if text.chars().count() <= MAX_ECHO {
@@ -243,7 +243,7 @@ fn echo(value: &Json) -> String {
     format!("{short}...")
 }
 
-/// Says that a field is unknown, and which one may have been meant.
+/// The message for an unknown field, with the most similar known one.
 pub(super) fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match did_you_mean(name, known) {
         Some(known) => format!("unknown field; did you mean \"{known}\"?"),

@@ -1,5 +1,5 @@
-//! The cluster port on checked manifests. Objects and Events live in memory; what has to outlive
-//! the process is in the state folder, where there is one. File writes are short and synchronous.
+//! The cluster port on checked manifests. Objects and Events are in memory; what must outlive the
+//! process is in the state folder, if there is one. File writes are short and synchronous.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,10 +14,10 @@ use tokio::sync::broadcast;
 
 use super::{
     admission,
-    ledger::Memories,
+    assemble::{Assembler, uid},
+    ledger::MemoryLedgers,
     manifests::Manifests,
     object::{ByKind, Object, typed},
-    opening::{Opening, uid},
     state::{OpenError, Record, StateFolder},
 };
 use crate::{
@@ -30,9 +30,9 @@ use crate::{
     ledger::AccountName,
 };
 
-/// The most Events kept.
+/// How many Events are kept.
 const MAX_EVENTS: usize = 1000;
-/// How many changes a slow watcher may lag behind.
+/// How many changes a receiver may lag behind.
 const MAX_LAG: usize = 1024;
 
 /// An Event, when it was published, and of what.
@@ -67,7 +67,7 @@ struct Inner {
     fresh_key: [u8; 32],
     events: Mutex<VecDeque<LocalEvent>>,
     changes: broadcast::Sender<Change>,
-    ledgers: Memories,
+    ledgers: MemoryLedgers,
     clock: Clock,
 }
 
@@ -84,7 +84,7 @@ impl Objects {
 
     fn all<K: OurKind>(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<K>)> {
         self.of_kind(K::KIND)
-            .filter(|(key, _)| namespace.is_none_or(|asked| key.namespace == asked))
+            .filter(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace))
             .filter_map(|(key, object)| Some((key.clone(), typed(object.clone())?)))
             .collect()
     }
@@ -95,7 +95,7 @@ impl Objects {
 
     fn set_status<K: OurKind>(&mut self, key: &ObjectKey, status: K::Status) {
         let Some(objects) = self.by_kind.get_mut(&K::KIND) else { return };
-        // Taken out, so that it is changed in place unless somebody else holds it.
+        // Removed first, so that the object is changed in place unless a reader holds it.
         if let Some(mut object) = objects.remove(key).and_then(typed::<K>) {
             *Arc::make_mut(&mut object).status_mut() = Some(status);
             objects.insert(key.clone(), object);
@@ -133,8 +133,8 @@ impl LocalCluster {
         Some(integration_of(export, &found.spec))
     }
 
-    /// Ledgers that no folder keeps.
-    pub(super) fn memories(&self) -> Memories {
+    /// The ledgers kept in memory.
+    pub(super) fn memory_ledgers(&self) -> MemoryLedgers {
         self.0.ledgers.clone()
     }
 
@@ -148,14 +148,14 @@ impl LocalCluster {
     ) -> Result<Self, OpenError> {
         let folder = state.map(StateFolder::open).transpose()?;
         let Manifests { objects, secrets, config_maps, .. } = manifests;
-        let mut opening = Opening {
+        let mut assembler = Assembler {
             folder: folder.as_ref(),
             now: clock.now(),
             records: BTreeMap::new(),
             refused: Vec::new(),
         };
-        let by_kind = opening.all(&objects)?;
-        let Opening { records, refused, .. } = opening;
+        let by_kind = assembler.assemble(&objects)?;
+        let Assembler { records, refused, .. } = assembler;
         if !refused.is_empty() {
             return Err(OpenError::RefuseChange(refused));
         }
@@ -169,7 +169,7 @@ impl LocalCluster {
         }
         let (changes, _) = broadcast::channel(MAX_LAG);
         Ok(Self(Arc::new(Inner {
-            ledgers: Memories::default(),
+            ledgers: MemoryLedgers::default(),
             objects: Mutex::new(Objects { by_kind, records }),
             secrets,
             config_maps,
@@ -220,7 +220,7 @@ impl LocalCluster {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Status writes and Events from now on. A watcher that lags too far behind is told so.
+    /// Status writes and Events from now on. A receiver that lags too far behind gets an error.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.changes.subscribe()
     }
@@ -291,7 +291,7 @@ impl Cluster for LocalCluster {
         status: K::Status,
     ) -> Result<(), ClusterError> {
         self.write::<K>(object, status)?;
-        // Nobody may be watching.
+        // There may be no receiver.
         let _ = self.0.changes.send(Change::Status(object.clone()));
         Ok(())
     }
@@ -324,7 +324,7 @@ impl LocalCluster {
             return Err(ClusterError::Refused { what: what(), why: "invalid" });
         }
         let mut objects = self.objects();
-        // Written to the folder first: what is read here has to outlive the process.
+        // Written to the folder first: a status that was read must survive the process.
         let Some(record) = objects.records.get_mut(&object.uid) else { return Ok(()) };
         record.status = Some(json);
         if let Some(folder) = &self.0.folder {

@@ -1,5 +1,5 @@
-//! Ledgers of the local cluster: a folder for each export, and for each account's anonymised
-//! people; or memory where no state is kept.
+//! Ledgers of the local cluster: a folder for each export and for the anonymised people of each
+//! account, or memory where no state is kept.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Ledgers kept in memory, by export UID, and by `suppression-` and the name of an account.
-pub(super) type Memories = Arc<Mutex<HashMap<String, MemoryStore>>>;
+pub(super) type MemoryLedgers = Arc<Mutex<HashMap<String, MemoryStore>>>;
 
 /// One ledger.
 pub enum LocalLedger {
@@ -50,9 +50,9 @@ impl LocalCluster {
         if let Some(folder) = folder {
             return LocalLedger::Folder(FolderStore::new(folder));
         }
-        let memories = self.memories();
-        let mut memories = memories.lock().unwrap_or_else(PoisonError::into_inner);
-        LocalLedger::Memory(memories.entry(name).or_default().clone())
+        let ledgers = self.memory_ledgers();
+        let mut ledgers = ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        LocalLedger::Memory(ledgers.entry(name).or_default().clone())
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     problem::{Problem, Severity, member},
 };
 
-/// Where an object stands, and the line of each of its fields.
+/// The file of an object, and the line of each of its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lines {
     pub file: Arc<str>,
@@ -43,7 +43,7 @@ impl Lines {
         }
     }
 
-    /// The line of a field, or of its nearest parent that is written down.
+    /// The line of a field, or of its nearest parent in the manifest.
     pub(super) fn line(&self, path: &str) -> usize {
         let dotted = path.replace('[', ".").replace(']', "");
         let mut path = dotted.as_str();

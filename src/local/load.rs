@@ -1,5 +1,5 @@
-//! Reads manifests from files and folders, and sorts their objects by kind. Reads the files it is
-//! given and nothing else; reports every problem, never only the first.
+//! Reads manifests from files and folders and sorts their objects by kind. Reads only the files it
+//! is given; reports every problem, not only the first.
 
 use std::{
     collections::HashMap,
@@ -59,7 +59,7 @@ pub struct Loader {
     options: LoadOptions,
     manifests: Manifests,
     problems: Vec<Problem>,
-    /// Where each object was declared first.
+    /// File and line of each object's first declaration.
     places: HashMap<(&'static str, ObjectKey), (Arc<str>, usize)>,
 }
 
@@ -127,7 +127,7 @@ impl Loader {
         }
     }
 
-    /// Reads manifests from memory; `name` stands for the file in problems.
+    /// Reads manifests from memory; `name` is the file in problems.
     pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.add_text(name, text),
@@ -139,7 +139,7 @@ impl Loader {
         }
     }
 
-    /// Reads manifests from a text; `name` stands for the file in problems.
+    /// Reads manifests from a text; `name` is the file in problems.
     pub fn add_text(&mut self, name: &str, text: &str) {
         let file = Arc::from(name);
         let (nodes, faults) = documents(text);
@@ -211,7 +211,7 @@ impl Loader {
         }
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == kind_name) else {
             let message = if kind_name == "CandidateLedger" {
-                "CandidateLedger is the operator's own; it is never applied".to_owned()
+                "CandidateLedger is internal to the operator; it is never applied".to_owned()
             } else {
                 format!("unknown kind; {GROUP} has {}", Kind::ALL.map(Kind::as_str).join(", "))
             };
@@ -255,7 +255,7 @@ impl Loader {
             ));
         }
         if let (Some(metadata), Some(spec), true) = (metadata, spec, faults.is_empty()) {
-            // The types and the schema are one source; a difference is shown, not hidden.
+            // Types and schema have one source; a difference is a defect, and is reported.
             if let Err(error) = self.manifests.insert(kind, metadata, &spec, lines) {
                 let message = format!("cannot be read as {kind}: {error}");
                 faults.push(Fault::new(line("spec"), "spec", message));
@@ -286,7 +286,7 @@ impl Loader {
         self.report(file, faults);
     }
 
-    /// Notes where an object is declared; a fault when it was declared before.
+    /// Records where an object is declared; a fault if it was declared before.
     fn claim(
         &mut self,
         file: &Arc<str>,

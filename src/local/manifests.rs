@@ -54,13 +54,13 @@ impl Manifests {
         self.config_maps.get(key)
     }
 
-    /// What is accepted, but probably not what was meant.
+    /// Problems that do not keep the manifests from being used.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 
     /// A problem found later, placed at the line of `path` in the object's manifest (or of the
-    /// nearest parent that is written down). `None` when there is no such object.
+    /// nearest parent in the manifest). `None` when there is no such object.
     pub fn problem(
         &self,
         kind: Kind,
@@ -76,7 +76,7 @@ impl Manifests {
         Some(&self.objects.get(&kind)?.get(key)?.lines)
     }
 
-    /// Adds an admitted object of our kinds.
+    /// Adds an admitted object.
     pub(super) fn insert(
         &mut self,
         kind: Kind,

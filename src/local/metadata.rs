@@ -8,7 +8,8 @@ use super::{
     problem::{Fault, keyed},
 };
 
-/// Members that the API server sets; taken and ignored, as in the output of `kubectl get -o yaml`.
+/// Members that the API server sets; accepted and ignored, as in the output of
+/// `kubectl get -o yaml`.
 const SERVER_SET: &[&str] = &[
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -22,7 +23,7 @@ const SERVER_SET: &[&str] = &[
     "uid",
 ];
 
-/// What is used of an object's metadata.
+/// The part of an object's metadata that is used.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Metadata {
     pub name: String,
@@ -64,7 +65,7 @@ pub(super) fn read(
             "namespace" => {}
             key if SERVER_SET.contains(&key) => {}
             "generateName" => {
-                let message = "names cannot be generated here: set metadata.name";
+                let message = "names are not generated here: set metadata.name";
                 faults.push(Fault::new(entry.line, "metadata.generateName", message));
             }
             key => {

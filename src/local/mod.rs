@@ -1,8 +1,9 @@
 //! The cluster port on a folder of manifests: reads and checks them as the API server would,
 //! keeps status, generations and the ledger key in a state folder, and prints objects as
-//! `kubectl get` does. `demo`, `apply`, `validate` and `render` run on it.
+//! `kubectl get` does. `demo` and `apply` run on it.
 
 mod admission;
+mod assemble;
 mod bundles;
 mod check;
 mod cluster;
@@ -13,7 +14,6 @@ mod manifests;
 mod metadata;
 mod node;
 mod object;
-mod opening;
 mod problem;
 mod scalar;
 mod schema;

@@ -1,4 +1,4 @@
-//! JSON values that know the line on which they stand. Pure.
+//! JSON values with their lines. Pure.
 
 use serde_json::{Map, Number, Value as Json};
 
@@ -9,7 +9,7 @@ pub(super) struct Node {
     pub value: Value,
 }
 
-/// A JSON value with marked children.
+/// A JSON value whose children have lines.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -42,7 +42,7 @@ impl Node {
         }
     }
 
-    /// The text, where it is one.
+    /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
@@ -50,7 +50,7 @@ impl Node {
         }
     }
 
-    /// What the value is, as messages name it.
+    /// The type, as messages name it.
     pub(super) fn type_name(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
@@ -62,7 +62,7 @@ impl Node {
         }
     }
 
-    /// The value without its marks.
+    /// The value without lines.
     pub(super) fn to_json(&self) -> Json {
         match &self.value {
             Value::Null => Json::Null,
@@ -77,19 +77,19 @@ impl Node {
         }
     }
 
-    /// A value that stands on no line.
-    pub(super) fn unmarked(json: &Json) -> Self {
+    /// A value without lines.
+    pub(super) fn from_json(json: &Json) -> Self {
         let value = match json {
             Json::Null => Value::Null,
             Json::Bool(value) => Value::Bool(*value),
             Json::Number(number) => Value::Number(number.clone()),
             Json::String(text) => Value::String(text.clone()),
-            Json::Array(items) => Value::List(items.iter().map(Self::unmarked).collect()),
+            Json::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
             Json::Object(members) => {
                 let entry = |(key, value): (&String, &Json)| Entry {
                     key: key.clone(),
                     line: 0,
-                    node: Self::unmarked(value),
+                    node: Self::from_json(value),
                 };
                 Value::Map(members.iter().map(entry).collect())
             }
@@ -97,7 +97,7 @@ impl Node {
         Self { line: 0, value }
     }
 
-    /// How many values it is made of.
+    /// How many values it consists of.
     pub(super) fn size(&self) -> usize {
         1 + match &self.value {
             Value::List(items) => items.iter().map(Self::size).sum(),

@@ -1,5 +1,5 @@
 //! What is wrong with a manifest, and where. Pure. Messages name fields and accepted values; the
-//! data of Secrets, ConfigMaps and profiles never stands in them.
+//! data of Secrets, ConfigMaps and profiles never appears in them.
 
 use std::{fmt, sync::Arc};
 
@@ -8,11 +8,11 @@ use std::{fmt, sync::Arc};
 pub enum Severity {
     /// The API server or `apply` refuses it.
     Error,
-    /// It is accepted, but probably not what was meant.
+    /// It is accepted, but probably a mistake.
     Warning,
 }
 
-/// One thing wrong with a manifest. `Display`: `exports.yaml:17: spec.fields[3].from: message`.
+/// One problem of a manifest. `Display`: `exports.yaml:17: spec.fields[3].from: message`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Problem {
     /// The file, as it was named.
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_reads_as_compilers_print_them() {
+    fn a_problem_is_printed_as_compilers_print_theirs() {
         let fault = Fault::new(17, "spec.fields[3].from", "must not be empty");
         let file = Arc::from("examples/x.yaml");
         assert_eq!(

@@ -3,7 +3,7 @@
 
 use serde_json::Number;
 
-/// What a plain scalar stands for.
+/// The value of a plain scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Plain {
     Null,

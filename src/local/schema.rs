@@ -1,5 +1,5 @@
 //! The structural schemas of the kinds, read from the generated CRDs. Pure. Every schema keyword
-//! is known here: one that is not would be a check that the API server makes and this one skips.
+//! is known here: an unknown one would be a check that the API server makes and this code skips.
 
 use std::collections::BTreeMap;
 

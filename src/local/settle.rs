@@ -140,10 +140,10 @@ fn state(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> State {
     let Some((generation, conditions)) = cluster.conditions(kind, key) else {
         return State::InProgress;
     };
-    let found = |wanted: ConditionType| -> Option<&Condition> {
-        conditions.iter().find(|condition| condition.type_ == wanted.as_str())
+    let found = |type_: ConditionType| -> Option<&Condition> {
+        conditions.iter().find(|condition| condition.type_ == type_.as_str())
     };
-    let is_true = |wanted| found(wanted).is_some_and(|condition| condition.status == STATUS_TRUE);
+    let is_true = |type_| found(type_).is_some_and(|condition| condition.status == STATUS_TRUE);
     if generation < 0 {
         return State::InProgress;
     }

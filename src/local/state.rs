@@ -1,6 +1,6 @@
 //! The state folder of a local cluster: one record for each object, the ledger key, the folders of
-//! ledgers and of accounts' anonymised people, one lock. Files are replaced atomically. A damaged file is said, set aside and never
-//! fatal: lost state only means that everything is checked again.
+//! ledgers and of accounts' anonymised people, one lock. Files are replaced atomically. A damaged
+//! file is reported, set aside and never fatal: without it, everything is checked again.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -19,15 +19,15 @@ use crate::{cluster::ClusterError, ledger::AccountName};
 /// Why a local cluster cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// The state folder cannot be made or written.
+    /// The state folder cannot be created or written.
     #[error("cannot use the state folder {}", dir.display())]
     UseFolder {
         /// The folder.
         dir: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Another process works on the same state.
+    /// Another process uses the folder.
     #[error(
         "the state folder {} is in use by another process; wait for it, or name another folder with --state",
         dir.display()
@@ -36,31 +36,31 @@ pub enum OpenError {
         /// The folder.
         dir: PathBuf,
     },
-    /// The manifests change what may not change between runs.
-    #[error("the manifests change what may not change: {} problem(s)", .0.len())]
+    /// The manifests change immutable fields.
+    #[error("the manifests change immutable fields: {} problem(s)", .0.len())]
     RefuseChange(Vec<Problem>),
-    /// An object cannot be put together from its manifest and its record.
-    #[error("cannot put {0} together from its manifest and its record")]
+    /// An object cannot be assembled.
+    #[error("cannot assemble {0} from its manifest and its record")]
     Assemble(String),
 }
 
-/// What is kept of an object between runs.
+/// What is stored of an object between runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Record {
-    /// Kind, namespace and name, for whoever reads the file.
+    /// Kind, namespace and name, for people who read the file.
     pub object: String,
     pub generation: i64,
     pub spec_digest: String,
     pub created_at: Timestamp,
-    /// Only of kinds with rules on changes; never of exports, whose specs may hold profiles.
+    /// Only for kinds with transition rules; never for exports, whose specs may hold profiles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Json>,
 }
 
-/// A locked state folder. The lock ends with the value, or with the process.
+/// A locked state folder; unlocked on drop and when the process ends.
 #[derive(Debug)]
 pub(super) struct StateFolder {
     dir: PathBuf,
@@ -92,7 +92,7 @@ impl StateFolder {
         self.dir.join("ledger").join(uid)
     }
 
-    /// Where an account's anonymised people are kept. Apart from the ledgers: it belongs to no
+    /// Where an account's anonymised people are kept. Separate from the ledgers: it belongs to no
     /// object, so that removing objects never removes it.
     pub(super) fn suppression_dir(&self, account: AccountName) -> PathBuf {
         self.dir.join("suppression").join(account.to_string())
@@ -115,7 +115,7 @@ impl StateFolder {
         }
     }
 
-    /// Sets a record aside whose content turned out to be of no use.
+    /// Sets an unusable record aside.
     pub(super) fn set_record_aside(&self, uid: &str) {
         set_aside(&self.record_path(uid));
     }
@@ -126,7 +126,7 @@ impl StateFolder {
         replace(&path, &bytes).map_err(|error| io_error("write", &path, &error))
     }
 
-    /// The ledger key; `fresh` becomes it when there is none yet.
+    /// The ledger key; stores `fresh` if there is none yet.
     pub(super) fn root_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], ClusterError> {
         let path = self.dir.join("ledger.key");
         match fs::read_to_string(&path) {

@@ -83,7 +83,7 @@ fn columns(kind: Kind, wide: bool) -> Vec<Column> {
         .collect()
 }
 
-/// Cells but the last are padded, also at the end of a row: that is what `kubectl` prints.
+/// Pads every cell but the last, even where the last is empty: as `kubectl` does.
 fn layout(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
@@ -127,9 +127,9 @@ fn find<'a>(object: &'a Json, path: &str) -> Option<&'a Json> {
     while !rest.is_empty() {
         if let Some(filter) = rest.strip_prefix("[?(@.") {
             let (filter, after) = filter.split_once(")]")?;
-            let (key, wanted) = filter.split_once("==")?;
-            let wanted = wanted.trim().trim_matches(['"', '\'']);
-            value = value.as_array()?.iter().find(|item| item[key.trim()] == wanted)?;
+            let (key, expected) = filter.split_once("==")?;
+            let expected = expected.trim().trim_matches(['"', '\'']);
+            value = value.as_array()?.iter().find(|item| item[key.trim()] == expected)?;
             rest = after.strip_prefix('.').unwrap_or(after);
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
@@ -149,7 +149,7 @@ pub fn age(at: Timestamp, now: Timestamp) -> String {
     };
     let (minutes, hours) = (seconds / 60, seconds / 3600);
     match (seconds, minutes, hours) {
-        // Clocks may differ a little; what was made later than that is no age.
+        // Clocks may differ a little; beyond that an age cannot be negative.
         (..-1, ..) => "<invalid>".to_owned(),
         (..0, ..) => "0s".to_owned(),
         (..120, ..) => format!("{seconds}s"),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn every_printer_column_is_a_path_that_is_understood() {
+    fn the_path_of_every_printer_column_is_supported() {
         let object = json!({
             "metadata": {"creationTimestamp": "x"},
             "spec": {"environment": "x", "mode": "x", "integrationRef": {"name": "x"}},

@@ -1,5 +1,5 @@
-//! YAML documents as trees that know the line of every field. Pure. Any text is taken without a
-//! panic; nesting and the copies made by aliases are bounded. JSON is read as the YAML it is.
+//! YAML documents as trees with the line of every field. Pure. No text causes a panic; nesting and
+//! the copies made by aliases are bounded. JSON is read as YAML, of which it is a subset.
 
 use std::{collections::HashMap, iter::Peekable};
 
@@ -11,13 +11,13 @@ use super::{
     scalar::{Plain, resolve},
 };
 
-/// The deepest nesting taken; no kind needs more than a dozen levels.
+/// The deepest nesting accepted; no kind needs more than a dozen levels.
 const MAX_DEPTH: usize = 64;
 /// The most nodes that aliases may copy within one document.
 const MAX_ALIASED: usize = 10_000;
 
-/// Every document of a text, and what is wrong with the others. A fault in one document does not
-/// hide the next: the text is cut at its `---` lines first, as `kubectl` does.
+/// Every readable document of a text, and the faults of the others. A fault in one document does
+/// not hide the next: the text is cut at its `---` lines first, as `kubectl` does.
 pub(super) fn documents(text: &str) -> (Vec<Node>, Vec<Fault>) {
     let (mut nodes, mut faults) = (Vec::new(), Vec::new());
     for (first_line, chunk) in chunks(text.strip_prefix('\u{feff}').unwrap_or(text)) {
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
                 merged.push(node);
             } else if let Some(name) = name {
                 if let Some(first) = lines.get(&name) {
-                    let message = format!("the key stands twice; first on line {first}");
+                    let message = format!("duplicate key; first on line {first}");
                     self.fault(line, &here, message);
                 } else {
                     lines.insert(name.clone(), line);
@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, id: usize, line: usize, path: &str) -> Result<Node, Fault> {
         let Some(node) = self.anchors.get(&id) else {
-            return Err(Fault::new(line, path, "an alias stands inside its own anchor"));
+            return Err(Fault::new(line, path, "an alias is inside its own anchor"));
         };
         self.aliased += node.size();
         if self.aliased > MAX_ALIASED {

@@ -1,5 +1,5 @@
-//! `demo --cluster`: the same on a real API server, with real kubectl, the operator as a process
-//! of its own under the rights that the chart gives it.
+//! `demo --cluster`: the same on a real API server, with kubectl, and with the operator as a child
+//! process that has the permissions of the chart.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use super::{
 const TEAM: &str = "talent";
 /// Namespace of the operator.
 const SYSTEM: &str = "clinch-system";
-/// The operator's rights, as the chart ships them.
+/// The operator's permissions, as in the chart.
 const RULES_WATCHED: &str =
     include_str!("../../../charts/clinch-operator/files/rules-watched.yaml");
 const RULES_SECRETS: &str =
@@ -37,13 +37,13 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
     std::fs::create_dir_all(&args.state)
         .with_context(|| format!("cannot create {}", args.state.display()))?;
     let sandbox = Sandbox::start(&args.state.join("cluster-sandbox.json")).await?;
-    super::super::say(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
+    super::super::print(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
 
     let plane = ControlPlane::find_or_start(&args.state).await?;
-    super::super::say(&format!("2. {}", plane.told));
+    super::super::print(&format!("2. {}", plane.description));
     let kubectl = Kubectl { program: plane.kubectl.clone(), kubeconfig: plane.kubeconfig.clone() };
 
-    super::super::say("3. installing CRDs, rights and the operator");
+    super::super::print("3. installing CRDs, RBAC and the operator");
     let crds = args.state.join("crds");
     write_crds(&crds)?;
     kubectl.quietly(&["apply", "--server-side", "-f", &text(&crds)?]).await?;
@@ -51,7 +51,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
     let kubeconfig = operator_kubeconfig(&kubectl, &args.state).await?;
     let operator = Operator::start(&kubeconfig, sandbox.origin())?;
 
-    super::super::say(&format!("4. kubectl apply --server-side -f {}\n", args.filename.display()));
+    super::super::print(&format!(
+        "4. kubectl apply --server-side -f {}\n",
+        args.filename.display()
+    ));
     let before = sandbox.writes().await?;
     let mut manifests = String::new();
     for path in files(&args.filename)? {
@@ -66,17 +69,17 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
     kubectl.aloud(&["apply", "--server-side", "-f", &text(&path)?]).await?;
 
     let wait = ["wait", "--for=condition=Ready", "candidateexport", "--all", "-n", TEAM];
-    super::super::say(&format!("\n5. kubectl {} --timeout=60s\n", wait.join(" ")));
+    super::super::print(&format!("\n5. kubectl {} --timeout=60s\n", wait.join(" ")));
     let waited = kubectl.aloud(&[&wait[..], &["--timeout=60s"]].concat()).await;
-    super::super::say("\n6. kubectl get clinch -A\n");
+    super::super::print("\n6. kubectl get clinch -A\n");
     kubectl.aloud(&["get", "clinch", "-A"]).await?;
-    super::super::say("\n7. the rejected record, from the export's status\n");
+    super::super::print("\n7. the rejected record, from the export's status\n");
     let failures = "-o=jsonpath={range .items[*].status.failures[*]}{.position}{\"\\n    \"}{.reason}{\": \"}{.message}{\"\\n\"}{end}";
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, failures]).await?;
-    super::super::say("8. one candidate, as the emulator has it\n");
-    super::super::say(&sandbox.one_candidate().await?);
+    super::super::print("8. one candidate, as stored by the emulator\n");
+    super::super::print(&sandbox.one_candidate().await?);
     let writes = sandbox.writes().await? - before;
-    super::super::say(&closing(writes, started.elapsed()));
+    super::super::print(&closing(writes, started.elapsed()));
     operator.stop().await?;
     plane.stop().await?;
     sandbox.stop().await?;
@@ -95,7 +98,7 @@ fn write_crds(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Namespaces, ServiceAccount, ledger key and the chart's rules, bound where the chart binds them.
+/// Namespaces, ServiceAccount, ledger key, and the chart's rules in the chart's roles.
 fn rights() -> String {
     let role = |name: &str, namespace: &str, rules: &str| {
         format!(
@@ -151,7 +154,7 @@ impl Kubectl {
         command
     }
 
-    /// Runs it with its output shown.
+    /// Runs it and shows its output.
     async fn aloud(&self, args: &[&str]) -> anyhow::Result<()> {
         let status = self.command(args).status().await.context("cannot run kubectl")?;
         ensure!(status.success(), "kubectl {} failed", args.first().unwrap_or(&""));
@@ -181,7 +184,7 @@ impl Kubectl {
 struct ControlPlane {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
-    told: String,
+    description: String,
     child: Option<Child>,
 }
 
@@ -191,8 +194,8 @@ impl ControlPlane {
         let kubectl = kubectl().await?;
         if let Some(kubeconfig) = std::env::var_os("KUBECONFIG") {
             let kubeconfig = PathBuf::from(kubeconfig);
-            let told = format!("using the API server of {}", kubeconfig.display());
-            return Ok(Self { kubeconfig, kubectl, told, child: None });
+            let description = format!("using the API server of {}", kubeconfig.display());
+            return Ok(Self { kubeconfig, kubectl, description, child: None });
         }
         let kubeconfig = state.join("admin.kubeconfig");
         let mut child = Command::new(sibling("clinch-control-plane")?)
@@ -204,14 +207,14 @@ impl ControlPlane {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start clinch-control-plane")?;
-        let stdout = child.stdout.take().context("it has no standard output")?;
+        let stdout = child.stdout.take().context("clinch-control-plane has no standard output")?;
         let mut lines = BufReader::new(stdout).lines();
         timeout(Duration::from_mins(2), lines.next_line())
             .await
             .context("no API server after two minutes")??
-            .context("clinch-control-plane ended at once; run `make control-plane` first")?;
-        let told = "a real kube-apiserver and etcd are up, for this demo".to_owned();
-        Ok(Self { kubeconfig, kubectl, told, child: Some(child) })
+            .context("clinch-control-plane ended early; run `make control-plane` first")?;
+        let description = "started a kube-apiserver and etcd for this demo".to_owned();
+        Ok(Self { kubeconfig, kubectl, description, child: Some(child) })
     }
 
     async fn stop(self) -> anyhow::Result<()> {
@@ -224,7 +227,7 @@ impl ControlPlane {
     }
 }
 
-/// kubectl: that of the control plane's folder, else the one on the path.
+/// kubectl: that in the control plane's folder, or else the one on the PATH.
 async fn kubectl() -> anyhow::Result<PathBuf> {
     let script = Path::new("hack/control-plane.sh");
     if script.exists() {
@@ -244,7 +247,7 @@ async fn kubectl() -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from("kubectl"))
 }
 
-/// The operator as a process of its own.
+/// The operator as a child process.
 struct Operator(Child);
 
 impl Operator {

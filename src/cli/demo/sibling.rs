@@ -1,4 +1,4 @@
-//! The emulator as a process of its own, beside this one; stopped with it.
+//! The emulator as a child process.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -29,7 +29,7 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts it on a free port, with its data in `data`.
+    /// Starts the emulator on a free port, with its data in `data`.
     pub(super) async fn start(data: &Path) -> anyhow::Result<Self> {
         let program = sibling("clinch-sandbox")?;
         let mut child = Command::new(&program)
@@ -45,7 +45,7 @@ impl Sandbox {
         let line = timeout(Duration::from_secs(10), lines.next_line())
             .await
             .context("the emulator did not start in 10 s")??
-            .context("the emulator ended at once")?;
+            .context("the emulator ended early")?;
         let Some((_, origin)) = line.split_once("listening on ") else {
             bail!("the emulator said {line:?} instead of where it listens");
         };
@@ -54,7 +54,7 @@ impl Sandbox {
         Ok(Self { child, origin: origin.trim().to_owned(), http })
     }
 
-    /// Where it listens.
+    /// The URL on which it listens.
     pub(super) fn origin(&self) -> &str {
         &self.origin
     }
@@ -65,7 +65,7 @@ impl Sandbox {
         serde_json::from_str(&text).context("the emulator's answer is not JSON")
     }
 
-    /// How many writes it has carried out.
+    /// How many writes it has served.
     pub(super) async fn writes(&self) -> anyhow::Result<u64> {
         let counts = self.ask("requests").await?;
         let by_operation = counts["byOperation"].as_object().cloned().unwrap_or_default();
@@ -74,14 +74,14 @@ impl Sandbox {
         Ok(counted.filter_map(|(_, count)| count.as_u64()).sum())
     }
 
-    /// One person, as it has them.
+    /// One person, as stored.
     pub(super) async fn one_candidate(&self) -> anyhow::Result<String> {
         let state = self.ask("state?account=hireEZ").await?;
         let people = state["people"].as_array().cloned().unwrap_or_default();
         Ok(super::shown_candidate(&people))
     }
 
-    /// Stops it; it keeps its data.
+    /// Stops it; its data is kept.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         if let Some(pid) = self.child.id() {
             let pid = pid.to_string();
@@ -94,9 +94,9 @@ impl Sandbox {
     }
 }
 
-/// A program beside this one.
+/// The path of a program in the folder of this one.
 pub(super) fn sibling(name: &str) -> anyhow::Result<std::path::PathBuf> {
-    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let own = std::env::current_exe().context("cannot find the path of this program")?;
     let program = own.with_file_name(name);
     if !program.exists() {
         bail!("{} is missing: build it with `cargo build --bins`", program.display());

@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub struct Entry {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
-    /// Who asked, such as `system:serviceaccount:ns:name`.
+    /// The user, such as `system:serviceaccount:ns:name`.
     pub user: String,
     /// The client's `User-Agent`.
     pub user_agent: String,
@@ -16,7 +16,7 @@ pub struct Entry {
     pub group: String,
     /// The plural, such as `secrets`; empty for non-resource requests such as `/version`.
     pub resource: String,
-    /// Such as `status`, else empty.
+    /// Such as `status`; empty for the object itself.
     pub subresource: String,
     /// Empty for cluster-scoped resources and requests across namespaces.
     pub namespace: String,
@@ -35,7 +35,7 @@ impl Entry {
         serde_json::from_str::<Event>(line).map(Self::from)
     }
 
-    /// Whether the request asked for a change.
+    /// Whether the request is a write.
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }

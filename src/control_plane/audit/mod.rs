@@ -1,8 +1,8 @@
 //! Reads the API server's audit log, so that tests can count requests.
 //!
-//! Reads a file. One entry per request (see `audit-policy.yaml`): a watch is written when it starts,
-//! everything else when it is done. The line of a request lands within milliseconds of its response,
-//! not before it: wait with [`AuditLog::wait_for`] before asserting that something is there.
+//! Reads a file. One entry per request (see `audit-policy.yaml`): a watch is logged when it starts,
+//! everything else when it is complete. The line of a request is written within milliseconds of its
+//! response, not before it: use [`AuditLog::wait_for`] before asserting that something is there.
 
 mod event;
 
@@ -21,7 +21,7 @@ pub struct AuditLog {
     path: PathBuf,
 }
 
-/// A place in the log, to look only at what comes later.
+/// A position in the log, to read only what follows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark(u64);
 
@@ -34,24 +34,24 @@ pub enum AuditError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A line is no audit event.
-    #[error("the audit log has a line that is no event: {line}")]
+    /// A line is not an audit event.
+    #[error("the audit log has a line that is not an event: {line}")]
     Parse {
         /// The line.
         line: String,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: serde_json::Error,
     },
     /// Too few matching requests in time.
-    #[error("only {seen} of {wanted} expected requests within {} s", limit.as_secs_f32())]
+    #[error("only {seen} of {expected} requests within {} s", limit.as_secs_f32())]
     TimedOut {
         /// Matching requests seen.
         seen: usize,
-        /// Matching requests asked for.
-        wanted: usize,
+        /// Matching requests expected.
+        expected: usize,
         /// The limit that passed.
         limit: Duration,
     },
@@ -67,7 +67,7 @@ impl AuditLog {
         &self.path
     }
 
-    /// The present end of the log.
+    /// The current end of the log.
     pub fn mark(&self) -> Result<Mark, AuditError> {
         match std::fs::metadata(&self.path) {
             Ok(metadata) => Ok(Mark(metadata.len())),
@@ -84,7 +84,7 @@ impl AuditLog {
     /// The requests after `mark`.
     pub fn since(&self, mark: Mark) -> Result<Vec<Entry>, AuditError> {
         let text = self.read_from(mark).map_err(|source| self.unreadable(source))?;
-        // The last line may still be on its way.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(parse).collect()
     }
@@ -103,22 +103,22 @@ impl AuditLog {
         Ok(self.since(mark)?.iter().filter(|entry| matches(entry)).count())
     }
 
-    /// Waits until at least `wanted` requests after `mark` match, and returns how many do.
+    /// Waits until at least `expected` requests after `mark` match, and returns how many do.
     pub async fn wait_for(
         &self,
         mark: Mark,
-        wanted: usize,
+        expected: usize,
         limit: Duration,
         matches: impl Fn(&Entry) -> bool,
     ) -> Result<usize, AuditError> {
         let deadline = Instant::now() + limit;
         loop {
             let seen = self.count_since(mark, &matches)?;
-            if seen >= wanted {
+            if seen >= expected {
                 return Ok(seen);
             }
             if Instant::now() >= deadline {
-                return Err(AuditError::TimedOut { seen, wanted, limit });
+                return Err(AuditError::TimedOut { seen, expected, limit });
             }
             tokio::time::sleep(POLL).await;
         }
@@ -170,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_still_being_written_is_left_for_later() {
+    fn an_incomplete_line_is_not_read() {
         let (_folder, log) = log(&format!("{LINE}\n{}", &LINE[..50]));
         assert_eq!(log.count(|_| true).expect("parses"), 1);
     }
 
     #[test]
-    fn a_mark_hides_what_came_before() {
+    fn requests_before_a_mark_are_not_counted() {
         let (_folder, log) = log(&format!("{LINE}\n"));
         let mark = log.mark().expect("a mark");
         assert_eq!(log.count_since(mark, |_| true).expect("parses"), 0);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_for_too_many_says_how_many_came() {
+    async fn a_timeout_says_how_many_requests_were_seen() {
         let (_folder, log) = log(&format!("{LINE}\n"));
         let error = log
             .wait_for(Mark::default(), 2, Duration::from_millis(50), |_| true)

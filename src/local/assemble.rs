@@ -1,5 +1,5 @@
-//! Puts the objects of a local cluster together: manifest, and record of the runs before. Reads
-//! records from the state folder and writes none.
+//! Assembles the objects of a local cluster from their manifests and the records of earlier runs.
+//! Reads the state folder and does not write to it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,19 +20,19 @@ use crate::{
     domain::{digest_json, digest_parts},
 };
 
-/// Puts objects together from their manifests and records.
-pub(super) struct Opening<'a> {
+/// Assembles objects.
+pub(super) struct Assembler<'a> {
     pub folder: Option<&'a StateFolder>,
     pub now: Timestamp,
-    /// Records by UID, as they are to be written.
+    /// The new records, by UID.
     pub records: BTreeMap<String, Record>,
-    /// Changes that are not allowed.
+    /// Changes of immutable fields.
     pub refused: Vec<Problem>,
 }
 
-impl Opening<'_> {
+impl Assembler<'_> {
     /// Every object.
-    pub(super) fn all(
+    pub(super) fn assemble(
         &mut self,
         declared: &ByKind<Declared>,
     ) -> Result<ByKind<Arc<dyn Object>>, OpenError> {
@@ -40,13 +40,13 @@ impl Opening<'_> {
         for (kind, declared) in declared {
             let of_kind: &mut BTreeMap<_, _> = objects.entry(*kind).or_default();
             for (key, declared) in declared {
-                of_kind.insert(key.clone(), self.one(*kind, key, declared)?.into());
+                of_kind.insert(key.clone(), self.object(*kind, key, declared)?.into());
             }
         }
         Ok(objects)
     }
 
-    fn one(
+    fn object(
         &mut self,
         kind: Kind,
         key: &ObjectKey,
@@ -87,7 +87,7 @@ impl Opening<'_> {
         Ok(object)
     }
 
-    /// The record as it stands after this spec was applied.
+    /// The record after this spec was applied.
     fn record(&self, kind: Kind, key: &ObjectKey, uid: &str, spec: &Json) -> Record {
         let digest = digest_json(spec).to_string();
         match self.folder.and_then(|folder| folder.record::<Record>(uid)) {
@@ -110,8 +110,8 @@ impl Opening<'_> {
     }
 }
 
-/// The UID of an object: the same in every run, and other for every other name. A version 8
-/// UUID: its bits are a digest of the group, kind, namespace and name.
+/// The UID of an object: the same in every run, and different for every name. A version 8 UUID
+/// whose bits are a digest of group, kind, namespace and name.
 pub(super) fn uid(kind: Kind, key: &ObjectKey) -> String {
     let parts = [GROUP, kind.as_str(), &key.namespace, &key.name];
     let digest = digest_parts(parts.map(str::as_bytes));
