@@ -13,6 +13,8 @@ use crate::app;
 ///
 /// Connects to the cluster of its pod, or of KUBECONFIG, and waits until the CRDs are installed (see
 /// `crds`). One process at a time pushes: the holder of the lease.
+///
+/// Exit codes: 0 stopped on request, 4 failed or lost the lease.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
