@@ -30,7 +30,7 @@ verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md h
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills
 
-verify-corpora: ## The offline and pipeline tests with eight times the people and cases
+verify-corpora: control-plane ## The offline and pipeline tests with eight times the people and cases
 	@hack/verify.sh corpora
 
 verify-load: control-plane ## The whole suite three times beside busy loops

@@ -52,7 +52,7 @@ root=${XDG_CACHE_HOME:-${HOME:?set HOME, XDG_CACHE_HOME or CLINCH_CONTROL_PLANE_
 assets=${CLINCH_CONTROL_PLANE_DIR:-$root/clinch-operator/control-plane/$key}
 stamp=$assets/.key
 
-# A folder that the caller names may hold a build of older pins: the stamp tells.
+# A folder that the caller names may hold a build of older pins: the stamp shows it.
 current() {
 	[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key" ] && [ -z "$(missing_in "$assets")" ]
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Kills `apply` with SIGKILL many times, at instants that differ from run to run, also while creates
-# take longer than the process lives, and has the emulator's books prove that everybody arrived
-# exactly once. Then lets two processes race on one account, 20 times for 200 kills.
+# Kills `apply` with SIGKILL many times, at random instants, also while creates outlive the process,
+# and checks in the emulator that everybody arrived exactly once. Then lets two processes race on one
+# account, 20 times for 200 kills.
 #
-#   hack/kill.sh [KILLS [SEED]]     200 kills and a seed of the moment by default
+#   hack/kill.sh [KILLS [SEED]]     200 kills and a seed from the clock by default
 set -eu
 cd "$(dirname -- "$0")/.."
 CLINCH_KILLS=${1:-200} CLINCH_SEED=${2:-$(date +%s)}

@@ -4,7 +4,7 @@
 #
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
-#   hack/verify.sh corpora    the tests whose corpora scale, eight times as large as in CI
+#   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
 #   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
 #
@@ -40,6 +40,7 @@ kills() {
 corpora() {
   export CLINCH_SCALE=${CLINCH_SCALE:-8}
   logged "$cargo" test --test offline --test pipeline || return 1
+  logged "$cargo" test --test cluster large_exports || return 1
   result="$(tests_passed) tests at scale $CLINCH_SCALE"
 }
 

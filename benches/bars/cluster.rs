@@ -150,7 +150,7 @@ impl World {
         let now = self.moment().await?;
         Ok(Since {
             seconds: now.at.duration_since(then.at).as_secs_f64(),
-            // The marker of this moment is not what happened.
+            // The marker of this moment does not count.
             revisions: now.revision - then.revision - 1,
             entries: self.log.since(then.mark)?,
             requests: now.requests - then.requests,
@@ -216,7 +216,7 @@ impl World {
         Ok(rows)
     }
 
-    /// A minute in which nothing is to be done.
+    /// A minute without work.
     async fn idle(&self, alone: f64) -> anyhow::Result<Vec<Row>> {
         let start = self.moment().await?;
         sleep(IDLE).await;
@@ -362,7 +362,7 @@ impl Operator {
         Ok(of(11)? + of(12)?)
     }
 
-    /// Ends it in order, so that the Lease is released.
+    /// Terminates it, so that the Lease is released.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         std::process::Command::new("kill").arg(self.0.id().to_string()).status()?;
         self.0.wait()?;

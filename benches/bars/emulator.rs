@@ -43,14 +43,14 @@ impl Emulator {
         Ok(Self { origin: origin.trim().to_owned(), _child: child })
     }
 
-    /// Fails unless so many people were created, and none of them in vain.
+    /// Fails unless this many people were created, each by one request.
     pub(crate) async fn check_created(&self, count: usize) -> anyhow::Result<()> {
         let counts = self.requests().await?;
         ensure!(counts["byOperation"]["createCandidate 201"] == count, "not all created: {counts}");
         Ok(())
     }
 
-    /// What the emulator was asked so far.
+    /// The requests to the emulator so far.
     pub(crate) async fn requests(&self) -> anyhow::Result<serde_json::Value> {
         let url = format!("{}/_sandbox/requests", self.origin);
         let text = http()?.get(url).send().await?.text().await?;
@@ -60,7 +60,7 @@ impl Emulator {
 
 /// An HTTP client without anything around it.
 pub(crate) fn http() -> anyhow::Result<reqwest::Client> {
-    // One provider per process; when another part was first it installed the same one.
+    // One provider per process; another part may have installed the same one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }

@@ -74,14 +74,14 @@ pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
             black_box(sign(&unsigned, &credentials, now));
         }
     });
-    let told = |what, number: f64| Row::shown(what, format!("{number:.2} us"));
+    let row = |what, number: f64| Row::shown(what, format!("{number:.2} us"));
     Ok(vec![
         Row::shown("profile, body", format!("{sizes} B, {body} B")),
-        told("decode from NDJSON", decoding),
-        told("map", mapping),
-        told("encode", encoding),
-        told("sign", signing),
-        told("hash for the ledger", remembering),
+        row("decode from NDJSON", decoding),
+        row("map", mapping),
+        row("encode", encoding),
+        row("sign", signing),
+        row("hash for the ledger", remembering),
         Row::at_most("map, encode and sign one candidate", whole, 15.0, "us"),
     ])
 }

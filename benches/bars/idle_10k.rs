@@ -1,4 +1,4 @@
-//! Ten thousand exports that are all delivered: what it costs to have them, and to start with them.
+//! Ten thousand delivered exports: what it costs to keep them, and to start with them.
 
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ async fn on(plane: &ControlPlane) -> anyhow::Result<Vec<Row>> {
     rows.push(Row::at_most("start with 10,000 exports, to ready", took, 5.0, "s"));
     let mut ticks = operator.ticks()?;
     loop {
-        // Quiet once a second passes without work to speak of.
+        // Quiet once a second passes with hardly any work.
         sleep(Duration::from_secs(1)).await;
         let now = operator.ticks()?;
         if now - ticks < 3.0 {

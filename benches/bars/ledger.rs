@@ -1,5 +1,5 @@
 //! A million people: what the ledger holds of them, what a run needs, and how fast a run finds
-//! that nothing has changed. Clinch is a loop that answers at once: none of this is its share.
+//! that nothing has changed. Clinch is a loop that answers at once, so that it takes no share of the time.
 
 use std::{
     fs,
@@ -33,7 +33,7 @@ use crate::{Row, harness::account};
 const PEOPLE: u32 = 1_000_000;
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
-    // First, while nothing lies about that was given back.
+    // First, before the allocator holds freed memory.
     let mut rows = million().await?;
     rows.extend(compare()?);
     Ok(rows)
@@ -114,7 +114,7 @@ async fn million() -> anyhow::Result<Vec<Row>> {
         ("a million new", Counts { created: PEOPLE.into(), ..Counts::default() }),
         ("the same again", Counts { unchanged: PEOPLE.into(), ..Counts::default() }),
     ] {
-        let before = Memory::begin()?;
+        let before = Memory::start()?;
         let (calls, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
         let report = tokio::spawn(run(spec(&part)?, ports(&folder, &calls))).await?;
         let took = start.elapsed().as_secs_f64();
@@ -196,7 +196,7 @@ struct Memory(f64);
 
 impl Memory {
     /// Forgets the peak so far.
-    fn begin() -> anyhow::Result<Self> {
+    fn start() -> anyhow::Result<Self> {
         fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak")?;
         Ok(Self(kib("VmRSS:")?))
     }
@@ -218,7 +218,7 @@ fn id(n: u32) -> anyhow::Result<ClinchId> {
     ClinchId::parse(&format!("0f4c1d3a-5b6c-4d7e-8f90-a1b2{n:08x}")).map_err(Into::into)
 }
 
-/// A Clinch without anybody, which says yes.
+/// An empty Clinch that accepts everything.
 struct Prompt {
     calls: Arc<AtomicU64>,
     people: AtomicU64,

@@ -33,7 +33,7 @@ pub(crate) fn profile(n: usize) -> String {
     )
 }
 
-/// So many profiles as NDJSON.
+/// This many profiles as NDJSON.
 pub(crate) fn ndjson(count: usize) -> Bytes {
     let mut text = String::new();
     for n in 0..count {
@@ -42,7 +42,7 @@ pub(crate) fn ndjson(count: usize) -> Bytes {
     text.into()
 }
 
-/// So many profiles as a source's part.
+/// This many profiles as a source's part.
 pub(crate) fn part(count: usize) -> Part {
     Part { name: "bench".into(), bytes: ndjson(count), format: None }
 }

@@ -1,5 +1,5 @@
-//! A Clinch that takes so many requests a second and answers 429 beyond them: how much of that is
-//! used, and how often it is overstepped once it is known.
+//! A Clinch with a limit of requests per second, which answers 429 beyond it: how much of the limit
+//! is used, and how often it is exceeded once it is known.
 
 use std::time::{Duration, Instant};
 

@@ -48,7 +48,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     let mut rows = vec![Row::shown("source", format!("{} MiB", bytes >> 20))];
     for round in ["first run", "again, on request"] {
         if round != "first run" {
-            // Else nothing is due, and nothing is read.
+            // Otherwise nothing is due, and nothing is read.
             let asked =
                 "{name: million, annotations: {clinch.hireez.dev/reconcile-requested-at: again}}";
             let text = fs::read_to_string(&manifests)?.replace("{name: million}", asked);

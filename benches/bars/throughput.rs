@@ -33,7 +33,7 @@ const TURNS: usize = 3;
 pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     // At once: both sides and the emulator share the processor, and every microsecond shows.
-    // After two milliseconds: what a Clinch faster than any is likely to be lets through.
+    // After two milliseconds: faster than any real Clinch is likely to be.
     for (how, latency, people) in [("answers at once", "0", 20_000), ("after 2 ms", "2", 8_000)] {
         let (part, settings) = (part(people), ["--latency-ms", latency]);
         let (mut ours, mut bare) = (Vec::new(), Vec::new());

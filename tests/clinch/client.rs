@@ -21,10 +21,10 @@ use clinch_operator::{
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// How long a doubtful request may still be under way.
+/// How long a request in doubt may still be in flight.
 const QUIET: Duration = Duration::from_millis(400);
-/// When a request is carried out that was answered before: after a look-up that does not wait, and
-/// well before one that does.
+/// When a request is carried out after its answer: later than a look-up that does not wait, and well
+/// before one that does.
 const LATE: Duration = Duration::from_millis(100);
 const DATE: &str = "Thu, 05 Mar 2026 12:00:00 GMT";
 
@@ -188,7 +188,7 @@ async fn a_person_created_during_the_walk_hides_no_one() {
         fake.add(&format!("p{n}@example.com"));
     }
     let first = client.page(Cursor::first()).await.unwrap();
-    // Newest first: everyone moves on by one, so the next page begins with one already seen.
+    // Newest first: everyone moves by one, so the next page starts with one already seen.
     fake.account().people.insert(0, ("new".into(), attributes("new@example.com")));
     let (mut seen, mut cursor) = (first.people.len(), first.next);
     while let Some(at) = cursor {
@@ -232,7 +232,7 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
     }
 }
 
-/// Whatever may be said of a request while it is still being carried out.
+/// Every answer that a request may get while it is still being carried out.
 fn said_too_early() -> Vec<Fault> {
     let html = "content-type: text/html\r\n";
     let status = |code| answer(code, DATE, "");
@@ -252,7 +252,7 @@ fn said_too_early() -> Vec<Fault> {
         .collect()
 }
 
-/// A bench for each of them, with so much time that only they leave a doubt.
+/// A bench for each of them, with timeouts so long that only they leave a doubt.
 async fn patient_benches() -> Vec<(Fault, Bench)> {
     let mut benches = Vec::new();
     for fault in said_too_early() {
@@ -376,7 +376,7 @@ async fn an_answer_of_the_application_without_an_id_needs_no_quiet_wait() {
 }
 
 #[tokio::test]
-async fn the_total_is_asked_with_one_small_request_and_pages_tell_how_many_were_seen() {
+async fn the_total_costs_one_small_request_and_pages_count_who_was_seen() {
     let Bench { fake, client, .. } = bench().await;
     for n in 0..70 {
         fake.add(&format!("p{n}@example.com"));
@@ -444,7 +444,7 @@ async fn a_person_who_is_there_is_found_under_every_duplicate_rule() {
         fake.behave(|b| b.duplicate = duplicate);
         let email = "jane@example.com";
         let id = fake.add(email);
-        // The caller's knowledge is stale: the person came into being after its look-up.
+        // The caller's knowledge is stale: the person was created after its look-up.
         let created = client.create_or_find(&key(email), &attributes(email), true).await.unwrap();
         let (how, there) = match created {
             Creation::Found(people) => ("found", people[0].id.to_string()),
@@ -534,11 +534,11 @@ async fn a_401_stops_every_later_call_until_a_probe_is_accepted() {
     client.probe().await.unwrap();
     client.verify().await.unwrap();
     assert!(!*rejected.borrow_and_update());
-    assert_eq!(seen.rejected.lock().unwrap().len(), 1, "told once");
+    assert_eq!(seen.rejected.lock().unwrap().len(), 1, "reported once");
 }
 
 #[tokio::test]
-async fn a_wrong_clock_is_told_from_a_wrong_credential() {
+async fn a_wrong_clock_is_distinguished_from_a_wrong_credential() {
     let Bench { fake, client, .. } = bench().await;
     fake.behave(|b| {
         b.accept_credentials = false;
@@ -575,7 +575,7 @@ async fn an_outage_is_answered_with_silence_until_it_is_time_to_probe() {
 async fn an_address_cannot_add_parameters_to_a_look_up() {
     let Bench { fake, client, .. } = bench().await;
     let hostile = "a&per_page=1#b?c=d/../e%26f+g\r\nh;i@example.org";
-    // The fake answers nobody, or everybody: what counts is what it was asked.
+    // The fake answers nobody, or everybody: the test checks the request.
     let _answer = client.find(&key(hostile)).await;
     let asked = fake.account().requests.pop().unwrap();
     let (method, target) = asked.split_once(' ').unwrap();
@@ -622,7 +622,7 @@ async fn a_documented_host_that_resolves_to_a_private_address_is_refused() {
 }
 
 #[tokio::test]
-async fn unreachable_and_tls_failures_are_told_apart() {
+async fn unreachable_and_tls_failures_are_distinguished() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let seen = Arc::new(Seen::default());
@@ -767,7 +767,7 @@ async fn the_same_inputs_give_the_same_client_and_a_new_secret_keeps_what_was_le
     assert_eq!(rotated.verify().await.unwrap_err(), ClinchError::Unauthorized);
     assert!(start.elapsed() > Duration::from_secs(1), "the pause is the integration's");
 
-    // The rejection is the client's: the right Secret makes another one.
+    // The rejection belongs to the client: the right Secret makes another client.
     registry.client("uid", &config).unwrap().verify().await.unwrap();
     registry.forget("uid");
     assert!(registry.current("uid").is_none());

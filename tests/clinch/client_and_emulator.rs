@@ -77,7 +77,7 @@ fn people(sandbox: &Sandbox) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Brings `count` people in, as a caller does that comes back after a failure.
+/// Pushes `count` people, as a caller that continues after a failure.
 async fn bring_in(client: &Client, count: usize) {
     let bring = |n: usize| async move {
         let email = format!("person{n}@example.com");
@@ -132,7 +132,7 @@ async fn a_contract_that_renames_everything_is_discovered_and_corrected() {
     assert_eq!(discovered.names.email, "email_address");
     assert_eq!(discovered.paging.max_per_page, 10);
     assert_eq!(discovered.operation(Op::CreateActivity).state, State::NotOffered);
-    // What a document cannot tell, because its answers have no schema.
+    // What a document cannot state, because its answers have no schema.
     let mut overrides = Overrides::default();
     overrides.attribute("source", "origin").unwrap();
     overrides.attribute("job_reference", "code").unwrap();
@@ -231,7 +231,7 @@ async fn the_real_limit_is_found_and_no_one_is_lost_to_it() {
 }
 
 #[tokio::test]
-async fn skew_revocation_and_duplicates_are_told_as_they_are() {
+async fn skew_revocation_and_duplicates_are_reported_as_such() {
     let sandbox = Sandbox::start(options()).await.unwrap();
     let client = client(&sandbox, Contract::built_in());
     sandbox.set_clock_offset(1200);

@@ -35,13 +35,13 @@ pub enum Fault {
     CutAfter,
     /// Never answer, without serving.
     Stall,
-    /// Cut the connection; serve a while after that.
+    /// Cut the connection; serve later.
     CutThenServe(Duration),
-    /// Answer this, as a gateway that has passed the request on; serve a while after that.
+    /// Answer this, as a gateway that has passed the request on; serve later.
     AnswerThenServe(Vec<u8>, Duration),
-    /// Never answer; serve once the next reading request was answered.
+    /// Never answer; serve after the next GET was answered.
     StallUntilRead,
-    /// Serve and answer, but only after a while.
+    /// Serve and answer after a delay.
     ServeAfter(Duration),
 }
 
@@ -136,7 +136,7 @@ impl Fake {
         change(&mut self.behaviour.lock().unwrap());
     }
 
-    /// Does `fault` to the next request with that method.
+    /// Applies `fault` to the next request with that method.
     pub fn fault(&self, method: &'static str, fault: Fault) {
         self.account().faults.push_back((method, fault));
     }

@@ -1,4 +1,4 @@
-//! Use of an integration from other namespaces: who is let in, who waits, and what they are told.
+//! Use of an integration from other namespaces: who may use it, who waits, and what their statuses say.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::{
     world::{SOON, World, condition},
 };
 
-/// How soon a decision of an admin is followed.
+/// How soon a decision of an admin takes effect.
 pub const AT_ONCE: Duration = Duration::from_secs(2);
 
 pub const TO_JOB: &str = "  destination: {job: {reference: ENG-101, stage: Sourced}}";
@@ -104,7 +104,7 @@ pub fn message(object: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_waits_for_approval_goes_on_by_itself_and_stops_when_it_is_withdrawn() {
+async fn an_export_waits_for_approval_continues_by_itself_and_stops_when_it_is_withdrawn() {
     let Some(world) = World::start_with_members(1).await else { return };
     let member = world.members[0].clone();
     world.apply(&approving(""));
@@ -115,9 +115,9 @@ async fn an_export_waits_for_approval_goes_on_by_itself_and_stops_when_it_is_wit
     let waiting = reason_is(&world, &member, "asking", "AwaitingApproval").await;
     assert_eq!(condition(&waiting, "Reconciling")["status"], "True");
     assert_eq!(condition(&waiting, "Ready")["status"], "False");
-    let told = message(&waiting);
+    let text = message(&waiting);
     for word in [&member, &format!("{}/acme", world.namespace), "spec.access.approved"] {
-        assert!(told.contains(word), "{word} is not in: {told}");
+        assert!(text.contains(word), "{word} is not in: {text}");
     }
     let listed = requests(&world, vec![(member.clone(), 1)]).await;
     assert_eq!(listed["status"]["requests"], 1);
@@ -196,19 +196,19 @@ async fn an_export_cannot_tell_an_integration_it_may_not_use_from_one_that_does_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_of_requests_is_bounded_and_their_number_is_told() {
+async fn the_list_of_requests_is_bounded_and_their_number_is_reported() {
     let Some(world) = World::start_with_members(22).await else { return };
     world.apply(&approving(""));
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     for member in &world.members {
         world.apply_in(member, &member_export("asking", 1, PROSPECT));
     }
-    let told = world
+    let asked = world
         .wait("ClinchIntegration", "acme", "asked by all", SOON, |object| {
             object["status"]["requests"] == 22
         })
         .await;
-    assert_eq!(told["status"]["accessRequests"].as_array().map(Vec::len), Some(20));
+    assert_eq!(asked["status"]["accessRequests"].as_array().map(Vec::len), Some(20));
     world.apply(&integration("{mode: Automatic}"));
     world
         .wait("ClinchIntegration", "acme", "used by all", SOON, |object| {

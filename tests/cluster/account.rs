@@ -1,5 +1,5 @@
 //! Which Clinch account a credential names, and what a rotated or revoked credential costs. Judged
-//! by what the emulator holds and was asked.
+//! by what the emulator holds and by the requests to it.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,12 @@ use clinch_operator::{
 };
 use serde_json::Value;
 
-use crate::support::{
-    manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, export},
-    world::{SOON, World, condition},
+use crate::{
+    scale::scale,
+    support::{
+        manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, export},
+        world::{SOON, World, condition},
+    },
 };
 
 /// A credential of an account.
@@ -33,7 +36,7 @@ fn accept(world: &World, account: &str) {
     ));
 }
 
-/// Requests so far that held a record, or asked for one by what it is recognised by.
+/// Requests so far that held a record.
 fn with_records(world: &World) -> u64 {
     let requests = world.sandbox.requests();
     requests.of("createCandidate") + requests.of("updateCandidate")
@@ -96,16 +99,16 @@ async fn an_account_declared_with_both_environments_is_sent_nothing_at_all() {
     world.ready("CandidateExport", "shared", "True", "Synced").await;
     assert_each_once(&world, 5);
 
-    // Declared again while a run is under way: it ends, and nobody else is sent.
+    // Declared again while a run works: it ends, and nobody else is sent.
     world.sandbox.set_latency(Duration::from_millis(20));
     world.apply(&export("more", 1000, PROSPECT));
     reached(&world, 20).await;
     world.apply(&RIVAL.replace("RIVALKEY", "KEY-1"));
     world.ready("ClinchIntegration", "acme", "False", "AccountShared").await;
-    // Every request still under way is answered before it is counted.
+    // Every request in flight is answered before it is counted.
     let quiet = Instant::now();
     while world.sandbox.requests().under_way > 0 {
-        assert!(quiet.elapsed() < SOON, "requests go on");
+        assert!(quiet.elapsed() < SOON, "requests continue");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let total = world.sandbox.requests().total;
@@ -126,7 +129,7 @@ async fn another_account_behind_the_secret_is_sent_nobody_before_it_is_accepted(
     world.apply(INTEGRATION);
     let fresh = world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     assert_eq!(condition(&fresh, "AccountVerified")["status"], "Unknown", "said openly");
-    // Nobody was written, so another key can only be taken for what it is.
+    // Nobody was written yet, so nothing ties another key to the account.
     world.sandbox.add_credential(credential("KEY-1b", "hireEZ"));
     rotate(&world, "KEY-1b");
     let fresh = world
@@ -167,8 +170,8 @@ async fn another_account_behind_the_secret_is_sent_nobody_before_it_is_accepted(
     assert_eq!(accepted["status"]["account"]["id"], offered);
     assert!(accepted["status"]["account"]["changedTo"].is_null());
     world.ready("CandidateExport", "second", "True", "Synced").await;
-    // What its ledger says was written for another account: this process cannot read whether requests
-    // of an earlier one are under way, and waits for the longest of them.
+    // What its ledger says was written for another account: this process cannot tell whether requests
+    // of an earlier one are in flight, and waits for the longest of them.
     let waited = 3 * SOON;
     world
         .wait("CandidateExport", "first", "pushed to the new account", waited, |object| {
@@ -180,7 +183,7 @@ async fn another_account_behind_the_secret_is_sent_nobody_before_it_is_accepted(
     let witnesses = &witnessed(&world).await["status"]["account"]["witnesses"];
     assert_ne!(witnesses, &old["witnesses"]);
 
-    // What was accepted then does not accept the way back.
+    // The acceptance does not cover the way back.
     rotate(&world, "KEY-2b");
     world.ready("ClinchIntegration", "acme", "False", "CredentialsRejected").await;
     world.sandbox.add_credential(credential("KEY-3", "hireEZ"));
@@ -199,7 +202,7 @@ async fn a_rotation_within_the_account_is_recognised_though_witnesses_were_delet
     world.ready("CandidateExport", "stays", "True", "Synced").await;
     let old = witnessed(&world).await["status"]["account"].clone();
     let pushed = with_records(&world);
-    // Two of the three are gone from Clinch; and the rotation happens while nobody looks.
+    // Two of the three are gone from Clinch; and the rotation happens while no operator runs.
     world.stop_operator().await;
     let gone: Vec<Fault> = serde_json::from_str(
         r#"[{"operation": "getCandidate", "times": 2, "action": {"status": {"code": 404}}}]"#,
@@ -220,7 +223,7 @@ async fn a_rotation_within_the_account_is_recognised_though_witnesses_were_delet
     assert_eq!(condition(&new, "AccountVerified")["status"], "True");
     world.ready("CandidateExport", "stays", "True", "Synced").await;
     assert_eq!(with_records(&world), pushed, "the ledger still counts");
-    // Whoever is written next fills their places.
+    // The people written next take their places.
     world.apply(&export("next", 5, PROSPECT));
     world.ready("CandidateExport", "next", "True", "Synced").await;
     witnessed(&world).await;
@@ -229,25 +232,25 @@ async fn a_rotation_within_the_account_is_recognised_though_witnesses_were_delet
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_in_the_middle_of_large_exports_fails_no_record() {
-    const PEOPLE: usize = 2500;
+    let people = 800 * scale();
     let Some(world) = World::start().await else { return };
     world.sandbox.add_credential(credential("KEY-2", "hireEZ"));
     world.apply(INTEGRATION);
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     world.sandbox.set_latency(Duration::from_millis(5));
-    world.apply(&export("large", PEOPLE, PROSPECT));
-    world.apply(&export("larger", PEOPLE, PROSPECT));
-    reached(&world, PEOPLE / 2).await;
+    world.apply(&export("large", people, PROSPECT));
+    world.apply(&export("larger", people, PROSPECT));
+    reached(&world, people / 2).await;
     rotate(&world, "KEY-2");
-    reached(&world, PEOPLE).await;
+    reached(&world, people).await;
     world.sandbox.revoke("KEY-1");
     for name in ["large", "larger"] {
         let done = world.ready("CandidateExport", name, "True", "Synced").await;
-        assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+        assert_eq!(done["status"]["delivered"], format!("{people}/{people}"));
         assert_eq!(done["status"]["counts"]["failed"], 0);
     }
-    assert_each_once(&world, 2 * PEOPLE);
-    assert_eq!(world.sandbox.requests().with("createCandidate", 201), 2 * PEOPLE as u64);
+    assert_each_once(&world, 2 * people);
+    assert_eq!(world.sandbox.requests().with("createCandidate", 201), 2 * people as u64);
     let refused = unauthorized(&world);
     assert!(refused <= 8, "at most what was in flight meets the 401: {refused}");
 }
@@ -267,13 +270,13 @@ async fn a_revoked_credential_costs_what_is_in_flight_and_then_nothing() {
     for name in names {
         let waits = world.ready("CandidateExport", name, "False", "DependencyNotReady").await;
         let counts = &waits["status"]["counts"];
-        // One that had not begun has none.
+        // An export that had not started has none.
         let failed = counts["failed"].as_u64().unwrap_or_default();
-        assert_eq!(failed, 0, "whoever met the 401 is pending again: {counts}");
+        assert_eq!(failed, 0, "records that met the 401 are pending again: {counts}");
     }
     let refused = unauthorized(&world);
     assert!(refused <= 8, "at most what was in flight meets the 401: {refused}");
-    // New work and a look at the old one ask nothing.
+    // New and old exports send no request.
     let total = world.sandbox.requests().total;
     world.apply(&export("four", 5, PROSPECT));
     world.ready("CandidateExport", "four", "False", "DependencyNotReady").await;
@@ -288,17 +291,17 @@ async fn a_revoked_credential_costs_what_is_in_flight_and_then_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_person_created_tells_whether_the_credential_bears_its_name() {
+async fn the_first_person_created_shows_whether_the_credential_has_its_name() {
     let Some(world) = World::start().await else { return };
     world.apply(&INTEGRATION.replace("spec:\n", "spec:\n  credentialName: Recruiting\n"));
     let before = world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     assert!(condition(&before, "SourceMatched").is_null(), "nobody was created yet");
     world.apply(&export("named", 1, PROSPECT));
     world.ready("CandidateExport", "named", "True", "Synced").await;
-    let told = world
-        .wait("ClinchIntegration", "acme", "told of the source", SOON, |object| {
+    let warned = world
+        .wait("ClinchIntegration", "acme", "warned of the source", SOON, |object| {
             condition(object, "SourceMatched")["reason"] == "SourceDiffers"
         })
         .await;
-    assert_eq!(condition(&told, "Ready")["status"], "True", "a warning, no more");
+    assert_eq!(condition(&warned, "Ready")["status"], "True", "only a warning");
 }

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Every marked text begins with this.
+/// Every marked text starts with this.
 pub const MARK: &str = "zqxcanary";
 /// Marked numbers hold these digits.
 const DIGITS: &str = "91827364";
@@ -35,7 +35,7 @@ pub fn mark(word: &str) -> String {
     format!("{MARK}{word}")
 }
 
-/// Whether a text holds a marked value, as it stands or encoded; what surrounds the first one.
+/// The surroundings of the first marked value in a text, plain or encoded.
 pub fn leak(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let lower = text.to_lowercase();
@@ -114,7 +114,7 @@ pub async fn sets(sandbox: &str) -> Vec<(String, String)> {
     sets
 }
 
-/// The operator with everything it could tell in a file.
+/// The operator, with everything that it prints in a file.
 struct Operator {
     process: Process,
     log: PathBuf,
@@ -143,7 +143,7 @@ impl Operator {
         fs::read_to_string(&self.log).expect("the log is there")
     }
 
-    /// Where health and metrics are served, as the log tells.
+    /// Where health and metrics are served, as the log says.
     async fn admin(&self) -> String {
         let started = Instant::now();
         loop {
@@ -158,7 +158,7 @@ impl Operator {
         }
     }
 
-    /// Ends it in order; everything that it said.
+    /// Terminates it; everything that it printed.
     async fn stop(mut self) -> String {
         self.process.signal("TERM");
         assert_eq!(self.process.code().await, Some(0));
@@ -175,7 +175,7 @@ async fn fetched(address: &str, path: &str) -> Vec<u8> {
     answer
 }
 
-/// Waits until an export has said what it can: done, stalled, or trying again for a reason.
+/// Waits until an export is done, stalled, or retried for a reason.
 async fn settled(world: &World, name: &str) -> String {
     let object = world
         .wait("CandidateExport", name, "settled", 3 * SOON, |object| {
@@ -209,7 +209,7 @@ async fn no_marked_value_comes_out_anywhere_but_at_clinch() {
         }
     }
 
-    // What is declared is the user's own; everything else in the namespace is the operator's.
+    // Specs are the user's; everything else in the namespace is the operator's.
     for kind in ["clint", "clmap", "clexp"] {
         let listed = world.kubectl(&["get", kind, "-o", "json", "-n", &world.namespace]);
         let listed: Value = serde_json::from_str(&listed).expect("JSON");

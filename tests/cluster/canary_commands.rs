@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::canary::{assert_clean, leak, manifests, mark, sets};
 
-/// Runs a command to its end: its exit code, and everything that it said on each stream.
+/// Runs a command: its exit code, and everything that it printed on each stream.
 fn said(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
         .args(args)
@@ -78,7 +78,7 @@ async fn apply_shows_and_keeps_no_marked_value() {
             assert!(out.contains("RecordsRejected") && out.contains("Synced"), "{out}");
             assert_clean("the table of apply", out.as_bytes());
         } else {
-            // What is declared comes back as it was given.
+            // Specs are printed as they were given.
             let mut objects: Vec<Value> = serde_json::from_str(&out).expect("JSON");
             for object in &mut objects {
                 object["spec"].take();
@@ -116,9 +116,9 @@ fn the_demo_shows_marked_values_only_as_the_emulator_has_them() {
     let (code, out, err) = said(folder.path(), &args);
     assert_eq!(code, Some(1), "some are stalled: {out}{err}");
     assert_clean("the log of the demo", err.as_bytes());
-    let (told, shown) = out.split_once("6. one candidate").expect("a candidate is shown");
+    let (summary, shown) = out.split_once("6. one candidate").expect("a candidate is shown");
     assert!(leak(shown.as_bytes()).is_some(), "the emulator's own data is what is shown");
-    assert!(told.contains("RecordsRejected") && told.contains("Synced"), "{told}");
-    assert_clean("the demo", told.as_bytes());
+    assert!(summary.contains("RecordsRejected") && summary.contains("Synced"), "{summary}");
+    assert_clean("the demo", summary.as_bytes());
     assert_files_clean(&folder.path().join("state/objects"));
 }

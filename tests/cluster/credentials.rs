@@ -89,7 +89,7 @@ async fn an_account_of_the_other_environment_is_never_contacted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_credential_stops_exports_and_a_rotation_lets_them_go_on() {
+async fn a_revoked_credential_stops_exports_and_a_rotation_lets_them_continue() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;

@@ -1,5 +1,5 @@
 //! Anonymised people on a real API server: where they are remembered, and that nothing is written
-//! once that cannot be read.
+//! when that list cannot be read.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ async fn an_account_remembers_who_was_anonymised_beyond_its_integrations_and_exp
     world.sandbox.anonymise("hireEZ", &address).expect("they are there");
     world.apply(&edited("people", 5));
     let suppressed = |object: &serde_json::Value| object["status"]["counts"]["suppressed"] == 1;
-    let done = world.wait("CandidateExport", "people", "told", SOON, suppressed).await;
+    let done = world.wait("CandidateExport", "people", "reported", SOON, suppressed).await;
     assert_eq!(done["status"]["failures"][0]["reason"], "Anonymised");
     world
         .wait("ClinchIntegration", "acme", "counting them", SOON, |object| {
@@ -47,16 +47,16 @@ async fn an_account_remembers_who_was_anonymised_beyond_its_integrations_and_exp
     let kept = segments(&world);
     assert_eq!(kept.len(), 1, "{kept:?}");
 
-    // Integration and export are deleted, and made anew under other names.
+    // Integration and export are deleted, and recreated under other names.
     world.kubectl(&["delete", "clexp,clint", "--all", "-n", &world.namespace]);
     world.stop_operator().await;
     world.run_operator(Regions::default());
-    world.apply(&INTEGRATION.replace("{name: acme}", "{name: anew}"));
-    world.ready("ClinchIntegration", "anew", "True", "Verified").await;
+    world.apply(&INTEGRATION.replace("{name: acme}", "{name: again}"));
+    world.ready("ClinchIntegration", "again", "True", "Verified").await;
     let another = "kind: CandidateExport\nmetadata: {name: again}";
     let again =
         edited("people", 5).replace("kind: CandidateExport\nmetadata: {name: people}", another);
-    world.apply(&again.replace("{name: acme}", "{name: anew}"));
+    world.apply(&again.replace("{name: acme}", "{name: again}"));
     let done = world.wait("CandidateExport", "again", "done", SOON, suppressed).await;
     assert_eq!(condition(&done, "Ready")["message"], "4/4 delivered, 1 suppressed");
     let there = addresses(&world);
@@ -102,7 +102,7 @@ async fn a_list_that_was_deleted_stops_all_writing_and_a_secret_takes_effect_whi
     world.kubectl(&patch);
     world.ready("CandidateExport", "others", "True", "Synced").await;
 
-    // The admin's list changes while a run works: who is on it is not written any more.
+    // The admin's list changes while a run works: people on it are not written any more.
     world.sandbox.set_latency(Duration::from_millis(100));
     world.apply(&listed("nobody@elsewhere.example"));
     let list = json!({"spec": {"suppression": {"secretRef": {"name": "list"}}}}).to_string();
@@ -114,9 +114,9 @@ async fn a_list_that_was_deleted_stops_all_writing_and_a_secret_takes_effect_whi
         .await;
     world.apply(&export("many", 1000, PROSPECT));
     let created = || addresses(&world).len();
-    let begun = created();
+    let before = created();
     let started = Instant::now();
-    while created() < begun + 20 {
+    while created() < before + 20 {
         assert!(started.elapsed() < SOON, "nobody arrives");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -124,7 +124,7 @@ async fn a_list_that_was_deleted_stops_all_writing_and_a_secret_takes_effect_whi
     world.apply(&listed(&last));
     let changed = Instant::now();
     world
-        .wait("CandidateExport", "many", "told of them", Duration::from_secs(90), |object| {
+        .wait("CandidateExport", "many", "aware of them", Duration::from_secs(90), |object| {
             object["status"]["counts"]["suppressed"] == 1
         })
         .await;

@@ -1,4 +1,4 @@
-//! What becomes of an export: delivered, rejected, retried, suspended, deleted.
+//! The life of an export: delivered, rejected, retried, suspended, deleted.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_rejected_record_is_placed_and_counts_against_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_asks_for_nobody_but_the_rejected() {
+async fn a_retry_sends_the_rejected_records_only() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);
     world.sandbox.set_faults(
@@ -96,7 +96,7 @@ async fn a_retry_asks_for_nobody_but_the_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
+async fn a_quiet_pass_sends_no_request_to_clinch_and_writes_nothing() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);
     world.apply(&export("quiet", 5, PROSPECT));
@@ -107,7 +107,7 @@ async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
                 && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
         })
         .await;
-    // Touching the ConfigMap's metadata wakes the export: it looks, and finds nothing to do.
+    // Touching the ConfigMap's metadata enqueues the export, and the pass finds nothing to do.
     let (user, log) = (world.user(), world.audit());
     let mark = log.mark().unwrap();
     let requests = world.sandbox.requests().total;
@@ -136,7 +136,7 @@ async fn a_quiet_pass_asks_clinch_nothing_and_writes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_mapping_reaches_nobody_and_a_fix_lets_the_export_go_on() {
+async fn a_broken_mapping_reaches_nobody_and_a_fix_lets_the_export_continue() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);
     let mapping = |path: &str| {
@@ -156,7 +156,7 @@ async fn a_broken_mapping_reaches_nobody_and_a_fix_lets_the_export_go_on() {
     assert_eq!(paths, ["spec.fields[0].from", "spec.fields[1].expression"]);
     let export = world.ready("CandidateExport", "mapped", "False", "MappingInvalid").await;
     assert_eq!(condition(&export, "MappingReady")["status"], "False");
-    // It compiles now, but Clinch has no such attribute: told on the export.
+    // It compiles now, but Clinch has no such attribute: reported on the export.
     world.apply(&mapping("emails[0].value").replace("'candidate.'", "candidate.firstName"));
     world.ready("FieldMapping", "m", "True", "Compiled").await;
     let unfit = world
@@ -178,7 +178,7 @@ async fn a_broken_mapping_reaches_nobody_and_a_fix_lets_the_export_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_tells_the_truth_and_only_changes_are_pushed() {
+async fn a_dry_run_reports_what_the_push_does_and_only_changes_are_pushed() {
     let Some(world) = World::start().await else { return };
     world.apply(INTEGRATION);
     world.apply(&export("dry", 10, &format!("{PROSPECT}\n  mode: DryRun")));
@@ -191,7 +191,7 @@ async fn a_dry_run_tells_the_truth_and_only_changes_are_pushed() {
     let changed = export("dry", 11, PROSPECT).replace("First3", "Changed");
     world.apply(&changed);
     world
-        .wait("CandidateExport", "dry", "delivered anew", SOON, |o| {
+        .wait("CandidateExport", "dry", "delivered again", SOON, |o| {
             o["status"]["delivered"] == "11/11"
         })
         .await;

@@ -99,12 +99,12 @@ async fn an_operator_becomes_ready_at_every_start() {
         let mut process = world.spawn_operator("starting", &admin, 6);
         let (url, since) = (format!("http://{admin}/readyz"), Instant::now());
         loop {
-            let told = match http.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => break,
-                Ok(answer) => answer.text().await.expect("text"),
+            let answer = match http.get(&url).send().await {
+                Ok(found) if found.status().is_success() => break,
+                Ok(found) => found.text().await.expect("text"),
                 Err(_) => "it does not listen".to_owned(),
             };
-            assert!(since.elapsed() < SOON, "start {start}: {told}");
+            assert!(since.elapsed() < SOON, "start {start}: {answer}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         process.signal("TERM");

@@ -1,5 +1,4 @@
-//! Endpoints that answer anything but what they should, with a marked value wherever an answer
-//! has room for one.
+//! Endpoints with wrong answers of every kind, and a marked value wherever an answer has room for one.
 
 use axum::{
     Router,

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clinch_operator::control_plane::{ControlPlane, Options, StartError, audit::Mark};
+use clinch_operator::control_plane::{ControlPlane, Options, StartError, audit::Entry};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
     Api, Client,
@@ -57,18 +57,16 @@ async fn a_service_account_reaches_the_api_as_itself() {
     let name = "system:serviceaccount:default:tester";
     assert_eq!(Kubectl::with(control_plane, &own).run(&whoami), name);
 
+    let log = control_plane.audit_log();
+    let mark = log.mark().expect("the log is readable");
     let secrets: Api<Secret> = Api::all(
         Client::try_from(control_plane.client_config_for(token.trim())).expect("a client"),
     );
     let refused = secrets.list(&ListParams::default()).await.expect_err("no role, no secrets");
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
-    control_plane
-        .audit_log()
-        .wait_for(Mark::default(), 1, SOON, |entry| {
-            entry.user == name && entry.resource == "secrets" && entry.code == 403
-        })
-        .await
-        .expect("the refusal is in the audit log");
+    let refusal =
+        |entry: &Entry| entry.user == name && entry.resource == "secrets" && entry.code == 403;
+    log.wait_for(mark, 1, SOON, refusal).await.expect("the refusal is in the audit log");
 }
 
 #[tokio::test]
@@ -121,7 +119,7 @@ async fn nothing_outlives_a_killed_launcher() {
     let dir = only_folder_in(parent.path()).expect("the temporary folder");
     launcher.kill().expect("killed");
     launcher.wait().expect("reaped");
-    // The folder goes when the last component that held on to it is gone.
+    // The folder is removed when the last component that uses it has ended.
     wait_until("the folder is removed", || !dir.exists()).await;
 }
 
@@ -143,7 +141,7 @@ async fn a_component_that_ends_at_once_is_quoted() {
     assert!(error.to_string().contains("the disk is on strike"), "{error}");
 }
 
-/// Starts with an etcd that is only a script, which cannot work out.
+/// Starts with a script in place of etcd, which fails.
 async fn start_fake(folder: &Path, etcd: &str) -> StartError {
     let script = folder.join("script");
     std::fs::write(&script, format!("#!/bin/sh\n{etcd}\n")).expect("written");

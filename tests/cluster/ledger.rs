@@ -11,12 +11,12 @@ use crate::support::{
 
 const COUNTED: &str = "count/candidateledgers.clinch.hireez.dev";
 
-/// Allows so many segments in the namespace, and waits until the API server knows it.
+/// Allows this many segments in the namespace, and waits until the API server knows it.
 async fn allow(world: &World, segments: u32) {
     world.apply(&format!(
         "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: ledgers}}\nspec: {{hard: {{{COUNTED}: '{segments}'}}}}"
     ));
-    // Nobody keeps the status of a quota here: that is the controller-manager's.
+    // Without a controller-manager nothing maintains the status of a quota.
     let status = format!(
         r#"{{"status":{{"hard":{{"{COUNTED}":"{segments}"}},"used":{{"{COUNTED}":"0"}}}}}}"#
     );

@@ -24,6 +24,8 @@ mod permission;
 mod policy;
 mod rights;
 mod roles;
+#[path = "../support/scale.rs"]
+mod scale;
 mod schema;
 mod sources;
 #[path = "../support/mod.rs"]

@@ -1,4 +1,4 @@
-//! Where people may be pushed to: refusals say what to do, and tell nothing of what is not permitted.
+//! Where people may be pushed to: refusals say what to do, and reveal nothing of what is not permitted.
 
 use crate::{
     access::{TO_JOB, event, message, reason_is},
@@ -33,20 +33,24 @@ async fn what_is_not_permitted_is_refused_with_what_to_do_and_near_matches_of_wh
     world.apply(&to("stage", "{job: {reference: ENG-101, stage: Sorced}}"));
     let refused = reason_is(&world, &namespace, "stage", "NotPermitted").await;
     assert!(message(&refused).contains("did you mean stage \"Sourced\""), "{}", message(&refused));
-    assert_eq!(world.sandbox.requests().total, before.total, "told without asking Clinch");
+    assert_eq!(
+        world.sandbox.requests().total,
+        before.total,
+        "reported without a request to Clinch"
+    );
 
-    // Clinch has DES-7 and not DES-8: neither is permitted, and that is all that is told.
-    let mut told = Vec::new();
+    // Clinch has DES-7 and not DES-8: neither is permitted, and the status says no more.
+    let mut messages = Vec::new();
     for job in ["DES-7", "DES-8"] {
         world.apply(&to("job", &format!("{{job: {{reference: {job}, stage: Sourced}}}}")));
         let refused = reason_is(&world, &namespace, "job", "NotPermitted").await;
         assert_eq!(condition(&refused, "Permitted")["status"], "False");
         assert_eq!(condition(&refused, "Stalled")["status"], "True");
-        told.push(message(&refused).replace(job, "JOB"));
+        messages.push(message(&refused).replace(job, "JOB"));
         event(&world, &namespace, "job", "NotPermitted").await;
     }
-    assert_eq!(told[0], told[1]);
-    assert!(!told[0].contains("did you mean"), "{}", told[0]);
+    assert_eq!(messages[0], messages[1]);
+    assert!(!messages[0].contains("did you mean"), "{}", messages[0]);
 
     // Permitted by name, and not there: similar names come from what is permitted.
     world.apply(&permitting(
@@ -77,7 +81,7 @@ async fn a_job_may_be_permitted_by_one_name_and_exported_to_by_the_other() {
     world.apply(&export("by-id", 2, &to("Sourced")));
     let done = reason_is(&world, &namespace, "by-id", "Synced").await;
     assert_eq!(condition(&done, "Permitted")["status"], "True");
-    // Permitted after all: the refused run is repeated by itself.
+    // Permitted now: the refused run is repeated without help.
     let refusing =
         INTEGRATION.replace("job: ENG-101, stages: [Sourced]", "job: DES-7, stages: [Screen]");
     world.apply(&refusing);

@@ -45,7 +45,7 @@ impl Server {
         Self { integrations, resource }
     }
 
-    /// What becomes of an integration with this endpoint; nothing is stored.
+    /// The verdict on an integration with this endpoint; nothing is stored.
     async fn judge(&self, endpoint: &str, environment: Environment) -> Verdict {
         let object = DynamicObject::new("judged", &self.resource).data(json!({"spec": {
             "endpoint": endpoint,
@@ -216,7 +216,7 @@ async fn policy_and_operator_take_the_same_endpoints() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shortened_list_refuses_what_is_new_and_hinders_nothing_else() {
+async fn a_shortened_list_refuses_new_endpoints_and_affects_nothing_else() {
     let Some(world) = World::start().await else { return };
     let origin = world.sandbox.base_url();
     world.apply(INTEGRATION);
@@ -224,12 +224,12 @@ async fn a_shortened_list_refuses_what_is_new_and_hinders_nothing_else() {
     install(&world, &["https://api.clinchtalent.com"]);
     let server = Server::of(&world);
     server.wait_for_policy(&origin).await;
-    // What does not touch the endpoint goes on: labels, suspension, deletion.
+    // What does not touch the endpoint still works: labels, suspension, deletion.
     world.apply(&INTEGRATION.replace("spec:", "spec:\n  suspend: true"));
     let moved = INTEGRATION.replace("endpoint: ORIGIN", "endpoint: https://elsewhere.example");
     let (taken, refusal) = world.try_apply(&moved);
     assert!(!taken && refusal.contains("allowedEndpoints"), "{refusal}");
-    // By region, and for the other environment, there is nothing to say.
+    // The policy does not concern regions and the other environment.
     let by_region = INTEGRATION.replace("endpoint: ORIGIN", "region: EU").replace("acme", "eu");
     world.apply(&by_region);
     let elsewhere = "https://elsewhere.example";

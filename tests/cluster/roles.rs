@@ -132,7 +132,7 @@ async fn a_member_exports_through_an_integration_it_can_neither_make_nor_change(
     assert!(!allowed && error.contains("orbidden"), "{error}");
     let (allowed, error) = as_user("admin", &only_integration.replace("ENG-101", "ENG-102"));
     assert!(allowed, "{error}");
-    // What was pushed is written down for the operator alone.
+    // Only the operator reads what was pushed.
     let ledgers: &[&str] = &["get", "candidateledgers", "-n", &world.namespace, "--as"];
     for user in ["viewer", "member", "admin"] {
         let (allowed, error) = world.try_kubectl(&[ledgers, &[user]].concat());

@@ -1,5 +1,5 @@
-//! Sources that lie elsewhere, on a real API server: who may name what, and what a change of the
-//! Secret does. Judged by what the file server was asked.
+//! Remote sources on a real API server: who may name what, and what a change of the Secret does.
+//! Judged by the requests to the file server.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use crate::support::{
 
 const KEY: &str = "open-sesame-5309";
 
-/// A server of one file, for whoever has the key.
+/// A server of one file, for callers with the key.
 async fn serve(people: usize) -> (Arc<AtomicUsize>, String) {
     let asked = Arc::new(AtomicUsize::new(0));
     let answer = move |State(asked): State<Arc<AtomicUsize>>, headers: HeaderMap| async move {
@@ -72,7 +72,7 @@ stringData: {{Authorization: {key}}}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_distant_source_is_read_only_as_the_operator_and_the_secrets_owner_allow() {
+async fn a_remote_source_is_read_only_as_the_operator_and_the_secrets_owner_allow() {
     let Some(mut world) = World::prepare().await else { return };
     let (asked, origin) = serve(7).await;
     let (elsewhere_asked, elsewhere) = serve(7).await;
@@ -81,7 +81,7 @@ async fn a_distant_source_is_read_only_as_the_operator_and_the_secrets_owner_all
     world.apply(INTEGRATION);
     let url = format!("{origin}/people.ndjson?token=in-the-query");
 
-    // Nothing tells a Secret that does not exist from one that may not be used.
+    // A Secret that does not exist and one that may not be used get the same message.
     world.apply(&export("people", &url));
     let missing = world.ready("CandidateExport", "people", "False", "ReferenceForbidden").await;
     world.apply(&secret("", KEY));
@@ -101,7 +101,7 @@ async fn a_distant_source_is_read_only_as_the_operator_and_the_secrets_owner_all
     assert_eq!(asked.load(Ordering::Relaxed), 0, "nothing is sent before its owner allows it");
     world.kubectl(&["delete", "candidateexport", "another", "-n", &world.namespace]);
 
-    // Allowed, and refused by the server; then with the right key, without another word.
+    // Allowed, and refused by the server; then with the right key, and no other change.
     let allowed = format!("clinch.hireez.dev/allowed-origin: '{origin}'");
     world.apply(&secret(&allowed, "expired"));
     let denied = world.ready("CandidateExport", "people", "False", "SourceDenied").await;
@@ -115,7 +115,7 @@ async fn a_distant_source_is_read_only_as_the_operator_and_the_secrets_owner_all
     assert_eq!(condition(&done, "SourceReady")["reason"], "Read");
     assert_each_once(&world, 7);
 
-    // What the operator does not list is not asked, whoever allows it.
+    // A server that the operator does not list gets no request, even if its owner allows it.
     world.apply(&secret(&format!("clinch.hireez.dev/allowed-origin: '{elsewhere}'"), KEY));
     world.apply(&export("elsewhere", &format!("{elsewhere}/people.ndjson")));
     let refused = world.ready("CandidateExport", "elsewhere", "False", "SourceNotAllowed").await;
@@ -134,8 +134,8 @@ async fn a_distant_source_is_read_only_as_the_operator_and_the_secrets_owner_all
     ]);
     assert!(events.contains("reason: SourceNotAllowed"), "{events}");
     for text in [events, exports] {
-        for told in [KEY, "in-the-query", "marker.example"] {
-            assert!(!text.contains(told), "{told} leaked: {text}");
+        for value in [KEY, "in-the-query", "marker.example"] {
+            assert!(!text.contains(value), "{value} leaked: {text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! An API server that serves objects which the operator cannot read, as after a downgrade. What is
-//! in them must not get into the log by way of the client's own complaints.
+//! An API server that serves objects which the operator cannot read, as after a downgrade. Their
+//! contents must not reach the log through the client's own messages.
 
 use std::{
     fs,
@@ -77,7 +77,7 @@ async fn objects_that_cannot_be_read_are_not_quoted_in_the_log() {
     let _operator = Process::spawn(&mut command);
     let started = Instant::now();
     let mut text = String::new();
-    // Each of the four watches meets its objects.
+    // Each of the four watches receives its objects.
     while text.matches("watch interrupted").count() < 4 {
         assert!(started.elapsed() < SOON, "the objects were not met:\n{text}");
         tokio::time::sleep(Duration::from_millis(20)).await;

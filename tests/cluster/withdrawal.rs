@@ -1,4 +1,4 @@
-//! What is no longer allowed in the middle of a run ends soon, and is completed when given back.
+//! A permission withdrawn in the middle of a run stops it soon; given back, the run completes.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// Starts an export of 200 people, and returns when eight of them are being created slowly: what
-/// follows a create (the application) would be sent long after a withdrawal that comes now.
+/// Starts an export of 200 people, and returns when eight of them are being created slowly: the
+/// application that follows a create would be sent long after a withdrawal at this moment.
 async fn start_slow(world: &World, namespace: &str, destination: &str) {
     let before = emails(world).len();
     let mut stall = Fault::always("createCandidate", Action::Stall { ms: 4000 });
@@ -29,24 +29,24 @@ async fn start_slow(world: &World, namespace: &str, destination: &str) {
     }
 }
 
-/// How many requests for records have begun; what a job or stage is called is no record.
-fn begun(world: &World) -> u64 {
+/// How many requests for records have started; looking up a job or stage does not count.
+fn requests_started(world: &World) -> u64 {
     let requests = world.sandbox.requests();
     let about_jobs: u64 =
         ["listJobs", "getJob", "listStages"].map(|operation| requests.of(operation)).iter().sum();
     requests.total + requests.under_way - about_jobs
 }
 
-/// Lets pass what may still start after a withdrawal, and asserts that nothing starts later.
+/// Waits for what may still start after a withdrawal, and asserts that nothing starts later.
 async fn nothing_starts_later(world: &World, accepted: tokio::time::Instant) {
     sleep_until(accepted + AT_ONCE).await;
-    let at_the_limit = begun(world);
+    let at_the_limit = requests_started(world);
     assert!(emails(world).len() < 200, "the run was over before the withdrawal");
-    // By then the creates under way have ended.
+    // By then the creates in flight have ended.
     sleep_until(accepted + Duration::from_secs(5)).await;
     let applied = world.sandbox.requests().of("createApplication");
     assert!(emails(world).len() as u64 > applied, "some are half done");
-    assert_eq!(begun(world), at_the_limit, "no request starts later than {AT_ONCE:?}");
+    assert_eq!(requests_started(world), at_the_limit, "no request starts later than {AT_ONCE:?}");
 }
 
 /// Withdraws something in the middle of a run, and counts what still arrives at Clinch.
@@ -73,7 +73,7 @@ async fn withdrawn_mid_run(withdraw: &str, give_back: &str, expected: &'static s
     let people = world.sandbox.people("hireEZ");
     assert!(
         people.iter().all(|person| person["applications"].as_array().map(Vec::len) == Some(1)),
-        "whoever was half done when it stopped has an application now, too"
+        "people who were half done when it stopped have an application now, too"
     );
 }
 
@@ -103,7 +103,7 @@ async fn no_request_starts_two_seconds_after_a_job_known_by_its_other_name_is_wi
         &format!("  destination: {{job: {{id: '{id}', stage: Sourced}}}}"),
     )
     .await;
-    // By their words alone the new rules could mean this job, too: only Clinch can tell.
+    // By their text alone the new rules could mean this job, too: only Clinch knows.
     world.apply(&INTEGRATION.replace("ENG-101", "DES-7"));
     nothing_starts_later(&world, tokio::time::Instant::now()).await;
     let refused = reason_is(&world, &namespace, "slow", "NotPermitted").await;

@@ -134,7 +134,7 @@ async fn nothing_is_asked_while_an_export_is_suspended_half_way() {
     until("requests in flight end", || world.sandbox.requests().under_way == 0).await;
     let (asked, there) = (world.sandbox.requests().total, emails(&world).len());
     assert!(there < PEOPLE, "{there}");
-    // A changed source wakes it, twice, and is left lying.
+    // A changed source enqueues it twice, and nothing is read.
     let (user, log) = (world.user(), world.audit());
     for word in ["Second", "Third"] {
         let mark = log.mark().expect("a log");

@@ -16,14 +16,15 @@ const PEOPLE: usize = 400;
 const LONG_LEASE: u64 = 120;
 const KIND: &str = "CandidateExport";
 
-/// An export of which a good part has arrived.
+/// An export of which a part has arrived.
 async fn half_way(world: &World, name: &str) {
     world.sandbox.set_latency(Duration::from_millis(20));
     world.apply(&export(name, PEOPLE, PROSPECT));
     created(world, 120).await;
 }
 
-/// Delivered by itself, by the process that was at it, told as one delivery, and able to go on.
+/// Delivered without help, by the same process, reported as one delivery; and the next change is
+/// delivered too.
 async fn judged(world: &World, operator: &mut Process, name: &str) {
     let done = world.ready(KIND, name, "True", "Synced").await;
     assert!(operator.ended().is_none(), "the process survives");
@@ -80,7 +81,7 @@ async fn an_outage_longer_than_the_lease_ends_the_process_and_the_next_one_goes_
     world.apply(&export("leaseless", PEOPLE, PROSPECT));
     created(&world, 20).await;
     world.plane.kill_apiserver().await;
-    assert_eq!(first.code().await, Some(4), "a lost lease is told by the exit code");
+    assert_eq!(first.code().await, Some(4), "a lost lease has its own exit code");
     let there = emails(&world).len();
     assert!(there < PEOPLE, "it pushed no longer than it surely held the lease: {there}");
     world.plane.start_apiserver().await.expect("it starts again");

@@ -1,4 +1,4 @@
-//! An operator at work: what every test here begins with, and how its end is judged.
+//! An operator at work: the start that the tests here share, and how the result is judged.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::support::{
 /// Held for writing by tests that break the API server, which the others share.
 static PLANE: RwLock<()> = RwLock::const_new(());
 
-/// Leaves the API server alone, and is left alone by those who do not.
+/// Shares the API server with tests that leave it running.
 pub async fn shared() -> tokio::sync::RwLockReadGuard<'static, ()> {
     PLANE.read().await
 }
@@ -49,7 +49,7 @@ pub async fn at_work(lease: u64) -> Option<(World, Process)> {
     Some((world, operator))
 }
 
-/// Nobody but the operator sees to it that there are no doubles.
+/// Only the operator prevents duplicates.
 async fn allow_duplicates(world: &World) {
     let url = format!("{}/_sandbox/duplicateEmail", world.sandbox.base_url());
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -66,13 +66,13 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until so many people were created.
+/// Waits until this many people were created.
 pub async fn created(world: &World, people: u64) {
     let count = || world.sandbox.requests().with("createCandidate", 201);
     until("the export gets on", || count() >= people).await;
 }
 
-/// The export is delivered and says so: as many as are in Clinch, each once; and it is at rest.
+/// The export is delivered and reports it: everybody is in Clinch once, and nothing is pending.
 pub fn assert_delivered(world: &World, export: &Value, people: usize) {
     let status = &export["status"];
     let shown = serde_json::to_string_pretty(status).unwrap_or_default();
@@ -126,7 +126,7 @@ pub fn exports(world: &World) -> Api<DynamicObject> {
     Api::namespaced_with(world.admin.clone(), &world.namespace, &resource)
 }
 
-/// Plays a scene, and looks meanwhile at each state of an export that the API server tells.
+/// Runs a scene, and checks each state of an export that the API server reports meanwhile.
 pub async fn watched<T>(
     world: &World,
     export: &str,
@@ -137,7 +137,7 @@ pub async fn watched<T>(
     let params = WatchParams::default().fields(&format!("metadata.name={export}")).timeout(290);
     let mut events = api.watch(&params, "0").await.expect("a watch").boxed();
     let looking = async {
-        while let Some(event) = events.try_next().await.expect("the watch goes on") {
+        while let Some(event) = events.try_next().await.expect("the watch continues") {
             if let WatchEvent::Added(object) | WatchEvent::Modified(object) = event {
                 look(&serde_json::to_value(object).expect("an object is JSON"));
             }
@@ -150,7 +150,7 @@ pub async fn watched<T>(
     }
 }
 
-/// Looks away unless an export says that it is delivered; then that must be so.
+/// Checks that an export that reports Ready is delivered.
 pub fn never_ready_unless(delivered: impl Fn() -> bool) -> impl Fn(&Value) {
     move |export| {
         let ready = condition(export, "Ready");

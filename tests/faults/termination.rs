@@ -1,4 +1,4 @@
-//! The operator is asked to end while it works.
+//! The operator is terminated while it works.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const PEOPLE: usize = 400;
 const KIND: &str = "CandidateExport";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_told_to_end_finishes_what_it_began_and_the_next_asks_for_nobody_again() {
+async fn a_terminated_process_finishes_what_is_in_flight_and_the_next_one_repeats_nobody() {
     let _shared = shared().await;
     let Some((world, mut first)) = at_work(15).await else { return };
     world.sandbox.set_latency(Duration::from_millis(20));
@@ -38,7 +38,7 @@ async fn a_process_that_is_told_to_end_finishes_what_it_began_and_the_next_asks_
     let all = world.sandbox.requests();
     assert_eq!(all.of("createCandidate"), PEOPLE as u64, "nobody was even tried twice");
     // Those in the ledger are not asked for; that the others are absent is proved with a few lists,
-    // totals and look-ups, and the credential is looked at anew.
+    // totals and look-ups, and the credential is checked again.
     let asked = all.total - ended.total - (PEOPLE as u64 - there);
     assert!(asked <= 30, "{asked} requests besides the creates: {:?}", all.by_operation);
 }

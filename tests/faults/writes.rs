@@ -20,8 +20,8 @@ const STATUS_EVERY: Duration = Duration::from_millis(1800);
 async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
     let _shared = shared().await;
     let Some((world, _operator)) = at_work(15).await else { return };
-    // A first one, after which the integration has said all that it has to say of itself, and the
-    // API server has got to know the kinds.
+    // A first one, after which the status of the integration is final, and the API server
+    // knows the kinds.
     world.apply(&export("first", 5, PROSPECT));
     world.ready("CandidateExport", "first", "True", "Synced").await;
     world
@@ -37,7 +37,7 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
     let done = world.ready("CandidateExport", "slow", "True", "Synced").await;
     assert_delivered(&world, &done, PEOPLE);
     let at_its_end = |entry: &Entry| entry.resource == "events" && entry.name.starts_with("slow.");
-    log.wait_for(mark, 2, SOON, at_its_end).await.expect("beginning and end are told");
+    log.wait_for(mark, 2, SOON, at_its_end).await.expect("start and end are reported");
     let writes: Vec<Entry> = log
         .since(mark)
         .expect("a log")
@@ -61,12 +61,12 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
         statuses[statuses.len() - 1].request_received.duration_since(statuses[0].request_received),
     )
     .expect("in order");
-    assert!(took > 2 * STATUS_EVERY, "the run took {took:?}: too short to tell anything");
-    // The last tells that it has ended: that comes when it comes.
+    assert!(took > 2 * STATUS_EVERY, "the run took {took:?}: too short to show anything");
+    // The last one reports the end, which may come at any time.
     for pair in statuses[..statuses.len() - 1].windows(2) {
-        let apart = pair[1].request_received.duration_since(pair[0].request_received);
-        let apart = Duration::try_from(apart).expect("in order");
-        assert!(apart >= STATUS_EVERY, "two status writes {apart:?} apart:\n{shown}");
+        let between = pair[1].request_received.duration_since(pair[0].request_received);
+        let between = Duration::try_from(between).expect("in order");
+        assert!(between >= STATUS_EVERY, "two status writes {between:?} apart:\n{shown}");
     }
     let segments = writes.iter().filter(|entry| entry.resource == "candidateledgers").count();
     let every_two = usize::try_from(took.as_secs() / 2).expect("few");

@@ -25,7 +25,7 @@ fn apply(folder: &Path, state: &Path, origin: &str) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_manifests_asks_for_approval_and_goes_on_when_it_is_given() {
+async fn a_folder_of_manifests_requests_approval_and_continues_when_it_is_given() {
     let options = Options::default().with_credential(
         "hireEZ",
         "DEMO-SANDBOX-KEY",

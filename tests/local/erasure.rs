@@ -13,7 +13,7 @@ use crate::apply::{apply, condition, object, shown};
 
 const ACCOUNT: &str = "hireEZ";
 
-/// What is applied; each run writes it anew.
+/// What is applied; each run writes it again.
 struct Applied {
     integration: Value,
     export: &'static str,
@@ -120,7 +120,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_integration_made_anew_and_a_rotated_credential_know_who_was_anonymised() {
+async fn a_recreated_integration_and_a_rotated_credential_know_who_was_anonymised() {
     let mut world = World::new().await;
     assert_eq!(world.delivered()["created"], 4);
     world.sandbox.anonymise(ACCOUNT, &email(1)).unwrap();
@@ -130,7 +130,7 @@ async fn an_integration_made_anew_and_a_rotated_credential_know_who_was_anonymis
     let status = object(&world.apply(), "ClinchIntegration")["status"]["suppression"].clone();
     assert_eq!(status["entries"], 1, "{status}");
 
-    // The credential is rotated; then the integration and the export are made anew.
+    // The credential is rotated; then integration and export are recreated.
     let rotated =
         Credential { account: Some(ACCOUNT.to_owned()), ..Credential::new("hireEZ", "K2", "s2") };
     world.sandbox.add_credential(rotated);
@@ -140,8 +140,8 @@ async fn an_integration_made_anew_and_a_rotated_credential_know_who_was_anonymis
     world.applied.export = "second";
     let counts = world.delivered();
     assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &0.into()));
-    // It has written to nobody, so that no witness tells the account after another rotation: who was
-    // anonymised in it does.
+    // It has written to nobody, so that no witness identifies the account after another rotation: the
+    // people anonymised in it do.
     let again =
         Credential { account: Some(ACCOUNT.to_owned()), ..Credential::new("hireEZ", "K3", "s3") };
     world.sandbox.add_credential(again);
@@ -189,7 +189,7 @@ async fn a_lost_list_stops_all_writing_until_its_loss_is_accepted() {
     let message = condition(&integration, "Ready")["message"].as_str().unwrap().to_owned();
     assert!(message.contains(&format!("spec.acceptSuppressionLoss: {since:?}")), "{message}");
     world.applied.integration["spec"]["acceptSuppressionLoss"] = since.into();
-    // Documented: whoever was on the lost list may then be written again.
+    // Documented: people on the lost list may then be written again.
     assert_eq!(world.delivered()["created"], 1);
 }
 

@@ -1,6 +1,6 @@
-//! `apply` killed with SIGKILL again and again, at instants nobody chose, by a real process table; and
-//! two of them on one account at the same time. The emulator's own books are the judge.
-//! `hack/kill.sh` does it many more times.
+//! `apply` killed with SIGKILL again and again at random instants, as a real process; and two of them
+//! on one account at the same time. The emulator's own records are the judge.
+//! `hack/kill.sh` repeats it many more times.
 
 use std::{
     collections::BTreeMap,
@@ -60,7 +60,7 @@ data:
 const KILLS: u64 = 8;
 /// How often two processes race in the ordinary test run; `CLINCH_RACES` asks for more.
 const RACES: u64 = 2;
-/// A life ends after so many requests at most.
+/// The most requests that a process makes before it is killed.
 const LONGEST_LIFE: u64 = 40;
 const SOON: Duration = Duration::from_mins(1);
 
@@ -77,7 +77,7 @@ fn start(folder: &Path, origin: &str) -> Child {
         .unwrap()
 }
 
-/// Waits until so many requests were made in all, or the process is done.
+/// Waits until this many requests were made in all, or the process has ended.
 async fn lived(child: &mut Child, sandbox: &Sandbox, requests: u64) -> Option<ExitStatus> {
     let started = Instant::now();
     while sandbox.requests().total < requests {
@@ -90,9 +90,8 @@ async fn lived(child: &mut Child, sandbox: &Sandbox, requests: u64) -> Option<Ex
     None
 }
 
-/// An emulator that takes everybody twice, and an export of so many people.
+/// An emulator that accepts duplicates, and an export of this many people.
 async fn stage(people: u64) -> (Sandbox, tempfile::TempDir) {
-    // Nobody but the operator sees to it that there are no doubles.
     let contract = json!({"duplicateEmail": "allow"});
     let options = Options {
         contract: serde_json::from_value(contract).unwrap(),
@@ -114,23 +113,23 @@ fn write(folder: &Path, sandbox: &Sandbox, people: u64) {
     std::fs::write(folder.join("manifests.yaml"), manifests).unwrap();
 }
 
-/// Everybody is there once, with everything that is theirs.
-fn assert_exactly_once(sandbox: &Sandbox, people: u64, told: &str) {
+/// Everybody is in Clinch once, with their application and activity.
+fn assert_exactly_once(sandbox: &Sandbox, people: u64, context: &str) {
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     for person in sandbox.people("hireEZ") {
         let email = person["attributes"]["email"].as_str().unwrap().to_owned();
         for steps in ["applications", "activities"] {
             let count = person[steps].as_array().map_or(0, Vec::len);
-            assert_eq!(count, 1, "{told}: {steps} of {email}");
+            assert_eq!(count, 1, "{context}: {steps} of {email}");
         }
         *found.entry(email).or_default() += 1;
     }
     let expected = (0..people).map(|n| (format!("person{n}@example.com"), 1)).collect();
-    assert_eq!(found, expected, "{told}");
+    assert_eq!(found, expected, "{context}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_killed_at_any_instant_loses_nobody_and_doubles_nothing() {
+async fn a_process_killed_at_any_instant_loses_nobody_and_duplicates_nobody() {
     let (kills, seed) = (number("CLINCH_KILLS", KILLS), number("CLINCH_SEED", 1));
     // Three requests a person: more than all the lives to come can make.
     let people = kills * LONGEST_LIFE / 3 + 20;
@@ -149,7 +148,7 @@ async fn a_process_killed_at_any_instant_loses_nobody_and_doubles_nothing() {
     let status = start(folder.path(), &sandbox.base_url()).wait().unwrap();
     assert_eq!(status.code(), Some(0), "seed {seed}: the last one completes everything");
     assert_exactly_once(&sandbox, people, &format!("seed {seed}"));
-    // A job's people are not read: that nothing is doubled shows in the writes, too.
+    // The writes show, too, that nothing is done twice.
     let requests = sandbox.requests();
     for operation in ["createCandidate", "createApplication", "createActivity"] {
         assert_eq!(requests.with(operation, 201), people, "seed {seed}: {operation}");
@@ -166,11 +165,11 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
     sandbox.set_faults(vec![Fault::always("createCandidate", late)]);
     let mut random = fastrand::Rng::with_seed(seed);
     for _ in 0..kills {
-        let begun = sandbox.requests().of("createCandidate");
+        let before = sandbox.requests().of("createCandidate");
         let mut child = start(folder.path(), &sandbox.base_url());
         let started = Instant::now();
         // Creates are counted once they are carried out: the next ones are under way by then.
-        while sandbox.requests().of("createCandidate") == begun
+        while sandbox.requests().of("createCandidate") == before
             && child.try_wait().unwrap().is_none()
         {
             assert!(started.elapsed() < SOON, "nobody is created");
@@ -187,7 +186,7 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_on_one_account_double_no_more_than_rests_on_one_probe() {
+async fn two_processes_on_one_account_duplicate_no_more_than_one_probe_allows() {
     for race in 0..number("CLINCH_RACES", RACES) {
         let (sandbox, folder) = stage(400).await;
         sandbox.set_latency(Duration::from_millis(2 + race % 5));
@@ -196,7 +195,7 @@ async fn two_processes_on_one_account_double_no_more_than_rests_on_one_probe() {
         let mut one = start(folder.path(), &sandbox.base_url());
         let mut two = start(other.path(), &sandbox.base_url());
         let (one, two) = (one.wait().unwrap(), two.wait().unwrap());
-        // People who are there twice cannot be told apart: those records are rejected.
+        // People who are in Clinch twice are ambiguous: those records are rejected.
         assert!(one.code().is_some_and(|code| code <= 1), "{one}");
         assert!(two.code().is_some_and(|code| code <= 1), "{two}");
         let doubled = sandbox.doubled("hireEZ");

@@ -1,5 +1,4 @@
-//! Exports that run again by themselves: what is told of such a run, and what is not. The clock is
-//! the test's.
+//! Scheduled runs: what their status reports, and when Ready changes. The test sets the clock.
 
 use std::{
     fmt::Write as _,
@@ -158,7 +157,7 @@ fn ready(status: &CandidateExportStatus) -> (String, String) {
     (ready.status.clone(), ready.reason.clone())
 }
 
-fn told(status: &str, reason: &str) -> (String, String) {
+fn is(status: &str, reason: &str) -> (String, String) {
     (status.to_owned(), reason.to_owned())
 }
 
@@ -171,12 +170,12 @@ fn write(folder: &Path, people: usize) {
 }
 
 #[tokio::test]
-async fn an_export_runs_again_when_the_time_has_come_and_tells_only_what_is_new() {
+async fn an_export_runs_on_schedule_and_reports_only_what_is_new() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 3);
     let mut world = World::new(folder.path(), "interval: 1m").await;
     let first = world.run().await;
-    assert_eq!(ready(&first), told("True", "Synced"));
+    assert_eq!(ready(&first), is("True", "Synced"));
     assert_eq!(first.delivered.as_deref(), Some("3/3"));
     let wait = world.pass().await.unwrap();
     assert!((50..=63).contains(&wait.as_secs()), "{wait:?}");
@@ -187,12 +186,12 @@ async fn an_export_runs_again_when_the_time_has_come_and_tells_only_what_is_new(
     assert_eq!(world.run().await, first);
     assert_eq!(world.requests(), requests);
 
-    // Rewritten in the same words: read, and nothing is sent; the new version is noted.
+    // Rewritten with the same content: read, and nothing is sent; the new version is recorded.
     write(folder.path(), 3);
     world.later(70);
     let again = world.run().await;
     assert_eq!(world.requests(), requests);
-    assert_eq!((ready(&again), again.delivered), (told("True", "Synced"), first.delivered));
+    assert_eq!((ready(&again), again.delivered), (is("True", "Synced"), first.delivered));
 
     write(folder.path(), 5);
     world.later(70);
@@ -200,32 +199,32 @@ async fn an_export_runs_again_when_the_time_has_come_and_tells_only_what_is_new(
     assert_eq!(more.delivered.as_deref(), Some("5/5"));
     let counts = more.counts.unwrap();
     assert_eq!((counts.created, counts.unchanged), (2, 3));
-    assert_eq!(ready(&more), told("True", "Synced"));
+    assert_eq!(ready(&more), is("True", "Synced"));
     assert_eq!(world.sandbox.people("hireEZ").len(), 5);
 }
 
 #[tokio::test]
-async fn a_run_by_the_clock_that_fails_takes_ready_back_only_after_its_grace() {
+async fn a_failed_scheduled_run_takes_ready_away_only_after_its_grace() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 2);
     let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 3m").await;
     let first = world.run().await;
-    assert_eq!(ready(&first), told("True", "Synced"));
+    assert_eq!(ready(&first), is("True", "Synced"));
 
     std::fs::rename(folder.path().join("people.ndjson"), folder.path().join("gone")).unwrap();
     world.later(70);
-    assert_eq!(ready(&world.run().await), told("True", "Synced"), "within its grace");
+    assert_eq!(ready(&world.run().await), is("True", "Synced"), "within its grace");
     world.later(70);
-    assert_eq!(ready(&world.run().await), told("True", "Synced"), "within its grace");
+    assert_eq!(ready(&world.run().await), is("True", "Synced"), "within its grace");
     world.later(200);
     let failed = world.run().await;
-    assert_eq!(ready(&failed), told("False", "SourceNotFound"));
+    assert_eq!(ready(&failed), is("False", "SourceNotFound"));
     assert_eq!(failed.delivered, first.delivered, "what was delivered is not forgotten");
 
     std::fs::rename(folder.path().join("gone"), folder.path().join("people.ndjson")).unwrap();
     world.later(200);
     let back = world.run().await;
-    assert_eq!(ready(&back), told("True", "Synced"));
+    assert_eq!(ready(&back), is("True", "Synced"));
     assert_eq!(back.delivered.as_deref(), Some("2/2"));
     assert_eq!(world.sandbox.people("hireEZ").len(), 2);
 }
@@ -245,12 +244,12 @@ async fn the_first_run_does_not_wait_for_the_schedule() {
 }
 
 #[tokio::test]
-async fn a_time_that_was_missed_while_nothing_worked_takes_ready_from_nobody() {
+async fn a_schedule_missed_during_downtime_takes_ready_from_no_export() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 2);
     let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 1m").await;
     let first = world.run().await;
-    // Woken by the run, it notes whom it was that was written.
+    // Woken by the run, it records who was written.
     let integration = world.cluster.keys(Kind::Integration).remove(0);
     world.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
     world.later(600);
@@ -263,13 +262,13 @@ async fn a_time_that_was_missed_while_nothing_worked_takes_ready_from_nobody() {
 }
 
 #[tokio::test]
-async fn a_restart_takes_ready_from_no_export_before_the_integration_is_verified_again() {
+async fn a_restart_leaves_exports_ready_until_the_integration_is_verified_again() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 2);
-    // With the default mapping, whose attributes only a verified integration can tell.
+    // With the default mapping, whose attributes only a verified integration knows.
     let mut world = World::new(folder.path(), "suspend: false").await;
     let first = world.run().await;
-    assert_eq!(ready(&first), told("True", "Synced"));
+    assert_eq!(ready(&first), is("True", "Synced"));
     world.restart();
     world.pass().await;
     assert_eq!(world.status(), first);

@@ -1,5 +1,5 @@
 //! The chart, as far as it can be checked without Helm: what its templates name exists, its rules
-//! parse, its copies are equal, and what it tells the operator is what the operator reads.
+//! parse, its copies are equal, and the operator reads what it sets.
 
 use std::{
     collections::BTreeSet,
@@ -243,7 +243,7 @@ fn one_process_at_a_time_and_restricted() {
 }
 
 #[test]
-fn what_the_chart_tells_the_operator_is_what_the_operator_reads() {
+fn the_operator_reads_what_the_chart_sets() {
     let help = Command::new(env!("CARGO_BIN_EXE_clinch-operator")).args(["run", "--help"]).output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
     let variable = Regex::new(r"- name: ((?:CLINCH|POD)_[A-Z_]+)").unwrap();

@@ -217,8 +217,8 @@ fn apply_documents_its_exit_codes_and_keeps_to_the_one_for_bad_manifests() {
     let failed = operator(&[&["apply", "-f", good][..], &no_folder].concat());
     assert_eq!(failed.status.code(), Some(4));
     let text = String::from_utf8_lossy(&failed.stderr).into_owned();
-    let told = "\nerror: cannot use the state folder Cargo.toml/state: ";
-    assert!(text.contains(told) && !text.contains("backtrace"), "{text}");
+    let expected = "\nerror: cannot use the state folder Cargo.toml/state: ";
+    assert!(text.contains(expected) && !text.contains("backtrace"), "{text}");
 }
 
 fn operator(arguments: &[&str]) -> Output {

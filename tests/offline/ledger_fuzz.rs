@@ -164,7 +164,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            // What was ever written for a key, and by whom it is signed.
+            // Everything that was ever written for a key.
             let mut written: BTreeMap<KeyHash, Vec<Entry>> = BTreeMap::new();
             let clean = MemoryStore::default();
             let mut opened = Journal::open(clean.clone(), keys()).await.unwrap();

@@ -238,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn the_digest_is_stable_and_tells_specs_apart(a in "[a-z]{1,8}", b in "[a-z]{1,8}") {
+    fn the_digest_is_stable_and_distinguishes_specs(a in "[a-z]{1,8}", b in "[a-z]{1,8}") {
         let digest = |path: &str| {
             plan(json!({"fields": [{"to": "email", "from": path}]})).digest()
         };
@@ -367,8 +367,8 @@ fn agree(text: &str, profile: &Profile) {
     match evaluate(text, profile) {
         Ok(given) => assert_eq!(given.and_then(normal), normal(expected), "{text}"),
         // The other one appends any value to a list; CEL only joins lists.
-        Err(told) if told.contains("+ does not accept a") && told.contains("a list") => {}
-        Err(told) => panic!("{text}: {told}"),
+        Err(error) if error.contains("+ does not accept a") && error.contains("a list") => {}
+        Err(error) => panic!("{text}: {error}"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Nobody is created who is there, however the candidate list lies. Clinch takes a second create
-//! with the same address everywhere here: the emulator's own count is the judge.
+//! Nobody who is in Clinch is created again, whatever is wrong with the candidate list. Clinch accepts
+//! a second create with the same address in these tests, so that the emulator's count shows it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,13 +20,13 @@ fn people(count: usize) -> impl Iterator<Item = Value> {
     (0..count).map(in_clinch)
 }
 
-/// An emulator that takes everybody twice, with so many people.
+/// An emulator that accepts duplicates, with this many people.
 fn crowded(count: usize, mut with: Value) -> Options {
     with["duplicateEmail"] = "allow".into();
     seeded(contract(with), people(count))
 }
 
-/// Exports the people `from..to`, of whom the first `there` are in Clinch; nobody is there twice.
+/// Exports the people `from..to`, the first `there` of which are in Clinch; nobody is there twice.
 async fn none_doubled(name: &str, options: Options, there: usize, from: usize, to: usize) -> World {
     let world = World::new(options).await;
     let counts = world.counts(&Export::of((from..to).map(profile).collect())).await;
@@ -49,7 +49,7 @@ async fn a_page_parameter_of_another_name_hides_nobody() {
 #[tokio::test]
 async fn people_beyond_a_result_window_are_found() {
     let window = crowded(600, json!({"paging": {"window": 300}}));
-    none_doubled("the total tells", window, 600, 400, 620).await;
+    none_doubled("the total shows it", window, 600, 400, 620).await;
     for (hidden, name) in [(200, "many are hidden"), (3, "few are hidden")] {
         let capped = json!({"paging": {"window": 300, "totalCap": 300}});
         let there = 300 + hidden;
@@ -67,7 +67,7 @@ async fn a_total_that_is_wrong_proves_nothing() {
 
 #[tokio::test]
 async fn rows_that_move_while_pages_are_read_lose_nobody() {
-    // Deleted people are in nobody's export: they are the first ones of the list.
+    // Deleted people are in no export: they are the first ones of the list.
     for (name, shift, order) in [
         ("deleted", json!({"delete": 1}), "created"),
         ("deleted once", json!({"delete": 1, "times": 1}), "created"),
@@ -116,7 +116,7 @@ async fn a_filter_that_finds_nobody_is_not_taken_for_an_empty_account() {
 }
 
 #[tokio::test]
-async fn look_ups_that_never_find_anybody_are_noticed_before_anybody_is_created_on_them() {
+async fn look_ups_that_never_find_anybody_are_noticed_before_anybody_is_created() {
     // The first page shows nobody with an address: the oldest people were anonymised.
     let blind = json!({"openapi": false, "filter": {"email": "mail"}, "paging": {"meta": true}});
     let mut there: Vec<Value> = people(300).collect();
@@ -154,11 +154,11 @@ async fn disturbed(world: &World, export: &Export, created: u64, act: impl FnOnc
 }
 
 #[tokio::test]
-async fn whom_somebody_else_adds_during_a_run_is_noticed_before_fifty_creates() {
+async fn people_added_by_somebody_else_are_noticed_within_fifty_creates() {
     let world = World::new(crowded(0, json!({}))).await;
     world.sandbox.set_latency(Duration::from_millis(3));
     let export = Export::of(profiles(400));
-    // In front of them are more than the 50 creates that may rest on one probe.
+    // More than the 50 creates that may rest on one probe come first.
     let late = [300, 399];
     let report = disturbed(&world, &export, 100, || {
         for n in late {
@@ -175,7 +175,7 @@ async fn whom_somebody_else_adds_during_a_run_is_noticed_before_fifty_creates() 
 }
 
 #[tokio::test]
-async fn somebody_deleted_during_a_run_ends_the_belief_in_the_list_too() {
+async fn a_person_deleted_during_a_run_ends_trust_in_the_list_too() {
     let world = World::new(crowded(1, json!({}))).await;
     world.sandbox.set_latency(Duration::from_millis(3));
     let export = Export::of((1..301).map(profile).collect());
@@ -188,11 +188,11 @@ async fn somebody_deleted_during_a_run_ends_the_belief_in_the_list_too() {
 }
 
 #[tokio::test]
-async fn what_was_doubled_before_anybody_could_know_is_told_afterwards_until_it_is_merged() {
+async fn duplicates_made_unknowingly_are_reported_afterwards_until_they_are_merged() {
     let world = World::new(crowded(0, json!({}))).await;
     world.sandbox.set_latency(Duration::from_millis(3));
     let export = Export::of(profiles(300));
-    // Whoever is created next: within the 50 that rest on one probe.
+    // The people created next: within the 50 that rest on one probe.
     let report = disturbed(&world, &export, 60, || {
         for n in 0..70 {
             world.sandbox.add_person(ACCOUNT, &in_clinch(n)).unwrap();
@@ -204,7 +204,7 @@ async fn what_was_doubled_before_anybody_could_know_is_told_afterwards_until_it_
     assert!((60..=70).contains(&doubled), "{doubled}");
     assert_eq!(report.progress.doubled.found, doubled as u64, "all of them are found");
     assert_eq!(report.progress.doubled.records.len(), 20, "and some are named");
-    // The next run looks at those that were named; at everybody where not all of them were.
+    // The next run looks up those that were listed, or everybody if the list was cut off.
     let records: Arc<[_]> = report.progress.doubled.records.clone().into();
     let named = Suspects { records: records.clone(), everybody: false };
     let all = Suspects { records, everybody: true };
@@ -215,13 +215,13 @@ async fn what_was_doubled_before_anybody_could_know_is_told_afterwards_until_it_
     };
     assert_eq!((again(&named).await, again(&all).await), (20, doubled as u64));
     for n in 0..70 {
-        // Merged: one of the two goes.
+        // Merged: one of the two is deleted.
         world.sandbox.delete(ACCOUNT, &email(n)).unwrap();
     }
     assert_eq!(again(&all).await, 0);
 }
 
-/// Another process: nothing is shared but Clinch.
+/// Another process: it shares only Clinch.
 fn another_process(
     world: &World,
     export: &str,
@@ -240,8 +240,8 @@ fn another_process(
 }
 
 #[tokio::test]
-async fn two_processes_double_at_most_the_fifty_that_rest_on_one_probe_and_say_so() {
-    // The same people in the same order at the same moment: the worst there is.
+async fn two_processes_duplicate_at_most_fifty_people_each_and_report_it() {
+    // The same people in the same order at the same moment: the worst case.
     for round in 0..3 {
         let world = World::new(crowded(0, json!({}))).await;
         world.sandbox.set_latency(Duration::from_millis(2 + round));
@@ -252,15 +252,15 @@ async fn two_processes_double_at_most_the_fifty_that_rest_on_one_probe_and_say_s
         );
         let doubled = world.sandbox.doubled(ACCOUNT) as u64;
         assert!(doubled <= 100, "50 each: {doubled}");
-        let told = one.progress.doubled.found.max(other.progress.doubled.found);
-        assert_eq!(told, doubled, "round {round}");
+        let reported = one.progress.doubled.found.max(other.progress.doubled.found);
+        assert_eq!(reported, doubled, "round {round}");
         println!("round {round}: {doubled} doubled");
         assert_eq!(one.progress.counts.delivered() + one.progress.counts.rejected(), 300);
     }
 }
 
 #[tokio::test]
-async fn with_look_ups_everybody_is_asked_for_and_a_race_is_lost_within_one_request_only() {
+async fn with_look_ups_everybody_is_looked_up_and_a_race_is_lost_within_one_request_only() {
     let world = World::new(crowded(100, json!({}))).await;
     let ports = RunPorts { look_up: true, ..world.ports() };
     let report = run(Export::of(profiles(300)).spec(), ports).await;
@@ -278,7 +278,7 @@ async fn with_look_ups_everybody_is_asked_for_and_a_race_is_lost_within_one_requ
     let looking = |name| RunPorts { look_up: true, ..another_process(&world, name) };
     let _ =
         tokio::join!(run(export.spec(), looking("one")), run(backwards.spec(), looking("other")));
-    // In an order of its own each: they meet at few people, at the end at those who are left.
+    // Each in its own order: they collide on few people, at the end on the remaining ones.
     let doubled = world.sandbox.doubled(ACCOUNT);
     assert!(doubled <= 5 * crate::setup::IN_FLIGHT, "{doubled}");
 }
@@ -316,7 +316,7 @@ async fn slow_creates_of_a_process_that_was_killed_are_waited_for() {
         let mut ports = world.ports();
         ports.guard = Arc::default();
         let killed = run(export.spec(), ports);
-        // Killed with the second batch of creates under way.
+        // Killed with the second batch of creates in flight.
         let enough = async {
             while world.sandbox.requests().of("createCandidate") < 12 {
                 tokio::time::sleep(Duration::from_millis(5)).await;

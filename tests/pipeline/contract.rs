@@ -1,4 +1,4 @@
-//! A run that follows the published document of a Clinch which names everything otherwise.
+//! A run that follows the published document of a Clinch with other names for everything.
 
 use std::path::Path;
 

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::setup::{Export, World, in_clinch, options, profile, profiles, with_people};
 
 #[tokio::test]
-async fn everybody_is_delivered_once_and_a_second_run_asks_for_nobody() {
+async fn everybody_is_delivered_once_and_a_second_run_sends_nothing() {
     let world = World::new(options()).await;
     let export = Export::of(profiles(500));
     let counts = world.counts(&export).await;
     assert_eq!(counts, Counts { total: 500, created: 500, ..Counts::default() });
     world.assert_exactly_once(500);
     let before = world.requests();
-    // The list, three people whom it does not show and the first one looked up, before and after;
+    // The list, three people that it does not show and the first one looked up, before and after;
     // the total before every 50 creates and at the end; one in a hundred looked up at the end.
     let proofs = 1 + 3 + 2 + 11 + 5;
     assert_eq!(before, 500 + proofs);

@@ -1,4 +1,4 @@
-//! Faults, interruptions and kills: each person comes in exactly once.
+//! Faults, interruptions and kills: each person arrives exactly once.
 
 use std::{
     future::{Future, poll_fn},
@@ -40,7 +40,7 @@ fn mix(seed: u64) -> Vec<Fault> {
             Fault::always("*", action).with_probability(share, seed * 100 + n as u64)
         })
         .collect();
-    // Each of these slows everything down: few of them, or the test would take minutes.
+    // Each of these slows everything down, so there are few of them.
     let limited = Fault::always("*", status(429, Some(0))).with_probability(0.05, seed * 100 + 9);
     faults.push(limited.times(5));
     faults.push(Fault::always("createCandidate", status(429, Some(1))).nth(20));
@@ -94,7 +94,7 @@ async fn a_run_that_is_asked_to_stop_finishes_what_is_in_flight_and_another_goes
     world.assert_exactly_once(100);
 }
 
-/// Polls a future so many times, then drops it in the middle of whatever it does.
+/// Polls a future this many times, then drops it wherever it is.
 async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut polled = 0;
@@ -121,13 +121,13 @@ async fn a_run_killed_at_any_await_is_completed_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn under_any_policy_the_next_run_goes_on_with_those_it_began_to_create() {
+async fn under_any_policy_the_next_run_continues_with_those_whose_create_had_started() {
     for policy in [Policy::Skip, Policy::Fail] {
         kill_everywhere(1, policy).await;
     }
 }
 
-/// Kills runs with so many records in the works after one poll, after two, and so on.
+/// Kills runs with this many records in flight after one poll, after two, and so on.
 async fn kill_everywhere(max_in_flight: usize, policy: Policy) -> u32 {
     let export = Export::of(profiles(6)).applying().duplicates(policy);
     let mut polls = 1;
@@ -135,7 +135,7 @@ async fn kill_everywhere(max_in_flight: usize, policy: Policy) -> u32 {
         let world = World::new(careless()).await;
         let ports = RunPorts { max_in_flight, ..world.ports() };
         let ended = killed_after(polls, run(export.spec(), ports)).await;
-        // The next process: nothing but Clinch and the ledger is left.
+        // The next process: only Clinch and the ledger remain.
         let next = World {
             client: client(&world.sandbox, Contract::built_in(), Fence::open()),
             guard: Arc::default(),
@@ -155,7 +155,7 @@ async fn kill_everywhere(max_in_flight: usize, policy: Policy) -> u32 {
 }
 
 #[tokio::test]
-async fn a_run_killed_over_and_over_gets_there() {
+async fn a_run_killed_again_and_again_completes() {
     let world = World::new(careless()).await;
     let export = Export::of(profiles(60));
     let mut random = fastrand::Rng::with_seed(11);

@@ -1,4 +1,4 @@
-//! A dry run tells what the push then does.
+//! A dry run reports what the push then does.
 
 use clinch_operator::pipeline::Duplicates as Policy;
 use serde_json::{Value, json};

@@ -74,7 +74,7 @@ async fn only_if_empty_fills_gaps_and_leaves_values_alone() {
 }
 
 #[tokio::test]
-async fn the_same_person_twice_in_a_source_is_one_and_a_contradiction_is_told() {
+async fn the_same_person_twice_in_a_source_is_one_and_a_contradiction_is_reported() {
     let world = World::new(options()).await;
     let mut other = profile(1);
     other["title"] = "Director".into();
@@ -112,7 +112,7 @@ async fn many_unknown_people_are_found_page_by_page() {
     let counts = world.counts(&Export::of(profiles(400))).await;
     assert_eq!((counts.unchanged, counts.created), (250, 150));
     let lists = world.sandbox.requests().of("listCandidates");
-    // A page for each hundred people, twice; a look-up that proves the filter, three of people whom
+    // A page for each hundred people, twice; a look-up that proves the filter, three of people that
     // the list does not show, and the first one; four totals; two look-ups at the end.
     assert_eq!(lists, 2 * 3 + 1 + 3 + 1 + 4 + 2);
     assert_eq!(world.requests(), lists + 150);

@@ -1,4 +1,4 @@
-//! Who was anonymised in Clinch stays erased.
+//! People who were anonymised in Clinch stay erased.
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,8 +57,8 @@ async fn a_person_who_was_anonymised_is_not_written_again() {
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!(only_suppressed(report.progress.counts), (1, 0, 0, 0));
     assert_eq!(report.progress.counts.delivered(), 11);
-    let told = &report.progress.rejections[0];
-    assert_eq!((told.reason, told.record.is_some()), (Reason::Anonymised, true));
+    let rejection = &report.progress.rejections[0];
+    assert_eq!((rejection.reason, rejection.record.is_some()), (Reason::Anonymised, true));
     assert_erased(&world, &id, 12);
     // After a restart the list alone knows, and costs no request.
     let world = restarted(world, &list).await;
@@ -145,7 +145,7 @@ async fn who_is_anonymised_while_a_run_works_is_left_alone() {
     let mut progress = ports.progress.subscribe();
     let erase = async {
         progress.wait_for(|progress| progress.counts.updated >= 5).await.unwrap();
-        // The last one: whose turn is far away.
+        // The last one, who is pushed much later.
         world.sandbox.anonymise(ACCOUNT, &email(PEOPLE - 1)).unwrap()
     };
     let (report, id) = tokio::join!(run(export.spec(), ports), erase);
@@ -194,7 +194,7 @@ async fn who_was_anonymised_unseen_and_is_in_no_ledger_cannot_be_recognised() {
     world.counts(&export).await;
     world.sandbox.anonymise(ACCOUNT, &email(3)).unwrap();
     let world = World { store: Store::default(), guard: Arc::default(), ..world };
-    // Documented: nothing is left by which they could be. The admin's own list is for that.
+    // Documented: nothing is left to recognise them by. The admin's own list is for that.
     assert_eq!(world.counts(&export).await.created, 1);
     assert_eq!(world.people_with_address().len(), 12);
 }
@@ -224,7 +224,7 @@ async fn people_known_by_hashes_of_an_earlier_version_are_known_without_a_reques
     let before = world.requests();
     let counts = world.counts(&export).await;
     assert_eq!((counts.unchanged, world.requests()), (30, before));
-    // The first run that pushes somebody writes everybody down by the present hashes.
+    // The first run that pushes somebody records everybody under the present hashes.
     let mut more = export.clone();
     more.profiles.push(crate::setup::profile(30));
     world.counts(&more).await;

@@ -22,15 +22,15 @@ async fn a_small_export_is_not_stuck_behind_a_large_one() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let before = created();
-    // A ledger of its own, as each export has one.
+    // Each export has its own ledger.
     let ports = RunPorts { store: Store::default(), ..world.ports() };
     let small = Export::of((LARGE..LARGE + SMALL).map(profile).collect());
     let report = run(small.spec(), ports).await;
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!(report.progress.counts.created, 10);
-    // Permits come in turn: each round of the small one's requests waits for as many of the large
-    // one's as those may have in flight. It takes one round to learn who is there and two for ten
-    // people; without turns it would wait for hundreds.
+    // Permits are given in turn: each round of the small export's requests waits for as many requests of
+    // the large one as may be in flight. It takes one round to look up and two for ten people; without
+    // turns it would wait for hundreds.
     let meanwhile = created() - before - SMALL;
     assert!(meanwhile <= 5 * IN_FLIGHT, "{meanwhile} of the large one were created meanwhile");
     assert!(!large.is_finished(), "it is still under way");

@@ -1,5 +1,5 @@
-//! Much goes wrong at once: every fifth request, every tenth record, the source as a whole. What
-//! the emulator holds at the end is the judge.
+//! Many faults at once: every fifth request, every tenth record, the source as a whole. Judged by
+//! what the emulator holds at the end.
 
 use std::{fmt::Write as _, io::Write as _};
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Every fifth request goes wrong, each time in another of the ways the emulator has.
+/// Every fifth request fails, in each way that the emulator has.
 fn mix(seed: u64) -> Vec<Fault> {
     let status = |code, retry_after| Action::Status { code, retry_after, html: code == 502 };
     let actions = [
@@ -42,13 +42,13 @@ fn mix(seed: u64) -> Vec<Fault> {
         .collect();
     let large = Fault::always("createCandidate", Action::Oversized { bytes: 9 << 20 });
     faults.push(large.with_probability(0.02, seed * 100 + 98));
-    // Each halves the rate: as many as that, or the test would take minutes.
+    // Each halves the rate, so there are few of them.
     let limited = Fault::always("createCandidate", status(429, Some(0)));
     faults.push(limited.with_probability(0.05, seed * 100 + 99).times(3));
     faults
 }
 
-/// Runs until everybody is in place; how often that was.
+/// Runs until everybody is delivered; the number of runs.
 async fn until_completed(world: &World, export: &Export) -> u32 {
     for attempt in 1..=60 {
         let Report { ending, progress } = world.run(export).await;
@@ -141,7 +141,7 @@ async fn a_large_dry_run_foretells_the_push() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenth_of_malformed_lines_holds_up_nobody() {
     let all = 25_000 * scale();
-    // Most are there already: it is the reading that is looked at.
+    // Most are there already: the test is about reading.
     let valid = |n: usize| n % 10 != 3;
     let there = (0..all).filter(|n| valid(*n) && n % 50 != 0).map(in_clinch);
     let world = World::new(seeded(options(), there)).await;
@@ -167,9 +167,10 @@ async fn a_tenth_of_malformed_lines_holds_up_nobody() {
         ..Counts::default()
     };
     assert_eq!(progress.counts, expected);
-    let positions: Vec<_> = progress.rejections.iter().map(|told| told.position.line).collect();
+    let positions: Vec<_> =
+        progress.rejections.iter().map(|rejection| rejection.position.line).collect();
     let first: Vec<_> = (0..positions.len() as u64).map(|n| Some(n * 10 + 4)).collect();
-    assert_eq!(positions, first, "the first ones are told, each by its line");
+    assert_eq!(positions, first, "the first ones are listed, each by its line");
     assert_eq!(progress.rejections.len() as u64 + progress.omitted, total / 10);
     let people = world.people();
     assert_eq!(people.len(), all / 10 * 9);
@@ -182,7 +183,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Runs a part that is damaged: who is there then, how it ended, and what was told of records.
+/// Runs a damaged part: who is in Clinch afterwards, and the report.
 async fn damaged(name: &str, bytes: Vec<u8>) -> (World, Report) {
     let world = World::new(careless()).await;
     let spec = RunSpec { source: parts(name, bytes), ..Export::of(Vec::new()).spec() };
@@ -198,7 +199,7 @@ fn fault(report: &Report) -> (Reason, &str) {
 }
 
 #[tokio::test]
-async fn what_stands_before_the_cut_of_a_compressed_source_is_delivered() {
+async fn records_before_the_cut_of_a_compressed_source_are_delivered() {
     let whole = gzip(lines((0..3_000).map(profile)).as_bytes());
     let cut = whole[..whole.len() * 2 / 3].to_vec();
     let (world, report) = damaged("people.ndjson.gz", cut).await;
@@ -208,12 +209,12 @@ async fn what_stands_before_the_cut_of_a_compressed_source_is_delivered() {
     let delivered = usize::try_from(report.progress.counts.created).unwrap();
     assert!((500..3_000).contains(&delivered), "{delivered}");
     world.assert_exactly_once(delivered);
-    // Mended, it is delivered whole, and nobody twice.
+    // Once repaired it is delivered in full, and nobody twice.
     let spec =
         RunSpec { source: parts("people.ndjson.gz", whole), ..Export::of(Vec::new()).spec() };
-    let mended = run(spec, world.ports()).await;
-    assert_eq!(mended.ending, Ending::Completed);
-    assert_eq!(mended.progress.counts.unchanged, delivered as u64);
+    let repaired = run(spec, world.ports()).await;
+    assert_eq!(repaired.ending, Ending::Completed);
+    assert_eq!(repaired.progress.counts.unchanged, delivered as u64);
     world.assert_exactly_once(3_000);
 }
 
@@ -256,9 +257,9 @@ async fn text_in_another_encoding_says_so_line_by_line() {
     let (world, report) = damaged("latin1.ndjson", latin).await;
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!((report.progress.counts.created, report.progress.counts.invalid), (30, 1));
-    let told = &report.progress.rejections[0];
-    assert_eq!(told.position.line, Some(21));
-    assert!(told.message.contains("UTF-8"), "{}", told.message);
+    let rejection = &report.progress.rejections[0];
+    assert_eq!(rejection.position.line, Some(21));
+    assert!(rejection.message.contains("UTF-8"), "{}", rejection.message);
     world.assert_exactly_once(30);
 
     let wide: Vec<u8> =
@@ -267,7 +268,7 @@ async fn text_in_another_encoding_says_so_line_by_line() {
     assert_eq!(world.requests(), 0, "nobody can be read");
     let counts = report.progress.counts;
     assert_eq!((report.ending, counts.invalid), (Ending::Completed, counts.total));
-    let told = &report.progress.rejections[0];
-    assert_eq!((told.position.line, told.reason), (Some(1), Reason::Malformed));
-    assert!(told.message.contains("UTF-8"), "{}", told.message);
+    let rejection = &report.progress.rejections[0];
+    assert_eq!((rejection.position.line, rejection.reason), (Some(1), Reason::Malformed));
+    assert!(rejection.message.contains("UTF-8"), "{}", rejection.message);
 }

@@ -118,7 +118,7 @@ async fn every_malformed_line_is_counted_and_the_rest_delivered() {
 }
 
 #[tokio::test]
-async fn what_stands_before_a_fault_of_the_source_is_delivered() {
+async fn records_before_a_fault_of_the_source_are_delivered() {
     let world = World::new(options()).await;
     let text = lines((0..many()).map(profile));
     let mut spec = spec(text);

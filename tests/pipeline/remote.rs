@@ -1,4 +1,4 @@
-//! Sources that lie elsewhere: an S3 server that checks signatures, and an HTTP server that can be
+//! Remote sources: an S3 server that checks signatures, and an HTTP server that can be
 //! made to misbehave.
 
 use std::{
@@ -49,7 +49,7 @@ fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpe
     RunSpec { source, ..Export::of(Vec::new()).spec() }
 }
 
-/// Why a run ended, where it did not complete.
+/// Why a run did not complete.
 fn reason(report: &Report) -> Reason {
     match &report.ending {
         Ending::SourceFailed { reason, .. } => *reason,
@@ -118,7 +118,7 @@ async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change
     assert_eq!(reason(&nothing), Reason::SourceNotFound);
 }
 
-/// How many people two readings have that are not the same.
+/// How many people each of two different readings has.
 const MANY: usize = 500;
 
 /// A server of one file.
@@ -132,14 +132,14 @@ struct Files {
 enum How {
     /// As a file server does: HEAD, ranges, a strong ETag.
     Well,
-    /// GET of the whole only, with nothing that tells a version.
+    /// GET of the whole only, without anything that states a version.
     Bare,
-    /// As `Bare`, and the first answer breaks off half way.
+    /// As `Bare`, and the first answer is cut off half way.
     CutOnce,
-    /// As `Bare`, and from the second answer on it is another file of as many people.
+    /// As `Bare`, and from the second answer on another file of as many people.
     Changing,
-    /// Sends elsewhere.
-    Elsewhere,
+    /// Redirects.
+    Redirect,
 }
 
 impl Files {
@@ -160,14 +160,14 @@ async fn answer(
     }
     let asked = files.asked.fetch_add(1, Ordering::Relaxed);
     match files.how {
-        How::Elsewhere => {
+        How::Redirect => {
             let to = status(StatusCode::FOUND).header(header::LOCATION, "http://169.254.169.254/");
             to.body(Body::empty()).unwrap()
         }
         How::Bare | How::CutOnce | How::Changing if method == Method::HEAD => {
             status(StatusCode::METHOD_NOT_ALLOWED).body(Body::empty()).unwrap()
         }
-        // The second GET is the first that is read: the one before it only looks.
+        // The second GET is the first whose body is read.
         How::CutOnce if asked == 2 => {
             let half = content.slice(..content.len() / 2);
             let cut = futures::stream::iter([Ok(half), Err(std::io::Error::other("cut"))]);
@@ -229,7 +229,7 @@ async fn a_file_of_a_server_is_read_whichever_way_it_is_served() {
         assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
         world.assert_exactly_once(500);
         let version = report.progress.source.unwrap().version;
-        assert_eq!(version.is_some(), how == How::Well, "only told where it can be");
+        assert_eq!(version.is_some(), how == How::Well, "reported only where it can be");
         let asked = files.asked.load(Ordering::Relaxed);
         assert!(asked <= 5, "a look, and each of the two times it is read: {asked}");
     }
@@ -237,20 +237,20 @@ async fn a_file_of_a_server_is_read_whichever_way_it_is_served() {
 
 #[tokio::test]
 async fn a_source_that_changes_while_it_is_read_is_noticed_and_nobody_is_lost() {
-    // Some windows and blocks long, so that the change comes between two of them.
+    // Several windows and blocks long, so that the change falls between two of them.
     let padded = |n: usize| {
         let mut profile = profile(n);
-        profile["notes"] = "x".repeat(2_000).into();
+        profile["notes"] = "x".repeat(6_000).into();
         profile
     };
-    let (files, origin) = serve(How::Well, lines((0..12_000).map(padded))).await;
+    let (files, origin) = serve(How::Well, lines((0..4_000).map(padded))).await;
     let world = World::new(careless()).await;
     let ports = world.ports();
     let mut progress = ports.progress.subscribe();
     let running = tokio::spawn(run(page(&origin), ports));
-    // Surveyed, and of the windows that follow some are pushed.
+    // Surveyed, and some of the windows that follow are pushed.
     progress.wait_for(|progress| progress.counts.created > 0).await.unwrap();
-    files.set(lines((6_000..12_500).map(padded)), "2");
+    files.set(lines((2_000..4_500).map(padded)), "2");
     let report = running.await.unwrap();
     match &report.ending {
         Ending::Interrupted { disposition, .. } => {
@@ -263,11 +263,11 @@ async fn a_source_that_changes_while_it_is_read_is_noticed_and_nobody_is_lost() 
     assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
     let people = world.people();
     assert!(people.values().all(|count| *count == 1), "nobody twice");
-    assert!((6_000..12_500).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
+    assert!((2_000..4_500).all(|n| people.contains_key(&crate::setup::email(n))), "nobody lost");
 }
 
 #[tokio::test]
-async fn a_change_is_noticed_also_where_a_server_tells_no_version() {
+async fn a_change_is_noticed_even_if_a_server_states_no_version() {
     let (_, origin) = serve(How::Changing, lines((0..MANY).map(profile))).await;
     let world = World::new(careless()).await;
     let report = run(page(&origin), world.ports()).await;
@@ -280,14 +280,14 @@ async fn a_change_is_noticed_also_where_a_server_tells_no_version() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_keeps_no_run_that_is_told_to_end() {
+async fn cancellation_does_not_wait_for_a_server_that_does_not_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let world = World::new(options()).await;
     let ports = world.ports();
     let cancel = ports.cancel.clone();
     let running = tokio::spawn(run(page(&origin), ports));
-    // Asked, and never answered.
+    // The request arrives, and is never answered.
     let _asked = listener.accept().await.unwrap();
     cancel.cancel();
     let ended = tokio::time::timeout(std::time::Duration::from_secs(10), running).await;
@@ -306,9 +306,9 @@ async fn an_answer_that_breaks_off_is_read_again() {
 }
 
 #[tokio::test]
-async fn what_a_server_refuses_or_sends_elsewhere_is_told() {
+async fn what_a_server_refuses_or_redirects_is_reported() {
     let world = World::new(options()).await;
-    let (_, origin) = serve(How::Elsewhere, String::new()).await;
+    let (_, origin) = serve(How::Redirect, String::new()).await;
     let report = run(page(&origin), world.ports()).await;
     assert_eq!(reason(&report), Reason::SourceInvalid);
     let Ending::SourceFailed { message, .. } = &report.ending else { panic!("{report:?}") };
@@ -321,7 +321,7 @@ async fn what_a_server_refuses_or_sends_elsewhere_is_told() {
     assert_eq!(reason(&unsigned), Reason::SourceDenied);
     assert_eq!(files.asked.load(Ordering::Relaxed), 0);
 
-    // Nobody listens there any more.
+    // A port without a listener.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

@@ -32,9 +32,9 @@ async fn everybody_arrives_once_though_the_credential_is_revoked_half_way() {
     let Ending::Interrupted { disposition, .. } = report.ending else {
         panic!("{:?}", report.ending)
     };
-    assert_eq!(disposition, wait, "it goes on when the integration is ready again");
+    assert_eq!(disposition, wait, "it continues when the integration is ready again");
     let counts = report.progress.counts;
-    assert_eq!((counts.failed, counts.invalid), (0, 0), "whoever met the 401 is pending");
+    assert_eq!((counts.failed, counts.invalid), (0, 0), "records that met the 401 are pending");
     assert_eq!(counts.created + counts.pending(), many as u64);
     let requests = world.sandbox.requests().by_operation;
     let refused: u64 =

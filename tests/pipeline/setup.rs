@@ -1,4 +1,4 @@
-//! An emulator, a client of it and a ledger; and what an export asks of them.
+//! An emulator, a client of it and a ledger; and an export.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ pub(crate) fn options() -> Options {
     Options::default().with_credential(ACCOUNT, "AKTEST", SECRET)
 }
 
-/// Options under which a second create makes a second person, so that one would be seen.
+/// Options under which a second create makes a second person, so that a duplicate shows.
 pub(crate) fn careless() -> Options {
     contract(json!({"duplicateEmail": "allow"}))
 }
@@ -84,7 +84,7 @@ pub(crate) fn profiles(count: usize) -> Vec<Value> {
     (0..count).map(profile).collect()
 }
 
-/// What an export asks for.
+/// What an export declares.
 #[derive(Clone)]
 pub(crate) struct Export {
     pub(crate) profiles: Vec<Value>,
@@ -152,7 +152,7 @@ impl Export {
     }
 }
 
-/// A client of the emulator, as a new process makes it.
+/// A client of the emulator, as a new process creates it.
 pub(crate) fn client(sandbox: &Sandbox, contract: Contract, fence: Fence) -> Client {
     client_of(sandbox, "AKTEST", contract, fence)
 }
@@ -167,7 +167,7 @@ pub(crate) fn client_of(
     client_with(sandbox, access_key, contract, fence, ORPHANED)
 }
 
-/// A client of a process whose predecessor's requests may be carried out for so long.
+/// A client of a process whose predecessor's requests may be carried out for this long.
 pub(crate) fn patient_client(sandbox: &Sandbox, orphaned: Duration) -> Client {
     client_with(sandbox, "AKTEST", Contract::built_in(), Fence::open(), orphaned)
 }
@@ -344,8 +344,8 @@ impl World {
     }
 }
 
-/// A ledger in memory that can be told for how many more segments it has room: as a row of
-/// objects in an object store, which is what every run of these tests writes.
+/// A ledger in memory, with room for a limited number of segments: a row of objects in an object
+/// store, which is what every run of these tests writes.
 #[derive(Clone)]
 pub(crate) struct Store {
     segments: ObjectSegments,
@@ -386,7 +386,7 @@ impl SegmentStore for Store {
         let room = self.room.load(Ordering::Relaxed);
         self.room.store(room.checked_sub(1).ok_or(StoreError::Quota)?, Ordering::Relaxed);
         let created = self.segments.create(seq, bytes).await;
-        // The write has taken place, and its answer is still under way.
+        // The write has happened, and its answer is still in flight.
         tokio::task::yield_now().await;
         created
     }

@@ -33,7 +33,7 @@ async fn application_resume_and_tags_are_put_in_place_once() {
     let before = world.requests();
     world.counts(&export).await;
     assert_eq!(world.requests(), before, "known from the ledger, the job included");
-    // Without the ledger, Clinch is asked, and nothing is doubled.
+    // Without the ledger, Clinch is read, and nothing is duplicated.
     let forgetful = World { store: Store::default(), ..world };
     assert_eq!(forgetful.counts(&export).await.unchanged, 5);
     for n in 0..5 {
@@ -65,7 +65,7 @@ async fn a_refused_step_leaves_the_person_recorded_and_only_that_step_is_repeate
 }
 
 #[tokio::test]
-async fn steps_whose_answers_are_lost_are_not_doubled() {
+async fn steps_whose_answers_are_lost_are_not_duplicated() {
     let world = World::new(options()).await;
     let lost = |operation| Fault::always(operation, Action::ResetAfterCommit {}).times(2);
     world

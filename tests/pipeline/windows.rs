@@ -59,7 +59,7 @@ async fn after_a_crash_only_records_of_the_undecided_window_are_checked() {
     for n in 0..10 {
         export.profiles[n]["title"] = "Director".into();
     }
-    // Declared and pushed; what became of it is never written down, as after a kill.
+    // Declared and pushed; its outcome is never recorded, as after a kill.
     world.store.set_room(1);
     refused(&world, &export).await;
     assert_eq!(world.person(9)["attributes"]["current_job_title"], "Director");
@@ -83,7 +83,7 @@ async fn a_value_that_was_written_unrecorded_is_taken_back_with_the_source() {
     refused(&world, &after).await;
     assert_eq!(world.person(1)["attributes"]["current_job_title"], "Director");
     world.store.set_room(9);
-    // To a ledger without windows nothing has changed since the first run.
+    // By a ledger without windows, nothing has changed since the first run.
     let counts = world.counts(&before).await;
     assert_eq!((counts.updated, counts.unchanged), (1, 2));
     assert_eq!(world.person(1)["attributes"]["current_job_title"], "Engineer");
@@ -118,7 +118,7 @@ async fn a_ledger_that_would_be_too_large_stalls_before_anything_is_written() {
     other.profiles.drain(..9);
     let report = limited(&other).await;
     assert!(matches!(report.ending, Ending::Interrupted { .. }), "ten known and two new");
-    // What is there already may be kept up to date.
+    // People who are there already may be updated.
     let mut changed = Export::of(profiles(10));
     changed.profiles[3]["title"] = "Director".into();
     assert_eq!(limited(&changed).await.progress.counts.updated, 1);

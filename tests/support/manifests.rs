@@ -1,4 +1,4 @@
-//! The manifests that most tests begin with, and what they look for in the emulator.
+//! The manifests that most tests start with, and what they check in the emulator.
 
 use super::world::World;
 
@@ -68,7 +68,7 @@ pub fn emails(world: &World) -> Vec<String> {
     emails
 }
 
-/// So many people, and nobody twice.
+/// This many people, and nobody twice.
 pub fn assert_each_once(world: &World, people: usize) {
     let all = emails(world);
     let mut unique = all.clone();

@@ -15,7 +15,7 @@ pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
 
-/// Says on standard error why a test did nothing.
+/// Prints why a test did nothing.
 pub fn skipped(why: &str) {
     eprintln!("skipped: {}", why.trim());
 }

@@ -15,7 +15,7 @@ use std::{
 use clinch_operator::{
     api::Environment,
     app::{self, Lease, ObjectLedgers, OperatorConfig, RunError},
-    clinch::AllowedEndpoints,
+    clinch::{AllowedEndpoints, Timeouts},
     control_plane::{ControlPlane, audit::AuditLog},
     controllers::{Regions, Settings},
     sandbox::{self, Sandbox},
@@ -37,7 +37,7 @@ use super::{
     process::Process,
 };
 
-/// How long anything may take that is not promised to be faster.
+/// How long anything may take that has no bound of its own.
 pub const SOON: Duration = Duration::from_secs(30);
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -54,7 +54,7 @@ pub struct World {
     /// Where the operator keeps ledgers; etcd where it is absent.
     pub ledgers: Option<ObjectLedgers>,
     pub ledger_etcd_max: u64,
-    /// What may be read as a distant source.
+    /// What may be read as a remote source.
     pub allowed_sources: Vec<String>,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
@@ -137,7 +137,8 @@ impl World {
                     environment: Arc::default(),
                 }),
                 max_runs: 8,
-                timeouts: clinch_operator::clinch::Timeouts::default(),
+                // An operator that follows another one waits this long for its requests.
+                timeouts: Timeouts { orphaned: Duration::from_secs(5), ..Timeouts::default() },
             },
             namespaces: [std::slice::from_ref(&self.namespace), &self.members].concat(),
             own_namespace: self.namespace.clone(),
@@ -164,7 +165,7 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
         command
             .args(["run", "--environment", "sandbox", "--lease-duration", &lease.to_string()])
-            // So long is waited after an unclean end: longer than any request takes here.
+            // How long the next process waits after an unclean end: longer than any request takes here.
             .args(["--request-timeout", "5"])
             .args(["--allowed-endpoints", &self.sandbox.base_url()])
             .args(["--watch-namespaces", &self.namespace, "--namespace", &self.namespace])
@@ -175,7 +176,7 @@ impl World {
         Process::spawn(&mut command)
     }
 
-    /// Stops the operator in order.
+    /// Stops the operator and waits for its end.
     pub async fn stop_operator(&mut self) {
         if let Some((stop, running)) = self.running.take() {
             stop.cancel();
@@ -263,7 +264,7 @@ impl World {
             .expect("an object is JSON")
     }
 
-    /// Waits until an object is as wanted; on failure shows it as it is.
+    /// Waits until an object is as expected; on failure shows it as it is.
     pub async fn wait(
         &self,
         kind: &str,

@@ -125,7 +125,7 @@ async fn unknown_ids_and_paths_are_not_found() {
     let body = with(&json!({"last_name": "A"}));
     assert_eq!(caller.patch("/v2/candidates/no", &body).await.status, 404);
     assert_eq!(caller.get("/v3/candidates").await.status, 404);
-    // Whoever cannot sign is not told what there is.
+    // A caller who cannot sign does not learn what exists.
     assert_eq!(caller.unsigned("GET", "/v2/themes", "").await.status, 401);
 }
 
@@ -208,7 +208,7 @@ async fn accounts_see_nothing_of_each_other_and_the_credential_is_the_source() {
 }
 
 #[tokio::test]
-async fn requests_are_believed_for_fifteen_minutes_of_the_emulators_clock() {
+async fn requests_are_accepted_for_fifteen_minutes_of_the_emulators_clock() {
     let (sandbox, mut caller) = start("").await;
     for (skew, status) in [(-890, 200), (890, 200), (-905, 401), (905, 401)] {
         caller.skew = skew;

@@ -1,4 +1,4 @@
-//! What somebody else does to people: anonymise, delete, edit, add; by code and by request.
+//! Changes by somebody else: anonymise, delete, edit and add people, by code and by request.
 
 use clinch_operator::sandbox::{ChangeError, Options, Sandbox};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn found(caller: &Caller, email: &str) -> usize {
     caller.get(&format!("/v2/candidates?filter[email]={email}")).await.count()
 }
 
-/// A person with a bit of everything; their id.
+/// Creates a person with some of every attribute; their id.
 async fn ada(caller: &Caller) -> String {
     let attributes = json!({"email": "Ada@example.com", "first_name": "Ada", "last_name": "L",
         "phone": "1", "address": "A", "country": "IE", "location": "Cork",
@@ -114,7 +114,7 @@ async fn who_is_deleted_during_the_search_lag_never_shows_up() {
 }
 
 #[tokio::test]
-async fn somebody_else_edits_and_adds_people_without_asking_for_doubles() {
+async fn somebody_else_edits_and_adds_people_without_a_check_for_duplicates() {
     let (sandbox, caller) = start("").await;
     let id = ada(&caller).await;
     let edit = json!({"email": "new@example.com", "summary": null, "archived": true});

@@ -23,7 +23,7 @@ async fn a_reset_before_commit_stores_nothing_and_one_after_commit_stores_all() 
         assert!(lost.is_request() && !lost.is_connect() && lost.status().is_none(), "{action}");
         assert_eq!(sandbox.people("first").len(), stored, "{action}");
         assert_eq!(sandbox.requests().by_operation["createCandidate -"], 1);
-        // Only the first call is struck.
+        // Only the first call fails.
         let next = create(&caller).await.unwrap();
         assert_eq!(next.status, if stored == 0 { 201 } else { 422 });
     }
@@ -73,13 +73,13 @@ async fn a_wrong_date_a_redirect_and_a_stall_are_as_scripted() {
         (reply.status, &reply.headers["location"]),
         (302, &"http://127.0.0.1:9/".parse().unwrap())
     );
-    let began = Instant::now();
+    let started = Instant::now();
     assert_eq!(caller.get("/v2/candidates").await.status, 200);
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }
 
 #[tokio::test]
-async fn requests_beyond_the_rate_limit_are_told_how_long_to_wait() {
+async fn requests_beyond_the_rate_limit_get_the_time_to_wait() {
     let contract = "rateLimit: {requestsPerSecond: 0.01, burst: 2}";
     let (sandbox, caller) = start(contract).await;
     for status in [200, 200, 429] {
@@ -103,7 +103,7 @@ async fn a_client_that_hangs_up_is_no_longer_under_way() {
         tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap();
     };
     for _ in 0..3 {
-        // A connection of its own each time, dropped with its client.
+        // A new connection each time, dropped with its client.
         let caller = Caller::new(&sandbox.base_url(), super::support::FIRST);
         let call = tokio::spawn(async move { caller.get("/v2/candidates").await.status });
         under_way(1).await;
@@ -143,9 +143,9 @@ async fn the_control_endpoints_show_and_change_the_emulator() {
     assert_eq!(caller.get("/v2/candidates").await.status, 401);
     assert_eq!(control("clock", r#"{"offsetSeconds": 0}"#).await.0, 200);
     assert_eq!(control("latency", r#"{"ms": 200}"#).await.0, 200);
-    let began = Instant::now();
+    let started = Instant::now();
     caller.get("/v2/candidates").await;
-    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(started.elapsed() >= Duration::from_millis(200));
     assert_eq!(control("latency", r#"{"ms": 0}"#).await.0, 200);
 
     assert_eq!(control("revoke", r#"{"accessKey": "AKFIRST"}"#).await.0, 200);

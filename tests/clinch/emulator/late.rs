@@ -11,7 +11,7 @@ fn late(action: &str) -> String {
     format!("[{{operation: createCandidate, nth: 1, action: {{late: {{{action}}}}}}}]")
 }
 
-/// Waits until the emulator is as wanted.
+/// Waits until the emulator is as expected.
 async fn until(sandbox: &Sandbox, wanted: impl Fn(&Sandbox) -> bool) {
     let seen = async {
         while !wanted(sandbox) {
@@ -57,9 +57,9 @@ async fn without_an_answer_of_its_own_the_client_gets_the_real_one() {
     let (sandbox, caller) = start("searchLagMs: 600000").await;
     let action = || Action::Late { commit_ms: 300, answer_ms: None, code: None, html: false };
     sandbox.set_faults(vec![Fault::always("createCandidate", action()).times(2)]);
-    let began = Instant::now();
+    let started = Instant::now();
     let created = caller.person("a@example.com").await;
-    assert!(created.status == 201 && began.elapsed() >= Duration::from_millis(300));
+    assert!(created.status == 201 && started.elapsed() >= Duration::from_millis(300));
     assert_eq!(caller.person("a@example.com").await.status, 422, "refused as ever");
     let counts = sandbox.requests();
     assert_eq!([201, 422].map(|status| counts.with("createCandidate", status)), [1, 1]);

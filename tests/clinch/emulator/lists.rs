@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::support::{Caller, FIRST, options, start, with};
 
-/// An emulator with so many people, `p0@example.com` and on.
+/// An emulator with this many people, from `p0@example.com`.
 async fn populated(contract: &str, people: usize) -> (Sandbox, Caller) {
     let people: Vec<Value> =
         (0..people).map(|at| json!({"email": format!("p{at}@example.com")})).collect();
@@ -124,7 +124,7 @@ async fn rows_move_between_pages_when_people_are_deleted_meanwhile() {
 }
 
 #[tokio::test]
-async fn people_of_somebody_else_come_while_the_list_is_read() {
+async fn people_are_added_by_somebody_else_while_the_list_is_read() {
     let (sandbox, caller) = populated("shift: {insert: 2, times: 2}", 2).await;
     assert_eq!(names(&caller, 1, 2).await, ["p0", "p1"]);
     assert_eq!(names(&caller, 2, 2).await, ["inserted-1", "inserted-2"]);

@@ -49,7 +49,7 @@ async fn no_two_accounts_give_out_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_limit_by_rule_strikes_its_operation_only() {
+async fn a_limit_by_rule_applies_to_its_operation_only() {
     let faults = "[{operation: '*', method: POST, action: {rateLimit: \
                   {requestsPerSecond: 0.001, burst: 2}}}]";
     let (sandbox, caller) = start_with("", faults).await;
@@ -59,7 +59,7 @@ async fn a_limit_by_rule_strikes_its_operation_only() {
     }
     assert_eq!(statuses, [201, 201, 429]);
     let wait = caller.person("d@example.com").await.headers["retry-after"].to_str().unwrap().len();
-    assert!(wait >= 3, "a thousand seconds are told");
+    assert!(wait >= 3, "a thousand seconds are stated");
     assert_eq!(caller.get("/v2/candidates").await.status, 200);
     assert_eq!(sandbox.people("first").len(), 2);
 }
@@ -162,7 +162,7 @@ async fn lists_are_complete_and_in_order_at_every_page_size() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_a_request_under_way_end() {
+async fn a_stop_lets_a_request_in_flight_end() {
     let (sandbox, caller) = start("").await;
     sandbox.set_latency(Duration::from_millis(200));
     let request = tokio::spawn(async move { caller.person("ada@example.com").await.status });
