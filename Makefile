@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds control-plane cluster bench clean
-.PHONY: verify verify-kills verify-corpora verify-load verify-bench verify-audit
+.PHONY: verify verify-examples verify-audit verify-kills verify-corpora verify-load verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,10 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in audit kills corpora load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples audit kills corpora load bench; do $(MAKE) verify-$$part || exit 1; done
+
+verify-examples: ## The quickstart is what its script writes (needs Python 3)
+	@hack/verify.sh examples
 
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills

@@ -2,6 +2,7 @@
 # Runs one part of the checks that take too long for CI, and ends with its row for the table in
 # docs/VERIFICATION.md.
 #
+#   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
@@ -24,6 +25,12 @@ trap cleanup EXIT
 logged() { "$@" 2>&1 | tee -a "$log"; }
 
 tests_passed() { sed -nE 's/^test result: .* ([0-9]+) passed.*/\1/p' "$log" | awk '{n += $1} END {print n + 0}'; }
+
+examples() {
+  logged python3 hack/quickstart-profiles.py --check || return 1
+  result="the quickstart is what its script writes"
+  versions="$(python3 --version)"
+}
 
 audit() {
   command -v cargo-deny >/dev/null || "$cargo" install --locked --quiet cargo-deny || return 1
@@ -68,7 +75,7 @@ bench() {
 
 part=${1:-}
 case $part in
-audit | kills | corpora | load | bench) ;;
+examples | audit | kills | corpora | load | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
