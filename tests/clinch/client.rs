@@ -217,7 +217,7 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
     ];
     for (n, (fault, expected)) in faults.into_iter().enumerate() {
         let Bench { fake, client, .. } = bench().await;
-        // No uniqueness on the server: only the client stands between a fault and a duplicate.
+        // No uniqueness on the server: only the client prevents a duplicate after a fault.
         fake.behave(|b| b.duplicate = Duplicate::Allow);
         client.verify().await.unwrap();
         fake.fault("POST", fault);

@@ -308,14 +308,15 @@ impl Account {
         let get = |names: &[&str]| {
             query.iter().find(|(name, _)| names.contains(&name.as_str())).map(|(_, v)| v.as_str())
         };
-        let wanted = get(&[&format!("filter[{}]", behaviour.email)]).filter(|_| behaviour.filter);
+        let requested =
+            get(&[&format!("filter[{}]", behaviour.email)]).filter(|_| behaviour.filter);
         let email = |person: &Map<String, Value>| {
             person.get(behaviour.email).and_then(Value::as_str).map(str::to_lowercase)
         };
         let matching: Vec<&(String, Map<String, Value>)> = self
             .people
             .iter()
-            .filter(|(_, person)| wanted.is_none_or(|w| email(person).as_deref() == Some(w)))
+            .filter(|(_, person)| requested.is_none_or(|w| email(person).as_deref() == Some(w)))
             .collect();
         let number = |names: &[&str], default: usize| {
             get(names).map_or(default, |text| text.parse().unwrap())

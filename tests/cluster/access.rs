@@ -49,12 +49,12 @@ pub async fn reason(
     world: &World,
     namespace: &str,
     name: &str,
-    wanted: impl Fn(&str) -> bool + Send + Sync + 'static,
+    expected: impl Fn(&str) -> bool + Send + Sync + 'static,
     within: Duration,
 ) -> Value {
     let api = exports(world, namespace);
     let reached = await_condition(api.clone(), name, move |export: Option<&CandidateExport>| {
-        export.and_then(ready_of).is_some_and(|ready| wanted(&ready.reason))
+        export.and_then(ready_of).is_some_and(|ready| expected(&ready.reason))
     });
     let found = timeout(within, reached).await;
     let now = api.get(name).await.expect("the export is there");
@@ -65,19 +65,24 @@ pub async fn reason(
     serde_json::to_value(found).expect("an export is JSON")
 }
 
-pub async fn reason_is(world: &World, namespace: &str, name: &str, wanted: &'static str) -> Value {
-    reason(world, namespace, name, move |reason| reason == wanted, SOON).await
+pub async fn reason_is(
+    world: &World,
+    namespace: &str,
+    name: &str,
+    expected: &'static str,
+) -> Value {
+    reason(world, namespace, name, move |reason| reason == expected, SOON).await
 }
 
 /// Waits, by watch, until the integration lists these namespaces, with how many exports each.
-async fn requests(world: &World, wanted: Vec<(String, i64)>) -> Value {
+async fn requests(world: &World, expected: Vec<(String, i64)>) -> Value {
     let api: Api<ClinchIntegration> = Api::namespaced(world.admin.clone(), &world.namespace);
     let listed = move |found: Option<&ClinchIntegration>| {
         let Some(status) = found.and_then(|found| found.status.as_ref()) else { return false };
         let mut listed: Vec<(String, i64)> =
             status.access_requests.iter().map(|r| (r.namespace.clone(), r.exports)).collect();
         listed.sort();
-        listed == wanted
+        listed == expected
     };
     let found = timeout(SOON, await_condition(api, "acme", listed)).await;
     let found = found.expect("listed").expect("the watch works").expect("it is there");

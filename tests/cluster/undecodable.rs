@@ -21,7 +21,7 @@ use crate::support::{process::Process, world::SOON};
 const MARK: &str = "zqxcanary";
 const GROUP: &str = "clinch.hireez.dev/v1alpha1";
 
-/// Everything is there, and every object holds a marked value where another type is wanted.
+/// Everything is there, and every object holds a marked value where another type is expected.
 fn answer(method: &Method, path: &str) -> (StatusCode, Value) {
     let missing = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": "not found", "reason": "NotFound", "code": 404});

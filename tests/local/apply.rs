@@ -33,8 +33,8 @@ pub fn object(output: &Output, kind: &str) -> Value {
 }
 
 /// A condition of an object.
-pub fn condition(object: &Value, wanted: &str) -> Value {
+pub fn condition(object: &Value, expected: &str) -> Value {
     let conditions = object["status"]["conditions"].as_array().unwrap();
-    let found = conditions.iter().find(|condition| condition["type"] == wanted);
-    found.unwrap_or_else(|| panic!("{wanted}: {object}")).clone()
+    let found = conditions.iter().find(|condition| condition["type"] == expected);
+    found.unwrap_or_else(|| panic!("{expected}: {object}")).clone()
 }

@@ -150,9 +150,9 @@ fn members_and_viewers_come_with_edit_and_view_and_admins_only_when_asked_for() 
         .collect();
     let names =
         |of: &[&str]| of.iter().map(|name| format!("{name}.yaml\" }}}}")).collect::<Vec<_>>();
-    let wanted =
+    let expected =
         [names(&["viewer"]), names(&["viewer", "member"]), names(&["viewer", "member", "admin"])];
-    assert_eq!(composed, wanted);
+    assert_eq!(composed, expected);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_charts_crds_are_those_of_the_types() {
 fn one_process_at_a_time_and_restricted() {
     let deployment = template("deployment.yaml");
     let lines: Vec<&str> = deployment.lines().map(str::trim).collect();
-    for wanted in [
+    for expected in [
         "replicas: 1",
         "type: Recreate",
         "terminationGracePeriodSeconds: 30",
@@ -238,7 +238,7 @@ fn one_process_at_a_time_and_restricted() {
         "httpGet: {path: /healthz, port: admin}",
         "httpGet: {path: /readyz, port: admin}",
     ] {
-        assert!(lines.contains(&wanted), "the Deployment lacks {wanted:?}");
+        assert!(lines.contains(&expected), "the Deployment lacks {expected:?}");
     }
 }
 

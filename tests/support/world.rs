@@ -271,12 +271,12 @@ impl World {
         name: &str,
         what: &str,
         within: Duration,
-        wanted: impl Fn(&Value) -> bool,
+        expected: impl Fn(&Value) -> bool,
     ) -> Value {
         let started = Instant::now();
         loop {
             let object = self.get(kind, name).await;
-            if wanted(&object) {
+            if expected(&object) {
                 return object;
             }
             assert!(
@@ -314,12 +314,12 @@ impl World {
 }
 
 /// A condition of an object; null when it has none of the type.
-pub fn condition(object: &Value, wanted: &str) -> Value {
+pub fn condition(object: &Value, expected: &str) -> Value {
     object["status"]["conditions"]
         .as_array()
         .into_iter()
         .flatten()
-        .find(|condition| condition["type"] == wanted)
+        .find(|condition| condition["type"] == expected)
         .cloned()
         .unwrap_or_default()
 }

@@ -94,9 +94,9 @@ async fn requests_beyond_the_rate_limit_get_the_time_to_wait() {
 #[tokio::test]
 async fn a_client_that_hangs_up_is_no_longer_under_way() {
     let (sandbox, caller) = start_with("", "[{to: 3, action: {stall: {ms: 600000}}}]").await;
-    let under_way = async |wanted: u64| {
+    let under_way = async |expected: u64| {
         let seen = async {
-            while sandbox.requests().under_way != wanted {
+            while sandbox.requests().under_way != expected {
                 tokio::task::yield_now().await;
             }
         };

@@ -12,9 +12,9 @@ fn late(action: &str) -> String {
 }
 
 /// Waits until the emulator is as expected.
-async fn until(sandbox: &Sandbox, wanted: impl Fn(&Sandbox) -> bool) {
+async fn until(sandbox: &Sandbox, expected: impl Fn(&Sandbox) -> bool) {
     let seen = async {
-        while !wanted(sandbox) {
+        while !expected(sandbox) {
             tokio::task::yield_now().await;
         }
     };

@@ -150,16 +150,16 @@ async fn deleted_people_leave_no_gap_in_any_order() {
     for order in ["created", "updated"] {
         let contract = format!("{{paging: {{order: {order}}}, shift: {{delete: 3, times: 2}}}}");
         let (sandbox, caller) = populated(&contract, 9).await;
-        let mut wanted: Vec<String> = (0..9).map(|at| format!("p{at}")).collect();
+        let mut expected: Vec<String> = (0..9).map(|at| format!("p{at}")).collect();
         if order == "updated" {
-            wanted.reverse();
+            expected.reverse();
         }
         names(&caller, 1, 2).await;
         names(&caller, 1, 2).await;
-        assert_eq!(page(&caller, 1, 10).await, (wanted.split_off(6), json!(3)), "{order}");
-        let gone = format!("/v2/candidates?filter[email]={}@example.com", wanted[0]);
+        assert_eq!(page(&caller, 1, 10).await, (expected.split_off(6), json!(3)), "{order}");
+        let gone = format!("/v2/candidates?filter[email]={}@example.com", expected[0]);
         assert_eq!(caller.get(&gone).await.count(), 0, "{order}");
-        assert_eq!(caller.person(&format!("{}@example.com", wanted[0])).await.status, 201);
+        assert_eq!(caller.person(&format!("{}@example.com", expected[0])).await.status, 201);
         assert_eq!(sandbox.people("first").len(), 4);
     }
 }

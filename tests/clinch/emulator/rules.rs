@@ -154,8 +154,8 @@ async fn lists_are_complete_and_in_order_at_every_page_size() {
             let Some(next) = reply.at("/links/next").as_str().map(str::to_owned) else { break };
             path = next;
         }
-        let wanted: Vec<String> = (0..257).map(|at| format!("p{at}@example.com")).collect();
-        assert_eq!(seen, wanted, "{size}");
+        let expected: Vec<String> = (0..257).map(|at| format!("p{at}@example.com")).collect();
+        assert_eq!(seen, expected, "{size}");
     }
     let archived = caller.get("/v2/candidates?filter[email]=p3@example.com").await;
     assert_eq!(archived.at("/data/0/attributes/archived"), true);
