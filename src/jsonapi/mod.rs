@@ -1,7 +1,7 @@
-//! JSON:API 1.0 documents: what is sent and what is read. Pure; knows no HTTP.
+//! JSON:API 1.0 documents, as sent and as read. Pure; knows no HTTP.
 //!
 //! Reading is lenient, because only the envelope of the Clinch API is documented: members may be
-//! missing, ids may be numbers, and an error body may be anything at all.
+//! missing, ids may be numbers, and an error body may hold anything.
 
 mod read;
 mod write;

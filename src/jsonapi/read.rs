@@ -9,7 +9,7 @@ pub struct Document {
     /// `data`: one resource, many, or none.
     #[serde(default)]
     pub data: PrimaryData,
-    /// Resources that came along by `include`.
+    /// Resources returned because of `include`.
     #[serde(default, deserialize_with = "or_default")]
     pub included: Vec<Resource>,
     /// Paging links.
@@ -20,10 +20,10 @@ pub struct Document {
     pub meta: Map<String, Value>,
 }
 
-/// The `data` member. Absent and `null` are told apart: only the latter is an answer.
+/// The `data` member. Absent differs from `null`: only the latter is an answer.
 #[derive(Debug, Default)]
 pub enum PrimaryData {
-    /// The member is missing: this is no JSON:API data document.
+    /// The member is missing: not a JSON:API data document.
     #[default]
     Absent,
     /// `null`.

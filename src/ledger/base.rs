@@ -1,4 +1,4 @@
-//! A whole ledger as a run of segments, one at a time. Pure.
+//! A whole ledger as a sequence of segments, one in memory at a time. Pure.
 
 use super::{
     Base, Encoded, KeyHash, Keys, Ledger,
@@ -6,19 +6,19 @@ use super::{
     table::{SHARDS, records},
 };
 
-/// How a ledger is cut into the parts of a base: at shards, by size.
+/// How a ledger is divided into the parts of a base: between shards, by size.
 #[derive(Debug)]
 pub(super) struct BasePlan {
     first_seq: u64,
     /// For each part, the shard after its last one.
     ends: Vec<usize>,
     next: u16,
-    /// Declared by the last part, so that only a complete base declares it.
+    /// Declared in the last part, so that only a complete base declares it.
     window: Vec<KeyHash>,
 }
 
 impl BasePlan {
-    /// The cut of a ledger as it is now.
+    /// Divides a ledger as it is now.
     pub(super) fn of(ledger: &Ledger, first_seq: u64) -> Self {
         let mut window: Vec<KeyHash> = ledger.undecided().iter().copied().collect();
         window.truncate(MAX_WINDOW);
@@ -44,17 +44,17 @@ impl BasePlan {
         u16::try_from(self.ends.len()).expect("a part holds at least one shard")
     }
 
-    /// Whether the present part is the last one.
+    /// Whether the current part is the last one.
     pub(super) fn at_last(&self) -> bool {
         self.next + 1 == self.parts()
     }
 
-    /// Goes on to the next part.
+    /// Moves to the next part.
     pub(super) fn advance(&mut self) {
         self.next += 1;
     }
 
-    /// The present part.
+    /// Encodes the current part.
     pub(super) fn part(&self, ledger: &Ledger, keys: &Keys) -> Encoded {
         let part = usize::from(self.next);
         let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);

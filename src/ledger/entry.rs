@@ -1,4 +1,4 @@
-//! One record as the ledger knows it. Pure; pseudonymous: keyed hashes and the Clinch id only.
+//! One record in the ledger. Pure; pseudonymous: keyed hashes and the Clinch id only.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ macro_rules! short_hash {
 }
 
 short_hash! {
-    /// Keyed hash of a match key: names the person within one export.
+    /// Keyed hash of a match key: identifies a person within one account.
     KeyHash, 16
 }
 short_hash! {
@@ -27,8 +27,8 @@ short_hash! {
     PayloadDigest, 16
 }
 short_hash! {
-    /// Keyed digest of what another step sent. Six bytes: it tells a change, and a missed one in
-    /// 2^48 is less likely than any other way to miss it.
+    /// Keyed digest of what another step sent. With six bytes, a change goes unnoticed with a
+    /// probability of 2^-48.
     StepDigest, 6
 }
 
@@ -41,7 +41,7 @@ impl Steps {
     pub const NONE: Self = Self(0);
     /// The candidate was created or updated as mapped.
     pub const CANDIDATE: Self = Self(1);
-    /// The candidate was put to the job and stage.
+    /// The candidate was added to the job and stage.
     pub const APPLICATION: Self = Self(2);
     /// The resume was attached.
     pub const RESUME: Self = Self(4);
@@ -96,7 +96,7 @@ impl fmt::Debug for Steps {
     }
 }
 
-/// What the steps after the candidate sent; each counts only where the step is done.
+/// What the steps after the candidate sent; each digest counts only if its step is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extras {
     /// Job and stage.
@@ -117,7 +117,7 @@ impl Extras {
         ]
     }
 
-    /// Only the digests of these steps; the others blank.
+    /// Keeps the digests of these steps, and blanks the others.
     #[must_use]
     pub(super) fn only(mut self, steps: Steps) -> Self {
         for (step, digest) in self.by_step() {
@@ -137,12 +137,12 @@ impl Extras {
     }
 }
 
-/// One record: whom it names, which person in Clinch that is, and what was done with what.
+/// One record: the person, their id in Clinch, and which steps were done with which data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Keyed hash of the match key.
     pub key: KeyHash,
-    /// Digest of the candidate as last written; counts where `steps` holds the candidate step.
+    /// Digest of the candidate as last written; counts if `steps` contains the candidate step.
     pub payload: PayloadDigest,
     /// Digests of the other steps.
     pub extras: Extras,

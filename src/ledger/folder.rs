@@ -1,5 +1,5 @@
-//! Segments as files of a folder, for `apply` without a cluster. Does file I/O, off the async
-//! threads. A file appears whole or empty, and an empty one is no segment.
+//! Segments as files of a folder. Does file I/O, on blocking threads. A file is either complete or
+//! empty, and an empty one is no segment.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,14 +11,14 @@ use bytes::Bytes;
 
 use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError};
 
-/// A folder of `<sequence>.ledger` files; made on the first write.
+/// A folder of `<sequence>.ledger` files; created on the first write.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     folder: PathBuf,
 }
 
 impl FolderStore {
-    /// The store in `folder`, which holds the segments of one export only.
+    /// The store in `folder`, which must hold the segments of one export only.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
@@ -57,12 +57,12 @@ impl FolderStore {
             file => file?,
         };
         let mut bytes = Vec::new();
-        // One byte more than any segment has: the decoder sees that it is too large.
+        // One byte more than the largest segment: the decoder notices that it is too large.
         file.take(MAX_SEGMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
         Ok(Some(bytes.into()))
     }
 
-    /// The empty file claims the position, which only one process can; the rename fills it.
+    /// Creating the empty file claims the position, for one process only; the rename fills it.
     fn write(&self, seq: u64, bytes: &[u8]) -> io::Result<()> {
         make_folder(&self.folder)?;
         let (file, partial) = (self.file(seq), self.folder.join(format!("{seq:020}.partial")));
@@ -72,7 +72,7 @@ impl FolderStore {
             .and_then(|()| fs::rename(&partial, &file))
             .and_then(|()| File::open(&self.folder)?.sync_all());
         if written.is_err() {
-            // Give the claim back, so that another attempt is not taken for another process.
+            // Release the claim: a retry must not take it for that of another process.
             let _ = fs::remove_file(&partial);
             let _ = fs::remove_file(&file);
         }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_write_gives_its_position_back() {
+    async fn a_failed_write_releases_its_position() {
         let folder = tempfile::tempdir().unwrap();
         let store = FolderStore::new(folder.path());
         let obstacle = folder.path().join("00000000000000000003.partial");

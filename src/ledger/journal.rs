@@ -1,6 +1,6 @@
-//! The order in which segments reach a store, and which of them are needed. Does I/O through the
-//! store only. What is queued is kept until the store has it, whatever happens to a call: a
-//! write that was cut off is repeated byte for byte, and recognised if it had taken place.
+//! The order in which segments are stored, and which of them are still needed. Does I/O through the
+//! store only. A queued segment is kept until it is stored, even if a call fails or is dropped: the
+//! write is repeated byte for byte, and recognised if it had taken place.
 
 use std::collections::VecDeque;
 
@@ -12,9 +12,9 @@ use super::{
 };
 use crate::domain::{Disposition, Reason};
 
-/// From this many changes on, the ledger is rewritten whatever its size.
+/// More segments of changes than this cause a rewrite, whatever the size of the ledger.
 pub const JOURNAL_MAX_DELTAS: usize = 64;
-/// Up to this many, changes are left alone unless they outweigh the ledger.
+/// Up to this many cause no rewrite, unless they have more entries than the ledger.
 const FEW_DELTAS: usize = 8;
 /// Positions are signed numbers in the cluster.
 const MAX_SEQ: u64 = i64::MAX as u64;
@@ -33,7 +33,7 @@ pub enum JournalError {
         /// Why.
         source: StoreError,
     },
-    /// A segment that is no longer needed could not be deleted; it is tried again later.
+    /// A segment that is no longer needed could not be deleted; this is retried later.
     #[error("ledger segment {seq} cannot be deleted")]
     Delete {
         /// Its position.
@@ -41,7 +41,7 @@ pub enum JournalError {
         /// Why.
         source: StoreError,
     },
-    /// Another process stored a segment of this position: the run must end and start anew.
+    /// Another process stored a segment at this position: the run must restart.
     #[error("ledger segment {seq} was written by another process")]
     Fenced {
         /// The position.
@@ -66,13 +66,13 @@ impl JournalError {
 pub struct Opened<S> {
     /// What is known.
     pub ledger: Ledger,
-    /// How more is stored.
+    /// Writes more segments.
     pub journal: Journal<S>,
-    /// Segments that could not be used, by position. Not an error: what they knew is unknown.
+    /// Segments that could not be used, by position. Not an error: their content is unknown.
     pub ignored: Vec<(u64, SegmentError)>,
 }
 
-/// The segments of one export in their store, and those on their way there.
+/// The segments of one export: those stored and those queued.
 #[derive(Debug)]
 pub struct Journal<S> {
     store: S,
@@ -94,12 +94,12 @@ pub struct Journal<S> {
 #[derive(Debug)]
 enum Queued {
     Segment(Encoded),
-    /// Encoded part by part, so that it is never in memory as a whole.
+    /// Encoded one part at a time, so that it is never in memory as a whole.
     Base(BasePlan),
 }
 
 impl<S: SegmentStore> Journal<S> {
-    /// The journal of a ledger of which nothing is stored.
+    /// The journal of a ledger with nothing stored.
     pub(super) fn new(store: S, keys: Keys) -> Self {
         Self {
             store,
@@ -120,7 +120,7 @@ impl<S: SegmentStore> Journal<S> {
         let mut present = store.list().await.map_err(JournalError::List)?;
         present.sort_unstable();
         let mut reader = Reader::new(&store, &keys);
-        let base = reader.latest_base(&present).await?;
+        let base = reader.latest_base(&present).await.map_err(JournalError::List)?;
         let first = base.map_or(0, |(first, _)| first);
         let needed = present.split_off(present.partition_point(|seq| *seq < first));
         let next_seq = needed.last().map_or(0, |seq| seq.saturating_add(1));
@@ -129,8 +129,8 @@ impl<S: SegmentStore> Journal<S> {
         let (mut ledger, mut ignored) = (Ledger::default(), Vec::new());
         let (mut deltas, mut delta_entries, mut flaws) = (0, 0, 0);
         for &seq in &needed {
-            let segment = reader.read(seq).await?;
-            // What stands or stood here may have overruled anything before it.
+            let segment = reader.read(seq).await.map_err(JournalError::List)?;
+            // The lost segment may have overridden any entry before it.
             if seq != expected || segment.is_err() {
                 ledger.distrust();
                 flaws += 1;
@@ -175,12 +175,12 @@ impl<S: SegmentStore> Journal<S> {
         &self.keys
     }
 
-    /// Whether a window may have been declared that cannot be read any more.
+    /// Whether segments are missing or unusable: one of them may have declared a window.
     pub fn is_flawed(&self) -> bool {
         self.flaws > 0
     }
 
-    /// Queues what the ledger has not stored yet; returns how many entries that are.
+    /// Queues what the ledger has not stored yet; returns the number of entries.
     pub fn queue_changes(&mut self, ledger: &mut Ledger) -> usize {
         let Changes { entries, window } = ledger.take_changes();
         let count = entries.len();
@@ -193,8 +193,8 @@ impl<S: SegmentStore> Journal<S> {
         count
     }
 
-    /// Queues the whole ledger, after which everything stored before it is no longer needed. The
-    /// ledger must stay as it is until it is stored.
+    /// Queues a rewrite of the whole ledger, which makes everything stored before it obsolete. The
+    /// ledger must not change until the rewrite is stored.
     pub fn queue_base(&mut self, ledger: &mut Ledger) {
         // They are part of the base.
         drop(ledger.take_changes());
@@ -203,9 +203,9 @@ impl<S: SegmentStore> Journal<S> {
         self.queue.push_back(Queued::Base(plan));
     }
 
-    /// Whether rewriting a ledger of `live` entries is worth it: the changes outweigh it, are too
-    /// many objects for its size, there are gaps or unusable segments among them, or segments
-    /// written with the earlier keys.
+    /// Whether a ledger of `live` entries should be rewritten: because its changes have more entries
+    /// than it or are too many segments for its size, because of gaps or unusable segments, or
+    /// because of segments written with the earlier keys.
     pub fn compaction_due(&self, live: usize) -> bool {
         let live = live as u64;
         self.flaws > 0
@@ -215,7 +215,7 @@ impl<S: SegmentStore> Journal<S> {
             || (self.deltas > FEW_DELTAS && self.delta_entries * 2 > live)
     }
 
-    /// Stores what is queued, in order. May be dropped or fail at any point and be called again.
+    /// Stores what is queued, in order. Can be called again after it failed or was dropped.
     pub async fn flush(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
         while let Some(next) = self.queue.front_mut() {
             let (segment, is_last) = match next {
@@ -264,7 +264,7 @@ impl<S: SegmentStore> Journal<S> {
         }
     }
 
-    /// Deletes segments that are no longer needed. Failing is harmless: they are overruled.
+    /// Deletes segments that are no longer needed. A failure is harmless: they are overridden.
     pub async fn sweep(&mut self) -> Result<(), JournalError> {
         while let Some(&seq) = self.obsolete.last() {
             let deleted = self.store.delete(seq).await;

@@ -1,7 +1,7 @@
 //! The keys of one export's ledger, derived from the operator's root key. Pure.
 //!
-//! People are hashed with a key of their *account*, so that what one export knows of a person can
-//! be found by another export of the same account. Everything else has keys of the export.
+//! People are hashed with a key of their *account*, so that one export can look up what another
+//! export of the account knows of a person. Everything else has keys of the export.
 
 use std::{
     fmt,
@@ -27,7 +27,7 @@ const SALT: &[u8] = b"clinch-operator ledger v1";
 /// Bytes of a segment's MAC.
 pub(super) const MAC_BYTES: usize = 32;
 
-/// Names the keys a segment was written with; says nothing about them.
+/// Identifies the keys that a segment was written with; reveals nothing about them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyId(pub [u8; 8]);
 
@@ -37,7 +37,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// A new root key. `fill` is a source of secret randomness.
+/// A new root key. `fill`: a source of secret randomness.
 pub fn new_root(fill: impl FnOnce(&mut [u8; 32])) -> Zeroizing<[u8; 32]> {
     let mut root = Zeroizing::new([0; 32]);
     fill(&mut root);
@@ -47,7 +47,7 @@ pub fn new_root(fill: impl FnOnce(&mut [u8; 32])) -> Zeroizing<[u8; 32]> {
 /// The keys of one export: separate ones for each purpose. `Debug` shows the key id only.
 #[derive(Clone)]
 pub struct Keys {
-    /// Those of segments written before people were hashed for their account.
+    /// The keys of segments written before people were hashed per account.
     earlier: Option<Box<Keys>>,
     id: KeyId,
     export: [u8; 16],
@@ -65,25 +65,25 @@ impl Keys {
         Self { earlier, ..Self::expand(root, "key-id 2", &owner, &account_of(account)) }
     }
 
-    /// The keys of an account's suppression list. People have the same hashes there as in the
-    /// ledgers of its exports.
+    /// The keys of an account's suppression list. A person has the same hash there as in the ledgers
+    /// of its exports.
     pub fn of_account(root: &[u8; 32], account: AccountName) -> Self {
         let owner = account_of(account);
         Self::expand(root, "key-id 2", &owner, &owner)
     }
 
-    /// The keys of the export with this UID, where no account is known; and those with which
-    /// segments were written before people were hashed for their account.
+    /// The keys of the export with this UID, where no account is known; also those of segments written
+    /// before people were hashed per account.
     pub fn derive(root: &[u8; 32], export_uid: &str) -> Self {
         Self::expand(root, "key-id", export_uid, export_uid)
     }
 
-    /// Derives the keys of an owner. `people` names whose key hashes match keys.
+    /// Derives the keys of an owner. `people`: the owner whose key hashes match keys.
     fn expand(root: &[u8; 32], key_id: &str, export_uid: &str, people: &str) -> Self {
         let hkdf = Hkdf::<Sha256>::new(Some(SALT), root);
         let derived = |purpose: &str, owner: &str| {
             let mut key = Zeroizing::new([0; 32]);
-            // The purpose is ended by a byte that no purpose holds: no two inputs run together.
+            // No purpose contains a zero byte, so no two inputs give the same bytes.
             let info = [purpose.as_bytes(), b"\0", owner.as_bytes()].concat();
             hkdf.expand(&info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
             key
@@ -94,7 +94,7 @@ impl Keys {
             id.copy_from_slice(&key[..8]);
             KeyId(id)
         };
-        // Keyed once: a run takes two of them for each record.
+        // Keyed once: a run uses two of them for each record.
         let hmac = |key: &Subkey| {
             HmacSha256::new_from_slice(&key[..]).expect("HMAC takes keys of any length")
         };
@@ -112,12 +112,12 @@ impl Keys {
         }
     }
 
-    /// The keys of segments written before people were hashed for their account.
+    /// The keys of segments written before people were hashed per account.
     pub fn earlier(&self) -> Option<&Self> {
         self.earlier.as_deref()
     }
 
-    /// Names these keys in segments.
+    /// Identifies these keys in segments.
     pub fn key_id(&self) -> KeyId {
         self.id
     }
@@ -127,29 +127,28 @@ impl Keys {
         self.export
     }
 
-    /// The opaque id under which a person is named in status and Events.
+    /// The opaque id of a person in status and Events.
     pub fn record_id(&self, key: &MatchKey) -> RecordId {
         RecordId(short(keyed(&self.record, &[key.expose().as_bytes()])))
     }
 
-    /// The hash under which a person stands in the ledger.
+    /// The hash of a person in the ledger.
     pub fn key_hash(&self, key: &MatchKey) -> KeyHash {
         KeyHash(short(keyed(&self.entry, &[key.expose().as_bytes()])))
     }
 
-    /// Digest of the candidate as mapped: of its JSON, so maps must have a stable order.
+    /// Digest of the JSON of the mapped candidate; its maps must have a stable order.
     pub fn payload_digest(&self, payload: &impl Serialize) -> PayloadDigest {
         PayloadDigest(short(self.json(b"candidate\0", payload)))
     }
 
-    /// Digest of what another step sends: of its JSON. Values of different steps are compared
-    /// with those of the same step only.
+    /// Digest of the JSON that another step sends. Only digests of the same step are compared.
     pub fn step_digest(&self, sent: &impl Serialize) -> StepDigest {
         StepDigest(short(self.json(b"step\0", sent)))
     }
 
     fn json(&self, purpose: &[u8], value: &impl Serialize) -> HmacSha256 {
-        let mut mac = Feed(keyed(&self.payload, &[purpose]));
+        let mut mac = MacWriter(keyed(&self.payload, &[purpose]));
         serde_json::to_writer(&mut mac, value).expect("plain data serialises to JSON");
         mac.0
     }
@@ -189,9 +188,9 @@ fn short<const N: usize>(mac: HmacSha256) -> [u8; N] {
     out
 }
 
-struct Feed(HmacSha256);
+struct MacWriter(HmacSha256);
 
-impl Write for Feed {
+impl Write for MacWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn another_export_or_another_root_knows_the_same_person_by_other_names() {
+    fn another_export_or_root_key_gives_the_same_person_other_hashes() {
         let base = Keys::derive(&[7; 32], "uid-1");
         for other in [Keys::derive(&[7; 32], "uid-2"), Keys::derive(&[8; 32], "uid-1")] {
             assert_ne!(base.key_id(), other.key_id());
@@ -223,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_of_one_account_know_a_person_by_one_hash_and_share_nothing_else() {
+    fn exports_of_one_account_share_the_hash_of_a_person_and_nothing_else() {
         let account = |key| AccountName::of(&[7; 32], "https://a.example", key);
         let one = Keys::of(&[7; 32], account("K1"), "uid-1");
         let other = Keys::of(&[7; 32], account("K1"), "uid-2");
@@ -235,12 +234,12 @@ mod tests {
         assert_ne!(one.key_id(), other.key_id());
         assert_ne!(one.record_id(&person()), other.record_id(&person()));
         assert_ne!(one.payload_digest(&"p"), other.payload_digest(&"p"));
-        let elsewhere = Keys::of(&[7; 32], account("K2"), "uid-1");
-        assert_ne!(one.key_hash(&person()), elsewhere.key_hash(&person()));
+        let other_account = Keys::of(&[7; 32], account("K2"), "uid-1");
+        assert_ne!(one.key_hash(&person()), other_account.key_hash(&person()));
     }
 
     #[test]
-    fn segments_written_before_are_read_with_the_earlier_keys() {
+    fn the_earlier_keys_are_those_of_segments_written_before_hashing_per_account() {
         let account = AccountName::of(&[7; 32], "https://a.example", "K1");
         let keys = Keys::of(&[7; 32], account, "uid-1");
         let earlier = Keys::derive(&[7; 32], &account.ledger_of("uid-1"));

@@ -1,5 +1,5 @@
-//! The admin's own list of people who must never be written, in memory: keyed hashes and digests,
-//! no address. Pure.
+//! The admin's own list of people who must never be written, in memory: keyed hashes and digests, no
+//! addresses. Pure.
 
 use std::fmt;
 
@@ -13,30 +13,30 @@ use crate::domain::MatchKey;
 
 type HmacSha256 = Hmac<Sha256>;
 
-/// How a line begins that names a person by a digest.
+/// The prefix of a line that identifies a person by a digest.
 const DIGEST_PREFIX: &str = "hmac-sha256:";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Most entries: they take 16 bytes each, those named by a digest 32.
-const MOST_ENTRIES: usize = 4_000_000;
+/// The most entries. An address takes 16 bytes of memory, a digest 32.
+const MAX_ENTRIES: usize = 4_000_000;
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum LineFault {
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error("not UTF-8 text")]
     NotText,
     /// No address, or more than one.
     #[error("not an address")]
     NotAnAddress,
-    /// A digest of another length, or no hexadecimal digits.
+    /// A digest of another length, or not hexadecimal.
     #[error("hmac-sha256: takes 64 hexadecimal digits")]
     NotADigest,
-    /// A digest, and no key to compare it with.
+    /// A digest, without a key to compare it with.
     #[error("hmac-sha256: needs a key in the field hmacKey of the same Secret")]
     NoKey,
 }
 
-/// Why a list cannot be used. Names a place, never what stands there.
+/// Why a list cannot be used. Names a line, never its content.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ListedFault {
     /// One line is wrong.
@@ -49,14 +49,14 @@ pub enum ListedFault {
         /// What is wrong.
         fault: LineFault,
     },
-    /// Blank lines and comments only: whoever wants no list names none.
+    /// Blank lines and comments only. An admin who wants no list names none.
     #[error("no entries")]
     NoEntries,
-    /// More than are kept in memory.
-    #[error("more than {most} entries")]
+    /// More than fit into memory.
+    #[error("more than {limit} entries")]
     TooMany {
         /// Entries accepted.
-        most: usize,
+        limit: usize,
     },
 }
 
@@ -78,24 +78,24 @@ enum Line {
 }
 
 impl Listed {
-    /// Reads lists: one person a line, as an address or as `hmac-sha256:` and 64 hexadecimal
-    /// digits. Blank lines and lines that begin with `#` are skipped; lines may end with CRLF, and
-    /// a list may begin with a byte order mark. `parts`: the lists with their names; `hmac_key`:
-    /// the key of the digests, an empty one is none; `hash`: the ledger's hash of a person.
+    /// Parses lists: one person per line, as an address or as `hmac-sha256:` and 64 hexadecimal
+    /// digits. Blank lines and lines that start with `#` are skipped; lines may end with CRLF, and a
+    /// list may start with a byte order mark. `parts`: the lists with their names; `hmac_key`: the
+    /// key of the digests, an empty one counts as none; `hash`: the ledger's hash of a person.
     ///
     /// # Errors
     ///
-    /// The first line that is wrong; no entry at all; more than 4 000 000 entries.
+    /// The first bad line, no entries, or more than 4 000 000 entries.
     pub fn parse(
         parts: &[(String, Bytes)],
         hmac_key: Option<&[u8]>,
         hash: impl Fn(&MatchKey) -> KeyHash,
     ) -> Result<Self, ListedFault> {
-        Self::parse_at_most(MOST_ENTRIES, parts, hmac_key, hash)
+        Self::parse_at_most(MAX_ENTRIES, parts, hmac_key, hash)
     }
 
     fn parse_at_most(
-        most: usize,
+        limit: usize,
         parts: &[(String, Bytes)],
         hmac_key: Option<&[u8]>,
         hash: impl Fn(&MatchKey) -> KeyHash,
@@ -115,8 +115,8 @@ impl Listed {
                     Some(Line::Person(person)) => people.push(person),
                     Some(Line::Digest(digest)) => digests.push(digest),
                 }
-                if people.len() + digests.len() > most {
-                    return Err(ListedFault::TooMany { most });
+                if people.len() + digests.len() > limit {
+                    return Err(ListedFault::TooMany { limit });
                 }
             }
         }
@@ -131,8 +131,8 @@ impl Listed {
         Ok(Self { people, digests, mac, digest })
     }
 
-    /// Whether a person is listed. `hash`: what the function given to [`Listed::parse`] makes of
-    /// `key`.
+    /// Whether a person is listed. `hash`: the hash of `key` by the function given to
+    /// [`Listed::parse`].
     pub fn contains(&self, key: &MatchKey, hash: &KeyHash) -> bool {
         if self.people.binary_search(hash).is_ok() {
             return true;
@@ -144,14 +144,14 @@ impl Listed {
         self.digests.binary_search(&digest).is_ok()
     }
 
-    /// How many entries there are; one that is repeated counts once.
+    /// The number of different entries.
     #[allow(clippy::len_without_is_empty, reason = "a list without entries is refused")]
     pub fn len(&self) -> usize {
         self.people.len() + self.digests.len()
     }
 
-    /// Changes when other people are listed, or the key of the digests is another one. Made of
-    /// hashes, not of addresses; for comparison within the process.
+    /// Changes with the people listed and with the key of the digests. Made of hashes, not of
+    /// addresses; for comparison within the process.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
@@ -171,11 +171,11 @@ fn sorted<T: Ord>(mut entries: Vec<T>) -> Box<[T]> {
 
 fn sum(people: &[KeyHash], digests: &[[u8; 32]], key: Option<&[u8]>) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    // The number of the ones keeps them apart from the others.
+    // The count separates people from digests.
     hasher.update((people.len() as u64).to_be_bytes());
     people.iter().for_each(|person| hasher.update(person.0));
     digests.iter().for_each(|digest| hasher.update(digest));
-    // A digest is of fixed length, whatever the key's.
+    // Hashed, so that its length is fixed.
     hasher.update(key.map_or([0; 32], |key| Sha256::digest(key).into()));
     hasher.finalize().into()
 }
@@ -195,9 +195,8 @@ fn read(
         hex::decode_to_slice(digits, &mut digest).map_err(|_| LineFault::NotADigest)?;
         return if keyed { Ok(Some(Line::Digest(digest))) } else { Err(LineFault::NoKey) };
     }
-    // What can never be a person's key would look like protection and be none: a line of a CSV
-    // file, a name with its address, an address with a remark, text of two bytes a character,
-    // invisible characters.
+    // An entry that can never match would look like protection and be none: a row of a CSV file, a
+    // name with its address, an address with a remark, UTF-16 text, invisible characters.
     let stray =
         |c: char| c.is_control() || c.is_whitespace() || is_invisible(c) || ",;<>:|\"".contains(c);
     if entry.contains(stray) || entry.starts_with('\'') || entry.ends_with(['\'', '.']) {
@@ -214,7 +213,7 @@ fn read(
     }
 }
 
-/// Characters without width, a byte order mark inside a list among them.
+/// Characters without width, including a byte order mark inside a list.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
@@ -224,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_look_like_protection_and_be_none_is_refused() {
+    fn entries_that_could_never_match_are_refused() {
         for line in [
             "\"jane@example.com\"",
             "'jane@example.com'",
@@ -265,7 +264,7 @@ mod tests {
         format!("hmac-sha256:{}\n", hex::encode(mac.finalize().into_bytes()))
     }
 
-    fn told(list: &[u8], key: Option<&[u8]>) -> String {
+    fn message(list: &[u8], key: Option<&[u8]>) -> String {
         Listed::parse(&parts([list]), key, hash).unwrap_err().to_string()
     }
 
@@ -281,13 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_other_systems_are_read_alike() {
+    fn byte_order_marks_and_crlf_make_no_difference() {
         let listed = parse("\u{feff}jane@x.org\r\n\r\n# bye\r\nbob@x.org\r\n", None).unwrap();
         assert_eq!(listed.digest(), parse("jane@x.org\nbob@x.org\n", None).unwrap().digest());
     }
 
     #[test]
-    fn digests_are_compared_with_the_key_of_the_admin() {
+    fn digests_are_compared_under_the_admins_key() {
         let key = b"the admin's own".as_slice();
         // Made by a program in another language, for key and address of this test.
         let made = "hmac-sha256:\
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_told_by_field_and_line_and_never_repeated() {
+    fn bad_entries_are_reported_by_field_and_line_and_never_quoted() {
         let digest = hmac_line(b"k", "jane@x.org");
         let short = format!("{}\n", &digest[..digest.len() - 3]);
         let long = format!("{}0\n", digest.trim_end());
@@ -330,9 +329,9 @@ mod tests {
             (b"hmac-sha256:secret@x.org", Some(b"k"), LineFault::NotADigest),
         ] {
             let list = [b"# one\nfine@x.org\r\n\n", line].concat();
-            let told = told(&list, key);
-            assert_eq!(told, format!("field list-0.txt, line 4: {fault}"));
-            assert!(!told.contains("secret"), "{told}");
+            let message = message(&list, key);
+            assert_eq!(message, format!("field list-0.txt, line 4: {fault}"));
+            assert!(!message.contains("secret"), "{message}");
         }
         let lists = parts([&b"fine@x.org\n"[..], b"\nno\n"]);
         let fault = Listed::parse(&lists, None, hash).unwrap_err();
@@ -342,7 +341,7 @@ mod tests {
     #[test]
     fn a_list_without_entries_is_refused() {
         for empty in ["", "\n\r\n", "# nobody\n", "\u{feff}"] {
-            assert_eq!(told(empty.as_bytes(), None), "no entries");
+            assert_eq!(message(empty.as_bytes(), None), "no entries");
         }
         assert_eq!(Listed::parse(&[], None, hash).unwrap_err(), ListedFault::NoEntries);
     }
@@ -379,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_fit_in_memory_are_refused() {
+    fn too_many_entries_are_refused() {
         let lists = parts([&b"a@x.org\n"[..], b"b@x.org\nc@x.org\n"]);
         assert_eq!(Listed::parse_at_most(3, &lists, None, hash).unwrap().len(), 3);
         let fault = Listed::parse_at_most(2, &lists, None, hash).unwrap_err();

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{SegmentStore, StoreError};
 
-/// A store that ends with its last clone.
+/// A store that lives as long as its last clone.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore(Arc<Mutex<BTreeMap<u64, Bytes>>>);
 

@@ -1,6 +1,6 @@
-//! What is known of each record already pushed: entries in memory, segments in a store.
-//! Pure but for the stores. Whatever cannot be trusted counts as unknown, which costs a look-up
-//! in Clinch and never a wrong write. `docs/LEDGER.md` draws the bytes.
+//! What is known of each record that was pushed: entries in memory, segments in a store. Pure except
+//! for the stores. What cannot be trusted counts as unknown, which costs a look-up in Clinch and
+//! never causes a wrong write. `docs/LEDGER.md` specifies the bytes.
 
 mod account;
 mod base;

@@ -1,9 +1,9 @@
-//! Clinch ids in few bytes: an id spelled as a lower-case UUID takes 16, any other its text.
-//! Pure; used in segments and in memory alike.
+//! Compact Clinch ids: a lower-case UUID takes 16 bytes, any other id its text. Pure; used both in
+//! segments and in memory.
 
 use crate::domain::ClinchId;
 
-/// Stands for a UUID where the length of a text would stand.
+/// The form of a UUID; that of any other id is the length of its text.
 const UUID: u8 = 0;
 const UUID_BYTES: usize = 16;
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
@@ -24,7 +24,7 @@ pub(super) fn packed_len(form: u8) -> usize {
     if form == UUID { UUID_BYTES } else { usize::from(form) }
 }
 
-/// The id behind packed bytes; `None` when they are no id.
+/// The id behind packed bytes; `None` when they are not an id.
 pub(super) fn unpack(form: u8, bytes: &[u8]) -> Option<ClinchId> {
     if bytes.len() != packed_len(form) {
         return None;

@@ -1,14 +1,13 @@
-//! Reads the segments of a store one at a time. Does I/O through the store only. Of the bytes it
-//! has read it keeps a few megabytes at most: small ledgers are read once, large ones in part
-//! twice.
+//! Reads the segments of a store one at a time. Does I/O through the store only. Caches at most a few
+//! megabytes: small ledgers are fetched once, large ones partly twice.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Base, JournalError, Keys, Segment, SegmentError, SegmentStore};
+use super::{Base, Keys, Segment, SegmentError, SegmentStore, StoreError};
 
-/// How many bytes are kept between finding the base and reading on from it.
+/// How many bytes are cached between finding the base and reading from it.
 const KEPT_BYTES: usize = 4 << 20;
 
 pub(super) struct Reader<'a, S> {
@@ -25,11 +24,11 @@ impl<'a, S: SegmentStore> Reader<'a, S> {
         Self { store, keys, kept: BTreeMap::new(), room: KEPT_BYTES, met_earlier: false }
     }
 
-    /// One segment. Whatever is wrong with it is data; only a store that fails is an error.
+    /// One segment. An unusable segment is data; only a store that fails is an error.
     pub(super) async fn read(
         &mut self,
         seq: u64,
-    ) -> Result<Result<Segment, SegmentError>, JournalError> {
+    ) -> Result<Result<Segment, SegmentError>, StoreError> {
         let bytes = match self.kept.remove(&seq) {
             Some(bytes) => {
                 self.room += bytes.len();
@@ -40,14 +39,14 @@ impl<'a, S: SegmentStore> Reader<'a, S> {
         Ok(self.decode(seq, &bytes))
     }
 
-    /// Whether a segment that was read had been written with the earlier keys.
+    /// Whether any segment read so far was written with the earlier keys.
     pub(super) fn met_earlier(&self) -> bool {
         self.met_earlier
     }
 
-    async fn fetch(&self, seq: u64) -> Result<Bytes, JournalError> {
-        // One that was deleted since it was listed says as little as one that cannot be read.
-        Ok(self.store.read(seq).await.map_err(JournalError::List)?.unwrap_or_default())
+    async fn fetch(&self, seq: u64) -> Result<Bytes, StoreError> {
+        // A segment deleted since it was listed counts as unusable.
+        Ok(self.store.read(seq).await?.unwrap_or_default())
     }
 
     fn decode(&mut self, seq: u64, bytes: &[u8]) -> Result<Segment, SegmentError> {
@@ -62,11 +61,11 @@ impl<'a, S: SegmentStore> Reader<'a, S> {
         if segment.seq == seq { Ok(segment) } else { Err(SegmentError::Misplaced) }
     }
 
-    /// First position and length of the latest base that is complete, looked for from the end.
+    /// First position and length of the latest complete base, searched from the end.
     pub(super) async fn latest_base(
         &mut self,
         present: &[u64],
-    ) -> Result<Option<(u64, u16)>, JournalError> {
+    ) -> Result<Option<(u64, u16)>, StoreError> {
         let mut bases: BTreeMap<u64, Base> = BTreeMap::new();
         for &first in present.iter().rev() {
             let bytes = self.fetch(first).await?;

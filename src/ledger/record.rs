@@ -1,4 +1,4 @@
-//! One entry as bytes: the same in a segment and in memory. Pure; total on any input.
+//! One entry as bytes, the same in a segment and in memory. Pure; total on any input.
 
 use super::{
     Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps,
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::domain::ClinchId;
 
-/// What follows the key: payload digest, steps, form of the id, id, digests of the steps done.
+/// The bytes after the key: payload digest, steps, form of the id, id, digests of the steps done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a>(&'a [u8]);
 
@@ -17,7 +17,7 @@ const ID_AT: usize = 18;
 /// Fixed part of a value, with an id of one byte.
 pub(super) const MIN_VALUE_BYTES: usize = ID_AT + 1;
 
-/// The bytes of an entry behind its key.
+/// The bytes of an entry after its key.
 pub(super) fn value(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::with_capacity(ID_AT + 36);
     out.extend_from_slice(&entry.payload.0);
@@ -34,7 +34,7 @@ pub(super) fn value(entry: &Entry) -> Vec<u8> {
 }
 
 impl<'a> Value<'a> {
-    /// Checks bytes; `None` when they are no value. Everything else relies on it.
+    /// Checks bytes; `None` when they are not a value. Everything else relies on this check.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let steps = Steps::from_bits(*bytes.get(STEPS_AT)?)?;
         let form = *bytes.get(FORM_AT)?;
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
         Some(Self(bytes))
     }
 
-    /// Bytes that were checked when they came in.
+    /// Wraps bytes that were checked before.
     pub(super) fn checked(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

@@ -1,5 +1,5 @@
-//! One segment of a ledger as bytes, and as the text of a CandidateLedger. Pure; total on any
-//! input; allocates no more than the input's size warrants. `docs/LEDGER.md` draws the layout.
+//! One segment of a ledger as bytes, and as the text of a CandidateLedger. Pure; total on any input;
+//! allocates in proportion to the input. `docs/LEDGER.md` specifies the layout.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -20,14 +20,14 @@ const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
 /// Length byte, key and the shortest value.
 const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
 const KEY_BYTES: usize = size_of::<KeyHash>();
-/// Stands for the number of keys in a window where nothing is said of a window.
+/// The number of keys in a window, if the segment declares no window.
 const NO_WINDOW: u32 = u32::MAX;
-/// What a segment has room for besides its frame.
+/// The bytes of a segment besides header and MAC.
 pub(super) const ROOM: usize = MAX_SEGMENT_BYTES - HEADER_BYTES - MAC_BYTES;
-/// The most keys a window has: they fit into half a segment.
+/// The most keys of a window: they fit into half a segment.
 pub const MAX_WINDOW: usize = ROOM / 2 / KEY_BYTES;
 
-/// Why bytes are not taken as a segment of this export: then what they knew is unknown.
+/// Why bytes are not accepted as a segment of this export. Their content is then unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SegmentError {
     /// Not a ledger segment at all.
@@ -42,7 +42,7 @@ pub enum SegmentError {
     /// Changed after it was written.
     #[error("its authentication code does not match")]
     BadMac,
-    /// Shorter than it says.
+    /// Shorter than its lengths say.
     #[error("it is cut off")]
     Truncated,
     /// Larger than any segment.
@@ -51,17 +51,17 @@ pub enum SegmentError {
     /// Authentic, but not a valid entry list.
     #[error("its entries are malformed")]
     Malformed,
-    /// A copy of another segment under this one's name.
+    /// A copy of another segment under this name.
     #[error("it belongs to another position")]
     Misplaced,
 }
 
-/// Place of a segment in a base: the whole ledger, rewritten as a run of segments.
+/// Position of a segment in a base: a rewrite of the whole ledger as a sequence of segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Base {
-    /// Zero-based number of this segment in the run.
+    /// Zero-based number of this segment in the sequence.
     pub part: u16,
-    /// Segments in the run.
+    /// Segments in the sequence.
     pub parts: u16,
 }
 
@@ -70,12 +70,12 @@ pub struct Base {
 pub struct Segment {
     /// Position in the export's ledger.
     pub seq: u64,
-    /// Set when it is part of a base; else it holds changes only.
+    /// Set for a part of a base; other segments hold changes only.
     pub base: Option<Base>,
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Whose push may have begun and is not decided, as of the end of this segment; absent
-    /// when it says nothing of that.
+    /// People whose push may have started and is not decided, as of the end of this segment; `None`
+    /// when it declares no window.
     pub window: Option<Vec<KeyHash>>,
 }
 
@@ -84,7 +84,7 @@ pub struct Segment {
 pub struct Encoded {
     /// Position in the export's ledger.
     pub seq: u64,
-    /// Set when it is part of a base.
+    /// Set for a part of a base.
     pub base: Option<Base>,
     /// How many entries it holds.
     pub count: u32,
@@ -93,8 +93,8 @@ pub struct Encoded {
 }
 
 impl Segment {
-    /// Encodes changes, and after them a window if there is one to declare, in as many segments
-    /// as they need, with consecutive positions.
+    /// Encodes changes, followed by a window if there is one to declare, into as many segments as
+    /// needed, with consecutive positions.
     pub fn encode_changes(
         keys: &Keys,
         first_seq: u64,
@@ -120,7 +120,7 @@ impl Segment {
         if bytes.len() > MAX_SEGMENT_BYTES {
             return Err(SegmentError::TooLarge);
         }
-        let mut rest = Cut(bytes);
+        let mut rest = Unread(bytes);
         if rest.array::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(SegmentError::NotASegment);
         }
@@ -150,7 +150,7 @@ impl Segment {
         let body = &signed[HEADER_BYTES..];
         let (body, window) = match declared {
             NO_WINDOW => (body, None),
-            // At most 64 GiB, and only compared: nothing is allocated for it.
+            // At most 64 GiB, but only compared: nothing is allocated for it.
             keys => {
                 let bytes = u64::from(keys) * KEY_BYTES as u64;
                 let bytes = usize::try_from(bytes).map_err(|_| SegmentError::Malformed)?;
@@ -160,7 +160,7 @@ impl Segment {
                 (body, Some(keys.iter().copied().map(KeyHash).collect()))
             }
         };
-        let mut rest = Cut(body);
+        let mut rest = Unread(body);
         let mut entries = Vec::with_capacity(count.min(body.len() / MIN_ENTRY_BYTES));
         while !rest.0.is_empty() {
             let length = usize::from(rest.byte()?);
@@ -176,7 +176,7 @@ impl Segment {
     }
 }
 
-/// What stands between the header and the MAC.
+/// The bytes between header and MAC.
 #[derive(Debug, Default)]
 pub(super) struct Body {
     count: u32,
@@ -234,9 +234,9 @@ fn split(entries: impl IntoIterator<Item = Entry>) -> Vec<Body> {
 }
 
 /// Bytes not read yet.
-struct Cut<'a>(&'a [u8]);
+struct Unread<'a>(&'a [u8]);
 
-impl<'a> Cut<'a> {
+impl<'a> Unread<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], SegmentError> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(SegmentError::Truncated)?;
         self.0 = rest;
@@ -259,7 +259,7 @@ pub fn to_text(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// The bytes behind a text form. Text that is none is no segment.
+/// The bytes behind a text form. Text that is not Base64 is no segment.
 pub fn from_text(text: &str) -> Result<Bytes, SegmentError> {
     if text.len() > MAX_SEGMENT_BYTES.div_ceil(3) * 4 {
         return Err(SegmentError::TooLarge);

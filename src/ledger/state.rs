@@ -1,5 +1,5 @@
-//! A ledger in memory: what is known of each person, whose push is not decided, and what is not
-//! stored yet. Pure. A prospect takes 51 bytes, and a million of them 57 MB.
+//! A ledger in memory: what is known of each person, who is undecided, and what is not stored yet.
+//! Pure. A prospect takes 51 bytes, and a million of them 57 MB.
 
 use std::collections::HashSet;
 
@@ -14,13 +14,13 @@ use crate::domain::ClinchId;
 #[derive(Debug, Default)]
 pub struct Ledger {
     known: Table,
-    /// Noted since the last time they were taken, in order, and as a set.
+    /// Changed since [`Ledger::take_changes`], in order and as a set.
     unstored: (Vec<KeyHash>, HashSet<KeyHash>),
-    /// Whose push may have begun, as somebody who reads the store now would see it.
+    /// People whose push may have started, as a reader of the store would see it.
     undecided: HashSet<KeyHash>,
-    /// What is undecided was declared anew and is not stored yet.
+    /// `undecided` was declared again, and is not stored yet.
     undeclared: bool,
-    /// Some people may be known by hashes made with the earlier keys.
+    /// Some people may be known by hashes of the earlier keys.
     has_earlier: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Ledger {
 pub struct Changes {
     /// New entries.
     pub entries: Vec<Entry>,
-    /// The window, if it was declared anew.
+    /// The window, if it was declared again.
     pub window: Option<Vec<KeyHash>>,
 }
 
@@ -49,13 +49,13 @@ impl Ledger {
         self.undeclared || !self.unstored.0.is_empty()
     }
 
-    /// Bytes that it holds, by and large.
+    /// Approximate size in bytes.
     pub fn memory(&self) -> usize {
         let keys = self.unstored.0.capacity() + 2 * self.unstored.1.capacity();
         self.known.memory() + (keys + 2 * self.undecided.capacity()) * size_of::<KeyHash>()
     }
 
-    /// Takes over a stored segment; its entries win over those present.
+    /// Merges a stored segment; its entries override those present.
     pub fn merge(&mut self, segment: Segment) {
         for entry in segment.entries {
             // A base repeats what is known and decides nothing.
@@ -69,17 +69,17 @@ impl Ledger {
         }
     }
 
-    /// Notes that a segment was written with the earlier keys.
+    /// Records that a segment was written with the earlier keys.
     pub(super) fn note_earlier(&mut self) {
         self.has_earlier = true;
     }
 
-    /// Whether people may be known by hashes made with the earlier keys.
+    /// Whether people may be known by hashes of the earlier keys.
     pub fn has_earlier(&self) -> bool {
         self.has_earlier
     }
 
-    /// Knows a person by another hash from now on.
+    /// Moves a person to another hash.
     pub fn rename(&mut self, from: &KeyHash, to: &KeyHash) {
         let Some(value) = self.known.get(from).map(<[u8]>::to_vec) else { return };
         if self.knows(to) {
@@ -94,8 +94,8 @@ impl Ledger {
         }
     }
 
-    /// Notes what was done for a record, which decides it. It waits to be stored, unless nothing
-    /// is new in it.
+    /// Records what was done for a person, which decides them. The entry waits to be stored, unless
+    /// it changes nothing.
     pub fn record(&mut self, entry: &Entry) {
         let extras = entry.extras.only(entry.steps);
         let before = self.get(&entry.key);
@@ -109,7 +109,7 @@ impl Ledger {
         self.put(entry);
     }
 
-    /// An entry decides a push when it says that the candidate is as sent; whether it did.
+    /// Decides a push if the entry has the candidate step; returns whether it was undecided.
     fn decide(&mut self, entry: &Entry) -> bool {
         entry.steps.contains(Steps::CANDIDATE) && self.undecided.remove(&entry.key)
     }
@@ -133,7 +133,7 @@ impl Ledger {
         self.known.get(key).map(Value::checked)
     }
 
-    /// Whether somebody is known.
+    /// Whether a person is known.
     pub fn knows(&self, key: &KeyHash) -> bool {
         self.known.get(key).is_some()
     }
@@ -148,24 +148,24 @@ impl Ledger {
         self.known.iter().map(|(key, value)| Value::checked(value).entry(key))
     }
 
-    /// The hash of everybody known, in no particular order.
+    /// The hashes of all people known, in no particular order.
     pub fn hashes(&self) -> impl Iterator<Item = KeyHash> {
         self.known.iter().map(|(key, _)| key)
     }
 
-    /// The table itself, whose bytes are those of a base.
+    /// The table itself, whose bytes are also those of a base.
     pub(super) fn table(&self) -> &Table {
         &self.known
     }
 
-    /// Which of the wanted steps were never done, or were done with other data; `None` when the
-    /// person is not known: look in Clinch before creating.
+    /// Which of the requested steps were never done, or were done with other data; `None` when the
+    /// person is not known: look them up in Clinch before creating them.
     pub fn missing_steps(
         &self,
         key: &KeyHash,
         payload: &PayloadDigest,
         extras: &Extras,
-        wanted: Steps,
+        requested: Steps,
     ) -> Option<Steps> {
         let known = self.value(key)?;
         let mut done = known.steps();
@@ -175,11 +175,11 @@ impl Ledger {
         if known.payload() != *payload {
             done = done.without(Steps::CANDIDATE);
         }
-        Some(wanted.without(done))
+        Some(requested.without(done))
     }
 
-    /// Declares whose push may begin from now on, in place of what was declared before. Store it
-    /// before anything is pushed.
+    /// Declares the people whose push may start from now on, replacing the previous declaration. It
+    /// must be stored before anything is pushed.
     pub fn declare(&mut self, window: HashSet<KeyHash>) {
         if self.undecided != window {
             self.undecided = window;
@@ -187,12 +187,12 @@ impl Ledger {
         }
     }
 
-    /// Whose push may have begun, and has no known outcome.
+    /// People whose push may have started, and has no known outcome.
     pub fn undecided(&self) -> &HashSet<KeyHash> {
         &self.undecided
     }
 
-    /// Takes what waits to be stored, in the order in which it was first noted.
+    /// Takes what waits to be stored, in the order of the first change.
     pub fn take_changes(&mut self) -> Changes {
         let (keys, _) = std::mem::take(&mut self.unstored);
         let entries = keys.iter().filter_map(|key| self.get(key)).collect();
@@ -201,9 +201,8 @@ impl Ledger {
         Changes { entries, window }
     }
 
-    /// Forgets which values were written, and keeps who is who: something later was lost, so
-    /// that an old payload may pass for the present one. Only steps that can be repeated without
-    /// a trace are forgotten.
+    /// Forgets which values were written, but not who is who: a later segment was lost, so that an
+    /// old value may look current. Forgets only steps that can be repeated without side effects.
     pub fn distrust(&mut self) {
         self.known.for_each_mut(|key, value| {
             let mut entry = Value::checked(value).entry(*key);
@@ -211,8 +210,8 @@ impl Ledger {
         });
     }
 
-    /// The same for those who are undecided, for good: another value may have been written for
-    /// them than the one that is known. To be called when a ledger was read.
+    /// The same for undecided people, but stored: another value than the known one may have been
+    /// written for them. Called once a ledger is read.
     pub fn distrust_undecided(&mut self) {
         let doubtful: Vec<Entry> = self.undecided.iter().filter_map(|key| self.get(key)).collect();
         for mut entry in doubtful {
@@ -224,7 +223,7 @@ impl Ledger {
     }
 }
 
-/// Takes back the steps that say which values were written; whether there were any.
+/// Removes the steps that record written values; returns whether there were any.
 fn without_values(entry: &mut Entry) -> bool {
     let steps = entry.steps.without(Steps::CANDIDATE).without(Steps::ACTIVITY);
     let changed = steps != entry.steps;
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_waits_once_and_what_is_not_new_does_not_wait() {
+    fn a_change_waits_to_be_stored_once_and_a_repetition_does_not() {
         let mut ledger = Ledger::default();
         ledger.record(&entry(1, 1, "c1", Steps::CANDIDATE));
         ledger.record(&entry(2, 1, "c2", Steps::CANDIDATE));

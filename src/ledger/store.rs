@@ -1,5 +1,5 @@
-//! Where segments are kept: the port, implemented in memory, on a folder, and on the cluster.
-//! No I/O here.
+//! The port for segment stores: implemented in memory, on a folder, on an object store and on the
+//! cluster. No I/O here.
 
 use std::{future::Future, sync::Arc};
 
@@ -9,20 +9,20 @@ use thiserror::Error;
 use super::AccountName;
 use crate::domain::{Disposition, Reason};
 
-/// Why a store did not do as asked.
+/// Why a request to a store failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// A segment of this position exists: this or another process wrote it.
+    /// A segment at this position exists: this or another process wrote it.
     #[error("the segment exists already")]
     AlreadyExists,
     /// No room.
-    #[error("a quota is used up: raise the one on candidateledgers, or of the ledger's storage")]
+    #[error("a quota is used up: raise the quota of candidateledgers, or of the ledger's storage")]
     Quota,
-    /// The store itself is full, e.g. etcd after a space alarm.
+    /// The store is full, e.g. etcd after a space alarm.
     #[error("the store is out of space: make room, and for etcd clear the alarm")]
     Full,
-    /// The store takes no segment of this size.
-    #[error("the store takes no segment of this size: raise its limit to 1 MiB")]
+    /// The store accepts no segment of this size.
+    #[error("the store accepts no segment of this size: raise its limit to 1 MiB")]
     TooLarge,
     /// The store cannot create an object only where there is none.
     #[error("the object store has no conditional writes, without which ledgers are not safe")]
@@ -33,7 +33,7 @@ pub enum StoreError {
         /// What was refused, e.g. `create`.
         verb: &'static str,
     },
-    /// No answer, or a failure; whether a write took place is not known.
+    /// No answer, or a failure. Whether a write took place is unknown.
     #[error("the store failed ({what})")]
     Unavailable {
         /// HTTP status or kind of I/O error.
@@ -60,7 +60,7 @@ pub trait SegmentStore: Send + Sync {
     /// The positions of all segments, in any order.
     fn list(&self) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 
-    /// The bytes of a segment, not checked; `None` when there is none.
+    /// The bytes of a segment, unchecked; `None` when there is none.
     fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
     /// Stores a segment, durably once it returns; [`StoreError::AlreadyExists`] is the fence.
@@ -87,19 +87,19 @@ pub trait LedgerHome {
     /// The store of one ledger.
     type Store: SegmentStore + 'static;
 
-    /// The most people that one of its stores is to hold, if it has a limit.
+    /// The most people that one ledger may hold, if there is a limit.
     fn ledger_max(&self) -> Option<u64> {
         None
     }
 
-    /// Told when an export is gone, for a store that does not notice by itself.
+    /// Called when an export was deleted, for stores that do not delete its ledger themselves.
     fn ledger_gone(&self, _export_uid: &str) {}
 
-    /// The store of an export's ledger; nothing is made before the first write.
+    /// The store of an export's ledger. Nothing is created before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
 
-    /// The store of the people of an account who were anonymised; nothing is made before the first
-    /// write. It is the account's: it outlives every export and integration.
+    /// The store of an account's suppression list, which outlives every export and integration.
+    /// Nothing is created before the first write.
     fn suppression_store(&self, account: AccountName) -> Self::Store;
 }
 

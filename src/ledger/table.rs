@@ -1,14 +1,14 @@
-//! Values by key hash, packed: in memory a record takes its own bytes and little more. Pure.
-//! Keys are uniformly distributed (they are HMACs), so their first bits name one of a fixed
-//! number of shards of equal size. A shard is a chain of pages, searched from the latest; each
-//! page holds length-prefixed records. Pages never move: growing needs no more memory than it
-//! fills, and leaves no holes behind.
+//! Values by key hash, packed: a record takes its own bytes of memory and little more. Pure.
+//! Keys are uniformly distributed (they are HMACs), so their first bits select one of a fixed number
+//! of shards of equal size. A shard is a chain of pages, searched from the latest; each page holds
+//! length-prefixed records. Pages never move: growing needs no more memory than it fills, and leaves
+//! no holes.
 
 use std::ops::Range;
 
 use super::KeyHash;
 
-/// How many bits of a key name its shard.
+/// How many bits of a key select its shard.
 const SHARD_BITS: u32 = 13;
 /// Shards of a table: a million records make some 122 in each.
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
@@ -22,7 +22,7 @@ const NO_PAGE: u32 = u32::MAX;
 /// Values by key hash.
 #[derive(Debug, Default, Clone)]
 pub struct Table {
-    /// The latest page of each shard; empty as long as the table is.
+    /// The latest page of each shard; empty while the table is.
     latest: Vec<u32>,
     blocks: Vec<Box<[Page]>>,
     /// Pages in use.
@@ -145,7 +145,7 @@ impl Table {
         self.page_mut(number).push(key, value);
     }
 
-    /// Removes a key; whether it was there.
+    /// Removes a key; returns whether it was there.
     pub(super) fn remove(&mut self, key: &KeyHash) -> bool {
         let Some((number, record)) = self.find(key) else { return false };
         self.page_mut(number).remove(record);
@@ -153,7 +153,7 @@ impl Table {
         true
     }
 
-    /// The latest page of a shard, or a new one where that is full.
+    /// The latest page of a shard, or a new one if that is full.
     fn with_room(&mut self, shard: usize, needed: usize) -> u32 {
         if self.latest.is_empty() {
             self.latest = vec![NO_PAGE; SHARDS];
@@ -183,7 +183,7 @@ impl Table {
         (0..self.latest.len()).flat_map(|shard| self.shard(shard)).flat_map(records)
     }
 
-    /// Takes every value through `edit`, which may change it.
+    /// Replaces every value for which `edit` returns another one.
     pub(super) fn for_each_mut(
         &mut self,
         mut edit: impl FnMut(&KeyHash, &[u8]) -> Option<Vec<u8>>,
@@ -200,7 +200,7 @@ impl Table {
         }
     }
 
-    /// Bytes held, whether filled or not.
+    /// Bytes allocated, whether filled or not.
     pub fn memory(&self) -> usize {
         self.blocks.len() * BLOCK * size_of::<Page>() + self.latest.len() * size_of::<u32>()
     }
@@ -213,7 +213,8 @@ pub(super) fn records(bytes: &[u8]) -> impl Iterator<Item = (KeyHash, &[u8])> {
         let (length, after) = rest.split_first()?;
         let (record, next) = after.split_at(usize::from(*length));
         rest = next;
-        let (key, value) = record.split_first_chunk::<KEY_BYTES>().expect("records begin so");
+        let (key, value) =
+            record.split_first_chunk::<KEY_BYTES>().expect("a record starts with its key");
         Some((KeyHash(*key), value))
     })
 }
@@ -227,7 +228,7 @@ mod tests {
     use super::*;
 
     fn key(n: u32) -> KeyHash {
-        // Spread as an HMAC spreads, but with few shards: collisions of shards are the rule.
+        // Spread like an HMAC, but over few shards, so that keys share shards.
         let mut key = [7; 16];
         key[..4].copy_from_slice(&(n % 5).wrapping_mul(0x3000_0000).to_be_bytes());
         key[4..8].copy_from_slice(&n.to_be_bytes());
@@ -236,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_holds_what_a_hash_map_holds(
+        fn it_behaves_like_a_hash_map(
             writes in proptest::collection::vec((0_u32..60, proptest::collection::vec(any::<u8>(), 0..40)), 0..200)
         ) {
             let (mut table, mut model) = (Table::default(), HashMap::new());

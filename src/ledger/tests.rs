@@ -1,4 +1,4 @@
-//! The segment format as pinned, and the journal under faults.
+//! The pinned segment format, and the journal under faults.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -14,8 +14,8 @@ use serde_json::json;
 use super::*;
 use crate::domain::{ClinchId, MatchKey};
 
-/// A base that leaves one person undecided, and changes that say nothing of a window. Computed
-/// from `docs/LEDGER.md` by another program, in another language.
+/// A base that leaves one person undecided, and changes without a window. Computed from
+/// `docs/LEDGER.md` by another program, in another language.
 const GOLDEN_BASE: &str = concat!(
     "434c534701f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000070000000100000002",
     "000000012702020202020202020202020202020202030303030303030303030303030303030105632d31323338",
@@ -111,7 +111,7 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 }
 
 #[test]
-fn each_way_of_being_unusable_is_told() {
+fn each_way_of_being_unusable_has_its_own_error() {
     let golden = hex::decode(GOLDEN).unwrap();
     let with = |at: usize, byte: u8| {
         let mut bytes = golden.clone();
@@ -136,7 +136,7 @@ fn empty_window() -> Segment {
     Segment { seq: 7, base: None, entries, window: Some(Vec::new()) }
 }
 
-/// Authentic segments that no encoder writes: as from a later build with a fault.
+/// Authentic segments that no encoder writes, as from a later build with a bug.
 #[test]
 fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
     let golden = hex::decode(GOLDEN).unwrap();
@@ -238,7 +238,7 @@ async fn later_changes_win_and_nothing_is_written_when_nothing_changed() {
 }
 
 #[tokio::test]
-async fn a_base_replaces_what_came_before_it() {
+async fn a_base_replaces_everything_before_it() {
     let store = MemoryStore::default();
     for payload in 0..10 {
         write(&store, &[entry(1, payload), entry(2, payload)]).await;
@@ -287,7 +287,7 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
     store.create(1, Bytes::from_static(b"CLSG\x02")).await.unwrap();
     let opened = open(store.clone()).await;
     assert_eq!(opened.ignored, [(1, SegmentError::Version(2))]);
-    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overruled");
+    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overridden");
     assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
     assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");
     store.delete(1).await.unwrap();
@@ -297,7 +297,7 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
 }
 
 #[tokio::test]
-async fn a_copy_under_another_position_is_not_believed() {
+async fn a_copy_at_another_position_is_ignored() {
     let store = MemoryStore::default();
     write(&store, &[entry(1, 1)]).await;
     write(&store, &[entry(1, 2)]).await;
@@ -366,7 +366,7 @@ fn long_entry(n: u32, payload: u8) -> Entry {
 }
 
 #[tokio::test]
-async fn a_window_stands_until_it_is_decided_or_another_is_declared() {
+async fn a_window_lasts_until_it_is_decided_or_another_is_declared() {
     let store = MemoryStore::default();
     let key = |n: u32| entry(n, 1).key;
     let mut opened = open(store.clone()).await;
@@ -408,7 +408,7 @@ async fn a_base_cut_short_decides_nothing() {
     assert_eq!(open(inner.clone()).await.ledger.undecided().len(), 1);
     assert!(all.len() > parts + 1, "a base of several segments");
     inner.delete(all[all.len() - 1]).await.unwrap();
-    assert_eq!(open(inner).await.ledger.undecided().len(), 1, "the window before it stands");
+    assert_eq!(open(inner).await.ledger.undecided().len(), 1, "the previous window applies");
 }
 
 /// Two segments of changes, two small ones, a base of two parts, the sweep, one more change.
@@ -441,24 +441,24 @@ async fn scenario<S: SegmentStore>(store: S, retry: bool) -> Result<usize, Journ
 }
 
 #[tokio::test]
-async fn no_fault_loses_an_entry_and_a_retry_is_never_taken_for_another_process() {
+async fn no_fault_loses_an_entry_and_a_retry_is_never_fenced() {
     let clean = MemoryStore::default();
     assert_eq!(scenario(clean.clone(), false).await, Ok(0));
-    let wanted = contents(&open(clean).await.ledger);
-    assert_eq!(wanted.len(), 5_000);
+    let expected = contents(&open(clean).await.ledger);
+    assert_eq!(expected.len(), 5_000);
     let mut failed_at = BTreeSet::new();
-    // Two, one and one segments of changes, two of base, four deletes, one more segment.
+    // Two, one and one segments of changes, two of the base, four deletes, one more segment.
     for fault in 0..11 {
         for after in [false, true] {
             let inner = MemoryStore::default();
             let countdown = Arc::new(AtomicUsize::new(fault));
             let store = Faulty { inner: inner.clone(), countdown: countdown.clone(), after };
             let failures = scenario(store.clone(), true).await.unwrap();
-            assert_eq!(contents(&open(inner.clone()).await.ledger), wanted, "{fault} {after}");
+            assert_eq!(contents(&open(inner.clone()).await.ledger), expected, "{fault} {after}");
             if failures == 1 {
                 failed_at.insert(fault);
             }
-            // A crash at the same place: what was stored before it is believed and completed.
+            // A crash at the same point: what was stored before it is used and completed.
             let inner = MemoryStore::default();
             let countdown = Arc::new(AtomicUsize::new(fault));
             let crashed = Faulty { inner: inner.clone(), countdown, after };
@@ -466,7 +466,7 @@ async fn no_fault_loses_an_entry_and_a_retry_is_never_taken_for_another_process(
             let opened = open(inner.clone()).await;
             assert!(opened.ignored.is_empty(), "{fault} {after}");
             scenario(inner.clone(), false).await.unwrap();
-            assert_eq!(contents(&open(inner).await.ledger), wanted, "{fault} {after}");
+            assert_eq!(contents(&open(inner).await.ledger), expected, "{fault} {after}");
         }
     }
     assert_eq!(failed_at.len(), 11, "every create and delete was hit: {failed_at:?}");

@@ -1,6 +1,6 @@
 //! Request signing: canonical string and HMAC to header instructions. Pure; time is an argument.
 //!
-//! The one form every known server version accepts: five fields, HMAC-SHA1, the plain `APIAuth`
+//! The one form that every known server version accepts: five fields, HMAC-SHA1, the plain `APIAuth`
 //! scheme, the third field (content hash) empty and no content hash header sent. The signature
 //! covers the `Date` text, so a request is signed again for every attempt.
 
@@ -17,7 +17,7 @@ use crate::domain::Credentials;
 /// Length of a SHA-1 digest in Base64, padded.
 const SIGNATURE_LEN: usize = 28;
 
-/// What the signature covers of a request, each exactly as it goes over the wire.
+/// The parts of a request that the signature covers, exactly as they are sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Unsigned<'a> {
     /// Upper-case method.
@@ -31,7 +31,7 @@ pub struct Unsigned<'a> {
 /// The headers to set on the request.
 #[derive(Clone)]
 pub struct Signature {
-    /// `Date`, in the form HTTP demands.
+    /// `Date`, in the format of HTTP.
     pub date: HeaderValue,
     /// `Authorization`, marked sensitive.
     pub authorization: HeaderValue,
@@ -75,8 +75,8 @@ pub fn sign(request: &Unsigned<'_>, credentials: &Credentials, at: Timestamp) ->
     }
 }
 
-/// A time as HTTP writes it: `Thu, 28 Nov 2019 09:44:23 GMT`. Years outside 0..=9999 are beyond
-/// the format and give the epoch, which no server accepts.
+/// A time in the format of HTTP: `Thu, 28 Nov 2019 09:44:23 GMT`. The format has no years outside
+/// 0..=9999: they give the epoch, which no server accepts.
 fn http_date(at: Timestamp) -> String {
     let printer = DateTimePrinter::new();
     printer.timestamp_to_rfc9110_string(&at).unwrap_or_else(|_| {

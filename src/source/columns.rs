@@ -1,5 +1,5 @@
-//! What the columns of a CSV header mean: the spec's header map, profile paths as they stand,
-//! the names hireEZ exports use, and `x.<header>` for the rest. Pure.
+//! Which profile field each column of a CSV header fills: by the spec's header map, a built-in name,
+//! or a profile path as the header; `x.<header>` for all others. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::Profile;
 
-/// Most columns of a header.
+/// The most columns of a header.
 const MAX_COLUMNS: usize = 1024;
 
 /// How the text of a cell becomes a value.
@@ -25,7 +25,7 @@ enum Cell {
 }
 
 impl Cell {
-    /// Text that is not of the wanted type stays text: the mapping tells the record apart.
+    /// Text that is not of the expected type stays text: the mapping rejects it for this record.
     fn value(self, text: &str) -> Value {
         let typed = match self {
             Self::Text => None,
@@ -60,7 +60,7 @@ impl Column {
         Self { path, cell }
     }
 
-    /// A list column holds any number of values, separated by semicolons.
+    /// The values of a cell: in a list column any number of them, separated by semicolons.
     fn texts<'a>(&self, cell: &'a str) -> impl Iterator<Item = &'a str> {
         let list = self.path.contains(&Segment::Append);
         let (parts, whole) = if list { (Some(cell.split(';')), None) } else { (None, Some(cell)) };
@@ -112,7 +112,7 @@ impl Columns {
         Ok(Self(columns))
     }
 
-    /// How many cells a row has to have.
+    /// How many cells a row must have.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -123,14 +123,14 @@ impl Columns {
         for (column, cell) in self.0.iter().zip(cells) {
             for text in column.texts(cell) {
                 let placed = column.put(text, &mut root);
-                debug_assert!(placed, "columns that conflict were refused with the header");
+                debug_assert!(placed, "conflicting columns are refused with the header");
             }
         }
         Profile::new(root.into_members())
     }
 }
 
-/// Faults of the line as such, before any column is looked up.
+/// Checks the header line as a whole, before any column is resolved.
 fn check_cells(header: &[&str]) -> Result<(), HeaderFault> {
     if header.len() > MAX_COLUMNS {
         return Err(HeaderFault::TooManyColumns { limit: MAX_COLUMNS });
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_map_wins_and_what_is_unknown_is_kept_under_x() {
+    fn the_header_map_wins_and_unknown_columns_are_kept_under_x() {
         let header = ["email", "Cost. Centre", "", "Labels"];
         let mapped = [("EMAIL", "emails[1].value"), ("Labels", "tags")];
         assert_eq!(
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_cannot_be_used_are_told_by_column_number() {
+    fn unusable_headers_are_reported_by_column_number() {
         assert_eq!(fault(&["A", "b", " a "]), HeaderFault::Duplicate { first: 1, second: 3 });
         assert_eq!(fault(&["Email", "Home Email"]), HeaderFault::Conflict { column: 2 });
         assert_eq!(fault(&["location[0]", "city"]), HeaderFault::Conflict { column: 2 });

@@ -1,6 +1,6 @@
-//! Comma-separated rows. The rows are split here rather than by the `csv` crate, because that
-//! one holds a whole row whatever its size (an unclosed quote: the whole part) and counts lines
-//! differently for CRLF and blank lines; a property test holds both to the same cells.
+//! Comma-separated rows. They are split here and not by the `csv` crate, which buffers a row of any
+//! size (with an unclosed quote, the rest of the part) and counts lines differently for CRLF and
+//! blank lines. A property test compares the cells of both.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::domain::{Profile, SourcePosition};
 /// How CSV columns become profile fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// Profile path by column header, before the built-in names. Headers are compared ignoring
-    /// case, spaces and underscores.
+    /// Profile path by column header; overrides the built-in names. Case, spaces and underscores of
+    /// headers are ignored.
     pub headers: BTreeMap<String, String>,
 }
 
@@ -74,7 +74,7 @@ impl Rows {
                     b'\n' => !self.after_return,
                     _ => false,
                 };
-                // The second half of CRLF belongs to the line before.
+                // The second half of CRLF belongs to the previous line.
                 let paired = byte == b'\n' && self.after_return;
                 self.line += u64::from(breaks);
                 self.after_return = byte == b'\r';
@@ -123,8 +123,8 @@ impl Rows {
         Row::Whole { line }
     }
 
-    /// The cells of the row, or the place of the first byte that is not UTF-8. Each cell is
-    /// checked by itself: two bad ones side by side can look like good text.
+    /// The cells of the row, or the offset of the first byte that is not UTF-8. Each cell is checked
+    /// on its own: two invalid ones can be valid together.
     fn cells(&self) -> Result<Vec<&str>, usize> {
         let mut start = 0;
         let mut cells = Vec::with_capacity(self.ends.len());
@@ -163,7 +163,7 @@ impl CsvDecoder {
         Ok(Self { rows, columns, index: 0 })
     }
 
-    /// The profile of the row at hand; `None` for a row of empty cells, as spreadsheets append.
+    /// The profile of the current row; `None` for a row of empty cells, which spreadsheets append.
     fn profile(&self, line: u64) -> Result<Option<Profile>, RecordError> {
         let cells = self.rows.cells().map_err(|at| {
             let breaks = self.rows.text[..at].split(|byte| *byte == b'\n').count() - 1;

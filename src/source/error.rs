@@ -1,5 +1,5 @@
-//! What can be wrong with a record, and with a part as a whole. Pure.
-//! Errors carry names, numbers and places, never candidate data.
+//! What can be wrong with a record, and with a part as a whole. Pure. Errors carry names, numbers
+//! and positions, never candidate data.
 
 use std::{fmt, sync::Arc};
 
@@ -28,7 +28,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Why one record has no profile; the records after it are read on.
+/// Why one record has no profile. The records after it are still read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// The record's text is not JSON.
@@ -42,10 +42,10 @@ pub enum RecordError {
     /// JSON, but not an object.
     #[error("{found} where a profile object is expected")]
     NotAnObject {
-        /// What stands there, e.g. `a string`.
+        /// What was found, e.g. `a string`.
         found: &'static str,
     },
-    /// Nested deeper than any profile.
+    /// Nested too deep.
     #[error("nested more than {limit} levels deep")]
     TooDeep {
         /// Levels accepted.
@@ -87,7 +87,7 @@ impl RecordError {
     }
 }
 
-/// Why a part cannot be read, or not any further.
+/// Why a part cannot be read, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SourceError {
     /// Nothing but white space where a JSON document should be.
@@ -97,19 +97,19 @@ pub enum SourceError {
         part: Arc<str>,
     },
     /// Larger than `Limits::max_expanded_bytes`.
-    #[error("{part} is larger than {limit} bytes once decompressed: split it into several parts")]
+    #[error("{part} is larger than {limit} bytes when decompressed: split it into several parts")]
     TooLarge {
         /// Name of the part.
         part: Arc<str>,
         /// Bytes accepted.
         limit: u64,
     },
-    /// Grows more than any export by decompression.
-    #[error("{part} grows more than {limit} times by decompression")]
+    /// Larger than `Limits::max_ratio` allows.
+    #[error("{part} expands to more than {limit} times its size when decompressed")]
     Expansion {
         /// Name of the part.
         part: Arc<str>,
-        /// Growth accepted.
+        /// Ratio accepted.
         limit: u64,
     },
     /// More records than `Limits::max_records`.
@@ -136,7 +136,7 @@ pub enum SourceError {
         /// One-based line.
         line: u64,
     },
-    /// Not JSON from here on; where the next record begins cannot be told.
+    /// Not JSON from here on; where the next record starts is unknown.
     #[error("{part} is not valid JSON at line {line}, column {column}")]
     Syntax {
         /// Name of the part.
@@ -147,7 +147,7 @@ pub enum SourceError {
         column: u64,
     },
     /// More data after the closing bracket of a JSON document.
-    #[error("{part} goes on after its JSON document, at line {line}: is its format NDJSON?")]
+    #[error("{part} continues after its JSON document, at line {line}: is its format NDJSON?")]
     Trailing {
         /// Name of the part.
         part: Arc<str>,
@@ -176,10 +176,10 @@ pub enum SourceError {
         /// One-based line on which the record starts.
         line: u64,
     },
-    /// It cannot be read from where it lies.
+    /// The place cannot be read.
     #[error("{part} {fault}")]
     Remote {
-        /// Name of the part, or of the place.
+        /// Name of the part or place.
         part: Arc<str>,
         /// What is wrong.
         fault: ReadFault,
@@ -231,7 +231,7 @@ pub enum HeaderFault {
         /// Bytes accepted.
         limit: usize,
     },
-    /// More columns than any export.
+    /// Too many columns.
     #[error("it has more than {limit} columns")]
     TooManyColumns {
         /// Columns accepted.
@@ -257,17 +257,17 @@ pub enum HeaderFault {
         /// The later column.
         second: usize,
     },
-    /// Two columns for one profile field, or one inside the other.
+    /// Two columns for one profile field, or for a field and a field inside it.
     #[error(
-        "column {column} gives a profile field that an earlier column gives: \
-         tell them apart in spec.source.csv.headers"
+        "column {column} sets a profile field that an earlier column sets: \
+         map one of them to another field in spec.source.csv.headers"
     )]
     Conflict {
         /// The later column.
         column: usize,
     },
-    /// The header map gives a column a path that is none.
-    #[error("spec.source.csv.headers gives column {column} a path that is not valid")]
+    /// The header map has an invalid path for a column.
+    #[error("spec.source.csv.headers maps column {column} to an invalid path")]
     Path {
         /// The column.
         column: usize,

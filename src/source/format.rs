@@ -1,4 +1,4 @@
-//! The formats of a part, and telling them apart. Looks at bytes at hand only.
+//! The formats of a part, and how they are detected: by the name, else by the first buffered bytes.
 
 use super::{input::Input, json::Scan};
 
@@ -7,9 +7,9 @@ use super::{input::Input, json::Scan};
 pub enum Format {
     /// One profile, or an array of profiles.
     Json,
-    /// One profile a line.
+    /// One profile per line.
     Ndjson,
-    /// A header line, then one profile a row.
+    /// A header line, then one profile per row.
     Csv,
 }
 
@@ -24,20 +24,20 @@ impl Format {
     }
 }
 
-/// The name's extension in lower case, `.gz` and `.zst` aside.
+/// The extension of a name in lower case, ignoring `.gz` and `.zst`.
 fn extension(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
 }
 
-/// The format by the part's name, else by how its data begins.
+/// The format by the part's name, or else by its first bytes.
 pub(super) fn detect(name: &str, input: &mut Input) -> Format {
     let extension = extension(name);
     match extension.as_str() {
         "ndjson" | "jsonl" => return Format::Ndjson,
         "csv" => return Format::Csv,
-        // `.json` leaves it open: files of one object a line carry it as well.
+        // `.json` is ambiguous: NDJSON files have it, too.
         _ => {}
     }
     let bytes = input.look_ahead().trim_ascii_start();
@@ -45,13 +45,13 @@ pub(super) fn detect(name: &str, input: &mut Input) -> Format {
         Some(b'{') if ends_its_line(bytes) => Format::Ndjson,
         Some(b'{' | b'[') => Format::Json,
         Some(_) if extension != "json" => Format::Csv,
-        // Empty, or no JSON in spite of its name: that decoder says so best.
+        // Empty, or not JSON despite its name: the JSON decoder has the best error for it.
         _ => Format::Json,
     }
 }
 
-/// Whether the object at the start is one line: in a JSON document of several lines the first
-/// one leaves brackets open. A line longer than what is at hand was not made for reading.
+/// Whether the first line is a whole object: that of a JSON document of several lines leaves
+/// brackets open. A line longer than the buffer counts as one: formatted JSON has short lines.
 fn ends_its_line(bytes: &[u8]) -> bool {
     let Some(end) = bytes.iter().position(|b| *b == b'\n') else { return true };
     let mut scan = Scan::default();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_decides_where_it_says_enough() {
+    fn an_unambiguous_name_decides() {
         assert_eq!(detected("a.csv", "[]"), Format::Csv);
         assert_eq!(detected("A.CSV.GZ", "[]"), Format::Csv);
         assert_eq!(detected("a.ndjson", "[]"), Format::Ndjson);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn else_the_beginning_of_the_data_decides() {
+    fn without_one_the_first_bytes_decide() {
         assert_eq!(detected("data", "\u{feff} \n["), Format::Json);
         assert_eq!(detected("data", "{\n  \"id\": 1\n}"), Format::Json);
         assert_eq!(detected("data", "{\"a\": {\"b\": \"}\"}} \r\n{}"), Format::Ndjson);

@@ -1,5 +1,5 @@
 //! The bytes of a part as decoders see them: decompressed, bounded, without a byte order mark.
-//! Reads from what it is handed.
+//! Reads from the reader it is given.
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BUFFER_BYTES: usize = 64 << 10;
-/// Up to here a high ratio is harmless, and says little.
+/// A high ratio below this size is harmless, and common.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
 
 type Source = Box<dyn Read + Send>;
@@ -36,16 +36,16 @@ pub(super) fn compression(head: &[u8]) -> Option<Compression> {
 pub(super) struct Input {
     part: Arc<str>,
     reader: Bounded,
-    /// Those from `start` to `end` are read and not done with.
+    /// Holds unconsumed bytes from `start` to `end`.
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
     ended: bool,
-    /// Told once the bytes before it are done with.
+    /// Returned once the bytes before it are consumed.
     failure: Option<SourceError>,
     compression: Option<Compression>,
-    /// What failed below the decompression.
-    failed: Arc<OnceLock<Failed>>,
+    /// The first failure below the decompression.
+    read_failure: Arc<OnceLock<ReadFailure>>,
 }
 
 impl Input {
@@ -54,17 +54,17 @@ impl Input {
         mut reader: Source,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
-        let failed: Arc<OnceLock<Failed>> = Arc::default();
+        let read_failure: Arc<OnceLock<ReadFailure>> = Arc::default();
         let mut head = Vec::with_capacity(ZSTD_MAGIC.len());
         reader
             .by_ref()
             .take(ZSTD_MAGIC.len() as u64)
             .read_to_end(&mut head)
-            .map_err(|error| Failed::of(&error).told(part))?;
+            .map_err(|error| ReadFailure::of(&error).in_part(part))?;
         let compression = compression(&head);
         let whole: Source = Box::new(io::Cursor::new(head).chain(reader));
         let count = Arc::new(AtomicU64::new(0));
-        let counted = Counted { inner: whole, count: count.clone(), failed: failed.clone() };
+        let counted = Counted { inner: whole, count: count.clone(), failure: read_failure.clone() };
         let inner: Source = match compression {
             Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(counted)),
             Some(Compression::Zstd) => Box::new(ZstdFrames::new(counted)),
@@ -81,7 +81,7 @@ impl Input {
             ended: false,
             failure: None,
             compression,
-            failed,
+            read_failure,
         };
         if input.look_ahead().starts_with(BYTE_ORDER_MARK) {
             input.consume(BYTE_ORDER_MARK.len());
@@ -93,7 +93,7 @@ impl Input {
         &self.part
     }
 
-    /// As many of the next bytes as the buffer takes: fewer only where the part ends or fails.
+    /// Fills the buffer and returns it: partly filled only where the part ends or fails.
     pub(super) fn look_ahead(&mut self) -> &[u8] {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -104,7 +104,7 @@ impl Input {
         &self.buffer[..self.end]
     }
 
-    /// The bytes at hand; empty only at the end of the part.
+    /// The buffered bytes; empty only at the end of the part.
     pub(super) fn fill(&mut self) -> Result<&[u8], SourceError> {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -120,7 +120,7 @@ impl Input {
         Ok(&self.buffer[self.start..self.end])
     }
 
-    /// Moves on by `count` bytes of those at hand.
+    /// Consumes `count` of the buffered bytes.
     pub(super) fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.end);
     }
@@ -132,14 +132,14 @@ impl Input {
                 self.ended = count == 0;
             }
             Err(error) => {
-                self.failure = Some(self.told(&error));
+                self.failure = Some(self.source_error(&error));
             }
         }
     }
 }
 
 impl Input {
-    fn told(&self, error: &io::Error) -> SourceError {
+    fn source_error(&self, error: &io::Error) -> SourceError {
         let part = self.part.clone();
         if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
             return match *refused {
@@ -147,16 +147,16 @@ impl Input {
                 Refused::Ratio(limit) => SourceError::Expansion { part, limit },
             };
         }
-        // What cannot be read cannot be decompressed: the first of the two is the cause.
-        match (self.failed.get(), self.compression) {
-            (Some(failed), _) => failed.told(&part),
+        // A failed read makes decompression fail, too: the read is the cause.
+        match (self.read_failure.get(), self.compression) {
+            (Some(failure), _) => failure.in_part(&part),
             (None, Some(compression)) => SourceError::Compressed { part, compression },
-            (None, None) => Failed::of(error).told(&part),
+            (None, None) => ReadFailure::of(error).in_part(&part),
         }
     }
 }
 
-/// Ends with an error once more was read than accepted.
+/// Fails once more was read than is accepted.
 struct Bounded {
     inner: Source,
     /// Compressed bytes read so far; `None` for plain data.
@@ -188,10 +188,11 @@ impl Read for Bounded {
     }
 }
 
+/// Counts the stored bytes, and keeps the first failure to read them.
 struct Counted {
     inner: Source,
     count: Arc<AtomicU64>,
-    failed: Arc<OnceLock<Failed>>,
+    failure: Arc<OnceLock<ReadFailure>>,
 }
 
 impl Read for Counted {
@@ -202,8 +203,8 @@ impl Read for Counted {
                 self.count.fetch_add(*count as u64, Ordering::Relaxed);
             }
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                // The first failure is the one that is told.
-                let _ = self.failed.set(Failed::of(error));
+                // Later failures do not replace the first one.
+                let _ = self.failure.set(ReadFailure::of(error));
             }
             Err(_) => {}
         }
@@ -211,26 +212,26 @@ impl Read for Counted {
     }
 }
 
-/// Why the bytes as stored cannot be read.
+/// Why the stored bytes cannot be read.
 #[derive(Debug, Clone, Copy)]
-enum Failed {
+enum ReadFailure {
     Remote(ReadFault),
-    Here(io::ErrorKind),
+    Local(io::ErrorKind),
 }
 
-impl Failed {
+impl ReadFailure {
     fn of(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>()) {
             Some(fault) => Self::Remote(*fault),
-            None => Self::Here(error.kind()),
+            None => Self::Local(error.kind()),
         }
     }
 
-    fn told(self, part: &Arc<str>) -> SourceError {
+    fn in_part(self, part: &Arc<str>) -> SourceError {
         let part = part.clone();
         match self {
             Self::Remote(fault) => SourceError::Remote { part, fault },
-            Self::Here(kind) => SourceError::Read { part, kind },
+            Self::Local(kind) => SourceError::Read { part, kind },
         }
     }
 }

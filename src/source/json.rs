@@ -1,5 +1,5 @@
-//! A JSON document, read one profile at a time. The borders of an element are found by a scanner
-//! that knows strings and brackets only, so that a large array is never held as a whole.
+//! A JSON document, read one profile at a time. A scanner that knows only strings and brackets finds
+//! where each element ends, so that a large array is never in memory as a whole.
 
 use serde_json::Value;
 
@@ -11,13 +11,13 @@ const MAX_DEPTH: u32 = 100;
 
 /// One-based line and column of the next byte.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct LineColumn {
     line: u64,
     column: u64,
 }
 
-impl Place {
-    fn pass(&mut self, bytes: &[u8]) {
+impl LineColumn {
+    fn advance(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if byte == b'\n' {
                 self.line += 1;
@@ -29,7 +29,7 @@ impl Place {
     }
 }
 
-/// Finds the end of one JSON value in bytes that come in pieces.
+/// Finds the end of one JSON value in bytes that arrive in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     depth: u32,
@@ -39,7 +39,8 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Takes the next piece: how many of its bytes belong to the value, and whether it ends there.
+    /// Scans the next piece. Returns how many of its bytes belong to the value, and whether the value
+    /// ends there.
     pub(super) fn feed(&mut self, piece: &[u8]) -> (usize, bool) {
         for (i, &byte) in piece.iter().enumerate() {
             if self.in_string {
@@ -68,7 +69,7 @@ impl Scan {
                         return (i + 1, true);
                     }
                 }
-                // What ends a number or a word is not part of it.
+                // The delimiter after a number or word is not part of it.
                 b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => {
                     return (i, true);
                 }
@@ -89,7 +90,7 @@ enum Next {
 
 pub(super) struct JsonDecoder {
     input: Input,
-    place: Place,
+    place: LineColumn,
     next: Next,
     index: u64,
     max_record: usize,
@@ -98,17 +99,17 @@ pub(super) struct JsonDecoder {
 
 impl JsonDecoder {
     pub(super) fn new(input: Input, max_record: usize) -> Self {
-        let place = Place { line: 1, column: 1 };
+        let place = LineColumn { line: 1, column: 1 };
         Self { input, place, next: Next::Document, index: 0, max_record, element: Vec::new() }
     }
 
     fn consume(&mut self, count: usize) -> Result<(), SourceError> {
-        self.place.pass(&self.input.fill()?[..count]);
+        self.place.advance(&self.input.fill()?[..count]);
         self.input.consume(count);
         Ok(())
     }
 
-    /// The next byte that is not white space, left where it stands.
+    /// The next byte that is not white space. Does not consume it.
     fn peek(&mut self) -> Result<Option<u8>, SourceError> {
         loop {
             let bytes = self.input.fill()?;
@@ -129,7 +130,7 @@ impl JsonDecoder {
         SourceError::CutOff { part: self.input.part().clone(), line: self.place.line }
     }
 
-    fn syntax(&self, place: Place) -> SourceError {
+    fn syntax(&self, place: LineColumn) -> SourceError {
         let part = self.input.part().clone();
         SourceError::Syntax { part, line: place.line, column: place.column }
     }
@@ -167,11 +168,12 @@ impl JsonDecoder {
         Ok(Decoded { position, result })
     }
 
-    /// An element that is no JSON puts its borders in doubt, and so everything after it.
-    fn parse(&self, start: Place) -> Result<Result<super::Profile, RecordError>, SourceError> {
+    /// An element that is not JSON fails the whole part: where it ends is unknown, and so is where
+    /// the next one starts.
+    fn parse(&self, start: LineColumn) -> Result<Result<super::Profile, RecordError>, SourceError> {
         if let Err(error) = std::str::from_utf8(&self.element) {
             let mut place = start;
-            place.pass(&self.element[..error.valid_up_to()]);
+            place.advance(&self.element[..error.valid_up_to()]);
             return Ok(Err(RecordError::NotUtf8 { line: place.line }));
         }
         match serde_json::from_slice::<Value>(&self.element) {
@@ -179,7 +181,7 @@ impl JsonDecoder {
             Err(error) => {
                 let (line, column) = (error.line() as u64, error.column() as u64);
                 let column = if line <= 1 { start.column + column.max(1) - 1 } else { column };
-                Err(self.syntax(Place { line: start.line + line.max(1) - 1, column }))
+                Err(self.syntax(LineColumn { line: start.line + line.max(1) - 1, column }))
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Where candidates come from: parts of a source, decoded record by record.
-//! Reads only from what it is handed; one record is in memory at a time.
-//! A bad record never hides the ones after it, and no error carries candidate data.
+//! Decoders: they turn the parts of a source into records, with one record in memory at a time.
+//! They read only from the readers they are given. A bad record never hides the ones after it, and
+//! no error carries candidate data.
 
 mod columns;
 mod csv;
@@ -8,6 +8,7 @@ mod error;
 mod format;
 mod input;
 mod json;
+mod limits;
 mod names;
 mod ndjson;
 mod part;
@@ -20,7 +21,8 @@ use std::{io::Read, sync::Arc};
 pub use csv::CsvOptions;
 pub use error::{Compression, HeaderFault, RecordError, SourceError};
 pub use format::Format;
-pub use part::{Limits, Part, digest};
+pub use limits::Limits;
+pub use part::{Part, digest};
 
 use crate::{
     domain::{Profile, SourcePosition},
@@ -29,16 +31,16 @@ use crate::{
 use input::Input;
 use serde_json::Value;
 
-/// One record of a source: where it stands, and the profile or why there is none.
+/// One record of a source: its position, and its profile or why it has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// Where the record stands.
+    /// Where the record is.
     pub position: SourcePosition,
     /// The profile, or what is wrong with this record alone.
     pub result: Result<Profile, RecordError>,
 }
 
-/// Reads the next record; `None` at the end. After an error it is not called again.
+/// Reads the next record; `None` at the end. Not called again after an error.
 trait Decoder: Send {
     fn next_record(&mut self) -> Result<Option<Decoded>, SourceError>;
 }
@@ -76,7 +78,7 @@ pub fn decode_reader(
     Records { part: name.clone(), limits: *limits, yielded: 0, stage }
 }
 
-/// Decodes a file that lies elsewhere. Only on a thread that may wait.
+/// Decodes a file outside the cluster. Blocks: use it on a blocking thread.
 pub fn decode_opening(
     opening: &Opening,
     format: Option<Format>,

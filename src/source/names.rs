@@ -1,5 +1,5 @@
-//! Names that CSV headers use for profile fields: those of hireEZ exports, their usual variants,
-//! and profile paths as they stand. Pure.
+//! Names that CSV headers use for profile fields: those of hireEZ exports and their usual variants,
+//! and the fields that a profile path may start with. Pure.
 
 /// Profile path by folded header, for headers of hireEZ exports and their usual variants.
 const HEADERS: &[(&str, &[&str])] = &[
@@ -40,7 +40,7 @@ const SOCIAL: &[(&str, &[&str])] = &[
     ("github", &["github", "githuburl"]),
 ];
 
-/// First names of paths that a header may spell out, e.g. `positions[0].title`.
+/// Top-level fields of paths that a header may spell out, e.g. `positions[0].title`.
 const ROOTS: &[&str] = &[
     "id",
     "firstName",
@@ -77,7 +77,7 @@ const ROOTS: &[&str] = &[
     "x",
 ];
 
-/// Fields that are lists also where a path names them without brackets.
+/// Lists that a path may name without brackets.
 const LISTS: &[(&str, &str)] = &[
     ("skills", "skills[]"),
     ("tags", "tags[]"),
@@ -87,7 +87,7 @@ const LISTS: &[(&str, &str)] = &[
     ("phones", "phones[].value"),
 ];
 
-/// Case, spaces and underscores do not tell headers apart.
+/// A header without what does not distinguish headers: case, spaces and underscores.
 pub(super) fn fold(name: &str) -> String {
     let kept = name.chars().filter(|c| !c.is_whitespace() && *c != '_');
     kept.flat_map(char::to_lowercase).collect()
@@ -102,17 +102,17 @@ pub(super) fn path_of(folded: &str) -> Option<&'static str> {
     meaning(HEADERS, folded)
 }
 
-/// The kind of social link that a header stands for.
+/// The kind of social link that a header names.
 pub(super) fn social_kind(folded: &str) -> Option<&'static str> {
     meaning(SOCIAL, folded)
 }
 
-/// Whether a path that begins with this name leads into a profile.
+/// Whether a profile path may start with this field.
 pub(super) fn is_root(name: &str) -> bool {
     ROOTS.contains(&name)
 }
 
-/// The path of a list field, where `path` names it without brackets.
+/// The path itself, or that of the list it names without brackets.
 pub(super) fn with_brackets(path: &str) -> &str {
     LISTS.iter().find(|(name, _)| *name == path).map_or(path, |(_, list)| list)
 }

@@ -1,4 +1,4 @@
-//! One JSON object a line. Lines stand alone: a bad one is told, and the next one is read.
+//! One JSON object per line. Lines are independent: a bad one is reported, and the next one is read.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ enum Line {
 
 pub(super) struct NdjsonDecoder {
     input: Input,
-    /// Lines begun so far.
+    /// Lines started so far.
     line: u64,
     index: u64,
     max_record: usize,
@@ -25,20 +25,20 @@ impl NdjsonDecoder {
         Self { input, line: 0, index: 0, max_record, text: Vec::new() }
     }
 
-    /// Reads the next line into `text`, or as much of it as a record may have.
+    /// Reads the next line into `text`, up to the size of a record.
     fn read_line(&mut self) -> Result<Line, SourceError> {
         self.text.clear();
-        let (mut begun, mut too_large) = (false, false);
+        let (mut started, mut too_large) = (false, false);
         loop {
             let bytes = self.input.fill()?;
             if bytes.is_empty() {
-                if !begun {
+                if !started {
                     return Ok(Line::End);
                 }
                 break;
             }
-            if !begun {
-                begun = true;
+            if !started {
+                started = true;
                 self.line += 1;
             }
             let end = bytes.iter().position(|b| *b == b'\n');

@@ -1,4 +1,4 @@
-//! Parts of a source and the bounds of reading them. Pure.
+//! Parts of a source. Pure.
 
 use std::{fmt, sync::Arc};
 
@@ -12,16 +12,16 @@ use crate::domain::{Digest, digest_parts};
 /// `Debug` shows the size, never the bytes.
 #[derive(Clone)]
 pub struct Part {
-    /// Name as shown in positions.
+    /// The name, as shown in positions.
     pub name: Arc<str>,
-    /// The data as stored; may be gzip-compressed.
+    /// The data as stored, which may be compressed.
     pub bytes: Bytes,
     /// The format, where the spec names one.
     pub format: Option<Format>,
 }
 
 impl Part {
-    /// Whether the data as stored is compressed.
+    /// Whether the stored data is compressed.
     pub fn is_compressed(&self) -> bool {
         super::input::compression(&self.bytes).is_some()
     }
@@ -30,30 +30,6 @@ impl Part {
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Part({}, {} bytes, {:?})", self.name, self.bytes.len(), self.format)
-    }
-}
-
-/// Bounds of what is read from one part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Largest record, in bytes of the decompressed part.
-    pub max_record_bytes: usize,
-    /// Largest part, in bytes once decompressed.
-    pub max_expanded_bytes: u64,
-    /// Largest growth by decompression; judged from the second MiB on.
-    pub max_ratio: u64,
-    /// Most records of one part.
-    pub max_records: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_record_bytes: 1 << 20,
-            max_expanded_bytes: 64 << 20,
-            max_ratio: 200,
-            max_records: 1_000_000,
-        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Paths of profile fields as columns name them: `emails[0].value`, `skills[]`. Pure.
+//! Paths of profile fields, as columns name them: `emails[0].value`, `skills[]`. Pure.
 
 /// Bounds that keep one header from building a large or deep profile.
 const MAX_BYTES: usize = 256;
 const MAX_SEGMENTS: usize = 8;
 const MAX_INDEX: u8 = 99;
 
-/// One step from a value to one inside it.
+/// One step from a value into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Segment {
     /// A member of an object.
@@ -16,7 +16,7 @@ pub(super) enum Segment {
     Append,
 }
 
-/// Reads a path; `None` when the text is none.
+/// Parses a path; `None` when the text is not one.
 pub(super) fn parse(text: &str) -> Option<Vec<Segment>> {
     if text.len() > MAX_BYTES {
         return None;
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_or_too_large_a_one_is_refused() {
+    fn text_that_is_no_path_and_paths_that_are_too_large_are_refused() {
         for bad in ["", ".", "a.", "a[", "a[x]", "a[-1]", "a[100]", "a]b", "a[0]b", "[0]", " a"] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }

@@ -1,4 +1,4 @@
-//! A profile while it is put together from cells. Pure.
+//! Builds a profile from cells. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::path::Segment;
 
-/// A value under construction. Absent array elements leave no hole.
+/// A value under construction. Missing array elements leave no gap.
 #[derive(Debug, Default)]
 pub(super) enum Node {
     #[default]
@@ -20,7 +20,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// Puts a value at a path; false when something else stands there or in the way.
+    /// Inserts a value at a path; false when another value is there or in the way.
     pub(super) fn insert(&mut self, path: &[Segment], value: Value) -> bool {
         let Some((first, rest)) = path.split_first() else {
             let free = matches!(self, Self::Empty);

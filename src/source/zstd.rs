@@ -1,5 +1,5 @@
-//! Zstandard data as a reader: frame after frame, each checked against its own sum. Reads from what
-//! it is handed. A frame that asks for more memory than usual is refused.
+//! Zstandard data as a reader: frame by frame, each verified by its checksum. Reads from the reader
+//! it is given. Refuses frames with an unusually large window.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -8,8 +8,8 @@ use ruzstd::decoding::{
     errors::{FrameDecoderError, ReadFrameHeaderError},
 };
 
-/// The largest window of a frame, in bytes: what the reference tools read without being asked to.
-const MOST_WINDOW: u64 = 128 << 20;
+/// The largest window of a frame, in bytes: the default limit of the reference tools.
+const MAX_WINDOW: u64 = 128 << 20;
 
 pub(super) struct ZstdFrames<R> {
     source: BufReader<R>,
@@ -20,12 +20,12 @@ pub(super) struct ZstdFrames<R> {
 impl<R: Read> ZstdFrames<R> {
     pub(super) fn new(source: R) -> Self {
         let mut frame = FrameDecoder::new();
-        frame.set_max_window_size(MOST_WINDOW);
+        frame.set_max_window_size(MAX_WINDOW);
         Self { source: BufReader::with_capacity(64 << 10, source), frame, within: false }
     }
 
-    /// Begins the next frame. False at the end.
-    fn begin(&mut self) -> io::Result<bool> {
+    /// Starts the next frame; false at the end.
+    fn start_frame(&mut self) -> io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             match self.frame.reset(&mut self.source) {
                 Ok(()) => {
@@ -67,15 +67,15 @@ impl<R: Read> Read for ZstdFrames<R> {
                 return Ok(count);
             }
             if !self.within {
-                if self.begin()? {
+                if self.start_frame()? {
                     continue;
                 }
                 return Ok(0);
             }
             if self.frame.is_finished() {
-                let (told, found) =
+                let (stored, computed) =
                     (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum());
-                if told.is_some() && told != found {
+                if stored.is_some() && stored != computed {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 self.within = false;
@@ -111,11 +111,11 @@ mod tests {
         let data = [frame("one,"), skip.clone(), frame(&long), frame("")].concat();
         assert_eq!(decoded(&data).unwrap(), format!("one,{long}"));
         assert_eq!(decoded(&[]).unwrap(), "");
-        assert!(decoded(&skip[..9]).is_err(), "cut off in what is skipped");
+        assert!(decoded(&skip[..9]).is_err(), "cut off inside a skipped frame");
     }
 
     #[test]
-    fn what_is_cut_off_or_damaged_is_told() {
+    fn data_that_is_cut_off_or_damaged_is_refused() {
         let data = frame(&"candidate ".repeat(100));
         for cut in 1..data.len() {
             assert!(decoded(&data[..cut]).is_err(), "{cut} of {}", data.len());

@@ -46,29 +46,24 @@ pub enum StoreKind {
     Azure,
 }
 
-/// Every URL scheme of an object store. The first one of a kind is the one that specs and the
-/// allow-list use, so that they spell a bucket in one way; the others are accepted from the admin.
-const SCHEMES: [(&str, StoreKind); 6] = [
-    ("s3", StoreKind::S3),
-    ("s3a", StoreKind::S3),
-    ("gs", StoreKind::Gcs),
-    ("az", StoreKind::Azure),
-    ("abfs", StoreKind::Azure),
-    ("abfss", StoreKind::Azure),
-];
-
 impl StoreKind {
-    /// The kind behind a scheme, aliases included.
+    /// The URL schemes. Specs and the allow-list use the first one only, so that they spell a bucket
+    /// in one way; the admin may also use the others.
+    const fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::S3 => &["s3", "s3a"],
+            Self::Gcs => &["gs"],
+            Self::Azure => &["az", "abfs", "abfss"],
+        }
+    }
+
+    /// The kind behind a scheme of the admin's.
     pub(super) fn of_scheme(scheme: &str) -> Option<Self> {
-        SCHEMES.into_iter().find(|(name, _)| *name == scheme).map(|(_, kind)| kind)
+        [Self::S3, Self::Gcs, Self::Azure].into_iter().find(|kind| kind.schemes().contains(&scheme))
     }
 
     const fn scheme(self) -> &'static str {
-        match self {
-            Self::S3 => "s3",
-            Self::Gcs => "gs",
-            Self::Azure => "az",
-        }
+        self.schemes()[0]
     }
 }
 
@@ -147,11 +142,9 @@ impl Location {
         if let Some(path) = url.strip_prefix("file:///") {
             return Ok(Self::Files(PathPattern::parse(path)?));
         }
-        let (kind, rest) = url
-            .split_once("://")
-            .and_then(|(scheme, rest)| Some((StoreKind::of_scheme(scheme)?, scheme, rest)))
-            .filter(|(kind, scheme, _)| kind.scheme() == *scheme)
-            .map(|(kind, _, rest)| (kind, rest))
+        let (scheme, rest) = url.split_once("://").ok_or(LocationError::NotObjects)?;
+        let kind = StoreKind::of_scheme(scheme)
+            .filter(|kind| kind.scheme() == scheme)
             .ok_or(LocationError::NotObjects)?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         if !is_bucket(bucket) {
@@ -236,6 +229,7 @@ mod tests {
             ("file://host/a", LocationError::NotObjects),
             ("s3://bucket/a[", LocationError::Pattern),
             ("ftp://bucket/a", LocationError::NotObjects),
+            ("s3a://bucket/a", LocationError::NotObjects),
         ] {
             assert_eq!(Location::objects(url).unwrap_err(), error, "{url}");
         }

@@ -87,7 +87,7 @@ impl Verified {
             .as_ref()
             .filter(|previous| previous.suppressions.is_same(&shared.suppressions));
         let suppressions = same.map_or_else(
-            || shared.suppressions.with_room(),
+            || shared.suppressions.with_separate_listed(),
             |previous| previous.suppressions.clone(),
         );
         suppressions.set_listed(listed);
