@@ -31,7 +31,7 @@ use super::{
     namespaced,
     status = "CandidateExportStatus",
     derive = "PartialEq",
-    doc = "CandidateExport pushes candidates to Clinch and tells what became of each.",
+    doc = "CandidateExport pushes candidates to Clinch and reports the result of each.",
     selectable = ".spec.integrationRef.name",
     selectable = ".spec.integrationRef.namespace",
     printcolumn(
@@ -74,13 +74,13 @@ pub struct CandidateExportSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub select: Option<String>,
-    /// Most candidates exported, counted after `select`.
+    /// Maximum number of candidates to export, counted after `select`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub limit: Option<i64>,
     /// Where the candidates go.
     pub destination: ExportDestination,
-    /// What happens to people who are in Clinch already. Absent: the integration's default, else
+    /// What happens to people who are already in Clinch. Absent: the integration's default, else
     /// Update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_policy: Option<DuplicatePolicy>,
@@ -93,8 +93,8 @@ pub struct CandidateExportSpec {
     /// `DryRun` counts what a push would do and writes nothing to Clinch.
     #[serde(default)]
     pub mode: ExportMode,
-    /// Runs again this long after the last run, e.g. `1h`. A run pushes what changed, and tries
-    /// again what was rejected; a distant source that is of the same version is not read.
+    /// Runs again this long after the last run, e.g. `1h`. A run pushes what changed and tries
+    /// rejected records again; a remote source of the same version is not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
@@ -102,13 +102,13 @@ pub struct CandidateExportSpec {
     /// Runs again at these times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
-    /// How long a run by `interval` or `schedule` may fail to begin or to look at the source before
-    /// Ready is taken back.
+    /// How long a run by `interval` or `schedule` may fail to start or to read its source before
+    /// Ready turns False.
     #[serde(default = "default_grace")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub ready_grace: Duration,
-    /// Stops this export; a run under way ends after its requests in flight.
+    /// Suspends this export; a run in progress ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
     /// How many records may be rejected, as a count or a percentage of the selected records,
@@ -143,7 +143,7 @@ pub struct ExportSchedule {
     /// Minute, hour, day of the month, month and day of the week, e.g. `30 6 * * MON-FRI`.
     #[schemars(length(min = 9, max = 128), regex(pattern = r"^[^ ]+( [^ ]+){4}$"))]
     pub cron: String,
-    /// The time zone in which they are meant, e.g. `Europe/Dublin`.
+    /// The time zone of these times, e.g. `Europe/Dublin`.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
     pub time_zone: String,
@@ -153,20 +153,21 @@ fn utc() -> String {
     "UTC".to_owned()
 }
 
-/// The integration an export uses.
+/// The integration that an export uses.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationReference {
     /// Name of the integration.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its namespace; it decides by `spec.access` who may use it. Absent: the export's own.
+    /// Its namespace. The integration's `spec.access` decides who may use it. Absent: the export's
+    /// own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
 }
 
-/// The mapping an export uses.
+/// The mapping that an export uses.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct MappingReference {
@@ -191,7 +192,7 @@ pub struct MappingReference {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExportSource {
-    /// The profiles themselves.
+    /// The profiles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "profiles")]
     pub inline: Option<Vec<Value>>,
@@ -204,10 +205,10 @@ pub struct ExportSource {
     /// Files in an object store, or in a folder that the operator may read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreSource>,
-    /// A file that an HTTP server gives.
+    /// A file from an HTTP server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
-    /// Format of the data. Absent: told from the key's or file's name, else from the data.
+    /// Format of the data. Absent: detected from the name of the key or file, else from the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<SourceFormat>,
     /// How CSV columns become profile fields.
@@ -232,7 +233,7 @@ pub struct KeysReference {
     /// Name of the object.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Keys to read, in this order. Empty: every key, by name. Values may be gzip-compressed.
+    /// Keys to read, in this order. Empty: every key, in the order of their names. Values may be gzip-compressed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub keys: Vec<String>,
@@ -245,7 +246,7 @@ impl ExportSource {
         secret.into_iter().chain(self.remote_secret())
     }
 
-    /// The name of the Secret that a distant source is read with.
+    /// The name of the Secret that a remote source is read with.
     pub fn remote_secret(&self) -> Option<&str> {
         let store = self.object_store.as_ref().and_then(|s| s.credentials_secret_ref.as_ref());
         let headers = self.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
@@ -259,7 +260,7 @@ impl ExportSource {
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreSource {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
-    /// a pattern: `*` stands for any text within a segment, `**` for any folders. Files may be
+    /// a pattern: `*` matches any text within a segment, `**` any folders. Files may be
     /// compressed with gzip or zstd.
     #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
     #[schemars(length(min = 8, max = 1024))]
@@ -271,7 +272,7 @@ pub struct ObjectStoreSource {
     pub credentials_secret_ref: Option<NameReference>,
 }
 
-/// A file that an HTTP server gives; the operator's `--allowed-sources` decides which may be read.
+/// A file from an HTTP server; the operator's `--allowed-sources` decides which may be read.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpSource {
@@ -293,9 +294,9 @@ pub struct HttpSource {
 pub enum SourceFormat {
     /// One profile, or an array of profiles.
     Json,
-    /// One profile a line.
+    /// One profile per line.
     Ndjson,
-    /// A header line, then one profile a row.
+    /// A header line, then one profile per row.
     Csv,
 }
 
@@ -355,13 +356,13 @@ pub struct JobDestination {
     pub stage: String,
 }
 
-/// What happens to people who are in Clinch already.
+/// What happens to people who are already in Clinch.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum DuplicatePolicy {
     /// Their mapped attributes are updated.
     #[default]
     Update,
-    /// They are left as they are.
+    /// They are not changed.
     Skip,
     /// The record is rejected.
     Fail,
@@ -379,7 +380,7 @@ pub struct ResumeOverride {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct TagsOverride {
-    /// Send tags; where and which is the mapping's to say.
+    /// Send tags; the mapping says which, and to which activity field.
     pub enabled: bool,
 }
 
@@ -397,7 +398,7 @@ pub enum ExportMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateExportStatus {
-    /// The generation this status was computed for; -1 before the first visit.
+    /// The generation this status was computed for; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.
@@ -405,10 +406,10 @@ pub struct CandidateExportStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
-    /// What became of the selected records in the current or latest run.
+    /// Results of the selected records in the current or latest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ExportCounts>,
-    /// Records in Clinch as mapped, of records selected: `199/200`.
+    /// Records that are in Clinch as mapped, out of those selected: `199/200`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 48))]
     pub delivered: Option<String>,
@@ -434,10 +435,10 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_attempted_revision: Option<String>,
-    /// What was found where a distant source lies, when it was last read.
+    /// What the last read of a remote source found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSeen>,
-    /// People created by this export whom Clinch has more than once. Absent: none are known.
+    /// People created by this export who are in Clinch more than once. Absent: none are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicatesSeen>,
     /// The latest runs, newest first.
@@ -450,22 +451,22 @@ pub struct CandidateExportStatus {
 }
 common_status!(CandidateExportStatus);
 
-/// What was found where a distant source lies.
+/// What the last read of a remote source found.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceSeen {
-    /// How many files.
+    /// Number of files.
     pub files: i64,
-    /// Bytes as stored, where they are known.
+    /// Size as stored, in bytes, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
-    /// Changes with any of the files; absent where the server tells nothing of the kind.
+    /// Changes when a file changes; absent where the server sends no version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub version: Option<String>,
 }
 
-/// People created by an export whom Clinch has more than once.
+/// People created by an export who are in Clinch more than once.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DuplicatesSeen {
@@ -477,7 +478,7 @@ pub struct DuplicatesSeen {
     pub records: Vec<String>,
 }
 
-/// What became of the selected records.
+/// Results of the selected records.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCounts {
@@ -487,34 +488,34 @@ pub struct ExportCounts {
     pub created: i64,
     /// People updated (DryRun: would be updated).
     pub updated: i64,
-    /// People already as mapped.
+    /// People who were already as mapped.
     pub unchanged: i64,
-    /// People left alone by the duplicate policy.
+    /// People not changed because of the duplicate policy.
     pub skipped: i64,
     /// People not written because they were anonymised in Clinch, or are on the list of the
     /// integration's `spec.suppression`. `delivered` leaves them out of both of its numbers.
     #[serde(default)]
     pub suppressed: i64,
-    /// Records refused here, before any request.
+    /// Records rejected by the operator, before any request.
     pub invalid: i64,
-    /// Records refused by Clinch.
+    /// Records rejected by Clinch.
     pub failed: i64,
-    /// Records not decided yet.
+    /// Records not processed yet.
     pub pending: i64,
 }
 
-/// One rejected record. No candidate value.
+/// One rejected record. Holds no candidate value.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordFailure {
-    /// Where the record stands in its source.
+    /// Position of the record in its source.
     #[schemars(length(max = 320))]
     pub position: String,
     /// Opaque id of the record; stable within the export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub record: Option<String>,
-    /// Why, from the documented list.
+    /// The reason, from the documented list.
     #[schemars(length(max = 64))]
     pub reason: String,
     /// What is wrong, and where in the mapping.
@@ -535,9 +536,9 @@ pub struct RunRecord {
     pub started_at: Time,
     /// When it ended.
     pub finished_at: Time,
-    /// How it ended, from the documented list of reasons.
+    /// Its result, from the documented list of reasons.
     #[schemars(length(max = 64))]
     pub outcome: String,
-    /// What became of the records.
+    /// Results of the records.
     pub counts: ExportCounts,
 }

@@ -75,7 +75,7 @@ pub struct ClinchIntegrationSpec {
     pub environment: Environment,
     /// The API key and secret issued by Clinch.
     pub credentials: CredentialsSource,
-    /// The name given to the API credential in Clinch. Clinch stamps it as the source of every
+    /// The name given to the API credential in Clinch. Clinch shows it as the source of every
     /// profile it receives.
     #[serde(default = "default_credential_name")]
     #[schemars(length(min = 1, max = 128))]
@@ -83,25 +83,25 @@ pub struct ClinchIntegrationSpec {
     /// What exports may push.
     #[serde(default)]
     pub push_permission: PushPermission,
-    /// Which namespaces' exports may use this integration. Its own always may.
+    /// Namespaces whose exports may use this integration. Its own namespace always may.
     #[serde(default)]
     pub access: Access,
-    /// Used where an export names none.
+    /// Defaults for exports that set none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<IntegrationDefaults>,
-    /// Ceilings for the load put on Clinch.
+    /// Limits of the load on Clinch.
     #[serde(default)]
     pub limits: Limits,
-    /// People who must never be written, beside those who were anonymised in Clinch. One a line, in
+    /// People who must never be written, besides those anonymised in Clinch. One per line, in
     /// UTF-8: an address in plain text, which the operator folds (white space removed, lower case),
     /// or `hmac-sha256:` and 64 hexadecimal digits, the HMAC-SHA256 of the folded address with the
-    /// key in field `hmacKey` of the same Secret. Blank lines and lines that begin with `#` are
+    /// key in field `hmacKey` of the same Secret. Blank lines and lines that start with `#` are
     /// skipped; anything else is an error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionSource>,
-    /// Accepts that the list of anonymised people is lost which began at
-    /// `status.suppression.since`: that value. Who was anonymised before is then written again
-    /// where a source names them.
+    /// Accepts the loss of the list of anonymised people. Set it to the value of
+    /// `status.suppression.since`. People anonymised before are then written again where a source
+    /// names them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40))]
     pub accept_suppression_loss: Option<String>,
@@ -113,9 +113,9 @@ pub struct ClinchIntegrationSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 8))]
     pub accept_assumed_writes: Vec<AssumedWrite>,
-    /// Accepts another Clinch account after `AccountChanged`: the value of
-    /// `status.account.changedTo`. Whatever exports pushed to the old account is then pushed to
-    /// the new one.
+    /// Accepts another Clinch account after `AccountChanged`. Set it to the value of
+    /// `status.account.changedTo`. Everything that exports pushed to the old account is then pushed
+    /// to the new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^[0-9a-f]{16}$"))]
     pub accept_account: Option<String>,
@@ -124,7 +124,7 @@ pub struct ClinchIntegrationSpec {
     #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Duration,
-    /// Stops verification and every export of this integration.
+    /// Suspends verification and every export of this integration.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -256,10 +256,10 @@ pub struct JobPermission {
     .field_path(".namespaceSelector"))]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
-    /// How namespaces other than the integration's own are let in.
+    /// How namespaces other than the integration's own get access.
     #[serde(default)]
     pub mode: AccessMode,
-    /// The namespaces let in under mode Approval. Taking one out stops its exports.
+    /// The namespaces that have access under mode Approval. Removing one stops its exports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(
@@ -267,17 +267,17 @@ pub struct Access {
         inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
     )]
     pub approved: Vec<String>,
-    /// Lets in, under mode Approval, every namespace with these labels, too; an empty selector
-    /// matches all of them. Only an operator that watches all namespaces may read their labels.
+    /// Under mode Approval, also gives access to every namespace with these labels; an empty
+    /// selector matches all of them. Only an operator that watches all namespaces may read their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<NamespaceSelector>,
-    /// Whether exports of other namespaces may use mappings of their own, named with
+    /// Whether exports of other namespaces may use mappings of their own namespace, through
     /// `fieldMappingRef.namespace`.
     #[serde(default)]
     pub member_mappings: bool,
 }
 
-/// Labels of namespaces; all of what is named has to hold.
+/// Labels of namespaces; all requirements have to be met.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelector {
@@ -311,7 +311,7 @@ pub struct LabelRequirement {
     pub key: String,
     /// How its value is compared.
     pub operator: LabelOperator,
-    /// The values that `In` and `NotIn` speak of.
+    /// The values for `In` and `NotIn`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub values: Vec<String>,
@@ -324,14 +324,14 @@ pub enum LabelOperator {
     In,
     /// It is none of the values, or the label is absent.
     NotIn,
-    /// The label is there.
+    /// The label is present.
     Exists,
     /// The label is absent.
     DoesNotExist,
 }
 
 impl NamespaceSelector {
-    /// Whether a namespace with these labels is meant.
+    /// Whether a namespace with these labels matches.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let equal = self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value));
         let required = |required: &LabelRequirement| {
@@ -348,20 +348,20 @@ impl NamespaceSelector {
     }
 }
 
-/// How other namespaces are let in.
+/// How other namespaces get access.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum AccessMode {
     /// Not at all.
     #[default]
     SameNamespace,
-    /// Those listed in `approved` or meant by `namespaceSelector`. An export of another one waits, and shows in
-    /// `status.accessRequests`.
+    /// Those listed in `approved` or matched by `namespaceSelector`. An export of any other one
+    /// waits, and its namespace is listed in `status.accessRequests`.
     Approval,
     /// All of them.
     Automatic,
 }
 
-/// Used where an export names none.
+/// Defaults for exports that set none.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationDefaults {
@@ -373,19 +373,19 @@ pub struct IntegrationDefaults {
     pub duplicate_policy: Option<DuplicatePolicy>,
 }
 
-/// Ceilings; below them the client finds the real limit from Clinch's answers.
+/// Limits; below them the client adapts to Clinch's responses.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Most requests per second; absent: no ceiling of ours.
+    /// Maximum requests per second. Absent: no limit of the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10000))]
     pub requests_per_second: Option<i32>,
-    /// Most requests in flight.
+    /// Maximum requests in flight.
     #[serde(default = "default_in_flight")]
     #[schemars(range(min = 1, max = 64))]
     pub max_in_flight: i32,
-    /// How it is proved that a person is not in Clinch before they are created.
+    /// How it is proved that a person is not in Clinch before being created.
     #[serde(default)]
     pub absence: AbsenceProof,
 }
@@ -400,16 +400,15 @@ impl Default for Limits {
     }
 }
 
-/// How it is proved that a person is not in Clinch before they are created.
+/// How it is proved that a person is not in Clinch before being created.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum AbsenceProof {
     /// From the whole candidate list, where it can be proved complete; the list is watched while
     /// the run works.
     #[default]
     List,
-    /// Every person is looked up immediately before they are created: 2 requests a person.
-    /// Another program that creates the same person is overlooked only within the time of one
-    /// request.
+    /// Every person is looked up immediately before being created: 2 requests per person. Another
+    /// program that creates the same person is missed only within the time of one request.
     LookUp,
 }
 
@@ -417,7 +416,7 @@ fn default_in_flight() -> i32 {
     8
 }
 
-/// Corrections to the contract. Each wins over what is discovered or assumed.
+/// Corrections to the contract. Each takes precedence over what is discovered or assumed.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ContractOverrides {
@@ -426,7 +425,7 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 16), schema_with = "string_map")]
     pub paths: BTreeMap<String, String>,
-    /// Names of attributes the operator itself has to know, by their built-in name
+    /// Names of attributes that the operator itself uses, by their built-in name
     /// (`email: email_address`, `source: origin`, `file_name: filename`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), schema_with = "string_map")]
@@ -447,7 +446,7 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub filter_parameter: Option<String>,
-    /// How long until a created person is surely found by a look-up, e.g. `2s`.
+    /// How long it takes until a look-up surely finds a created person, e.g. `2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
@@ -478,7 +477,7 @@ pub enum AssumedWrite {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClinchIntegrationStatus {
-    /// The generation this status was computed for; -1 before the first visit.
+    /// The generation this status was computed for; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.
@@ -493,7 +492,7 @@ pub struct ClinchIntegrationStatus {
     /// The contract in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ContractStatus>,
-    /// Which account this is, as far as that can be told.
+    /// The account, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountStatus>,
     /// The people of the account who must never be written.
@@ -509,8 +508,8 @@ pub struct ClinchIntegrationStatus {
     /// How many namespaces wait for approval, those not listed included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<i64>,
-    /// When this credential was first accepted by this endpoint; moves only when one of them
-    /// changes, never on routine checks.
+    /// When this endpoint first accepted this credential. Changes only when one of them changes,
+    /// not on routine checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_time: Option<Time>,
     /// Receipts of requests made by annotation.
@@ -526,49 +525,49 @@ pub struct AccessRequest {
     /// The namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// Since when it is listed here.
+    /// When it was first listed.
     pub since: Time,
     /// How many of its exports wait.
     pub exports: i64,
 }
 
-/// Which account an integration reaches. Clinch has no call that names an account: it is recognised
-/// by people who were written to it.
+/// The account that an integration reaches. Clinch has no call that names an account, so it is
+/// recognised by people who were written to it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountStatus {
-    /// Names the account that the ledgers of exports tell of: a keyed hash of the origin and the
-    /// access key that reached it first.
+    /// The account that the ledgers of exports belong to: a keyed hash of the origin and the access
+    /// key that reached it first.
     #[schemars(length(max = 16))]
     pub id: String,
     /// The same hash of the origin and the access key that reached it last.
     #[schemars(length(max = 16))]
     pub credential: String,
-    /// Ids in Clinch of up to three people written through this integration. They tell the account
-    /// apart from others when the access key changes.
+    /// Ids in Clinch of up to three people written through this integration. They identify the
+    /// account when the access key changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3), inner(length(max = 64)))]
     pub witnesses: Vec<String>,
-    /// Another account, which the present credential names: `spec.acceptAccount` accepts it.
+    /// Another account, which the current credential names. `spec.acceptAccount` accepts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub changed_to: Option<String>,
 }
 
-/// The people of an account who must never be written, in numbers.
+/// How many people of an account must never be written.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionStatus {
     /// How many anonymised people are recorded for the account.
     pub entries: i64,
-    /// When the list of them began.
+    /// When the list was started.
     pub since: Time,
-    /// How many people the list of `spec.suppression` names.
+    /// How many people are on the list of `spec.suppression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<i64>,
 }
 
-/// The contract in use, in short.
+/// Summary of the contract in use.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ContractStatus {

@@ -30,25 +30,25 @@ macro_rules! condition_types {
 condition_types! {
     /// The summary. Always present; computed from the others.
     Ready,
-    /// Work is under way or will be retried. Present only while True.
+    /// Work is in progress or will be retried. Present only while True.
     Reconciling,
     /// Only a change by a person helps. Present only while True.
     Stalled,
     /// `spec.suspend` is set. Present only while True.
     Suspended,
-    /// Integration: the Secret and its fields are there and usable.
+    /// Integration: the Secret and its fields exist and are usable.
     CredentialsFound,
     /// Integration: Clinch accepts the credential.
     Authenticated,
     /// Integration: its environment is the operator's.
     EnvironmentMatched,
     /// Integration: the credential still names the account that people were written to. Unknown
-    /// until somebody was, which leaves Ready alone.
+    /// until somebody was, which does not affect Ready.
     AccountVerified,
     /// Integration: the contract is known.
     ContractResolved,
-    /// Integration: Clinch stamps `spec.credentialName` as the source of whoever it creates. Told
-    /// from the first person created; a difference is a warning and leaves Ready alone.
+    /// Integration: Clinch shows `spec.credentialName` as the source of new people. Read from the
+    /// first person created; a difference is a warning and does not affect Ready.
     SourceMatched,
     /// Integration: the lists of people who must never be written can be read. Without them nobody
     /// is created or updated.
@@ -65,8 +65,8 @@ condition_types! {
     Permitted,
     /// Export: the selected records are in Clinch.
     Delivered,
-    /// Export: Clinch has people more than once whom it created. Present only while True; a
-    /// warning that leaves Ready alone.
+    /// Export: people it created are in Clinch more than once. Present only while True; a warning
+    /// that does not affect Ready.
     DuplicatesFound,
 }
 

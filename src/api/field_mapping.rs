@@ -107,7 +107,7 @@ pub struct MappingField {
     .message("exactly one of string, number, boolean and strings must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct ConstantValue {
-    /// A text.
+    /// A string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub string: Option<String>,
@@ -117,7 +117,7 @@ pub struct ConstantValue {
     /// True or false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boolean: Option<bool>,
-    /// A list of texts.
+    /// A list of strings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(max = 1024)))]
     pub strings: Option<Vec<String>>,
@@ -127,7 +127,7 @@ pub struct ConstantValue {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Transform {
-    /// Which transform.
+    /// Name of the transform.
     pub name: TransformName,
     /// e164: ISO 3166 two-letter country of numbers written without a country code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,7 +153,7 @@ pub struct Transform {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub with: Option<String>,
-    /// truncate: the most characters kept.
+    /// truncate: maximum number of characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65536))]
     pub length: Option<i32>,
@@ -199,25 +199,25 @@ pub enum TransformName {
     E164,
     /// Date to another format.
     Date,
-    /// List to text.
+    /// List to string.
     Join,
-    /// Text to list.
+    /// String to list.
     Split,
     /// Literal search and replace.
     Replace,
-    /// Cuts a text.
+    /// Shortens a string.
     Truncate,
-    /// Value by table.
+    /// Value from a table.
     Map,
-    /// Value for a missing one.
+    /// Value where there is none.
     Default,
     /// First item of a list.
     First,
     /// Removes repeated items of a list.
     Unique,
-    /// Adds text in front.
+    /// Prepends text.
     Prefix,
-    /// Adds text behind.
+    /// Appends text.
     Suffix,
 }
 
@@ -227,7 +227,7 @@ pub enum MapOtherwise {
     /// Keeps the value.
     #[default]
     Keep,
-    /// Takes it as missing.
+    /// Treats it as missing.
     Skip,
     /// Rejects the record.
     Fail,
@@ -236,7 +236,7 @@ pub enum MapOtherwise {
 /// What happens when a field has no value.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum WhenMissing {
-    /// The attribute is not sent: an empty source never wipes a good value.
+    /// The attribute is not sent: an empty source never clears a value in Clinch.
     #[default]
     Skip,
     /// The attribute is cleared in Clinch.
@@ -297,7 +297,7 @@ fn default_tags_path() -> String {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldMappingStatus {
-    /// The generation this status was computed for; -1 before the first visit.
+    /// The generation this status was computed for; -1 before the first reconcile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Conditions, one of each type.

@@ -26,11 +26,11 @@ pub use suppression::*;
 pub const GROUP: &str = "clinch.hireez.dev";
 /// The API version.
 pub const VERSION: &str = "v1alpha1";
-/// Annotation that asks for a reconcile now; any new value is a new request.
+/// Annotation that requests a reconcile now; any new value is a new request.
 pub const RECONCILE_REQUESTED_AT: &str = "clinch.hireez.dev/reconcile-requested-at";
 /// Flux's own key for the same request, accepted as an alias.
 pub const FLUX_RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
-/// Annotation that asks an export to try again what was rejected; any new value is a new request.
+/// Annotation that requests another attempt at rejected records; any new value is a new request.
 pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
 /// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
@@ -41,7 +41,7 @@ pub const USE_SUPPRESSION: &str = "suppression";
 /// Annotation of a Secret with headers or store credentials: the origins that it may be sent to.
 pub const ALLOWED_ORIGIN: &str = "clinch.hireez.dev/allowed-origin";
 
-// What holds for every URL of an object store, whatever lies there.
+// The rules on every URL of an object store.
 const STORE_URL_RULE: &str =
     "['s3://', 'gs://', 'az://', 'file:///'].exists(s, self.startsWith(s))";
 const STORE_URL_MESSAGE: &str = "url must begin with s3://, gs://, az:// or file:///";
@@ -76,9 +76,9 @@ pub struct Handled {
     pub retry_requested_at: Option<String>,
 }
 
-/// What every user-facing status has: the generation it speaks of, and conditions.
+/// What every user-facing status has: the generation it was computed for, and conditions.
 pub trait CommonStatus: Default + Clone + PartialEq {
-    /// The generation the status was computed for; -1 before the first visit.
+    /// The generation the status was computed for; -1 before the first reconcile.
     fn observed_generation(&self) -> i64;
     /// Sets the generation the status was computed for.
     fn set_observed_generation(&mut self, generation: i64);

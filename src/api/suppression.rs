@@ -55,7 +55,7 @@ pub struct SuppressionSecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionStore {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
-    /// a pattern: `*` stands for any text within a segment, `**` for any folders.
+    /// a pattern: `*` matches any text within a segment, `**` any folders.
     #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,

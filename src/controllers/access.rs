@@ -7,50 +7,50 @@ use crate::{
     cluster::ObjectKey,
 };
 
-/// How an export of some namespace stands with an integration.
+/// What access exports of a namespace have to an integration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It may use the integration.
+pub(super) enum Access {
+    /// They may use the integration.
     Granted,
-    /// It may not until the namespace is approved.
+    /// They may not until the namespace is approved.
     Awaiting,
-    /// It may not, and is not told that there is such an integration.
+    /// They may not, and must not learn that the integration exists.
     Refused,
 }
 
-/// How exports of `namespace` stand with the integration `key`. `labels` gives the labels of a
-/// namespace, where they can be told.
-pub(super) fn standing(
+/// The access that exports of `namespace` have to the integration `key`. `labels` returns the
+/// labels of a namespace, where the operator may read them.
+pub(super) fn access_of(
     key: &ObjectKey,
     spec: &ClinchIntegrationSpec,
     namespace: &str,
     labels: impl FnOnce(&str) -> Option<BTreeMap<String, String>>,
-) -> Standing {
+) -> Access {
     if key.namespace == namespace {
-        return Standing::Granted;
+        return Access::Granted;
     }
     let listed = || spec.access.approved.iter().any(|known| known == namespace);
-    let meant = || {
+    let selected = || {
         let selector = spec.access.namespace_selector.as_ref();
         selector.is_some_and(|wanted| labels(namespace).is_some_and(|found| wanted.matches(&found)))
     };
     match spec.access.mode {
-        AccessMode::SameNamespace => Standing::Refused,
-        AccessMode::Automatic => Standing::Granted,
-        AccessMode::Approval if listed() || meant() => Standing::Granted,
-        AccessMode::Approval => Standing::Awaiting,
+        AccessMode::SameNamespace => Access::Refused,
+        AccessMode::Automatic => Access::Granted,
+        AccessMode::Approval if listed() || selected() => Access::Granted,
+        AccessMode::Approval => Access::Awaiting,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        Standing::{Awaiting, Granted, Refused},
+        Access::{Awaiting, Granted, Refused},
         *,
     };
 
     #[test]
-    fn only_the_own_namespace_needs_no_leave() {
+    fn only_the_own_namespace_needs_no_approval() {
         let of = |access: serde_json::Value, namespace: &str| {
             let spec = serde_json::from_value(serde_json::json!({
                 "region": "EU", "environment": "Sandbox", "access": access,
@@ -60,14 +60,14 @@ mod tests {
                 let team = ("team".to_owned(), namespace.to_owned());
                 (namespace != "unread").then(|| BTreeMap::from([team]))
             };
-            standing(&ObjectKey::new("talent", "clinch"), &spec.unwrap(), namespace, labels)
+            access_of(&ObjectKey::new("talent", "clinch"), &spec.unwrap(), namespace, labels)
         };
         let approval = serde_json::json!({"mode": "Approval", "approved": ["team-a"]});
         let modes = [serde_json::json!({}), approval, serde_json::json!({"mode": "Automatic"})];
-        let stands = |namespace| modes.clone().map(|mode| of(mode, namespace));
-        assert_eq!(stands("talent"), [Granted, Granted, Granted]);
-        assert_eq!(stands("team-a"), [Refused, Granted, Granted]);
-        assert_eq!(stands("team-b"), [Refused, Awaiting, Granted]);
+        let granted = |namespace| modes.clone().map(|mode| of(mode, namespace));
+        assert_eq!(granted("talent"), [Granted, Granted, Granted]);
+        assert_eq!(granted("team-a"), [Refused, Granted, Granted]);
+        assert_eq!(granted("team-b"), [Refused, Awaiting, Granted]);
         let cases = [
             (serde_json::json!({"matchLabels": {"team": "x"}}), ["x"].as_slice()),
             (serde_json::json!({}), &["x", "y"]),

@@ -1,5 +1,5 @@
-//! The last step of every reconcile: write the status if it differs, and say on an Event what the
-//! Ready condition now tells. May do I/O through the port.
+//! The last step of every reconcile: writes the status if it differs, and publishes an Event when
+//! the Ready condition changed. May do I/O through the port.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -13,8 +13,8 @@ use crate::{
     domain::Reason,
 };
 
-/// Writes `next` if it differs from `previous`, and publishes an Event when Ready says something
-/// new. A pass that changes nothing writes nothing.
+/// Writes `next` if it differs from `previous`, and publishes an Event when Ready changed. A pass
+/// that changes nothing writes nothing.
 pub(super) async fn publish<K: OurKind>(
     cluster: &impl Cluster,
     object: &ObjectRef,
@@ -54,17 +54,19 @@ pub(super) fn object_ref(kind: Kind, key: &ObjectKey, meta: &ObjectMeta) -> Obje
     ObjectRef { kind, key: key.clone(), uid: meta.uid.clone().unwrap_or_default() }
 }
 
-/// What is asked for by annotation, where it differs from what was last acted on: the receipts
-/// that are due once it is.
+/// A request by annotation that differs from the last one acted on: the receipts to write once this
+/// one is acted on.
 pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Option<Handled> {
     let annotations = meta.annotations.as_ref()?;
-    let asked =
+    let requested =
         |name: &str| -> Option<String> { Some(annotations.get(name)?.chars().take(256).collect()) };
     let before = handled.cloned().unwrap_or_default();
-    let reconcile = asked(RECONCILE_REQUESTED_AT).or_else(|| asked(FLUX_RECONCILE_REQUESTED_AT));
+    let reconcile =
+        requested(RECONCILE_REQUESTED_AT).or_else(|| requested(FLUX_RECONCILE_REQUESTED_AT));
     let receipts = Handled {
         reconcile_requested_at: reconcile.or_else(|| before.reconcile_requested_at.clone()),
-        retry_requested_at: asked(RETRY_REQUESTED_AT).or_else(|| before.retry_requested_at.clone()),
+        retry_requested_at: requested(RETRY_REQUESTED_AT)
+            .or_else(|| before.retry_requested_at.clone()),
     };
     (receipts != before).then_some(receipts)
 }
@@ -87,17 +89,17 @@ mod tests {
     fn a_request_is_new_until_it_has_a_receipt() {
         let asked = meta(&[(RECONCILE_REQUESTED_AT, "1")]);
         let request = new_request(&asked, None);
-        let told = |request: &Option<Handled>| request.as_ref()?.reconcile_requested_at.clone();
-        assert_eq!(told(&request).as_deref(), Some("1"));
+        let value = |request: &Option<Handled>| request.as_ref()?.reconcile_requested_at.clone();
+        assert_eq!(value(&request).as_deref(), Some("1"));
         let handled = receipt(None, request);
         assert_eq!(new_request(&asked, handled.as_ref()), None);
         let again = meta(&[(RECONCILE_REQUESTED_AT, "2")]);
-        assert_eq!(told(&new_request(&again, handled.as_ref())).as_deref(), Some("2"));
+        assert_eq!(value(&new_request(&again, handled.as_ref())).as_deref(), Some("2"));
         assert_eq!(receipt(handled.as_ref(), None), handled, "receipts are kept");
     }
 
     #[test]
-    fn flux_may_ask_in_its_own_words() {
+    fn fluxs_annotation_is_accepted_too() {
         let asked = meta(&[(FLUX_RECONCILE_REQUESTED_AT, "now")]);
         let receipts = new_request(&asked, None).unwrap();
         assert_eq!(receipts.reconcile_requested_at.as_deref(), Some("now"));

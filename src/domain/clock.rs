@@ -1,4 +1,4 @@
-//! Time as an argument.
+//! The current time, passed in so that tests can set it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl Clock {
         Self(Arc::new(now))
     }
 
-    /// A clock that stands still, for tests and for offline rendering.
+    /// A clock that does not advance, for tests.
     pub fn fixed(at: Timestamp) -> Self {
         Self::new(move || at)
     }

@@ -14,14 +14,14 @@ pub enum CredentialError {
     /// The secret is empty once surrounding white space is removed.
     #[error("the secret is empty")]
     EmptySecret,
-    /// The access key cannot stand in an Authorization header.
+    /// The access key is not valid in an Authorization header.
     #[error("the access key holds a colon, white space or a character outside printable ASCII")]
     UnprintableAccessKey,
 }
 
-/// Access key and secret, trimmed: a trailing newline is the commonest credential fault.
+/// Access key and secret, trimmed: a trailing newline is the most common credential fault.
 ///
-/// The secret's text bytes are the HMAC key as they stand; it is never Base64-decoded.
+/// The bytes of the secret's text are the HMAC key; it is never Base64-decoded.
 #[derive(Clone)]
 pub struct Credentials {
     access_key: String,

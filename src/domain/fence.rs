@@ -2,15 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-/// Asked before every write: true only while this process is surely the one that pushes.
+/// Checked before every write: true only while this process surely is the one that pushes.
 ///
-/// Under `run` it is backed by the Lease, and turns false by itself when the Lease could have
-/// passed to another process, also after the process was frozen. Elsewhere it is always true.
+/// Under `run` it is backed by the Lease, and turns false by itself once another process may hold
+/// the Lease, also after this process was frozen. Otherwise it is always true.
 #[derive(Clone)]
 pub struct Fence(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl Fence {
-    /// A fence that asks `holds`.
+    /// A fence that is open while `holds` returns true.
     pub fn new(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(holds))
     }

@@ -15,7 +15,7 @@ impl Digest {
         &self.0
     }
 
-    /// The first 16 hex digits: enough to tell revisions apart in a status.
+    /// The first 16 hex digits: enough to distinguish revisions in a status.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..8])
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Why a text is not taken as a Clinch id. Does not carry the text.
+/// Why a text is not a valid Clinch id. Does not carry the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ClinchIdError {
     /// Empty, or longer than [`ClinchId::MAX_BYTES`].
@@ -20,10 +20,10 @@ pub enum ClinchIdError {
 pub struct ClinchId(Box<str>);
 
 impl ClinchId {
-    /// The longest id taken, in bytes: it has to fit a ledger entry.
+    /// The maximum length, in bytes: an id has to fit a ledger entry.
     pub const MAX_BYTES: usize = 64;
 
-    /// Checks length and alphabet: an id is put into URLs, so it may not leave its segment.
+    /// Checks length and alphabet: an id becomes one segment of a URL path.
     pub fn parse(text: &str) -> Result<Self, ClinchIdError> {
         if text.is_empty() || text.len() > Self::MAX_BYTES {
             return Err(ClinchIdError::Length(text.len()));

@@ -1,4 +1,4 @@
-//! Where in a source a record stands. Pure.
+//! The position of a record in its source. Pure.
 
 use std::{fmt, sync::Arc};
 

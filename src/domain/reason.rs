@@ -5,7 +5,7 @@ use std::fmt;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// Why something is as it is. One CamelCase word each; machines may match on it.
+        /// A reason: one CamelCase word each; machines may match on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason { $($(#[doc = $doc])* $name,)* }
 
@@ -13,7 +13,7 @@ macro_rules! reasons {
             /// Every reason, in the order of their definition.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The word as it stands in conditions, Events and metric labels.
+            /// The word as written in conditions, Events and metric labels.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
@@ -28,7 +28,7 @@ macro_rules! reasons {
 
 reasons! {
     // -- progress
-    /// Work is under way.
+    /// Work is in progress.
     Progressing,
     /// A transient failure is being retried.
     ProgressingWithRetry,
@@ -41,9 +41,9 @@ reasons! {
     // -- good outcomes
     /// Everything the spec asks for is in place.
     Ready,
-    /// The Secret and both of its fields are there.
+    /// The Secret and both of its fields exist.
     Found,
-    /// A signed read was answered as the Clinch API answers.
+    /// A signed read got the response of the Clinch API.
     Verified,
     /// The integration's environment is the operator's.
     Matched,
@@ -51,13 +51,13 @@ reasons! {
     Discovered,
     /// No OpenAPI document: the built-in contract is used.
     Assumed,
-    /// Clinch stamps the credential name as source.
+    /// Clinch shows the credential name as source.
     SourceConfirmed,
-    /// Clinch stamps another source than the credential name.
+    /// Clinch shows another source than the credential name.
     SourceDiffers,
     /// People written through the integration are in the account.
     AccountConfirmed,
-    /// Nothing tells which account the credential names.
+    /// It is not known which account the credential names.
     AccountUnconfirmed,
     /// The lists of people who must never be written were read.
     SuppressionRead,
@@ -71,9 +71,9 @@ reasons! {
     Allowed,
     /// Every selected record is in Clinch as mapped.
     Synced,
-    /// As Synced, but for rejected records within the failure budget.
+    /// As Synced, except for rejected records within the failure budget.
     SyncedWithRejections,
-    /// Clinch has people more than once whom the export created.
+    /// People created by the export are in Clinch more than once.
     DuplicatesFound,
     /// The dry run has counted what a push would do.
     DryRunComplete,
@@ -103,7 +103,7 @@ reasons! {
     EndpointUnreachable,
     /// The operator's allow-list does not name the endpoint.
     EndpointNotAllowed,
-    /// The endpoint answers, but not as the Clinch API.
+    /// The endpoint responds, but not as the Clinch API.
     EndpointNotClinch,
     /// The integration's environment is not the operator's.
     EnvironmentMismatch,
@@ -122,12 +122,12 @@ reasons! {
     VendorUnavailable,
     /// No answer in time.
     Timeout,
-    /// TLS could not be agreed on.
+    /// The TLS handshake failed.
     TlsFailed,
     /// The Kubernetes API or a local part failed.
     InternalError,
     // -- inputs
-    /// The spec cannot be carried out as it stands.
+    /// The spec is not valid.
     InvalidSpec,
     /// The mapping does not compile, or does not fit the contract.
     MappingInvalid,

@@ -14,7 +14,7 @@ use crate::{
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
     controllers::{
         Context,
-        access::{Standing, standing},
+        access::{Access, access_of},
         connections::Connection,
         publish::new_request,
         runs::RunState,
@@ -170,10 +170,10 @@ fn integration<C: Cluster>(
         return IntegrationFound::Missing(named);
     };
     let labels = |namespace: &str| context.cluster.namespace_labels(namespace);
-    match standing(&named, &found.spec, &key.namespace, labels) {
-        Standing::Granted => IntegrationFound::Granted(found),
-        Standing::Awaiting => IntegrationFound::Awaiting(named),
-        Standing::Refused => IntegrationFound::Missing(named),
+    match access_of(&named, &found.spec, &key.namespace, labels) {
+        Access::Granted => IntegrationFound::Granted(found),
+        Access::Awaiting => IntegrationFound::Awaiting(named),
+        Access::Refused => IntegrationFound::Missing(named),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, ObjectKey, integration_of},
     conditions::Observation,
     controllers::{
-        access::{Standing, standing},
+        access::{Access, access_of},
         runs::{RunPhase, RunState},
     },
     domain::{Disposition, Grant, Reason},
@@ -70,7 +70,7 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
         let now = &found.spec.push_permission;
         let labels = |namespace: &str| seen.namespace_labels(namespace);
-        standing(key, &found.spec, &namespace, labels) == Standing::Granted
+        access_of(key, &found.spec, &namespace, labels) == Access::Granted
             && match permitted(&destination, now) {
                 Permitted::Yes => true,
                 Permitted::AskClinch => started.as_ref() == Some(now),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::super::access::{Standing, standing};
+use super::super::access::{Access, access_of};
 use crate::{
     api::{AccessMode, AccessRequest, ClinchIntegrationSpec, ClinchIntegrationStatus},
     cluster::ObjectKey,
@@ -33,10 +33,10 @@ impl Referrers {
     ) -> Self {
         let mut referrers = Self { using: 0, waiting: BTreeMap::new() };
         for export in exports {
-            match standing(key, spec, &export.namespace, &labels) {
-                Standing::Granted => referrers.using += 1,
-                Standing::Awaiting => *referrers.waiting.entry(export.namespace).or_default() += 1,
-                Standing::Refused => {}
+            match access_of(key, spec, &export.namespace, &labels) {
+                Access::Granted => referrers.using += 1,
+                Access::Awaiting => *referrers.waiting.entry(export.namespace).or_default() += 1,
+                Access::Refused => {}
             }
         }
         referrers

@@ -1,6 +1,6 @@
 //! Reads the admin's own list of people who must never be written, from a Secret or from where
-//! `spec.suppression.objectStore` says. What is wrong is data. Async; the only part of a reconcile
-//! that contacts an object store. Nothing that is told repeats what a list holds.
+//! `spec.suppression.objectStore` says. A fault is data. Async; the only part of a reconcile
+//! that contacts an object store. No message repeats what a list holds.
 
 use std::{io::Read, sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use crate::{
     storage::{Location, Opening, Place, ReadFault, StoragePolicy},
 };
 
-/// Most bytes of all lists of an object store together.
+/// Maximum size of all lists of an object store together, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
-/// How long looking and reading may take together.
+/// How long listing and reading may take together.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The admin's list, as it is now.
@@ -36,9 +36,9 @@ pub(super) enum ListedFound {
         /// The value of the field `hmacKey`.
         hmac_key: Option<Bytes>,
     },
-    /// It cannot be used until somebody does what the message says.
+    /// It cannot be used until the fault in the message is fixed.
     Unreadable(String),
-    /// It cannot be had at the moment; the same may succeed later.
+    /// It cannot be read at the moment; another attempt may succeed.
     NotReadNow(String),
 }
 
@@ -184,7 +184,7 @@ fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
     for opening in openings {
         let reader = opening.open().map_err(Fault::Remote)?;
         let mut list = Vec::new();
-        // One byte more than accepted tells that there is more.
+        // One byte more than accepted is enough to see that there is more.
         reader.take(left + 1).read_to_end(&mut list).map_err(|error| {
             let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>());
             Fault::Remote(fault.copied().unwrap_or(ReadFault::Unreachable))
@@ -206,8 +206,8 @@ mod tests {
         Bundle { data: data.collect(), labels, ..Bundle::default() }
     }
 
-    /// The names of the lists and whether there is a key, else what is told.
-    fn gist(found: ListedFound) -> Result<(Vec<String>, bool), String> {
+    /// The names of the lists and whether there is a key, else the message.
+    fn summarize(found: ListedFound) -> Result<(Vec<String>, bool), String> {
         match found {
             ListedFound::None => Err("none".to_owned()),
             ListedFound::Parts { parts, hmac_key } => {
@@ -220,7 +220,7 @@ mod tests {
 
     fn from_secret(keys: &[&str], found: Option<Bundle>) -> Result<(Vec<String>, bool), String> {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        gist(of_secret(&SuppressionSecretRef { name: "s".to_owned(), keys }, found))
+        summarize(of_secret(&SuppressionSecretRef { name: "s".to_owned(), keys }, found))
     }
 
     #[test]
@@ -234,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_and_only_labelled_secrets_are_read() {
+    fn missing_lists_are_reported_and_only_labelled_secrets_are_read() {
         let secret = bundle(USE_SUPPRESSION, &["a"]);
-        let told = from_secret(&["a", "z"], Some(secret)).unwrap_err();
-        assert_eq!(told, "Secret s has no list \"z\"");
+        let message = from_secret(&["a", "z"], Some(secret)).unwrap_err();
+        assert_eq!(message, "Secret s has no list \"z\"");
         let only_key = bundle(USE_SUPPRESSION, &[HMAC_KEY_FIELD]);
         assert!(from_secret(&[], Some(only_key)).unwrap_err().contains("no field with a list"));
         let token = Bundle {
@@ -245,9 +245,9 @@ mod tests {
             ..bundle(USE_SUPPRESSION, &["a"])
         };
         let refused = [None, Some(bundle("source", &["a"])), Some(token)];
-        let told = refused.map(|found| from_secret(&[], found).unwrap_err());
-        assert!(told[0].contains(USE_LABEL), "{}", told[0]);
-        assert!(told.iter().all(|one| *one == told[0]), "missing and forbidden read alike");
+        let message = refused.map(|found| from_secret(&[], found).unwrap_err());
+        assert!(message[0].contains(USE_LABEL), "{}", message[0]);
+        assert!(message.iter().all(|one| *one == message[0]), "missing and forbidden read alike");
     }
 
     fn store(url: String) -> SuppressionStore {
@@ -272,18 +272,18 @@ mod tests {
         assert!(parts[0].0.ends_with("a.txt") && parts[1].0.ends_with("b.txt"), "{parts:?}");
         assert_eq!((parts.len(), parts[0].1), (2, b"a.txt".as_slice()));
 
-        let told = gist(of_store(&at("none.txt"), None, &policy).await).unwrap_err();
-        assert!(told.contains("does not exist"), "{told}");
-        let told = gist(of_store(&at("a.txt"), None, &nowhere).await).unwrap_err();
-        assert!(told.contains("--allowed-sources"), "{told}");
+        let message = summarize(of_store(&at("none.txt"), None, &policy).await).unwrap_err();
+        assert!(message.contains("does not exist"), "{message}");
+        let message = summarize(of_store(&at("a.txt"), None, &nowhere).await).unwrap_err();
+        assert!(message.contains("--allowed-sources"), "{message}");
         let large = std::fs::File::create(root.join("large.txt")).unwrap();
         large.set_len(MOST_BYTES + 1).unwrap();
-        let told = gist(of_store(&at("large.txt"), None, &policy).await).unwrap_err();
-        assert!(told.contains("more than 64 MiB"), "{told}");
+        let message = summarize(of_store(&at("large.txt"), None, &policy).await).unwrap_err();
+        assert!(message.contains("more than 64 MiB"), "{message}");
     }
 
     #[tokio::test]
-    async fn a_stores_secret_must_be_meant_for_lists_and_for_this_store() {
+    async fn the_secret_of_a_store_must_be_labelled_for_lists_and_name_the_store() {
         let store = SuppressionStore {
             credentials_secret_ref: Some(crate::api::NameReference { name: "s".to_owned() }),
             ..store("s3://bucket/list.txt".to_owned())
@@ -292,14 +292,14 @@ mod tests {
             annotations: [(crate::api::ALLOWED_ORIGIN.to_owned(), "s3://other".to_owned())].into(),
             ..bundle(USE_SUPPRESSION, &["AWS_ACCESS_KEY_ID"])
         };
-        let told = gist(of_store(&store, Some(secret), &Arc::default()).await).unwrap_err();
-        assert!(told.contains("allowed-origin: s3://bucket"), "{told}");
-        let told = gist(of_store(&store, None, &Arc::default()).await).unwrap_err();
-        assert!(told.contains("must exist"), "{told}");
+        let message = summarize(of_store(&store, Some(secret), &Arc::default()).await).unwrap_err();
+        assert!(message.contains("allowed-origin: s3://bucket"), "{message}");
+        let message = summarize(of_store(&store, None, &Arc::default()).await).unwrap_err();
+        assert!(message.contains("must exist"), "{message}");
     }
 
     #[test]
-    fn what_can_be_mended_and_what_passes_are_told_apart() {
+    fn faults_that_need_a_fix_are_distinguished_from_transient_ones() {
         let location = Location::objects("s3://bucket/list.txt").unwrap();
         for (fault, passes) in [
             (ReadFault::Unreachable, true),
@@ -308,9 +308,9 @@ mod tests {
             (ReadFault::Missing, false),
             (ReadFault::TooMany { limit: 3 }, false),
         ] {
-            let told = gist(Fault::Remote(fault).found(&location)).unwrap_err();
-            assert_eq!(told.starts_with("later: "), passes, "{fault:?}");
-            assert!(told.contains("s3://bucket/list.txt "), "{told}");
+            let message = summarize(Fault::Remote(fault).found(&location)).unwrap_err();
+            assert_eq!(message.starts_with("later: "), passes, "{fault:?}");
+            assert!(message.contains("s3://bucket/list.txt "), "{message}");
         }
     }
 }
