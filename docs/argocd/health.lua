@@ -1,6 +1,6 @@
--- Argo CD health of the kinds in clinch.hireez.dev, read from the conditions that the operator
--- keeps. Argo CD takes a child object as healthy unless a script says otherwise, hence this one.
--- No libraries are used: Argo CD leaves them out by default.
+-- Argo CD health of the kinds in clinch.hireez.dev, from the conditions that the operator writes.
+-- Without a script Argo CD treats a custom resource as healthy. No Lua libraries are used, because
+-- Argo CD disables them by default.
 local health = {}
 
 local function say(status, message)

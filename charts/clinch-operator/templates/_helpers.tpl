@@ -1,4 +1,4 @@
-{{/* Names of the operator's own objects are fixed: its rights name the Lease and the ledger key. */}}
+{{/* Names of the operator's own objects are fixed: its permissions name the Lease and the ledger key. */}}
 {{- define "clinch-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/name: clinch-operator
@@ -12,7 +12,7 @@ app.kubernetes.io/name: clinch-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* ClusterRoles are shared by the cluster: the namespace keeps two installations apart. */}}
+{{/* ClusterRoles are cluster-wide: the namespace in the name separates two installations. */}}
 {{- define "clinch-operator.clusterName" -}}
 clinch-operator-{{ .Release.Namespace }}
 {{- end }}
@@ -23,7 +23,7 @@ clinch-operator-{{ .Release.Namespace }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{/* What no schema can say about values that depend on each other. */}}
+{{/* Checks of values that depend on each other, which the schema cannot express. */}}
 {{- define "clinch-operator.check" -}}
 {{- if not .Values.environment }}
 {{- fail "set environment to production or sandbox: it decides which accounts the operator may contact, and a test account must never be joined to production" }}
@@ -35,12 +35,12 @@ clinch-operator-{{ .Release.Namespace }}
 {{- fail "secretAccess: cluster is for an operator that watches all namespaces; with watchNamespaces use named or namespace" }}
 {{- end }}
 {{- if and (ne .Values.secretAccess "named") .Values.secretNames }}
-{{- fail "secretNames has a meaning only with secretAccess: named" }}
+{{- fail "secretNames is valid only with secretAccess: named" }}
 {{- end }}
 {{- if .Values.watchNamespaces }}
 {{- range $namespace, $_ := .Values.secretNames }}
 {{- if not (has $namespace $.Values.watchNamespaces) }}
-{{- fail (printf "secretNames names the namespace %s, which watchNamespaces does not list" $namespace) }}
+{{- fail (printf "secretNames lists the namespace %s, which is not in watchNamespaces" $namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}
