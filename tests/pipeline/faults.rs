@@ -140,7 +140,7 @@ async fn a_large_dry_run_foretells_the_push() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenth_of_malformed_lines_holds_up_nobody() {
-    let all = 25_000 * scale();
+    let all = 10_000 * scale();
     // Most are there already: the test is about reading.
     let valid = |n: usize| n % 10 != 3;
     let there = (0..all).filter(|n| valid(*n) && n % 50 != 0).map(in_clinch);

@@ -1,5 +1,5 @@
-//! One real API server for all tests of this binary; a namespace, an emulator and an operator for
-//! each. The operator runs under a ServiceAccount with exactly the chart's rules.
+//! The stage of a test on the shared API server: a namespace, an emulator and an operator. The operator
+//! runs under a ServiceAccount with exactly the chart's rules.
 
 use std::{
     net::SocketAddr,
