@@ -1,0 +1,207 @@
+//! Requests in doubt: an answer that is lost, late or wrong never makes a second person.
+
+use std::time::{Duration, Instant};
+
+use clinch_operator::{
+    clinch::{ClinchError, Creation, Doubt},
+    domain::ClinchId,
+    pipeline::{ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, SeenSource},
+};
+
+use crate::{
+    client::bench::{Bench, DATE, attributes, bench, bench_with, key, resume},
+    fake_clinch::{Duplicate, Fault, answer, raw},
+};
+
+/// When a request is carried out after its answer: later than a look-up that does not wait, and well
+/// before one that does.
+const LATE: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
+    let faults = [
+        (Fault::CutBefore, "created"),
+        (Fault::CutAfter, "recovered"),
+        (Fault::CutThenServe(LATE), "recovered"),
+        (Fault::Raw(answer(503, DATE, "")), "created"),
+        (Fault::ServeThen(answer(502, DATE, "<html>")), "recovered"),
+        (Fault::ServeThen(answer(201, DATE, r#"{"data":{"type":"#)), "recovered"),
+        (Fault::ServeThen(answer(201, DATE, r#"{"data":{"attributes":{}}}"#)), "recovered"),
+        (Fault::ServeThen(answer(202, DATE, "")), "recovered"),
+        (Fault::ServeThen(raw(200, "content-type: text/html\r\n", "<html>")), "recovered"),
+        (Fault::ServeThen(raw(303, "location: /v2/candidates\r\n", "")), "recovered"),
+        (Fault::ServeThen(raw(201, "", vec![b' '; 2 * 1024 * 1024])), "recovered"),
+        (Fault::Raw(raw(429, "retry-after: 0\r\n", "")), "created"),
+    ];
+    for (n, (fault, expected)) in faults.into_iter().enumerate() {
+        let Bench { fake, client, .. } = bench().await;
+        // No uniqueness on the server: only the client prevents a duplicate after a fault.
+        fake.behave(|b| b.duplicate = Duplicate::Allow);
+        client.verify().await.unwrap();
+        fake.fault("POST", fault);
+        let email = "jane@example.com";
+        let created = client.create_or_find(&key(email), &attributes(email), false).await;
+        let how = match created.unwrap() {
+            Creation::Created(_) => "created",
+            Creation::Recovered(_) => "recovered",
+            other => panic!("fault {n}: {other:?}"),
+        };
+        assert_eq!((how, fake.account().people.len()), (expected, 1), "fault {n}");
+    }
+}
+
+/// Every answer that a request may get while it is still being carried out.
+fn said_too_early() -> Vec<Fault> {
+    let html = "content-type: text/html\r\n";
+    let status = |code| answer(code, DATE, "");
+    [500, 501, 502, 503, 504, 511, 524, 408, 202]
+        .map(status)
+        .into_iter()
+        .chain([
+            raw(200, html, "<html>"),
+            raw(403, html, "<html>"),
+            raw(303, "location: /v2/candidates\r\n", ""),
+            raw(200, "", "OK"),
+            raw(201, "", vec![b' '; 2 * 1024 * 1024]),
+            answer(201, DATE, r#"{"data":{"type":"#),
+        ])
+        .map(|answer| Fault::AnswerThenServe(answer, LATE))
+        .chain([Fault::CutThenServe(LATE)])
+        .collect()
+}
+
+/// A bench for each of them, with timeouts so long that only they leave a doubt.
+async fn patient_benches() -> Vec<(Fault, Bench)> {
+    let mut benches = Vec::new();
+    for fault in said_too_early() {
+        let bench = bench_with(|config| {
+            config.timeouts.attempt = Duration::from_secs(30);
+            config.timeouts.operation = Duration::from_secs(90);
+        });
+        benches.push((fault, bench.await));
+    }
+    benches
+}
+
+#[tokio::test]
+async fn a_create_that_is_carried_out_after_its_answer_makes_exactly_one_person() {
+    let one_after = async |(n, (fault, Bench { fake, client, .. })): (usize, (Fault, Bench))| {
+        fake.behave(|b| b.duplicate = Duplicate::Allow);
+        fake.fault("POST", fault);
+        let email = "jane@example.com";
+        let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+        assert!(matches!(created, Creation::Recovered(_)), "fault {n}: {created:?}");
+        assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 1), "fault {n}");
+    };
+    let all = patient_benches().await.into_iter().enumerate();
+    futures::future::join_all(all.map(one_after)).await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_carried_out_after_its_answer_is_done_exactly_once() {
+    let one_after = async |(n, (fault, Bench { fake, client, .. })): (usize, (Fault, Bench))| {
+        let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
+        let jane = ClinchId::parse(&fake.add("jane@example.com")).unwrap();
+        let id = |text| ClinchId::parse(text).unwrap();
+        fake.fault("POST", fault.clone());
+        assert!(crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap());
+        assert_eq!((fake.count("POST"), fake.account().parts.len()), (1, 1), "file, fault {n}");
+        fake.fault("POST", fault.clone());
+        let stage = JobStage { job: id("7"), stage: id("s1") };
+        assert!(crm.ensure_application(&jane, &stage, Ensure::Missing).await.unwrap());
+        fake.fault("POST", fault);
+        assert!(crm.ensure_activity(&jane, "tag", "rust", Ensure::Missing).await.unwrap());
+        assert_eq!((fake.count("POST"), fake.account().parts.len()), (3, 3), "fault {n}");
+    };
+    let all = patient_benches().await.into_iter().enumerate();
+    futures::future::join_all(all.map(one_after)).await;
+}
+
+#[tokio::test]
+async fn a_create_that_is_not_answered_in_time_stays_undecided_unless_it_is_found() {
+    let Bench { fake, client, .. } = bench().await;
+    fake.fault("POST", Fault::Stall);
+    let email = "jane@example.com";
+    let lost = client.create_or_find(&key(email), &attributes(email), false).await.unwrap_err();
+    assert_eq!(lost, ClinchError::Ambiguous(Doubt::Timeout));
+    assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 0), "not sent again");
+
+    // Carried out after the wait for its answer, between the two look-ups that follow.
+    fake.fault("POST", Fault::StallUntilRead);
+    let created = client.create_or_find(&key(email), &attributes(email), true).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!((fake.count("POST"), fake.account().people.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn a_step_that_is_not_answered_in_time_is_not_written_again() {
+    let Bench { fake, client, .. } = bench().await;
+    let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
+    let jane = ClinchId::parse(&fake.add("jane@example.com")).unwrap();
+    fake.fault("POST", Fault::Stall);
+    let lost = crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap_err();
+    assert!(matches!(lost, CrmFailure::Later { .. }), "{lost:?}");
+    assert_eq!((fake.count("POST"), fake.account().parts.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_quiet_wait_grows_with_how_long_creates_take() {
+    let Bench { fake, client, .. } = bench_with(|config| {
+        config.timeouts.attempt = Duration::from_secs(10);
+        config.timeouts.orphaned = Duration::from_secs(10);
+        config.timeouts.quiet = Duration::from_millis(50);
+    })
+    .await;
+    fake.behave(|b| b.duplicate = Duplicate::Allow);
+    assert_eq!(client.lookup_delay(), Duration::from_millis(50));
+    assert_eq!(client.longest_request(), Duration::from_secs(10));
+    let slow = Duration::from_millis(300);
+    fake.fault("POST", Fault::ServeAfter(slow));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert!(client.lookup_delay() >= 2 * slow, "{:?}", client.lookup_delay());
+
+    fake.fault("POST", Fault::AnswerThenServe(answer(504, DATE, ""), slow));
+    let email = "jane@example.com";
+    let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!(fake.account().people.len(), 2, "Joan and one Jane");
+}
+
+#[tokio::test]
+async fn the_quiet_wait_is_never_longer_than_an_answer_is_awaited() {
+    let Bench { fake, client, .. } =
+        bench_with(|config| config.timeouts.attempt = Duration::from_secs(2)).await;
+    fake.fault("POST", Fault::ServeAfter(Duration::from_millis(1100)));
+    client.create(&attributes("joan@example.com")).await.unwrap();
+    assert_eq!(client.lookup_delay(), Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn an_answer_of_the_application_without_an_id_needs_no_quiet_wait() {
+    let Bench { fake, client, .. } = bench_with(|config| {
+        config.timeouts.attempt = Duration::from_secs(120);
+        config.timeouts.quiet = Duration::from_secs(60);
+    })
+    .await;
+    let start = Instant::now();
+    for (email, status) in [("jane@example.com", 201), ("joan@example.com", 200)] {
+        fake.fault("POST", Fault::ServeThen(answer(status, DATE, r#"{"data":{"attributes":{}}}"#)));
+        let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
+        assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    }
+    client.await_doubt(Doubt::NoId).await;
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn the_layer_never_repeats_a_doubtful_create_by_itself() {
+    let Bench { fake, client, .. } = bench().await;
+    fake.fault("POST", Fault::CutAfter);
+    let lost = client.create(&attributes("jane@example.com")).await.unwrap_err();
+    assert_eq!(lost, ClinchError::Ambiguous(Doubt::Cut));
+    assert_eq!(fake.count("POST"), 1);
+    fake.fault("POST", Fault::Stall);
+    let lost = client.create(&attributes("joan@example.com")).await.unwrap_err();
+    assert_eq!(lost, ClinchError::Ambiguous(Doubt::Timeout));
+    assert_eq!(fake.count("POST"), 2);
+}
