@@ -159,13 +159,13 @@ async fn lead(
         concurrency: config.concurrency,
     };
     let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
-    let wake = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
+    let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
     let context = Arc::new(Context::new(
         cluster,
         clock,
         config.settings.clone(),
         fence,
-        wake,
+        enqueue,
         metrics.clone(),
         halt.clone(),
     ));

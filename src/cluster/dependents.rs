@@ -262,25 +262,25 @@ mod tests {
     }
 
     /// The dependents, as `i:` or `m:` or `e:` and a name.
-    fn woken(trigger: Trigger<'_>, seen: &Objects) -> Vec<String> {
+    fn due(trigger: Trigger<'_>, seen: &Objects) -> Vec<String> {
         let initial = |kind| match kind {
             Kind::Integration => 'i',
             Kind::Mapping => 'm',
             Kind::Export => 'e',
         };
-        let due = dependents(&trigger, seen).into_iter();
-        due.map(|(kind, key)| format!("{}:{key}", initial(kind))).collect()
+        let found = dependents(&trigger, seen).into_iter();
+        found.map(|(kind, key)| format!("{}:{key}", initial(kind))).collect()
     }
 
     #[test]
     fn exports_follow_their_integration_and_its_status() {
         let (seen, main) = (objects(), named("hub/main"));
-        let after = |change| woken(Trigger::Integration(&main, change), &seen);
+        let after = |change| due(Trigger::Integration(&main, change), &seen);
         assert_eq!(after(Requested), ["i:hub/main", "e:team/a", "e:other/c"]);
         assert_eq!(after(StatusOnly), ["e:team/a", "e:other/c"]);
         let gone = named("hub/gone");
         assert_eq!(
-            woken(Trigger::Integration(&gone, Deleted), &seen),
+            due(Trigger::Integration(&gone, Deleted), &seen),
             ["i:hub/main", "i:team/own"],
             "one that was refused because of it may now be accepted"
         );
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn exports_follow_their_mapping_but_not_its_status() {
         let seen = objects();
-        let after = |key: &str, change| woken(Trigger::Mapping(&named(key), change), &seen);
+        let after = |key: &str, change| due(Trigger::Mapping(&named(key), change), &seen);
         assert_eq!(after("team/special", Requested), ["m:team/special", "e:team/b", "e:other/c"]);
         assert_eq!(after("team/special", Deleted), ["e:team/b", "e:other/c"]);
         assert_eq!(after("hub/default", Requested), ["m:hub/default", "e:team/a"]);
@@ -300,9 +300,8 @@ mod tests {
     fn integrations_follow_the_exports_that_name_them() {
         let (seen, key) = (objects(), named("team/a"));
         let moved = [named("team/own"), named("hub/main")];
-        let after = |change, integrations| {
-            woken(Trigger::Export { key: &key, change, integrations }, &seen)
-        };
+        let after =
+            |change, integrations| due(Trigger::Export { key: &key, change, integrations }, &seen);
         assert_eq!(after(Requested, &moved), ["e:team/a", "i:team/own", "i:hub/main"]);
         assert_eq!(after(StatusOnly, &[]), [""; 0]);
         assert_eq!(after(Deleted, &moved[1..]), ["i:hub/main"]);
@@ -311,27 +310,24 @@ mod tests {
     #[test]
     fn a_config_map_or_secret_concerns_its_own_namespace_only() {
         let seen = objects();
-        assert_eq!(woken(Trigger::ConfigMap(&named("team/people")), &seen), ["e:team/a"]);
-        assert_eq!(woken(Trigger::ConfigMap(&named("other/people")), &seen), ["e:other/c"]);
-        assert_eq!(woken(Trigger::Secret(&named("hub/credentials")), &seen), ["i:hub/main"]);
-        assert_eq!(
-            woken(Trigger::Secret(&named("team/listed")), &seen),
-            ["i:team/own", "e:team/b"]
-        );
-        assert_eq!(woken(Trigger::Secret(&named("other/listed")), &seen), [""; 0]);
+        assert_eq!(due(Trigger::ConfigMap(&named("team/people")), &seen), ["e:team/a"]);
+        assert_eq!(due(Trigger::ConfigMap(&named("other/people")), &seen), ["e:other/c"]);
+        assert_eq!(due(Trigger::Secret(&named("hub/credentials")), &seen), ["i:hub/main"]);
+        assert_eq!(due(Trigger::Secret(&named("team/listed")), &seen), ["i:team/own", "e:team/b"]);
+        assert_eq!(due(Trigger::Secret(&named("other/listed")), &seen), [""; 0]);
     }
 
     #[test]
     fn labels_of_a_namespace_concern_integrations_that_select_by_label() {
         let seen = objects();
-        assert_eq!(woken(Trigger::Namespace("team"), &seen), ["i:hub/main", "e:team/a"]);
-        assert_eq!(woken(Trigger::Namespace("hub"), &seen), [""; 0]);
+        assert_eq!(due(Trigger::Namespace("team"), &seen), ["i:hub/main", "e:team/a"]);
+        assert_eq!(due(Trigger::Namespace("hub"), &seen), [""; 0]);
     }
 
     #[test]
     fn a_written_status_is_a_change_of_status_only() {
         let seen = objects();
-        let after = |kind, key: &str| woken(Trigger::status_of(kind, &named(key)), &seen);
+        let after = |kind, key: &str| due(Trigger::status_of(kind, &named(key)), &seen);
         assert_eq!(after(Kind::Integration, "team/own"), ["e:team/b"]);
         assert_eq!(after(Kind::Mapping, "team/special"), [""; 0]);
         assert_eq!(after(Kind::Export, "team/b"), [""; 0]);

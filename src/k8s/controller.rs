@@ -34,7 +34,10 @@ use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{key_of, stores::reference, sync::CacheSync};
-use crate::cluster::{ClusterError, ObjectKey, OurKind, Reconciler};
+use crate::{
+    cluster::{ClusterError, ObjectKey, OurKind, Reconciler},
+    domain::backoff,
+};
 
 /// How long reconciles wait for the initial lists.
 const SYNC_TIMEOUT: Duration = Duration::from_secs(30);
@@ -106,7 +109,7 @@ impl<R: Reconciler> ControllerConfig<R> {
     }
 }
 
-/// Consecutive failures by object: exponential backoff with jitter, 1 s to 10 min.
+/// Consecutive failures by object, for a backoff with jitter.
 #[derive(Default)]
 struct Failures(Mutex<HashMap<ObjectKey, u32>>);
 
@@ -115,9 +118,9 @@ impl Failures {
     fn next_delay(&self, key: &ObjectKey) -> Duration {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key.clone()).or_default();
-        let ceiling = Duration::from_secs(1 << (*count).min(10)).min(Duration::from_mins(10));
+        let longest = backoff(*count);
         *count = count.saturating_add(1);
-        ceiling.mul_f64(0.5 + fastrand::f64() / 2.0)
+        longest.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
     fn reset(&self, key: &ObjectKey) {

@@ -139,7 +139,7 @@ impl LocalCluster {
     }
 
     /// Opens a cluster. `state`: the folder that outlives the process; `None`: memory only.
-    /// `fresh_key`: 32 random bytes, the ledger key where there is none yet.
+    /// `fresh_key`: 32 random bytes, the ledger key if there is none yet.
     pub fn open(
         manifests: Manifests,
         state: Option<&Path>,
@@ -225,12 +225,12 @@ impl LocalCluster {
         self.0.changes.subscribe()
     }
 
-    /// The folder for the ledger of an export, not made yet; `None` when all is in memory.
+    /// The folder for the ledger of an export, not created yet; `None` when all is in memory.
     pub fn segments_dir(&self, object: &ObjectRef) -> Option<PathBuf> {
         self.0.folder.as_ref().map(|folder| folder.segments_dir(&object.uid))
     }
 
-    /// The folder for an account's anonymised people, not made yet; `None` when all is in memory.
+    /// The folder for an account's anonymised people, not created yet; `None` when all is in memory.
     pub(super) fn suppression_dir(&self, account: AccountName) -> Option<PathBuf> {
         self.0.folder.as_ref().map(|folder| folder.suppression_dir(account))
     }
@@ -320,7 +320,7 @@ impl LocalCluster {
         let json = serde_json::to_value(&status).expect("a status serialises to JSON");
         let what = || format!("{} {} status", object.kind, object.key);
         if let Some(fault) = admission::status_faults(object.kind, &json).first() {
-            tracing::error!(object = %object.key, path = %fault.path, "status breaks its schema");
+            tracing::error!(object = %object.key, path = %fault.path, "status violates its schema");
             return Err(ClusterError::Refused { what: what(), why: "invalid" });
         }
         let mut objects = self.objects();

@@ -129,8 +129,8 @@ spec:
     async fn run(&mut self) -> CandidateExportStatus {
         self.pass().await;
         loop {
-            let woken = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
-            let (kind, key) = woken.expect("a run that ends").unwrap();
+            let request = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
+            let (kind, key) = request.expect("a run that ends").unwrap();
             if kind == Kind::Export && key == self.export {
                 break;
             }
