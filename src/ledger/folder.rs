@@ -24,8 +24,7 @@ impl FolderStore {
     }
 
     fn file(&self, seq: u64) -> PathBuf {
-        // Twenty digits: names sort as numbers.
-        self.folder.join(format!("{seq:020}.ledger"))
+        self.folder.join(file_name(seq))
     }
 
     async fn blocking<T: Send + 'static>(
@@ -46,7 +45,7 @@ impl FolderStore {
         };
         let mut positions = Vec::new();
         for file in files {
-            positions.extend(sequence(&file?.path()));
+            positions.extend(file?.file_name().to_str().and_then(position));
         }
         Ok(positions)
     }
@@ -102,9 +101,15 @@ impl SegmentStore for FolderStore {
     }
 }
 
-/// The position in a file name; `None` for files of other kinds.
-fn sequence(path: &Path) -> Option<u64> {
-    let digits = path.file_name()?.to_str()?.strip_suffix(".ledger")?;
+/// The name of the file or object of a segment.
+pub(super) fn file_name(seq: u64) -> String {
+    // Twenty digits: names sort as numbers.
+    format!("{seq:020}.ledger")
+}
+
+/// The position in a name; `None` for names of other kinds.
+pub(super) fn position(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".ledger")?;
     (digits.len() == 20).then(|| digits.parse().ok())?
 }
 

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use object_store::ObjectStore;
 use url::Url;
 
-use super::{FolderStore, MAX_SEGMENT_BYTES, SegmentStore, StoreError};
+use super::{
+    FolderStore, MAX_SEGMENT_BYTES, SegmentStore, StoreError,
+    folder::{file_name, position},
+};
 use crate::storage::{AdminFolder, FolderError, ObjectFault, ObjectFolder, open_folder};
 
 /// Where the ledgers of all exports are kept. `Debug` shows no credential.
@@ -51,16 +54,6 @@ enum Segments {
     Objects(ObjectFolder),
 }
 
-fn object_name(seq: u64) -> String {
-    // Twenty digits, as in a folder.
-    format!("{seq:020}.ledger")
-}
-
-fn position(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".ledger")?;
-    (digits.len() == 20).then(|| digits.parse().ok())?
-}
-
 impl ObjectSegments {
     /// Deletes all of it, after its export was deleted.
     pub async fn delete_all(&self) -> Result<(), StoreError> {
@@ -86,7 +79,7 @@ impl SegmentStore for ObjectSegments {
         match &self.0 {
             Segments::Files(files) => files.read(seq).await,
             Segments::Objects(folder) => {
-                match folder.read(&object_name(seq), MAX_SEGMENT_BYTES).await {
+                match folder.read(&file_name(seq), MAX_SEGMENT_BYTES).await {
                     // The decoder only has to notice that it is too large.
                     Err(ObjectFault::TooLarge) => Ok(Some(vec![0; MAX_SEGMENT_BYTES + 1].into())),
                     read => read.map_err(|fault| store_error("read", fault)),
@@ -99,7 +92,7 @@ impl SegmentStore for ObjectSegments {
         match &self.0 {
             Segments::Files(files) => files.create(seq, bytes).await,
             Segments::Objects(folder) => {
-                let created = folder.create(&object_name(seq), bytes).await;
+                let created = folder.create(&file_name(seq), bytes).await;
                 created.map_err(|fault| store_error("create", fault))
             }
         }
@@ -109,7 +102,7 @@ impl SegmentStore for ObjectSegments {
         match &self.0 {
             Segments::Files(files) => files.delete(seq).await,
             Segments::Objects(folder) => {
-                let deleted = folder.delete(&object_name(seq)).await;
+                let deleted = folder.delete(&file_name(seq)).await;
                 deleted.map_err(|fault| store_error("delete", fault))
             }
         }
@@ -123,7 +116,7 @@ fn store_error(verb: &'static str, fault: ObjectFault) -> StoreError {
         ObjectFault::NoConditionalWrites => return StoreError::NoFence,
         ObjectFault::Missing => "no such bucket",
         ObjectFault::TimedOut => "no answer in 60 s",
-        // Only reads are bounded, and there it is no error.
+        // Only reads have a limit, and they handle it.
         ObjectFault::TooLarge | ObjectFault::Failed => "the object store",
     };
     StoreError::Unavailable { what: what.to_owned() }

@@ -22,7 +22,7 @@ const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
 const KEY_BYTES: usize = size_of::<KeyHash>();
 /// The number of keys in a window, if the segment declares no window.
 const NO_WINDOW: u32 = u32::MAX;
-/// The bytes of a segment besides header and MAC.
+/// The bytes of a segment without header and MAC.
 pub(super) const ROOM: usize = MAX_SEGMENT_BYTES - HEADER_BYTES - MAC_BYTES;
 /// The most keys of a window: they fit into half a segment.
 pub const MAX_WINDOW: usize = ROOM / 2 / KEY_BYTES;

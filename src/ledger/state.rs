@@ -39,7 +39,7 @@ impl Ledger {
         self.known.len()
     }
 
-    /// Whether nobody is known.
+    /// Whether no person is known.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(missing(&ledger, 3, 5), Some(Steps::NONE), "never in the window");
         assert_eq!(ledger.take_changes().entries.len(), 1, "and the doubt is written down");
         ledger.declare([1, 9].map(|key| KeyHash([key; 16])).into());
-        assert!(!ledger.has_unstored(), "that is what is declared already");
+        assert!(!ledger.has_unstored(), "the same window is declared already");
     }
 
     #[test]

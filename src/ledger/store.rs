@@ -24,7 +24,7 @@ pub enum StoreError {
     /// The store accepts no segment of this size.
     #[error("the store accepts no segment of this size: raise its limit to 1 MiB")]
     TooLarge,
-    /// The store cannot create an object only where there is none.
+    /// The store cannot create an object only if none of its name exists.
     #[error("the object store has no conditional writes, without which ledgers are not safe")]
     NoFence,
     /// Not allowed.

@@ -153,7 +153,7 @@ fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
     assert_eq!(signed(&|b| b[41..45].fill(0xff)), malformed, "count of 4 billion");
     assert_eq!(signed(&|b| b[44] = 1), malformed, "count too small");
     assert_eq!(signed(&|b| b[37..41].copy_from_slice(&[0, 5, 0, 5])), malformed, "part of parts");
-    assert_eq!(signed(&|b| b[45..49].fill(0)), Ok(empty_window()), "a window of nobody");
+    assert_eq!(signed(&|b| b[45..49].fill(0)), Ok(empty_window()), "an empty window");
     assert_eq!(
         signed(&|b| b[45..49].copy_from_slice(&[0xff, 0xff, 0xff, 0xfe])),
         malformed,

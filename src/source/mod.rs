@@ -36,7 +36,7 @@ use serde_json::Value;
 pub struct Decoded {
     /// Where the record is.
     pub position: SourcePosition,
-    /// The profile, or what is wrong with this record alone.
+    /// The profile, or what is wrong with this one record.
     pub result: Result<Profile, RecordError>,
 }
 
@@ -66,7 +66,7 @@ pub fn decode(part: &Part, csv: &CsvOptions, limits: &Limits) -> Records {
     decode_reader(&part.name, reader, part.format, csv, limits)
 }
 
-/// Decodes a part from a reader, which is read only as far as records are asked for.
+/// Decodes a part from a reader, which is read only as far as records are requested.
 pub fn decode_reader(
     name: &Arc<str>,
     reader: impl Read + Send + 'static,

@@ -84,7 +84,7 @@ impl ReadFault {
     }
 }
 
-/// Why a request for a whole object failed. Who makes the request knows what it means.
+/// Why a request for a whole object failed. What that means is for the caller to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ObjectFault {
     /// An object of that name exists.
@@ -96,7 +96,7 @@ pub enum ObjectFault {
     /// The credentials do not allow it.
     #[error("the credentials do not allow the request")]
     Denied,
-    /// The store cannot create an object only where there is none.
+    /// The store cannot create an object only if none of its name exists.
     #[error("the object store has no conditional writes")]
     NoConditionalWrites,
     /// Larger than the caller accepts.

@@ -1,6 +1,6 @@
 //! A folder that the admin names for the operator's own data, e.g. `--ledger-url`. Not subject to
 //! the allow-list, which limits what *specs* may name; its credentials are the operator's own.
-//! Opening contacts nobody; requests do network I/O.
+//! Opening sends no request; everything else does network I/O.
 
 use std::{path::PathBuf, sync::Arc};
 

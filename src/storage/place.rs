@@ -1,5 +1,5 @@
 //! A place that a spec names, checked against the allow-list and opened with a Secret's fields.
-//! Opening contacts nobody; the rest does I/O.
+//! Opening sends no request; everything else does I/O.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

@@ -17,7 +17,7 @@ use crate::{
 
 /// How often an entry is written after another process was faster.
 const WRITE_ATTEMPTS: usize = 5;
-/// The hash of nobody: its entry names the account whose list is used instead.
+/// No person has this hash. Its entry names the account whose list is used instead.
 const ALIAS: KeyHash = KeyHash([0; 16]);
 
 /// The anonymised people in memory, for checks that do not wait.
@@ -45,7 +45,7 @@ pub(super) struct StoredList {
     /// What is stored, or about to be.
     ledger: Ledger,
     journal: Journal<BoxedStore>,
-    /// Whom the store has refused so far.
+    /// The people that the store has refused so far.
     unstored: Vec<(KeyHash, ClinchId)>,
 }
 
@@ -99,7 +99,7 @@ impl StoredList {
     }
 
     /// Reads the list again. It must still hold every entry that it held before. `known` learns the
-    /// people whom other processes added.
+    /// people that other processes added.
     pub(super) async fn reload(&mut self, known: &Anonymised) -> Result<(), SuppressionError> {
         let (ledger, journal) = read(&self.store, &self.keys).await?;
         let before = self.ledger.len();
@@ -112,7 +112,7 @@ impl StoredList {
         Ok(())
     }
 
-    /// Stores people, and those who could not be stored before. `known` learns the people whom other
+    /// Stores people, and those who could not be stored before. `known` learns the people that other
     /// processes added meanwhile.
     pub(super) async fn add(
         &mut self,
