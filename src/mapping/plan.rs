@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     cel::{
-        Cause, Expression,
+        Expression, FaultKind,
         limits::{Fuel, RECORD_STEP_LIMIT},
     },
     field_value::{FieldValue, Unfit},
@@ -248,10 +248,10 @@ impl Field {
 }
 
 /// The reason for an expression that fails. Only an unexpectedly large record runs out of steps.
-pub(super) const fn reason_of(cause: &Cause) -> Reason {
+pub(super) const fn reason_of(cause: &FaultKind) -> Reason {
     match cause {
-        Cause::Exhausted | Cause::TooLarge => Reason::TooLarge,
-        Cause::Missing | Cause::Invalid(_) => Reason::InvalidValue,
+        FaultKind::Exhausted | FaultKind::TooLarge => Reason::TooLarge,
+        FaultKind::Missing | FaultKind::Invalid(_) => Reason::InvalidValue,
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     work::{Tags, Work},
 };
 use crate::{
-    domain::{MatchKey, Profile, Reason, SourcePosition},
+    domain::{Cause, MatchKey, Profile, Reason, SourcePosition},
     ledger::{Extras, Keys, Steps},
     mapping::{Mapped, RecordIssue, ResumeContent},
     source::{Decoded, SourceError},
@@ -99,37 +99,30 @@ impl<'a> PreparedRecords<'a> {
 
     fn prepare(&self, decoded: Decoded) -> Option<Prepared> {
         let position = decoded.position;
-        let reject = |record, reason, message| {
+        let reject = |record, cause| {
             let position = position.clone();
-            Some(Prepared::Rejected(Rejection { position, record, reason, message }))
+            Some(Prepared::Rejected(Rejection { position, record, cause }))
         };
         let profile = match decoded.result {
             Ok(profile) => profile,
-            Err(error) => return reject(None, error.reason(), error.to_string()),
+            Err(error) => return reject(None, Cause::new(error.reason(), error.to_string())),
         };
         match selected(self.spec, &profile) {
             Ok(false) => return None,
             Ok(true) => {}
-            Err(issue) => return reject(None, issue.reason, issue.to_string()),
+            Err(issue) => return reject(None, Cause::new(issue.reason, issue.to_string())),
         }
         let mapped = match self.spec.plan.apply(&profile) {
             Ok(mapped) => mapped,
-            Err(issues) => {
-                let (reason, message) = summarize(&issues);
-                return reject(None, reason, message);
-            }
+            Err(issues) => return reject(None, summarize(&issues)),
         };
         match self.work(position.clone(), mapped) {
             Ok(work) => Some(Prepared::Ready(Box::new(work))),
-            Err((key, reason, message)) => reject(Some(self.keys.record_id(&key)), reason, message),
+            Err((key, cause)) => reject(Some(self.keys.record_id(&key)), cause),
         }
     }
 
-    fn work(
-        &self,
-        position: SourcePosition,
-        mapped: Mapped,
-    ) -> Result<Work, (MatchKey, Reason, String)> {
+    fn work(&self, position: SourcePosition, mapped: Mapped) -> Result<Work, (MatchKey, Cause)> {
         let Self { spec, keys, .. } = self;
         let policy = policy(spec);
         let resume_base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
@@ -152,7 +145,8 @@ impl<'a> PreparedRecords<'a> {
             .map(|base64| resume::attachment(base64, &extras.resume.0))
             .transpose()
             .map_err(|error| {
-                (mapped.match_key.clone(), Reason::ResumeRefused, error.to_string())
+                let cause = Cause::new(Reason::ResumeRefused, error.to_string());
+                (mapped.match_key.clone(), cause)
             })?;
         Ok(Work {
             position,
@@ -183,8 +177,8 @@ fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIss
 }
 
 /// All faults of a record in one message, with the reason of the first.
-fn summarize(issues: &[RecordIssue]) -> (Reason, String) {
+fn summarize(issues: &[RecordIssue]) -> Cause {
     let reason = issues.first().map_or(Reason::InvalidValue, |issue| issue.reason);
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
-    (reason, texts.join("; "))
+    Cause::new(reason, texts.join("; "))
 }

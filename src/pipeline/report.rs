@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Disposition, Reason, RecordId, SourcePosition};
+use crate::domain::{Cause, Disposition, RecordId, SourcePosition};
 
 /// How many rejected records a report lists; the rest are only counted.
 pub const LISTED_REJECTIONS: usize = 20;
@@ -58,10 +58,8 @@ pub struct Rejection {
     pub position: SourcePosition,
     /// Its opaque id; absent if the record could not be mapped.
     pub record: Option<RecordId>,
-    /// Why.
-    pub reason: Reason,
-    /// What is wrong and where.
-    pub message: String,
+    /// Why, and where.
+    pub cause: Cause,
 }
 
 /// People in Clinch more than once.
@@ -154,12 +152,7 @@ pub enum Ending {
         message: String,
     },
     /// The source cannot be read; records before the fault were handled.
-    SourceFailed {
-        /// Why.
-        reason: Reason,
-        /// What is wrong and where.
-        message: String,
-    },
+    SourceFailed(Cause),
 }
 
 /// A finished run.
@@ -174,10 +167,11 @@ pub struct Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Reason;
 
     fn rejection(index: u64) -> Rejection {
         let position = SourcePosition { part: "a".into(), index, line: None };
-        Rejection { position, record: None, reason: Reason::Malformed, message: String::new() }
+        Rejection { position, record: None, cause: Cause::new(Reason::Malformed, "") }
     }
 
     #[test]

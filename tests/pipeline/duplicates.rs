@@ -36,7 +36,7 @@ async fn each_policy_does_as_it_says_with_people_who_are_there() {
         assert_eq!(world.person(0)["attributes"]["current_job_title"], title, "{policy:?}");
         world.assert_exactly_once(3);
         if policy == Policy::Fail {
-            assert_eq!(report.progress.rejections[0].reason, Reason::AlreadyExists);
+            assert_eq!(report.progress.rejections[0].cause.reason, Reason::AlreadyExists);
         }
         let again = world.run(&export).await.progress.counts;
         assert_eq!((again.created, again.updated), (0, 0), "{policy:?}");
@@ -85,7 +85,7 @@ async fn the_same_person_twice_in_a_source_is_one_and_a_contradiction_is_reporte
     let counts = report.progress.counts;
     assert_eq!((counts.created, counts.unchanged, counts.invalid), (2, 1, 1));
     let rejection = &report.progress.rejections[0];
-    assert_eq!((rejection.reason, rejection.position.index), (Reason::DuplicateInSource, 3));
+    assert_eq!((rejection.cause.reason, rejection.position.index), (Reason::DuplicateInSource, 3));
     assert_eq!(world.person(1)["attributes"]["current_job_title"], "Engineer");
     world.assert_exactly_once(2);
 }
@@ -99,7 +99,7 @@ async fn several_people_with_one_key_are_a_person_to_decide_on() {
         let mut export = Export::of(profiles(count));
         export.profiles[0]["title"] = "Director".into();
         let report = world.run(&export).await;
-        assert_eq!(report.progress.rejections[0].reason, Reason::AmbiguousMatch);
+        assert_eq!(report.progress.rejections[0].cause.reason, Reason::AmbiguousMatch);
         assert_eq!(report.progress.counts.failed, 1);
         assert_eq!(world.people()[&email(0)], 2);
         assert_eq!(world.sandbox.requests().of("updateCandidate"), 0);

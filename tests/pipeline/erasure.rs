@@ -58,7 +58,7 @@ async fn a_person_who_was_anonymised_is_not_written_again() {
     assert_eq!(only_suppressed(report.progress.counts), (1, 0, 0, 0));
     assert_eq!(report.progress.counts.delivered(), 11);
     let rejection = &report.progress.rejections[0];
-    assert_eq!((rejection.reason, rejection.record.is_some()), (Reason::Anonymised, true));
+    assert_eq!((rejection.cause.reason, rejection.record.is_some()), (Reason::Anonymised, true));
     assert_erased(&world, &id, 12);
     // After a restart the list alone knows, and costs no request.
     let world = restarted(world, &list).await;

@@ -192,10 +192,8 @@ async fn damaged(name: &str, bytes: Vec<u8>) -> (World, Report) {
 }
 
 fn fault(report: &Report) -> (Reason, &str) {
-    let Ending::SourceFailed { reason, message } = &report.ending else {
-        panic!("{:?}", report.ending)
-    };
-    (*reason, message)
+    let Ending::SourceFailed(cause) = &report.ending else { panic!("{:?}", report.ending) };
+    (cause.reason, &cause.message)
 }
 
 #[tokio::test]
@@ -259,7 +257,7 @@ async fn text_in_another_encoding_says_so_line_by_line() {
     assert_eq!((report.progress.counts.created, report.progress.counts.invalid), (30, 1));
     let rejection = &report.progress.rejections[0];
     assert_eq!(rejection.position.line, Some(21));
-    assert!(rejection.message.contains("UTF-8"), "{}", rejection.message);
+    assert!(rejection.cause.message.contains("UTF-8"), "{}", rejection.cause.message);
     world.assert_exactly_once(30);
 
     let wide: Vec<u8> =
@@ -269,6 +267,6 @@ async fn text_in_another_encoding_says_so_line_by_line() {
     let counts = report.progress.counts;
     assert_eq!((report.ending, counts.invalid), (Ending::Completed, counts.total));
     let rejection = &report.progress.rejections[0];
-    assert_eq!((rejection.position.line, rejection.reason), (Some(1), Reason::Malformed));
-    assert!(rejection.message.contains("UTF-8"), "{}", rejection.message);
+    assert_eq!((rejection.position.line, rejection.cause.reason), (Some(1), Reason::Malformed));
+    assert!(rejection.cause.message.contains("UTF-8"), "{}", rejection.cause.message);
 }

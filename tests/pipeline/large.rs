@@ -90,9 +90,13 @@ async fn a_person_named_again_much_later_is_recognised() {
     let counts = report.progress.counts;
     assert_eq!((counts.created, counts.unchanged, counts.invalid), (many() as u64, 1, 1));
     let rejection = &report.progress.rejections[0];
-    assert_eq!(rejection.reason, Reason::DuplicateInSource);
+    assert_eq!(rejection.cause.reason, Reason::DuplicateInSource);
     assert_eq!(rejection.position.line, Some(many() as u64 + 2));
-    assert!(rejection.message.starts_with("people.ndjson line 9 "), "{}", rejection.message);
+    assert!(
+        rejection.cause.message.starts_with("people.ndjson line 9 "),
+        "{}",
+        rejection.cause.message
+    );
     world.assert_exactly_once(many());
 }
 
@@ -126,7 +130,7 @@ async fn records_before_a_fault_of_the_source_are_delivered() {
     let delivered = many() - 200;
     limits.max_records = delivered as u64;
     let report = run(spec, world.ports()).await;
-    let Ending::SourceFailed { reason, .. } = report.ending else { panic!("{:?}", report.ending) };
-    assert_eq!(reason, Reason::SourceInvalid);
+    let Ending::SourceFailed(cause) = report.ending else { panic!("{:?}", report.ending) };
+    assert_eq!(cause.reason, Reason::SourceInvalid);
     world.assert_exactly_once(delivered);
 }

@@ -52,7 +52,7 @@ fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpe
 /// Why a run did not complete.
 fn reason(report: &Report) -> Reason {
     match &report.ending {
-        Ending::SourceFailed { reason, .. } => *reason,
+        Ending::SourceFailed(cause) => cause.reason,
         Ending::Interrupted { disposition, .. } => disposition.reason(),
         other => panic!("{other:?}"),
     }
@@ -311,7 +311,8 @@ async fn what_a_server_refuses_or_redirects_is_reported() {
     let (_, origin) = serve(How::Redirect, String::new()).await;
     let report = run(page(&origin), world.ports()).await;
     assert_eq!(reason(&report), Reason::SourceInvalid);
-    let Ending::SourceFailed { message, .. } = &report.ending else { panic!("{report:?}") };
+    let Ending::SourceFailed(cause) = &report.ending else { panic!("{report:?}") };
+    let message = &cause.message;
     assert!(message.contains("redirect") && !message.contains("169.254"), "{message}");
     assert!(message.contains("/people.ndjson") && !message.contains("page=all"), "{message}");
 

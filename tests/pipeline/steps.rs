@@ -53,7 +53,7 @@ async fn a_refused_step_leaves_the_person_recorded_and_only_that_step_is_repeate
     let report = world.run(&export(4)).await;
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!((report.progress.counts.created, report.progress.counts.failed), (3, 1));
-    assert_eq!(report.progress.rejections[0].reason, Reason::RecordRejected);
+    assert_eq!(report.progress.rejections[0].cause.reason, Reason::RecordRejected);
     let (before, writes) = (world.sandbox.requests(), world.writes());
     let counts = world.counts(&export(4)).await;
     assert_eq!((counts.unchanged, counts.updated), (3, 1));

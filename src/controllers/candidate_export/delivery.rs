@@ -158,7 +158,7 @@ fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Del
     let (stalled, reason, message) = match &run.phase {
         RunPhase::Running => (false, Reason::Progressing, "a run is in progress".to_owned()),
         RunPhase::Ended(ended) => match &ended.report.ending {
-            Ending::SourceFailed { reason, message } => (true, *reason, message.clone()),
+            Ending::SourceFailed(cause) => (true, cause.reason, cause.message.clone()),
             Ending::Interrupted { disposition, message } => {
                 let stalled = matches!(disposition, Disposition::Stalled { .. });
                 (stalled, disposition.reason(), message.clone())
@@ -247,8 +247,8 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) 
         .map(|rejection| RecordFailure {
             position: rejection.position.to_string().chars().take(320).collect(),
             record: rejection.record.map(|id| id.to_string()),
-            reason: rejection.reason.as_str().to_owned(),
-            message: rejection.message.chars().take(512).collect(),
+            reason: rejection.cause.reason.as_str().to_owned(),
+            message: rejection.cause.message.chars().take(512).collect(),
         })
         .collect();
     next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));

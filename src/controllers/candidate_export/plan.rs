@@ -128,11 +128,11 @@ fn due(revision: &str, inputs: &Inputs<'_>) -> Step {
             Ending::Completed if run.periodic && !inputs.is_reported => Step::Conclude,
             Ending::Completed | Ending::SourceUnchanged => when_idle(revision, inputs),
             Ending::Stopped => Step::Start { attempt: run.attempt },
-            Ending::SourceFailed { reason, .. } if inputs.access.is_some() => {
-                let disposition = Disposition::Stalled { reason: *reason };
+            Ending::SourceFailed(cause) if inputs.access.is_some() => {
+                let disposition = Disposition::Stalled { reason: cause.reason };
                 again(disposition, 0, elapsed(ended.at, inputs.now), inputs)
             }
-            Ending::SourceFailed { .. } => Step::Stall,
+            Ending::SourceFailed(_) => Step::Stall,
             Ending::Interrupted { disposition, .. } => {
                 // An attempt that made progress does not lengthen the backoff.
                 let failures = if run.made_progress() { 0 } else { run.attempt };
@@ -201,7 +201,7 @@ mod tests {
     use crate::{
         conditions::Verdict,
         controllers::runs::Ended,
-        domain::Reason,
+        domain::{Cause, Reason},
         pipeline::{Progress, Report},
     };
 
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_remote_source_that_failed_is_retried_at_once_with_other_credentials_and_else_rarely() {
-        let ending = Ending::SourceFailed { reason: Reason::SourceDenied, message: String::new() };
+        let ending = Ending::SourceFailed(Cause::new(Reason::SourceDenied, ""));
         let failed = run("r2", ended(ending));
         let with = |access, now| {
             decided(&Inputs {

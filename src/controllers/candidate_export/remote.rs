@@ -89,7 +89,7 @@ fn sentence(looked: &SourceInfo) -> String {
 fn failed(run: &RunState) -> Option<Cause> {
     let RunPhase::Ended(ended) = &run.phase else { return None };
     match &ended.report.ending {
-        Ending::SourceFailed { reason, message } => Some(Cause::new(*reason, message.clone())),
+        Ending::SourceFailed(cause) => Some(cause.clone()),
         Ending::Interrupted { disposition, message } => {
             let reason = disposition.reason();
             let of_source = matches!(

@@ -18,7 +18,7 @@ use self::{
     stored::{Anonymised, StoredList},
 };
 use super::{AccountName, JournalError, KeyHash, Keys, Listed, SegmentStore};
-use crate::domain::{ClinchId, Disposition, MatchKey, Reason};
+use crate::domain::{Cause, ClinchId, Disposition, MatchKey, Reason};
 
 /// Why a list cannot be trusted. Then nobody is created or updated.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,19 +64,17 @@ pub enum Suppressed {
 }
 
 impl Suppressed {
-    /// The reason of the record.
-    pub const fn reason(self) -> Reason {
+    /// Why the person is not written.
+    pub fn cause(self) -> Cause {
         match self {
-            Self::Anonymised => Reason::Anonymised,
-            Self::Listed => Reason::Suppressed,
-        }
-    }
-
-    /// The message of the record.
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::Anonymised => "the person was anonymised in Clinch and is not written again",
-            Self::Listed => "the person is on the list of spec.suppression and is not written",
+            Self::Anonymised => Cause::new(
+                Reason::Anonymised,
+                "the person was anonymised in Clinch and is not written again",
+            ),
+            Self::Listed => Cause::new(
+                Reason::Suppressed,
+                "the person is on the list of spec.suppression and is not written",
+            ),
         }
     }
 }

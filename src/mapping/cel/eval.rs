@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     ast::{Function, Kind, Loop, LoopKind, Node, Operator},
-    fault::{Cause, Fault, invalid},
+    fault::{Fault, FaultKind, invalid},
     functions::{self, make_room},
     limits::{Fuel, MAX_LOOPS},
     number,
@@ -30,7 +30,7 @@ impl<'a, 'f> Machine<'a, 'f> {
 
     /// The value of a node.
     pub fn run(&mut self, node: &'a Node) -> Result<Val<'a>, Fault> {
-        let at = |cause: Cause| Fault { at: node.at, cause };
+        let at = |cause: FaultKind| Fault { at: node.at, cause };
         self.fuel.spend(1).map_err(|e| at(e.into()))?;
         match &node.kind {
             Kind::Null => Ok(Val::Null),
@@ -46,7 +46,7 @@ impl<'a, 'f> Machine<'a, 'f> {
             }
             Kind::Has { of, field } => match self.run(of) {
                 Ok(of) => has(&of, field).map(Val::Bool).map_err(at),
-                Err(fault) if fault.cause == Cause::Missing => Ok(Val::Bool(false)),
+                Err(fault) if fault.cause == FaultKind::Missing => Ok(Val::Bool(false)),
                 Err(fault) => Err(fault),
             },
             Kind::Index { of, key, optional } => {
@@ -110,8 +110,8 @@ impl<'a, 'f> Machine<'a, 'f> {
         &mut self,
         of: Val<'a>,
         optional: bool,
-        look: &dyn Fn(&Val<'a>) -> Result<Val<'a>, Cause>,
-    ) -> Result<Val<'a>, Cause> {
+        look: &dyn Fn(&Val<'a>) -> Result<Val<'a>, FaultKind>,
+    ) -> Result<Val<'a>, FaultKind> {
         let (inner, optional) = match of {
             Val::Optional(None) => return Ok(Val::Optional(None)),
             Val::Optional(Some(inner)) => ((*inner).clone(), true),
@@ -122,7 +122,7 @@ impl<'a, 'f> Machine<'a, 'f> {
         }
         match look(&inner) {
             Ok(value) if optional => Ok(Val::Optional(Some(Rc::new(value)))),
-            Err(Cause::Missing) if optional => Ok(Val::Optional(None)),
+            Err(FaultKind::Missing) if optional => Ok(Val::Optional(None)),
             result => result,
         }
     }
@@ -161,7 +161,7 @@ impl<'a, 'f> Machine<'a, 'f> {
         operator: Operator,
         left: &Val<'a>,
         right: &Val<'a>,
-    ) -> Result<Val<'a>, Cause> {
+    ) -> Result<Val<'a>, FaultKind> {
         match operator {
             Operator::Equal | Operator::NotEqual => {
                 let equal = self.equal(left, right)?;
@@ -207,11 +207,11 @@ impl<'a, 'f> Machine<'a, 'f> {
         }
     }
 
-    fn equal(&mut self, left: &Val<'a>, right: &Val<'a>) -> Result<bool, Cause> {
+    fn equal(&mut self, left: &Val<'a>, right: &Val<'a>) -> Result<bool, FaultKind> {
         left.equals(right, self.fuel, 0)?.ok_or_else(|| invalid("values are nested too deeply"))
     }
 
-    fn contained(&mut self, item: &Val<'a>, of: &Val<'a>) -> Result<bool, Cause> {
+    fn contained(&mut self, item: &Val<'a>, of: &Val<'a>) -> Result<bool, FaultKind> {
         match (item, of) {
             (_, Val::List(list)) => {
                 for other in list.iter() {
@@ -236,7 +236,7 @@ impl<'a, 'f> Machine<'a, 'f> {
     fn table(&mut self, entries: &'a [(Node, Node)]) -> Result<Val<'a>, Fault> {
         let mut built: Vec<(super::value::Text<'a>, Val<'a>)> = Vec::with_capacity(entries.len());
         for (key, value) in entries {
-            let at = |cause: Cause| Fault { at: key.at, cause };
+            let at = |cause: FaultKind| Fault { at: key.at, cause };
             let Val::Text(name) = self.run(key)? else {
                 return Err(at(invalid("map keys must be strings")));
             };
@@ -250,14 +250,14 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 
     fn comprehension(&mut self, node: &'a Node, l: &'a Loop) -> Result<Val<'a>, Fault> {
-        let at = |cause: Cause| Fault { at: node.at, cause };
+        let at = |cause: FaultKind| Fault { at: node.at, cause };
         let range = match self.run(&l.range)? {
             Val::List(list) => list,
             Val::Map(table) => {
                 self.fuel.spend_items(table.len()).map_err(|e| at(e.into()))?;
                 List::Built(Rc::new(table.keys()))
             }
-            Val::Null => return Err(at(Cause::Missing)),
+            Val::Null => return Err(at(FaultKind::Missing)),
             other => return Err(at(invalid(format!("expected a list, got {}", other.kind())))),
         };
         let (mut kept, mut found, mut pending) = (Vec::new(), 0usize, None);
@@ -300,40 +300,40 @@ impl<'a, 'f> Machine<'a, 'f> {
     }
 }
 
-fn unfit(operator: Operator, left: &Val, right: &Val) -> Cause {
+fn unfit(operator: Operator, left: &Val, right: &Val) -> FaultKind {
     let symbol = operator.symbol();
     invalid(format!("{symbol} does not accept {} and {}", left.kind(), right.kind()))
 }
 
 /// A member of a map. `null` has no members, like a value that does not exist.
-fn member<'a>(of: &Val<'a>, field: &str) -> Result<Val<'a>, Cause> {
+fn member<'a>(of: &Val<'a>, field: &str) -> Result<Val<'a>, FaultKind> {
     match of {
-        Val::Map(table) => table.get(field).ok_or(Cause::Missing),
-        Val::Null => Err(Cause::Missing),
+        Val::Map(table) => table.get(field).ok_or(FaultKind::Missing),
+        Val::Null => Err(FaultKind::Missing),
         other => Err(invalid(format!("{} has no members", other.kind()))),
     }
 }
 
-fn has(of: &Val, field: &str) -> Result<bool, Cause> {
+fn has(of: &Val, field: &str) -> Result<bool, FaultKind> {
     match of {
         Val::Optional(None) => Ok(false),
         Val::Optional(Some(inner)) => has(inner, field),
         of => match member(of, field) {
             Ok(_) => Ok(true),
-            Err(Cause::Missing) => Ok(false),
+            Err(FaultKind::Missing) => Ok(false),
             Err(cause) => Err(cause),
         },
     }
 }
 
 /// An item of a list, or a member of a map by its key.
-fn item<'a>(of: &Val<'a>, key: &Val<'a>) -> Result<Val<'a>, Cause> {
+fn item<'a>(of: &Val<'a>, key: &Val<'a>) -> Result<Val<'a>, FaultKind> {
     match (of, key) {
         (Val::List(list), Val::Int(index)) => {
-            usize::try_from(*index).ok().and_then(|index| list.get(index)).ok_or(Cause::Missing)
+            usize::try_from(*index).ok().and_then(|index| list.get(index)).ok_or(FaultKind::Missing)
         }
         (Val::Map(_) | Val::Null, Val::Text(key)) => member(of, key.as_str()),
-        (Val::Null, _) => Err(Cause::Missing),
+        (Val::Null, _) => Err(FaultKind::Missing),
         _ => Err(invalid(format!("{} cannot be indexed by {}", of.kind(), key.kind()))),
     }
 }

@@ -29,7 +29,7 @@ impl SyntaxError {
 
 /// Why an evaluation ended without a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum FaultKind {
     /// A member or item does not exist.
     Missing,
     /// An operation does not accept the values.
@@ -40,7 +40,7 @@ pub enum Cause {
     TooLarge,
 }
 
-impl Cause {
+impl FaultKind {
     /// Whether `&&`, `||`, `all` and `exists` can still have a result despite this failure.
     pub const fn can_be_overruled(&self) -> bool {
         matches!(self, Self::Missing | Self::Invalid(_))
@@ -57,15 +57,15 @@ impl Cause {
     }
 }
 
-impl From<Exhausted> for Cause {
+impl From<Exhausted> for FaultKind {
     fn from(_: Exhausted) -> Self {
         Self::Exhausted
     }
 }
 
-/// Shorthand for [`Cause::Invalid`].
-pub fn invalid(message: impl Into<Cow<'static, str>>) -> Cause {
-    Cause::Invalid(message.into())
+/// Shorthand for [`FaultKind::Invalid`].
+pub fn invalid(message: impl Into<Cow<'static, str>>) -> FaultKind {
+    FaultKind::Invalid(message.into())
 }
 
 /// A cause and the byte of the expression where it arose.
@@ -74,7 +74,7 @@ pub struct Fault {
     /// Byte offset in the text.
     pub at: usize,
     /// Why.
-    pub cause: Cause,
+    pub cause: FaultKind,
 }
 
 /// Where a byte offset is, for people: `line 1, column 14`, columns counted in characters.

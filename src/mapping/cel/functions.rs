@@ -2,14 +2,18 @@
 
 use super::{
     ast::Function,
-    fault::{Cause, invalid},
+    fault::{FaultKind, invalid},
     limits::{Fuel, MAX_OUTPUT_BYTES},
     number,
     value::{List, Text, Val},
 };
 
 /// Calls a function; the arguments are evaluated, the receiver first.
-pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+pub fn call<'a>(
+    function: Function,
+    args: &[Val<'a>],
+    fuel: &mut Fuel,
+) -> Result<Val<'a>, FaultKind> {
     match (function, args) {
         (Function::Size, [Val::Text(text)]) => {
             fuel.spend_bytes(text.as_str().len())?;
@@ -32,7 +36,7 @@ pub fn call<'a>(function: Function, args: &[Val<'a>], fuel: &mut Fuel) -> Result
     }
 }
 
-fn mismatch(function: Function, args: &[Val]) -> Cause {
+fn mismatch(function: Function, args: &[Val]) -> FaultKind {
     let kinds: Vec<_> = args.iter().map(Val::kind).collect();
     invalid(format!("{} does not accept {}", function.name(), kinds.join(", ")))
 }
@@ -46,7 +50,7 @@ fn on_text<'a>(
     of: &Text<'a>,
     rest: &[Val<'a>],
     fuel: &mut Fuel,
-) -> Result<Val<'a>, Cause> {
+) -> Result<Val<'a>, FaultKind> {
     let text = of.as_str();
     fuel.spend_bytes(text.len())?;
     for argument in rest {
@@ -93,8 +97,8 @@ fn within<'a>(of: &Text<'a>, part: impl Fn(&str) -> Option<&str>) -> Option<Val<
     }
 }
 
-fn split<'a>(of: &Text<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
-    fn pieces<'t>(text: &'t str, by: &str, fuel: &mut Fuel) -> Result<Vec<&'t str>, Cause> {
+fn split<'a>(of: &Text<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, FaultKind> {
+    fn pieces<'t>(text: &'t str, by: &str, fuel: &mut Fuel) -> Result<Vec<&'t str>, FaultKind> {
         let mut parts = Vec::new();
         if by.is_empty() {
             fuel.spend_items(text.chars().count())?;
@@ -115,21 +119,21 @@ fn split<'a>(of: &Text<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause>
 }
 
 /// Refuses a string that would be too large, and pays for it otherwise.
-pub fn make_room(bytes: usize, fuel: &mut Fuel) -> Result<(), Cause> {
+pub fn make_room(bytes: usize, fuel: &mut Fuel) -> Result<(), FaultKind> {
     if bytes > MAX_OUTPUT_BYTES {
-        return Err(Cause::TooLarge);
+        return Err(FaultKind::TooLarge);
     }
     Ok(fuel.spend_bytes(bytes)?)
 }
 
-fn replace<'a>(text: &str, part: &str, with: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+fn replace<'a>(text: &str, part: &str, with: &str, fuel: &mut Fuel) -> Result<Val<'a>, FaultKind> {
     let found = text.matches(part).count();
     fuel.spend_items(found)?;
     make_room(text.len() - found * part.len() + found.saturating_mul(with.len()), fuel)?;
     Ok(Val::text(text.replace(part, with)))
 }
 
-fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, FaultKind> {
     let mut joined = String::new();
     for (index, item) in list.iter().enumerate() {
         fuel.spend(1)?;
@@ -138,7 +142,7 @@ fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause
         };
         let by = if index == 0 { "" } else { by };
         if joined.len() + by.len() + text.as_str().len() > MAX_OUTPUT_BYTES {
-            return Err(Cause::TooLarge);
+            return Err(FaultKind::TooLarge);
         }
         fuel.spend_bytes(text.as_str().len() + by.len())?;
         joined.push_str(by);
@@ -147,7 +151,7 @@ fn join<'a>(list: &List<'a>, by: &str, fuel: &mut Fuel) -> Result<Val<'a>, Cause
     Ok(Val::text(joined))
 }
 
-fn substring<'a>(of: &Text<'a>, from: i64, to: Option<i64>) -> Result<Val<'a>, Cause> {
+fn substring<'a>(of: &Text<'a>, from: i64, to: Option<i64>) -> Result<Val<'a>, FaultKind> {
     // Indexes count characters; the index after the last one is a valid end.
     let part = |text: &'_ str| -> Option<(usize, usize)> {
         let byte = |at: i64| -> Option<usize> {
@@ -168,7 +172,7 @@ fn index_of<'a>(text: &str, byte: Option<usize>) -> Val<'a> {
     byte.map_or(Val::Int(-1), |byte| count(text[..byte].chars().count()))
 }
 
-fn fold<'a>(function: Function, list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+fn fold<'a>(function: Function, list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, FaultKind> {
     let mut result: Option<Val<'a>> = None;
     for item in list.iter() {
         fuel.spend(1)?;
@@ -190,11 +194,11 @@ fn fold<'a>(function: Function, list: &List<'a>, fuel: &mut Fuel) -> Result<Val<
     match (result, function) {
         (Some(value), _) => Ok(value),
         (None, Function::Sum) => Ok(Val::Int(0)),
-        (None, _) => Err(Cause::Missing),
+        (None, _) => Err(FaultKind::Missing),
     }
 }
 
-fn distinct<'a>(list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+fn distinct<'a>(list: &List<'a>, fuel: &mut Fuel) -> Result<Val<'a>, FaultKind> {
     let mut kept: Vec<Val<'a>> = Vec::new();
     for item in list.iter() {
         let mut known = false;

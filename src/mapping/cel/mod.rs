@@ -23,8 +23,8 @@ mod value;
 
 use serde_json::{Map, Value};
 
-pub use fault::{Cause, SyntaxError};
 use fault::{Fault, place};
+pub use fault::{FaultKind, SyntaxError};
 use limits::{Fuel, STEP_LIMIT};
 pub use value::{Text, Val};
 
@@ -41,7 +41,7 @@ pub struct Expression {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvalError {
     /// The kind of failure.
-    pub cause: Cause,
+    pub cause: FaultKind,
     /// Describes the failure and its place in the expression; contains no candidate value.
     pub message: String,
 }
@@ -72,7 +72,7 @@ impl Expression {
         let paid = fuel.spend(own.used());
         debug_assert!(paid.is_ok(), "an evaluation never takes more than is left");
         match result {
-            Ok(Val::Optional(None)) | Err(Fault { cause: Cause::Missing, .. }) => Ok(None),
+            Ok(Val::Optional(None)) | Err(Fault { cause: FaultKind::Missing, .. }) => Ok(None),
             Ok(Val::Optional(Some(value))) => Ok(Some((*value).clone())),
             Ok(value) => Ok(Some(value)),
             Err(fault) => Err(EvalError {

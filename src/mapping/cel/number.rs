@@ -2,13 +2,13 @@
 
 use super::{
     ast::{Function, Operator},
-    fault::{Cause, invalid},
+    fault::{FaultKind, invalid},
     limits::Fuel,
     value::Val,
 };
 
 /// Adds two numbers; an integer and a double give a double.
-pub fn add<'a>(left: &Val<'a>, right: &Val<'a>) -> Result<Val<'a>, Cause> {
+pub fn add<'a>(left: &Val<'a>, right: &Val<'a>) -> Result<Val<'a>, FaultKind> {
     arithmetic(Operator::Add, left, right)
 }
 
@@ -17,7 +17,7 @@ pub fn arithmetic<'a>(
     operator: Operator,
     left: &Val<'a>,
     right: &Val<'a>,
-) -> Result<Val<'a>, Cause> {
+) -> Result<Val<'a>, FaultKind> {
     match (left, right) {
         (Val::Int(a), Val::Int(b)) => whole(operator, *a, *b),
         (Val::Double(a), Val::Double(b)) => real(operator, *a, *b),
@@ -30,7 +30,7 @@ pub fn arithmetic<'a>(
     }
 }
 
-fn whole<'a>(operator: Operator, a: i64, b: i64) -> Result<Val<'a>, Cause> {
+fn whole<'a>(operator: Operator, a: i64, b: i64) -> Result<Val<'a>, FaultKind> {
     if b == 0 && matches!(operator, Operator::Divide | Operator::Modulo) {
         return Err(invalid("division by zero"));
     }
@@ -45,7 +45,7 @@ fn whole<'a>(operator: Operator, a: i64, b: i64) -> Result<Val<'a>, Cause> {
     result.map(Val::Int).ok_or_else(|| invalid("the integer does not fit in 64 bits"))
 }
 
-fn real<'a>(operator: Operator, a: f64, b: f64) -> Result<Val<'a>, Cause> {
+fn real<'a>(operator: Operator, a: f64, b: f64) -> Result<Val<'a>, FaultKind> {
     Ok(Val::Double(match operator {
         Operator::Add => a + b,
         Operator::Subtract => a - b,
@@ -61,7 +61,11 @@ const fn widen(whole: i64) -> f64 {
 }
 
 /// Converts with `string`, `int`, `double` or `bool`.
-pub fn convert<'a>(function: Function, of: &Val<'a>, fuel: &mut Fuel) -> Result<Val<'a>, Cause> {
+pub fn convert<'a>(
+    function: Function,
+    of: &Val<'a>,
+    fuel: &mut Fuel,
+) -> Result<Val<'a>, FaultKind> {
     if let Val::Text(text) = of {
         fuel.spend_bytes(text.as_str().len())?;
     }
@@ -100,7 +104,7 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 /// Changes the sign of a number.
-pub fn negate<'a>(of: &Val<'a>) -> Result<Val<'a>, Cause> {
+pub fn negate<'a>(of: &Val<'a>) -> Result<Val<'a>, FaultKind> {
     match of {
         Val::Double(value) => Ok(Val::Double(-value)),
         Val::Int(value) => match value.checked_neg() {

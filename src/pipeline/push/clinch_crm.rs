@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
-    domain::{ClinchId, MatchKey, Reason},
+    domain::{Cause, ClinchId, MatchKey, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
@@ -215,12 +215,10 @@ impl Crm for ClinchCrm {
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),
             Creation::Found(people) => match found(people) {
                 Lookup::One(existing) => Ok(Created::Existing(existing)),
-                Lookup::Several(count) => Err(CrmFailure::Record {
-                    reason: Reason::AmbiguousMatch,
-                    message: format!(
-                        "{count} people in Clinch have this match key; merge them there"
-                    ),
-                }),
+                Lookup::Several(count) => Err(CrmFailure::Record(Cause::new(
+                    Reason::AmbiguousMatch,
+                    format!("{count} people in Clinch have this match key; merge them there"),
+                ))),
                 Lookup::Nobody | Lookup::FilterIgnored => {
                     Err(CrmFailure::from(ClinchError::Ambiguous(Doubt::NoId)))
                 }

@@ -69,7 +69,7 @@ impl<C: Crm> Pusher<C> {
                 return Ok(Candidate { id: Some(id), outcome, fresh: true, seen: true });
             }
             Ok(Created::Existing(person)) => person,
-            Err(refused @ CrmFailure::Record { .. }) => {
+            Err(refused @ CrmFailure::Record(_)) => {
                 admission.not_created();
                 return Err(refused);
             }

@@ -6,7 +6,7 @@ use std::{fmt, future::Future, time::Duration};
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::{ClinchId, Disposition, MatchKey, Reason},
+    domain::{Cause, ClinchId, Disposition, MatchKey},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
@@ -115,12 +115,7 @@ pub enum Ensure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrmFailure {
     /// This record cannot be delivered as it is; the others can.
-    Record {
-        /// Why.
-        reason: Reason,
-        /// What is wrong; attribute names only.
-        message: String,
-    },
+    Record(Cause),
     /// The person no longer exists: deleted or merged.
     Gone,
     /// This record may be delivered later.

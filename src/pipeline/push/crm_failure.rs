@@ -3,7 +3,7 @@
 use super::crm::CrmFailure;
 use crate::{
     clinch::ClinchError,
-    domain::{Disposition, Reason},
+    domain::{Cause, Disposition, Reason},
     ledger::{JournalError, SuppressionError},
 };
 
@@ -14,9 +14,9 @@ impl From<ClinchError> for CrmFailure {
         let disposition = error.disposition();
         match error {
             ClinchError::Rejected { .. } | ClinchError::Conflict => {
-                Self::Record { reason: Reason::RecordRejected, message }
+                Self::Record(Cause::new(Reason::RecordRejected, message))
             }
-            ClinchError::TooLarge => Self::Record { reason: Reason::TooLarge, message },
+            ClinchError::TooLarge => Self::Record(Cause::new(Reason::TooLarge, message)),
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::Timeout

@@ -2,7 +2,7 @@
 
 use super::crm::CrmFailure;
 use crate::{
-    domain::{Disposition, Reason},
+    domain::{Cause, Disposition, Reason},
     pipeline::report::Ending,
     source::SourceError,
 };
@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn unread(error: &SourceError) -> Ending {
     let (disposition, message) = (error.disposition(), error.to_string());
     match disposition {
-        Disposition::Stalled { reason } => Ending::SourceFailed { reason, message },
+        Disposition::Stalled { reason } => Ending::SourceFailed(Cause { reason, message }),
         Disposition::Retry { .. } | Disposition::Wait { .. } => {
             Ending::Interrupted { disposition, message }
         }
@@ -24,7 +24,7 @@ pub(super) fn interrupted(failure: CrmFailure) -> Ending {
         | CrmFailure::Everything { disposition, message } => {
             Ending::Interrupted { disposition, message }
         }
-        CrmFailure::Record { reason, message } => {
+        CrmFailure::Record(Cause { reason, message }) => {
             Ending::Interrupted { disposition: Disposition::Stalled { reason }, message }
         }
         // The one who revoked access reports why; the run continues once it has access again.

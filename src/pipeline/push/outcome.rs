@@ -2,7 +2,7 @@
 
 use super::crm::CrmFailure;
 use crate::{
-    domain::{ClinchId, Disposition, Reason},
+    domain::{Cause, ClinchId, Disposition, Reason},
     ledger::{Steps, Suppressed},
 };
 
@@ -14,7 +14,7 @@ pub(super) enum Outcome {
     Unchanged,
     Skipped,
     Suppressed(Suppressed),
-    Rejected { reason: Reason, message: String },
+    Rejected(Cause),
 }
 
 /// The outcome of a record, and what is in place now.
@@ -38,8 +38,8 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn rejected(reason: Reason, message: String) -> Self {
-        Self::nobody(Outcome::Rejected { reason, message })
+    pub(super) fn rejected(cause: Cause) -> Self {
+        Self::nobody(Outcome::Rejected(cause))
     }
 
     pub(super) fn skipped(id: ClinchId) -> Self {
@@ -58,16 +58,16 @@ impl Candidate {
 /// Turns a failure that concerns this record alone into an outcome; any other leaves it undecided.
 pub(super) fn decided(failure: CrmFailure) -> Result<Outcome, CrmFailure> {
     match failure {
-        CrmFailure::Record { reason, message } => Ok(Outcome::Rejected { reason, message }),
+        CrmFailure::Record(cause) => Ok(Outcome::Rejected(cause)),
         other => Err(other),
     }
 }
 
 pub(super) fn already_there() -> Candidate {
-    Candidate::rejected(
+    Candidate::rejected(Cause::new(
         Reason::AlreadyExists,
-        "the person is in Clinch already and duplicatePolicy is Fail".to_owned(),
-    )
+        "the person is in Clinch already and duplicatePolicy is Fail",
+    ))
 }
 
 pub(super) fn gone_again() -> CrmFailure {

@@ -15,7 +15,7 @@ use super::{
     outcome::{Candidate, Outcome, Pushed, already_there, decided, gone_again},
 };
 use crate::{
-    domain::{ClinchId, Disposition, Fence, Reason},
+    domain::{Cause, ClinchId, Disposition, Fence, Reason},
     ledger::{Steps, Suppressed, Suppressions},
     pipeline::{
         spec::{Duplicates, Mode},
@@ -176,10 +176,10 @@ impl<C: Crm> Pusher<C> {
         };
         match (known, self.duplicates) {
             (Known::Anonymised(id), _) => self.suppress(work, &id).await,
-            (Known::Several(count), _) => Ok(Candidate::rejected(
+            (Known::Several(count), _) => Ok(Candidate::rejected(Cause::new(
                 Reason::AmbiguousMatch,
                 format!("{count} people in Clinch have this match key; merge them there"),
-            )),
+            ))),
             (Known::Absent(snapshot), _) => self.create(work, claim, snapshot).await,
             // An interrupted run left this record undecided, and the person is as it would have created
             // them: this export did, and following steps may be missing.

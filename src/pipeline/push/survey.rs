@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::source_people::{Duplicate, SourcePeople};
 use crate::{
-    domain::{MatchKey, Reason},
+    domain::{Cause, MatchKey, Reason},
     ledger::{KeyHash, Keys, Ledger, Suppressions},
     pipeline::{
         blocking::join_blocking,
@@ -127,8 +127,10 @@ impl Survey {
                 return self.reject(Rejection {
                     record: Some(keys.record_id(&work.key)),
                     position: work.position,
-                    reason: Reason::DuplicateInSource,
-                    message: format!("{first} names the same person with other values"),
+                    cause: Cause::new(
+                        Reason::DuplicateInSource,
+                        format!("{first} names the same person with other values"),
+                    ),
                 });
             }
         }
@@ -137,8 +139,7 @@ impl Survey {
             self.progress.list(Rejection {
                 record: Some(keys.record_id(&work.key)),
                 position: work.position,
-                reason: why.reason(),
-                message: why.message().to_owned(),
+                cause: why.cause(),
             });
             return;
         }

@@ -148,7 +148,7 @@ impl Pushing<'_> {
     ) {
         let usable = match ended {
             Ok(_) => !self.cancel.is_cancelled(),
-            Err(CrmFailure::Later { .. } | CrmFailure::Record { .. } | CrmFailure::Gone) => true,
+            Err(CrmFailure::Later { .. } | CrmFailure::Record(_) | CrmFailure::Gone) => true,
             Err(CrmFailure::Withdrawn | CrmFailure::Everything { .. }) => false,
         };
         if !usable || !pusher.index.can_look_up() {
@@ -174,14 +174,14 @@ impl Pushing<'_> {
             Outcome::Suppressed(why) => {
                 progress.counts.suppressed += 1;
                 let record = Some(self.keys.record_id(&work.key));
-                let (position, message) = (work.position.clone(), why.message().to_owned());
-                progress.list(Rejection { position, record, reason: why.reason(), message });
+                let (position, cause) = (work.position.clone(), why.cause());
+                progress.list(Rejection { position, record, cause });
             }
-            Outcome::Rejected { reason, message } => {
+            Outcome::Rejected(cause) => {
                 progress.counts.failed += 1;
                 let record = Some(self.keys.record_id(&work.key));
                 let position = work.position.clone();
-                progress.list(Rejection { position, record, reason, message });
+                progress.list(Rejection { position, record, cause });
             }
         });
     }
