@@ -1,7 +1,7 @@
 //! clinch-operator: syncs candidates between hireEZ and Clinch from declared state.
 //!
 //! The modules form tiers and import downwards only; `docs/ARCHITECTURE.md` has the table and
-//! `tests/architecture.rs` enforces it.
+//! `tests/offline/architecture.rs` enforces it.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 

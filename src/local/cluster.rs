@@ -15,8 +15,8 @@ use tokio::sync::broadcast;
 use super::{
     admission,
     assemble::{Assembler, uid},
-    ledger::MemoryLedgers,
     manifests::Manifests,
+    memory::MemoryLedgers,
     object::{ByKind, Object, typed},
     state::{OpenError, Record, StateFolder},
 };

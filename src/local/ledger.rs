@@ -1,11 +1,7 @@
 //! Ledgers of the local cluster: a folder for each export and for the anonymised people of each
 //! account, or memory where no state is kept.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::PathBuf, sync::PoisonError};
 
 use bytes::Bytes;
 
@@ -16,9 +12,6 @@ use crate::{
         AccountName, FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError,
     },
 };
-
-/// Ledgers kept in memory, by export UID, and by `suppression-` and the name of an account.
-pub(super) type MemoryLedgers = Arc<Mutex<HashMap<String, MemoryStore>>>;
 
 /// One ledger.
 pub enum LocalLedger {

@@ -11,6 +11,7 @@ mod ledger;
 mod lines;
 mod load;
 mod manifests;
+mod memory;
 mod metadata;
 mod node;
 mod object;

@@ -6,6 +6,7 @@
     reason = "test support outside test functions: a test stops at the first surprise"
 )]
 
+mod architecture;
 mod chart;
 mod crds;
 mod decoders;
