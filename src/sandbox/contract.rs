@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     limit::RateLimit, operation::Operation, people::Order, shift::Shift, signature::Generation,
@@ -43,6 +44,8 @@ pub struct SandboxContract {
     /// Whether an OpenAPI document is published. Default: true.
     #[serde(rename = "openapi")]
     pub(super) open_api: Option<bool>,
+    /// The document to publish; absent: one that describes this contract.
+    pub document: Option<Value>,
     /// Paths by operation id; `off` switches one off.
     pub(super) operations: BTreeMap<Operation, String>,
     /// Only the documented operations.

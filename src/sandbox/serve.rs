@@ -122,7 +122,10 @@ fn published(
         return None;
     }
     match rest {
-        "" | "/" => Some(Answer::plain_json(&openapi::document(contract, &shared.base, version))),
+        "" | "/" => Some(match &contract.document {
+            Some(document) => Answer::plain_json(document),
+            None => Answer::plain_json(&openapi::document(contract, &shared.base, version)),
+        }),
         "/openapi" => Some(Answer::html(200, &openapi::page(contract, version))),
         _ => None,
     }

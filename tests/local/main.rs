@@ -13,6 +13,8 @@ mod approval;
 #[cfg(feature = "sandbox")]
 mod erasure;
 #[cfg(feature = "sandbox")]
+mod hostile;
+#[cfg(feature = "sandbox")]
 mod killed;
 mod manifests;
 #[cfg(feature = "sandbox")]

@@ -13,11 +13,16 @@ use super::{
     Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
     overrides::is_parameter_name,
     roles::read_names,
-    schema::{OperationObject, property_names, request_attributes, resolve},
+    schema::{MAX_STEPS, OperationObject, Reader},
 };
 
 /// Maximum size of the document in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Maximum objects in the document: each takes much more memory than its text.
+const MAX_OBJECTS: usize = 100_000;
+/// Maximum parameters of the candidate list.
+const MAX_PARAMETERS: usize = 256;
 
 /// Why a document yields no contract.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -25,6 +30,17 @@ pub enum DiscoverError {
     /// Larger than [`MAX_DOCUMENT_BYTES`].
     #[error("the API document has {0} bytes; at most 4 MiB are read")]
     TooLarge(usize),
+    /// More objects than [`MAX_OBJECTS`].
+    #[error("the API document has {0} objects; at most {max} are read", max = MAX_OBJECTS)]
+    TooManyObjects(usize),
+    /// More parameters than [`MAX_PARAMETERS`].
+    #[error("the candidate list in the API document has {0} parameters; at most {max} are read",
+        max = MAX_PARAMETERS)]
+    TooManyParameters(usize),
+    /// References that lead to too much work.
+    #[error("the API document takes more than {max} steps to read: its schemas refer to each \
+             other too often", max = MAX_STEPS)]
+    TooManySteps,
     /// Not JSON, or nested too deeply.
     #[error("the API document is not JSON, or is nested too deeply")]
     NotJson,
@@ -49,13 +65,22 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
     if openapi_json.len() > MAX_DOCUMENT_BYTES {
         return Err(DiscoverError::TooLarge(openapi_json.len()));
     }
+    // A brace in a text counts, too: a document has few of those.
+    let objects = openapi_json.split(|byte| *byte == b'{').count() - 1;
+    if objects > MAX_OBJECTS {
+        return Err(DiscoverError::TooManyObjects(objects));
+    }
     // serde_json rejects more than 128 levels, so the document is safe to walk and to drop.
     let document: Value =
         serde_json::from_slice(openapi_json).map_err(|_| DiscoverError::NotJson)?;
     if document.get("paths").and_then(Value::as_object).is_none() {
         return Err(DiscoverError::NotOpenApi);
     }
-    let found = find_operations(&document)?;
+    let reader = Reader::new(&document);
+    let found = find_operations(&reader)?;
+    if reader.is_spent() {
+        return Err(DiscoverError::TooManySteps);
+    }
     if !found.contains_key(&Op::ListCandidates) && !found.contains_key(&Op::CreateCandidate) {
         return Err(DiscoverError::NoCandidates);
     }
@@ -72,19 +97,21 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
         }
     }
     contract.candidate_attributes =
-        found.get(&Op::CreateCandidate).and_then(|f| request_attributes(&document, f.body));
+        found.get(&Op::CreateCandidate).and_then(|f| reader.request_attributes(f.body));
     contract.names.email = match_attribute(contract.candidate_attributes.as_ref());
     (contract.paging, contract.filter) =
-        list_parameters(&document, found.get(&Op::ListCandidates), &contract.names.email);
-    read_names(&document, &found, &mut contract);
-    Ok(contract)
+        list_parameters(&reader, found.get(&Op::ListCandidates), &contract.names.email)?;
+    read_names(&reader, &found, &mut contract);
+    if reader.is_spent() { Err(DiscoverError::TooManySteps) } else { Ok(contract) }
 }
 
-fn find_operations(document: &Value) -> Result<BTreeMap<Op, OperationObject<'_>>, DiscoverError> {
+fn find_operations<'a>(
+    reader: &Reader<'a>,
+) -> Result<BTreeMap<Op, OperationObject<'a>>, DiscoverError> {
     let mut by_id = BTreeMap::new();
     let mut by_place = BTreeMap::new();
-    for (path, item) in document["paths"].as_object().into_iter().flatten() {
-        let Some(item) = resolve(document, item) else { continue };
+    for (path, item) in reader.paths() {
+        let Some(item) = reader.resolve(item) else { continue };
         for (verb, key) in
             [(Verb::Get, "get"), (Verb::Post, "post"), (Verb::Patch, "patch"), (Verb::Put, "put")]
         {
@@ -151,28 +178,31 @@ fn match_attribute(attributes: Option<&BTreeMap<String, Attribute>>) -> String {
 
 /// Wire names of paging and filter. Component parameters are identified by their keys (`page`,
 /// `perPage`, `candidateFilter`), inline ones by their names. Without a filter none is used.
-fn list_parameters(
-    document: &Value,
-    list: Option<&OperationObject<'_>>,
+fn list_parameters<'a>(
+    reader: &Reader<'a>,
+    list: Option<&OperationObject<'a>>,
     match_attribute: &str,
-) -> (Paging, Option<String>) {
+) -> Result<(Paging, Option<String>), DiscoverError> {
     let (mut paging, mut filter) = (Paging::built_in(), None);
-    let Some(list) = list else { return (paging, filter) };
-    let own = |of: &'_ Value| of.get("parameters").and_then(Value::as_array).cloned();
-    let all = own(list.item).into_iter().chain(own(list.body)).flatten();
-    for reference in all {
+    let Some(list) = list else { return Ok((paging, filter)) };
+    let own = |of: &'a Value| of.get("parameters").and_then(Value::as_array);
+    let (shared, own) = (own(list.item), own(list.body));
+    let count = shared.map_or(0, Vec::len) + own.map_or(0, Vec::len);
+    if count > MAX_PARAMETERS {
+        return Err(DiscoverError::TooManyParameters(count));
+    }
+    for reference in shared.into_iter().chain(own).flatten() {
         let key = reference.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
-        let Some(parameter) = resolve(document, &reference) else { continue };
+        let Some(parameter) = reader.resolve(reference) else { continue };
         let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
         if parameter.get("in").and_then(Value::as_str) != Some("query") || !is_parameter_name(name)
         {
             continue;
         }
-        let empty = Value::Null;
-        let schema = parameter.get("schema").unwrap_or(&empty);
-        let members = property_names(document, schema);
+        let schema = parameter.get("schema").unwrap_or(&Value::Null);
+        let members = reader.property_names(schema);
         let limit = |key: &str| {
-            let of = resolve(document, schema)?.get(key)?.as_u64()?;
+            let of = reader.resolve(schema)?.get(key)?.as_u64()?;
             u32::try_from(of).ok().filter(|n| *n > 0)
         };
         match key.filter(|k| ["page", "perPage", "candidateFilter"].contains(k)).unwrap_or(name) {
@@ -202,7 +232,7 @@ fn list_parameters(
             _ => {}
         }
     }
-    (paging, filter.filter(|name| is_parameter_name(name)))
+    Ok((paging, filter.filter(|name| is_parameter_name(name))))
 }
 
 #[cfg(test)]

@@ -128,6 +128,52 @@ fn a_path_that_leaves_the_origin_rejects_the_whole_document() {
 }
 
 #[test]
+fn a_document_that_is_too_much_to_read_is_not_used_and_the_bound_is_named() {
+    let wide: Vec<Value> = (0..300_000).map(|_| json!(0)).collect();
+    let mut document = variant();
+    document["components"]["schemas"]["wide"] = json!({"allOf": wide});
+    let reference = json!({"$ref": "#/components/schemas/wide"});
+    // Named nowhere, it costs nothing.
+    assert!(read(&document).is_ok());
+
+    let parameter = json!({"name": "page", "in": "query", "schema": reference});
+    let list = |count: usize| Value::from(vec![parameter.clone(); count]);
+    let mut many = document.clone();
+    many["paths"]["/people"]["get"]["parameters"] = list(30_000);
+    // One is the shared filter of the path.
+    assert_eq!(read(&many).err(), Some(DiscoverError::TooManyParameters(30_001)));
+    many["paths"]["/people"]["get"]["parameters"] = list(MAX_PARAMETERS - 1);
+    assert_eq!(read(&many).err(), Some(DiscoverError::TooManySteps));
+
+    let attributes: serde_json::Map<String, Value> =
+        (0..500).map(|n| (format!("a{n}"), reference.clone())).collect();
+    document["components"]["schemas"]["base"]["properties"] = Value::Object(attributes);
+    // Only the first parts of an attribute are read.
+    assert_eq!(read(&document).err(), None);
+    document["components"]["schemas"]["base"] = reference;
+    assert_eq!(read(&document).err(), Some(DiscoverError::TooManySteps));
+
+    let mut paths = json!({"/candidates": {"get": {}}});
+    for n in 0..MAX_STEPS {
+        paths[format!("/p{n}")] = json!([]);
+    }
+    assert_eq!(read(&json!({"paths": paths})).err(), Some(DiscoverError::TooManySteps));
+
+    let objects = format!("[{}0]", "{},".repeat(MAX_OBJECTS + 1));
+    assert_eq!(discover(objects.as_bytes()), Err(DiscoverError::TooManyObjects(MAX_OBJECTS + 1)));
+}
+
+#[test]
+fn of_an_attribute_only_short_words_are_kept() {
+    let mut document = variant();
+    let schema = json!({"type": "string", "format": "x".repeat(65)});
+    document["components"]["schemas"]["base"]["properties"]["created_at"] = schema;
+    let attributes = read(&document).unwrap().candidate_attributes.unwrap();
+    assert_eq!(attributes["created_at"].format, None);
+    assert_eq!(attributes["email_address"].format.as_deref(), Some("email"));
+}
+
+#[test]
 fn each_kind_of_unusable_document_has_its_own_error() {
     assert_eq!(discover(b"<html>"), Err(DiscoverError::NotJson));
     assert_eq!(discover(b"[]"), Err(DiscoverError::NotOpenApi));

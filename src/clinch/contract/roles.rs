@@ -5,11 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::{
     Attribute, AttributeKind, Contract, Op, State,
-    schema::{OperationObject, request_attributes, response_attributes},
+    schema::{OperationObject, Reader},
 };
 
 /// The flag of an anonymised person, in both spellings.
@@ -17,13 +15,13 @@ pub const ANONYMISED: [&str; 2] = ["anonymized", "anonymised"];
 
 /// Finds the names that the operator itself needs. A write whose essential attributes cannot be
 /// identified is not offered: no attachment is better than one under a guessed name.
-pub(super) fn read_names(
-    document: &Value,
-    found: &BTreeMap<Op, OperationObject<'_>>,
+pub(super) fn read_names<'a>(
+    reader: &Reader<'a>,
+    found: &BTreeMap<Op, OperationObject<'a>>,
     contract: &mut Contract,
 ) {
-    let returned = |op: Op| found.get(&op).and_then(|f| response_attributes(document, f.body));
-    let accepted = |op: Op| found.get(&op).and_then(|f| request_attributes(document, f.body));
+    let returned = |op: Op| found.get(&op).and_then(|f| reader.response_attributes(f.body));
+    let accepted = |op: Op| found.get(&op).and_then(|f| reader.request_attributes(f.body));
     let person = returned(Op::GetCandidate).or_else(|| returned(Op::ListCandidates));
     let has_flag = person
         .is_none_or(|person| ANONYMISED.iter().any(|spelling| person.contains_key(*spelling)));

@@ -1,18 +1,26 @@
 //! Reading schemas of an OpenAPI document: local references and `allOf` resolved, depth bounded,
 //! nothing fetched. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
 use super::{Attribute, AttributeKind, Verb, names::is_safe_name};
 
-/// Maximum depth of references and `allOf`; also ends a cycle of them.
+/// Maximum depth of references and `allOf`; also ends a cycle of references.
 const MAX_DEPTH: usize = 16;
-/// Maximum schemas visited to flatten one: nested `allOf` would grow exponentially without it.
-const MAX_VISITS: usize = 1024;
+/// Maximum length of a `format` that is kept.
+const MAX_FORMAT: usize = 64;
 /// Maximum attributes read from one schema.
 const MAX_ATTRIBUTES: usize = 512;
+/// Maximum steps to read one document. A step is a path, parameter, schema, reference or property;
+/// a long name or reference counts as several.
+pub(super) const MAX_STEPS: usize = 100_000;
+/// The bytes of a name or reference that count as one step.
+const BYTES_OF_STEP: usize = 64;
 
 /// One operation as the document describes it.
 pub(super) struct OperationObject<'a> {
@@ -24,133 +32,178 @@ pub(super) struct OperationObject<'a> {
     pub(super) body: &'a Value,
 }
 
+/// A document, and how much work was spent on it: a few references can stand for any amount. Once
+/// [`MAX_STEPS`] are spent nothing more is found, and what was found is not to be used.
+pub(super) struct Reader<'a> {
+    document: &'a Value,
+    steps: Cell<usize>,
+}
+
 /// An object schema, flattened.
 #[derive(Default)]
 struct Flat<'a> {
     properties: BTreeMap<&'a str, &'a Value>,
     required: BTreeSet<&'a str>,
-    visits: usize,
+    /// The schemas that are part of it: each counts once, so that a cycle ends.
+    parts: BTreeSet<*const Value>,
 }
 
-/// Follows `$ref` within the document. `None` for any other reference, and for a cycle.
-pub(super) fn resolve<'a>(document: &'a Value, mut value: &'a Value) -> Option<&'a Value> {
-    for _ in 0..MAX_DEPTH {
-        let Some(reference) = value.get("$ref") else { return Some(value) };
-        value = document.pointer(reference.as_str()?.strip_prefix('#')?)?;
+impl<'a> Reader<'a> {
+    pub(super) const fn new(document: &'a Value) -> Self {
+        Self { document, steps: Cell::new(0) }
     }
-    None
-}
 
-fn flatten<'a>(document: &'a Value, schema: &'a Value, depth: usize, into: &mut Flat<'a>) {
-    let Some(schema) = resolve(document, schema) else { return };
-    into.visits += 1;
-    if depth == MAX_DEPTH || into.visits > MAX_VISITS {
-        return;
+    /// Whether [`MAX_STEPS`] were spent: the document was not read to its end.
+    pub(super) const fn is_spent(&self) -> bool {
+        self.steps.get() >= MAX_STEPS
     }
-    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        flatten(document, part, depth + 1, into);
+
+    /// Spends a step, and more for a long text. False: none is left.
+    fn spend(&self, bytes: usize) -> bool {
+        let spent = self.steps.get().saturating_add(1 + bytes / BYTES_OF_STEP);
+        self.steps.set(spent.min(MAX_STEPS));
+        !self.is_spent()
     }
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        into.properties.extend(properties.iter().map(|(name, value)| (name.as_str(), value)));
+
+    /// The paths of the document.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.members(self.document.get("paths"))
     }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    into.required.extend(required.filter_map(Value::as_str));
-}
 
-/// The flattened property of an object schema.
-pub(super) fn property<'a>(
-    document: &'a Value,
-    schema: &'a Value,
-    name: &str,
-) -> Option<&'a Value> {
-    let mut flat = Flat::default();
-    flatten(document, schema, 0, &mut flat);
-    flat.properties.get(name).copied()
-}
-
-/// Names of an object schema's properties.
-pub(super) fn property_names<'a>(document: &'a Value, schema: &'a Value) -> Vec<&'a str> {
-    let mut flat = Flat::default();
-    flatten(document, schema, 0, &mut flat);
-    flat.properties.into_keys().collect()
-}
-
-/// The schema of a body: of the JSON:API media type, otherwise JSON, otherwise the first one.
-fn body_schema<'a>(document: &'a Value, body: &'a Value) -> Option<&'a Value> {
-    let content = resolve(document, body)?.get("content")?.as_object()?;
-    let entry = content
-        .get(crate::jsonapi::MEDIA_TYPE)
-        .or_else(|| content.get("application/json"))
-        .or_else(|| content.values().next())?;
-    entry.get("schema")
-}
-
-/// The attributes that an operation's request body accepts.
-pub(super) fn request_attributes(
-    document: &Value,
-    operation: &Value,
-) -> Option<BTreeMap<String, Attribute>> {
-    let schema = body_schema(document, operation.get("requestBody")?)?;
-    attributes(document, property(document, schema, "data")?)
-}
-
-/// The attributes that an operation's 200 response holds.
-pub(super) fn response_attributes(
-    document: &Value,
-    operation: &Value,
-) -> Option<BTreeMap<String, Attribute>> {
-    let schema = body_schema(document, operation.get("responses")?.get("200")?)?;
-    let data = resolve(document, property(document, schema, "data")?)?;
-    attributes(document, data.get("items").unwrap_or(data))
-}
-
-/// The attributes of a resource schema, without properties that cannot be attribute names.
-fn attributes(document: &Value, resource: &Value) -> Option<BTreeMap<String, Attribute>> {
-    let schema = property(document, resource, "attributes")?;
-    let mut flat = Flat::default();
-    flatten(document, schema, 0, &mut flat);
-    let required = std::mem::take(&mut flat.required);
-    let named = flat.properties.into_iter().filter(|(name, _)| is_safe_name(name));
-    let read = |(name, schema): (&str, &Value)| {
-        (name.to_owned(), attribute(document, schema, required.contains(name)))
-    };
-    Some(named.take(MAX_ATTRIBUTES).map(read).collect())
-}
-
-fn attribute(document: &Value, schema: &Value, required: bool) -> Attribute {
-    // The keywords of a schema with `allOf` are spread over its parts: the first occurrence counts.
-    let mut parts = Vec::new();
-    collect_parts(document, schema, 0, &mut parts);
-    let first = |key: &str| parts.iter().find_map(|part| part.get(key));
-    Attribute {
-        kind: first("type").map_or(AttributeKind::Unknown, kind),
-        format: first("format").and_then(Value::as_str).map(str::to_owned),
-        required,
-        read_only: first("readOnly").and_then(Value::as_bool).unwrap_or(false),
-        max_length: first("maxLength").and_then(Value::as_u64),
+    /// The members of an object, as long as there are steps left.
+    fn members(&self, object: Option<&'a Value>) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let members = object.and_then(Value::as_object).into_iter().flatten();
+        members
+            .map(|(name, value)| (name.as_str(), value))
+            .take_while(|(name, _)| self.spend(name.len()))
     }
-}
 
-fn collect_parts<'a>(
-    document: &'a Value,
-    schema: &'a Value,
-    depth: usize,
-    parts: &mut Vec<&'a Value>,
-) {
-    let Some(schema) = resolve(document, schema) else { return };
-    if depth == MAX_DEPTH || parts.len() > MAX_DEPTH {
-        return;
+    /// The items of an array, as long as there are steps left.
+    fn items(&self, array: Option<&'a Value>) -> impl Iterator<Item = &'a Value> {
+        let items = array.and_then(Value::as_array).into_iter().flatten();
+        items.take_while(|_| self.spend(0))
     }
-    parts.push(schema);
-    for part in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-        collect_parts(document, part, depth + 1, parts);
+
+    /// Follows `$ref` within the document. `None` for any other reference, and for a cycle.
+    pub(super) fn resolve(&self, mut value: &'a Value) -> Option<&'a Value> {
+        for _ in 0..MAX_DEPTH {
+            let Some(reference) = value.get("$ref") else { return Some(value) };
+            let pointer = reference.as_str()?.strip_prefix('#')?;
+            if !self.spend(pointer.len()) {
+                return None;
+            }
+            value = self.document.pointer(pointer)?;
+        }
+        None
+    }
+
+    fn flat(&self, schema: &'a Value) -> Flat<'a> {
+        let mut flat = Flat::default();
+        self.flatten(schema, 0, &mut flat);
+        flat
+    }
+
+    fn flatten(&self, schema: &'a Value, depth: usize, into: &mut Flat<'a>) {
+        let Some(schema) = self.resolve(schema) else { return };
+        if depth == MAX_DEPTH || !into.parts.insert(std::ptr::from_ref(schema)) {
+            return;
+        }
+        for part in self.items(schema.get("allOf")) {
+            self.flatten(part, depth + 1, into);
+        }
+        into.properties.extend(self.members(schema.get("properties")));
+        let required = self.items(schema.get("required")).filter_map(Value::as_str);
+        into.required.extend(required.take_while(|name| self.spend(name.len())));
+    }
+
+    /// The flattened property of an object schema.
+    fn property(&self, schema: &'a Value, name: &str) -> Option<&'a Value> {
+        self.flat(schema).properties.get(name).copied()
+    }
+
+    /// Names of an object schema's properties.
+    pub(super) fn property_names(&self, schema: &'a Value) -> Vec<&'a str> {
+        self.flat(schema).properties.into_keys().collect()
+    }
+
+    /// The schema of a body: of the JSON:API media type, otherwise JSON, otherwise the first one.
+    fn body_schema(&self, body: &'a Value) -> Option<&'a Value> {
+        let content = self.resolve(body)?.get("content")?.as_object()?;
+        let entry = content
+            .get(crate::jsonapi::MEDIA_TYPE)
+            .or_else(|| content.get("application/json"))
+            .or_else(|| content.values().next())?;
+        entry.get("schema")
+    }
+
+    /// The attributes that an operation's request body accepts.
+    pub(super) fn request_attributes(
+        &self,
+        operation: &'a Value,
+    ) -> Option<BTreeMap<String, Attribute>> {
+        let schema = self.body_schema(operation.get("requestBody")?)?;
+        self.attributes(self.property(schema, "data")?)
+    }
+
+    /// The attributes that an operation's 200 response holds.
+    pub(super) fn response_attributes(
+        &self,
+        operation: &'a Value,
+    ) -> Option<BTreeMap<String, Attribute>> {
+        let schema = self.body_schema(operation.get("responses")?.get("200")?)?;
+        let data = self.resolve(self.property(schema, "data")?)?;
+        self.attributes(data.get("items").unwrap_or(data))
+    }
+
+    /// The attributes of a resource schema, without properties that cannot be attribute names.
+    fn attributes(&self, resource: &'a Value) -> Option<BTreeMap<String, Attribute>> {
+        let Flat { properties, required, .. } = self.flat(self.property(resource, "attributes")?);
+        let named = properties.into_iter().filter(|(name, _)| is_safe_name(name));
+        let read = |(name, schema): (&str, &'a Value)| {
+            (name.to_owned(), self.attribute(schema, required.contains(name)))
+        };
+        Some(named.take(MAX_ATTRIBUTES).map(read).collect())
+    }
+
+    fn attribute(&self, schema: &'a Value, required: bool) -> Attribute {
+        // The keywords of a schema with `allOf` are spread over its parts: the first occurrence
+        // counts.
+        let mut parts = Vec::new();
+        self.collect_parts(schema, 0, &mut parts);
+        let first = |key: &str| parts.iter().find_map(|part| part.get(key));
+        Attribute {
+            kind: first("type").map_or(AttributeKind::Unknown, kind),
+            format: first("format")
+                .and_then(Value::as_str)
+                .filter(|format| format.len() <= MAX_FORMAT)
+                .map(str::to_owned),
+            required,
+            read_only: first("readOnly").and_then(Value::as_bool).unwrap_or(false),
+            max_length: first("maxLength").and_then(Value::as_u64),
+        }
+    }
+
+    fn collect_parts(&self, schema: &'a Value, depth: usize, parts: &mut Vec<&'a Value>) {
+        let Some(schema) = self.resolve(schema) else { return };
+        if depth == MAX_DEPTH {
+            return;
+        }
+        parts.push(schema);
+        for part in self.items(schema.get("allOf")) {
+            if parts.len() > MAX_DEPTH {
+                break;
+            }
+            self.collect_parts(part, depth + 1, parts);
+        }
     }
 }
 
 /// The JSON type; in a list such as `[string, "null"]` the first that is not `null`.
 fn kind(value: &Value) -> AttributeKind {
     let word = match value {
-        Value::Array(words) => words.iter().filter_map(Value::as_str).find(|w| *w != "null"),
+        Value::Array(words) => {
+            words.iter().take(MAX_DEPTH).filter_map(Value::as_str).find(|word| *word != "null")
+        }
         other => other.as_str(),
     };
     match word {
@@ -174,17 +227,16 @@ mod tests {
     fn a_cycle_of_references_ends() {
         let document = json!({"a": {"$ref": "#/b"}, "b": {"$ref": "#/a"},
             "c": {"allOf": [{"$ref": "#/c"}, {"$ref": "#/c"}, {"properties": {"x": {}}}]}});
-        assert!(resolve(&document, &document["a"]).is_none());
-        assert_eq!(property_names(&document, &document["c"]), ["x"]);
-        let mut flat = Flat::default();
-        flatten(&document, &document["c"], 0, &mut flat);
-        assert!(flat.visits < 4 * MAX_VISITS, "{}", flat.visits);
+        let reader = Reader::new(&document);
+        assert!(reader.resolve(&document["a"]).is_none());
+        assert_eq!(reader.property_names(&document["c"]), ["x"]);
+        assert!(reader.steps.get() < 100, "{}", reader.steps.get());
     }
 
     #[test]
     fn references_to_other_documents_are_not_followed() {
         let document = json!({"a": {"$ref": "https://evil.example/x.json#/b"}});
-        assert!(resolve(&document, &document["a"]).is_none());
+        assert!(Reader::new(&document).resolve(&document["a"]).is_none());
     }
 
     #[test]
@@ -192,9 +244,36 @@ mod tests {
         let document = json!({"s": {"type": "string", "maxLength": 9}});
         let schema = json!({"allOf": [{"$ref": "#/s"}, {"readOnly": true}]});
         let document = json!({"s": document["s"], "x": schema});
-        let read = attribute(&document, &document["x"], true);
+        let read = Reader::new(&document).attribute(&document["x"], true);
         assert_eq!(read.kind, AttributeKind::String);
         assert_eq!((read.max_length, read.read_only, read.required), (Some(9), true, true));
         assert_eq!(kind(&json!(["null", "integer"])), AttributeKind::Integer);
+    }
+
+    #[test]
+    fn all_look_ups_in_a_document_share_its_steps_and_end_with_them() {
+        let wide: Vec<Value> = (0..MAX_STEPS / 4).map(|_| json!(1)).collect();
+        let document = json!({"wide": {"allOf": wide, "properties": {"x": {}}}});
+        let reader = Reader::new(&document);
+        for _ in 0..3 {
+            assert_eq!(reader.property_names(&document["wide"]), ["x"]);
+            assert!(!reader.is_spent());
+        }
+        // Thousands more cost nothing.
+        for _ in 0..10_000 {
+            reader.property_names(&document["wide"]);
+            reader.attribute(&document["wide"], false);
+        }
+        assert!(reader.is_spent());
+        assert_eq!(reader.steps.get(), MAX_STEPS);
+        assert!(reader.property_names(&document["wide"]).is_empty());
+    }
+
+    #[test]
+    fn a_long_name_costs_more_than_a_short_one() {
+        let document = json!({"x": {"$ref": format!("#/{}", "x".repeat(BYTES_OF_STEP * 10))}});
+        let reader = Reader::new(&document);
+        assert!(reader.resolve(&document["x"]).is_none());
+        assert_eq!(reader.steps.get(), 11);
     }
 }

@@ -12,11 +12,10 @@ use crate::{
         ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, ContractStatus,
         STATUS_TRUE, SuppressionStatus,
     },
-    clinch::contract::Origin,
     cluster::ClusterError,
     conditions::{self, Observation, Verdict, find, whole_seconds},
     controllers::{
-        connections::{Connection, Failure, KnownAccount, Outcome},
+        connections::{Connection, Failure, KnownAccount, KnownContract, Outcome},
         publish::{new_request, receipt},
     },
     domain::{Cause, Disposition, Reason},
@@ -229,7 +228,7 @@ fn finish(
     }
     if let Some(connection) = connection {
         let account = connection.account.known();
-        observations.push(contract_resolved(connection));
+        observations.push(contract_resolved(&connection.contract));
         observations.push(account_check::observation(&account));
         next.contract = Some(contract_status(connection));
         next.account = Some(account_check::account_status(&account, None));
@@ -261,13 +260,19 @@ fn finish(
     next
 }
 
-fn contract_resolved(connection: &Connection) -> Observation {
-    let (reason, message) = match connection.client.contract().origin {
-        Origin::Discovered => {
-            (Reason::Discovered, "the contract was read from the OpenAPI document")
-        }
-        Origin::Assumed => {
-            (Reason::Assumed, "no OpenAPI document: the built-in contract is assumed")
+fn contract_resolved(contract: &KnownContract) -> Observation {
+    let published = contract.was_published();
+    let reason = if published { Reason::Discovered } else { Reason::Assumed };
+    let message = match &contract.fault {
+        None if published => "the contract was read from the OpenAPI document".to_owned(),
+        None => "no OpenAPI document: the built-in contract is assumed".to_owned(),
+        Some(fault) => {
+            let used = if published {
+                "the contract of the last valid document is used"
+            } else {
+                "the built-in contract is assumed"
+            };
+            format!("the OpenAPI document is not used: {fault}; {used}")
         }
     };
     Observation::new(ConditionType::ContractResolved, true, reason, message)
@@ -290,6 +295,25 @@ mod tests {
         let mut object = ClinchIntegration::new("i", serde_json::from_value(spec).unwrap());
         object.metadata.generation = Some(1);
         object
+    }
+
+    #[test]
+    fn a_document_that_is_not_used_is_reported_with_its_fault_and_the_contract_in_its_place() {
+        let mut contract = KnownContract::built_in();
+        assert!(contract_resolved(&contract).message.starts_with("no OpenAPI document"));
+        contract.fault = Some("it is too large".to_owned());
+        let assumed = contract_resolved(&contract);
+        assert_eq!(assumed.reason, Reason::Assumed);
+        assert_eq!(
+            assumed.message,
+            "the OpenAPI document is not used: it is too large; the built-in contract is assumed"
+        );
+        let mut published = crate::clinch::Contract::built_in();
+        published.origin = crate::clinch::contract::Origin::Discovered;
+        contract = KnownContract { fault: contract.fault, ..KnownContract::published(published) };
+        let kept = contract_resolved(&contract);
+        assert_eq!(kept.reason, Reason::Discovered);
+        assert!(kept.message.ends_with("the contract of the last valid document is used"));
     }
 
     #[test]

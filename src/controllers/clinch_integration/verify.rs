@@ -10,7 +10,9 @@ use crate::{
     cluster::ObjectKey,
     controllers::{
         Context, Settings,
-        connections::{Connections, Failure, KnownAccount, Outcome, SharedAccount, Verified},
+        connections::{
+            Connections, Failure, KnownAccount, KnownContract, Outcome, SharedAccount, Verified,
+        },
     },
     domain::{Disposition, MatchKey, Reason},
     ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
@@ -93,7 +95,7 @@ pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
 
 impl<H: LedgerHome> Subject<'_, H> {
     async fn run(&self) -> Result<Verified, Failure> {
-        let (client, base, config) = self.sign_in().await?;
+        let (client, contract, config) = self.sign_in().await?;
         let account = self.account(&client).await?;
         let shared = self.shared(account.name).await?;
         self.check_complete(&account, &shared.suppressions)?;
@@ -105,21 +107,22 @@ impl<H: LedgerHome> Subject<'_, H> {
         }
         let listed = self.listed(&shared.suppressions)?;
         let (config, look_up) = (Arc::new(config), self.validated.look_up);
-        Ok(Verified { client, base, config, account, shared, listed, look_up })
+        Ok(Verified { client, contract, config, account, shared, listed, look_up })
     }
 
     /// Reads the contract and makes a signed read.
-    async fn sign_in(&self) -> Result<(Client, Arc<Contract>, ClientConfig), Failure> {
-        let known = self.connections.get(self.uid).map(|connection| connection.base);
-        let assumed = known.clone().unwrap_or_else(|| Arc::new(Contract::built_in()));
-        let client = self.client(&self.config(&assumed))?;
+    async fn sign_in(&self) -> Result<(Client, KnownContract, ClientConfig), Failure> {
+        let known = self.connections.get(self.uid).map(|connection| connection.contract);
+        let assumed = known.unwrap_or_else(KnownContract::built_in);
+        let client = self.client(&self.config(&assumed.base))?;
         // A credential that was rejected is probed: the client otherwise fails without a request.
-        let base = if self.rejected { assumed } else { self.contract(&client, known).await? };
-        let config = self.config(&base);
+        let contract =
+            if self.rejected { assumed } else { self.contract(&client, assumed).await? };
+        let config = self.config(&contract.base);
         let client = self.client(&config)?;
         let verified = if self.rejected { client.probe().await } else { client.verify().await };
         match verified {
-            Ok(_) => Ok((client, base, config)),
+            Ok(_) => Ok((client, contract, config)),
             Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),
             Err(error) => Err(failure(&error)),
         }
@@ -246,32 +249,32 @@ impl<H: LedgerHome> Subject<'_, H> {
         })
     }
 
-    /// The published contract; the built-in one where none is published; the last valid one where
-    /// the document cannot be read.
+    /// The published contract; `known`, the last valid one or else the built-in one, where none is
+    /// published or the document cannot be used.
     async fn contract(
         &self,
         client: &Client,
-        known: Option<Arc<Contract>>,
-    ) -> Result<Arc<Contract>, Failure> {
-        let document = match client.openapi().await {
-            Ok(document) => document,
+        known: KnownContract,
+    ) -> Result<KnownContract, Failure> {
+        let fault = match client.openapi().await {
+            Ok(document) => match read_contract(document).await {
+                Ok(contract) => return Ok(KnownContract::published(contract)),
+                Err(fault) => Some(fault),
+            },
+            // No document, or a page for people in its place.
+            Err(ClinchError::NotFound | ClinchError::NotClinch(_)) => None,
             Err(error) => {
-                let transient = matches!(error.disposition(), Disposition::Retry { .. })
-                    && !matches!(error, ClinchError::NotClinch(_));
-                return match known {
-                    Some(known) => Ok(known),
-                    None if transient => Err(failure(&error)),
-                    None => Ok(Arc::new(Contract::built_in())),
-                };
+                let transient = matches!(error.disposition(), Disposition::Retry { .. });
+                if transient && !known.was_published() {
+                    return Err(failure(&error));
+                }
+                (!transient).then(|| error.to_string())
             }
         };
-        match discover(&document) {
-            Ok(contract) => Ok(Arc::new(contract)),
-            Err(error) => {
-                tracing::warn!(integration = %self.key, %error, "the OpenAPI document is not used");
-                Ok(known.unwrap_or_else(|| Arc::new(Contract::built_in())))
-            }
+        if let Some(fault) = &fault {
+            tracing::warn!(integration = %self.key, %fault, "the OpenAPI document is not used");
         }
+        Ok(KnownContract { fault, ..known })
     }
 
     /// A credential that one region rejects may belong to another: the most common set-up mistake.
@@ -305,6 +308,13 @@ impl<H: LedgerHome> Subject<'_, H> {
         let Ok(client) = self.connections.passing_client(config) else { return false };
         client.verify().await.is_ok()
     }
+}
+
+/// Reads a document on a thread of its own: a large one takes a while.
+async fn read_contract(document: bytes::Bytes) -> Result<Contract, String> {
+    let read = tokio::task::spawn_blocking(move || discover(&document)).await;
+    read.map_err(|_panicked| "it cannot be read; this is a defect of the operator".to_owned())?
+        .map_err(|error| error.to_string())
 }
 
 fn failure(error: &ClinchError) -> Failure {

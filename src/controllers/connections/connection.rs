@@ -17,7 +17,7 @@ pub(in crate::controllers) struct Connection {
     /// The client.
     pub(in crate::controllers) client: Client,
     /// The contract before the integration's overrides.
-    pub(in crate::controllers) base: Arc<Contract>,
+    pub(in crate::controllers) contract: KnownContract,
     /// The attributes of candidates, as far as the contract lists them.
     pub(in crate::controllers) attributes: TargetAttributes,
     /// The source that Clinch shows for new people, once one was seen.
@@ -51,11 +51,37 @@ impl Connection {
     }
 }
 
+/// A contract before the integration's overrides, and how it is known.
+#[derive(Clone)]
+pub(in crate::controllers) struct KnownContract {
+    /// The contract.
+    pub(in crate::controllers) base: Arc<Contract>,
+    /// Why the document that is published now is not used, if it is not.
+    pub(in crate::controllers) fault: Option<String>,
+}
+
+impl KnownContract {
+    /// The contract as published.
+    pub(in crate::controllers) fn published(contract: Contract) -> Self {
+        Self { base: Arc::new(contract), fault: None }
+    }
+
+    /// The built-in contract: nothing is published, as far as is known.
+    pub(in crate::controllers) fn built_in() -> Self {
+        Self { base: Arc::new(Contract::built_in()), fault: None }
+    }
+
+    /// Whether it was read from a document.
+    pub(in crate::controllers) fn was_published(&self) -> bool {
+        self.base.origin == contract::Origin::Discovered
+    }
+}
+
 /// What was verified of an integration, and becomes its connection.
 pub(in crate::controllers) struct Verified {
     pub(in crate::controllers) client: Client,
     /// The contract before the integration's overrides.
-    pub(in crate::controllers) base: Arc<Contract>,
+    pub(in crate::controllers) contract: KnownContract,
     pub(in crate::controllers) config: Arc<ClientConfig>,
     pub(in crate::controllers) account: KnownAccount,
     pub(in crate::controllers) shared: SharedAccount,
@@ -77,7 +103,7 @@ impl Verified {
     where
         F: Fn() + Send + Sync + 'static,
     {
-        let Self { client, base, config, account, shared, listed, look_up } = self;
+        let Self { client, contract, config, account, shared, listed, look_up } = self;
         // A credential that changed may have another name, and so another source.
         let same = previous.as_ref().filter(|previous| previous.client.is_same(&client));
         let source =
@@ -102,7 +128,7 @@ impl Verified {
             attributes: target_attributes(client.contract()),
             max_in_flight: config.limits.max_in_flight,
             client,
-            base,
+            contract,
             guard: shared.guard,
             suppressions,
             look_up,

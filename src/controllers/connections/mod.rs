@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::{account::Accounts, entries::Entries};
 pub(super) use self::{
     account::{KnownAccount, SharedAccount},
-    connection::{Connection, Verified},
+    connection::{Connection, KnownContract, Verified},
     verification::{Failure, Outcome, Verification},
 };
 use super::settings::{Enqueue, Settings};
