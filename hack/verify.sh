@@ -41,7 +41,7 @@ audit() {
 
 kills() {
   logged hack/kill.sh || return 1
-  result="$(sed -n 's/^\([0-9]* kills, seed [0-9]*\)$/\1/p' "$log"): nobody lost, nobody twice"
+  result="$(sed -n 's/^\([0-9]* kills, seed [0-9]*\)$/\1/p' "$log"): nobody lost, nobody twice; races within their bound"
 }
 
 corpora() {

@@ -9,19 +9,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 /// it cannot overflow.
 const MAX_LENGTH: usize = 16;
 
-/// A duration such as `10m`, `1h30m` or `500ms`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Duration(std::time::Duration);
+/// A duration such as `10m`, `1h30m` or `500ms`. Keeps its spelling: what is written back, or
+/// compared with what was stored, is the text of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duration {
+    text: String,
+    value: std::time::Duration,
+}
 
 impl Duration {
     /// A duration of whole minutes.
-    pub const fn from_mins(minutes: u64) -> Self {
-        Self(std::time::Duration::from_mins(minutes))
+    pub fn from_mins(minutes: u64) -> Self {
+        let value = std::time::Duration::from_mins(minutes);
+        Self { text: format!("{minutes}m"), value }
     }
 
     /// The value.
-    pub const fn get(self) -> std::time::Duration {
-        self.0
+    pub const fn get(&self) -> std::time::Duration {
+        self.value
     }
 }
 
@@ -33,32 +38,20 @@ impl FromStr for Duration {
         if text.is_empty() || text.len() > MAX_LENGTH {
             return Err(fault("1 to 16 characters are expected"));
         }
+        // Go's format also has signs and fractions, which no schema here allows.
+        if !text.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(fault("only whole numbers with units are expected"));
+        }
         let parsed: kube::core::Duration = text
             .parse()
             .map_err(|error: kube::core::duration::ParseError| fault(&error.to_string()))?;
-        if parsed.is_negative() {
-            return Err(fault("it is negative"));
-        }
-        Ok(Self(parsed.into()))
+        Ok(Self { text: text.to_owned(), value: parsed.into() })
     }
 }
 
-/// In the largest units that need no fraction, as people write it: `1h30m`, not `5400s`.
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        if millis == 0 {
-            return f.write_str("0s");
-        }
-        let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-        let mut rest = millis;
-        for (unit, size) in units {
-            if rest >= size {
-                write!(f, "{}{unit}", rest / size)?;
-                rest %= size;
-            }
-        }
-        Ok(())
+        f.write_str(&self.text)
     }
 }
 
@@ -95,19 +88,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_and_written_as_people_write_them() {
-        for (text, millis) in [("10m", 600_000), ("1h30m", 5_400_000), ("500ms", 500), ("0s", 0)] {
-            let read: Duration = text.parse().unwrap();
+    fn durations_are_read_and_keep_their_spelling() {
+        for (text, millis) in [
+            ("10m", 600_000),
+            ("1h30m", 5_400_000),
+            ("90m", 5_400_000),
+            ("1500ms", 1500),
+            ("0s", 0),
+        ] {
+            let read: Duration = serde_json::from_value(serde_json::json!(text)).unwrap();
             assert_eq!(read.get().as_millis(), millis, "{text}");
-            assert_eq!(read.to_string(), text);
+            assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::json!(text));
         }
         assert!("999999999999999h".parse::<Duration>().is_ok(), "as long as the schema allows");
-        assert_eq!("90s".parse::<Duration>().unwrap().to_string(), "1m30s");
+        assert_eq!(Duration::from_mins(5), "5m".parse().unwrap());
     }
 
     #[test]
     fn anything_else_is_an_error_that_repeats_the_text() {
-        for text in ["", "10", "m", "-5m", "1 day", "99999999999999999h"] {
+        for text in ["", "10", "m", "-5m", "1h-5m", "1.5h", "1 day", "99999999999999999h"] {
             let fault = text.parse::<Duration>().unwrap_err();
             assert!(fault.starts_with(&format!("{text:?} is not a duration")), "{fault}");
         }

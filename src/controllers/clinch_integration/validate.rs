@@ -230,7 +230,7 @@ fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideErro
     if let Some(size) = spec.max_page_size.and_then(|size| u32::try_from(size).ok()) {
         overrides.max_page_size(size)?;
     }
-    overrides.lookup_settle = spec.lookup_settle.map(Duration::get);
+    overrides.lookup_settle = spec.lookup_settle.as_ref().map(Duration::get);
     Ok(overrides)
 }
 

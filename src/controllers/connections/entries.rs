@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -42,7 +42,22 @@ impl Entry {
 #[derive(Clone, Default)]
 pub(super) struct Entries(Arc<Mutex<HashMap<String, Entry>>>);
 
+/// Entries for what they own themselves: a connection's callbacks must not keep them alive.
+pub(super) struct WeakEntries(Weak<Mutex<HashMap<String, Entry>>>);
+
+impl WeakEntries {
+    /// The entries, while they are in use.
+    pub(super) fn upgrade(&self) -> Option<Entries> {
+        self.0.upgrade().map(Entries)
+    }
+}
+
 impl Entries {
+    /// A reference that does not keep the entries alive.
+    pub(super) fn downgrade(&self) -> WeakEntries {
+        WeakEntries(Arc::downgrade(&self.0))
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

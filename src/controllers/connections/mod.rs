@@ -8,7 +8,10 @@ mod verification;
 
 use std::sync::Arc;
 
-use self::{account::Accounts, entries::Entries};
+use self::{
+    account::Accounts,
+    entries::{Entries, WeakEntries},
+};
 pub(super) use self::{
     account::{KnownAccount, SharedAccount},
     connection::{Connection, KnownContract, Verified},
@@ -41,7 +44,7 @@ impl Connections {
     ) -> Self {
         let entries = Entries::default();
         let watcher =
-            Watcher { entries: entries.clone(), enqueue: enqueue.clone(), next: observer };
+            Watcher { entries: entries.downgrade(), enqueue: enqueue.clone(), next: observer };
         let deps = ClientDeps {
             allowed: settings.allowed_endpoints.clone(),
             clock,
@@ -98,9 +101,12 @@ impl Connections {
         account: AccountName,
         accept_loss: bool,
     ) -> Result<SharedAccount, SuppressionError> {
-        let (entries, enqueue) = (self.entries.clone(), self.enqueue.clone());
+        let (entries, enqueue) = (self.entries.downgrade(), self.enqueue.clone());
         // The number of entries is in the status of integrations.
-        let changed = move || entries.keys().iter().for_each(|key| enqueue(Kind::Integration, key));
+        let changed = move || {
+            let keys = entries.upgrade().map(|entries| entries.keys()).unwrap_or_default();
+            keys.iter().for_each(|key| enqueue(Kind::Integration, key));
+        };
         self.accounts.shared(home, root, account, accept_loss, changed).await
     }
 
@@ -145,7 +151,7 @@ impl Connections {
 
 /// Turns a 401 on any call into a reconcile of the integration.
 struct Watcher {
-    entries: Entries,
+    entries: WeakEntries,
     enqueue: Enqueue,
     next: Arc<dyn Observer>,
 }
@@ -157,12 +163,13 @@ impl Observer for Watcher {
 
     fn credentials_rejected(&self, integration: &str) {
         self.next.credentials_rejected(integration);
-        self.entries.change_existing(integration, |entry| {
+        let Some(entries) = self.entries.upgrade() else { return };
+        entries.change_existing(integration, |entry| {
             if let Some(verification) = &mut entry.verification {
                 verification.invalidated = true;
             }
         });
-        if let Some(key) = self.entries.read(integration, |entry| entry.key.clone()) {
+        if let Some(key) = entries.read(integration, |entry| entry.key.clone()) {
             (self.enqueue)(Kind::Integration, &key);
         }
     }

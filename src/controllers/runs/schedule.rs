@@ -24,7 +24,7 @@ pub(in crate::controllers) enum Schedule {
 impl Schedule {
     /// Reads `spec.interval` and `spec.schedule`. The error names the field.
     pub(in crate::controllers) fn of(spec: &CandidateExportSpec) -> Result<Self, String> {
-        if let Some(interval) = spec.interval {
+        if let Some(interval) = &spec.interval {
             return Ok(Self::Every(interval.get()));
         }
         let Some(schedule) = &spec.schedule else { return Ok(Self::Never) };

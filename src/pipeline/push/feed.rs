@@ -101,7 +101,7 @@ fn window(
                 weight += work.weight();
                 window.push_back(*work);
             }
-            // RuleVerdict by the survey.
+            // Counted by the survey.
             Some(Ok(Prepared::Rejected(_))) => {}
             Some(Err(error)) => return (window, Some(error)),
             None => break,
