@@ -7,8 +7,8 @@ use clinch_operator::{
     domain::Fence,
     ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
-        ClinchCrm, DestinationSpec, Duplicates, Mode, PeopleGuard, Progress, RunPorts, RunSpec,
-        SeenSource, Source, Suspects, no_neighbours,
+        ClinchCrm, DestinationSpec, Duplicates, LedgerTrust, Mode, PeopleGuard, Progress, RunPorts,
+        RunSpec, SeenSource, Source, Suspects, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -52,6 +52,7 @@ pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<Clinc
         suspects: Suspects::default(),
         keys: Keys::of(&[7; 32], account(), "bench"),
         store,
+        trust: LedgerTrust::default(),
         ledger_max: None,
         fence: Fence::open(),
         max_in_flight: Limits::default().max_in_flight,

@@ -18,8 +18,8 @@ use clinch_operator::{
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
         Counts, Created, Crm, CrmFailure, Destination, DestinationSpec, Duplicates, Ending, Ensure,
-        JobStage, Lookup, Mode, PeopleGuard, PeoplePage, Progress, Read, ResumeFile, RunPorts,
-        RunSpec, Source, Suspects, Updated, no_neighbours, run,
+        JobStage, LedgerTrust, Lookup, Mode, PeopleGuard, PeoplePage, Progress, Read, ResumeFile,
+        RunPorts, RunSpec, Source, Suspects, Updated, no_neighbours, run,
     },
     source::{CsvOptions, Limits, Part},
 };
@@ -183,6 +183,7 @@ fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt,
         suspects: Suspects::default(),
         keys: Keys::of(&[7; 32], account(), "bench"),
         store: FolderStore::new(folder.path()),
+        trust: LedgerTrust::default(),
         ledger_max: None,
         fence: Fence::open(),
         max_in_flight: 16,

@@ -441,6 +441,9 @@ pub struct CandidateExportStatus {
     /// People created by this export who are in Clinch more than once. Absent: none are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicatesSeen>,
+    /// What is known of the ledger, which is kept elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerSeen>,
     /// The latest runs, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
@@ -464,6 +467,34 @@ pub struct SourceSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub version: Option<String>,
+}
+
+/// What is known of an export's ledger.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerSeen {
+    /// Number of the segment that follows the last one stored. A ledger that ends before it was lost,
+    /// or restored from an older copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_segment: Option<i64>,
+    /// When a request to distrust the ledger was last accepted; the next one is accepted an hour later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distrusted_at: Option<Time>,
+    /// A request was accepted, and the ledger does not record yet that its values are unknown.
+    #[serde(default)]
+    pub check_due: bool,
+    /// Why the latest run read everybody again whom the ledger knows. Absent: it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<LedgerCheck>,
+}
+
+/// Why a run read everybody again whom the ledger knows.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum LedgerCheck {
+    /// It was requested by annotation.
+    Requested,
+    /// The ledger ended before the segment that the status names.
+    LedgerBehind,
 }
 
 /// People created by an export who are in Clinch more than once.

@@ -3,6 +3,8 @@
 
 // The derive takes repeated keys (`printcolumn`, `type_`); the lint takes them for mistakes.
 #![allow(clippy::duplicated_attributes)]
+// Receipts are named after annotations, which all end alike.
+#![allow(clippy::struct_field_names)]
 
 mod candidate_export;
 mod candidate_ledger;
@@ -32,6 +34,9 @@ pub const RECONCILE_REQUESTED_AT: &str = "clinch.hireez.dev/reconcile-requested-
 pub const FLUX_RECONCILE_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// Annotation that requests another attempt at rejected records; any new value is a new request.
 pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
+/// Annotation of an export that requests that nothing its ledger says about values is believed; any new
+/// value is a new request.
+pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledger-requested-at";
 /// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
@@ -74,6 +79,10 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub retry_requested_at: Option<String>,
+    /// The value of `clinch.hireez.dev/distrust-ledger-requested-at` last acted on; exports only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub distrust_ledger_requested_at: Option<String>,
 }
 
 /// What every user-facing status has: the generation it was computed for, and conditions.

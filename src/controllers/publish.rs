@@ -67,6 +67,8 @@ pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Optio
         reconcile_requested_at: reconcile.or_else(|| before.reconcile_requested_at.clone()),
         retry_requested_at: requested(RETRY_REQUESTED_AT)
             .or_else(|| before.retry_requested_at.clone()),
+        // Only exports have a ledger: `candidate_export::distrust`.
+        distrust_ledger_requested_at: before.distrust_ledger_requested_at.clone(),
     };
     (receipts != before).then_some(receipts)
 }

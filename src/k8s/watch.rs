@@ -23,7 +23,10 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{key_of, queue::ReconcileQueue, stores::Stores, sync::InitialList};
 use crate::{
-    api::{FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT},
+    api::{
+        DISTRUST_LEDGER_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT,
+        RETRY_REQUESTED_AT,
+    },
     cluster::{ObjectChange, ObjectKey, Trigger, dependents},
 };
 
@@ -124,7 +127,12 @@ fn mark<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
     meta.deletion_timestamp.is_some().hash(&mut hasher);
-    for annotation in [RECONCILE_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT] {
+    for annotation in [
+        RECONCILE_REQUESTED_AT,
+        FLUX_RECONCILE_REQUESTED_AT,
+        RETRY_REQUESTED_AT,
+        DISTRUST_LEDGER_REQUESTED_AT,
+    ] {
         object.annotations().get(annotation).hash(&mut hasher);
     }
     hasher.finish()

@@ -16,6 +16,8 @@ use crate::domain::{Disposition, Reason};
 pub const JOURNAL_MAX_DELTAS: usize = 64;
 /// Up to this many cause no rewrite, unless they have more entries than the ledger.
 const FEW_DELTAS: usize = 8;
+/// A larger gap is left for nobody: what asks for it cannot be right.
+const MAX_GAP: u64 = 1 << 32;
 /// Positions are signed numbers in the cluster.
 const MAX_SEQ: u64 = i64::MAX as u64;
 
@@ -78,6 +80,8 @@ pub struct Journal<S> {
     store: S,
     keys: Keys,
     next_seq: u64,
+    /// The position after the last segment stored.
+    end: u64,
     queue: VecDeque<Queued>,
     /// Stored and needed.
     current: Vec<u64>,
@@ -105,6 +109,7 @@ impl<S: SegmentStore> Journal<S> {
             store,
             keys,
             next_seq: 0,
+            end: 0,
             queue: VecDeque::new(),
             current: Vec::new(),
             obsolete: Vec::new(),
@@ -154,6 +159,7 @@ impl<S: SegmentStore> Journal<S> {
         }
         let journal = Self {
             next_seq: next_seq.min(MAX_SEQ),
+            end: next_seq.min(MAX_SEQ),
             current: needed,
             obsolete: present,
             deltas,
@@ -191,6 +197,28 @@ impl<S: SegmentStore> Journal<S> {
         }
         self.queue.extend(segments.into_iter().map(Queued::Segment));
         count
+    }
+
+    /// The position after the last segment stored.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Forgets which values were written, for this process and for every later one: leaves a gap in the
+    /// positions, which reaches `at_least`, and queues a segment after it. The gap lasts until the ledger
+    /// is rewritten. Nothing may be queued.
+    pub fn distrust(&mut self, ledger: &mut Ledger, at_least: u64) {
+        ledger.distrust();
+        if self.end == 0 {
+            // There is nothing before the gap.
+            return;
+        }
+        let gap = self.next_seq.saturating_add(1);
+        let far = if at_least - at_least.min(gap) > MAX_GAP { 0 } else { at_least };
+        self.next_seq = gap.max(far).min(MAX_SEQ);
+        self.flaws += 1;
+        ledger.declare_again();
+        self.queue_changes(ledger);
     }
 
     /// Queues a rewrite of the whole ledger, which makes everything stored before it obsolete. The
@@ -249,6 +277,7 @@ impl<S: SegmentStore> Journal<S> {
 
     fn note_stored(&mut self, stored: &Encoded) {
         self.current.push(stored.seq);
+        self.end = stored.seq.saturating_add(1).min(MAX_SEQ);
         let Some(Base { part, parts }) = stored.base else {
             self.deltas += 1;
             self.delta_entries += u64::from(stored.count);

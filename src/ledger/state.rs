@@ -187,6 +187,11 @@ impl Ledger {
         }
     }
 
+    /// Declares the same people again: what stands before that in the store may not be relied on.
+    pub(super) fn declare_again(&mut self) {
+        self.undeclared = true;
+    }
+
     /// People whose push may have started, and has no known outcome.
     pub fn undecided(&self) -> &HashSet<KeyHash> {
         &self.undecided

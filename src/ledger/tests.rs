@@ -297,6 +297,44 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
 }
 
 #[tokio::test]
+async fn distrust_lasts_until_a_person_is_recorded_again_or_the_ledger_is_rewritten() {
+    let store = MemoryStore::default();
+    write(&store, &[entry(1, 1), entry(2, 1)]).await;
+    let mut opened = open(store.clone()).await;
+    opened.journal.distrust(&mut opened.ledger, 9);
+    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE));
+    assert_eq!(opened.journal.end(), 1, "nothing is stored yet");
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert_eq!((store.list().await.unwrap(), opened.journal.end()), (vec![0, 9], 10));
+    // Another process, which nobody tells of it.
+    write(&store, &[entry(2, 1)]).await;
+    let mut opened = open(store.clone()).await;
+    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "not recorded since");
+    assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
+    assert!(opened.journal.compaction_due(opened.ledger.len()));
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    let opened = open(store).await;
+    assert!(!opened.journal.is_flawed());
+    assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE));
+    assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
+}
+
+#[tokio::test]
+async fn an_absurd_position_is_not_followed_and_an_empty_ledger_has_no_gap() {
+    let store = MemoryStore::default();
+    let mut opened = open(store.clone()).await;
+    opened.journal.distrust(&mut opened.ledger, 9);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert!(store.list().await.unwrap().is_empty());
+    write(&store, &[entry(1, 1)]).await;
+    let mut opened = open(store.clone()).await;
+    opened.journal.distrust(&mut opened.ledger, u64::MAX);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert_eq!(store.list().await.unwrap(), [0, 2]);
+}
+
+#[tokio::test]
 async fn a_copy_at_another_position_is_ignored() {
     let store = MemoryStore::default();
     write(&store, &[entry(1, 1)]).await;

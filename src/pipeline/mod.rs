@@ -22,7 +22,8 @@ pub use push::{
     Updated, Witnesses, no_neighbours, run,
 };
 pub use report::{
-    Counts, Doubled, Ending, LISTED_REJECTIONS, Progress, Rejection, Report, SourceInfo, Suspects,
+    Counts, Distrust, Doubled, Ending, LISTED_REJECTIONS, LedgerInfo, LedgerTrust, Progress,
+    Rejection, Report, SourceInfo, Suspects,
 };
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
 pub use spec::{DestinationSpec, Duplicates, Mode, RunSpec, Source};

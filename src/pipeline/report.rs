@@ -107,6 +107,33 @@ pub struct SourceInfo {
     pub version: Option<String>,
 }
 
+/// Why a run does not believe what the ledger says about values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distrust {
+    /// Somebody requested it.
+    Requested,
+    /// The ledger ends before a segment that an earlier run stored.
+    LedgerBehind,
+}
+
+/// What earlier runs left behind, as the owner of the run knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerTrust {
+    /// Somebody requested that the ledger is not believed.
+    pub distrust: bool,
+    /// The position after the last segment that a run stored, if known.
+    pub end: Option<u64>,
+}
+
+/// What a run found and left in the ledger. A dry run leaves nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerInfo {
+    /// The position after the last segment stored.
+    pub end: Option<u64>,
+    /// Why its values are not believed, if they are not. A push has recorded that in the ledger.
+    pub distrust: Option<Distrust>,
+}
+
 /// A snapshot of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -120,6 +147,8 @@ pub struct Progress {
     pub source: Option<SourceInfo>,
     /// People found in Clinch more than once at the end of the run.
     pub doubled: Arc<Doubled>,
+    /// The ledger.
+    pub ledger: LedgerInfo,
 }
 
 impl Progress {

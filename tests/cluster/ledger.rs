@@ -103,3 +103,90 @@ async fn an_export_too_large_for_etcd_says_so_and_runs_once_there_is_an_object_s
     }
     assert!(files(&uids[0]) > 0, "the other one's stays");
 }
+
+/// The segments of an export, as they can be created again.
+fn segments(world: &World) -> serde_json::Value {
+    let text = world.kubectl(&["get", "candidateledgers", "-n", &world.namespace, "-o", "json"]);
+    let mut list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    for object in list["items"].as_array_mut().expect("a list") {
+        for set_by_the_server in ["resourceVersion", "uid", "creationTimestamp", "managedFields"] {
+            object["metadata"].as_object_mut().expect("metadata").remove(set_by_the_server);
+        }
+    }
+    list
+}
+
+/// How many people have a first name.
+fn named(world: &World, first_name: &str) -> usize {
+    let people = world.sandbox.people("hireEZ");
+    people.iter().filter(|person| person["attributes"]["first_name"] == first_name).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_restored_from_a_copy_is_checked_by_itself_or_on_request() {
+    let Some(world) = World::start().await else { return };
+    let people = |first_name: &str| {
+        let mut text = export("people", 6, PROSPECT);
+        for n in 0..6 {
+            text = text.replace(&format!("\"First{n}\""), &format!("\"{first_name}\""));
+        }
+        text
+    };
+    let arrived = async |first_name: &str| {
+        world.apply(&people(first_name));
+        world
+            .wait("CandidateExport", "people", "delivered", SOON, |object| {
+                condition(object, "Ready")["status"] == "True" && named(&world, first_name) == 6
+            })
+            .await
+    };
+    let restore = |copy: &serde_json::Value| {
+        world.kubectl(&["delete", "candidateledgers", "--all", "-n", &world.namespace]);
+        world.apply(&copy.to_string());
+    };
+    let kind = "CandidateExport";
+    world.apply(INTEGRATION);
+    arrived("Ann").await;
+    let copy = segments(&world);
+    arrived("Bob").await;
+    restore(&copy);
+    // The copy says that everybody is Ann. Without the check nobody would be written.
+    world.apply(&people("Ann"));
+    let checked = world
+        .wait(kind, "people", "checked", SOON, |object| {
+            condition(object, "Ready")["status"] == "True"
+                && object["status"]["ledger"]["checked"] == "LedgerBehind"
+        })
+        .await;
+    assert_eq!(named(&world, "Ann"), 6);
+    let message = condition(&checked, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("older than the last run in the status"), "{message}");
+
+    // A request checks everybody too, and its receipt is in the status.
+    let before = world.sandbox.requests().of("getCandidate");
+    let annotate = |value: &str| {
+        let annotation = format!("clinch.hireez.dev/distrust-ledger-requested-at={value}");
+        let command = ["annotate", "clexp", "people", "--overwrite", &annotation, "-n"];
+        world.kubectl(&[&command[..], &[&world.namespace]].concat());
+    };
+    annotate("1");
+    world
+        .wait(kind, "people", "checked on request", SOON, |object| {
+            condition(object, "Ready")["status"] == "True"
+                && object["status"]["handled"]["distrustLedgerRequestedAt"] == "1"
+                && object["status"]["ledger"]["checked"] == "Requested"
+        })
+        .await;
+    assert_eq!(world.sandbox.requests().of("getCandidate") - before, 6);
+    annotate("2");
+    let answered = world
+        .wait(kind, "people", "answered", SOON, |object| {
+            condition(object, "Ready")["message"]
+                .as_str()
+                .is_some_and(|message| message.contains("accepted at"))
+        })
+        .await;
+    assert_eq!(answered["status"]["handled"]["distrustLedgerRequestedAt"], "1");
+    assert_eq!(world.sandbox.requests().of("getCandidate") - before, 6);
+    assert_each_once(&world, 6);
+}

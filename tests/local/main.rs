@@ -18,4 +18,6 @@ mod hostile;
 mod killed;
 mod manifests;
 #[cfg(feature = "sandbox")]
+mod rollback;
+#[cfg(feature = "sandbox")]
 mod schedules;

@@ -95,7 +95,7 @@ async fn a_run_that_is_asked_to_stop_finishes_what_is_in_flight_and_another_goes
 }
 
 /// Polls a future this many times, then drops it wherever it is.
-async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
+pub(crate) async fn killed_after<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut polled = 0;
     poll_fn(|context| {

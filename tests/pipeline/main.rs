@@ -7,6 +7,7 @@
 mod absence;
 mod contract;
 mod delivery;
+mod distrust;
 mod doubt;
 mod dry_run;
 mod duplicates;

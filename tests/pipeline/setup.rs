@@ -23,9 +23,9 @@ use clinch_operator::{
     },
     mapping::{MappingSpec, compile},
     pipeline::{
-        ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, JobRule, JobRules, Mode,
-        PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource, Source, Suspects,
-        no_neighbours, run,
+        ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, JobRule, JobRules,
+        LedgerTrust, Mode, PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource, Source,
+        Suspects, no_neighbours, run,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -272,6 +272,7 @@ impl World {
             suspects: Suspects::default(),
             keys: keys(),
             store: self.store.clone(),
+            trust: LedgerTrust::default(),
             ledger_max: None,
             fence: Fence::open(),
             max_in_flight: IN_FLIGHT,
@@ -362,6 +363,16 @@ impl Default for Store {
 impl Store {
     pub(crate) fn set_room(&self, segments: usize) {
         self.room.store(segments, Ordering::Relaxed);
+    }
+
+    /// A copy of what is stored now.
+    pub(crate) async fn copy(&self) -> Self {
+        let copy = Self::default();
+        for seq in self.list().await.unwrap() {
+            let bytes = self.read(seq).await.unwrap().unwrap();
+            copy.create(seq, bytes).await.unwrap();
+        }
+        copy
     }
 
     /// How many segments there are.

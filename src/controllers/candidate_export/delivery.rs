@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 
-use super::decision::Step;
+use super::{
+    decision::Step,
+    distrust::{self, Asked},
+};
 use crate::{
     api::{
         CandidateExportStatus, ConditionType, DuplicatesSeen, ExportCounts, ExportMode,
@@ -25,6 +28,20 @@ pub(super) struct Delivery {
     pub(super) verdict: Verdict,
 }
 
+impl Delivery {
+    /// The same with something more to say.
+    fn adding(mut self, what: &str) -> Self {
+        let more = format!("; {what}");
+        self.observation.message.push_str(&more);
+        if let Verdict::Ready(cause) | Verdict::Reconciling(cause) | Verdict::Stalled(cause) =
+            &mut self.verdict
+        {
+            cause.message.push_str(&more);
+        }
+        self
+    }
+}
+
 /// What is reported of delivery.
 pub(super) struct Reported<'a> {
     pub(super) step: &'a Step,
@@ -33,6 +50,8 @@ pub(super) struct Reported<'a> {
     pub(super) budget: &'a IntOrString,
     /// The latest run.
     pub(super) run: Option<&'a RunState>,
+    /// Whether the ledger is to be distrusted.
+    pub(super) asked: &'a Asked,
     /// Whether the run in progress or due is quiet: then what is in place is reported.
     pub(super) quiet: bool,
 }
@@ -54,6 +73,14 @@ pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: boo
 
 /// Writes counts, progress, failures, revisions and history into `next`.
 pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+    let delivery = of_step(next, reported);
+    match reported.asked.answer() {
+        Some(answer) => delivery.adding(&answer),
+        None => delivery,
+    }
+}
+
+fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     match reported.step {
         Step::Keep | Step::Refresh => settled(next, reported),
         Step::Start { .. } | Step::Observe | Step::Retry { .. } | Step::Stall if reported.quiet => {
@@ -63,7 +90,7 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
             conclude(next, reported);
             settled(next, reported)
         }
-        Step::Start { attempt } => in_progress(*attempt),
+        Step::Start { attempt } => in_progress(next, *attempt),
         Step::Stop => {
             working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
         }
@@ -75,17 +102,25 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
                 }
                 show_once_surveyed(next, run);
             }
-            in_progress(reported.run.map_or(0, |run| run.attempt))
+            in_progress(next, reported.run.map_or(0, |run| run.attempt))
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
 }
 
 /// Constant while a run works: what changes is in the counts.
-fn in_progress(attempt: u32) -> Delivery {
+fn in_progress(next: &CandidateExportStatus, attempt: u32) -> Delivery {
     let first = attempt == 0;
     let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
-    working("a run is in progress".to_owned(), reason)
+    let mut message = "a run is in progress".to_owned();
+    if let Some(why) = distrust::reason(next.ledger.as_ref()) {
+        let _ = write!(
+            message,
+            "; it reads everybody in Clinch whom the ledger knows, about one request for each person: \
+             {why}"
+        );
+    }
+    working(message, reason)
 }
 
 fn working(message: String, reason: Reason) -> Delivery {
@@ -97,6 +132,16 @@ fn working(message: String, reason: Reason) -> Delivery {
 
 /// The verdict on counts that are final for this revision.
 fn settled(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+    let delivery = counted(next, reported);
+    match distrust::reason(next.ledger.as_ref()) {
+        Some(why) if next.ledger.as_ref().is_some_and(|seen| !seen.check_due) => {
+            delivery.adding(&format!("everybody was read in Clinch again: {why}"))
+        }
+        Some(_) | None => delivery,
+    }
+}
+
+fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let counts = next.counts.unwrap_or_default();
     let rejected = counts.invalid + counts.failed;
     let mut delivered = next.delivered.clone().unwrap_or_default();
@@ -283,7 +328,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{super::recorded::in_place, *};
-    use crate::domain::Cause;
+    use crate::{controllers::runs::Ended, domain::Cause};
 
     #[test]
     fn budgets_are_counts_or_whole_records_of_a_percentage() {
@@ -327,8 +372,7 @@ mod tests {
             Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
         let progress = Progress { counts, ..Progress::default() };
         let report = crate::pipeline::Report { progress, ending: Ending::Completed };
-        let phase =
-            RunPhase::Ended(crate::controllers::runs::Ended { at: Timestamp::UNIX_EPOCH, report });
+        let phase = RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into());
         let run = RunState { revision: "r".into(), phase, ..RunState::default() };
         let mut next = CandidateExportStatus::default();
         let reported = Reported {
@@ -337,6 +381,7 @@ mod tests {
             mode,
             budget: &IntOrString::Int(budget),
             run: Some(&run),
+            asked: &Asked::No,
             quiet: false,
         };
         let delivery = delivery(&mut next, &reported);

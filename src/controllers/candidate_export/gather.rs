@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::remote;
+use super::{
+    distrust::{self, Asked},
+    remote,
+};
 use crate::{
     api::{
         CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
@@ -31,6 +34,8 @@ pub(super) struct Gathered {
     pub(super) previous: CandidateExportStatus,
     /// A request by annotation that has no receipt.
     pub(super) request: Option<Handled>,
+    /// Among it, whether the ledger is to be distrusted.
+    pub(super) asked: Asked,
     /// The integration and its name; absent where the export may not use it.
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
@@ -143,8 +148,16 @@ pub(super) async fn gather<C: Cluster>(
         None => Keys::derive(&root, uid),
     };
     let previous = export.status.clone().unwrap_or_default();
+    let now = context.clock.now();
+    let asked = distrust::asked(&export.metadata, &previous, now);
+    let mut request = new_request(&export.metadata, previous.handled.as_ref());
+    if let Asked::Accepted(value) = &asked {
+        let receipts = request.get_or_insert_with(|| previous.handled.clone().unwrap_or_default());
+        receipts.distrust_ledger_requested_at = Some(value.clone());
+    }
     Ok(Gathered {
-        request: new_request(&export.metadata, previous.handled.as_ref()),
+        request,
+        asked,
         export: export.clone(),
         reference: reference.clone(),
         previous,
@@ -156,7 +169,7 @@ pub(super) async fn gather<C: Cluster>(
         keys,
         run: context.runs.state(uid),
         process_started_at: context.started_at,
-        now: context.clock.now(),
+        now,
     })
 }
 

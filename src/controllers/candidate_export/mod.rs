@@ -4,6 +4,7 @@
 mod attempts;
 mod decision;
 mod delivery;
+mod distrust;
 mod gather;
 mod periodic;
 mod plan;

@@ -65,13 +65,14 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         now: *now,
     };
     let (decision, quiet) = decide(&inputs);
-    let wait = wait_for(&decision, next_run, *now);
+    let wait = gathered.asked.wait(wait_for(&decision, next_run, *now), *now);
     let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
         let (revision, mode) = (valid.revision.as_str(), valid.mode);
         let earlier = Attempts::of(revision, mode, previous, run.as_ref());
         let run = RunState {
             periodic: periodic::is_periodic(revision, previous, inputs.requested),
             access: valid.access.clone(),
+            distrusted_at: gathered.asked.distrusted_at(previous, *now),
             ..earlier.next(revision, mode, attempt, *now)
         };
         Start { run, first: earlier.is_none() }
@@ -215,7 +216,7 @@ mod tests {
 
     fn ended(ending: Ending) -> RunPhase {
         let report = Report { progress: Progress::default(), ending };
-        RunPhase::Ended(Ended { at: at(100), report })
+        RunPhase::Ended(Ended { at: at(100), report }.into())
     }
 
     fn interrupted(disposition: Disposition) -> RunPhase {

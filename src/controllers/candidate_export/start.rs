@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{gather::Gathered, push_permission, recorded, validate::Validated};
+use super::{distrust, gather::Gathered, push_permission, recorded, validate::Validated};
 use crate::{
     cluster::{Cluster, Kind, ObjectRef},
     controllers::{
@@ -11,7 +11,9 @@ use crate::{
         runs::{RunHandle, RunState, Size},
     },
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
-    pipeline::{self, ClinchCrm, Ending, Neighbour, Neighbours, Report, RunPorts, RunSpec},
+    pipeline::{
+        self, ClinchCrm, Ending, LedgerTrust, Neighbour, Neighbours, Report, RunPorts, RunSpec,
+    },
 };
 
 /// Starts a run. The status must have been written before.
@@ -28,7 +30,9 @@ pub(super) fn start<C: Cluster + LedgerHome>(
         let version = previous.source.as_ref().and_then(|seen| seen.version.clone());
         spec.source.note_applied_version(version);
     }
-    let run = run(context, gathered, connection, spec);
+    let ledger = distrust::seen(previous, gathered.run.as_ref());
+    let trust = distrust::trust(&gathered.asked, ledger.as_ref());
+    let run = run(context, gathered, connection, spec, trust);
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
     context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
     // The export may have been deleted before there was a run to end; later, deletion ends it.
@@ -43,6 +47,7 @@ fn run<C: Cluster + LedgerHome>(
     gathered: &Gathered,
     connection: Connection,
     spec: RunSpec,
+    trust: LedgerTrust,
 ) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
     let Gathered { reference, previous, .. } = gathered;
     let owner = LedgerOwner {
@@ -82,6 +87,7 @@ fn run<C: Cluster + LedgerHome>(
                 suspects,
                 keys,
                 store,
+                trust,
                 ledger_max,
                 fence,
                 max_in_flight: connection.max_in_flight,

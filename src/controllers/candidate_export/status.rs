@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     decision::{Decision, not_verified},
     delivery::{self, Reported},
+    distrust,
     gather::Gathered,
     plan::Plan,
     push_permission, remote,
@@ -21,6 +22,7 @@ use crate::{
 pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus {
     let Gathered { export, previous, run, now, .. } = gathered;
     let mut next = previous.clone();
+    next.ledger = distrust::seen(previous, run.as_ref());
     let mut observations = plan.observations.clone();
     if let Some(valid) = &plan.validated {
         if valid.asks_clinch {
@@ -42,6 +44,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 if !start.run.periodic {
                     delivery::begin(&mut next, &valid.revision, start.first);
                 }
+                distrust::begin(&mut next, &gathered.asked, start.first, *now);
                 next.handled = receipt(next.handled.as_ref(), gathered.request.clone());
             }
             let reported = Reported {
@@ -50,6 +53,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 mode: valid.mode,
                 budget: &export.spec.failure_budget,
                 run: run.as_ref(),
+                asked: &gathered.asked,
                 quiet: plan.quiet,
             };
             let delivery = delivery::delivery(&mut next, &reported);

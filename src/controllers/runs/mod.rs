@@ -113,7 +113,7 @@ impl Runs {
         let at = self.clock.now();
         if let Some(entry) = self.entries().get_mut(uid) {
             entry.state.progress = report.progress.clone();
-            entry.state.phase = RunPhase::Ended(Ended { at, report });
+            entry.state.phase = RunPhase::Ended(Ended { at, report }.into());
         }
     }
 

@@ -22,6 +22,8 @@ pub(in crate::controllers) struct RunState {
     pub(in crate::controllers) periodic: bool,
     /// Digest of the credentials that a remote source is read with; else empty.
     pub(in crate::controllers) access: String,
+    /// When the request to distrust the ledger was accepted that it acts on, or an earlier run did.
+    pub(in crate::controllers) distrusted_at: Option<Timestamp>,
     /// What earlier attempts at this revision created and updated.
     pub(in crate::controllers) carried: Counts,
     /// The latest snapshot; while the run works, a new one every [`super::PROGRESS_EVERY`].
@@ -49,13 +51,8 @@ impl RunState {
 
     /// Whether every record was decided.
     pub(in crate::controllers) fn is_completed(&self) -> bool {
-        matches!(
-            &self.phase,
-            RunPhase::Ended(Ended {
-                report: Report { ending: Ending::Completed | Ending::SourceUnchanged, .. },
-                ..
-            })
-        )
+        let RunPhase::Ended(ended) = &self.phase else { return false };
+        matches!(ended.report.ending, Ending::Completed | Ending::SourceUnchanged)
     }
 
     /// Whether it found something to create or update.
@@ -72,7 +69,7 @@ pub(in crate::controllers) enum RunPhase {
     #[default]
     Running,
     /// It has ended.
-    Ended(Ended),
+    Ended(Box<Ended>),
 }
 
 /// The end of a run.

@@ -31,6 +31,9 @@ pub(super) struct Pusher<C> {
     pub(super) fence: Fence,
     pub(super) mode: Mode,
     pub(super) duplicates: Duplicates,
+    /// Whether people whom the ledger knows are read before they are changed, even if the contract does
+    /// not require it.
+    pub(super) reads_first: bool,
     pub(super) destination: Destination,
     pub(super) suppressions: Suppressions,
     /// The people this run created.

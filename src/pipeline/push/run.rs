@@ -25,7 +25,7 @@ use crate::{
     domain::{Disposition, Fence, Reason},
     ledger::{Keys, Ledger, SegmentStore, Suppressions},
     pipeline::{
-        report::{Ending, Progress, Report, Suspects},
+        report::{Ending, LedgerTrust, Progress, Report, Suspects},
         spec::{DestinationSpec, Mode, RunSpec},
     },
 };
@@ -50,6 +50,8 @@ pub struct RunPorts<C, S> {
     pub keys: Keys,
     /// Where the ledger is kept.
     pub store: S,
+    /// Whether what it says is believed.
+    pub trust: LedgerTrust,
     /// Maximum number of people in this store, if it has a limit.
     pub ledger_max: Option<u64>,
     /// Whether writes may start.
@@ -87,6 +89,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         suspects,
         keys,
         store,
+        trust,
         ledger_max,
         fence,
         max_in_flight,
@@ -106,6 +109,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     let _member = guard.join();
     suppressions.flush().await?;
     let mut run_ledger = RunLedger::open(store, keys.clone()).await?;
+    let ledger_info = run_ledger.distrust(trust, spec.mode).await?;
     let comparison =
         Comparison { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
     let ledger = std::mem::take(&mut run_ledger.ledger);
@@ -115,6 +119,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         return Ok(Ending::Stopped);
     }
     survey.progress.source = spec.source.info().cloned();
+    survey.progress.ledger = ledger_info;
     progress.send_replace(survey.progress.clone());
     let suspects = std::mem::take(&mut survey.suspects);
     let ending = if survey.due.count() == 0 {
@@ -144,6 +149,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
             fence,
             mode: spec.mode,
             duplicates: spec.duplicates,
+            reads_first: ledger_info.distrust.is_some(),
             destination,
             suppressions,
             creations: Creations::default(),
@@ -163,6 +169,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         let complete = matches!(ended, Ok(None)) && survey.fault.is_none();
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;
+        progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
         pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;

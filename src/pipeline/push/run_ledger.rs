@@ -8,7 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::crm::{Crm, CrmFailure};
 use crate::{
     ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, SegmentStore},
-    pipeline::work::Work,
+    pipeline::{
+        report::{Distrust, LedgerInfo, LedgerTrust},
+        spec::Mode,
+        work::Work,
+    },
 };
 
 /// A ledger with its journal and the windows declared in it.
@@ -39,6 +43,37 @@ impl<S: SegmentStore> RunLedger<S> {
         }
         let flawed = journal.is_flawed();
         Ok(Self { ledger, journal, carried, open: HashSet::new(), flawed })
+    }
+
+    /// Forgets which values were written, if that was requested or if the ledger is older than it should
+    /// be. A push records it, so that every later run knows, whatever ends this one.
+    pub(super) async fn distrust(
+        &mut self,
+        trust: LedgerTrust,
+        mode: Mode,
+    ) -> Result<LedgerInfo, CrmFailure> {
+        let expected = trust.end.unwrap_or_default();
+        let distrust = if trust.distrust {
+            Some(Distrust::Requested)
+        } else {
+            (expected > self.journal.end()).then_some(Distrust::LedgerBehind)
+        };
+        if let Some(why) = distrust {
+            let people = self.ledger.len();
+            tracing::warn!(?why, people, "the values in the ledger are not believed");
+            if mode == Mode::DryRun {
+                self.ledger.distrust();
+            } else {
+                self.journal.distrust(&mut self.ledger, expected);
+                self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)?;
+            }
+        }
+        Ok(LedgerInfo { end: self.end(mode), distrust })
+    }
+
+    /// The position after the last segment stored; a dry run stores none.
+    pub(super) fn end(&self, mode: Mode) -> Option<u64> {
+        (mode == Mode::Push).then(|| self.journal.end())
     }
 
     /// Waits until the requests of an earlier run show their effect: a list or look-up made before could

@@ -24,7 +24,7 @@ impl<C: Crm> Pusher<C> {
         if self.index.anonymised.contains(&id) {
             return self.suppress(work, &id).await;
         }
-        if self.crm.shows_anonymised() || !work.only_if_empty.is_empty() {
+        if self.reads_first || self.crm.shows_anonymised() || !work.only_if_empty.is_empty() {
             return match self.read(&id).await? {
                 Some(person) => self.update(work, person, true).await,
                 None => self.suppress(work, &id).await,
