@@ -1,14 +1,12 @@
 //! The operator process: waits for its CRDs, acquires the Lease, runs the controllers, and shuts
 //! down gracefully: no new work, requests in flight finished, ledgers sealed, Lease released.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use futures::{FutureExt as _, future::FusedFuture as _};
 use kube::Client;
 use thiserror::Error;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{Admin, Metered, Metrics, Readiness, system_clock};
@@ -21,8 +19,6 @@ use crate::{
     ledger::ObjectLedgers,
 };
 
-/// How long runs may take to finish their requests in flight.
-const DRAIN: Duration = Duration::from_secs(20);
 /// How often to check for missing CRDs.
 const CRD_POLL: Duration = Duration::from_secs(2);
 
@@ -177,10 +173,10 @@ async fn lead(
         tracing::info!("ready");
         ready.ready();
     });
-    let running = runtime.run(controllers);
-    tokio::pin!(running);
+    let mut running = pin!(runtime.run(controllers).fuse());
     let outcome = tokio::select! {
         () = &mut running => Ok(()),
+        () = stop.cancelled() => Ok(()),
         _ = is_leading.wait_for(|leading| !*leading) => Err(RunError::LeaseLost),
     };
     announcing.abort();
@@ -188,7 +184,12 @@ async fn lead(
     // After a lost lease another process may push: end at once, without draining.
     outcome?;
     tracing::info!("shutting down: waiting for requests in flight");
-    if timeout(DRAIN, context.drained()).await.is_err() {
+    let reconciles = async {
+        if !running.is_terminated() {
+            running.await;
+        }
+    };
+    if !context.drain(reconciles).await {
         tracing::warn!("runs did not end in time; the next start checks what they left undecided");
     }
     Ok(())
@@ -197,7 +198,10 @@ async fn lead(
 /// Waits until the API server serves every kind; false if stopped first.
 async fn crds_served(client: &Client, readiness: &Readiness, stop: &CancellationToken) -> bool {
     loop {
-        let missing = match served_kinds(client).await {
+        let Some(served) = stop.run_until_cancelled(served_kinds(client)).await else {
+            return false;
+        };
+        let missing = match served {
             Ok(served) => {
                 let missing: Vec<&str> =
                     required_kinds().filter(|kind| !served.iter().any(|s| s == kind)).collect();

@@ -1,27 +1,38 @@
 //! `clinch-operator apply`: the controllers without a cluster, such as for a CI job.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::{self, Shown},
     settings::{LogArgs, SettingsArgs},
+    stop,
 };
 use crate::{
     api::CandidateExport,
     app,
     cluster::Kind,
-    local::{LoadOptions, LocalCluster, Problem, Settled, Severity, load},
+    local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Settled, Severity},
 };
+
+/// The exit code when time ran out, or a signal ended the work.
+const TIMED_OUT: i32 = 3;
 
 /// Reconciles manifests once, without a cluster, against real Clinch accounts.
 ///
 /// Ends when every object is Ready, or cannot continue until a human acts.
 ///
+/// On SIGINT or SIGTERM, and when time runs out, requests in flight are finished; a second signal
+/// ends the process at once.
+///
 /// Exit codes: 0 everything is Ready, 1 something is Stalled, 2 a manifest is refused, 3 time ran
-/// out, 4 something else failed, such as the state folder.
+/// out or a signal ended the work, 4 something else failed, such as the state folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A file or folder of manifests; may be repeated.
@@ -64,10 +75,18 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
     let filter = if args.log.log == "info" { "warn" } else { &args.log.log };
     app::init_telemetry(args.log.log_format, filter, super::color_on_stderr());
     let settings = args.settings.settings()?;
+    let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
     let options = LoadOptions { namespace: args.namespace.clone(), recursive: args.recursive };
-    let manifests = match load(&args.filename, &options) {
-        Ok(manifests) => manifests,
-        Err(problems) => return Ok(refused(&problems)),
+    let manifests = match load_within(timeout, args.filename.clone(), options)? {
+        Loaded::Manifests(manifests) => *manifests,
+        Loaded::Refused(problems) => return Ok(refused(&problems)),
+        Loaded::NotInTime(path) => {
+            let (path, seconds) = (path.display(), args.timeout);
+            super::print_error(&format!(
+                "{path} was not read to its end in {seconds} s (--timeout); nothing was done"
+            ));
+            return Ok(TIMED_OUT);
+        }
     };
     manifests.warnings().iter().for_each(|warning| super::print_error(&warning.to_string()));
     if args.state.is_none() {
@@ -76,6 +95,12 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
              created again if a source still has them",
         );
     }
+    let left = timeout.saturating_sub(started.elapsed());
+    let stop = stop::on_signal(stop::Limits {
+        request_timeout: settings.timeouts.attempt,
+        within: Some(left),
+        code: TIMED_OUT,
+    })?;
     let key = app::random_key()?;
     let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
     let cluster = match cluster {
@@ -83,19 +108,62 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         Err(crate::local::OpenError::RefuseChange(problems)) => return Ok(refused(&problems)),
         Err(error) => return Err(error.into()),
     };
-    let settled = super::runtime()?.block_on(async {
-        let stop = CancellationToken::new();
-        super::stop_on_signal(stop.clone())?;
-        let timeout = Duration::from_secs(args.timeout);
+    let settled = super::block_on(async {
         let shown = Shown { events: false, bars: args.output == Output::Table };
-        anyhow::Ok(engine::run_until_settled(&cluster, settings, timeout, stop, shown).await)
+        Ok(engine::run_until_settled(&cluster, settings, left, stop, shown).await)
     })?;
     report(&cluster, args.output)?;
     Ok(match settled {
         Settled::Ready => 0,
         Settled::Stalled => 1,
-        Settled::TimedOut => 3,
+        Settled::TimedOut => TIMED_OUT,
     })
+}
+
+/// What became of reading the manifests.
+enum Loaded {
+    Manifests(Box<Manifests>),
+    Refused(Vec<Problem>),
+    /// This path was being read when time ran out.
+    NotInTime(PathBuf),
+}
+
+/// Reads manifests on a thread of its own, which is left behind if it does not end in time: nobody may
+/// ever write to a pipe.
+fn load_within(
+    timeout: Duration,
+    paths: Vec<PathBuf>,
+    options: LoadOptions,
+) -> anyhow::Result<Loaded> {
+    enum Step {
+        Reads(PathBuf),
+        Done(Result<Manifests, Vec<Problem>>),
+    }
+    let started = Instant::now();
+    let (steps, next) = mpsc::channel();
+    thread::Builder::new().name("manifests".to_owned()).spawn(move || {
+        let mut loader = Loader::new(options);
+        // Nobody listens any more once time has run out.
+        for path in paths {
+            if steps.send(Step::Reads(path.clone())).is_err() {
+                return;
+            }
+            loader.add_path(&path);
+        }
+        let _timed_out = steps.send(Step::Done(loader.finish())).is_err();
+    })?;
+    let mut path = PathBuf::new();
+    loop {
+        match next.recv_timeout(timeout.saturating_sub(started.elapsed())) {
+            Ok(Step::Reads(now)) => path = now,
+            Ok(Step::Done(Ok(manifests))) => return Ok(Loaded::Manifests(Box::new(manifests))),
+            Ok(Step::Done(Err(problems))) => return Ok(Loaded::Refused(problems)),
+            Err(mpsc::RecvTimeoutError::Timeout) => return Ok(Loaded::NotInTime(path)),
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                anyhow::bail!("{} cannot be read; this is a defect", path.display())
+            }
+        }
+    }
 }
 
 /// Prints the problems of the manifests and returns the exit code.

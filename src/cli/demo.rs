@@ -10,10 +10,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use self::sibling::Sandbox;
-use super::engine::{self, Shown};
+use super::{
+    engine::{self, Shown},
+    stop,
+};
 use crate::{
     api::{CandidateExport, Environment},
     app,
@@ -57,8 +59,9 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<i32> {
     app::init_telemetry(app::LogFormat::Pretty, &args.log, super::color_on_stderr());
-    super::runtime()?
-        .block_on(async { if args.cluster { cluster::run(args).await } else { local(args).await } })
+    super::block_on(async {
+        if args.cluster { cluster::run(args).await } else { local(args).await }
+    })
 }
 
 async fn local(args: &Args) -> anyhow::Result<i32> {
@@ -89,9 +92,12 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     .context("cannot use the demo's state folder")?;
     let before = sandbox.writes().await?;
     super::print("3. reconciling");
-    let stop = CancellationToken::new();
-    super::stop_on_signal(stop.clone())?;
     let settings = settings(sandbox.origin())?;
+    let stop = stop::on_signal(stop::Limits {
+        request_timeout: settings.timeouts.attempt,
+        within: None,
+        code: super::FAILED,
+    })?;
     let shown = Shown { events: true, bars: true };
     let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, stop, shown).await;
     let writes = sandbox.writes().await? - before;

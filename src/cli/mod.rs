@@ -7,11 +7,11 @@ mod demo;
 mod engine;
 mod run;
 mod settings;
+mod stop;
 
 use std::io::{IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
-use tokio_util::sync::CancellationToken;
 
 /// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
 ///
@@ -56,23 +56,13 @@ fn run(cli: &Cli) -> anyhow::Result<i32> {
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-/// Cancels `stop` on SIGINT or SIGTERM.
-fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        stop.cancel();
-    });
-    Ok(())
+/// Runs a command's work. Threads that are still busy with it afterwards are left behind: the process
+/// ends.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
 }
 
 /// Colour only on a terminal, and not when `NO_COLOR` is set.

@@ -4,9 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
 use kube::{Client, Config};
-use tokio_util::sync::CancellationToken;
 
-use super::settings::{LogArgs, SettingsArgs};
+use super::{
+    settings::{LogArgs, SettingsArgs},
+    stop,
+};
 use crate::app;
 
 /// Runs the operator: reconciles the objects of a cluster until SIGINT or SIGTERM.
@@ -70,15 +72,18 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         .map(|url| app::ObjectLedgers::at(url, super::environment()))
         .transpose()
         .context("--ledger-url")?;
-    super::runtime()?.block_on(async {
+    let stop = stop::on_signal(stop::Limits {
+        request_timeout: settings.timeouts.attempt,
+        within: None,
+        code: super::FAILED,
+    })?;
+    super::block_on(async {
         let mut config = Config::infer()
             .await
             .context("cannot find a Kubernetes API server: run in a pod, or set KUBECONFIG")?;
         // Reconciles have a backoff of their own, which retries of the client would hide.
         config.default_retry = false;
         let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;
-        let stop = CancellationToken::new();
-        super::stop_on_signal(stop.clone())?;
         let identity = args.identity.clone().unwrap_or_else(default_identity);
         let config = app::OperatorConfig {
             settings,

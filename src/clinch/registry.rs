@@ -95,6 +95,13 @@ impl Registry {
         self.lock().get(integration).map(|entry| entry.client.clone())
     }
 
+    /// Number of requests in flight, of all clients.
+    pub fn in_flight(&self) -> usize {
+        let entries = self.lock();
+        // Clients that share an account count its requests each: it matters whether there are any.
+        entries.values().map(|entry| entry.account.bucket().in_flight()).sum()
+    }
+
     /// Removes an integration that was deleted.
     pub fn forget(&self, integration: &str) {
         let mut entries = self.lock();

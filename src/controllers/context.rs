@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     connections::Connections,
+    drain::drain,
     runs::{RunLimiter, Runs},
     settings::{Enqueue, Settings},
 };
@@ -67,8 +68,14 @@ impl<C: Cluster> Context<C> {
         self.root_key.get_or_try_init(|| self.cluster.ledger_root_key()).await.copied()
     }
 
-    /// Waits until every run has ended.
-    pub async fn drained(&self) {
-        self.runs.drained().await;
+    /// Waits until `reconciles` and then every run have ended, as long as the end of a process may
+    /// wait; false if they did not. The token that ends runs must be cancelled.
+    pub async fn drain(&self, reconciles: impl Future<Output = ()>) -> bool {
+        let work = async {
+            reconciles.await;
+            self.runs.drained().await;
+        };
+        let request_timeout = self.settings.timeouts.attempt;
+        drain(work, || self.connections.in_flight(), request_timeout).await
     }
 }

@@ -6,6 +6,7 @@ mod candidate_export;
 mod clinch_integration;
 mod connections;
 mod context;
+mod drain;
 mod field_mapping;
 mod mappings;
 mod publish;

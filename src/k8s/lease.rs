@@ -99,6 +99,9 @@ pub struct Elector {
     observed: Option<(LeaseSpec, Instant)>,
 }
 
+/// How long the release of the Lease may take at the end of the process.
+const RELEASE_WITHIN: Duration = Duration::from_millis(1500);
+
 impl Elector {
     /// An elector that does not hold the Lease yet.
     pub fn new(client: Client, config: LeaseConfig, clock: Clock) -> Self {
@@ -252,12 +255,12 @@ impl Elector {
             record.renew_time = Some(MicroTime(to_microseconds(self.clock.now())));
             self.api.replace(&self.config.name, &PostParams::default(), &lease).await.map(|_| ())
         };
-        match timeout(Duration::from_secs(3), released).await {
+        match timeout(RELEASE_WITHIN, released).await {
             Ok(Ok(())) => tracing::info!("lease released"),
             Ok(Err(error)) => {
                 tracing::warn!(error = %super::error::summary(&error), "lease not released");
             }
-            Err(_) => tracing::warn!("lease not released: no answer in 3 s"),
+            Err(_) => tracing::warn!("lease not released: no answer in time"),
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -25,6 +26,8 @@ use crate::{
 
 /// The largest file read, in bytes.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// Maximum size of all files, in bytes.
+const MAX_TOTAL: u64 = 16 * MAX_FILE;
 /// How deep folders are followed: a link may lead back to its parent.
 const MAX_FOLDERS: usize = 16;
 
@@ -61,13 +64,15 @@ pub struct Loader {
     problems: Vec<Problem>,
     /// File and line of each object's first declaration.
     places: HashMap<(&'static str, ObjectKey), (Arc<str>, usize)>,
+    /// Bytes read so far.
+    read: u64,
 }
 
 impl Loader {
     /// A loader that has read nothing yet.
     pub fn new(options: LoadOptions) -> Self {
         let manifests = Manifests::default();
-        Self { options, manifests, problems: Vec::new(), places: HashMap::new() }
+        Self { options, manifests, problems: Vec::new(), places: HashMap::new(), read: 0 }
     }
 
     /// Reads a file or folder.
@@ -114,15 +119,18 @@ impl Loader {
     }
 
     fn add_file(&mut self, path: &Path) {
-        let read = fs::metadata(path).and_then(|metadata| {
-            if metadata.len() > MAX_FILE {
-                let message = format!("larger than {MAX_FILE} bytes");
-                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        if self.read > MAX_TOTAL {
+            return;
+        }
+        match read(path) {
+            Ok(bytes) => {
+                self.read += bytes.len() as u64;
+                if self.read > MAX_TOTAL {
+                    let message = format!("with this file, more than {MAX_TOTAL} bytes in all");
+                    return self.file_error(path, message);
+                }
+                self.add_bytes(&path.display().to_string(), &bytes);
             }
-            fs::read(path)
-        });
-        match read {
-            Ok(bytes) => self.add_bytes(&path.display().to_string(), &bytes),
             Err(error) => self.file_error(path, format!("cannot be read: {error}")),
         }
     }
@@ -315,4 +323,15 @@ impl Loader {
         let fault = Fault::new(0, "", message);
         self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
     }
+}
+
+/// Reads a file, also one whose size is not known, such as a pipe or a device.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let message = format!("larger than {MAX_FILE} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
 }

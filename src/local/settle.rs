@@ -54,6 +54,9 @@ pub async fn run_until_settled(
     for kind in Kind::ALL {
         due.extend(cluster.keys(kind).into_iter().map(|key| ((kind, key), now)));
     }
+    if due.is_empty() {
+        return Settled::Ready;
+    }
     loop {
         let next = due.iter().min_by_key(|(target, at)| (**at, (*target).clone()));
         let next = next.map(|(target, at)| (target.clone(), *at));

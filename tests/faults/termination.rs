@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use clinch_operator::sandbox::{Action, Fault};
+
 use crate::{
     stage::{assert_delivered, at_work, created, operator, shared},
     support::{
         manifests::{PROSPECT, emails, export},
-        world::condition,
+        world::{SOON, condition},
     },
 };
 
@@ -41,4 +43,23 @@ async fn a_terminated_process_finishes_what_is_in_flight_and_the_next_one_repeat
     // totals and look-ups, and the credential is checked again.
     let asked = all.total - ended.total - (PEOPLE as u64 - there);
     assert!(asked <= 30, "{asked} requests besides the creates: {:?}", all.by_operation);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_operator_at_once() {
+    let _shared = shared().await;
+    let Some((world, mut first)) = at_work(15).await else { return };
+    let stall = Action::Stall { ms: 3_600_000 };
+    world.sandbox.set_faults(vec![Fault::always("createCandidate", stall)]);
+    world.apply(&export("stalled", PEOPLE, PROSPECT));
+    let started = std::time::Instant::now();
+    while world.sandbox.requests().under_way == 0 {
+        assert!(started.elapsed() < SOON, "nobody is created");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The first alone is an orderly end, with exit code 0.
+    first.signal("TERM");
+    first.signal("INT");
+    assert_eq!(first.code().await, Some(4));
+    assert!(emails(&world).is_empty());
 }

@@ -62,7 +62,7 @@ const KILLS: u64 = 8;
 const RACES: u64 = 2;
 /// The most requests that a process makes before it is killed.
 const LONGEST_LIFE: u64 = 40;
-const SOON: Duration = Duration::from_mins(1);
+pub const SOON: Duration = Duration::from_mins(1);
 
 fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
@@ -91,7 +91,7 @@ async fn lived(child: &mut Child, sandbox: &Sandbox, requests: u64) -> Option<Ex
 }
 
 /// An emulator that accepts duplicates, and an export of this many people.
-async fn stage(people: u64) -> (Sandbox, tempfile::TempDir) {
+pub async fn stage(people: u64) -> (Sandbox, tempfile::TempDir) {
     let contract = json!({"duplicateEmail": "allow"});
     let options = Options {
         contract: serde_json::from_value(contract).unwrap(),
@@ -114,7 +114,7 @@ fn write(folder: &Path, sandbox: &Sandbox, people: u64) {
 }
 
 /// Everybody is in Clinch once, with their application and activity.
-fn assert_exactly_once(sandbox: &Sandbox, people: u64, context: &str) {
+pub fn assert_exactly_once(sandbox: &Sandbox, people: u64, context: &str) {
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
     for person in sandbox.people("hireEZ") {
         let email = person["attributes"]["email"].as_str().unwrap().to_owned();

@@ -21,3 +21,5 @@ mod manifests;
 mod rollback;
 #[cfg(feature = "sandbox")]
 mod schedules;
+#[cfg(feature = "sandbox")]
+mod signals;

@@ -111,6 +111,11 @@ impl RateBucket {
         self.lock().pace.rate()
     }
 
+    /// Number of requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight
+    }
+
     /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
         let none = || NoPermit {

@@ -73,6 +73,11 @@ impl Connections {
         self.registry.client(uid, config)
     }
 
+    /// Number of requests in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.registry.in_flight()
+    }
+
     /// A client for a single request; nothing of it is kept.
     pub(super) fn passing_client(&self, config: ClientConfig) -> Result<Client, ConnectError> {
         Client::connect("", config, &self.deps)

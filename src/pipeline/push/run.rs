@@ -25,6 +25,7 @@ use crate::{
     domain::{Disposition, Fence, Reason},
     ledger::{Keys, Ledger, SegmentStore, Suppressions},
     pipeline::{
+        opened::Opened,
         report::{Ending, LedgerTrust, Progress, Report, Suspects},
         spec::{DestinationSpec, Mode, RunSpec},
     },
@@ -96,15 +97,12 @@ async fn attempt<C: Crm, S: SegmentStore>(
         progress,
         cancel,
     } = ports;
-    let opened = tokio::select! {
-        opened = spec.open() => opened,
-        // Cancellation must not wait for an unresponsive server.
-        () = cancel.cancelled() => return Ok(Ending::Stopped),
-    };
-    let spec = match opened {
-        Ok(Some(spec)) => Arc::new(spec),
-        Ok(None) => return Ok(Ending::SourceUnchanged),
-        Err(error) => return Ok(unread(&error)),
+    // Cancellation must not wait for an unresponsive server.
+    let spec = match cancel.run_until_cancelled(spec.open()).await {
+        Some(Ok(Some(spec))) => Arc::new(spec),
+        Some(Ok(None)) => return Ok(Ending::SourceUnchanged),
+        Some(Err(error)) => return Ok(unread(&error)),
+        None => return Ok(Ending::Stopped),
     };
     let _member = guard.join();
     suppressions.flush().await?;
@@ -124,7 +122,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
     let suspects = std::mem::take(&mut survey.suspects);
     let ending = if survey.due.count() == 0 {
         let creations = Creations::default();
-        let doubled = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight).await?;
+        let examined = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight);
+        let Some(doubled) = cancel.run_until_cancelled(examined).await.transpose()? else {
+            return Ok(Ending::Stopped);
+        };
         progress.send_modify(|progress| progress.doubled = doubled.into());
         None
     } else {
@@ -132,13 +133,14 @@ async fn attempt<C: Crm, S: SegmentStore>(
             check_capacity(&run_ledger, &survey, ledger_max)?;
             let ended = guard.at_rest.contains(&export);
             run_ledger.await_earlier_requests(&crm, ended, &cancel).await;
-            if cancel.is_cancelled() {
-                return Ok(Ending::Stopped);
-            }
         }
-        let destination = resolve(&crm, &spec.destination).await?;
         let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
-        let index = learning.people(&survey, &run_ledger.ledger, neighbours).await?;
+        let learned = learned(&learning, &spec, &survey, &run_ledger.ledger, neighbours);
+        // It only reads, and need not be finished.
+        let Some((destination, index)) = cancel.run_until_cancelled(learned).await.transpose()?
+        else {
+            return Ok(Ending::Stopped);
+        };
         note_anonymised(&index, &run_ledger.ledger, &suppressions).await?;
         // No longer needed: free the memory for the ledger.
         survey.people = SourcePeople::default();
@@ -180,6 +182,18 @@ async fn attempt<C: Crm, S: SegmentStore>(
         (None, Some(error)) => unread(&error),
         (None, None) => Ending::Completed,
     })
+}
+
+/// What Clinch has already: the destination, and people.
+async fn learned<C: Crm, S: SegmentStore>(
+    learning: &Learning<'_, C>,
+    spec: &RunSpec<Opened>,
+    survey: &Survey,
+    ledger: &Ledger,
+    neighbours: Neighbours<S>,
+) -> Result<(Destination, PeopleIndex), CrmFailure> {
+    let destination = resolve(learning.crm, &spec.destination).await?;
+    Ok((destination, learning.people(survey, ledger, neighbours).await?))
 }
 
 /// Stores what a push has put in place, and notes its people for the other exports.

@@ -62,12 +62,14 @@ impl Pushing<'_> {
             }
             while flight.len() < self.max_in_flight && !halt.is_cancelled() {
                 let Some(work) = window.pop_front() else {
-                    window = match feed.window(run_ledger).await {
-                        Ok(window) => window,
-                        Err(error) => {
+                    // Cancellation must not wait for an unresponsive source.
+                    window = match halt.run_until_cancelled(feed.window(run_ledger)).await {
+                        Some(Ok(window)) => window,
+                        Some(Err(error)) => {
                             fault = Some(error);
                             VecDeque::new()
                         }
+                        None => VecDeque::new(),
                     };
                     if window.is_empty() {
                         break;
@@ -157,7 +159,8 @@ impl Pushing<'_> {
         let Pusher { crm, guard, index, creations, .. } = pusher;
         let examined =
             creations.examine(crm, guard, self.keys, index.snapshot, suspects, self.max_in_flight);
-        match examined.await {
+        let Some(examined) = self.cancel.run_until_cancelled(examined).await else { return };
+        match examined {
             Ok(doubled) => self.progress.send_modify(|progress| progress.doubled = doubled.into()),
             Err(failure) => {
                 tracing::warn!(?failure, "the people just created could not be looked up again");

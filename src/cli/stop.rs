@@ -1,0 +1,97 @@
+//! Ends the process on a signal or after a time limit, whatever it is doing. On a thread of its own,
+//! which nothing else can keep busy.
+
+use std::{sync::mpsc, thread, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long the process may take, after a request in flight has ended, to end by itself.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// How the process ends.
+pub(super) struct Limits {
+    /// How long a request to Clinch may take.
+    pub(super) request_timeout: Duration,
+    /// How long the work may take in all, if that is limited.
+    pub(super) within: Option<Duration>,
+    /// The exit code if the process does not end by itself.
+    pub(super) code: i32,
+}
+
+/// A token that the first SIGINT or SIGTERM cancels. Then the process has the time of one request to
+/// end; after that, or at another signal, it is ended: what is in flight is left as a kill leaves it.
+pub(super) fn on_signal(limits: Limits) -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (ready, is_ready) = mpsc::channel();
+    let token = stop.clone();
+    let watch = move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _gone = ready.send(Err(error)).is_err();
+                return;
+            }
+        };
+        runtime.block_on(async {
+            let signals = Signals::new();
+            match signals {
+                Ok(signals) => {
+                    let _gone = ready.send(Ok(())).is_err();
+                    signals.watch(&token, &limits).await;
+                }
+                Err(error) => {
+                    let _gone = ready.send(Err(error)).is_err();
+                }
+            }
+        });
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(watch)?;
+    is_ready.recv().context("the thread for signals ended")?.context("cannot handle signals")?;
+    Ok(stop)
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn watch(mut self, stop: &CancellationToken, limits: &Limits) {
+        tokio::select! {
+            () = self.next() => stop.cancel(),
+            // The work has the same limit and ends at it, unless it is stuck.
+            () = limit(limits.within) => {}
+        }
+        let why = tokio::select! {
+            () = self.next() => "ended at once by a signal",
+            () = sleep(limits.request_timeout + MARGIN) => "ended, as work did not end in time",
+        };
+        super::print_error(&format!("{why}; the next run checks what was in flight"));
+        std::process::exit(limits.code);
+    }
+}
+
+async fn limit(within: Option<Duration>) {
+    match within {
+        Some(within) => sleep(within).await,
+        None => std::future::pending().await,
+    }
+}
