@@ -69,6 +69,7 @@ impl Outcome {
                 | CallError::Deadline
                 | CallError::Fenced
                 | CallError::GrantRevoked
+                | CallError::GrantPaused
                 | CallError::CredentialRejected
                 | CallError::InDoubt(_),
             ) => Self::Final,
@@ -192,6 +193,7 @@ impl From<CallError> for ClinchError {
             }
             CallError::Fenced => Self::Fenced,
             CallError::GrantRevoked => Self::GrantRevoked,
+            CallError::GrantPaused => Self::GrantPaused,
             CallError::CredentialRejected => Self::Unauthorized,
             CallError::InDoubt(doubt) => Self::Ambiguous(doubt),
         }

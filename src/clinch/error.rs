@@ -87,6 +87,10 @@ pub enum ClinchError {
     /// The caller may no longer use the account.
     #[error("access to this account was revoked")]
     GrantRevoked,
+    /// The caller could not use the account for a moment. The request was not sent; what it was
+    /// based on may have changed meanwhile.
+    #[error("access to this account was paused")]
+    GrantPaused,
 }
 
 /// What shows that an endpoint is not Clinch.
@@ -183,7 +187,7 @@ impl ClinchError {
             Self::Unsupported(_) | Self::FilterIgnored => {
                 Disposition::Stalled { reason: Reason::ContractUnsupported }
             }
-            Self::Fenced | Self::GrantRevoked => {
+            Self::Fenced | Self::GrantRevoked | Self::GrantPaused => {
                 Disposition::Wait { reason: Reason::DependencyNotReady }
             }
         }
@@ -216,7 +220,8 @@ impl ClinchError {
             | Self::Unsupported(_)
             | Self::FilterIgnored
             | Self::Fenced
-            | Self::GrantRevoked => false,
+            | Self::GrantRevoked
+            | Self::GrantPaused => false,
         }
     }
 }

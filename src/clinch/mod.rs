@@ -21,7 +21,7 @@ mod wire;
 pub use bucket::{Limits, RateBucket};
 pub use client::{
     Client, ClientConfig, ClientDeps, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK,
-    Page, Verified,
+    Page, Successor, Verified,
 };
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};

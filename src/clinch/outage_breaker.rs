@@ -52,7 +52,10 @@ impl OutageBreaker {
             }
             // Nothing was sent, or the response says nothing about the API's health.
             Err(
-                ClinchError::RateLimited { .. } | ClinchError::Fenced | ClinchError::GrantRevoked,
+                ClinchError::RateLimited { .. }
+                | ClinchError::Fenced
+                | ClinchError::GrantRevoked
+                | ClinchError::GrantPaused,
             ) => {}
             _ => {
                 failures.in_a_row = 0;

@@ -13,7 +13,11 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::{contract::Effect, error::Doubt};
-use crate::{domain::Grant, jsonapi, signing::Signature};
+use crate::{
+    domain::{Grant, GrantState},
+    jsonapi,
+    signing::Signature,
+};
 
 /// A request before it is signed. Cheap to clone: each attempt gets a clone.
 #[derive(Clone)]
@@ -60,9 +64,9 @@ impl Request {
         }
     }
 
-    /// Whether the caller's access to the account was revoked.
-    pub(super) fn is_revoked(&self) -> bool {
-        self.grant.as_ref().is_some_and(|grant| !grant.holds())
+    /// Whether the caller may use the account now.
+    pub(super) fn granted(&self) -> GrantState {
+        self.grant.as_ref().map_or(GrantState::Valid, Grant::state)
     }
 
     /// Path and query as sent.
@@ -164,6 +168,9 @@ pub enum CallError {
     /// The caller may no longer use the account. Nothing was sent.
     #[error("access revoked")]
     GrantRevoked,
+    /// The caller may not use the account for a moment. Nothing of this attempt was sent.
+    #[error("access paused")]
+    GrantPaused,
     /// The credential was rejected while the request waited for its permit. Nothing was sent.
     #[error("credential rejected meanwhile")]
     CredentialRejected,

@@ -22,7 +22,7 @@ pub use credentials::{CredentialError, Credentials};
 pub use disposition::Disposition;
 pub use fence::Fence;
 pub use fingerprint::{Digest, digest_json, digest_parts};
-pub use grant::Grant;
+pub use grant::{Grant, GrantState};
 pub use ids::{ClinchId, ClinchIdError, MatchKey, RecordId};
 pub use position::SourcePosition;
 pub use profile::Profile;

@@ -15,6 +15,7 @@ mod erasure;
 mod fairness;
 mod faults;
 mod large;
+mod paused;
 mod remote;
 mod rotation;
 #[path = "../support/s3.rs"]

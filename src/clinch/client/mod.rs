@@ -11,14 +11,17 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use url::Url;
 
 pub use candidates::{Page, Verified};
@@ -42,7 +45,7 @@ use super::{
 };
 use crate::{
     api::{ApiVersion, Environment},
-    domain::{ClinchId, Clock, Credentials, Fence, Grant},
+    domain::{ClinchId, Clock, Credentials, Fence, Grant, GrantState},
     jsonapi::{self, Document, NewResource, PrimaryData, Resource},
     network::Resolver,
 };
@@ -122,9 +125,38 @@ pub enum ConnectError {
     Transport(#[from] TransportSetupError),
 }
 
+/// How often a request that waits for access looks whether it has it.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// A client of one Clinch account.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>, Option<Grant>);
+pub struct Client(Arc<Inner>, Option<Lease>);
+
+/// The access of a caller: revocable, and with the credential that is valid now.
+#[derive(Clone)]
+struct Lease {
+    grant: Grant,
+    successor: Successor,
+}
+
+/// The client that took over from another one of the same account, with another credential.
+#[derive(Clone, Default)]
+pub struct Successor(Arc<Mutex<Option<Arc<Inner>>>>);
+
+impl Successor {
+    /// From now on `client` sends the requests.
+    pub fn set(&self, client: &Client) {
+        *self.lock() = Some(Arc::clone(&client.0));
+    }
+
+    fn get(&self) -> Option<Arc<Inner>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Inner>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 struct Inner {
     integration: Arc<str>,
@@ -212,11 +244,39 @@ impl Client {
         )
     }
 
-    /// The same client for a caller whose access to the account may be revoked: from then on each
-    /// attempt fails with [`ClinchError::GrantRevoked`] before it is sent.
+    /// The same client for a caller whose access to the account may be paused or revoked.
+    ///
+    /// While it is paused no attempt starts: reads wait, and a write fails with
+    /// [`ClinchError::GrantPaused`] when the pause is over, because what it was based on has to be
+    /// read again. Once it is revoked each attempt fails with [`ClinchError::GrantRevoked`].
     #[must_use]
-    pub fn with_grant(&self, grant: Grant) -> Self {
-        Self(Arc::clone(&self.0), Some(grant))
+    pub fn with_grant(&self, grant: Grant, successor: Successor) -> Self {
+        Self(Arc::clone(&self.0), Some(Lease { grant, successor }))
+    }
+
+    /// Whether runs that use `previous` may continue with this client: it differs in nothing but
+    /// credential and limits.
+    pub fn succeeds(&self, previous: &Self) -> bool {
+        let (new, old) = (&self.0.config, &previous.0.config);
+        (&new.endpoint, new.version, new.environment, &new.accepted_writes)
+            == (&old.endpoint, old.version, old.environment, &old.accepted_writes)
+            && new.contract.digest() == old.contract.digest()
+    }
+
+    /// Waits while the caller's access is paused. True if it was.
+    async fn admitted(&self) -> Result<bool, ClinchError> {
+        let Some(Lease { grant, .. }) = &self.1 else { return Ok(false) };
+        let mut waited = false;
+        loop {
+            match grant.state() {
+                GrantState::Valid => return Ok(waited),
+                GrantState::Revoked => return Err(ClinchError::GrantRevoked),
+                GrantState::Paused => {
+                    waited = true;
+                    sleep(LOOK_EVERY).await;
+                }
+            }
+        }
     }
 
     /// The contract in use.
@@ -270,9 +330,30 @@ impl Client {
         mut request: Request,
         force: bool,
     ) -> Result<Response, ClinchError> {
-        let inner = &*self.0;
-        request.grant.clone_from(&self.1);
+        request.grant = self.1.as_ref().map(|lease| lease.grant.clone());
         request.force = force;
+        let reads = request.effect == Effect::Read;
+        let mut paused = false;
+        loop {
+            paused |= self.admitted().await?;
+            if paused && !reads {
+                return Err(ClinchError::GrantPaused);
+            }
+            match self.send_now(op, request.clone(), force).await {
+                Err(ClinchError::GrantPaused) => paused = true,
+                result => return result,
+            }
+        }
+    }
+
+    async fn send_now(
+        &self,
+        op: Option<Op>,
+        request: Request,
+        force: bool,
+    ) -> Result<Response, ClinchError> {
+        let successor = self.1.as_ref().and_then(|lease| lease.successor.get());
+        let inner = successor.as_ref().unwrap_or(&self.0);
         let guard = inner.breaker.admit(force)?;
         let sent = request.body.clone();
         let mut result = match inner.stack.call(request).await {

@@ -16,7 +16,7 @@ use crate::{
         contract::Effect,
         wire::{CallError, Request, Response},
     },
-    domain::{Clock, Fence},
+    domain::{Clock, Fence, GrantState},
 };
 
 /// The rate limit layer.
@@ -42,8 +42,10 @@ impl<S> RateLimit<S> {
 
     /// Checked after the wait for a permit, which may have been long.
     fn check(&self, request: &Request) -> Result<(), CallError> {
-        if request.is_revoked() {
-            return Err(CallError::GrantRevoked);
+        match request.granted() {
+            GrantState::Valid => {}
+            GrantState::Paused => return Err(CallError::GrantPaused),
+            GrantState::Revoked => return Err(CallError::GrantRevoked),
         }
         if self.rejected.is_set() && !request.force {
             return Err(CallError::CredentialRejected);

@@ -27,7 +27,7 @@ use crate::{
         error::Doubt,
         wire::{Request, SignedRequest},
     },
-    domain::Grant,
+    domain::{Grant, GrantState},
 };
 
 #[derive(Default)]
@@ -242,7 +242,7 @@ async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected
     let holds = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&holds);
     let mut under = request(Effect::Read);
-    under.grant = Some(Grant::new(move || asked.load(Ordering::Relaxed)));
+    under.grant = Some(Grant::while_true(move || asked.load(Ordering::Relaxed)));
     let result = bench.send(under.clone());
     let (_, reply) = bench.next().await;
     holds.store(false, Ordering::Relaxed);
@@ -252,6 +252,28 @@ async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected
     let other = bench.call(Effect::Read);
     bench.next().await.1.respond(response(200, &[]));
     other.await.unwrap().expect("another caller may still send");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_starts_while_access_is_paused_and_the_fault_is_not_counted() {
+    let mut bench = bench();
+    let paused = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&paused);
+    let mut under = request(Effect::Create);
+    under.grant = Some(Grant::new(move || match asked.load(Ordering::Relaxed) {
+        true => GrantState::Paused,
+        false => GrantState::Valid,
+    }));
+    let result = bench.send(under.clone());
+    let (_, reply) = bench.next().await;
+    paused.store(true, Ordering::Relaxed);
+    reply.respond(response(429, &[("retry-after", "1")]));
+    assert_eq!(result.await.unwrap().unwrap_err(), CallError::GrantPaused, "not retried");
+    assert_eq!(bench.send(under.clone()).await.unwrap().unwrap_err(), CallError::GrantPaused);
+    paused.store(false, Ordering::Relaxed);
+    let result = bench.send(under);
+    bench.next().await.1.respond(response(201, &[]));
+    assert_eq!(result.await.unwrap().unwrap().status, StatusCode::CREATED);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,8 @@ pub(super) enum Step {
     Start { attempt: u32 },
     /// A run for this revision is in progress: report it.
     Observe,
+    /// As `Observe`; the run sends nothing until the Secret of its integration is back.
+    Pause,
     /// A run for another revision is in progress: end it, then decide again.
     Stop,
     /// A run for this revision has completed: report its result.
@@ -50,6 +52,8 @@ pub(super) struct Inputs<'a> {
     pub(super) suspended: bool,
     /// Why no run can start now.
     pub(super) obstacle: Option<&'a Verdict>,
+    /// Whether runs of the integration are paused.
+    pub(super) paused: bool,
     /// The latest run of this export in this process.
     pub(super) run: Option<&'a RunState>,
     /// Whether the status reports the result of that run.
@@ -95,6 +99,12 @@ impl Step {
 /// Whether the integration is not ready, which passes.
 pub(super) fn is_unready(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::DependencyNotReady)
+}
+
+/// The Secret of the integration is gone, and its status does not say so yet.
+pub(super) fn secret_gone() -> Verdict {
+    let message = "the Secret of the integration was deleted";
+    Verdict::reconciling(Reason::DependencyNotReady, message)
 }
 
 /// There is no verified connection.

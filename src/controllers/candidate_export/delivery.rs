@@ -14,7 +14,10 @@ use crate::{
         RecordFailure, RunRecord, SourceSeen,
     },
     conditions::{Observation, Verdict, whole_seconds},
-    controllers::runs::{RunPhase, RunState},
+    controllers::{
+        connections::SECRET_GRACE,
+        runs::{RunPhase, RunState},
+    },
     domain::{Disposition, Reason},
     pipeline::{Counts, Doubled, Ending, Progress, SourceInfo},
 };
@@ -83,7 +86,9 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
 fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     match reported.step {
         Step::Keep | Step::Refresh => settled(next, reported),
-        Step::Start { .. } | Step::Observe | Step::Retry { .. } | Step::Stall if reported.quiet => {
+        Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } | Step::Stall
+            if reported.quiet =>
+        {
             settled(next, reported)
         }
         Step::Conclude => {
@@ -94,7 +99,7 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
         Step::Stop => {
             working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
         }
-        Step::Observe => {
+        Step::Observe | Step::Pause => {
             if let Some(run) = reported.run {
                 if run.periodic {
                     // From now on some people may have what the run delivers.
@@ -102,7 +107,10 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
                 }
                 show_once_surveyed(next, run);
             }
-            in_progress(next, reported.run.map_or(0, |run| run.attempt))
+            match reported.step {
+                Step::Pause => paused(),
+                _ => in_progress(next, reported.run.map_or(0, |run| run.attempt)),
+            }
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
@@ -121,6 +129,17 @@ fn in_progress(next: &CandidateExportStatus, attempt: u32) -> Delivery {
         );
     }
     working(message, reason)
+}
+
+/// Constant, too: how long it still waits would be a write for every pass.
+fn paused() -> Delivery {
+    let message = format!(
+        "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
+         deleted. If it is back within {} s the run continues; otherwise it ends, and another one \
+         starts once the integration is ready",
+        SECRET_GRACE.as_secs()
+    );
+    working(message, Reason::DependencyNotReady)
 }
 
 fn working(message: String, reason: Reason) -> Delivery {

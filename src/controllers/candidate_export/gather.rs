@@ -44,6 +44,8 @@ pub(super) struct Gathered {
     pub(super) policy: Arc<StoragePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
+    /// Whether it is paused: runs in progress wait, and no run starts.
+    pub(super) paused: bool,
     /// The ledger keys of this export for the account of the connection.
     pub(super) keys: Keys,
     /// The latest run of this export in this process.
@@ -132,9 +134,11 @@ pub(super) async fn gather<C: Cluster>(
     let source = source(context, key, export).await?;
     let uid = reference.uid.as_str();
     let root = context.root_key().await?;
-    let connection = integration.granted().and_then(|found| {
-        context.connections.get(found.metadata.uid.as_deref().unwrap_or_default())
+    let known = integration.granted().and_then(|found| {
+        context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
     });
+    let paused = known.as_ref().is_some_and(|known| known.paused);
+    let connection = known.map(|known| known.connection);
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
     let account = match &connection {
@@ -166,6 +170,7 @@ pub(super) async fn gather<C: Cluster>(
         source,
         policy: context.settings.sources.clone(),
         connection,
+        paused,
         keys,
         run: context.runs.state(uid),
         process_started_at: context.started_at,

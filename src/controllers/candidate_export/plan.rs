@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempts::Attempts,
-    decision::{Decision, Inputs, Step, is_unready, not_verified},
+    decision::{Decision, Inputs, Step, is_unready, not_verified, secret_gone},
     gather::Gathered,
     periodic, recorded,
     validate::{Checked, Validated},
@@ -49,13 +49,16 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     let next_run = valid
         .and_then(|valid| periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now));
     let connected = gathered.connection.is_some();
-    let obstacle = blocked.or_else(|| (!connected).then(not_verified));
+    let obstacle = blocked
+        .or_else(|| gathered.paused.then(secret_gone))
+        .or_else(|| (!connected).then(not_verified));
     let inputs = Inputs {
         revision: valid.map(|valid| valid.revision.as_str()),
         applied: recorded::in_place(previous),
         requested: gathered.request.is_some(),
         suspended: export.spec.suspend,
         obstacle: obstacle.as_ref(),
+        paused: gathered.paused,
         run: run.as_ref(),
         is_reported: run.as_ref().is_none_or(|run| recorded::reports(previous, run)),
         next_run,
@@ -95,6 +98,7 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, bool) {
         // integration ends it here.
         Some(Step::Observe) => match inputs.obstacle {
             Some(verdict) if !is_unready(verdict) => Decision::Block(verdict.clone()),
+            _ if inputs.paused => Decision::Proceed(Step::Pause),
             _ => Decision::Proceed(Step::Observe),
         },
         Some(due) => match inputs.obstacle {
@@ -190,9 +194,9 @@ fn wait_for(decision: &Decision, next_run: Option<Timestamp>, now: Timestamp) ->
             Some(if wait.is_zero() { REPROBE_EVERY } else { wait })
         }
         Decision::Proceed(Step::Retry { delay }) => Some(*delay),
-        Decision::Proceed(Step::Start { .. } | Step::Refresh | Step::Observe | Step::Stop) => {
-            Some(PROGRESS_EVERY)
-        }
+        Decision::Proceed(
+            Step::Start { .. } | Step::Refresh | Step::Observe | Step::Pause | Step::Stop,
+        ) => Some(PROGRESS_EVERY),
     }
 }
 
@@ -230,6 +234,7 @@ mod tests {
             requested: false,
             suspended: false,
             obstacle: None,
+            paused: false,
             run: None,
             is_reported: true,
             next_run: None,
@@ -370,6 +375,27 @@ mod tests {
         assert_eq!(with(&unready, None, None), Decision::Block(unready.clone()));
         let invalid = Inputs { revision: None, obstacle: Some(&stalled), ..inputs(None) };
         assert_eq!(decide(&invalid).0, Decision::Block(stalled.clone()));
+    }
+
+    #[test]
+    fn a_pause_keeps_the_run_in_progress_and_starts_none() {
+        let gone = secret_gone();
+        let running = run("r2", RunPhase::Running);
+        let with = |run, obstacle| {
+            let paused = Inputs { obstacle: Some(obstacle), paused: true, run, ..inputs(None) };
+            decide(&paused).0
+        };
+        let kept = with(Some(&running), &gone);
+        assert_eq!(kept, Decision::Proceed(Step::Pause));
+        assert!(!kept.ends_run());
+        assert_eq!(kept.attempt(), None);
+        assert_eq!(with(None, &gone), Decision::Block(gone.clone()));
+        let ended = run("r2", ended(Ending::Stopped));
+        assert_eq!(with(Some(&ended), &gone), Decision::Block(gone.clone()), "after the grace");
+        let withdrawn = Verdict::stalled(Reason::NotPermitted, "no");
+        assert_eq!(with(Some(&running), &withdrawn), Decision::Block(withdrawn.clone()));
+        let other = run("r1", RunPhase::Running);
+        assert_eq!(with(Some(&other), &gone), Decision::Block(gone.clone()));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::gather::Gathered;
 use crate::{
     api::{
-        CandidateExportStatus, ClinchIntegration, ConditionType, ExportDestination, JobPermission,
-        Permission, PushPermission,
+        CandidateExportStatus, ClinchIntegration, ClinchIntegrationSpec, ConditionType,
+        ExportDestination, JobPermission, Permission, PushPermission, Region,
     },
     cluster::{Cluster, ObjectKey, integration_of},
     conditions::Observation,
@@ -58,8 +58,14 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
     }
 }
 
+/// What an integration contacts.
+fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
+    (spec.region, spec.endpoint.clone())
+}
+
 /// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
-/// deleted, to be closed to the export's namespace, or to forbid the destination.
+/// deleted, to be closed to the export's namespace, to forbid the destination, or to name another
+/// endpoint.
 pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
     let integration = integration_of(gathered.key(), spec);
@@ -67,10 +73,12 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let (destination, seen) = (spec.destination.clone(), cluster.clone());
     // Clinch was asked about the job under these rules; under others the answer may differ.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
+    let contacted = gathered.integration.granted().map(|found| contacted(&found.spec));
     let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
         let now = &found.spec.push_permission;
         let labels = |namespace: &str| seen.namespace_labels(namespace);
         access_of(key, &found.spec, &namespace, labels) == Access::Granted
+            && contacted.as_ref() == Some(&self::contacted(&found.spec))
             && match permitted(&destination, now) {
                 Permitted::Yes => true,
                 Permitted::AskClinch => started.as_ref() == Some(now),
@@ -79,7 +87,7 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     };
     // Checked before every request, and computed again only when the object has changed.
     let known = Mutex::new(None::<(Arc<ClinchIntegration>, bool)>);
-    Grant::new(move || {
+    Grant::while_true(move || {
         let Some(found) = cluster.integration(&integration) else { return false };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, answer)) = &*known

@@ -63,7 +63,6 @@ fn run<C: Cluster + LedgerHome>(
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let grant = push_permission::grant(&context.cluster, gathered).and(connection.grant);
-    let client = connection.client.with_grant(grant);
     let export = reference.uid.clone();
     let neighbours = neighbours(context, connection.account.name(), reference);
     let duplicates = previous.duplicates.as_ref();
@@ -71,6 +70,9 @@ fn run<C: Cluster + LedgerHome>(
     move |handle: RunHandle| {
         Box::pin(async move {
             let RunHandle { cancel, progress } = handle;
+            let ended = cancel.clone();
+            let grant = grant.waiting_until(move || ended.is_cancelled());
+            let client = connection.client.with_grant(grant, connection.successor);
             let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
             let Some(_permit) = permit else {
                 // Cancelled while queued: the run never started.

@@ -2,6 +2,7 @@
 
 use crate::{
     api::ClinchIntegration,
+    clinch::Endpoint,
     cluster::Bundle,
     controllers::settings::Settings,
     domain::{Cause, CredentialError, Credentials, Reason},
@@ -48,4 +49,21 @@ pub(super) fn credentials(
 pub(super) fn origin(object: &ClinchIntegration, settings: &Settings) -> Option<String> {
     let of_region = |region| settings.regions.origin(region).to_owned();
     object.spec.endpoint.clone().or_else(|| object.spec.region.map(of_region))
+}
+
+/// The endpoint of an integration, if it may be contacted.
+pub(super) fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, Cause> {
+    let Some(origin) = origin(object, settings) else {
+        let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
+        return Err(Cause::new(Reason::InvalidSpec, message));
+    };
+    let endpoint = Endpoint::parse(&origin, object.spec.environment)
+        .map_err(|error| Cause::new(Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
+    match settings.allowed_endpoints.check(&endpoint) {
+        Some(_) => Ok(endpoint),
+        None => Err(Cause::new(
+            Reason::EndpointNotAllowed,
+            format!("{endpoint} is not among the operator's --allowed-endpoints"),
+        )),
+    }
 }

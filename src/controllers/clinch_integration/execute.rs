@@ -24,8 +24,10 @@ use crate::{
 pub(super) enum Executed {
     /// Nothing: the admin's list cannot be read now.
     ListNotRead { message: String, retry: Duration },
-    /// The connection was closed because of this.
+    /// The connection was closed because of this, and runs in progress end.
     Refused(Cause),
+    /// Runs in progress are paused because of this.
+    Paused { cause: Cause, left: Duration },
     /// The connection was closed: `spec.suspend` is set.
     Suspended,
     /// The latest verification counts.
@@ -43,6 +45,7 @@ impl Executed {
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {
             Self::ListNotRead { retry, .. } => Some(*retry),
+            Self::Paused { left, .. } => Some(*left),
             Self::Refused(_) | Self::Suspended => None,
             Self::Verified { validated, latest, now, .. } => {
                 Some(remaining(latest, validated, *now).unwrap_or(Duration::from_secs(1)))
@@ -60,14 +63,14 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
     let (connections, uid) = (&context.connections, gathered.uid.as_str());
     match plan {
         Plan::AwaitList { message, retry } => Executed::ListNotRead { message, retry },
-        Plan::Refuse { cause, revoke: true } => {
+        Plan::Refuse(cause) => {
             connections.revoke(uid);
             Executed::Refused(cause)
         }
-        Plan::Refuse { cause, revoke: false } => {
-            connections.close(uid);
-            Executed::Refused(cause)
-        }
+        Plan::Pause(cause) => match connections.pause(uid) {
+            Some(left) => Executed::Paused { cause, left },
+            None => Executed::Refused(cause),
+        },
         Plan::Suspend => {
             connections.close(uid);
             Executed::Suspended

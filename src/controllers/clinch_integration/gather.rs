@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     access_requests::Referrers,
     account_check::{self, Rival},
+    credential::{credentials, endpoint},
     listed::{ListedFound, gather_listed},
 };
 use crate::{
@@ -57,23 +58,20 @@ pub(super) async fn gather<C: Cluster>(
     let exports = cluster.exports_of(key).await?;
     let referrers =
         Referrers::of(key, &object.spec, exports, |namespace| cluster.namespace_labels(namespace));
-    let mut found = Found::default();
-    if object.spec.environment == context.settings.environment {
-        let name = &object.spec.credentials.secret_ref.name;
-        found.secret = cluster.secret(&key.sibling(name)).await?;
-        found.root = context.root_key().await?;
-        found.rivals = account_check::rivals(context, object, &found.root).await?;
-        found.listed = gather_listed(cluster, key, &object.spec, &context.settings.sources).await;
+    let found = if object.spec.environment == context.settings.environment {
+        find(context, key, object).await?
     } else {
         enqueue_rivals(context).await?;
-    }
+        Found::default()
+    };
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&uid);
+    let known = context.connections.known(&uid).map(|known| known.connection);
     let Found { secret, root, rivals, listed } = found;
     Ok(Gathered {
         request: new_request(&object.metadata, previous.handled.as_ref()),
-        account: account_check::known(previous.account.as_ref(), connection.as_ref()),
+        account: account_check::known(previous.account.as_ref(), known.as_ref()),
         verification: context.connections.verification(&uid),
         connection,
         object: object.clone(),
@@ -97,6 +95,24 @@ struct Found {
     root: [u8; 32],
     rivals: Vec<Rival>,
     listed: ListedFound,
+}
+
+async fn find<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    object: &ClinchIntegration,
+) -> Result<Found, ClusterError> {
+    let (cluster, settings) = (&context.cluster, &context.settings);
+    let name = &object.spec.credentials.secret_ref.name;
+    let secret = cluster.secret(&key.sibling(name)).await?;
+    if credentials(object, secret.as_ref()).is_err() || endpoint(object, settings).is_err() {
+        // Runs in progress have to stop at once, and reading the list may take a minute.
+        return Ok(Found { secret, ..Found::default() });
+    }
+    let root = context.root_key().await?;
+    let rivals = account_check::rivals(context, object, &root).await?;
+    let listed = gather_listed(cluster, key, &object.spec, &settings.sources).await;
+    Ok(Found { secret, root, rivals, listed })
 }
 
 /// An integration of the other environment is refused whatever its Secret holds; the operator's

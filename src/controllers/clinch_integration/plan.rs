@@ -23,8 +23,10 @@ pub(super) enum Plan {
     /// Leave everything as it is: the admin's list of people cannot be read now, and exports
     /// continue once it can.
     AwaitList { message: String, retry: Duration },
-    /// Close the connection: the integration is not valid. `revoke`: runs in progress end, too.
-    Refuse { cause: Cause, revoke: bool },
+    /// Close the connection and end runs in progress: the integration is not valid.
+    Refuse(Cause),
+    /// Pause runs in progress: the Secret is gone, perhaps for a moment only.
+    Pause(Cause),
     /// Close the connection: `spec.suspend` is set.
     Suspend,
     /// Nothing: the latest verification still counts.
@@ -40,11 +42,7 @@ pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invali
         Err(Invalid::ListNotRead(message)) => {
             return Plan::AwaitList { message, retry: READ_LIST_AGAIN };
         }
-        Err(Invalid::Refused(cause)) => {
-            let revoke =
-                matches!(cause.reason, Reason::AccountShared | Reason::SuppressionUnreadable);
-            return Plan::Refuse { cause, revoke };
-        }
+        Err(Invalid::Refused(cause)) => return refuse(cause),
     };
     if gathered.object.spec.suspend {
         return Plan::Suspend;
@@ -60,6 +58,13 @@ pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invali
             Plan::Keep { validated, latest }
         }
         _ => Plan::Verify { validated },
+    }
+}
+
+fn refuse(cause: Cause) -> Plan {
+    match cause.reason {
+        Reason::SecretNotFound => Plan::Pause(cause),
+        _ => Plan::Refuse(cause),
     }
 }
 
@@ -130,6 +135,23 @@ mod tests {
     fn after(latest: &Verification, seconds: u64) -> Option<u64> {
         let now = latest.attempted_at + Duration::from_secs(seconds);
         Some(remaining_for(latest, &inputs("a"), INTERVAL, now)?.as_secs())
+    }
+
+    #[test]
+    fn only_a_secret_that_is_gone_pauses_runs_in_progress() {
+        let of = |reason| refuse(Cause::new(reason, ""));
+        assert!(matches!(of(Reason::SecretNotFound), Plan::Pause(_)));
+        for reason in [
+            Reason::SecretFieldMissing,
+            Reason::SecretFieldEmpty,
+            Reason::SecretInvalid,
+            Reason::EndpointNotAllowed,
+            Reason::InvalidSpec,
+            Reason::AccountShared,
+            Reason::SuppressionUnreadable,
+        ] {
+            assert!(matches!(of(reason), Plan::Refuse(_)), "{reason}");
+        }
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use crate::{
     cluster::ClusterError,
     conditions::{self, Observation, Verdict, find, whole_seconds},
     controllers::{
-        connections::{Connection, Failure, KnownAccount, KnownContract, Outcome},
+        connections::{Connection, Failure, KnownAccount, KnownContract, Outcome, SECRET_GRACE},
         publish::{new_request, receipt},
     },
     domain::{Cause, Disposition, Reason},
@@ -38,19 +38,29 @@ impl Summary {
         Self { observations, verdict, endpoint: None, changed: false, changed_to: None }
     }
 
-    fn of(observations: Vec<Observation>, executed: Executed) -> Self {
+    /// `connected`: whether there is a connection.
+    fn of(observations: Vec<Observation>, executed: Executed, connected: bool) -> Self {
         match executed {
             Executed::ListNotRead { message, .. } => {
                 let verdict = Verdict::reconciling(Reason::SuppressionUnreadable, message);
                 Self::new(observations, verdict)
             }
             Executed::Refused(cause) => Self::new(observations, Verdict::Stalled(cause)),
+            Executed::Paused { cause, .. } => {
+                let message = format!(
+                    "{}; runs in progress are paused, and end unless it is back within {} s of its \
+                     deletion",
+                    cause.message,
+                    SECRET_GRACE.as_secs()
+                );
+                Self::new(observations, Verdict::stalled(cause.reason, message))
+            }
             Executed::Suspended => {
                 let message = "spec.suspend is set; exports of this integration wait".to_owned();
                 Self::new(observations, Verdict::Suspended { in_sync: false, message })
             }
             Executed::Verified { validated, latest, changed, now } => {
-                let kept = counts_as_verified(&latest, validated.interval, now);
+                let kept = connected && counts_as_verified(&latest, validated.interval, now);
                 Self::verified(observations, &validated, latest.outcome, kept, changed)
             }
         }
@@ -191,7 +201,7 @@ pub(super) fn status(
     now: Timestamp,
 ) -> (ClinchIntegrationStatus, Vec<String>) {
     let Gathered { object, previous, referrers, account, .. } = gathered;
-    let summary = Summary::of(observations, executed);
+    let summary = Summary::of(observations, executed, connection.is_some());
     let mut next = finish(object, previous, summary, connection, account.as_ref(), now);
     next.exports = i64::try_from(referrers.using).ok();
     let asking = referrers.write_to(&object.spec, &mut next, now);

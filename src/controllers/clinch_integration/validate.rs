@@ -5,14 +5,14 @@ use std::time;
 
 use super::{
     account_check,
-    credential::{credentials, origin},
+    credential::{credentials, endpoint},
     gather::Gathered,
     listed::ListedFound,
 };
 use crate::{
     api::{
-        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegration, ClinchIntegrationSpec,
-        ConditionType, ContractOverrides, Duration, Region,
+        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegrationSpec, ConditionType,
+        ContractOverrides, Duration, Region,
     },
     clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
     conditions::Observation,
@@ -65,14 +65,16 @@ pub(super) struct Checked {
 
 /// Checks spec, Secret and list.
 pub(super) fn validate(gathered: &Gathered, settings: &Settings) -> Checked {
-    if let ListedFound::NotReadNow(message) = &gathered.listed {
+    let mut observations = Vec::new();
+    let checked = check(gathered, settings, &mut observations);
+    // A list that cannot be read now changes nothing, unless something else is wrong.
+    if let (Ok(_), ListedFound::NotReadNow(message)) = (&checked, &gathered.listed) {
         let (condition, reason) =
             (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
         let observations = vec![Observation::new(condition, None, reason, message.clone())];
         return Checked { observations, validated: Err(Invalid::ListNotRead(message.clone())) };
     }
-    let mut observations = Vec::new();
-    let validated = match check(gathered, settings, &mut observations) {
+    let validated = match checked {
         Ok(validated) => Ok(Box::new(validated)),
         Err(Fault { condition, cause }) => {
             observations.extend(condition.map(|condition| {
@@ -185,22 +187,6 @@ fn check_environment(spec: &ClinchIntegrationSpec, settings: &Settings) -> Resul
     Err(Cause::new(Reason::EnvironmentMismatch, message))
 }
 
-fn endpoint(object: &ClinchIntegration, settings: &Settings) -> Result<Endpoint, Cause> {
-    let Some(origin) = origin(object, settings) else {
-        let message = "exactly one of spec.region and spec.endpoint must be set".to_owned();
-        return Err(Cause::new(Reason::InvalidSpec, message));
-    };
-    let endpoint = Endpoint::parse(&origin, object.spec.environment)
-        .map_err(|error| Cause::new(Reason::InvalidSpec, format!("spec.endpoint: {error}")))?;
-    match settings.allowed_endpoints.check(&endpoint) {
-        Some(_) => Ok(endpoint),
-        None => Err(Cause::new(
-            Reason::EndpointNotAllowed,
-            format!("{endpoint} is not among the operator's --allowed-endpoints"),
-        )),
-    }
-}
-
 fn op(write: AssumedWrite) -> Op {
     match write {
         AssumedWrite::CreateApplication => Op::CreateApplication,
@@ -242,7 +228,7 @@ mod tests {
 
     use super::{super::access_requests::Referrers, *};
     use crate::{
-        api::Environment,
+        api::{ClinchIntegration, Environment},
         clinch::AllowedEndpoints,
         cluster::{Bundle, ObjectKey},
         controllers::Regions,

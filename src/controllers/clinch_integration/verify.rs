@@ -80,11 +80,15 @@ pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
         }
         Err(failure) => failure,
     };
-    // An outage leaves the connection as it is; a refusal closes it, and another account revokes
-    // it, so that runs in progress end.
+    // An outage leaves the connection as it is; a refusal closes it, and a credential that may not
+    // be used revokes it, so that runs in progress end.
     if matches!(
         failure.disposition.reason(),
-        Reason::AccountChanged | Reason::SuppressionUnreadable
+        Reason::AccountChanged
+            | Reason::SuppressionUnreadable
+            | Reason::CredentialsRejected
+            | Reason::WrongRegion
+            | Reason::EndpointNotAllowed
     ) {
         connections.revoke(uid);
     } else if !matches!(failure.disposition, Disposition::Retry { .. }) {

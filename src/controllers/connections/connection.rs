@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::account::{Account, KnownAccount, SharedAccount};
 use crate::{
-    clinch::{Client, ClientConfig, Contract, Op, contract},
+    clinch::{Client, ClientConfig, Contract, Op, Successor, contract},
     domain::Grant,
     ledger::{Listed, Suppressions},
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
@@ -24,8 +24,10 @@ pub(in crate::controllers) struct Connection {
     pub(in crate::controllers) source: SeenSource,
     /// The account, as far as it is known.
     pub(in crate::controllers) account: Account,
-    /// Revoked when the account may no longer be used.
+    /// Paused or revoked when the account may not be used.
     pub(in crate::controllers) grant: Grant,
+    /// The client that takes over in runs in progress once the credential changed.
+    pub(in crate::controllers) successor: Successor,
     /// Keeps the exports of the account from creating a person twice.
     pub(in crate::controllers) guard: Arc<PeopleGuard>,
     /// Who must not be written.
@@ -92,6 +94,12 @@ pub(in crate::controllers) struct Verified {
 }
 
 impl Verified {
+    /// Whether runs that use `previous` may continue with this: it is the same account, and nothing
+    /// they depend on differs but the credential.
+    pub(super) fn succeeds(&self, previous: &Connection) -> bool {
+        previous.account.name() == self.account.name && self.client.succeeds(&previous.client)
+    }
+
     /// The connection, which takes over from `previous` what runs in progress hold on to.
     /// `changed` makes the callbacks that enqueue the integration.
     pub(super) fn connection<F>(
@@ -103,11 +111,19 @@ impl Verified {
     where
         F: Fn() + Send + Sync + 'static,
     {
+        let succeeded = previous.as_ref().filter(|previous| self.succeeds(previous));
+        let (successor, source) = match succeeded {
+            Some(Connection { client, successor, source, .. }) => {
+                successor.set(&self.client);
+                if !client.is_same(&self.client) {
+                    // A credential that changed may have another name, and so another source.
+                    source.forget();
+                }
+                (successor.clone(), source.clone())
+            }
+            None => (Successor::default(), SeenSource::new(changed())),
+        };
         let Self { client, contract, config, account, shared, listed, look_up } = self;
-        // A credential that changed may have another name, and so another source.
-        let same = previous.as_ref().filter(|previous| previous.client.is_same(&client));
-        let source =
-            same.map_or_else(|| SeenSource::new(changed()), |previous| previous.source.clone());
         // Runs in progress see a changed list of the admin's at once.
         let same = previous
             .as_ref()
@@ -125,6 +141,7 @@ impl Verified {
             source,
             account,
             grant,
+            successor,
             attributes: target_attributes(client.contract()),
             max_in_flight: config.limits.max_in_flight,
             client,

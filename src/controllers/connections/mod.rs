@@ -6,7 +6,9 @@ mod connection;
 mod entries;
 mod verification;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use self::{
     account::Accounts,
@@ -24,6 +26,9 @@ use crate::{
     domain::{Clock, Fence},
     ledger::{AccountName, LedgerHome, SuppressionError},
 };
+
+/// How long runs in progress wait for a Secret that was deleted.
+pub(super) const SECRET_GRACE: Duration = Duration::from_secs(30);
 
 /// What this process knows of integrations and of their accounts.
 pub(super) struct Connections {
@@ -83,9 +88,17 @@ impl Connections {
         Client::connect("", config, &self.deps)
     }
 
-    /// The connection of an integration, if it was verified.
+    /// The connection of an integration, if it was verified and is not paused.
     pub(super) fn get(&self, uid: &str) -> Option<Connection> {
-        self.entries.read(uid, |entry| entry.connection.clone())
+        self.entries.read(uid, |entry| entry.usable().cloned())
+    }
+
+    /// The connection of an integration, which only runs in progress may use while it is paused.
+    pub(super) fn known(&self, uid: &str) -> Option<Known> {
+        self.entries.read(uid, |entry| {
+            let paused = entry.paused_until().is_some();
+            Some(Known { connection: entry.connection.clone()?, paused })
+        })
     }
 
     /// The latest verification of an integration.
@@ -126,19 +139,44 @@ impl Connections {
             let (enqueue, key) = (self.enqueue.clone(), key.clone());
             move || enqueue(Kind::Integration, &key)
         };
-        let (previous, grant) =
-            self.entries.change(uid, |entry| (entry.connection.clone(), entry.grant()));
+        let (previous, grant) = self.entries.change(uid, |entry| {
+            let previous = entry.connection.clone();
+            let same = previous.as_ref().is_some_and(|previous| verified.succeeds(previous));
+            entry.end_paused(same, Instant::now());
+            (previous, entry.grant())
+        });
         let connection = verified.connection(previous, grant, changed);
-        self.entries.change(uid, |entry| entry.connection = Some(connection));
+        self.entries.change(uid, |entry| {
+            entry.connection = Some(connection);
+            // Not before: runs that were paused continue with the new credential.
+            entry.resume();
+        });
     }
 
     /// Makes an integration unusable at once, also for runs in progress: none of their requests
     /// starts after this.
     pub(super) fn revoke(&self, uid: &str) {
-        self.entries.change(uid, |entry| {
+        self.entries.change_existing(uid, |entry| {
             entry.revoke();
             entry.connection = None;
         });
+    }
+
+    /// Pauses an integration whose Secret is gone: runs in progress send nothing until it is opened
+    /// again. Returns how long they still wait; `None` when there is nothing to wait for, and then
+    /// the integration is revoked.
+    pub(super) fn pause(&self, uid: &str) -> Option<Duration> {
+        let now = Instant::now();
+        let left = self.entries.read(uid, |entry| {
+            entry.connection.as_ref()?;
+            entry.pause(now + SECRET_GRACE);
+            let left = entry.paused_until()?.saturating_duration_since(now);
+            (!left.is_zero()).then_some(left)
+        });
+        if left.is_none() {
+            self.revoke(uid);
+        }
+        left
     }
 
     /// Makes an integration unusable for new runs; what was learned about its limits is kept.
@@ -152,6 +190,12 @@ impl Connections {
         self.entries.remove(uid);
         self.accounts.keep(&self.entries.accounts());
     }
+}
+
+/// A connection, and whether it is paused.
+pub(super) struct Known {
+    pub(super) connection: Connection,
+    pub(super) paused: bool,
 }
 
 /// Turns a 401 on any call into a reconcile of the integration.

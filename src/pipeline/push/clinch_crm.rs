@@ -51,6 +51,11 @@ impl SeenSource {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets the source: the next one seen is another credential's.
+    pub fn forget(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn note(&self, source: Option<&String>) {
         let Some(source) = source else { return };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

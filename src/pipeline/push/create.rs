@@ -69,7 +69,8 @@ impl<C: Crm> Pusher<C> {
                 return Ok(Candidate { id: Some(id), outcome, fresh: true, seen: true });
             }
             Ok(Created::Existing(person)) => person,
-            Err(refused @ CrmFailure::Record(_)) => {
+            // Neither was anybody created.
+            Err(refused @ (CrmFailure::Record(_) | CrmFailure::Paused)) => {
                 admission.not_created();
                 return Err(refused);
             }

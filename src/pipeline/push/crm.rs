@@ -127,6 +127,9 @@ pub enum CrmFailure {
     },
     /// The run may not use the account any more.
     Withdrawn,
+    /// The run could not use the account for a moment, and can again. The write was not sent: what
+    /// it was based on has to be read again.
+    Paused,
     /// No record can be delivered now.
     Everything {
         /// What to do next.

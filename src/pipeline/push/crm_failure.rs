@@ -19,6 +19,7 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::TooLarge => Self::Record(Cause::new(Reason::TooLarge, message)),
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
+            ClinchError::GrantPaused => Self::Paused,
             ClinchError::Timeout
             | ClinchError::Ambiguous(_)
             | ClinchError::Unavailable { .. }

@@ -28,7 +28,7 @@ pub(super) fn interrupted(failure: CrmFailure) -> Ending {
             Ending::Interrupted { disposition: Disposition::Stalled { reason }, message }
         }
         // The one who revoked access reports why; the run continues once it has access again.
-        CrmFailure::Withdrawn => Ending::Stopped,
+        CrmFailure::Withdrawn | CrmFailure::Paused => Ending::Stopped,
         CrmFailure::Gone => Ending::Interrupted {
             disposition: Disposition::retry(Reason::VendorUnavailable),
             message: "Clinch answered that the requested object no longer exists".to_owned(),

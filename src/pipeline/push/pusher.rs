@@ -80,20 +80,26 @@ impl<C: Crm> Pusher<C> {
             return Pushed { result: Ok(candidate.outcome), person: None, steps };
         };
         steps = steps.with(Steps::CANDIDATE);
-        if !candidate.seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
-            // Known from a list, which may be outdated.
-            let failed = match self.read(&id).await {
-                Ok(Some(_)) => None,
-                Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
-                Err(CrmFailure::Gone) => Some(Err(gone_again())),
-                Err(failure) => Some(Err(failure)),
-            };
-            if let Some(outcome) = failed {
-                let result = outcome.or_else(decided);
-                return Pushed { result, person: None, steps: work.done };
+        let (mut seen, mut fresh) = (candidate.seen, candidate.fresh);
+        let following = loop {
+            if !seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
+                // Known from a list, or from before a pause, which may be outdated.
+                let failed = match self.read(&id).await {
+                    Ok(Some(_)) => None,
+                    Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
+                    Err(CrmFailure::Gone) => Some(Err(gone_again())),
+                    Err(failure) => Some(Err(failure)),
+                };
+                if let Some(outcome) = failed {
+                    let result = outcome.or_else(decided);
+                    return Pushed { result, person: None, steps: work.done };
+                }
             }
-        }
-        let following = self.following_steps(work, &id, candidate.fresh, &mut steps).await;
+            match self.following_steps(work, &id, fresh, &mut steps).await {
+                Err(CrmFailure::Paused) => (seen, fresh) = (false, false),
+                settled => break settled,
+            }
+        };
         let result = match following {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
             Ok(_) => Ok(candidate.outcome),
@@ -134,7 +140,17 @@ impl<C: Crm> Pusher<C> {
         Ok(Candidate::nobody(outcome))
     }
 
+    /// The person of a record: found, created or updated. After a pause everything is read again.
     async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+        loop {
+            match self.try_candidate(work, claim).await {
+                Err(CrmFailure::Paused) => {}
+                settled => return settled,
+            }
+        }
+    }
+
+    async fn try_candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
         let target = match &work.ours {
             Some(id) => Target::Ours(id.clone()),
             None => Target::Known(self.find(work, claim).await?),

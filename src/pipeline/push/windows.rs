@@ -150,7 +150,12 @@ impl Pushing<'_> {
     ) {
         let usable = match ended {
             Ok(_) => !self.cancel.is_cancelled(),
-            Err(CrmFailure::Later { .. } | CrmFailure::Record(_) | CrmFailure::Gone) => true,
+            Err(
+                CrmFailure::Later { .. }
+                | CrmFailure::Record(_)
+                | CrmFailure::Gone
+                | CrmFailure::Paused,
+            ) => true,
             Err(CrmFailure::Withdrawn | CrmFailure::Everything { .. }) => false,
         };
         if !usable || !pusher.index.can_look_up() {
