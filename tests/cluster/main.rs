@@ -27,6 +27,7 @@ mod roles;
 #[path = "../support/scale.rs"]
 mod scale;
 mod schema;
+mod secret;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

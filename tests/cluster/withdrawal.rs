@@ -16,7 +16,7 @@ use crate::{
 
 /// Starts an export of 200 people, and returns when eight of them are being created slowly: the
 /// application that follows a create would be sent long after a withdrawal at this moment.
-async fn start_slow(world: &World, namespace: &str, destination: &str) {
+pub async fn start_slow(world: &World, namespace: &str, destination: &str) {
     let before = emails(world).len();
     let mut stall = Fault::always("createCandidate", Action::Stall { ms: 4000 });
     stall.from = Some(20);
@@ -38,7 +38,7 @@ fn requests_started(world: &World) -> u64 {
 }
 
 /// Waits for what may still start after a withdrawal, and asserts that nothing starts later.
-async fn nothing_starts_later(world: &World, accepted: tokio::time::Instant) {
+pub async fn nothing_starts_later(world: &World, accepted: tokio::time::Instant) {
     sleep_until(accepted + AT_ONCE).await;
     let at_the_limit = requests_started(world);
     assert!(emails(world).len() < 200, "the run was over before the withdrawal");

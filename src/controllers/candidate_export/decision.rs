@@ -28,7 +28,7 @@ pub(super) enum Step {
     Start { attempt: u32 },
     /// A run for this revision is in progress: report it.
     Observe,
-    /// As `Observe`; the run sends nothing until the Secret of its integration is back.
+    /// As `Observe`; the run sends nothing until its integration has a verified credential again.
     Pause,
     /// A run for another revision is in progress: end it, then decide again.
     Stop,
@@ -101,9 +101,9 @@ pub(super) fn is_unready(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::DependencyNotReady)
 }
 
-/// The Secret of the integration is gone, and its status does not say so yet.
+/// The Secret of the integration is gone or has changed, and its status does not say so yet.
 pub(super) fn secret_gone() -> Verdict {
-    let message = "the Secret of the integration was deleted";
+    let message = "the Secret of the integration was deleted or changed";
     Verdict::reconciling(Reason::DependencyNotReady, message)
 }
 

@@ -135,8 +135,8 @@ fn in_progress(next: &CandidateExportStatus, attempt: u32) -> Delivery {
 fn paused() -> Delivery {
     let message = format!(
         "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
-         deleted. If it is back within {} s the run continues; otherwise it ends, and another one \
-         starts once the integration is ready",
+         deleted or changed. If the integration is ready within {} s of that, the run continues; \
+         otherwise it ends, and another one starts once the integration is ready",
         SECRET_GRACE.as_secs()
     );
     working(message, Reason::DependencyNotReady)

@@ -80,6 +80,11 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
         }
         Plan::Verify { validated } => {
             let before = gathered.verification.as_ref();
+            let connected = gathered.connection.as_ref();
+            if connected.is_some_and(|open| !open.uses(&validated.credentials)) {
+                // The value before must not be used any more; the next one is not known to be valid.
+                connections.pause(uid);
+            }
             let outcome = verify(Subject::new(context, gathered, &validated)).await;
             let now = Instant::now();
             let latest = Verification::after(before, validated.inputs, outcome, now);

@@ -116,7 +116,7 @@ impl<H: LedgerHome> Subject<'_, H> {
 
     /// Reads the contract and makes a signed read.
     async fn sign_in(&self) -> Result<(Client, KnownContract, ClientConfig), Failure> {
-        let known = self.connections.get(self.uid).map(|connection| connection.contract);
+        let known = self.connections.known(self.uid).map(|known| known.connection.contract);
         let assumed = known.unwrap_or_else(KnownContract::built_in);
         let client = self.client(&self.config(&assumed.base))?;
         // A credential that was rejected is probed: the client otherwise fails without a request.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::account::{Account, KnownAccount, SharedAccount};
 use crate::{
     clinch::{Client, ClientConfig, Contract, Op, Successor, contract},
-    domain::Grant,
+    domain::{Credentials, Grant},
     ledger::{Listed, Suppressions},
     mapping::{AttributeKind, TargetAttribute, TargetAttributes},
     pipeline::{PeopleGuard, SeenSource},
@@ -41,6 +41,13 @@ pub(in crate::controllers) struct Connection {
 }
 
 impl Connection {
+    /// Whether this is the credential that it signs with.
+    pub(in crate::controllers) fn uses(&self, credentials: &Credentials) -> bool {
+        let own = &self.config.credentials;
+        own.access_key() == credentials.access_key()
+            && own.secret_bytes() == credentials.secret_bytes()
+    }
+
     /// Why one of the operations is not supported, if so.
     pub(in crate::controllers) fn unsupported(
         &self,

@@ -27,7 +27,8 @@ use crate::{
     ledger::{AccountName, LedgerHome, SuppressionError},
 };
 
-/// How long runs in progress wait for a Secret that was deleted.
+/// How long runs in progress wait for a Secret that was deleted, or for the verification of another
+/// value.
 pub(super) const SECRET_GRACE: Duration = Duration::from_secs(30);
 
 /// What this process knows of integrations and of their accounts.
@@ -162,8 +163,8 @@ impl Connections {
         });
     }
 
-    /// Pauses an integration whose Secret is gone: runs in progress send nothing until it is opened
-    /// again. Returns how long they still wait; `None` when there is nothing to wait for, and then
+    /// Pauses an integration whose Secret is gone or has changed: runs in progress send nothing until
+    /// it is opened again. Returns how long they still wait; `None` when there is nothing to wait for, and then
     /// the integration is revoked.
     pub(super) fn pause(&self, uid: &str) -> Option<Duration> {
         let now = Instant::now();

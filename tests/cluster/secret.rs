@@ -1,0 +1,200 @@
+//! The Secret of an integration is deleted or changed, or its endpoint is, in the middle of a run.
+
+use std::time::Duration;
+
+use clinch_operator::sandbox::{Action, Credential, Fault};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until};
+
+use crate::{
+    access::{AT_ONCE, TO_JOB, message, reason, reason_is},
+    support::{
+        manifests::{INTEGRATION, SECRET, assert_each_once, emails, export},
+        world::{SOON, World},
+    },
+    withdrawal::{nothing_starts_later, start_slow},
+};
+
+const PEOPLE: usize = 200;
+/// The grace after a deletion, with time for what follows it.
+const AFTER_THE_GRACE: Duration = Duration::from_secs(60);
+
+fn secret(access: &str, key: &str) -> String {
+    SECRET.replace("ACCESS", access).replace("SECRET", key)
+}
+
+/// A world in which the export `slow` has eight people half done.
+async fn half_done() -> Option<(World, String)> {
+    let world = World::start().await?;
+    world.apply(INTEGRATION);
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    let namespace = world.namespace.clone();
+    start_slow(&world, &namespace, TO_JOB).await;
+    Some((world, namespace))
+}
+
+/// Deletes the Secret, and returns once the export says that its run is paused.
+async fn delete(world: &World, namespace: &str) -> Instant {
+    world.kubectl(&["delete", "secret", "clinch", "-n", namespace]);
+    let accepted = Instant::now();
+    let found = reason(world, namespace, "slow", |r| r == "DependencyNotReady", AT_ONCE).await;
+    assert!(message(&found).contains("the run is paused"), "{}", message(&found));
+    let kind = "ClinchIntegration";
+    let found = world.ready_within(kind, "acme", "False", "SecretNotFound", AT_ONCE).await;
+    assert!(message(&found).contains("runs in progress are paused"), "{}", message(&found));
+    accepted
+}
+
+/// How often the operator opened the ledger of an export: once a run.
+fn ledger_openings(world: &World, export: &Value) -> usize {
+    let (user, uid) = (world.user(), export["metadata"]["uid"].as_str().unwrap().to_owned());
+    let opened = |entry: &clinch_operator::control_plane::audit::Entry| {
+        let of = |part: &str| entry.uri.contains(part);
+        entry.user == user && entry.resource == "candidateledgers" && of("limit=") && of(&uid)
+    };
+    world.audit().count(opened).unwrap()
+}
+
+async fn completes(world: &World, namespace: &str) -> Value {
+    world.sandbox.set_faults(vec![]);
+    let done = reason_is(world, namespace, "slow", "Synced").await;
+    assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+    assert_each_once(world, PEOPLE);
+    let people = world.sandbox.people("hireEZ");
+    let once = |person: &Value| person["applications"].as_array().map(Vec::len) == Some(1);
+    assert!(people.iter().all(once), "those who were half done have an application now, too");
+    done
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_pauses_when_its_secret_is_deleted_and_continues_with_the_next_one() {
+    let Some((world, namespace)) = half_done().await else { return };
+    let accepted = delete(&world, &namespace).await;
+    nothing_starts_later(&world, accepted).await;
+    world.sandbox.add_credential(Credential::new("hireEZ", "KEY-2", "secret-2"));
+    world.sandbox.revoke("KEY-1");
+    world.apply(&secret("KEY-2", "secret-2"));
+    let done = completes(&world, &namespace).await;
+    assert_eq!(done["status"]["counts"]["created"], PEOPLE);
+    assert_eq!(ledger_openings(&world, &done), 1, "it is the same run");
+    let requests = world.sandbox.requests().by_operation;
+    assert!(!requests.keys().any(|name| name.ends_with(" 401")), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_when_its_secret_does_not_come_back_and_another_one_completes_later() {
+    let Some((world, namespace)) = half_done().await else { return };
+    let accepted = delete(&world, &namespace).await;
+    nothing_starts_later(&world, accepted).await;
+    let asked = world.sandbox.requests().total;
+    let ended = world
+        .wait("CandidateExport", "slow", "not paused any more", AFTER_THE_GRACE, |export| {
+            !message(export).contains("paused")
+        })
+        .await;
+    assert!(message(&ended).contains("SecretNotFound"), "{}", message(&ended));
+    let gone = world.get("ClinchIntegration", "acme").await;
+    assert!(!message(&gone).contains("paused"), "{}", message(&gone));
+    assert_eq!(world.sandbox.requests().total, asked, "a run that ends sends nothing either");
+    world.apply(&secret("KEY-1", "secret-1"));
+    let done = completes(&world, &namespace).await;
+    assert_eq!(ledger_openings(&world, &done), 2, "it is another run");
+}
+
+/// Changes something after which the account may not be used, and counts what arrives at Clinch.
+async fn ends_at_once(change: &str, expected: &str) {
+    let Some((world, namespace)) = half_done().await else { return };
+    world.apply(change);
+    let accepted = Instant::now();
+    world.ready_within("ClinchIntegration", "acme", "False", expected, AT_ONCE).await;
+    nothing_starts_later(&world, accepted).await;
+    let stopped = world
+        .wait("CandidateExport", "slow", expected, SOON, |export| {
+            message(export).contains(expected)
+        })
+        .await;
+    assert!(!message(&stopped).contains("paused"), "{}", message(&stopped));
+    world.sandbox.set_faults(vec![]);
+    world.apply(INTEGRATION);
+    completes(&world, &namespace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_at_once_when_its_secret_is_emptied() {
+    ends_at_once(&secret("KEY-1", "''"), "SecretFieldEmpty").await;
+}
+
+/// A world in which the export `slow` creates people.
+async fn at_work() -> Option<(World, String)> {
+    let world = World::start().await?;
+    world.apply(INTEGRATION);
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    world.sandbox.set_latency(Duration::from_millis(20));
+    world.apply(&export("slow", PEOPLE, TO_JOB));
+    until(|| emails(&world).len() >= 20).await;
+    let namespace = world.namespace.clone();
+    Some((world, namespace))
+}
+
+async fn until(reached: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !reached() {
+        assert!(started.elapsed() < SOON, "not reached");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_at_once_when_its_secret_holds_a_credential_that_clinch_rejects() {
+    let Some((world, namespace)) = at_work().await else { return };
+    world.apply(&secret("KEY-1", "wrong"));
+    let accepted = Instant::now();
+    let (kind, reason) = ("ClinchIntegration", "CredentialsRejected");
+    world.ready_within(kind, "acme", "False", reason, AT_ONCE).await;
+    sleep_until(accepted + AT_ONCE).await;
+    let asked = world.sandbox.requests().total;
+    assert!(emails(&world).len() < PEOPLE, "the run was over before the change");
+    let stopped = world
+        .wait("CandidateExport", "slow", reason, SOON, |export| message(export).contains(reason))
+        .await;
+    assert!(!message(&stopped).contains("paused"), "{}", message(&stopped));
+    let requests = world.sandbox.requests();
+    assert_eq!((requests.total, requests.under_way), (asked, 0));
+    world.apply(INTEGRATION);
+    completes(&world, &namespace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_pauses_while_another_credential_is_verified_and_continues_with_it() {
+    let Some((world, namespace)) = at_work().await else { return };
+    // The document is read before a credential is verified.
+    let read = world.sandbox.requests().of("openapi");
+    world.sandbox.set_faults(vec![Fault::always("openapi", Action::Stall { ms: 4000 })]);
+    world.sandbox.add_credential(Credential::new("hireEZ", "KEY-2", "secret-2"));
+    world.apply(&secret("KEY-2", "secret-2"));
+    let paused = reason(&world, &namespace, "slow", |r| r == "DependencyNotReady", SOON).await;
+    assert!(message(&paused).contains("the run is paused"), "{}", message(&paused));
+    until(|| world.sandbox.requests().under_way == 1).await;
+    let asked = world.sandbox.requests().total;
+    loop {
+        let now = world.sandbox.requests();
+        if now.of("openapi") > read {
+            break;
+        }
+        assert_eq!(now.total, asked, "nothing is sent before the credential is verified");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    world.sandbox.revoke("KEY-1");
+    let done = completes(&world, &namespace).await;
+    assert_eq!(ledger_openings(&world, &done), 1, "it is the same run");
+    let requests = world.sandbox.requests().by_operation;
+    assert!(!requests.keys().any(|name| name.ends_with(" 401")), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_at_once_when_its_endpoint_is_not_allowed_any_more() {
+    let integration = INTEGRATION.split("---").nth(1).unwrap();
+    let elsewhere =
+        integration.replace("endpoint: ORIGIN", "endpoint: 'https://elsewhere.example'");
+    ends_at_once(&elsewhere, "EndpointNotAllowed").await;
+}
