@@ -77,6 +77,9 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         key: &ObjectKey,
     ) -> impl Future<Output = Result<Option<Bundle>, ClusterError>> + Send;
 
+    /// Whether a Secret that was read before is known to be deleted. Answers at once.
+    fn secret_gone(&self, key: &ObjectKey) -> bool;
+
     /// Applies a status. Callers have checked that it differs from the current one.
     fn write_status<K: OurKind>(
         &self,

@@ -24,11 +24,6 @@ impl Grant {
         Self(Arc::new(state))
     }
 
-    /// A grant that is valid while `holds` returns true, and revoked otherwise.
-    pub fn while_true(holds: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self::new(move || if holds() { GrantState::Valid } else { GrantState::Revoked })
-    }
-
     /// A grant that is as good as the worse of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -121,6 +121,10 @@ impl Cluster for KubeCluster {
         self.secrets.read(key).await
     }
 
+    fn secret_gone(&self, key: &ObjectKey) -> bool {
+        self.secret_watches.gone(key)
+    }
+
     async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,

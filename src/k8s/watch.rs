@@ -4,7 +4,10 @@ use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::StreamExt;
@@ -204,7 +207,13 @@ pub(crate) struct SecretWatches {
     stores: Stores,
     queue: ReconcileQueue,
     stop: CancellationToken,
-    running: Arc<Mutex<HashMap<ObjectKey, AbortOnDropHandle<()>>>>,
+    running: Arc<Mutex<HashMap<ObjectKey, SecretWatch>>>,
+}
+
+struct SecretWatch {
+    /// Whether the watch has seen that there is no such Secret.
+    gone: Arc<AtomicBool>,
+    _task: AbortOnDropHandle<()>,
 }
 
 impl SecretWatches {
@@ -219,23 +228,57 @@ impl SecretWatches {
 
     /// Watches a Secret from now on, and ends the watches of those that nothing refers to any more.
     pub(crate) fn ensure(&self, key: &ObjectKey) {
-        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut running = self.running();
         if running.contains_key(key) {
             return;
         }
         running
             .retain(|watched, _| !dependents(&Trigger::Secret(watched), &self.stores).is_empty());
-        let watches = self.clone();
-        let secret = key.clone();
-        let task = tokio::spawn(async move {
-            let api: Api<PartialObjectMeta<Secret>> =
-                Api::namespaced(watches.client.clone(), &secret.namespace);
-            let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
-            each_touched(api, only, watches.stop.clone(), |key| {
-                watches.queue.enqueue_dependents(&Trigger::Secret(key), &watches.stores);
-            })
-            .await;
-        });
-        running.insert(key.clone(), AbortOnDropHandle::new(task));
+        let gone = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(self.clone().watch(key.clone(), Arc::clone(&gone)));
+        let watch = SecretWatch { gone, _task: AbortOnDropHandle::new(task) };
+        running.insert(key.clone(), watch);
+    }
+
+    /// Whether a watched Secret is known to be deleted.
+    pub(crate) fn gone(&self, key: &ObjectKey) -> bool {
+        self.running().get(key).is_some_and(|watch| watch.gone.load(Ordering::Relaxed))
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<ObjectKey, SecretWatch>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn watch(self, secret: ObjectKey, gone: Arc<AtomicBool>) {
+        let api: Api<PartialObjectMeta<Secret>> =
+            Api::namespaced(self.client.clone(), &secret.namespace);
+        let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
+        let stream = watcher::watcher(api, only).default_backoff();
+        let mut stream = pin!(stream.take_until(self.stop.cancelled()));
+        let mut listed = false;
+        while let Some(event) = stream.next().await {
+            let is_gone = match event {
+                Ok(Event::Init) => {
+                    listed = false;
+                    continue;
+                }
+                Ok(Event::InitApply(_)) => {
+                    listed = true;
+                    continue;
+                }
+                // It may have been deleted while the watch was interrupted.
+                Ok(Event::InitDone) => !listed,
+                Ok(Event::Apply(_)) => false,
+                Ok(Event::Delete(_)) => true,
+                Err(error) => {
+                    let error = watch_error(&error);
+                    tracing::warn!(kind = "Secret", %error, "watch interrupted");
+                    continue;
+                }
+            };
+            // First, so that no request of a run starts before its reconcile.
+            gone.store(is_gone, Ordering::Relaxed);
+            self.queue.enqueue_dependents(&Trigger::Secret(&secret), &self.stores);
+        }
     }
 }

@@ -285,6 +285,11 @@ impl Cluster for LocalCluster {
         Ok(self.0.secrets.get(key).cloned())
     }
 
+    // Files do not change.
+    fn secret_gone(&self, _: &ObjectKey) -> bool {
+        false
+    }
+
     async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use clinch_operator::sandbox::{Action, Credential, Fault};
+use clinch_operator::{
+    control_plane::audit::Entry,
+    sandbox::{Action, Credential, Fault},
+};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -48,7 +51,7 @@ async fn delete(world: &World, namespace: &str) -> Instant {
 /// How often the operator opened the ledger of an export: once a run.
 fn ledger_openings(world: &World, export: &Value) -> usize {
     let (user, uid) = (world.user(), export["metadata"]["uid"].as_str().unwrap().to_owned());
-    let opened = |entry: &clinch_operator::control_plane::audit::Entry| {
+    let opened = |entry: &Entry| {
         let of = |part: &str| entry.uri.contains(part);
         entry.user == user && entry.resource == "candidateledgers" && of("limit=") && of(&uid)
     };
@@ -197,4 +200,38 @@ async fn a_run_ends_at_once_when_its_endpoint_is_not_allowed_any_more() {
     let elsewhere =
         integration.replace("endpoint: ORIGIN", "endpoint: 'https://elsewhere.example'");
     ends_at_once(&elsewhere, "EndpointNotAllowed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_pauses_although_the_integration_is_being_verified_when_its_secret_is_deleted() {
+    let Some((world, namespace)) = at_work().await else { return };
+    let read = world.sandbox.requests().of("openapi");
+    world.sandbox.set_faults(vec![Fault::always("openapi", Action::Stall { ms: 8000 })]);
+    let (user, log) = (world.user(), world.audit());
+    let mark = log.mark().unwrap();
+    let requested = "clinch.hireez.dev/reconcile-requested-at=1";
+    world.kubectl(&["annotate", "clint", "acme", requested, "-n", &namespace]);
+    // The pass has read the Secret: its verification follows, and no other pass starts before its end.
+    let looked = |entry: &Entry| {
+        entry.user == user
+            && (entry.verb.as_str(), entry.resource.as_str()) == ("get", "secrets")
+            && entry.name == "clinch"
+    };
+    log.wait_for(mark, 1, SOON, looked).await.unwrap();
+    world.kubectl(&["delete", "secret", "clinch", "-n", &namespace]);
+    sleep_until(Instant::now() + AT_ONCE).await;
+    let asked = world.sandbox.requests();
+    assert!(asked.under_way <= 1, "{asked:?}");
+    assert!(emails(&world).len() < PEOPLE, "the run was over before the deletion");
+    loop {
+        let now = world.sandbox.requests();
+        if now.of("openapi") > read {
+            break;
+        }
+        assert_eq!(now.total, asked.total, "nothing is sent while the verification waits");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.apply(&secret("KEY-1", "secret-1"));
+    let done = completes(&world, &namespace).await;
+    assert_eq!(ledger_openings(&world, &done), 1, "it is the same run");
 }

@@ -242,7 +242,9 @@ async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected
     let holds = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&holds);
     let mut under = request(Effect::Read);
-    under.grant = Some(Grant::while_true(move || asked.load(Ordering::Relaxed)));
+    under.grant = Some(Grant::new(move || {
+        if asked.load(Ordering::Relaxed) { GrantState::Valid } else { GrantState::Revoked }
+    }));
     let result = bench.send(under.clone());
     let (_, reply) = bench.next().await;
     holds.store(false, Ordering::Relaxed);
@@ -260,9 +262,8 @@ async fn no_attempt_starts_while_access_is_paused_and_the_fault_is_not_counted()
     let paused = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&paused);
     let mut under = request(Effect::Create);
-    under.grant = Some(Grant::new(move || match asked.load(Ordering::Relaxed) {
-        true => GrantState::Paused,
-        false => GrantState::Valid,
+    under.grant = Some(Grant::new(move || {
+        if asked.load(Ordering::Relaxed) { GrantState::Paused } else { GrantState::Valid }
     }));
     let result = bench.send(under.clone());
     let (_, reply) = bench.next().await;

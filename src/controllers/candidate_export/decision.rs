@@ -40,6 +40,15 @@ pub(super) enum Step {
     Stall,
 }
 
+/// Whether runs in progress of an integration may send requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// They may, unless there is an obstacle.
+    Permitted,
+    /// They wait for its Secret; no other run starts.
+    Paused,
+}
+
 /// What the decision depends on.
 pub(super) struct Inputs<'a> {
     /// Digest of everything the export depends on; absent where an input is missing or faulty.
@@ -52,8 +61,8 @@ pub(super) struct Inputs<'a> {
     pub(super) suspended: bool,
     /// Why no run can start now.
     pub(super) obstacle: Option<&'a Verdict>,
-    /// Whether runs of the integration are paused.
-    pub(super) paused: bool,
+    /// Whether runs of the integration may send requests.
+    pub(super) sending: Sending,
     /// The latest run of this export in this process.
     pub(super) run: Option<&'a RunState>,
     /// Whether the status reports the result of that run.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
+    decision::Sending,
     distrust::{self, Asked},
     remote,
 };
@@ -44,8 +45,8 @@ pub(super) struct Gathered {
     pub(super) policy: Arc<StoragePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
-    /// Whether it is paused: runs in progress wait, and no run starts.
-    pub(super) paused: bool,
+    /// Whether runs in progress may use it.
+    pub(super) sending: Sending,
     /// The ledger keys of this export for the account of the connection.
     pub(super) keys: Keys,
     /// The latest run of this export in this process.
@@ -137,7 +138,10 @@ pub(super) async fn gather<C: Cluster>(
     let known = integration.granted().and_then(|found| {
         context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
     });
-    let paused = known.as_ref().is_some_and(|known| known.paused);
+    let sending = match &known {
+        Some(known) if known.paused => Sending::Paused,
+        _ => Sending::Permitted,
+    };
     let connection = known.map(|known| known.connection);
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
@@ -170,7 +174,7 @@ pub(super) async fn gather<C: Cluster>(
         source,
         policy: context.settings.sources.clone(),
         connection,
-        paused,
+        sending,
         keys,
         run: context.runs.state(uid),
         process_started_at: context.started_at,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempts::Attempts,
-    decision::{Decision, Inputs, Step, is_unready, not_verified, secret_gone},
+    decision::{Decision, Inputs, Sending, Step, is_unready, not_verified, secret_gone},
     gather::Gathered,
     periodic, recorded,
     validate::{Checked, Validated},
@@ -50,7 +50,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         .and_then(|valid| periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now));
     let connected = gathered.connection.is_some();
     let obstacle = blocked
-        .or_else(|| gathered.paused.then(secret_gone))
+        .or_else(|| (gathered.sending == Sending::Paused).then(secret_gone))
         .or_else(|| (!connected).then(not_verified));
     let inputs = Inputs {
         revision: valid.map(|valid| valid.revision.as_str()),
@@ -58,7 +58,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         requested: gathered.request.is_some(),
         suspended: export.spec.suspend,
         obstacle: obstacle.as_ref(),
-        paused: gathered.paused,
+        sending: gathered.sending,
         run: run.as_ref(),
         is_reported: run.as_ref().is_none_or(|run| recorded::reports(previous, run)),
         next_run,
@@ -98,7 +98,7 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, bool) {
         // integration ends it here.
         Some(Step::Observe) => match inputs.obstacle {
             Some(verdict) if !is_unready(verdict) => Decision::Block(verdict.clone()),
-            _ if inputs.paused => Decision::Proceed(Step::Pause),
+            _ if inputs.sending == Sending::Paused => Decision::Proceed(Step::Pause),
             _ => Decision::Proceed(Step::Observe),
         },
         Some(due) => match inputs.obstacle {
@@ -234,7 +234,7 @@ mod tests {
             requested: false,
             suspended: false,
             obstacle: None,
-            paused: false,
+            sending: Sending::Permitted,
             run: None,
             is_reported: true,
             next_run: None,
@@ -382,8 +382,8 @@ mod tests {
         let gone = secret_gone();
         let running = run("r2", RunPhase::Running);
         let with = |run, obstacle| {
-            let paused = Inputs { obstacle: Some(obstacle), paused: true, run, ..inputs(None) };
-            decide(&paused).0
+            let sending = Sending::Paused;
+            decide(&Inputs { obstacle: Some(obstacle), sending, run, ..inputs(None) }).0
         };
         let kept = with(Some(&running), &gone);
         assert_eq!(kept, Decision::Proceed(Step::Pause));

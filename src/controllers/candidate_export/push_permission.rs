@@ -15,7 +15,7 @@ use crate::{
         access::{Access, access_of},
         runs::{RunPhase, RunState},
     },
-    domain::{Disposition, Grant, Reason},
+    domain::{Disposition, Grant, GrantState, Reason},
     pipeline::{Ending, JobRule, JobRules, RuleVerdict},
 };
 
@@ -65,7 +65,7 @@ fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
 
 /// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
 /// deleted, to be closed to the export's namespace, to forbid the destination, or to name another
-/// endpoint.
+/// endpoint; and paused while its Secret is seen to be deleted.
 pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
     let integration = integration_of(gathered.key(), spec);
@@ -87,19 +87,27 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     };
     // Checked before every request, and computed again only when the object has changed.
     let known = Mutex::new(None::<(Arc<ClinchIntegration>, bool)>);
-    Grant::while_true(move || {
-        let Some(found) = cluster.integration(&integration) else { return false };
+    let own = integration.clone();
+    let permits = move |found: &Arc<ClinchIntegration>| {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, answer)) = &*known
-            && Arc::ptr_eq(seen, &found)
+            && Arc::ptr_eq(seen, found)
             // The labels of a namespace change without the integration.
             && found.spec.access.namespace_selector.is_none()
         {
             return *answer;
         }
-        let answer = holds(&found, &integration);
-        *known = Some((found, answer));
+        let answer = holds(found, &own);
+        *known = Some((found.clone(), answer));
         answer
+    };
+    Grant::new(move || match cluster.integration(&integration) {
+        Some(found) if permits(&found) => {
+            let secret = integration.sibling(&found.spec.credentials.secret_ref.name);
+            // Also while a pass of the integration is in progress that has read it.
+            if cluster.secret_gone(&secret) { GrantState::Paused } else { GrantState::Valid }
+        }
+        _ => GrantState::Revoked,
     })
 }
 
