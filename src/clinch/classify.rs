@@ -25,6 +25,8 @@ pub enum Outcome {
     Final,
     /// 429: certainly not carried out.
     RateLimited,
+    /// 3xx: not followed. From a gateway, perhaps once only.
+    Redirected,
     /// 408, or a transient 5xx: possibly carried out.
     ServerError(u16),
     /// A 5xx that a retry would not change: possibly carried out.
@@ -54,6 +56,7 @@ impl Outcome {
         match result {
             Ok(response) => match response.status.as_u16() {
                 429 => Self::RateLimited,
+                300..=399 => Self::Redirected,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
                 _ => Self::Final,
@@ -80,14 +83,14 @@ impl Outcome {
     pub const fn verdict(self, effect: Effect) -> Verdict {
         match (self, effect) {
             (Self::Final, _)
-            | (Self::LastingError(_) | Self::Unreadable, Effect::Read | Effect::Idempotent) => {
-                Verdict::Stop
-            }
+            | (Self::LastingError(_) | Self::Unreadable, Effect::Read | Effect::Idempotent)
+            | (Self::Redirected, Effect::Create) => Verdict::Stop,
             (Self::Unreadable, Effect::Create) => Verdict::InDoubt(Doubt::Unclear),
             (Self::RateLimited | Self::NotSent, _)
-            | (Self::ServerError(_) | Self::Lost(_), Effect::Read | Effect::Idempotent) => {
-                Verdict::Again
-            }
+            | (
+                Self::Redirected | Self::ServerError(_) | Self::Lost(_),
+                Effect::Read | Effect::Idempotent,
+            ) => Verdict::Again,
             (Self::ServerError(code) | Self::LastingError(code), Effect::Create) => {
                 Verdict::InDoubt(Doubt::Status(code))
             }

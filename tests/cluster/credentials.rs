@@ -2,11 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use clinch_operator::{controllers::Regions, sandbox};
+use clinch_operator::{
+    controllers::Regions,
+    sandbox::{self, Action, Fault},
+};
 
-use crate::support::{
-    manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, emails, export},
-    world::{SOON, World, condition},
+use crate::{
+    access::TO_JOB,
+    support::{
+        manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, emails, export},
+        world::{SOON, World, condition},
+    },
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,4 +122,32 @@ async fn a_revoked_credential_stops_exports_and_a_rotation_lets_them_continue() 
         .map(|(_, count)| count)
         .sum();
     assert!(unauthorized <= 8 + 2, "at most what was in flight meets the 401: {unauthorized}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stray_401_or_redirect_delays_an_export_and_stalls_nothing() {
+    let Some(world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    let once = |operation, action| Fault::always(operation, action).nth(5);
+    let refused = Action::Status { code: 401, retry_after: None, html: false };
+    let redirected = Action::Redirect { location: "https://elsewhere.example/".to_owned() };
+    world.sandbox.set_faults(vec![
+        once("createCandidate", refused),
+        once("createApplication", redirected.clone()),
+        once("listCandidates", redirected),
+    ]);
+    world.apply(&export("stray", 40, TO_JOB));
+    let done = world
+        .wait("CandidateExport", "stray", "delivered", SOON, |export| {
+            assert!(condition(export, "Stalled").is_null(), "{export:#}");
+            condition(export, "Ready")["status"] == "True"
+        })
+        .await;
+    assert_eq!(done["status"]["delivered"], "40/40");
+    assert_each_once(&world, 40);
+    let integration = world.get("ClinchIntegration", "acme").await;
+    assert_eq!(condition(&integration, "Ready")["status"], "True", "{integration:#}");
+    let requests = world.sandbox.requests().by_operation;
+    assert!(requests.keys().any(|name| name.ends_with(" 401")), "{requests:?}");
 }

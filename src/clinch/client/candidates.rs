@@ -116,7 +116,7 @@ impl Client {
         let op = Op::GetCandidate;
         let url = self.url(op, Some(id));
         let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
-        request.time_limit = Purpose::Verify.time_limit();
+        request.time_limit = Purpose::Verify.time_limit(self.0.config.timeouts);
         match self.send(op, request, false).await {
             Ok(response) => match one(&response) {
                 Some(_) => Ok(true),

@@ -50,25 +50,23 @@ use crate::{
     network::Resolver,
 };
 
-/// How long a check of the account itself may take: a reconcile waits for its result.
-const VERIFY_WITHIN: Duration = Duration::from_secs(10);
-
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// Regular work: the configured timeouts apply.
     Work,
-    /// A check whether the account can be used: a shorter time limit applies.
+    /// A check whether the account can be used: it may take as long as one attempt, since a
+    /// reconcile waits for its result.
     Verify,
     /// As `Verify`, and sent even if the credential is known to be rejected or the API to be down.
     Probe,
 }
 
 impl Purpose {
-    const fn time_limit(self) -> Option<Duration> {
+    const fn time_limit(self, timeouts: Timeouts) -> Option<Duration> {
         match self {
             Self::Work => None,
-            Self::Verify | Self::Probe => Some(VERIFY_WITHIN),
+            Self::Verify | Self::Probe => Some(timeouts.attempt),
         }
     }
 }
@@ -305,7 +303,7 @@ impl Client {
         let url = self.0.base.clone();
         let mut request = Request::new("openApi", Effect::Read, Method::GET, url);
         request.max_response_bytes = MAX_DOCUMENT_BYTES;
-        request.time_limit = Purpose::Verify.time_limit();
+        request.time_limit = Purpose::Verify.time_limit(self.0.config.timeouts);
         Ok(self.send_any(None, request, false).await?.body)
     }
 

@@ -110,7 +110,7 @@ impl Client {
     ) -> Result<(Vec<Resource>, Document), ClinchError> {
         let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
         request.max_response_bytes = MAX_LIST_BYTES;
-        request.time_limit = purpose.time_limit();
+        request.time_limit = purpose.time_limit(self.0.config.timeouts);
         let response = self.send(op, request, purpose == Purpose::Probe).await?;
         let mut document: Document = serde_json::from_slice(&response.body)
             .map_err(|_| ClinchError::NotClinch(NotClinchSign::NoData))?;

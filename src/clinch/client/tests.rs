@@ -27,9 +27,7 @@ impl Transport for Recorder {
     }
 }
 
-#[tokio::test]
-async fn a_client_sends_the_exact_bytes_through_any_transport() {
-    let recorder = Arc::new(Recorder::default());
+fn client(transport: Arc<dyn Transport>) -> Client {
     let config = ClientConfig {
         endpoint: Endpoint::of_region(Region::Eu),
         version: ApiVersion::V2,
@@ -48,8 +46,39 @@ async fn a_client_sends_the_exact_bytes_through_any_transport() {
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };
-    let transport = Arc::clone(&recorder) as Arc<dyn Transport>;
-    let client = Client::over(transport, "integration", config, &deps);
+    Client::over(transport, "integration", config, &deps)
+}
+
+/// Answers every request with an empty list, after a while.
+struct Slow(Duration);
+
+impl Transport for Slow {
+    fn send(&self, _: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>> {
+        Box::pin(async {
+            sleep(self.0).await;
+            let body = Bytes::from(json!({"data": []}).to_string());
+            Ok(Response { status: StatusCode::OK, headers: HeaderMap::new(), body })
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_account_is_verified_within_the_request_timeout() {
+    let patience = Timeouts::default().attempt;
+    let within = client(Arc::new(Slow(patience.mul_f64(0.9))));
+    within.verify().await.expect("it answers in time");
+    within.probe().await.expect("it answers in time");
+    within.openapi().await.expect("it answers in time");
+    let never = client(Arc::new(Slow(patience * 10)));
+    let started = tokio::time::Instant::now();
+    assert!(matches!(never.verify().await, Err(ClinchError::Timeout)));
+    assert!(started.elapsed() <= patience, "a reconcile waits for it: {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_sends_the_exact_bytes_through_any_transport() {
+    let recorder = Arc::new(Recorder::default());
+    let client = client(recorder.clone());
 
     let attributes = json!({"email": "jane@example.com"}).as_object().unwrap().clone();
     let created = client.create(&attributes).await.unwrap();

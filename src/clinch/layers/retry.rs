@@ -90,7 +90,8 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
                 limited < MAX_LIMITED
             } else {
                 attempts += 1;
-                attempts < MAX_ATTEMPTS && self.budget.add(-1.0)
+                let most = if outcome == Outcome::Redirected { 2 } else { MAX_ATTEMPTS };
+                attempts < most && self.budget.add(-1.0)
             };
             let delay =
                 requested.unwrap_or_default() + backoff(attempts + limited - 1, &self.jitter);

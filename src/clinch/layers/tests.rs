@@ -209,6 +209,23 @@ async fn attempts_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_redirect_is_looked_at_twice_and_that_of_a_create_never() {
+    let mut bench = bench();
+    let result = bench.call(Effect::Read);
+    bench.next().await.1.respond(response(302, &[]));
+    bench.next().await.1.respond(response(200, &[]));
+    assert_eq!(result.await.unwrap().unwrap().status, StatusCode::OK, "a stray one");
+    let result = bench.call(Effect::Idempotent);
+    bench.next().await.1.respond(response(302, &[]));
+    bench.next().await.1.respond(response(302, &[]));
+    assert_eq!(result.await.unwrap().unwrap().status, StatusCode::FOUND);
+    let result = bench.call(Effect::Create);
+    bench.next().await.1.respond(response(302, &[]));
+    assert_eq!(result.await.unwrap().unwrap().status, StatusCode::FOUND, "it may be carried out");
+    assert_eq!(bench.seen.0.lock().unwrap().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_attempt_takes_a_permit() {
     let mut bench = bench();
     let limits = Limits { requests_per_second: Some(1), max_in_flight: 8 };

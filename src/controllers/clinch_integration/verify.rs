@@ -36,7 +36,8 @@ pub(super) struct Subject<'a, H> {
     shown: Option<&'a str>,
     /// The account, as far as it was known before.
     account: Option<&'a KnownAccount>,
-    /// Whether Clinch rejected this very credential the last time.
+    /// Whether Clinch rejected this very credential the last time. A single 401 may be a stray one:
+    /// the credential counts as rejected only if Clinch rejects it again.
     rejected: bool,
 }
 
@@ -50,9 +51,9 @@ impl<'a, H> Subject<'a, H> {
         let previous = gathered.verification.as_ref();
         let rejected = previous.is_some_and(|previous| {
             previous.inputs == validated.inputs
-                && !previous.invalidated
-                && matches!(&previous.outcome, Outcome::Failed(failure)
-                    if matches!(failure.disposition, Disposition::Stalled { .. }))
+                && (previous.invalidated
+                    || matches!(&previous.outcome, Outcome::Failed(failure)
+                        if matches!(failure.disposition, Disposition::Stalled { .. })))
         });
         Self {
             connections: &context.connections,
