@@ -50,23 +50,26 @@ use crate::{
     network::Resolver,
 };
 
+/// The least time that a check of the account itself may take, with waits for the rate limit.
+const VERIFY_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// Regular work: the configured timeouts apply.
     Work,
-    /// A check whether the account can be used: it may take as long as one attempt, since a
-    /// reconcile waits for its result.
+    /// A check whether the account can be used: it may take little longer than one attempt, since
+    /// a reconcile waits for its result.
     Verify,
     /// As `Verify`, and sent even if the credential is known to be rejected or the API to be down.
     Probe,
 }
 
 impl Purpose {
-    const fn time_limit(self, timeouts: Timeouts) -> Option<Duration> {
+    fn time_limit(self, timeouts: Timeouts) -> Option<Duration> {
         match self {
             Self::Work => None,
-            Self::Verify | Self::Probe => Some(timeouts.attempt),
+            Self::Verify | Self::Probe => Some(timeouts.attempt.max(VERIFY_WITHIN)),
         }
     }
 }

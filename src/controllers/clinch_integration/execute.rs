@@ -80,8 +80,9 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
         }
         Plan::Verify { validated } => {
             let before = gathered.verification.as_ref();
-            let connected = gathered.connection.as_ref();
-            if connected.is_some_and(|open| !open.uses(&validated.credentials)) {
+            let usable = gathered.connection.as_ref();
+            let usable = usable.filter(|open| open.uses(&validated.credentials));
+            if usable.is_none() && gathered.connection.is_some() {
                 // The value before must not be used any more; the next one is not known to be valid.
                 connections.pause(uid);
             }
@@ -94,7 +95,7 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
                 (connection.account.name(), listed)
             };
             let reached = connections.get(uid).as_ref().map(identity);
-            if reached.is_some() && reached != gathered.connection.as_ref().map(identity) {
+            if reached.is_some() && reached != usable.map(identity) {
                 // Exports wait for the connection, not for the status: after a restart the status
                 // may not change, nor does it with every change of the admin's list.
                 enqueue_exports(context, gathered).await;

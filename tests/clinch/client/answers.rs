@@ -65,6 +65,11 @@ async fn answers_that_are_not_clinch_are_named() {
         (raw(200, "", r#"{"data":[{"id":"#), NotClinchSign::NoData),
         (raw(404, html, "<html>"), NotClinchSign::NoList),
     ] {
+        if sign == NotClinchSign::Redirect {
+            fake.fault("GET", Fault::Raw(answer.clone()));
+            client.verify().await.expect("a stray one is looked at twice");
+            fake.fault("GET", Fault::Raw(answer.clone()));
+        }
         fake.fault("GET", Fault::Raw(answer));
         assert_eq!(client.verify().await.unwrap_err(), ClinchError::NotClinch(sign));
     }
