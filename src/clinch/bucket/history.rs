@@ -45,6 +45,24 @@ impl History {
         Self { since, slots: VecDeque::new(), total: 0 }
     }
 
+    /// When it starts.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Leaves out a pause that starts now.
+    pub(super) fn skip(&mut self, pause: Duration) {
+        self.since += pause;
+        for slot in &mut self.slots {
+            slot.start += pause;
+        }
+    }
+
+    /// Starts the counts again; what is known of the rates remains.
+    pub(super) fn restart(&mut self, now: Instant) {
+        (self.since, self.total) = (now, 0);
+    }
+
     /// Counts a response to a request sent at `rate`.
     pub(super) fn count(&mut self, rate: f64, now: Instant) {
         self.total = self.total.saturating_add(1);

@@ -6,15 +6,17 @@
 //!
 //! Without a configured ceiling Clinch's responses set the pace: one request in flight at first, one
 //! more after each response, up to the maximum in flight. So a slow server is never overloaded, and a
-//! fast one does not wait for the rate to grow. The first 429 sets the rate to half of what Clinch
-//! accepted; it doubles until the second 429. Permits are granted in the order of the requests for
+//! fast one does not wait for the rate to grow. Permits are granted in the order of the requests for
 //! them.
 
 mod history;
 mod limits;
+#[cfg(test)]
+mod limits_simulation;
 mod pace;
 #[cfg(test)]
 mod simulation;
+mod strays;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -51,6 +53,8 @@ struct State {
     filled: Instant,
     paused_until: Instant,
     in_flight: usize,
+    /// The most requests in flight since the latest 429.
+    peak: usize,
     /// Number of times the limit was hit; several 429s of one burst count once.
     epoch: u64,
 }
@@ -60,6 +64,8 @@ struct State {
 pub struct Permit {
     bucket: Arc<RateBucket>,
     epoch: u64,
+    /// Requests in flight with this one when it was granted, itself included.
+    in_flight: usize,
 }
 
 /// No permit before the deadline.
@@ -81,6 +87,7 @@ impl RateBucket {
                 filled: now,
                 paused_until: now,
                 in_flight: 0,
+                peak: 0,
                 epoch: 0,
             }),
             turn: tokio::sync::Mutex::new(()),
@@ -125,7 +132,9 @@ impl RateBucket {
         loop {
             let freed = self.freed.notified();
             let next = match self.lock().take(Instant::now()) {
-                Ok(epoch) => return Ok(Permit { bucket: Arc::clone(self), epoch }),
+                Ok((epoch, in_flight)) => {
+                    return Ok(Permit { bucket: Arc::clone(self), epoch, in_flight });
+                }
                 Err(next) => next,
             };
             match next {
@@ -157,7 +166,7 @@ impl State {
     }
 
     /// Takes one token, or returns when to try again (`None`: when a permit is released).
-    fn take(&mut self, now: Instant) -> Result<u64, Option<Instant>> {
+    fn take(&mut self, now: Instant) -> Result<(u64, usize), Option<Instant>> {
         if self.paused_until > now {
             return Err(Some(self.paused_until));
         }
@@ -173,7 +182,8 @@ impl State {
         }
         self.tokens -= 1.0;
         self.in_flight += 1;
-        Ok(self.epoch)
+        self.peak = self.peak.max(self.in_flight);
+        Ok((self.epoch, self.in_flight))
     }
 }
 
@@ -182,11 +192,13 @@ impl Permit {
     pub fn succeeded(&self) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
+        let limits = state.limits;
         // A request sent before a 429 says nothing about the rate since.
         if state.epoch == self.epoch {
-            let limits = state.limits;
             state.fill(now);
             state.pace.answered(limits, now);
+        } else {
+            state.pace.straggled(limits, true, now);
         }
     }
 
@@ -194,13 +206,23 @@ impl Permit {
     pub fn limited(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
-        let pause = retry_after.unwrap_or(DEFAULT_PAUSE);
-        state.paused_until = state.paused_until.max(now + pause);
+        let mut pause = retry_after.unwrap_or(DEFAULT_PAUSE);
+        let limits = state.limits;
         if state.epoch == self.epoch {
-            state.epoch += 1;
-            let limits = state.limits;
-            state.pace.limited(limits, pause, now);
+            let unchanged;
+            let in_flight = state.peak.max(self.in_flight);
+            state.peak = 0;
+            (unchanged, pause) = state.pace.limited(limits, pause, in_flight, now);
+            if !unchanged || !pause.is_zero() {
+                state.epoch += 1;
+            }
+        } else {
+            state.pace.straggled(limits, false, now);
         }
+        if pause.is_zero() {
+            return;
+        }
+        state.paused_until = state.paused_until.max(now + pause);
         state.tokens = 1.0;
         state.filled = state.paused_until;
     }

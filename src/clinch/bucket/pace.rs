@@ -1,10 +1,24 @@
-//! The request rate: an estimate of Clinch's real limit, learned from its responses alone. Pure; the
-//! time is an argument.
+//! The pace of requests: an estimate of Clinch's real limit, learned from its responses alone. Pure;
+//! the time is an argument.
 //!
-//! Around a limit that was hit the rate follows a cubic: quickly up to a plateau just below it, along
-//! the plateau, then slowly beyond. So it stays near the limit most of the time, and exceeds it about
-//! once in 80 s. If no 429 follows beyond it, the limit was raised, and the rate accelerates. A 429
-//! soon after the last one means that the limit was lowered.
+//! **No limit is known:** a window of requests in flight, which grows with each response. The first
+//! 429 halves it, as with TCP's slow start, and it grows again to just below what was refused. That
+//! is all that a limit of concurrent requests takes. If hardly any request that was in flight with the
+//! 429 was accepted, or smaller windows are refused too, the limit is a rate.
+//!
+//! **A rate is known to be too high:** the rate follows a cubic, as in CUBIC and the adaptive retries of
+//! the AWS SDKs: quickly up to a plateau just below the rate accepted last, along the plateau, then
+//! slowly beyond. So it stays near the limit most of the time, and exceeds it about once in 80 s. If no
+//! 429 follows beyond it, the limit was raised, and the rate accelerates. A 429 soon after the last one
+//! means that the limit was lowered: the rate falls to what was accepted since, the pause included. A
+//! limit that has moved tends to move again (others use the account): the next climbs are faster, and
+//! slow down while the limit stays.
+//!
+//! **429s in a row** without another response mean that the pause was too short (a window of requests
+//! that is used up), not that the rate is: the pauses grow, and the rate is that of the whole cycle.
+//!
+//! **429s that cuts do not change** are not ours to prevent (`strays.rs`): the rate from before is
+//! restored, and only their `Retry-After` is honoured.
 
 use std::time::Duration;
 
@@ -13,6 +27,7 @@ use tokio::time::Instant;
 use super::{
     Limits,
     history::{Accepted, History},
+    strays::{Sign, Strays},
 };
 
 /// The minimum rate after the first 429, in requests per second.
@@ -21,8 +36,18 @@ pub(super) const MIN_START: f64 = 2.0;
 const MIN_RATE: f64 = 0.2;
 /// The rate never rises above this, in requests per second.
 pub(super) const MAX_RATE: f64 = 100_000.0;
+/// The first pause after 429s in a row that ask for none; doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest of them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a test may take until the next 429.
+const LONGEST_TEST: Duration = Duration::from_secs(10);
+/// To which share a rate is cut for a test.
+const TEST_CUT: f64 = 0.6;
 /// A 429 within this many pauses' length after a pause means that the limit is far below.
 const SOON: f64 = 3.0;
+/// The least that it is cut then.
+const SOON_CUT: f64 = 0.94;
 /// The plateau is at most this share of the accepted rate.
 const KEEP: f64 = 0.995;
 /// How much lower the plateau is for each second of pause per second of work before it: a rate that
@@ -46,6 +71,12 @@ const CLIMB_REQUESTS: f64 = 100.0;
 const LONGEST_CLIMB: f64 = 300.0;
 /// How much faster the rate grows with each second beyond the known limit.
 const ACCELERATION: f64 = 0.005;
+/// A limit that differs by this factor from the one before has moved.
+const MOVED: f64 = 1.15;
+/// How many times faster the next climb is then.
+const MOST_HASTE: f64 = 6.0;
+/// How much of the haste is left after a climb that ended near the limit known before.
+const LESS_HASTE: f64 = 0.75;
 /// How long it accelerates, in seconds.
 const ACCELERATES_FOR: f64 = 40.0;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
@@ -57,18 +88,64 @@ pub(super) struct Pace {
     phase: Phase,
     rate: f64,
     history: History,
+    strays: Strays,
+    /// The pace before the first of the latest 429s that may be strays.
+    fine: Option<(Phase, f64)>,
+    /// The pace to resume if a test shows that they are no strays.
+    resume: Option<(Phase, f64)>,
+    /// When a test ends at the latest.
+    test_until: Instant,
+    /// The pace when the latest 429s proved to be strays.
+    before_proof: Option<(Phase, f64)>,
+    /// The 429s in a row, and the work before the first of them.
+    streak: Option<Streak>,
+    stragglers: Stragglers,
+}
+
+/// Requests that were in flight at the latest 429, and the responses to them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stragglers {
+    of: usize,
+    fine: usize,
+    refused: usize,
+}
+
+/// 429s without another response between them.
+#[derive(Debug, Clone, Copy)]
+struct Streak {
+    events: u32,
+    since: Instant,
+    requests: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
-    /// Nothing, and no ceiling is configured: `window` requests may be in flight, at any rate.
-    Open { window: usize },
+    /// No rate is known to be too high, and no ceiling is configured: as many requests may be in
+    /// flight as the window says, at any rate.
+    Open(Window),
     /// Nothing: the configured ceiling is tried.
     Ceiling,
     /// It was hit once: the rate doubles within a second of full use.
     Doubling,
     /// It was hit again.
     Around(Curve),
+}
+
+/// How many requests may be in flight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Window {
+    size: usize,
+    /// Whether a 429 has shown a size to be too large.
+    hit: bool,
+    /// Responses and seconds until it grows by one.
+    responses: usize,
+    seconds: f64,
+    /// When it changed last.
+    since: Instant,
+    /// 429s since it grew last.
+    cuts: usize,
+    /// Whether the latest cut was by half.
+    halved: bool,
 }
 
 /// The rate around a limit that was hit.
@@ -80,11 +157,74 @@ struct Curve {
     depth: f64,
     /// Length of the climb, in seconds of full use.
     climb: f64,
+    /// By how much climbs are shortened, because the limit moves.
+    haste: f64,
     /// Seconds of full use so far.
     used: f64,
 }
 
+impl Streak {
+    /// The shortest pause after so many 429s in a row.
+    fn pause(events: u32) -> Duration {
+        FIRST_PAUSE.saturating_mul(1 << events.min(10)).min(LONGEST_PAUSE)
+    }
+}
+
+impl Window {
+    fn first(now: Instant) -> Self {
+        Self { size: 1, hit: false, responses: 0, seconds: 0.0, since: now, cuts: 0, halved: false }
+    }
+
+    fn answered(&mut self, limits: Limits, now: Instant) {
+        // A window beyond the maximum in flight would have no effect.
+        let largest = limits.max_in_flight.max(1);
+        if self.size >= largest {
+            return;
+        }
+        self.responses = self.responses.saturating_sub(1);
+        if self.responses == 0
+            && now.saturating_duration_since(self.since).as_secs_f64() >= self.seconds
+        {
+            self.size += 1;
+            self.cuts = 0;
+            self.since = now;
+            // Sizes that were fine make the next step faster.
+            self.seconds /= 2.0;
+            self.responses = if self.hit { 4 * self.size } else { 0 };
+        }
+    }
+
+    /// Returns whether the window explains the 429.
+    fn refused(&mut self, in_flight: usize, pause: Duration, now: Instant) -> bool {
+        self.cuts += 1;
+        // At first it doubles with each round trip, so half of it was fine.
+        let beside = if self.hit { in_flight.saturating_sub(1) } else { in_flight / 2 };
+        if beside == 0 || self.cuts > 2 + self.size / 8 {
+            return false;
+        }
+        let pause = pause.as_secs_f64().max(0.25);
+        let seconds = if self.hit { LONG_CLIMB * pause } else { pause };
+        let responses = if self.hit { 200 } else { 20 };
+        *self = Self {
+            size: beside,
+            hit: true,
+            responses,
+            seconds,
+            since: now,
+            halved: !self.hit,
+            ..*self
+        };
+        true
+    }
+}
+
 impl Curve {
+    /// The start of a climb towards a limit that is barely known.
+    fn barely(rate: f64, plateau: f64, haste: f64) -> Self {
+        let depth = (1.0 - rate / plateau).clamp(0.02, 0.75);
+        Self { plateau, depth, climb: SHORT_CLIMB, haste, used: 0.0 }
+    }
+
     fn rate(&self) -> f64 {
         let beyond = self.used - 2.0 * self.climb;
         if beyond <= 0.0 {
@@ -92,7 +232,10 @@ impl Curve {
         }
         let accelerated = beyond.min(ACCELERATES_FOR);
         let growth = (3.0 * self.depth / self.climb) * beyond
-            + ACCELERATION * accelerated * (beyond - accelerated / 2.0);
+            + ACCELERATION
+                * self.haste.min(2.0).powi(2)
+                * accelerated
+                * (beyond - accelerated / 2.0);
         self.plateau * (1.0 + self.depth) * growth.min(50.0).exp()
     }
 }
@@ -102,9 +245,20 @@ impl Pace {
     pub(super) fn initial(limits: Limits, now: Instant) -> Self {
         let (phase, rate) = match limits.requests_per_second {
             Some(ceiling) => (Phase::Ceiling, f64::from(ceiling)),
-            None => (Phase::Open { window: 1 }, MAX_RATE),
+            None => (Phase::Open(Window::first(now)), MAX_RATE),
         };
-        Self { phase, rate, history: History::from(now) }
+        Self {
+            phase,
+            rate,
+            history: History::from(now),
+            strays: Strays::default(),
+            fine: None,
+            resume: None,
+            test_until: now,
+            before_proof: None,
+            streak: None,
+            stragglers: Stragglers::default(),
+        }
     }
 
     /// In requests per second.
@@ -115,7 +269,7 @@ impl Pace {
     /// Maximum requests in flight.
     pub(super) fn window(&self, limits: Limits) -> usize {
         let window = match self.phase {
-            Phase::Open { window } => window.min(limits.max_in_flight),
+            Phase::Open(window) => window.size.min(limits.max_in_flight),
             _ => limits.max_in_flight,
         };
         window.max(1)
@@ -130,9 +284,10 @@ impl Pace {
     /// The response to a request was not a 429.
     pub(super) fn answered(&mut self, limits: Limits, now: Instant) {
         self.history.count(self.rate, now);
+        self.accepted(now);
+        self.streak = None;
         match &mut self.phase {
-            // A window beyond the maximum in flight would have no effect.
-            Phase::Open { window } => *window = (*window + 1).min(limits.max_in_flight.max(1)),
+            Phase::Open(window) => window.answered(limits, now),
             Phase::Ceiling => {}
             Phase::Doubling => self.rate += 1.0,
             Phase::Around(curve) => {
@@ -146,22 +301,199 @@ impl Pace {
         self.bound(limits);
     }
 
-    /// A response was a 429, the first one since the last pause. The new rate applies once `pause`
-    /// is over.
-    pub(super) fn limited(&mut self, limits: Limits, pause: Duration, now: Instant) {
+    /// The response to a request that was sent before the latest 429.
+    pub(super) fn straggled(&mut self, limits: Limits, accepted: bool, now: Instant) {
+        let Stragglers { of, fine, refused } = &mut self.stragglers;
+        if accepted {
+            *fine += 1;
+            self.accepted(now);
+            self.streak = None;
+            return;
+        }
+        *refused += 1;
+        let most = *refused > *fine;
+        let (of, fine, refused) = (*of, *fine, *refused);
+        if self.strays.refused_too(most) {
+            self.resume_pace();
+        }
+        if refused >= 3
+            && refused > 3 * fine
+            && (fine + refused) * 4 >= of * 3
+            && let Phase::Open(_) = self.phase
+        {
+            // Hardly any was accepted: that is not a matter of how many are in flight.
+            self.double(now);
+            self.bound(limits);
+        } else if let Phase::Open(window) = &mut self.phase
+            && !window.halved
+        {
+            window.size = (window.size - 1).max(1);
+        }
+    }
+
+    /// A response was a 429, the first one since the last pause; `in_flight` requests were in flight
+    /// with it. Returns whether the pace stays as it is, and the pause. A new rate applies once the
+    /// pause is over.
+    pub(super) fn limited(
+        &mut self,
+        limits: Limits,
+        pause: Duration,
+        in_flight: usize,
+        now: Instant,
+    ) -> (bool, Duration) {
         let accepted = self.history.accepted(self.rate, now);
+        let mut sign = None;
+        if self.strays.are_proved() {
+            sign = Some(self.strays.refused(accepted.seconds));
+            if sign == Some(Sign::Stray) {
+                self.history.skip(pause);
+                return (true, pause);
+            }
+        }
+        if let Some(pause) = self.again(pause, now) {
+            self.bound(limits);
+            self.history = History::from(now + pause);
+            return (false, pause);
+        }
+        self.streak =
+            Some(Streak { events: 0, since: self.history.since(), requests: accepted.requests });
+        self.stragglers = Stragglers { of: in_flight.saturating_sub(1), fine: 0, refused: 0 };
+        let sign = sign.unwrap_or_else(|| self.strays.refused(accepted.seconds));
+        self.follow(sign, &accepted, pause, in_flight, now);
+        self.bound(limits);
+        if pause.is_zero() {
+            self.history.restart(now);
+        } else {
+            self.history = History::from(now + pause);
+        }
+        (matches!(sign, Sign::Proved | Sign::Stray), pause)
+    }
+
+    /// Another 429, and nothing was accepted since the last one: the pause was too short. Returns the
+    /// next one. What was accepted before and the pauses make one cycle.
+    fn again(&mut self, pause: Duration, now: Instant) -> Option<Duration> {
+        let streak = self.streak.as_mut()?;
+        streak.events += 1;
+        let pause = pause.max(Streak::pause(streak.events));
+        let cycle = (now + pause).saturating_duration_since(streak.since).as_secs_f64();
+        let sure = f64::from(streak.requests) / cycle;
+        if streak.requests > 3 && sure < self.rate && !matches!(self.phase, Phase::Open(_)) {
+            self.phase = Phase::Around(Curve::barely(sure, sure / 0.9, self.haste()));
+            self.rate = sure;
+        }
+        Some(pause)
+    }
+
+    /// Changes the pace as the sign requires.
+    fn follow(
+        &mut self,
+        sign: Sign,
+        accepted: &Accepted,
+        pause: Duration,
+        in_flight: usize,
+        now: Instant,
+    ) {
+        match sign {
+            Sign::Stray => {}
+            Sign::Proved => {
+                if let Some((phase, rate)) = self.fine.take() {
+                    self.before_proof = self.resume.take();
+                    (self.phase, self.rate) = (phase, rate);
+                }
+            }
+            Sign::Test => {
+                if self.resume.is_none() {
+                    let before = (self.phase, self.rate);
+                    self.cut(accepted, pause, in_flight, now);
+                    self.resume = Some((self.phase, self.rate));
+                    (self.phase, self.rate) = before;
+                }
+                self.test(now);
+                self.test_until = now + pause + LONGEST_TEST;
+            }
+            Sign::Limit { .. }
+                if matches!(self.phase, Phase::Open(_)) && self.before_proof.is_some() =>
+            {
+                // There is a limit beside the strays: what was learned before counts.
+                if let Some((phase, rate)) = self.before_proof.take() {
+                    (self.phase, self.rate) = (phase, rate);
+                }
+            }
+            Sign::Limit { first } => {
+                if first {
+                    self.fine = Some((self.phase, self.rate));
+                }
+                if !self.resume_pace() {
+                    self.cut(accepted, pause, in_flight, now);
+                }
+            }
+        }
+    }
+
+    /// Cuts the pace deeply: strays remain, a limit does not.
+    fn test(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Open(window) if window.size > 1 => {
+                window.size = (window.size / 2).max(1);
+                (window.hit, window.responses, window.seconds) = (true, usize::MAX, 0.0);
+            }
+            _ => {
+                let rate = if let Phase::Open(_) = self.phase {
+                    self.history.recent_rate(now).max(MIN_START)
+                } else {
+                    self.rate
+                };
+                let plateau = rate * TEST_CUT;
+                let curve = Curve { plateau, depth: 0.0, climb: LONG, haste: 1.0, used: 0.0 };
+                (self.phase, self.rate) = (Phase::Around(curve), plateau);
+            }
+        }
+    }
+
+    /// Counts a response that was not a 429, and ends a test that it refutes.
+    fn accepted(&mut self, now: Instant) {
+        if self.strays.accepted() || (self.resume.is_some() && now >= self.test_until) {
+            self.strays.end_test();
+            self.resume_pace();
+        }
+    }
+
+    /// Ends a test that has shown that there is a limit, if there was one.
+    fn resume_pace(&mut self) -> bool {
+        let Some((phase, rate)) = self.resume.take() else { return false };
+        (self.phase, self.rate) = (phase, rate);
+        true
+    }
+
+    /// By how much climbs are shortened.
+    fn haste(&self) -> f64 {
+        if let Phase::Around(curve) = self.phase { curve.haste } else { 1.0 }
+    }
+
+    /// The limit is a rate: starts with half of what was accepted.
+    fn double(&mut self, now: Instant) {
+        self.phase = Phase::Doubling;
+        self.rate = (self.history.recent_rate(now) / 2.0).max(MIN_START);
+    }
+
+    /// Cuts the pace below the limit that a 429 shows.
+    fn cut(&mut self, accepted: &Accepted, pause: Duration, in_flight: usize, now: Instant) {
         let pause_seconds = pause.as_secs_f64();
-        let barely = |rate: f64, plateau: f64| {
-            let depth = (1.0 - rate / plateau).clamp(0.1, 0.75);
-            Curve { plateau, depth, climb: SHORT_CLIMB, used: 0.0 }
+        let haste = match self.phase {
+            // The limit was known well: it has moved.
+            Phase::Around(known) if known.depth <= DEPTHS[1] => MOST_HASTE,
+            _ => self.haste(),
         };
-        let curve = match self.phase {
-            Phase::Open { .. } => {
-                self.phase = Phase::Doubling;
-                self.rate = (self.history.recent_rate(now) / 2.0).max(MIN_START);
+        let curve = match &mut self.phase {
+            Phase::Open(window) => {
+                if !window.refused(in_flight, pause, now) {
+                    self.double(now);
+                }
                 None
             }
-            Phase::Doubling => Some(barely((1.0 - DEPTHS[2]) * accepted.rate, accepted.rate)),
+            Phase::Doubling => {
+                Some(Curve::barely((1.0 - DEPTHS[2]) * accepted.rate, accepted.rate, 1.0))
+            }
             Phase::Ceiling | Phase::Around(_)
                 if accepted.seconds < SOON * pause_seconds.max(1.0) =>
             {
@@ -172,18 +504,19 @@ impl Pace {
                 } else {
                     self.rate / 2.0
                 };
-                let sure = sure.clamp(MIN_RATE, self.rate.max(MIN_RATE));
-                Some(barely(sure, (sure * accepted.rate.max(sure)).sqrt().max(sure / 0.9)))
+                let sure = sure.clamp(MIN_RATE, (SOON_CUT * self.rate).max(MIN_RATE));
+                let plateau = (sure * accepted.rate.max(sure)).sqrt().max(sure / 0.9);
+                // It was too high already.
+                let plateau = plateau.min(0.98 * self.rate).max(1.02 * sure);
+                Some(Curve::barely(sure, plateau, haste))
             }
-            Phase::Ceiling => Some(Self::hit(None, &accepted, pause_seconds)),
-            Phase::Around(known) => Some(Self::hit(Some(known), &accepted, pause_seconds)),
+            Phase::Ceiling => Some(Self::hit(None, accepted, pause_seconds)),
+            Phase::Around(known) => Some(Self::hit(Some(*known), accepted, pause_seconds)),
         };
         if let Some(curve) = curve {
             self.rate = curve.rate();
             self.phase = Phase::Around(curve);
         }
-        self.bound(limits);
-        self.history = History::from(now + pause);
     }
 
     /// The limit was hit after some time of work: it is close to the rate.
@@ -209,7 +542,21 @@ impl Pace {
             (false, true) => (DEPTHS[1], MIDDLE_CLIMB),
             (false, false) => (DEPTHS[0], LONG_CLIMB),
         };
-        let climb = (climb * pause.max(1.0)).max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
-        Curve { plateau, depth, climb, used: 0.0 }
+        let haste = known.map_or(1.0, |known| {
+            if known.depth > DEPTHS[1] {
+                return known.haste;
+            }
+            let moved = (plateau / known.plateau).max(known.plateau / plateau);
+            if moved > MOVED {
+                MOST_HASTE
+            } else if known.used > 2.0 * known.climb {
+                (known.haste * LESS_HASTE).max(1.0)
+            } else {
+                known.haste
+            }
+        });
+        let climb = climb * pause.max(1.0) / haste;
+        let climb = climb.max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
+        Curve { plateau, depth, climb, haste, used: 0.0 }
     }
 }
