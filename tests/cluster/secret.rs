@@ -40,10 +40,10 @@ async fn half_done() -> Option<(World, String)> {
 async fn delete(world: &World, namespace: &str) -> Instant {
     world.kubectl(&["delete", "secret", "clinch", "-n", namespace]);
     let accepted = Instant::now();
-    let found = reason(world, namespace, "slow", |r| r == "DependencyNotReady", AT_ONCE).await;
+    let found = reason(world, namespace, "slow", |r| r == "DependencyNotReady", SOON).await;
     assert!(message(&found).contains("the run is paused"), "{}", message(&found));
     let kind = "ClinchIntegration";
-    let found = world.ready_within(kind, "acme", "False", "SecretNotFound", AT_ONCE).await;
+    let found = world.ready(kind, "acme", "False", "SecretNotFound").await;
     assert!(message(&found).contains("runs in progress are paused"), "{}", message(&found));
     accepted
 }
@@ -60,6 +60,7 @@ fn ledger_openings(world: &World, export: &Value) -> usize {
 
 async fn completes(world: &World, namespace: &str) -> Value {
     world.sandbox.set_faults(vec![]);
+    world.sandbox.set_latency(Duration::ZERO);
     let done = reason_is(world, namespace, "slow", "Synced").await;
     assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
     assert_each_once(world, PEOPLE);
@@ -109,7 +110,7 @@ async fn ends_at_once(change: &str, expected: &str) {
     let Some((world, namespace)) = half_done().await else { return };
     world.apply(change);
     let accepted = Instant::now();
-    world.ready_within("ClinchIntegration", "acme", "False", expected, AT_ONCE).await;
+    world.ready("ClinchIntegration", "acme", "False", expected).await;
     nothing_starts_later(&world, accepted).await;
     let stopped = world
         .wait("CandidateExport", "slow", expected, SOON, |export| {
@@ -132,7 +133,7 @@ async fn at_work() -> Option<(World, String)> {
     let world = World::start().await?;
     world.apply(INTEGRATION);
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
-    world.sandbox.set_latency(Duration::from_millis(20));
+    world.sandbox.set_latency(Duration::from_millis(100));
     world.apply(&export("slow", PEOPLE, TO_JOB));
     until(|| emails(&world).len() >= 20).await;
     let namespace = world.namespace.clone();
@@ -153,7 +154,7 @@ async fn a_run_ends_at_once_when_its_secret_holds_a_credential_that_clinch_rejec
     world.apply(&secret("KEY-1", "wrong"));
     let accepted = Instant::now();
     let (kind, reason) = ("ClinchIntegration", "CredentialsRejected");
-    world.ready_within(kind, "acme", "False", reason, AT_ONCE).await;
+    world.ready(kind, "acme", "False", reason).await;
     sleep_until(accepted + AT_ONCE).await;
     let asked = world.sandbox.requests().total;
     assert!(emails(&world).len() < PEOPLE, "the run was over before the change");
