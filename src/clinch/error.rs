@@ -72,9 +72,19 @@ pub enum ClinchError {
     /// It is unknown whether something was created: look it up before creating again.
     #[error("it is not known whether Clinch carried this out: {0}")]
     Ambiguous(Doubt),
-    /// The response exceeds its limit, or Clinch refuses the size of the request (413).
+    /// Clinch refuses the size of the request (413), or a list has too many pages.
     #[error("the request or its response is too large")]
     TooLarge,
+    /// The response exceeds its limit.
+    #[error("the answer to {request} is larger than {} MiB{}", .limit >> 20, smaller_pages(*.list))]
+    AnswerTooLarge {
+        /// The operation.
+        request: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+        /// Whether it is a list, whose pages can be made smaller.
+        list: bool,
+    },
     /// The contract does not allow the operation.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
@@ -147,6 +157,15 @@ fn shown(status: Option<u16>) -> String {
         .map_or_else(|| "; waiting before the next request".to_owned(), |code| format!(" ({code})"))
 }
 
+const fn smaller_pages(list: bool) -> &'static str {
+    if list {
+        "; set spec.contractOverrides.maxPageSize of the ClinchIntegration, or lower it, so that a \
+         page holds fewer records"
+    } else {
+        ""
+    }
+}
+
 fn listed(fields: &[String]) -> String {
     if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) }
 }
@@ -183,7 +202,9 @@ impl ClinchError {
             Self::EndpointNotAllowed => Disposition::Stalled { reason: Reason::EndpointNotAllowed },
             Self::Rejected { .. } => Disposition::Stalled { reason: Reason::RecordRejected },
             Self::Conflict => Disposition::Stalled { reason: Reason::AlreadyExists },
-            Self::TooLarge => Disposition::Stalled { reason: Reason::TooLarge },
+            Self::TooLarge | Self::AnswerTooLarge { .. } => {
+                Disposition::Stalled { reason: Reason::TooLarge }
+            }
             Self::Unsupported(_) | Self::FilterIgnored => {
                 Disposition::Stalled { reason: Reason::ContractUnsupported }
             }
@@ -217,6 +238,7 @@ impl ClinchError {
             | Self::Conflict
             | Self::Ambiguous(Doubt::Unclear | Doubt::NoId)
             | Self::TooLarge
+            | Self::AnswerTooLarge { .. }
             | Self::Unsupported(_)
             | Self::FilterIgnored
             | Self::Fenced

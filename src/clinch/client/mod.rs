@@ -357,9 +357,15 @@ impl Client {
         let inner = successor.as_ref().unwrap_or(&self.0);
         let guard = inner.breaker.admit(force)?;
         let sent = request.body.clone();
+        let too_large = ClinchError::AnswerTooLarge {
+            request: request.operation,
+            limit: request.max_response_bytes,
+            list: op.is_some_and(Op::is_list),
+        };
         let mut result = match inner.stack.call(request).await {
             // Concluded from another request, which reports its own result to the breaker.
             Err(error @ CallError::CredentialRejected) => return Err(error.into()),
+            Err(CallError::ResponseTooLarge) => Err(too_large),
             Ok(response) => interpret(response, op, inner.clock.now()),
             Err(error) => Err(error.into()),
         };

@@ -16,7 +16,9 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::Rejected { .. } | ClinchError::Conflict => {
                 Self::Record(Cause::new(Reason::RecordRejected, message))
             }
-            ClinchError::TooLarge => Self::Record(Cause::new(Reason::TooLarge, message)),
+            ClinchError::TooLarge | ClinchError::AnswerTooLarge { .. } => {
+                Self::Record(Cause::new(Reason::TooLarge, message))
+            }
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::GrantPaused => Self::Paused,

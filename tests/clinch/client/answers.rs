@@ -75,6 +75,14 @@ async fn answers_that_are_not_clinch_are_named() {
     }
 }
 
+/// The message names the request, and what makes its answer smaller.
+fn assert_too_large(error: &ClinchError) {
+    assert!(matches!(error, ClinchError::AnswerTooLarge { list: true, .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("listCandidates"), "{message}");
+    assert!(message.contains("spec.contractOverrides.maxPageSize"), "{message}");
+}
+
 #[tokio::test]
 async fn an_answer_is_cut_off_at_its_cap_also_when_it_is_compressed() {
     let Bench { fake, client, .. } = bench().await;
@@ -83,9 +91,9 @@ async fn an_answer_is_cut_off_at_its_cap_also_when_it_is_compressed() {
     let bomb = bomb.finish().unwrap();
     assert!(bomb.len() < 100_000);
     fake.fault("GET", Fault::Raw(raw(200, "content-encoding: gzip\r\n", &bomb)));
-    assert_eq!(client.verify().await.unwrap_err(), ClinchError::TooLarge);
+    assert_too_large(&client.verify().await.unwrap_err());
     fake.fault("GET", Fault::Raw(raw(200, "", vec![b' '; 5 * 1024 * 1024])));
-    assert_eq!(client.verify().await.unwrap_err(), ClinchError::TooLarge);
+    assert_too_large(&client.verify().await.unwrap_err());
 }
 
 #[tokio::test]
