@@ -1,4 +1,9 @@
-//! Events on the Kubernetes API. Best effort: a failure is logged.
+//! Events on the Kubernetes API. Best effort: a failure is logged, a missing permission once.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -8,7 +13,7 @@ use kube::{
 
 use crate::{
     api::{GROUP, VERSION},
-    cluster::{Notice, NoticeType, ObjectRef},
+    cluster::{ClusterError, Notice, NoticeType, ObjectRef},
 };
 
 /// The longest note the API takes, in bytes.
@@ -17,13 +22,30 @@ const MAX_NOTE: usize = 1000;
 #[derive(Clone)]
 pub(crate) struct Events {
     recorder: Recorder,
+    refusal: Refusal,
+}
+
+/// Whether the last Event was refused for want of permission, so that this is logged once.
+#[derive(Debug, Clone, Default)]
+struct Refusal(Arc<AtomicBool>);
+
+impl Refusal {
+    /// Notes how a write ended; returns whether a refusal is news.
+    fn is_news(&self, error: Option<&ClusterError>) -> bool {
+        let refused = matches!(error, Some(ClusterError::Forbidden { .. }));
+        match error {
+            // Says nothing about permissions.
+            Some(_) if !refused => false,
+            Some(_) | None => !self.0.swap(refused, Ordering::Relaxed) && refused,
+        }
+    }
 }
 
 impl Events {
     pub(crate) fn new(client: Client, instance: String) -> Self {
         let reporter =
             Reporter { controller: "clinch-operator".to_owned(), instance: Some(instance) };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { recorder: Recorder::new(client, reporter), refusal: Refusal::default() }
     }
 
     pub(crate) async fn publish(&self, object: &ObjectRef, notice: Notice) {
@@ -50,9 +72,39 @@ impl Events {
             uid: Some(object.uid.clone()),
             ..ObjectReference::default()
         };
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
-            let error = super::error::summary(&error);
+        let published = self.recorder.publish(&event, &reference).await;
+        let failure = published
+            .err()
+            .map(|error| super::error::cluster_error("create", "events.events.k8s.io", &error));
+        let news = self.refusal.is_news(failure.as_ref());
+        let Some(error) = failure else { return };
+        if news {
+            tracing::warn!(%error, "Events cannot be written; this is logged once");
+        } else {
             tracing::debug!(object = %object.key, reason = %event.reason, %error, "event not written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_permission_is_news_once_and_again_after_it_was_granted() {
+        let refused = ClusterError::Forbidden { verb: "create", what: "events".to_owned() };
+        let failed = ClusterError::Conflict { what: "events".to_owned() };
+        let refusal = Refusal::default();
+        let seen = [
+            Some(&refused),
+            Some(&refused),
+            Some(&failed),
+            Some(&refused),
+            None,
+            None,
+            Some(&refused),
+        ]
+        .map(|error| refusal.is_news(error));
+        assert_eq!(seen, [true, false, false, false, false, false, true]);
     }
 }
