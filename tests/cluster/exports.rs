@@ -135,6 +135,48 @@ async fn a_quiet_pass_sends_no_request_to_clinch_and_writes_nothing() {
     assert_eq!(world.sandbox.requests().total, requests, "a quiet pass asked Clinch");
 }
 
+/// What a status says, without the times at which it began to.
+fn said(object: &serde_json::Value) -> serde_json::Value {
+    let mut status = object["status"].clone();
+    let conditions = status["conditions"].as_array_mut().expect("conditions");
+    for condition in &mut *conditions {
+        condition["lastTransitionTime"] = serde_json::Value::Null;
+    }
+    conditions.sort_by_key(|condition| condition["type"].to_string());
+    status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_overwritten_by_hand_is_repaired_at_the_next_pass() {
+    let Some(mut world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.apply(&export("written", 5, PROSPECT));
+    let kind = "CandidateExport";
+    let done = world.ready(kind, "written", "True", "Synced").await;
+    let requests = world.sandbox.requests().of("createCandidate");
+    let overwrite = |world: &World| {
+        let patch = serde_json::json!({"status": {
+            "counts": {"total": 99, "created": 99, "pending": 1},
+            "delivered": "99/99", "rejected": 7, "progress": 3, "observedGeneration": 77,
+            "conditions": [{"type": "Ready", "status": "False", "reason": "Made", "message": "up",
+                "lastTransitionTime": "2020-01-01T00:00:00Z"}]}});
+        let command = ["patch", "clexp", "written", "--subresource=status", "--type=merge", "-p"];
+        world.kubectl(&[&command[..], &[&patch.to_string(), "-n", &world.namespace]].concat());
+    };
+    overwrite(&world);
+    assert_ne!(said(&world.get(kind, "written").await), said(&done));
+    // The next pass.
+    world.kubectl(&["label", "configmap", "written", "touched=1", "-n", &world.namespace]);
+    world.wait(kind, "written", "as it was", SOON, |object| said(object) == said(&done)).await;
+
+    // Also by a process that did not make the run.
+    world.stop_operator().await;
+    overwrite(&world);
+    world.run_operator(clinch_operator::controllers::Regions::default());
+    world.wait(kind, "written", "as it was", SOON, |object| said(object) == said(&done)).await;
+    assert_eq!(world.sandbox.requests().of("createCandidate"), requests);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_mapping_reaches_nobody_and_a_fix_lets_the_export_continue() {
     let Some(world) = World::start().await else { return };

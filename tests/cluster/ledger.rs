@@ -47,7 +47,20 @@ async fn a_quota_on_ledgers_stops_an_export_before_anybody_is_pushed() {
     assert!(emails(&world).is_empty(), "nobody is pushed unrecorded");
     assert_eq!(world.sandbox.requests().of("createCandidate"), 0);
 
+    // While the next attempt works, the status still says what the last one met.
+    world.sandbox.set_latency(Duration::from_millis(300));
     allow(&world, 10).await;
+    world
+        .wait("CandidateExport", "people", "tried again", Duration::from_secs(90), |object| {
+            let ready = condition(object, "Ready");
+            let message = ready["message"].as_str().unwrap_or_default();
+            condition(object, "Reconciling")["reason"] == "ProgressingWithRetry"
+                && message.starts_with("a run is in progress")
+                && message.contains("LedgerRefused")
+                && message.contains("quota")
+        })
+        .await;
+    world.sandbox.set_latency(Duration::ZERO);
     let within = Duration::from_secs(90);
     world.ready_within("CandidateExport", "people", "True", "Synced", within).await;
     assert_each_once(&world, 5);

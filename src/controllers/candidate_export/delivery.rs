@@ -18,7 +18,7 @@ use crate::{
         connections::SECRET_GRACE,
         runs::{RunPhase, RunState},
     },
-    domain::{Disposition, Reason},
+    domain::{Cause, Disposition, Reason},
     pipeline::{Counts, Doubled, Ending, Progress, SourceInfo},
 };
 
@@ -53,6 +53,8 @@ pub(super) struct Reported<'a> {
     pub(super) budget: &'a IntOrString,
     /// The latest run.
     pub(super) run: Option<&'a RunState>,
+    /// What interrupted the last attempt before the one in progress or due.
+    pub(super) met: Option<&'a Cause>,
     /// Whether the ledger is to be distrusted.
     pub(super) asked: &'a Asked,
     /// Whether the run in progress or due is quiet: then what is in place is reported.
@@ -85,7 +87,10 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
 
 fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     match reported.step {
-        Step::Keep | Step::Refresh => settled(next, reported),
+        Step::Keep | Step::Refresh => {
+            repair(next, reported.run);
+            settled(next, reported)
+        }
         Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } | Step::Stall
             if reported.quiet =>
         {
@@ -95,7 +100,7 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
             conclude(next, reported);
             settled(next, reported)
         }
-        Step::Start { attempt } => in_progress(next, *attempt),
+        Step::Start { attempt } => in_progress(next, *attempt, reported.met),
         Step::Stop => {
             working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
         }
@@ -109,7 +114,10 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
             }
             match reported.step {
                 Step::Pause => paused(),
-                _ => in_progress(next, reported.run.map_or(0, |run| run.attempt)),
+                _ => {
+                    let attempt = reported.run.map_or(0, |run| run.attempt);
+                    in_progress(next, attempt, reported.met)
+                }
             }
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
@@ -117,10 +125,13 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
 }
 
 /// Constant while a run works: what changes is in the counts.
-fn in_progress(next: &CandidateExportStatus, attempt: u32) -> Delivery {
+fn in_progress(next: &CandidateExportStatus, attempt: u32, met: Option<&Cause>) -> Delivery {
     let first = attempt == 0;
     let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
     let mut message = "a run is in progress".to_owned();
+    if let Some(Cause { reason, message: met }) = met {
+        let _ = write!(message, "; the last attempt ended with {reason}: {met}");
+    }
     if let Some(why) = distrust::reason(next.ledger.as_ref()) {
         let _ = write!(
             message,
@@ -245,10 +256,7 @@ fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Del
 fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
     let Some(run) = reported.run else { return };
     let RunPhase::Ended(ended) = &run.phase else { return };
-    show(next, &ended.report.progress, run.carried);
-    next.source = ended.report.progress.source.as_ref().map(seen);
-    next.duplicates = duplicates(&ended.report.progress.doubled);
-    next.progress = Some(100);
+    show_result(next, &ended.report.progress, run.carried);
     next.last_applied_revision = Some(reported.revision.to_owned());
     next.last_attempted_revision = Some(reported.revision.to_owned());
     let counts = next.counts.unwrap_or_default();
@@ -261,8 +269,39 @@ fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
         outcome: outcome.as_str().to_owned(),
         counts,
     };
-    next.history.insert(0, record);
+    if next.history.first() != Some(&record) {
+        next.history.insert(0, record);
+    }
     next.history.truncate(HISTORY);
+}
+
+/// Everything that a completed run reports of its records.
+fn show_result(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
+    show(next, progress, carried);
+    next.source = progress.source.as_ref().map(seen);
+    next.duplicates = duplicates(&progress.doubled);
+    next.progress = Some(100);
+}
+
+/// Shows the result of the run that delivered what is in place, which changes something only if
+/// somebody overwrote the status. A process that did not make the run knows its counts only.
+fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
+    let Some(last) = next.history.first() else { return };
+    if next.last_applied_revision.as_ref() != Some(&last.revision) {
+        return;
+    }
+    if let Some(run) = run
+        && let RunPhase::Ended(ended) = &run.phase
+        && last.finished_at.0 == whole_seconds(ended.at)
+    {
+        return show_result(next, &ended.report.progress, run.carried);
+    }
+    let counts = last.counts;
+    let there = counts.created + counts.updated + counts.unchanged + counts.skipped;
+    next.delivered = Some(format!("{there}/{}", counts.total.saturating_sub(counts.suppressed)));
+    next.rejected = Some(counts.invalid + counts.failed);
+    next.counts = Some(counts);
+    next.progress = Some(100);
 }
 
 fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
@@ -347,7 +386,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{super::recorded::in_place, *};
-    use crate::{controllers::runs::Ended, domain::Cause};
+    use crate::controllers::runs::Ended;
 
     #[test]
     fn budgets_are_counts_or_whole_records_of_a_percentage() {
@@ -386,6 +425,55 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_attempt_in_progress_names_what_the_last_one_met_and_stays_constant() {
+        let met = Cause::new(Reason::LedgerRefused, "the store is out of space");
+        let mut counts = Counts { total: 9, ..Counts::default() };
+        let mut status = CandidateExportStatus::default();
+        let mut messages = Vec::new();
+        for created in 0..3 {
+            counts.created = created;
+            let progress = Progress { counts, ..Progress::default() };
+            let run = RunState { attempt: 1, progress, ..RunState::default() };
+            let observed = Reported {
+                step: if created == 0 { &Step::Start { attempt: 1 } } else { &Step::Observe },
+                revision: "r",
+                mode: ExportMode::Push,
+                budget: &IntOrString::Int(0),
+                run: Some(&run),
+                met: Some(&met),
+                asked: &Asked::No,
+                quiet: false,
+            };
+            let Delivery { observation, verdict } = delivery(&mut status, &observed);
+            assert!(matches!(&verdict, Verdict::Reconciling(cause)
+                if cause.reason == Reason::ProgressingWithRetry
+                    && cause.message == observation.message));
+            messages.push(observation.message);
+        }
+        let expected = "a run is in progress; the last attempt ended with LedgerRefused: the store is \
+                        out of space";
+        assert_eq!(messages, [expected; 3]);
+    }
+
+    #[test]
+    fn what_interrupted_an_attempt_is_known_until_one_completes() {
+        let ended = |ending| {
+            let report = crate::pipeline::Report { progress: Progress::default(), ending };
+            RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into())
+        };
+        let run = |phase, met| RunState { phase, met, ..RunState::default() };
+        let met = Cause::new(Reason::LedgerRefused, "full");
+        let interrupted = Ending::Interrupted {
+            disposition: Disposition::retry(Reason::LedgerRefused),
+            message: "full".into(),
+        };
+        assert_eq!(run(ended(interrupted), None).interruption(), Some(met.clone()));
+        let earlier = Some(met.clone());
+        assert_eq!(run(ended(Ending::Stopped), earlier.clone()).interruption(), Some(met));
+        assert_eq!(run(ended(Ending::Completed), earlier).interruption(), None);
+    }
+
     fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
         let counts =
             Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
@@ -400,6 +488,7 @@ mod tests {
             mode,
             budget: &IntOrString::Int(budget),
             run: Some(&run),
+            met: None,
             asked: &Asked::No,
             quiet: false,
         };

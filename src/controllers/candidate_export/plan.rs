@@ -72,7 +72,9 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
         let (revision, mode) = (valid.revision.as_str(), valid.mode);
         let earlier = Attempts::of(revision, mode, previous, run.as_ref());
+        let last = run.as_ref().filter(|run| run.revision == revision);
         let run = RunState {
+            met: last.and_then(RunState::interruption),
             periodic: periodic::is_periodic(revision, previous, inputs.requested),
             access: valid.access.clone(),
             distrusted_at: gathered.asked.distrusted_at(previous, *now),

@@ -47,12 +47,14 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 distrust::begin(&mut next, &gathered.asked, start.first, *now);
                 next.handled = receipt(next.handled.as_ref(), gathered.request.clone());
             }
+            let latest = plan.start.as_ref().map(|start| &start.run).or(run.as_ref());
             let reported = Reported {
                 step,
                 revision: &valid.revision,
                 mode: valid.mode,
                 budget: &export.spec.failure_budget,
                 run: run.as_ref(),
+                met: latest.and_then(|run| run.met.as_ref()),
                 asked: &gathered.asked,
                 quiet: plan.quiet,
             };

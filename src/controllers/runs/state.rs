@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::ExportMode,
+    domain::Cause,
     pipeline::{Counts, Ending, Progress, Report},
 };
 
@@ -24,6 +25,8 @@ pub(in crate::controllers) struct RunState {
     pub(in crate::controllers) access: String,
     /// When the request to distrust the ledger was accepted that it acts on, or an earlier run did.
     pub(in crate::controllers) distrusted_at: Option<Timestamp>,
+    /// What interrupted the last attempt at this revision.
+    pub(in crate::controllers) met: Option<Cause>,
     /// What earlier attempts at this revision created and updated.
     pub(in crate::controllers) carried: Counts,
     /// The latest snapshot; while the run works, a new one every [`super::PROGRESS_EVERY`].
@@ -53,6 +56,19 @@ impl RunState {
     pub(in crate::controllers) fn is_completed(&self) -> bool {
         let RunPhase::Ended(ended) = &self.phase else { return false };
         matches!(ended.report.ending, Ending::Completed | Ending::SourceUnchanged)
+    }
+
+    /// What interrupted it, or the last attempt that was interrupted before it.
+    pub(in crate::controllers) fn interruption(&self) -> Option<Cause> {
+        let RunPhase::Ended(ended) = &self.phase else { return self.met.clone() };
+        match &ended.report.ending {
+            Ending::Interrupted { disposition, message } => {
+                Some(Cause::new(disposition.reason(), message.clone()))
+            }
+            Ending::SourceFailed(cause) => Some(cause.clone()),
+            Ending::Stopped => self.met.clone(),
+            Ending::Completed | Ending::SourceUnchanged => None,
+        }
     }
 
     /// Whether it found something to create or update.
