@@ -154,7 +154,7 @@ async fn lead(
         instance: config.identity.clone(),
         concurrency: config.concurrency,
     };
-    let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
+    let (cluster, runtime, queue) = KubeCluster::new(client.clone(), kube, halt.clone());
     let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
     let context = Arc::new(Context::new(
         cluster,
@@ -167,11 +167,19 @@ async fn lead(
     ));
     let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
     readiness.wait_for("the first list of every watch");
-    let (synced, ready) = (runtime.synced(), readiness.clone());
+    let (synced, unserved) = (runtime.synced(), runtime.unserved());
+    let (ready, ended) = (readiness.clone(), halt.clone());
     let announcing = tokio::spawn(async move {
         synced.await;
-        tracing::info!("ready");
-        ready.ready();
+        loop {
+            tracing::info!("ready");
+            ready.ready();
+            // A CRD may be deleted at any time. Its objects are gone then, and nothing else shows it.
+            unserved.notified().await;
+            if !crds_served(&client, &ready, &ended).await {
+                return;
+            }
+        }
     });
     let mut running = pin!(runtime.run(controllers).fuse());
     let outcome = tokio::select! {

@@ -175,7 +175,7 @@ pub async fn served_kinds(client: &Client) -> Result<Vec<String>, ClusterError> 
             code: "no answer in 10 s".to_owned(),
         }),
         Ok(Ok(list)) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(Vec::new()),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(Vec::new()),
         Ok(Err(error)) => Err(cluster_error("list", what(), &error)),
     }
 }

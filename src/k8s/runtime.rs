@@ -10,7 +10,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::reflector::{self, Store, store::Writer},
 };
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -163,6 +163,11 @@ impl Runtime {
     /// Resolves once every watch has listed its objects: the operator is then ready.
     pub fn synced(&self) -> impl Future<Output = ()> + Send + 'static {
         self.sync.wait()
+    }
+
+    /// Notified each time the API server does not serve a watched kind: its CRD was deleted.
+    pub fn unserved(&self) -> Arc<Notify> {
+        self.sync.unserved()
     }
 
     /// Runs until `stop` is cancelled and reconciles under way have ended.

@@ -69,6 +69,7 @@ pub(crate) async fn reflect<K>(
 {
     let kind = K::kind(&());
     let store = writer.as_reader();
+    let unserved = list.unserved();
     let (mut known, mut list) = (Known::default(), Some(list));
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
@@ -77,6 +78,9 @@ pub(crate) async fn reflect<K>(
             Ok(event) => event,
             Err(error) => {
                 tracing::warn!(%kind, error = %watch_error(&error), "watch interrupted");
+                if is_not_found(&error) {
+                    unserved.notify_one();
+                }
                 continue;
             }
         };
@@ -139,6 +143,17 @@ fn mark<K: Resource>(object: &K) -> u64 {
         object.annotations().get(annotation).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// Whether the API server does not serve the kind.
+fn is_not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        // Not by its reason: the answer is plain text.
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        watcher::Error::WatchError(status) => status.code == 404,
+        _ => false,
+    }
 }
 
 fn watch_error(error: &watcher::Error) -> String {

@@ -1,14 +1,17 @@
-//! An export is deleted while it runs, and made again under the same name.
+//! An export is deleted while it runs, and made again under the same name; a CRD is deleted.
 
 use std::time::Duration;
 
 use kube::api::{DeleteParams, DynamicObject, PostParams};
 
 use crate::{
-    stage::{assert_delivered, assert_nobody_twice, at_work, created, exports, shared, until},
+    stage::{
+        alone, assert_delivered, assert_nobody_twice, at_work, created, exports, shared, until,
+    },
     support::{
-        manifests::{PROSPECT, emails, export},
-        world::World,
+        manifests::{INTEGRATION, PROSPECT, emails, export},
+        plane::install_crds_with,
+        world::{SOON, World},
     },
 };
 
@@ -74,4 +77,38 @@ async fn an_export_deleted_at_any_instant_of_its_start_pushes_nobody_afterwards(
     world.ready(KIND, "next", "True", "Synced").await;
     assert_eq!(there(&world, "hasty"), hasty, "{asked} requests before");
     assert!(hasty < PEOPLE, "nobody was left to be pushed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_crd_shows_in_readyz_until_it_is_there_again() {
+    let _alone = alone().await;
+    let Some(world) = World::prepare().await else { return };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let admin = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let _operator = world.spawn_operator("first", &admin, 15);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let url = format!("http://{admin}/readyz");
+    let answers = async |what: &str, expected: &dyn Fn(u16, &str) -> bool| {
+        let since = std::time::Instant::now();
+        loop {
+            let (status, text) = match http.get(&url).send().await {
+                Ok(found) => (found.status().as_u16(), found.text().await.expect("text")),
+                Err(_) => (0, "it does not listen".to_owned()),
+            };
+            if expected(status, &text) {
+                return;
+            }
+            assert!(since.elapsed() < SOON * 2, "not {what}: {status} {text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    answers("ready", &|status, _| status == 200).await;
+    world.kubectl(&["delete", "crd", "fieldmappings.clinch.hireez.dev"]);
+    answers("not ready", &|status, text| status == 503 && text.contains("FieldMapping")).await;
+    install_crds_with(|args| world.kubectl(args));
+    answers("ready again", &|status, _| status == 200).await;
+    world.apply(INTEGRATION);
+    world.apply(&export("after", 3, PROSPECT));
+    world.ready(KIND, "after", "True", "Synced").await;
 }

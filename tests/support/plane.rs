@@ -35,9 +35,14 @@ pub async fn start() -> Option<ControlPlane> {
 
 /// Installs the CRDs and waits until they can be used.
 pub fn install_crds(kubectl: &Kubectl) {
+    install_crds_with(|args| kubectl.run(args));
+}
+
+/// The same, with kubectl as a function.
+pub fn install_crds_with(kubectl: impl Fn(&[&str]) -> String) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    kubectl.run(&["apply", "--server-side", "-f", folder]);
-    kubectl.run(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=30s"]);
+    kubectl(&["apply", "--server-side", "-f", folder]);
+    kubectl(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=30s"]);
 }
 
 /// The API server that the tests of this binary share, with the CRDs installed.

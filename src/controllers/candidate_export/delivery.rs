@@ -462,7 +462,7 @@ mod tests {
             let report = crate::pipeline::Report { progress: Progress::default(), ending };
             RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into())
         };
-        let run = |phase, met| RunState { phase, met, ..RunState::default() };
+        let run = |phase, met| RunState { met, phase, ..RunState::default() };
         let met = Cause::new(Reason::LedgerRefused, "full");
         let interrupted = Ending::Interrupted {
             disposition: Disposition::retry(Reason::LedgerRefused),
