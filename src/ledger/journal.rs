@@ -43,6 +43,16 @@ pub enum JournalError {
         /// Why.
         source: StoreError,
     },
+    /// No run can have stored a segment at this position, and none could be stored after it.
+    #[error(
+        "ledger segment {seq} cannot belong to this ledger: no run reaches that number. Delete it: it is \
+         the CandidateLedger whose name ends in -{seq}, or the file or object {seq:020}.ledger; then set \
+         the annotation clinch.hireez.dev/reconcile-requested-at"
+    )]
+    Absurd {
+        /// The position.
+        seq: u64,
+    },
     /// Another process stored a segment at this position: the run must restart.
     #[error("ledger segment {seq} was written by another process")]
     Fenced {
@@ -58,6 +68,7 @@ impl JournalError {
             Self::List(source) | Self::Write { source, .. } | Self::Delete { source, .. } => {
                 source.disposition()
             }
+            Self::Absurd { .. } => Disposition::Stalled { reason: Reason::LedgerRefused },
             Self::Fenced { .. } => Disposition::retry(Reason::InternalError),
         }
     }
@@ -124,6 +135,9 @@ impl<S: SegmentStore> Journal<S> {
     pub async fn open(store: S, keys: Keys) -> Result<Opened<S>, JournalError> {
         let mut present = store.list().await.map_err(JournalError::List)?;
         present.sort_unstable();
+        if let Some(seq) = absurd(&present) {
+            return Err(JournalError::Absurd { seq });
+        }
         let mut reader = Reader::new(&store, &keys);
         let base = reader.latest_base(&present).await.map_err(JournalError::List)?;
         let first = base.map_or(0, |(first, _)| first);
@@ -302,4 +316,11 @@ impl<S: SegmentStore> Journal<S> {
         }
         Ok(())
     }
+}
+
+/// The first position behind a gap that no run leaves.
+fn absurd(sorted: &[u64]) -> Option<u64> {
+    let before = std::iter::once(&0).chain(sorted);
+    let mut gaps = sorted.iter().zip(before);
+    gaps.find(|(seq, before)| **seq - **before > MAX_GAP).map(|(seq, _)| *seq)
 }

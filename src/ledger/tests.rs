@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{ClinchId, MatchKey};
+use crate::domain::{ClinchId, Disposition, MatchKey};
 
 /// A base that leaves one person undecided, and changes without a window. Computed from
 /// `docs/LEDGER.md` by another program, in another language.
@@ -332,6 +332,21 @@ async fn an_absurd_position_is_not_followed_and_an_empty_ledger_has_no_gap() {
     opened.journal.distrust(&mut opened.ledger, u64::MAX);
     opened.journal.flush(&opened.ledger).await.unwrap();
     assert_eq!(store.list().await.unwrap(), [0, 2]);
+}
+
+#[tokio::test]
+async fn a_segment_at_an_absurd_position_is_named_and_says_what_to_delete() {
+    let store = MemoryStore::default();
+    write(&store, &[entry(1, 1)]).await;
+    for seq in [1 << 40, i64::MAX as u64, u64::MAX] {
+        store.create(seq, Bytes::from_static(b"made up")).await.unwrap();
+        let error = Journal::open(store.clone(), keys()).await.unwrap_err();
+        assert_eq!(error, JournalError::Absurd { seq });
+        assert!(error.to_string().contains(&format!("name ends in -{seq}")), "{error}");
+        assert!(matches!(error.disposition(), Disposition::Stalled { .. }));
+        store.delete(seq).await.unwrap();
+        assert_eq!(open(store.clone()).await.ledger.len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -203,3 +203,32 @@ async fn a_ledger_restored_from_a_copy_is_checked_by_itself_or_on_request() {
     assert_eq!(world.sandbox.requests().of("getCandidate") - before, 6);
     assert_each_once(&world, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_with_an_absurd_number_is_named_until_it_is_deleted() {
+    let Some(world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.apply(&export("people", 5, PROSPECT));
+    let kind = "CandidateExport";
+    world.ready(kind, "people", "True", "Synced").await;
+    let mut made_up = segments(&world)["items"][0].clone();
+    let name = made_up["metadata"]["name"].as_str().expect("a name").to_owned();
+    let (uid, _) = name.rsplit_once('-').expect("a number");
+    let absurd = format!("{uid}-{}", i64::MAX);
+    made_up["metadata"]["name"] = absurd.clone().into();
+    made_up["spec"]["sequence"] = i64::MAX.into();
+    world.apply(&made_up.to_string());
+    world.apply(&export("people", 6, PROSPECT));
+    let stalled = world.ready(kind, "people", "False", "LedgerRefused").await;
+    assert_eq!(condition(&stalled, "Stalled")["status"], "True");
+    let message = condition(&stalled, "Ready")["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains(&format!("name ends in -{}", i64::MAX)), "{message}");
+    assert!(message.contains("Delete it"), "{message}");
+    assert_each_once(&world, 5);
+
+    world.kubectl(&["delete", "candidateledger", &absurd, "-n", &world.namespace]);
+    let annotation = "clinch.hireez.dev/reconcile-requested-at=1";
+    world.kubectl(&["annotate", "clexp", "people", annotation, "-n", &world.namespace]);
+    world.ready(kind, "people", "True", "Synced").await;
+    assert_each_once(&world, 6);
+}

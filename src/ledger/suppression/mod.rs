@@ -46,8 +46,10 @@ impl SuppressionError {
     /// What the owner of the list does next.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Store(error) => error.disposition(),
-            Self::Damaged { .. } | Self::Missing { .. } => {
+            Self::Store(error) if !matches!(error, JournalError::Absurd { .. }) => {
+                error.disposition()
+            }
+            Self::Store(_) | Self::Damaged { .. } | Self::Missing { .. } => {
                 Disposition::Stalled { reason: Reason::SuppressionUnreadable }
             }
         }
