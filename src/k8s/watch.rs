@@ -149,9 +149,9 @@ fn mark<K: Resource>(object: &K) -> u64 {
 fn is_not_found(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         // Not by its reason: the answer is plain text.
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        watcher::Error::WatchError(status) => status.code == 404,
+        | watcher::Error::WatchError(status) => status.code == 404,
         _ => false,
     }
 }
