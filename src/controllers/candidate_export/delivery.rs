@@ -112,13 +112,10 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
                 }
                 show_once_surveyed(next, run);
             }
-            match reported.step {
-                Step::Pause => paused(),
-                _ => {
-                    let attempt = reported.run.map_or(0, |run| run.attempt);
-                    in_progress(next, attempt, reported.met)
-                }
+            if *reported.step == Step::Pause {
+                return paused();
             }
+            in_progress(next, reported.run.map_or(0, |run| run.attempt), reported.met)
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
