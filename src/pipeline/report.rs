@@ -143,6 +143,8 @@ pub struct Progress {
     pub rejections: Arc<Vec<Rejection>>,
     /// Rejections not listed.
     pub omitted: u64,
+    /// The page of the candidate list that is being read, while it is.
+    pub listing: Option<u64>,
     /// What was found at a remote source.
     pub source: Option<SourceInfo>,
     /// People found in Clinch more than once at the end of the run.

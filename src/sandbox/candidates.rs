@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, invalid, not_found, one},
-    contract::{Duplicates, PatchAnonymised},
+    contract::{Beyond, Duplicates, PatchAnonymised},
     person::Person,
     respond::Answer,
     state::{Account, lock},
@@ -115,6 +115,11 @@ impl Call<'_> {
             let mut account = lock(account);
             let listed = account.people.listed();
             let end = paging.reachable(listed);
+            let last = end.saturating_sub(1) / size;
+            let page = match paging.beyond {
+                Beyond::Repeat => page.min(last + 1),
+                Beyond::Nothing | Beyond::Invent => page,
+            };
             let from = (page - 1).saturating_mul(size).min(end);
             let to = from.saturating_add(size).min(end);
             let people = account.people.page(paging.order, from..to);
@@ -125,8 +130,15 @@ impl Call<'_> {
             }
             (people, listed)
         };
-        let shown: Vec<Value> = people.iter().map(|person| self.show(person)).collect();
-        self.paged(&shown, paging.reachable(listed), paging.claimed(listed))
+        let mut shown: Vec<Value> = people.iter().map(|person| self.show(person)).collect();
+        let ends = paging.beyond == Beyond::Nothing || size == 1;
+        let linked = if ends { paging.reachable(listed) } else { usize::MAX };
+        if shown.is_empty() && size > 1 && paging.beyond == Beyond::Invent {
+            let attributes = json!({wire: format!("invented-{page}@elsewhere.example")});
+            shown.push(json!({"id": format!("invented-{page}"), "type": "candidate",
+                "attributes": attributes}));
+        }
+        self.paged(&shown, linked, paging.claimed(listed))
     }
 
     fn show(&self, person: &Person) -> Value {

@@ -86,6 +86,18 @@ pub struct SandboxContract {
     pub rate_limit: Option<RateLimit>,
 }
 
+/// What a page beyond the last one of the list of everybody shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Beyond {
+    /// Nothing; links end at the last page.
+    Nothing,
+    /// The last page again; each page has a next one.
+    Repeat,
+    /// A person who does not exist; each page has a next one.
+    Invent,
+}
+
 /// How lists are paged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -104,6 +116,8 @@ pub(super) struct Paging {
     pub(super) window: Option<usize>,
     /// Upper bound of the stated total.
     pub(super) total_cap: Option<usize>,
+    /// What a page beyond the last one shows.
+    pub(super) beyond: Beyond,
     /// Error added to the stated total.
     pub(super) total_wrong: isize,
 }
@@ -119,6 +133,7 @@ impl Default for Paging {
             meta: true,
             order: Order::Created,
             window: None,
+            beyond: Beyond::Nothing,
             total_cap: None,
             total_wrong: 0,
         }

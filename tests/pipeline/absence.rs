@@ -58,6 +58,49 @@ async fn people_beyond_a_result_window_are_found() {
 }
 
 #[tokio::test]
+async fn a_list_that_never_ends_is_left_and_nobody_is_doubled() {
+    for (name, beyond, wrong) in [
+        ("the last page again and again", "repeat", 0),
+        ("new people for ever", "invent", 0),
+        ("and a total that allows many", "invent", 900),
+    ] {
+        let paging = json!({"beyond": beyond, "totalWrong": wrong});
+        let world = none_doubled(name, crowded(250, json!({"paging": paging})), 250, 0, 400).await;
+        let pages = world.sandbox.requests().of("listCandidates");
+        assert!(pages < 250, "{name}: {pages} lists and look-ups for 150 unknown people");
+    }
+}
+
+#[tokio::test]
+async fn where_people_cannot_be_looked_up_an_endless_list_ends_the_run_and_is_named() {
+    let paging = json!({"beyond": "invent", "totalWrong": 1000});
+    let options = crowded(100, json!({"ignoreFilter": true, "paging": paging}));
+    let world = World::new(options).await;
+    let Report { ending, progress } = world.run(&Export::of(profiles(200))).await;
+    let Ending::Interrupted { disposition, message } = ending else { panic!("{ending:?}") };
+    assert_eq!(disposition, Disposition::Stalled { reason: Reason::ContractUnsupported });
+    // A total of 1100 at 100 a page: 11 pages, twice that, and ten.
+    assert!(message.contains("did not end after 32 pages"), "{message}");
+    // Read once before it is known that look-ups find nobody, and once after.
+    let requests = world.sandbox.requests().of("listCandidates");
+    assert!((64..=80).contains(&requests), "{requests}");
+    assert_eq!((world.writes(), progress.listing), (0, None));
+}
+
+#[tokio::test]
+async fn the_page_of_the_list_that_is_read_is_reported() {
+    let world = World::new(crowded(250, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(20));
+    let ports = world.ports();
+    let mut progress = ports.progress.subscribe();
+    let third = async { progress.wait_for(|progress| progress.listing == Some(3)).await.is_ok() };
+    let export = Export::of((200..300).map(profile).collect());
+    let (report, seen) = tokio::join!(run(export.spec(), ports), third);
+    assert!(seen);
+    assert_eq!((report.ending, report.progress.listing), (Ending::Completed, None));
+}
+
+#[tokio::test]
 async fn a_total_that_is_wrong_proves_nothing() {
     for wrong in [-100, -1, 1, 100] {
         let options = crowded(250, json!({"paging": {"totalWrong": wrong}}));

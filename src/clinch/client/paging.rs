@@ -27,6 +27,8 @@ use crate::{
 /// people a page that is ten million people. Not derived from the stated total, which on some
 /// servers counts the page only.
 pub const MAX_PAGES_OF_WALK: u64 = 100_000;
+/// Maximum different ids of one walk, which are kept in memory meanwhile.
+const MAX_IDS_OF_WALK: usize = 3_500_000;
 /// Maximum pages of a list that belongs to one person or job.
 const MAX_PAGES_OF_PART: usize = 1000;
 
@@ -58,10 +60,14 @@ impl Cursor {
     fn advance(self, at: Option<At>) -> Result<Option<Self>, TooLong> {
         match at {
             None => Ok(None),
-            Some(_) if self.number >= MAX_PAGES_OF_WALK => Err(TooLong),
+            Some(_) if is_too_long(self.number, self.seen.len()) => Err(TooLong),
             Some(at) => Ok(Some(Self { at, number: self.number + 1, ..self })),
         }
     }
+}
+
+fn is_too_long(pages: u64, ids: usize) -> bool {
+    pages >= MAX_PAGES_OF_WALK || ids >= MAX_IDS_OF_WALK
 }
 
 /// The walk reached its limit.
@@ -216,6 +222,12 @@ mod tests {
             matches!(Cursor::first().advance(None), Ok(None)),
             "the last page is not the limit"
         );
+    }
+
+    #[test]
+    fn a_walk_ends_before_its_ids_fill_the_memory() {
+        assert!(!is_too_long(MAX_PAGES_OF_WALK - 1, MAX_IDS_OF_WALK - 1));
+        assert!(is_too_long(1, MAX_IDS_OF_WALK));
     }
 
     #[test]

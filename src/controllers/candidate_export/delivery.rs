@@ -100,7 +100,7 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
             conclude(next, reported);
             settled(next, reported)
         }
-        Step::Start { attempt } => in_progress(next, *attempt, reported.met),
+        Step::Start { attempt } => in_progress(next, *attempt, reported.met, None),
         Step::Stop => {
             working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
         }
@@ -115,17 +115,28 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
             if *reported.step == Step::Pause {
                 return paused();
             }
-            in_progress(next, reported.run.map_or(0, |run| run.attempt), reported.met)
+            let attempt = reported.run.map_or(0, |run| run.attempt);
+            let listing = reported.run.and_then(|run| run.progress.listing);
+            in_progress(next, attempt, reported.met, listing)
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
 }
 
-/// Constant while a run works: what changes is in the counts.
-fn in_progress(next: &CandidateExportStatus, attempt: u32, met: Option<&Cause>) -> Delivery {
+/// Constant while a run pushes: what changes is in the counts. `listing`: the page of the candidate list
+/// that is being read; it changes as often as the counts.
+fn in_progress(
+    next: &CandidateExportStatus,
+    attempt: u32,
+    met: Option<&Cause>,
+    listing: Option<u64>,
+) -> Delivery {
     let first = attempt == 0;
     let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
     let mut message = "a run is in progress".to_owned();
+    if let Some(page) = listing {
+        let _ = write!(message, ": reading the candidate list, page {page}");
+    }
     if let Some(Cause { reason, message: met }) = met {
         let _ = write!(message, "; the last attempt ended with {reason}: {met}");
     }
@@ -399,6 +410,14 @@ mod tests {
         let whole = combined(second, carried);
         assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
         assert_eq!(whole.total, whole.delivered());
+    }
+
+    #[test]
+    fn the_page_of_the_candidate_list_is_shown_while_it_is_read() {
+        let next = CandidateExportStatus::default();
+        let shown = |page| in_progress(&next, 0, None, page).observation.message;
+        assert_eq!(shown(None), "a run is in progress");
+        assert_eq!(shown(Some(7)), "a run is in progress: reading the candidate list, page 7");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::{
     hash::{BuildHasher as _, RandomState},
 };
 
+use tokio::sync::watch;
+
 use super::{
     census::{CreatesPaused, Snapshot},
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
@@ -21,12 +23,15 @@ use super::{
 use crate::{
     domain::{ClinchId, Disposition, MatchKey, Reason},
     ledger::{KeyHash, Keys, Ledger, SegmentStore},
+    pipeline::report::Progress,
 };
 
 /// The number of unknown people from which a list is worth its requests and those that prove it.
 const LIST_WORTH_FROM: u64 = 10;
 /// Creates are paused while a list of at most this many pages is read.
 const SHORT_LIST_PAGES: u64 = 100;
+/// How many pages a short list may have beyond those that its total allows.
+const SPARE_PAGES: u64 = 10;
 /// How many people of the list are kept to prove look-ups with, as some may be gone by then.
 const WITNESSES: usize = 8;
 /// How many people that a list does not show are looked up.
@@ -38,6 +43,7 @@ pub(super) struct Learning<'a, C> {
     pub(super) keys: &'a Keys,
     pub(super) guard: &'a PeopleGuard,
     pub(super) look_up: bool,
+    pub(super) progress: &'a watch::Sender<Progress>,
 }
 
 impl<C: Crm> Learning<'_, C> {
@@ -57,8 +63,13 @@ impl<C: Crm> Learning<'_, C> {
             count: survey.unknown,
             sample: &survey.sample,
             look_up: self.look_up,
+            reads_page: &|page| {
+                self.progress.send_modify(|progress| progress.listing = Some(page));
+            },
         };
-        let mut index = PeopleIndex::learn(self.crm, self.guard, &unknown).await?;
+        let index = PeopleIndex::learn(self.crm, self.guard, &unknown).await;
+        self.progress.send_modify(|progress| progress.listing = None);
+        let mut index = index?;
         let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
             disposition: Disposition::retry(Reason::InternalError),
             message,
@@ -83,6 +94,8 @@ pub(super) struct UnknownPeople<'a> {
     pub(super) sample: &'a [(MatchKey, KeyHash)],
     /// Whether absence must be proved by look-ups, never by a list.
     pub(super) look_up: bool,
+    /// Called with the number of each page before it is read.
+    pub(super) reads_page: &'a (dyn Fn(u64) + Sync),
 }
 
 /// One reading of the list.
@@ -93,8 +106,12 @@ struct Reading {
     /// The total on the pages; `None` if it is missing or differs between pages.
     total: Option<u64>,
     pages: u64,
+    /// Number of people on the first page.
+    page_len: u64,
     /// Whether the list was read to its end.
     ended: bool,
+    /// Whether it has many more pages than its total allows.
+    endless: bool,
     /// Some people with a match key, whom a look-up must find.
     witnesses: Vec<(MatchKey, ClinchId)>,
 }
@@ -103,6 +120,13 @@ impl Reading {
     /// The total, if the list was complete.
     fn complete(&self) -> Option<u64> {
         self.total.filter(|total| self.ended && *total == self.ids.len() as u64)
+    }
+
+    /// Whether it has many more pages than its total allows. Pages that shift while they are read hold
+    /// people seen before, and so make a list longer; it may have twice the pages.
+    fn is_endless(&self, total: u64) -> bool {
+        let pages = total.div_ceil(self.page_len.max(1));
+        self.pages >= pages.saturating_mul(2).saturating_add(SPARE_PAGES)
     }
 }
 
@@ -171,11 +195,21 @@ impl PeopleIndex {
             Some(_) => Disposition::retry(Reason::VendorUnavailable),
             None => Disposition::Stalled { reason: Reason::ContractUnsupported },
         };
-        let message = "Clinch does not find people by e-mail address, and its candidate list cannot \
-                       be proved complete: creating people could create them twice; set \
-                       contractOverrides.filterParameter, or pageParameter and \
-                       pageSizeParameter";
-        Err(CrmFailure::Everything { disposition, message: message.to_owned() })
+        let list = match first {
+            Reading { endless: true, pages, .. } => {
+                format!(
+                    "its candidate list did not end after {pages} pages, many more than its total \
+                     allows"
+                )
+            }
+            _ => "its candidate list cannot be proved complete".to_owned(),
+        };
+        let message = format!(
+            "Clinch does not find people by e-mail address, and {list}: creating people could create \
+             them twice; set contractOverrides.filterParameter, or pageParameter and \
+             pageSizeParameter"
+        );
+        Err(CrmFailure::Everything { disposition, message })
     }
 
     /// Reads pages while the list costs fewer requests than `budget`. With `expected`, stops at the
@@ -192,10 +226,12 @@ impl PeopleIndex {
         let mut reading = Reading::default();
         let mut cursor: Option<C::Cursor> = None;
         loop {
+            (unknown.reads_page)(reading.pages + 1);
             let page = crm.scan(cursor).await?;
             reading.pages += 1;
             if reading.pages == 1 {
                 reading.total = page.total;
+                reading.page_len = page.people.len() as u64;
             } else if reading.total != page.total {
                 reading.total = None;
             }
@@ -216,6 +252,10 @@ impl PeopleIndex {
                 reading.total = None;
                 return Ok(reading);
             };
+            if reading.is_endless(total) {
+                (reading.total, reading.endless) = (None, true);
+                return Ok(reading);
+            }
             let pages = total.div_ceil(crm.page_size().max(1));
             if pages > SHORT_LIST_PAGES {
                 *paused = None;

@@ -131,10 +131,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
     } else {
         if spec.mode == Mode::Push {
             check_capacity(&run_ledger, &survey, ledger_max)?;
-            let ended = guard.at_rest.contains(&export);
-            run_ledger.await_earlier_requests(&crm, ended, &cancel).await;
+            run_ledger.await_earlier_requests(&crm, guard.at_rest.contains(&export), &cancel).await;
         }
-        let learning = Learning { crm: &crm, keys: &keys, guard: &guard, look_up };
+        let learning =
+            Learning { crm: &crm, keys: &keys, guard: &guard, look_up, progress: &progress };
         let learned = learned(&learning, &spec, &survey, &run_ledger.ledger, neighbours);
         // It only reads, and need not be finished.
         let Some((destination, index)) = cancel.run_until_cancelled(learned).await.transpose()?
