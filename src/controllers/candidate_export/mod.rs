@@ -11,6 +11,7 @@ mod plan;
 mod push_permission;
 mod recorded;
 mod remote;
+mod results;
 mod start;
 mod status;
 mod validate;

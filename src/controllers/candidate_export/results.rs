@@ -1,0 +1,117 @@
+//! How the status shows what a run did: counts, progress, failures, source and duplicates. Pure.
+
+use crate::{
+    api::{CandidateExportStatus, DuplicatesSeen, ExportCounts, RecordFailure, SourceSeen},
+    conditions::whole_seconds,
+    controllers::runs::{RunPhase, RunState},
+    pipeline::{Counts, Doubled, Progress, SourceInfo},
+};
+
+/// Everything that a completed run reports of its records.
+pub(super) fn show_result(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
+    show(next, progress, carried);
+    next.source = progress.source.as_ref().map(seen);
+    next.duplicates = duplicates(&progress.doubled);
+    next.progress = Some(100);
+}
+
+/// Shows the result of the run that delivered what is in place, which changes something only if
+/// somebody overwrote the status. A process that did not make the run knows its counts only.
+pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
+    let Some(last) = next.history.first() else { return };
+    if next.last_applied_revision.as_ref() != Some(&last.revision) {
+        return;
+    }
+    if let Some(run) = run
+        && let RunPhase::Ended(ended) = &run.phase
+        && last.finished_at.0 == whole_seconds(ended.at)
+    {
+        return show_result(next, &ended.report.progress, run.carried);
+    }
+    let counts = last.counts;
+    let there = counts.created + counts.updated + counts.unchanged + counts.skipped;
+    next.delivered = Some(format!("{there}/{}", counts.total.saturating_sub(counts.suppressed)));
+    next.rejected = Some(counts.invalid + counts.failed);
+    next.counts = Some(counts);
+    next.progress = Some(100);
+}
+
+fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
+    let found = i64::try_from(doubled.found).unwrap_or(i64::MAX);
+    let records = doubled.records.iter().map(ToString::to_string).collect();
+    (found > 0).then_some(DuplicatesSeen { found, records })
+}
+
+/// An attempt that has not read the source yet, or ended before it did, has nothing to report.
+pub(super) fn show_once_surveyed(next: &mut CandidateExportStatus, run: &RunState) {
+    if run.progress != Progress::default() {
+        show(next, &run.progress, run.carried);
+    }
+}
+
+fn seen(looked: &SourceInfo) -> SourceSeen {
+    SourceSeen {
+        files: i64::try_from(looked.files).unwrap_or(i64::MAX),
+        bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        version: looked.version.clone(),
+    }
+}
+
+/// Counts, progress and failures of a snapshot.
+fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
+    let counts = combined(progress.counts, carried);
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    next.counts = Some(ExportCounts {
+        total: number(counts.total),
+        created: number(counts.created),
+        updated: number(counts.updated),
+        unchanged: number(counts.unchanged),
+        skipped: number(counts.skipped),
+        invalid: number(counts.invalid),
+        failed: number(counts.failed),
+        suppressed: number(counts.suppressed),
+        pending: number(counts.pending()),
+    });
+    let wanted = counts.total.saturating_sub(counts.suppressed);
+    next.delivered = Some(format!("{}/{wanted}", counts.delivered()));
+    next.rejected = Some(number(counts.rejected()));
+    next.progress = Some(i32::from(counts.percent()));
+    next.failures = progress
+        .rejections
+        .iter()
+        .map(|rejection| RecordFailure {
+            position: rejection.position.to_string().chars().take(320).collect(),
+            record: rejection.record.map(|id| id.to_string()),
+            reason: rejection.cause.reason.as_str().to_owned(),
+            message: rejection.cause.message.chars().take(512).collect(),
+        })
+        .collect();
+    next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
+}
+
+/// What earlier attempts created or updated counts as unchanged in a later one. It is reported as
+/// what it is for the revision as a whole.
+fn combined(counts: Counts, carried: Counts) -> Counts {
+    let earlier = (carried.created + carried.updated).min(counts.unchanged);
+    let created = carried.created.min(earlier);
+    Counts {
+        created: counts.created + created,
+        updated: counts.updated + (earlier - created),
+        unchanged: counts.unchanged - earlier,
+        ..counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_run_reports_the_revision_as_a_whole() {
+        let carried = Counts { total: 10, created: 4, updated: 1, ..Counts::default() };
+        let second = Counts { total: 10, created: 4, unchanged: 6, ..Counts::default() };
+        let whole = combined(second, carried);
+        assert_eq!((whole.created, whole.updated, whole.unchanged), (8, 1, 1));
+        assert_eq!(whole.total, whole.delivered());
+    }
+}
