@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     access::{AT_ONCE, TO_JOB, message, reason, reason_is},
     support::{
+        chart,
         manifests::{INTEGRATION, SECRET, assert_each_once, emails, export},
         world::{SOON, World},
     },
@@ -103,6 +104,25 @@ async fn a_run_ends_when_its_secret_does_not_come_back_and_another_one_completes
     world.apply(&secret("KEY-1", "secret-1"));
     let done = completes(&world, &namespace).await;
     assert_eq!(ledger_openings(&world, &done), 2, "it is another run");
+}
+
+/// The watch stays open and reports the deletion, while every read of the Secret is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_also_when_its_secret_is_deleted_and_may_not_be_read() {
+    let Some((world, namespace)) = half_done().await else { return };
+    let rules = [chart::WATCHED, chart::OWN].join("\n");
+    world.apply(&chart::role(&namespace, &rules, &namespace));
+    world.kubectl(&["delete", "secret", "clinch", "-n", &namespace]);
+    let ended = world
+        .wait("CandidateExport", "slow", "ended", AFTER_THE_GRACE, |export| {
+            message(export).contains("is not ready")
+        })
+        .await;
+    assert!(!message(&ended).contains("paused"), "{}", message(&ended));
+    let rules = [chart::WATCHED, chart::SECRETS, chart::OWN].join("\n");
+    world.apply(&chart::role(&namespace, &rules, &namespace));
+    world.apply(&secret("KEY-1", "secret-1"));
+    completes(&world, &namespace).await;
 }
 
 /// Changes something after which the account may not be used, and counts what arrives at Clinch.

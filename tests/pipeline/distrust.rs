@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use clinch_operator::pipeline::{Distrust, Ending, LedgerTrust, Progress, Report, RunPorts, run};
+use clinch_operator::pipeline::{
+    Distrust, Duplicates, Ending, LedgerTrust, Progress, Report, RunPorts, run,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -85,6 +87,24 @@ async fn a_ledger_that_ends_too_early_is_checked_without_a_request() {
     let report = trusting(&world, &export, trust).await;
     assert_eq!(report.progress.ledger.distrust, None);
     assert_eq!(world.requests(), before);
+}
+
+#[tokio::test]
+async fn people_who_were_created_after_the_copy_are_not_taken_for_somebody_elses() {
+    for policy in [Duplicates::Fail, Duplicates::Skip] {
+        let world = World::new(careless()).await;
+        let export = |count| Export::of(profiles(count)).applying().duplicates(policy);
+        world.counts(&export(5)).await;
+        let copy = world.store.copy().await;
+        let end = world.run(&export(9)).await.progress.ledger.end;
+        let world = World { store: copy, guard: Arc::default(), ..world };
+        let trust = LedgerTrust { distrust: false, end };
+        let report = trusting(&world, &export(9), trust).await;
+        let counts = report.progress.counts;
+        assert_eq!((counts.delivered(), counts.rejected()), (9, 0), "{policy:?}: {counts:?}");
+        assert!(counts.unchanged >= 4, "those of whom the copy knows nothing: {counts:?}");
+        world.assert_exactly_once(9);
+    }
 }
 
 #[tokio::test]

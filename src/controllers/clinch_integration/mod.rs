@@ -71,6 +71,11 @@ async fn unreadable<C: Cluster>(
     object: &Arc<ClinchIntegration>,
     error: ClusterError,
 ) -> ClusterError {
+    let secret = reference.key.sibling(&object.spec.credentials.secret_ref.name);
+    if context.cluster.secret_gone(&secret) {
+        // Its deletion was seen: the grace runs although the pass cannot read the Secret.
+        context.connections.pause(&reference.uid);
+    }
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&reference.uid);
     let now = context.clock.now();

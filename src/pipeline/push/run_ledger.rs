@@ -59,6 +59,8 @@ impl<S: SegmentStore> RunLedger<S> {
             (expected > self.journal.end()).then_some(Distrust::LedgerBehind)
         };
         if let Some(why) = distrust {
+            // What an earlier run declared may be among what is missing: anybody may be undecided.
+            self.flawed |= why == Distrust::LedgerBehind;
             let people = self.ledger.len();
             tracing::warn!(?why, people, "the values in the ledger are not believed");
             if mode == Mode::DryRun {
