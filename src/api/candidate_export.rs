@@ -1,7 +1,5 @@
 //! `CandidateExport`: which candidates go where, and what became of them.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::{
     apis::meta::v1::{Condition, Time},
     util::intstr::IntOrString,
@@ -9,12 +7,8 @@ use k8s_openapi::apimachinery::pkg::{
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::{
-    Duration, Handled, NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE,
-    STORE_URL_RULE, common_status,
-};
+use super::{Duration, ExportSource, Handled, common_status};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -179,143 +173,6 @@ pub struct MappingReference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
-}
-
-/// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`,
-/// `objectStore` and `http`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
-#[x_kube(
-    validation = Rule::new("[has(self.inline), has(self.configMapRef), has(self.secretRef), has(self.objectStore), has(self.http)].filter(x, x).size() == 1")
-        .message("exactly one of inline, configMapRef, secretRef, objectStore and http must be set"),
-    validation = Rule::new("!has(self.inline) || (!has(self.format) && !has(self.csv))")
-        .message("format and csv do not apply to inline candidates")
-)]
-#[serde(rename_all = "camelCase")]
-pub struct ExportSource {
-    /// The profiles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "profiles")]
-    pub inline: Option<Vec<Value>>,
-    /// A ConfigMap in the export's namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config_map_ref: Option<KeysReference>,
-    /// A Secret in the export's namespace, labelled `clinch.hireez.dev/use: source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<KeysReference>,
-    /// Files in an object store, or in a folder that the operator may read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object_store: Option<ObjectStoreSource>,
-    /// A file from an HTTP server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<HttpSource>,
-    /// Format of the data. Absent: detected from the name of the key or file, else from the data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<SourceFormat>,
-    /// How CSV columns become profile fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub csv: Option<CsvSource>,
-}
-
-fn profiles(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "array",
-        "nullable": true,
-        "minItems": 1,
-        "maxItems": 50,
-        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-    })
-}
-
-/// A ConfigMap or Secret, and which of its keys.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct KeysReference {
-    /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Keys to read, in this order. Empty: every key, in the order of their names. Values may be gzip-compressed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
-    pub keys: Vec<String>,
-}
-
-impl ExportSource {
-    /// The names of the Secrets that it refers to.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let secret = self.secret_ref.as_ref().map(|reference| reference.name.as_str());
-        secret.into_iter().chain(self.remote_secret())
-    }
-
-    /// The name of the Secret that a remote source is read with.
-    pub fn remote_secret(&self) -> Option<&str> {
-        let store = self.object_store.as_ref().and_then(|s| s.credentials_secret_ref.as_ref());
-        let headers = self.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
-        store.or(headers).map(|reference| reference.name.as_str())
-    }
-}
-
-/// Files in an object store; the operator's `--allowed-sources` decides which may be read.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectStoreSource {
-    /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
-    /// a pattern: `*` matches any text within a segment, `**` any folders. Files may be
-    /// compressed with gzip or zstd.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
-    #[schemars(length(min = 8, max = 1024))]
-    pub url: String,
-    /// A Secret in the export's namespace with credentials, labelled
-    /// `clinch.hireez.dev/use: source` and annotated `clinch.hireez.dev/allowed-origin: s3://BUCKET`.
-    /// Absent: the operator's own identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials_secret_ref: Option<NameReference>,
-}
-
-/// A file from an HTTP server; the operator's `--allowed-sources` decides which may be read.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpSource {
-    /// The URL. Redirects are not followed.
-    #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')")
-        .message("url must begin with https:// or http://"))]
-    #[schemars(length(min = 8, max = 2048))]
-    pub url: String,
-    /// A Secret in the export's namespace whose fields are sent as headers, labelled
-    /// `clinch.hireez.dev/use: source` and annotated
-    /// `clinch.hireez.dev/allowed-origin: https://HOST`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub headers_secret_ref: Option<NameReference>,
-}
-
-/// A source format.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum SourceFormat {
-    /// One profile, or an array of profiles.
-    Json,
-    /// One profile per line.
-    Ndjson,
-    /// A header line, then one profile per row.
-    Csv,
-}
-
-/// How CSV columns become profile fields.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct CsvSource {
-    /// Profile path by column header, added to the built-in names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "header_map")]
-    pub headers: BTreeMap<String, String>,
-}
-
-fn header_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "maxProperties": 128,
-        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256}
-    })
 }
 
 /// Where candidates go; exactly one of `prospect` and `job`.

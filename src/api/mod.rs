@@ -13,6 +13,7 @@ mod conditions;
 mod duration;
 mod field_mapping;
 mod schema;
+mod source;
 mod suppression;
 
 pub use candidate_export::*;
@@ -22,6 +23,7 @@ pub use conditions::{ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN};
 pub use duration::Duration;
 pub use field_mapping::*;
 pub use schema::{crds, crds_yaml};
+pub use source::*;
 pub use suppression::*;
 
 /// The API group.
