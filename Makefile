@@ -4,7 +4,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo demo-cluster test lint crds control-plane cluster bench clean
+.PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
 .PHONY: verify verify-examples verify-audit verify-kills verify-corpora verify-load verify-bench
 
 help: ## List the targets
@@ -53,6 +53,10 @@ crds: ## Regenerate crds/, and the chart's copies, from the types
 	$(CARGO) run --quiet -- crds --dir crds
 	mkdir -p charts/clinch-operator/crds
 	cp crds/*.yaml charts/clinch-operator/crds/
+
+upgrade-fixtures: ## Make tests/data/upgrade again, at the commit that it is to cover
+	@mkdir -p tests/data/upgrade/crds && cp crds/*.yaml tests/data/upgrade/crds/
+	@$(CARGO) test --test local makes_the_fixtures -- --ignored
 
 control-plane: ## Provide kube-apiserver, etcd and kubectl (KUBEBUILDER_ASSETS, else built and cached)
 	@hack/control-plane.sh

@@ -23,3 +23,8 @@ mod rollback;
 mod schedules;
 #[cfg(feature = "sandbox")]
 mod signals;
+#[cfg(feature = "sandbox")]
+mod upgrade;
+#[cfg(feature = "sandbox")]
+#[path = "../support/upgrade.rs"]
+mod upgrade_fixtures;

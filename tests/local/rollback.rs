@@ -77,7 +77,7 @@ impl World {
 }
 
 /// Replaces a folder by a copy of another.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();
     }

@@ -18,3 +18,4 @@ mod named_tests;
 mod scale;
 mod search;
 mod telephone_numbers;
+mod upgrade;
