@@ -38,6 +38,11 @@ use super::{Duration, ExportSource, Handled, common_status};
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Suspended\")].status"
+    ),
     printcolumn(name = "Delivered", type_ = "string", json_path = ".status.delivered"),
     printcolumn(name = "Rejected", type_ = "integer", json_path = ".status.rejected"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),

@@ -33,6 +33,11 @@ use super::{DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
     ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Suspended\")].status"
+    ),
     printcolumn(name = "Environment", type_ = "string", json_path = ".spec.environment"),
     printcolumn(name = "Contract", type_ = "string", json_path = ".status.contract.origin"),
     printcolumn(name = "Exports", type_ = "integer", json_path = ".status.exports"),

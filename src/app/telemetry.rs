@@ -1,7 +1,8 @@
 //! Logs: to standard error, as text or JSON. No level shows candidate values or secrets: our own log
 //! calls do not contain any, and libraries are limited to levels that quote no content.
 
-use tracing::{Level, Metadata};
+use thiserror::Error;
+use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
@@ -15,9 +16,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// A log filter that cannot be used.
+#[derive(Debug, Error)]
+#[error(
+    "{0:?} is no log filter: use error, warn, info, debug, trace or off, or e.g. clinch_operator=debug"
+)]
+pub struct FilterError(String);
+
 /// Starts logging. `filter` is a tracing filter such as `info` or `clinch_operator=debug`.
-pub fn init(format: LogFormat, filter: &str, color: bool) {
-    let filter = EnvFilter::builder().parse_lossy(filter);
+pub fn init(format: LogFormat, filter: &str, color: bool) -> Result<(), FilterError> {
+    let filter = parse(filter)?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
     // A second start, in tests, keeps the first subscriber.
     let _installed = match format {
@@ -29,6 +37,19 @@ pub fn init(format: LogFormat, filter: &str, color: bool) {
             json.with(filter_fn(is_allowed)).try_init().is_ok()
         }
     };
+    Ok(())
+}
+
+/// Reads a filter. A word alone that is neither a level nor a part of this program is a misspelt level:
+/// as the name of a library it would silence everything.
+fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
+    let refused = || FilterError(filter.to_owned());
+    for word in filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
+        if word.parse::<LevelFilter>().is_err() && !word.starts_with("clinch_operator") {
+            return Err(refused());
+        }
+    }
+    EnvFilter::builder().parse(filter).map_err(|_| refused())
 }
 
 /// Whether an event may be shown, whatever the filter says. At their lower levels libraries log
@@ -43,4 +64,20 @@ fn is_allowed(event: &Metadata<'_>) -> bool {
     }
     let lowest = if of("kube_client") { Level::ERROR } else { Level::WARN };
     *event.level() <= lowest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_names_a_part_and_a_misspelt_level_is_refused() {
+        for filter in ["info", "WARN", "off", "clinch_operator=debug", "warn,clinch_operator::k8s"]
+        {
+            assert!(parse(filter).is_ok(), "{filter}");
+        }
+        for filter in ["inof", "verbose", "clinch_operator=loud", "info,hyper", "=", "info,"] {
+            assert!(parse(filter).is_err(), "{filter}");
+        }
+    }
 }

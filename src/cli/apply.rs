@@ -1,7 +1,7 @@
 //! `clinch-operator apply`: the controllers without a cluster, such as for a CI job.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -10,32 +10,31 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
+    BadArgument, ExitCode,
     engine::{self, Shown},
     settings::{LogArgs, SettingsArgs},
     stop,
 };
 use crate::{
-    api::CandidateExport,
+    api::{CandidateExport, GROUP, VERSION},
     app,
     cluster::Kind,
-    local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Settled, Severity},
+    local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Severity},
 };
 
-/// The exit code when time ran out, or a signal ended the work.
-const TIMED_OUT: i32 = 3;
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// Reconciles manifests once, without a cluster, against real Clinch accounts.
 ///
-/// Ends when every object is Ready, or cannot continue until a human acts.
+/// Ends when every object is Ready or suspended, or cannot continue until somebody acts.
 ///
 /// On SIGINT or SIGTERM, and when time runs out, requests in flight are finished; a second signal
 /// ends the process at once.
-///
-/// Exit codes: 0 everything is Ready, 1 something is Stalled, 2 a manifest is refused, 3 time ran
-/// out or a signal ended the work, 4 something else failed, such as the state folder.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = ExitCode::help())]
 pub struct Args {
-    /// A file or folder of manifests; may be repeated.
+    /// A file or folder of manifests, or - for standard input; may be repeated.
     #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
     filename: Vec<PathBuf>,
     /// Read folders recursively.
@@ -52,7 +51,7 @@ pub struct Args {
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
-    /// Format of the result.
+    /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
     #[command(flatten)]
@@ -66,29 +65,25 @@ pub struct Args {
 pub enum Output {
     /// The table that `kubectl get clinch` prints.
     Table,
+    /// The same with more columns, among them the message.
+    Wide,
+    /// Kind and name of each object.
+    Name,
     /// The objects with their status, as a JSON list.
     Json,
+    /// The objects with their status, as YAML documents.
+    Yaml,
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<i32> {
-    let filter = if args.log.log == "info" { "warn" } else { &args.log.log };
-    app::init_telemetry(args.log.log_format, filter, super::color_on_stderr());
-    let settings = args.settings.settings()?;
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    args.log.start("warn")?;
+    let settings = args.settings.settings().map_err(BadArgument)?;
     let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
-    let options = LoadOptions { namespace: args.namespace.clone(), recursive: args.recursive };
-    let manifests = match load_within(timeout, args.filename.clone(), options)? {
-        Loaded::Manifests(manifests) => *manifests,
-        Loaded::Refused(problems) => return Ok(refused(&problems)),
-        Loaded::NotInTime(path) => {
-            let (path, seconds) = (path.display(), args.timeout);
-            super::print_error(&format!(
-                "{path} was not read to its end in {seconds} s (--timeout); nothing was done"
-            ));
-            return Ok(TIMED_OUT);
-        }
+    let manifests = match read(args, timeout)? {
+        Ok(manifests) => *manifests,
+        Err(code) => return Ok(code),
     };
-    manifests.warnings().iter().for_each(|warning| super::print_error(&warning.to_string()));
     if args.state.is_none() {
         super::print_error(
             "without --state nothing is remembered: people who were anonymised in Clinch are \
@@ -99,7 +94,6 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
     let stop = stop::on_signal(stop::Limits {
         request_timeout: settings.timeouts.attempt,
         within: Some(left),
-        code: TIMED_OUT,
     })?;
     let key = app::random_key()?;
     let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
@@ -109,15 +103,64 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
         Err(error) => return Err(error.into()),
     };
     let settled = super::block_on(async {
-        let shown = Shown { events: false, bars: args.output == Output::Table };
-        Ok(engine::run_until_settled(&cluster, settings, left, stop, shown).await)
+        let bars = matches!(args.output, Output::Table | Output::Wide);
+        let shown = Shown { events: false, bars };
+        Ok(engine::run_until_settled(&cluster, settings, left, &stop, shown).await)
     })?;
     report(&cluster, args.output)?;
-    Ok(match settled {
-        Settled::Ready => 0,
-        Settled::Stalled => 1,
-        Settled::TimedOut => TIMED_OUT,
-    })
+    let code = engine::exit_code(settled, &stop);
+    match code {
+        ExitCode::TimedOut => super::print_error(&format!(
+            "time ran out after {} s (--timeout); the next run continues",
+            args.timeout
+        )),
+        ExitCode::Interrupted | ExitCode::Terminated => {
+            super::print_error("ended by a signal; the next run continues");
+        }
+        _ => {}
+    }
+    Ok(code)
+}
+
+/// Reads the manifests, or prints why they are not used.
+fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>, ExitCode>> {
+    let from_input = |path: &&PathBuf| path.as_os_str() == STANDARD_INPUT;
+    if args.filename.iter().filter(from_input).count() > 1 {
+        let error = anyhow::anyhow!("-f -: standard input can be read only once");
+        return Err(BadArgument(error).into());
+    }
+    let options = LoadOptions { namespace: args.namespace.clone(), recursive: args.recursive };
+    let manifests = match load_within(timeout, args.filename.clone(), options)? {
+        Loaded::Manifests(manifests) => manifests,
+        Loaded::Refused(problems) => return Ok(Err(refused(&problems))),
+        Loaded::NotInTime(path) => {
+            let (name, seconds) = (name_of(&path), args.timeout);
+            super::print_error(&format!(
+                "{name} was not read to its end in {seconds} s (--timeout); nothing was done"
+            ));
+            return Ok(Err(ExitCode::TimedOut));
+        }
+    };
+    manifests.warnings().iter().for_each(|warning| super::print_error(&warning.to_string()));
+    if manifests.is_empty() {
+        let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+        let read: Vec<_> = args.filename.iter().map(|path| name_of(path)).collect();
+        super::print_error(&format!(
+            "{}: nothing to apply: no object of {GROUP}/{VERSION} ({kinds}); nothing was done",
+            read.join(", ")
+        ));
+        return Ok(Err(ExitCode::Refused));
+    }
+    Ok(Ok(manifests))
+}
+
+/// How messages name a path.
+fn name_of(path: &Path) -> String {
+    if path.as_os_str() == STANDARD_INPUT {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
 }
 
 /// What became of reading the manifests.
@@ -148,7 +191,11 @@ fn load_within(
             if steps.send(Step::Reads(path.clone())).is_err() {
                 return;
             }
-            loader.add_path(&path);
+            if path.as_os_str() == STANDARD_INPUT {
+                loader.add_reader(&name_of(&path), std::io::stdin());
+            } else {
+                loader.add_path(&path);
+            }
         }
         let _timed_out = steps.send(Step::Done(loader.finish())).is_err();
     })?;
@@ -167,37 +214,56 @@ fn load_within(
 }
 
 /// Prints the problems of the manifests and returns the exit code.
-pub(super) fn refused(problems: &[Problem]) -> i32 {
+pub(super) fn refused(problems: &[Problem]) -> ExitCode {
     for problem in problems {
         super::print_error(&problem.to_string());
     }
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
     super::print_error(&format!("{errors} error(s) in the manifests; nothing was done"));
-    2
+    ExitCode::Refused
 }
 
+/// Prints the result.
 fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
-    if output == Output::Json {
-        let objects: Vec<_> =
-            Kind::ALL.into_iter().flat_map(|kind| cluster.objects_as_json(kind)).collect();
-        super::print(&serde_json::to_string_pretty(&objects).context("cannot write JSON")?);
-        return Ok(());
+    match output {
+        Output::Table => report_table(cluster, false),
+        Output::Wide => report_table(cluster, true),
+        Output::Name => {
+            let names: Vec<String> = engine::names(cluster);
+            super::print_result(&names.join("\n"))
+        }
+        Output::Json => {
+            let objects: Vec<_> = objects(cluster).collect();
+            let text = serde_json::to_string_pretty(&objects).context("cannot write JSON")?;
+            super::print_result(&text)
+        }
+        Output::Yaml => {
+            let documents: Result<Vec<String>, _> =
+                objects(cluster).map(|object| serde_saphyr::to_string(&object)).collect();
+            let documents = documents.context("cannot write YAML")?;
+            super::print_result(documents.join("---\n").trim_end())
+        }
     }
-    super::print(&engine::tables(cluster, false));
-    for line in engine::troubles(cluster) {
-        super::print(&line);
-    }
+}
+
+fn objects(cluster: &LocalCluster) -> impl Iterator<Item = serde_json::Value> + '_ {
+    Kind::ALL.into_iter().flat_map(|kind| cluster.objects_as_json(kind))
+}
+
+fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
+    let mut lines = vec![engine::tables(cluster, wide)];
+    lines.extend(engine::troubles(cluster));
     for key in cluster.keys(Kind::Export) {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         for failure in &status.failures {
-            super::print(&format!(
+            lines.push(format!(
                 "{}: {} {}: {}",
                 key.name, failure.position, failure.reason, failure.message
             ));
         }
         if let Some(omitted) = status.failures_omitted {
-            super::print(&format!("{}: and {omitted} more", key.name));
+            lines.push(format!("{}: and {omitted} more", key.name));
         }
     }
-    Ok(())
+    super::print_result(&lines.join("\n"))
 }

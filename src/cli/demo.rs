@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use self::sibling::Sandbox;
 use super::{
+    ExitCode,
     engine::{self, Shown},
+    settings::start_logs,
     stop,
 };
 use crate::{
@@ -22,7 +24,7 @@ use crate::{
     clinch::AllowedEndpoints,
     cluster::Kind,
     controllers::{Regions, Settings},
-    local::{LoadOptions, Loader, LocalCluster, Settled},
+    local::{LoadOptions, Loader, LocalCluster},
 };
 
 /// The endpoint in the quickstart, which the demo replaces with the emulator's.
@@ -57,14 +59,14 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<i32> {
-    app::init_telemetry(app::LogFormat::Pretty, &args.log, super::color_on_stderr());
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    start_logs(app::LogFormat::Pretty, &args.log)?;
     super::block_on(async {
         if args.cluster { cluster::run(args).await } else { local(args).await }
     })
 }
 
-async fn local(args: &Args) -> anyhow::Result<i32> {
+async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     std::fs::create_dir_all(&args.state)
         .with_context(|| format!("cannot create {}", args.state.display()))?;
@@ -93,13 +95,10 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     let before = sandbox.writes().await?;
     super::print("3. reconciling");
     let settings = settings(sandbox.origin())?;
-    let stop = stop::on_signal(stop::Limits {
-        request_timeout: settings.timeouts.attempt,
-        within: None,
-        code: super::FAILED,
-    })?;
+    let stop =
+        stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     let shown = Shown { events: true, bars: true };
-    let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, stop, shown).await;
+    let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, &stop, shown).await;
     let writes = sandbox.writes().await? - before;
 
     super::print("\n4. what `kubectl get clinch` would show\n");
@@ -109,11 +108,7 @@ async fn local(args: &Args) -> anyhow::Result<i32> {
     super::print(&sandbox.one_candidate().await?);
     super::print(&closing(writes, started.elapsed()));
     sandbox.stop().await?;
-    Ok(match settled {
-        Settled::Ready => 0,
-        Settled::Stalled => 1,
-        Settled::TimedOut => 3,
-    })
+    Ok(engine::exit_code(settled, &stop))
 }
 
 /// The last lines: whether anything was pushed.
@@ -155,7 +150,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
     })
 }
 
-type Loaded = Result<crate::local::Manifests, i32>;
+type Loaded = Result<crate::local::Manifests, ExitCode>;
 
 /// Loads the manifests, with the emulator's address instead of theirs.
 fn load(folder: &Path, origin: &str) -> anyhow::Result<Loaded> {

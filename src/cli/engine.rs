@@ -6,8 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::{ExitCode, stop::Stop};
 use crate::{
-    api::{CandidateExport, ConditionType, STATUS_TRUE},
+    api::{CandidateExport, ConditionType, GROUP, STATUS_TRUE},
     app,
     cluster::{Kind, NoticeType, ObjectKey},
     conditions::find,
@@ -21,7 +22,7 @@ pub(super) async fn run_until_settled(
     cluster: &LocalCluster,
     settings: Settings,
     timeout: Duration,
-    stop: CancellationToken,
+    stop: &Stop,
     shown: Shown,
 ) -> Settled {
     let (queue, requests) = reconcile_queue();
@@ -29,7 +30,7 @@ pub(super) async fn run_until_settled(
         // A closed queue means that everything has settled.
         let _closed = queue.send((kind, key.clone())).is_err();
     });
-    let halt = stop.child_token();
+    let halt = stop.token.child_token();
     let context = Arc::new(Context::new(
         cluster.clone(),
         app::system_clock(),
@@ -47,13 +48,23 @@ pub(super) async fn run_until_settled(
         settled = local::run_until_settled(cluster, &controllers, requests, deadline) => settled,
         // A single reconcile may take longer than the deadline.
         () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
-        () = stop.cancelled() => Settled::TimedOut,
+        () = stop.token.cancelled() => Settled::TimedOut,
     };
     halt.cancel();
     let _all_ended = context.drain(std::future::ready(())).await;
     ended.cancel();
     let _panicked = watching.await.is_err();
     settled
+}
+
+/// The exit code of work that ended like this.
+pub(super) fn exit_code(settled: Settled, stop: &Stop) -> ExitCode {
+    match settled {
+        Settled::Ready => ExitCode::Done,
+        Settled::Stalled => ExitCode::ActionNeeded,
+        Settled::Waiting => ExitCode::Waiting,
+        Settled::TimedOut => stop.by().unwrap_or(ExitCode::TimedOut),
+    }
 }
 
 /// What is shown meanwhile.
@@ -148,13 +159,27 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
     lines
 }
 
+/// The kinds in the order in which `kubectl` lists them.
+pub(super) fn kinds() -> [Kind; 3] {
+    let mut kinds = Kind::ALL;
+    kinds.sort_by_key(|kind| kind.as_str());
+    kinds
+}
+
+/// What `kubectl get clinch -o name` would print.
+pub(super) fn names(cluster: &LocalCluster) -> Vec<String> {
+    let of_kind = |kind: Kind| {
+        let prefix = kind.as_str().to_lowercase();
+        cluster.keys(kind).into_iter().map(move |key| format!("{prefix}.{GROUP}/{}", key.name))
+    };
+    kinds().into_iter().flat_map(of_kind).collect()
+}
+
 /// What `kubectl get clinch` would print.
 pub(super) fn tables(cluster: &LocalCluster, wide: bool) -> String {
     let now = app::system_clock().now();
-    let mut kinds = Kind::ALL;
-    kinds.sort_by_key(|kind| kind.as_str()); // kubectl's order
     let mut shown: Vec<String> = Vec::new();
-    for kind in kinds {
+    for kind in kinds() {
         let options = TableOptions { wide, kind_prefix: true, ..TableOptions::default() };
         let text = table(kind, &cluster.objects_as_json(kind), options, now);
         if !text.is_empty() {

@@ -5,13 +5,18 @@ mod crds;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod engine;
+mod exit;
 mod run;
 mod settings;
 mod stop;
 
 use std::io::{IsTerminal, Write};
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use thiserror::Error;
+
+pub use self::exit::ExitCode;
 
 /// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
 ///
@@ -34,25 +39,28 @@ enum Command {
     Crds(crds::Args),
 }
 
-/// The exit code of a command that failed.
-const FAILED: i32 = 4;
+/// An argument that cannot be used. Nothing was done.
+#[derive(Debug, Error)]
+#[error("{0:#}")]
+struct BadArgument(anyhow::Error);
 
 /// Runs a command and returns the exit code of the process. Failures go to standard error.
 pub fn main(cli: &Cli) -> i32 {
-    run(cli).unwrap_or_else(|error| {
+    let code = run(cli).unwrap_or_else(|error| {
         print_error(&format!("error: {error:#}"));
-        FAILED
-    })
+        if error.is::<BadArgument>() { ExitCode::Refused } else { ExitCode::Failed }
+    });
+    code.code()
 }
 
-fn run(cli: &Cli) -> anyhow::Result<i32> {
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     crate::app::install_tls_provider();
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Apply(args) => apply::run(args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(args),
-        Command::Crds(args) => crds::run(args).map(|()| 0),
+        Command::Crds(args) => crds::run(args).map(|()| ExitCode::Done),
     }
 }
 
@@ -65,15 +73,28 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     result
 }
 
-/// Colour only on a terminal, and not when `NO_COLOR` is set.
+/// Colour only on a terminal, and not when `NO_COLOR` is set to anything.
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn color_on_stderr() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !refused
 }
 
-/// Prints to standard output. A closed pipe is not an error.
+/// Prints to standard output what somebody watches.
 fn print(text: &str) {
-    let _closed = writeln!(std::io::stdout(), "{text}").is_err();
+    let _unseen = writeln!(std::io::stdout(), "{text}").is_err();
+}
+
+/// Prints a result to standard output. A reader that has left is not an error; a full disk is.
+fn print_result(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Prints to standard error.

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use kube::{Client, Config};
 
 use super::{
+    BadArgument, ExitCode,
     settings::{LogArgs, SettingsArgs},
     stop,
 };
@@ -16,7 +17,8 @@ use crate::app;
 /// Connects to the cluster of its pod, or of KUBECONFIG, and waits until the CRDs are installed (see
 /// `crds`). One process at a time pushes: the holder of the lease.
 ///
-/// Exit codes: 0 stopped on request, 4 failed or lost the lease.
+/// Exit codes: 0 stopped on request, 2 the command line is refused, 4 failed or lost the lease, 130 or
+/// 143 ended by a second SIGINT or SIGTERM, or because work did not end in time after the first.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -63,20 +65,18 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<i32> {
-    app::init_telemetry(args.log.log_format, &args.log.log, super::color_on_stderr());
-    let settings = args.settings.settings()?;
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    args.log.start("info")?;
+    let settings = args.settings.settings().map_err(BadArgument)?;
     let ledgers = args
         .ledger_url
         .as_ref()
         .map(|url| app::ObjectLedgers::at(url, super::environment()))
         .transpose()
-        .context("--ledger-url")?;
-    let stop = stop::on_signal(stop::Limits {
-        request_timeout: settings.timeouts.attempt,
-        within: None,
-        code: super::FAILED,
-    })?;
+        .context("--ledger-url")
+        .map_err(BadArgument)?;
+    let stop =
+        stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     super::block_on(async {
         let mut config = Config::infer()
             .await
@@ -105,8 +105,8 @@ pub fn run(args: &Args) -> anyhow::Result<i32> {
             admin: args.admin_listen,
             concurrency: args.concurrency.max(1),
         };
-        app::run(client, config, stop).await?;
-        Ok(0)
+        app::run(client, config, stop.token).await?;
+        Ok(ExitCode::Done)
     })
 }
 

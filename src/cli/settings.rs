@@ -116,9 +116,24 @@ pub struct LogArgs {
     /// Log format.
     #[arg(long, env = "CLINCH_LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: crate::app::LogFormat,
-    /// Log filter, e.g. info or clinch_operator=debug.
-    #[arg(long, env = "CLINCH_LOG", default_value = "info", value_name = "FILTER")]
-    pub log: String,
+    /// Log filter: error, warn, info, debug, or e.g. clinch_operator=debug. Default: info for `run`,
+    /// warn for `apply`.
+    #[arg(long, env = "CLINCH_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+impl LogArgs {
+    /// Starts logging; `usual` is the filter if none is given.
+    pub(super) fn start(&self, usual: &str) -> anyhow::Result<()> {
+        let given = self.log.as_deref().filter(|filter| !filter.trim().is_empty());
+        start_logs(self.log_format, given.unwrap_or(usual))
+    }
+}
+
+/// Starts logging to standard error.
+pub(super) fn start_logs(format: crate::app::LogFormat, filter: &str) -> anyhow::Result<()> {
+    let started = crate::app::init_telemetry(format, filter, super::color_on_stderr());
+    started.context("--log").map_err(|error| super::BadArgument(error).into())
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Ends the process on a signal or after a time limit, whatever it is doing. On a thread of its own,
 //! which nothing else can keep busy.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::{Arc, OnceLock, mpsc},
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -9,6 +13,8 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
+
+use super::ExitCode;
 
 /// How long the process may take, after a request in flight has ended, to end by itself.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -19,14 +25,33 @@ pub(super) struct Limits {
     pub(super) request_timeout: Duration,
     /// How long the work may take in all, if that is limited.
     pub(super) within: Option<Duration>,
-    /// The exit code if the process does not end by itself.
-    pub(super) code: i32,
 }
 
-/// A token that the first SIGINT or SIGTERM cancels. Then the process has the time of one request to
-/// end; after that, or at another signal, it is ended: what is in flight is left as a kill leaves it.
-pub(super) fn on_signal(limits: Limits) -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
+/// The request to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    /// Cancelled by the first signal.
+    pub(super) token: CancellationToken,
+    by: Arc<OnceLock<ExitCode>>,
+}
+
+impl Stop {
+    /// The exit code of the first signal, if there was one.
+    pub(super) fn by(&self) -> Option<ExitCode> {
+        self.by.get().copied()
+    }
+
+    fn request(&self, by: ExitCode) {
+        let _first = self.by.set(by).is_ok();
+        self.token.cancel();
+    }
+}
+
+/// Handles SIGINT and SIGTERM. After the first one, or once the time limit is over, the process has the
+/// time of one request to end; after that, or at another signal, it is ended: what is in flight is left
+/// as a kill leaves it.
+pub(super) fn on_signal(limits: Limits) -> anyhow::Result<Stop> {
+    let stop = Stop::default();
     let (ready, is_ready) = mpsc::channel();
     let token = stop.clone();
     let watch = move || {
@@ -67,25 +92,30 @@ impl Signals {
         Ok(Self { interrupt, terminate })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> ExitCode {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => ExitCode::Interrupted,
+            _ = self.terminate.recv() => ExitCode::Terminated,
         }
     }
 
-    async fn watch(mut self, stop: &CancellationToken, limits: &Limits) {
-        tokio::select! {
-            () = self.next() => stop.cancel(),
+    async fn watch(mut self, stop: &Stop, limits: &Limits) {
+        let first = tokio::select! {
+            signal = self.next() => {
+                stop.request(signal);
+                signal
+            }
             // The work has the same limit and ends at it, unless it is stuck.
-            () = limit(limits.within) => {}
-        }
-        let why = tokio::select! {
-            () = self.next() => "ended at once by a signal",
-            () = sleep(limits.request_timeout + MARGIN) => "ended, as work did not end in time",
+            () = limit(limits.within) => ExitCode::TimedOut,
+        };
+        let (why, code) = tokio::select! {
+            signal = self.next() => ("ended at once by a signal", signal),
+            () = sleep(limits.request_timeout + MARGIN) => {
+                ("ended, as work did not end in time", first)
+            }
         };
         super::print_error(&format!("{why}; the next run checks what was in flight"));
-        std::process::exit(limits.code);
+        std::process::exit(code.code());
     }
 }
 

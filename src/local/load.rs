@@ -12,6 +12,7 @@ use std::{
 use super::{
     admission,
     bundles::{self, BundleKind},
+    kinds,
     lines::Lines,
     manifests::Manifests,
     metadata,
@@ -122,17 +123,35 @@ impl Loader {
         if self.read > MAX_TOTAL {
             return;
         }
-        match read(path) {
-            Ok(bytes) => {
-                self.read += bytes.len() as u64;
-                if self.read > MAX_TOTAL {
-                    let message = format!("with this file, more than {MAX_TOTAL} bytes in all");
-                    return self.file_error(path, message);
-                }
-                self.add_bytes(&path.display().to_string(), &bytes);
+        let name = path.display().to_string();
+        match fs::File::open(path) {
+            Ok(file) => self.add_reader(&name, file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.file_error(path, "does not exist".to_owned());
             }
             Err(error) => self.file_error(path, format!("cannot be read: {error}")),
         }
+    }
+
+    /// Reads manifests to the end of a stream; `name` is the file in problems.
+    pub fn add_reader(&mut self, name: &str, reader: impl io::Read) {
+        let mut bytes = Vec::new();
+        // Of a pipe or a device the size is not known.
+        let read = reader.take(MAX_FILE + 1).read_to_end(&mut bytes);
+        let message = match read {
+            Err(error) => format!("cannot be read: {error}"),
+            Ok(_) if bytes.len() as u64 > MAX_FILE => {
+                format!("cannot be read: larger than {MAX_FILE} bytes")
+            }
+            Ok(_) => {
+                self.read += bytes.len() as u64;
+                if self.read <= MAX_TOTAL {
+                    return self.add_bytes(name, &bytes);
+                }
+                format!("with this file, more than {MAX_TOTAL} bytes in all")
+            }
+        };
+        self.file_error(Path::new(name), message);
     }
 
     /// Reads manifests from memory; `name` is the file in problems.
@@ -202,6 +221,10 @@ impl Loader {
             // Without a cluster every namespace exists.
             ("", "Namespace") => {}
             _ => {
+                if let Some(message) = kinds::misspelt(api_version, kind) {
+                    let line = node.get("apiVersion").map_or(node.line, |entry| entry.line);
+                    return self.report(file, vec![Fault::new(line, "apiVersion", message)]);
+                }
                 let line = node.get("kind").map_or(node.line, |entry| entry.line);
                 let message = format!("kind {kind} ({api_version}) is not used here; skipped");
                 let fault = Fault::new(line, "kind", message);
@@ -218,12 +241,7 @@ impl Loader {
             faults.push(Fault::new(line("apiVersion"), "apiVersion", message));
         }
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == kind_name) else {
-            let message = if kind_name == "CandidateLedger" {
-                "CandidateLedger is internal to the operator; it is never applied".to_owned()
-            } else {
-                format!("unknown kind; {GROUP} has {}", Kind::ALL.map(Kind::as_str).join(", "))
-            };
-            faults.push(Fault::new(line("kind"), "kind", message));
+            faults.push(Fault::new(line("kind"), "kind", kinds::unknown_kind(kind_name)));
             return self.report(file, faults);
         };
         for entry in node.entries() {
@@ -323,15 +341,4 @@ impl Loader {
         let fault = Fault::new(0, "", message);
         self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
     }
-}
-
-/// Reads a file, also one whose size is not known, such as a pipe or a device.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let message = format!("larger than {MAX_FILE} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
 }

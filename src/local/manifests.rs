@@ -39,6 +39,11 @@ impl Manifests {
         self.objects.get(&kind).into_iter().flatten().map(|(key, _)| key.clone()).collect()
     }
 
+    /// Whether there is no object of our kinds.
+    pub fn is_empty(&self) -> bool {
+        self.objects.values().all(BTreeMap::is_empty)
+    }
+
     /// An object.
     pub fn get<K: OurKind>(&self, key: &ObjectKey) -> Option<&K> {
         typed_ref(&*self.objects.get(&K::KIND)?.get(key)?.object)

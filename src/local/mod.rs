@@ -7,6 +7,7 @@ mod assemble;
 mod bundles;
 mod check;
 mod cluster;
+mod kinds;
 mod ledger;
 mod lines;
 mod load;

@@ -16,6 +16,7 @@ use super::{Change, LocalCluster};
 use crate::{
     api::{ConditionType, STATUS_TRUE},
     cluster::{Kind, ObjectKey, Reconciler, Trigger},
+    conditions::find,
     domain::Reason,
 };
 
@@ -30,10 +31,12 @@ pub fn reconcile_queue() -> (UnboundedSender<(Kind, ObjectKey)>, ReconcileReques
 /// How the objects ended up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// Every object is Ready.
+    /// Every object is Ready, or suspended by its spec.
     Ready,
-    /// At least one needs a human.
+    /// At least one needs a person to act.
     Stalled,
+    /// The others are Ready, and at least one waits for somebody else's approval.
+    Waiting,
     /// The deadline passed first.
     TimedOut,
 }
@@ -104,8 +107,12 @@ pub async fn run_until_settled(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Ready,
+    /// It stays as it is because a spec says so.
+    Suspended,
     InProgress,
-    /// It stays as it is until a human acts.
+    /// It stays as it is until somebody else permits it.
+    Awaiting,
+    /// It stays as it is until a person acts.
     Blocked,
 }
 
@@ -115,56 +122,96 @@ fn settled(cluster: &LocalCluster) -> Option<Settled> {
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
             let state = match state(cluster, kind, &key) {
-                State::InProgress if kind == Kind::Export && waits_for_blocked(cluster, &key) => {
-                    State::Blocked
-                }
+                State::InProgress if kind == Kind::Export => as_its_integration(cluster, &key),
                 state => state,
             };
             states.insert(state);
         }
     }
     if states.contains(&State::InProgress) {
-        None
-    } else if states.contains(&State::Blocked) {
-        Some(Settled::Stalled)
-    } else {
-        Some(Settled::Ready)
+        return None;
     }
-}
-
-/// Whether the integration that an export names is blocked.
-fn waits_for_blocked(cluster: &LocalCluster, export: &ObjectKey) -> bool {
-    cluster.integration_named_by(export).is_some_and(|integration| {
-        state(cluster, Kind::Integration, &integration) == State::Blocked
+    // The worst decides.
+    Some(match states.last() {
+        Some(State::Blocked) => Settled::Stalled,
+        Some(State::Awaiting) => Settled::Waiting,
+        Some(State::Ready | State::Suspended | State::InProgress) | None => Settled::Ready,
     })
 }
 
+/// The state of an export in progress: nothing happens before its integration is ready.
+fn as_its_integration(cluster: &LocalCluster, export: &ObjectKey) -> State {
+    let integration = cluster.integration_named_by(export);
+    match integration.map(|key| state(cluster, Kind::Integration, &key)) {
+        Some(lasting @ (State::Blocked | State::Suspended)) => lasting,
+        _ => State::InProgress,
+    }
+}
+
 fn state(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> State {
-    let Some((generation, conditions)) = cluster.conditions(kind, key) else {
-        return State::InProgress;
-    };
-    let found = |type_: ConditionType| -> Option<&Condition> {
-        conditions.iter().find(|condition| condition.type_ == type_.as_str())
-    };
-    let is_true = |type_| found(type_).is_some_and(|condition| condition.status == STATUS_TRUE);
-    if generation < 0 {
-        return State::InProgress;
+    match cluster.conditions(kind, key) {
+        Some((generation, conditions)) if generation >= 0 => of(&conditions),
+        _ => State::InProgress,
+    }
+}
+
+/// The state that conditions show.
+fn of(conditions: &[Condition]) -> State {
+    let is_true =
+        |type_| find(conditions, type_).is_some_and(|condition| condition.status == STATUS_TRUE);
+    if is_true(ConditionType::Suspended) {
+        return State::Suspended;
     }
     if is_true(ConditionType::Ready) {
         return State::Ready;
     }
-    if is_true(ConditionType::Suspended) || is_true(ConditionType::Stalled) {
+    if is_true(ConditionType::Stalled) {
         return State::Blocked;
     }
-    // Files do not change: what is missing stays missing.
-    let reason = found(ConditionType::Ready).and_then(|ready| Reason::from_word(&ready.reason));
+    let ready = find(conditions, ConditionType::Ready);
+    let reason = ready.and_then(|ready| Reason::from_word(&ready.reason));
     match reason {
-        Some(
-            Reason::AwaitingApproval
-            | Reason::DependencyNotFound
-            | Reason::SourceNotFound
-            | Reason::IntegrationSuspended,
-        ) => State::Blocked,
+        Some(Reason::AwaitingApproval) => State::Awaiting,
+        Some(Reason::IntegrationSuspended) => State::Suspended,
+        // Files do not change: what is missing stays missing.
+        Some(Reason::DependencyNotFound | Reason::SourceNotFound) => State::Blocked,
         _ => State::InProgress,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::CandidateExportStatus,
+        conditions::{Verdict, apply},
+    };
+
+    fn shown(verdict: &Verdict) -> State {
+        let (previous, mut next) = <(CandidateExportStatus, CandidateExportStatus)>::default();
+        apply(&previous, &mut next, 1, vec![], verdict, jiff::Timestamp::UNIX_EPOCH);
+        of(&next.conditions)
+    }
+
+    #[test]
+    fn an_object_is_settled_once_nothing_happens_by_itself_any_more() {
+        let waits = |reason| shown(&Verdict::reconciling(reason, ""));
+        for (reason, state) in [
+            (Reason::Progressing, State::InProgress),
+            (Reason::RateLimited, State::InProgress),
+            (Reason::DependencyNotReady, State::InProgress),
+            (Reason::SourceUnreachable, State::InProgress),
+            (Reason::AwaitingApproval, State::Awaiting),
+            (Reason::IntegrationSuspended, State::Suspended),
+            (Reason::DependencyNotFound, State::Blocked),
+            (Reason::SourceNotFound, State::Blocked),
+        ] {
+            assert_eq!(waits(reason), state, "{reason}");
+        }
+        assert_eq!(shown(&Verdict::ready(Reason::Synced, "")), State::Ready);
+        assert_eq!(shown(&Verdict::stalled(Reason::RecordsRejected, "")), State::Blocked);
+        let suspended = |in_sync| Verdict::Suspended { in_sync, message: String::new() };
+        assert_eq!(shown(&suspended(true)), State::Suspended);
+        assert_eq!(shown(&suspended(false)), State::Suspended);
     }
 }

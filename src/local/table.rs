@@ -194,9 +194,9 @@ mod tests {
         let now = at("2025-05-01T12:00:00Z");
         let options = TableOptions { kind_prefix: true, ..TableOptions::default() };
         let expected = [
-            "NAME                                          READY   REASON                 DELIVERED   REJECTED   MODE   AGE",
-            "candidateexport.clinch.hireez.dev/engineers   True    SyncedWithRejections   199/200     1          Push   120m",
-            "candidateexport.clinch.hireez.dev/b                                                                 Push   5s",
+            "NAME                                          READY   REASON                 SUSPENDED   DELIVERED   REJECTED   MODE   AGE",
+            "candidateexport.clinch.hireez.dev/engineers   True    SyncedWithRejections               199/200     1          Push   120m",
+            "candidateexport.clinch.hireez.dev/b                                                                             Push   5s",
         ];
         let shown = table(Kind::Export, &rows, options, now);
         assert_eq!(shown.lines().collect::<Vec<_>>(), expected);

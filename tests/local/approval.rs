@@ -38,7 +38,7 @@ async fn a_folder_of_manifests_requests_approval_and_continues_when_it_is_given(
 
     write(folder.path(), &[endpoint, ("approved: [sourcing]", "approved: []")]);
     let waiting = apply(folder.path(), state.path(), &origin);
-    assert_eq!(waiting.status.code(), Some(1));
+    assert_eq!(waiting.status.code(), Some(5));
     let export = object(&waiting, "CandidateExport");
     assert_eq!(condition(&export, "Ready")["reason"], "AwaitingApproval");
     let integration = object(&waiting, "ClinchIntegration");

@@ -13,7 +13,10 @@ mod approval;
 #[cfg(feature = "sandbox")]
 mod erasure;
 #[cfg(feature = "sandbox")]
+mod exit_codes;
+#[cfg(feature = "sandbox")]
 mod hostile;
+mod input;
 #[cfg(feature = "sandbox")]
 mod killed;
 mod manifests;

@@ -235,7 +235,7 @@ fn folders_are_read_by_name_without_hidden_files_and_deeper_ones_only_when_asked
     let empty = tempfile::tempdir().unwrap();
     let problems = load(&[empty.path().to_owned(), empty.path().join("no")], &options).unwrap_err();
     assert!(shown(&problems).contains("no *.yaml"), "{}", shown(&problems));
-    assert!(shown(&problems).contains("cannot be read"), "{}", shown(&problems));
+    assert!(shown(&problems).contains("does not exist"), "{}", shown(&problems));
 }
 
 #[test]
@@ -501,9 +501,9 @@ fn tables_show_what_kubectl_would() {
     let rows = cluster.objects_as_json(Kind::Integration);
     let options = TableOptions { namespaces: true, ..TableOptions::default() };
     let expected = [
-        "NAMESPACE   NAME     READY   REASON   ENVIRONMENT   CONTRACT   EXPORTS   REQUESTS   AGE",
-        "crm         full                      Sandbox                                       3m20s",
-        "crm         region                    Production                                    3m20s",
+        "NAMESPACE   NAME     READY   REASON   SUSPENDED   ENVIRONMENT   CONTRACT   EXPORTS   REQUESTS   AGE",
+        "crm         full                                  Sandbox                                       3m20s",
+        "crm         region                                Production                                    3m20s",
     ];
     let shown = table(Kind::Integration, &rows, options, now);
     assert_eq!(shown.lines().collect::<Vec<_>>(), expected);

@@ -70,7 +70,7 @@ async fn a_signal_lets_requests_in_flight_finish_and_starts_no_other_record() {
     until("a create", || sandbox.requests().of("createCandidate") > 0).await;
     signal(&child, "TERM");
     let output = end(child).await;
-    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", shown(&output));
     let requests = sandbox.requests();
     assert_eq!(requests.under_way, 0, "nothing is cut off");
     let created = requests.with("createCandidate", 201);
@@ -89,7 +89,7 @@ async fn a_signal_ends_a_run_that_waits_for_clinch() {
     until("the limit", || sandbox.requests().with("createCandidate", 429) > 0).await;
     signal(&child, "INT");
     let output = end(child).await;
-    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    assert_eq!(output.status.code(), Some(130), "{}", shown(&output));
     recovered(folder.path(), &sandbox).await;
 }
 
@@ -101,7 +101,7 @@ async fn a_signal_ends_a_run_whose_requests_are_not_answered() {
     until("a create", || sandbox.requests().of("createCandidate") >= 19).await;
     signal(&child, "TERM");
     let output = end(child).await;
-    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    assert_eq!(output.status.code(), Some(143), "{}", shown(&output));
     recovered(folder.path(), &sandbox).await;
 }
 
@@ -112,11 +112,12 @@ async fn a_second_signal_ends_the_process_at_once() {
     sandbox.set_faults(vec![stall]);
     let child = start(folder.path(), &sandbox, "60");
     until("a create", || sandbox.requests().under_way > 0).await;
-    // Two of the same kind may arrive as one.
+    // Two of the same kind may arrive as one, and both may arrive before one is handled.
     signal(&child, "TERM");
     signal(&child, "INT");
     let output = end(child).await;
-    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+    let code = output.status.code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?} {}", shown(&output));
     assert!(shown(&output).contains("ended at once by a signal"), "{}", shown(&output));
     recovered(folder.path(), &sandbox).await;
 }
@@ -146,20 +147,4 @@ async fn a_device_without_an_end_is_refused_as_too_large() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
     assert!(shown(&output).contains("larger than 16777216 bytes"), "{}", shown(&output));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn manifests_are_read_from_a_pipe() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("pipe.yaml");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let child = apply(&pipe, &folder.path().join("state"), "http://127.0.0.1:1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let manifest = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
-    tokio::task::spawn_blocking(move || std::fs::write(pipe, manifest)).await.unwrap().unwrap();
-    let output = end(child).await;
-    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
 }

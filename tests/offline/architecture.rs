@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("source", &["domain", "storage"]),
     ("ledger", &["domain", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
-    ("local", &["api", "cluster", "domain", "ledger"]),
+    ("local", &["api", "cluster", "conditions", "domain", "ledger"]),
     ("pipeline", &["clinch", "domain", "ledger", "mapping", "source", "storage"]),
     // tier 3
     (

@@ -11,11 +11,13 @@ use std::{
 use clinch_operator::{
     api::ConditionType,
     app::{Metered, Metrics},
+    cli::ExitCode,
     clinch::{Attempt, Ended, Observer as _},
     cluster::{ClusterError, Kind, ObjectKey, Reconciler},
     domain::Reason,
 };
 
+const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
 const REASONS: [&str; 73] = [
@@ -124,12 +126,16 @@ const METRICS: [&str; 6] = [
     "clinch_operator_reconciles_total",
 ];
 
-const EXIT_CODES: [&str; 5] = [
-    "0 everything is Ready",
-    "1 something is Stalled",
-    "2 a manifest is refused",
-    "3 time ran out",
-    "4 something else failed",
+/// The exit codes of every command.
+const EXIT_CODES: [(ExitCode, i32); 8] = [
+    (ExitCode::Done, 0),
+    (ExitCode::ActionNeeded, 1),
+    (ExitCode::Refused, 2),
+    (ExitCode::TimedOut, 3),
+    (ExitCode::Failed, 4),
+    (ExitCode::Waiting, 5),
+    (ExitCode::Interrupted, 130),
+    (ExitCode::Terminated, 143),
 ];
 
 #[test]
@@ -205,8 +211,13 @@ fn apply_documents_its_exit_codes_and_keeps_to_the_one_for_bad_manifests() {
     let text = String::from_utf8(help.stdout).unwrap();
     let unwrapped: Vec<&str> = text.split_whitespace().collect();
     let unwrapped = unwrapped.join(" ");
-    for code in EXIT_CODES {
-        assert!(unwrapped.contains(code), "{code:?} is not in:\n{text}");
+    let frozen = EXIT_CODES.map(|(code, _)| code);
+    assert_eq!(ExitCode::ALL, frozen);
+    for (exit, code) in EXIT_CODES {
+        assert_eq!(exit.code(), code);
+        let line = format!("{code} {}", exit.meaning());
+        assert!(unwrapped.contains(&line), "{line:?} is not in:\n{text}");
+        assert!(README.contains(&format!("\n| {code} | ")), "{code} is not in README.md");
     }
     let bad = "tests/data/manifests/bad/rule-two-sources.yaml";
     let refused = operator(&["apply", "-f", bad, "--environment", "sandbox"]);

@@ -15,6 +15,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::super::ExitCode;
 use super::{
     Args, QUICKSTART_ENDPOINT, closing, files,
     sibling::{Sandbox, sibling},
@@ -32,7 +33,7 @@ const RULES_SECRETS: &str =
 const RULES_OWN: &str = include_str!("../../../charts/clinch-operator/files/rules-own.yaml");
 
 /// Runs the demo.
-pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     std::fs::create_dir_all(&args.state)
         .with_context(|| format!("cannot create {}", args.state.display()))?;
@@ -83,7 +84,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<i32> {
     operator.stop().await?;
     plane.stop().await?;
     sandbox.stop().await?;
-    Ok(if waited.is_ok() { 0 } else { 3 })
+    Ok(if waited.is_ok() { ExitCode::Done } else { ExitCode::TimedOut })
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
