@@ -271,7 +271,8 @@ pub struct CandidateExportStatus {
     /// Results of the selected records in the current or latest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ExportCounts>,
-    /// Records that are in Clinch as mapped, out of those selected: `199/200`.
+    /// Records that are in Clinch as mapped, out of those selected: `199/200`. After a dry run, how
+    /// many a push would deliver: `would 199/200`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 48))]
     pub delivered: Option<String>,
@@ -286,6 +287,9 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub failures: Vec<RecordFailure>,
+    /// How the records fill the mapping, and warnings about them. Written when a run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<FieldCoverage>,
     /// How many rejected records are not listed in `failures`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures_omitted: Option<i64>,
@@ -371,10 +375,67 @@ pub struct DuplicatesSeen {
     pub records: Vec<String>,
 }
 
+/// How the selected records fill the mapping. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldCoverage {
+    /// Records mapped: those selected, except those that cannot be decoded.
+    pub records: i64,
+    /// The first fields of the mapping, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub fields: Vec<FilledField>,
+    /// How many fields of the mapping are not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_omitted: Option<i64>,
+    /// What deserves attention although no record is rejected for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub warnings: Vec<RecordWarning>,
+    /// How many warnings are not listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnings_omitted: Option<i64>,
+}
+
+/// How often a field of the mapping had a value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FilledField {
+    /// The target attribute.
+    #[schemars(length(max = 128))]
+    pub attribute: String,
+    /// In how many records it had a value.
+    pub filled: i64,
+}
+
+/// A warning about records. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordWarning {
+    /// The place in the mapping or the spec, e.g. `spec.fields[3].from`.
+    #[schemars(length(max = 128))]
+    pub place: String,
+    /// The reason, from the documented list.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// In how many records.
+    pub records: i64,
+    /// What is the case.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
 /// Results of the selected records.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportCounts {
+    /// Records read from the source, also those that cannot be decoded. With `spec.limit`, reading
+    /// ends when enough are selected.
+    #[serde(default)]
+    pub read: i64,
+    /// Records that `spec.select` leaves out.
+    #[serde(default)]
+    pub not_selected: i64,
     /// Records selected.
     pub total: i64,
     /// People created (DryRun: would be created).

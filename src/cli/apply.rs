@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::{
     BadArgument, ExitCode,
     engine::{self, Shown},
+    records,
     settings::{LogArgs, SettingsArgs},
     stop,
 };
@@ -255,15 +256,9 @@ fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
     lines.extend(engine::troubles(cluster));
     for key in cluster.keys(Kind::Export) {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
-        for failure in &status.failures {
-            lines.push(format!(
-                "{}: {} {}: {}",
-                key.name, failure.position, failure.reason, failure.message
-            ));
-        }
-        if let Some(omitted) = status.failures_omitted {
-            lines.push(format!("{}: and {omitted} more", key.name));
-        }
+        let coverage = status.coverage.as_ref().map(|shown| records::coverage(&key.name, shown));
+        lines.extend(records::failures(&key.name, &status));
+        lines.extend(coverage.into_iter().flatten());
     }
     super::print_result(&lines.join("\n"))
 }

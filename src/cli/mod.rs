@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod engine;
 mod exit;
+mod records;
 mod run;
 mod settings;
 mod stop;

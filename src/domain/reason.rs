@@ -180,6 +180,9 @@ reasons! {
     TooLarge,
     /// The resume cannot be attached.
     ResumeRefused,
+    // -- warnings
+    /// A mapped field has a value in none of the records.
+    NeverFilled,
 }
 
 impl fmt::Display for Reason {

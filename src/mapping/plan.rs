@@ -71,6 +71,11 @@ impl Plan {
         self.fields.iter().map(|field| &*field.to)
     }
 
+    /// The fields, in the order of the spec: place and target attribute.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.fields.iter().map(|field| (&*field.place, &*field.to))
+    }
+
     /// The target attribute whose value is the match key.
     pub fn match_attribute(&self) -> &str {
         &self.fields[self.match_key].to
@@ -88,13 +93,24 @@ impl Plan {
 
     /// Maps one profile. Reports every fault of the record at once, without its values.
     pub fn apply(&self, profile: &Profile) -> Result<Mapped, Vec<RecordIssue>> {
-        self.apply_counted(profile).0
+        self.apply_noting(profile, &mut |_| {})
     }
 
-    /// As [`Plan::apply`]; also returns how many steps the expressions took.
+    /// As [`Plan::apply`]; also calls `filled` with the number of each field that has a value, in the
+    /// order of [`Plan::fields`], whether or not the record is rejected.
+    pub fn apply_noting(
+        &self,
+        profile: &Profile,
+        filled: &mut impl FnMut(usize),
+    ) -> Result<Mapped, Vec<RecordIssue>> {
+        self.apply_counted(profile, filled).0
+    }
+
+    /// As [`Plan::apply_noting`]; also returns how many steps the expressions took.
     pub(super) fn apply_counted(
         &self,
         profile: &Profile,
+        filled: &mut impl FnMut(usize),
     ) -> (Result<Mapped, Vec<RecordIssue>>, u64) {
         let members = profile.members();
         let mut fuel = Fuel::new(RECORD_STEP_LIMIT);
@@ -106,6 +122,7 @@ impl Plan {
             let is_key = index == self.match_key;
             match field.value(members, &mut fuel) {
                 Ok(Some(value)) => {
+                    filled(index);
                     if is_key {
                         match key_of(&value) {
                             Some(key) => match_key = Some(key),

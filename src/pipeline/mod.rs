@@ -5,6 +5,7 @@
 //! [`push`] is the run that delivers to Clinch.
 
 mod blocking;
+mod coverage;
 mod job_rules;
 mod opened;
 mod push;
@@ -15,6 +16,7 @@ mod resume;
 mod spec;
 mod work;
 
+pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use push::{
     AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    coverage::{Coverage, CoverageCount},
     opened::Opened,
     record_set::RecordSet,
     report::Rejection,
@@ -38,6 +39,7 @@ pub(super) struct PreparedRecords<'a> {
     only: Option<&'a RecordSet>,
     read: usize,
     selected: u64,
+    coverage: CoverageCount,
 }
 
 impl<'a> PreparedRecords<'a> {
@@ -57,12 +59,23 @@ impl<'a> PreparedRecords<'a> {
             only: None,
             read: 0,
             selected: 0,
+            coverage: CoverageCount::of(&spec.plan),
         }
     }
 
     /// Only the records of a set.
     pub(super) fn among(spec: &'a RunSpec<Opened>, keys: &'a Keys, set: &'a RecordSet) -> Self {
         Self { only: Some(set), ..Self::of(spec, keys) }
+    }
+
+    /// How many records were read.
+    pub(super) fn read(&self) -> u64 {
+        self.read as u64
+    }
+
+    /// How the records read so far fill the mapping.
+    pub(super) fn into_coverage(self) -> Coverage {
+        self.coverage.finish(&self.spec.plan)
     }
 
     /// The number in the source of the record read last.
@@ -97,7 +110,7 @@ impl<'a> PreparedRecords<'a> {
         self.items.find_map(Result::err)
     }
 
-    fn prepare(&self, decoded: Decoded) -> Option<Prepared> {
+    fn prepare(&mut self, decoded: Decoded) -> Option<Prepared> {
         let position = decoded.position;
         let reject = |record, cause| {
             let position = position.clone();
@@ -112,7 +125,7 @@ impl<'a> PreparedRecords<'a> {
             Ok(true) => {}
             Err(issue) => return reject(None, Cause::new(issue.reason, issue.to_string())),
         }
-        let mapped = match self.spec.plan.apply(&profile) {
+        let mapped = match self.spec.plan.apply_noting(&profile, &mut self.coverage.record()) {
             Ok(mapped) => mapped,
             Err(issues) => return reject(None, summarize(&issues)),
         };

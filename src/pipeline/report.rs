@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::coverage::Coverage;
 use crate::domain::{Cause, Disposition, RecordId, SourcePosition};
 
 /// How many rejected records a report lists; the rest are only counted.
@@ -10,6 +11,11 @@ pub const LISTED_REJECTIONS: usize = 20;
 /// What became of the selected records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Records read from the source, also those that cannot be decoded. A run with a limit ends
+    /// reading when it has selected enough.
+    pub read: u64,
+    /// Records read that the selection leaves out.
+    pub not_selected: u64,
     /// Records selected.
     pub total: u64,
     /// People created (dry run: would be).
@@ -147,6 +153,8 @@ pub struct Progress {
     pub listing: Option<u64>,
     /// What was found at a remote source.
     pub source: Option<SourceInfo>,
+    /// How the records fill the mapping.
+    pub coverage: Arc<Coverage>,
     /// People found in Clinch more than once at the end of the run.
     pub doubled: Arc<Doubled>,
     /// The ledger.

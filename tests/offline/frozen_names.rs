@@ -20,7 +20,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 73] = [
+const REASONS: [&str; 74] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -57,6 +57,7 @@ const REASONS: [&str; 73] = [
     "MappingInvalid",
     "MatchKeyMissing",
     "Matched",
+    "NeverFilled",
     "NotPermitted",
     "PermissionDenied",
     "Progressing",

@@ -10,7 +10,7 @@ async fn everybody_is_delivered_once_and_a_second_run_sends_nothing() {
     let world = World::new(options()).await;
     let export = Export::of(profiles(500));
     let counts = world.counts(&export).await;
-    assert_eq!(counts, Counts { total: 500, created: 500, ..Counts::default() });
+    assert_eq!(counts, Counts { read: 500, total: 500, created: 500, ..Counts::default() });
     world.assert_exactly_once(500);
     let before = world.requests();
     // The list, three people that it does not show and the first one looked up, before and after;
@@ -18,7 +18,7 @@ async fn everybody_is_delivered_once_and_a_second_run_sends_nothing() {
     let proofs = 1 + 3 + 2 + 11 + 5;
     assert_eq!(before, 500 + proofs);
     let counts = world.counts(&export).await;
-    assert_eq!(counts, Counts { total: 500, unchanged: 500, ..Counts::default() });
+    assert_eq!(counts, Counts { read: 500, total: 500, unchanged: 500, ..Counts::default() });
     assert_eq!(world.requests(), before);
 }
 

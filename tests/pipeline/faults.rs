@@ -120,6 +120,7 @@ async fn a_large_dry_run_foretells_the_push() {
     let lost = (1..people).step_by(1_000).filter(|n| n % 3 == 0).count() as u64;
     let created = people as u64 - known - (invalid - lost);
     let expected = Counts {
+        read: people as u64,
         total: people as u64,
         created,
         updated: changed,
@@ -162,6 +163,7 @@ async fn a_tenth_of_malformed_lines_holds_up_nobody() {
     assert_eq!(ending, Ending::Completed);
     let total = all as u64;
     let expected = Counts {
+        read: total,
         total,
         created: total / 50,
         unchanged: total / 100 * 88,

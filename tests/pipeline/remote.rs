@@ -93,7 +93,10 @@ async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change
 
     let report = run(of(url, "s3-secret"), world.ports()).await;
     assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
-    assert_eq!(report.progress.counts, Counts { total: 600, created: 600, ..Counts::default() });
+    assert_eq!(
+        report.progress.counts,
+        Counts { read: 600, total: 600, created: 600, ..Counts::default() }
+    );
     world.assert_exactly_once(600);
     let looked = report.progress.source.unwrap();
     assert_eq!(looked.files, 2);
@@ -108,7 +111,8 @@ async fn objects_of_a_bucket_are_read_by_pattern_and_again_only_when_they_change
     let mut other = of(url, "s3-secret");
     other.source.note_applied_version(looked.version);
     let report = run(other, world.ports()).await;
-    let expected = Counts { total: 700, created: 100, unchanged: 600, ..Counts::default() };
+    let expected =
+        Counts { read: 700, total: 700, created: 100, unchanged: 600, ..Counts::default() };
     assert_eq!(report.progress.counts, expected);
 
     assert_eq!(reason(&run(of(url, "wrong"), world.ports()).await), Reason::SourceDenied);

@@ -262,7 +262,7 @@ fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Del
 fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
     let Some(run) = reported.run else { return };
     let RunPhase::Ended(ended) = &run.phase else { return };
-    show_result(next, &ended.report.progress, run.carried);
+    show_result(next, &ended.report.progress, run);
     next.last_applied_revision = Some(reported.revision.to_owned());
     next.last_attempted_revision = Some(reported.revision.to_owned());
     let counts = next.counts.unwrap_or_default();

@@ -2,6 +2,7 @@
 //! ends it, and never waits for it.
 
 mod attempts;
+mod coverage;
 mod decision;
 mod delivery;
 mod distrust;

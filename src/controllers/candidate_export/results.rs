@@ -1,15 +1,21 @@
 //! How the status shows what a run did: counts, progress, failures, source and duplicates. Pure.
 
+use std::fmt::Display;
+
+use super::coverage;
 use crate::{
-    api::{CandidateExportStatus, DuplicatesSeen, ExportCounts, RecordFailure, SourceSeen},
+    api::{
+        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure, SourceSeen,
+    },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
     pipeline::{Counts, Doubled, Progress, SourceInfo},
 };
 
 /// Everything that a completed run reports of its records.
-pub(super) fn show_result(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
-    show(next, progress, carried);
+pub(super) fn show_result(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
+    show(next, progress, run);
+    next.coverage = coverage::shown(&progress.coverage);
     next.source = progress.source.as_ref().map(seen);
     next.duplicates = duplicates(&progress.doubled);
     next.progress = Some(100);
@@ -26,11 +32,12 @@ pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
         && let RunPhase::Ended(ended) = &run.phase
         && last.finished_at.0 == whole_seconds(ended.at)
     {
-        return show_result(next, &ended.report.progress, run.carried);
+        return show_result(next, &ended.report.progress, run);
     }
     let counts = last.counts;
     let there = counts.created + counts.updated + counts.unchanged + counts.skipped;
-    next.delivered = Some(format!("{there}/{}", counts.total.saturating_sub(counts.suppressed)));
+    let wanted = counts.total.saturating_sub(counts.suppressed);
+    next.delivered = Some(delivered(last.mode, there, wanted));
     next.rejected = Some(counts.invalid + counts.failed);
     next.counts = Some(counts);
     next.progress = Some(100);
@@ -45,7 +52,7 @@ fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
 /// An attempt that has not read the source yet, or ended before it did, has nothing to report.
 pub(super) fn show_once_surveyed(next: &mut CandidateExportStatus, run: &RunState) {
     if run.progress != Progress::default() {
-        show(next, &run.progress, run.carried);
+        show(next, &run.progress, run);
     }
 }
 
@@ -57,11 +64,21 @@ fn seen(looked: &SourceInfo) -> SourceSeen {
     }
 }
 
+/// The text of the column DELIVERED. A dry run delivers nothing.
+fn delivered(mode: ExportMode, there: impl Display, wanted: impl Display) -> String {
+    match mode {
+        ExportMode::Push => format!("{there}/{wanted}"),
+        ExportMode::DryRun => format!("would {there}/{wanted}"),
+    }
+}
+
 /// Counts, progress and failures of a snapshot.
-fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) {
-    let counts = combined(progress.counts, carried);
+fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
+    let counts = combined(progress.counts, run.carried);
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     next.counts = Some(ExportCounts {
+        read: number(counts.read),
+        not_selected: number(counts.not_selected),
         total: number(counts.total),
         created: number(counts.created),
         updated: number(counts.updated),
@@ -73,7 +90,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, carried: Counts) 
         pending: number(counts.pending()),
     });
     let wanted = counts.total.saturating_sub(counts.suppressed);
-    next.delivered = Some(format!("{}/{wanted}", counts.delivered()));
+    next.delivered = Some(delivered(run.mode, counts.delivered(), wanted));
     next.rejected = Some(number(counts.rejected()));
     next.progress = Some(i32::from(counts.percent()));
     next.failures = progress
@@ -105,6 +122,20 @@ fn combined(counts: Counts, carried: Counts) -> Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dry_run_never_counts_as_delivered() {
+        let counts = Counts { read: 3, total: 3, created: 3, ..Counts::default() };
+        let progress = Progress { counts, ..Progress::default() };
+        let shown = |mode| {
+            let mut next = CandidateExportStatus::default();
+            let run = RunState { mode, ..RunState::default() };
+            show(&mut next, &progress, &run);
+            next.delivered.unwrap()
+        };
+        assert_eq!(shown(ExportMode::Push), "3/3");
+        assert_eq!(shown(ExportMode::DryRun), "would 3/3");
+    }
 
     #[test]
     fn a_resumed_run_reports_the_revision_as_a_whole() {

@@ -175,7 +175,7 @@ fn the_expressions_of_one_record_share_their_steps() {
     let spec: MappingSpec = serde_json::from_value(json!({ "fields": fields })).unwrap();
     let profile = json!({"email": "a@x.org", "all": vec![1; 3000]});
     let (outcome, used) =
-        compile(&spec).unwrap().apply_counted(&Profile::try_from(profile).unwrap());
+        compile(&spec).unwrap().apply_counted(&Profile::try_from(profile).unwrap(), &mut |_| {});
     assert_eq!(outcome.unwrap_err().len(), 60);
     assert!(used <= RECORD_STEP_LIMIT, "{used}");
 }

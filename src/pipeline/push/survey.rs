@@ -99,6 +99,10 @@ impl Survey {
                 }
             }
         }
+        let counts = &mut survey.progress.counts;
+        counts.read = records.read();
+        counts.not_selected = counts.read - counts.total;
+        survey.progress.coverage = records.into_coverage().into();
         survey
     }
 

@@ -1,0 +1,91 @@
+//! What `apply` prints about the records of its exports: rejections, coverage and warnings. Pure.
+
+use crate::api::{CandidateExportStatus, FieldCoverage};
+
+/// Lists are wrapped before this column.
+const WIDTH: usize = 80;
+
+/// One line for each rejected record that the status lists.
+pub(super) fn failures(name: &str, status: &CandidateExportStatus) -> Vec<String> {
+    let mut lines: Vec<String> = status
+        .failures
+        .iter()
+        .map(|failure| {
+            format!("{name}: {} {}: {}", failure.position, failure.reason, failure.message)
+        })
+        .collect();
+    lines.extend(status.failures_omitted.map(|omitted| format!("{name}: and {omitted} more")));
+    lines
+}
+
+/// In how many records each field had a value, and the warnings.
+pub(super) fn coverage(name: &str, coverage: &FieldCoverage) -> Vec<String> {
+    let FieldCoverage { records, fields, fields_omitted, warnings, warnings_omitted } = coverage;
+    let mut filled: Vec<String> = fields
+        .iter()
+        .map(|field| format!("{} {} of {records}", field.attribute, field.filled))
+        .collect();
+    filled.extend(fields_omitted.map(|omitted| format!("and {omitted} more fields")));
+    let mut lines = wrapped(format!("{name}: filled:"), &filled);
+    lines.extend(warnings.iter().map(|warning| {
+        let (place, reason, message) = (&warning.place, &warning.reason, &warning.message);
+        format!("{name}: warning: {reason}: {place}: {message}")
+    }));
+    lines.extend(warnings_omitted.map(|omitted| format!("{name}: and {omitted} more warnings")));
+    lines
+}
+
+/// Items after a first word, with commas, over as many lines as needed; later lines are indented.
+fn wrapped(mut line: String, items: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let last = items.len().saturating_sub(1);
+    for (number, item) in items.iter().enumerate() {
+        let comma = if number < last { "," } else { "" };
+        if line.chars().count() + 1 + item.chars().count() + comma.len() > WIDTH {
+            lines.push(std::mem::replace(&mut line, "   ".to_owned()));
+        }
+        line = format!("{line} {item}{comma}");
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{FilledField, RecordWarning};
+
+    #[test]
+    fn coverage_is_listed_without_values_and_wrapped() {
+        let field =
+            |attribute: &str, filled| FilledField { attribute: attribute.to_owned(), filled };
+        let shown = coverage(
+            "engineers",
+            &FieldCoverage {
+                records: 60,
+                fields: vec![
+                    field("email", 60),
+                    field("first_name", 58),
+                    field("last_name", 60),
+                    field("current_job_title", 0),
+                ],
+                fields_omitted: Some(2),
+                warnings: vec![RecordWarning {
+                    place: "spec.fields[3].from".to_owned(),
+                    reason: "NeverFilled".to_owned(),
+                    records: 60,
+                    message: "'current_job_title' has a value in none of 60 records".to_owned(),
+                }],
+                warnings_omitted: Some(1),
+            },
+        );
+        let expected = [
+            "engineers: filled: email 60 of 60, first_name 58 of 60, last_name 60 of 60,",
+            "    current_job_title 0 of 60, and 2 more fields",
+            "engineers: warning: NeverFilled: spec.fields[3].from: 'current_job_title' has a value in none of 60 \
+             records",
+            "engineers: and 1 more warnings",
+        ];
+        assert_eq!(shown, expected);
+    }
+}
