@@ -451,11 +451,25 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub filter_parameter: Option<String>,
+    /// What happens to a value beyond a format, maximum length or `enum` that the OpenAPI document of
+    /// Clinch states. A value of another JSON type is refused in either case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<ContractChecks>,
     /// How long it takes until a look-up surely finds a created person, e.g. `2s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
     pub lookup_settle: Option<Duration>,
+}
+
+/// What happens to a value beyond what the document of Clinch states.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ContractChecks {
+    /// It is sent, and counted as a warning: the document may be out of date.
+    #[default]
+    Warn,
+    /// The record is rejected before anything is sent.
+    Enforce,
 }
 
 fn string_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -52,7 +52,15 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
         .iter()
         .position(|field| Some(&*field.to) == spec.match_keys.first().map(String::as_str));
     let match_key = key.expect("check_match_key found the field");
-    Ok(Plan { fields, match_key, resume: spec.resume.attach, tags, digest: digest(spec) })
+    Ok(Plan {
+        fields,
+        match_key,
+        resume: spec.resume.attach,
+        tags,
+        digest: digest(spec),
+        required: Vec::new(),
+        enforced: false,
+    })
 }
 
 /// Sorted: the order of the fields does not change the result.
@@ -111,6 +119,7 @@ fn compile_field(index: usize, spec: &FieldSpec, issues: &mut Vec<Issue>) -> Opt
         clear: spec.when_missing == WhenMissing::Clear,
         only_if_empty: spec.write_mode == WriteMode::OnlyIfEmpty,
         shape,
+        target: None,
     })
 }
 

@@ -72,8 +72,6 @@ fn trim() -> TransformSpec {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -106,7 +104,7 @@ mod tests {
     #[test]
     fn the_default_sends_only_what_the_contract_offers() {
         let attribute = |kind, read_only| TargetAttribute { kind, read_only, ..Default::default() };
-        let target = TargetAttributes(Some(BTreeMap::from([
+        let target = TargetAttributes::of([
             ("email".to_owned(), attribute(AttributeKind::String, false)),
             ("first_name".to_owned(), attribute(AttributeKind::String, false)),
             ("last_name".to_owned(), attribute(AttributeKind::String, false)),
@@ -114,7 +112,7 @@ mod tests {
             ("location".to_owned(), attribute(AttributeKind::Object, false)),
             ("current_employer".to_owned(), attribute(AttributeKind::Any, false)),
             ("job_title".to_owned(), attribute(AttributeKind::String, true)),
-        ])));
+        ]);
         let plan = compile(&MappingSpec::default_for(&target)).unwrap();
         let names: Vec<_> = plan.attributes().collect();
         assert_eq!(names, ["email", "first_name", "last_name", "phone", "current_employer"]);

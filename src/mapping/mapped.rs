@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::accept::Beyond;
 use crate::domain::MatchKey;
 
 /// One mapped profile, ready to be compared and sent.
@@ -17,6 +18,10 @@ pub struct Mapped {
     pub match_key: MatchKey,
     /// The resume to attach, if the mapping asks for it and the profile has one.
     pub resume: Option<ResumeRef>,
+    /// Values that are sent although they are beyond what the target states.
+    pub doubts: Vec<Doubt>,
+    /// Attributes that the target requires of a new person and the record does not fill.
+    pub lacking: Vec<Box<str>>,
     /// The tags, if the mapping sends them: trimmed, without repetitions, in the profile's order.
     pub tags: Vec<String>,
 }
@@ -30,6 +35,22 @@ impl fmt::Debug for Mapped {
             .field("resume", &self.resume.is_some())
             .field("tags", &self.tags.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// A value beyond what the target states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// Index among the fields of the spec: `spec.fields[3]`.
+    pub field: usize,
+    /// What it is beyond.
+    pub beyond: Beyond,
+}
+
+impl Doubt {
+    /// The field: `spec.fields[3]`.
+    pub fn place(&self) -> String {
+        format!("spec.fields[{}]", self.field)
     }
 }
 

@@ -7,7 +7,9 @@
 //! not panic, and no message about a record contains a value of it. `docs/MAPPING.md` is the
 //! language's reference, and a test runs its examples.
 
+mod accept;
 mod cel;
+mod check;
 mod compile;
 mod default;
 mod field_value;
@@ -21,10 +23,12 @@ mod shape;
 mod spec;
 mod target;
 mod transform;
+mod value_format;
 
+pub use accept::Beyond;
 pub use compile::compile;
 pub use issue::{Issue, IssueCode, RecordIssue};
-pub use mapped::{Mapped, ResumeContent, ResumeRef};
+pub use mapped::{Doubt, Mapped, ResumeContent, ResumeRef};
 pub use plan::Plan;
 pub use select::Select;
 pub use shape::AttributeKind;
@@ -33,3 +37,4 @@ pub use spec::{
     TransformSpec, WhenMissing, WriteMode,
 };
 pub use target::{TargetAttribute, TargetAttributes};
+pub use value_format::ValueFormat;

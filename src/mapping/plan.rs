@@ -10,9 +10,10 @@ use super::{
     field_value::{FieldValue, Unfit},
     issue::RecordIssue,
     limits::MAX_VALUE_BYTES,
-    mapped::{Mapped, ResumeRef},
+    mapped::{Doubt, Mapped, ResumeRef},
     path::Path,
     shape::Shape,
+    target::TargetAttribute,
     transform::{Refusal, Transform},
 };
 use crate::domain::{Digest, MatchKey, Profile, Reason};
@@ -25,6 +26,10 @@ pub struct Plan {
     pub(super) resume: bool,
     pub(super) tags: Option<Tags>,
     pub(super) digest: Digest,
+    /// Attributes that the target requires of a new person.
+    pub(super) required: Vec<Box<str>>,
+    /// Whether values beyond what the target states are refused.
+    pub(super) enforced: bool,
 }
 
 /// One compiled field.
@@ -44,6 +49,8 @@ pub(super) struct Field {
     pub clear: bool,
     pub only_if_empty: bool,
     pub shape: Shape,
+    /// What the target takes, if that is known.
+    pub target: Option<Box<TargetAttribute>>,
 }
 
 /// Where a value comes from.
@@ -118,9 +125,17 @@ impl Plan {
         let mut attributes = Map::new();
         let mut only_if_empty = Vec::new();
         let mut match_key = None;
+        let mut doubts = Vec::new();
         for (index, field) in self.fields.iter().enumerate() {
             let is_key = index == self.match_key;
-            match field.value(members, &mut fuel) {
+            let value = field.value(members, &mut fuel).and_then(|value| {
+                let value = value.or(field.clear.then_some(Value::Null));
+                value.map(|value| self.accept(field, value, &mut doubts)).transpose()
+            });
+            match value {
+                Ok(Some(Value::Null)) => {
+                    attributes.insert(field.to.to_string(), Value::Null);
+                }
                 Ok(Some(value)) => {
                     filled(index);
                     if is_key {
@@ -145,11 +160,7 @@ impl Plan {
                     let message = format!("no value for '{}'", field.to);
                     issues.push(field.issue(Reason::RequiredMissing, message));
                 }
-                Ok(None) => {
-                    if field.clear {
-                        attributes.insert(field.to.to_string(), Value::Null);
-                    }
-                }
+                Ok(None) => {}
                 Err(issue) => issues.push(issue),
             }
         }
@@ -160,11 +171,45 @@ impl Plan {
         let mapped = match match_key {
             Some(match_key) if issues.is_empty() => {
                 let resume = if self.resume { ResumeRef::of(members) } else { None };
-                Ok(Mapped { attributes, only_if_empty, match_key, resume, tags })
+                let lacking = self.lacking(&attributes);
+                Ok(Mapped { attributes, only_if_empty, match_key, resume, doubts, lacking, tags })
             }
             _ => Err(issues),
         };
         (mapped, fuel.used())
+    }
+
+    /// The value as the target takes it.
+    fn accept(
+        &self,
+        field: &Field,
+        value: Value,
+        doubts: &mut Vec<Doubt>,
+    ) -> Result<Value, RecordIssue> {
+        let Some(target) = &field.target else { return Ok(value) };
+        let mut found = Vec::new();
+        let accepted = target.accept(value, &mut |beyond| {
+            if !found.contains(&beyond) {
+                found.push(beyond);
+            }
+        });
+        let accepted = accepted.and_then(|value| match found.first() {
+            Some(beyond) if self.enforced => Err(beyond.words()),
+            _ => Ok(value),
+        });
+        doubts.extend(found.into_iter().map(|beyond| Doubt { field: field.index, beyond }));
+        accepted.map_err(|message| RecordIssue {
+            path: format!("spec.fields[{}]", field.index),
+            attribute: Some(field.to.to_string()),
+            reason: Reason::InvalidValue,
+            message,
+        })
+    }
+
+    /// The attributes that the target requires of a new person and that have no value.
+    fn lacking(&self, attributes: &Map<String, Value>) -> Vec<Box<str>> {
+        let has = |name: &str| attributes.get(name).is_some_and(|value| !value.is_null());
+        self.required.iter().filter(|name| !has(name)).cloned().collect()
     }
 
     fn tags(&self, members: &Map<String, Value>) -> Result<Vec<String>, RecordIssue> {

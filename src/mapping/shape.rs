@@ -1,16 +1,20 @@
 //! Kinds of values: what an attribute expects, and what a mapping produces. Pure.
 
+use serde::Serialize;
+
 /// The kind of value an attribute expects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub enum AttributeKind {
     /// A string.
     String,
     /// A number.
     Number,
+    /// A whole number.
+    Integer,
     /// A boolean.
     Boolean,
-    /// A list of strings.
-    StringList,
+    /// A list.
+    List,
     /// An object.
     Object,
     /// Not stated by the contract.
@@ -22,10 +26,11 @@ impl AttributeKind {
     /// The kind in words.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::String => "a string",
+            Self::String => "a text",
             Self::Number => "a number",
+            Self::Integer => "a whole number",
             Self::Boolean => "a boolean",
-            Self::StringList => "a list of strings",
+            Self::List => "a list",
             Self::Object => "an object",
             Self::Any => "any value",
         }
@@ -52,19 +57,21 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Whether a value of this shape can fit the attribute.
+    /// Whether a value of this shape can fit the attribute. Numbers and booleans become text where text
+    /// is taken.
     pub const fn fits(self, kind: AttributeKind) -> bool {
+        use AttributeKind as Kind;
+        if matches!(kind, Kind::Any) {
+            return true;
+        }
         match self {
             Self::Unknown => true,
-            Self::Text => matches!(kind, AttributeKind::String | AttributeKind::Any),
-            Self::TextOrList => matches!(
-                kind,
-                AttributeKind::String | AttributeKind::StringList | AttributeKind::Any
-            ),
-            Self::Number => matches!(kind, AttributeKind::Number | AttributeKind::Any),
-            Self::Boolean => matches!(kind, AttributeKind::Boolean | AttributeKind::Any),
-            Self::List => matches!(kind, AttributeKind::StringList | AttributeKind::Any),
-            Self::Object => matches!(kind, AttributeKind::Object | AttributeKind::Any),
+            Self::Text => matches!(kind, Kind::String),
+            Self::TextOrList => matches!(kind, Kind::String | Kind::List),
+            Self::Number => matches!(kind, Kind::Number | Kind::Integer | Kind::String),
+            Self::Boolean => matches!(kind, Kind::Boolean | Kind::String),
+            Self::List => matches!(kind, Kind::List),
+            Self::Object => matches!(kind, Kind::Object),
         }
     }
 
@@ -72,7 +79,7 @@ impl Shape {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Unknown => "a value",
-            Self::Text | Self::TextOrList => "a string",
+            Self::Text | Self::TextOrList => "a text",
             Self::Number => "a number",
             Self::Boolean => "a boolean",
             Self::List => "a list",

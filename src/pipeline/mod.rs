@@ -14,6 +14,7 @@ mod records;
 mod report;
 mod resume;
 mod spec;
+mod target;
 mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
@@ -29,3 +30,4 @@ pub use report::{
 };
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
 pub use spec::{DestinationSpec, Duplicates, Mode, RunSpec, Source};
+pub use target::target_attributes;

@@ -168,6 +168,7 @@ impl<'a> PreparedRecords<'a> {
             key: mapped.match_key,
             attributes: mapped.attributes,
             only_if_empty: mapped.only_if_empty,
+            lacking: mapped.lacking,
             resume,
             tags,
             applies: matches!(spec.destination, DestinationSpec::Job { .. }),

@@ -17,6 +17,8 @@ pub(super) struct Work {
     pub(super) key: MatchKey,
     pub(super) attributes: Map<String, Value>,
     pub(super) only_if_empty: Vec<String>,
+    /// Attributes that Clinch requires of a new person and the record does not fill.
+    pub(super) lacking: Vec<Box<str>>,
     pub(super) resume: Option<ResumeFile>,
     pub(super) tags: Option<Tags>,
     /// Whether the destination is a job.

@@ -22,8 +22,11 @@ impl Call<'_> {
                 self.unknown(&wire)?;
                 continue;
             };
-            if !value.is_null() && !fits(kind, &value) {
+            if !value.is_null() && !self.contract.is_typed(name, kind, &value) {
                 return Err(invalid(&wire, "wrong type"));
+            }
+            if let Some(fault) = self.contract.fault(name, &value) {
+                return Err(invalid(&wire, fault));
             }
             if name == "email" && !value.as_str().is_some_and(is_email) {
                 return Err(invalid(&wire, "is not an e-mail address"));
@@ -42,6 +45,10 @@ impl Call<'_> {
         let Some(email) = attributes.get("email").and_then(Value::as_str).map(str::to_owned) else {
             return Err(invalid(wire, "is required"));
         };
+        let lacks = |name: &str| attributes.get(name).is_none_or(Value::is_null);
+        if let Some(missing) = self.contract.required().find(|name| lacks(name)) {
+            return Err(invalid(self.contract.candidate(missing), "is required"));
+        }
         let lag = self.contract.search_lag();
         let (status, person) = {
             let mut account = lock(account);
@@ -149,16 +156,6 @@ impl Call<'_> {
         }
         json!({"id": person.id, "type": "candidate", "attributes": attributes,
             "relationships": {"social_profile": {"data": null}}})
-    }
-}
-
-/// Whether a value has the type of an attribute.
-pub(super) fn fits(kind: &str, value: &Value) -> bool {
-    match kind {
-        "string" => value.is_string(),
-        "array" => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
-        "object" => value.is_object(),
-        _ => value.is_boolean(),
     }
 }
 

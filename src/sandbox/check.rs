@@ -19,6 +19,9 @@ impl SandboxContract {
     pub(super) fn check(&self) -> Result<(), String> {
         let candidate = CANDIDATE_ATTRIBUTES.iter().map(|(name, ..)| *name).collect::<Vec<_>>();
         check_names("attributes", &self.attributes, &candidate)?;
+        if let Some(unknown) = self.constraints.keys().find(|name| !candidate.contains(&&***name)) {
+            return Err(format!("constraints.{unknown}: no such attribute"));
+        }
         check_names("attachment", &self.attachment, ATTACHMENT_ATTRIBUTES)?;
         check_names("activity", &self.activity, ACTIVITY_ATTRIBUTES)?;
         check_names("job", &self.job, JOB_ATTRIBUTES)?;

@@ -7,7 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    limit::RateLimit, operation::Operation, people::Order, shift::Shift, signature::Generation,
+    constraints::{Constraint, fits, is_of},
+    limit::RateLimit,
+    operation::Operation,
+    people::Order,
+    shift::Shift,
+    signature::Generation,
 };
 
 /// The response to a second create with the same e-mail address.
@@ -52,6 +57,11 @@ pub struct SandboxContract {
     pub(super) assumed_off: bool,
     /// Candidate attributes by built-in name.
     pub(super) attributes: BTreeMap<String, String>,
+    /// What the document says of candidate attributes, by built-in name.
+    pub(super) constraints: BTreeMap<String, Constraint>,
+    /// Whether a value beyond a constraint is 422. Default: true; otherwise the document is stricter
+    /// than the server. Types are always checked.
+    pub(super) enforce_constraints: Option<bool>,
     /// Attachment attributes by built-in name.
     pub(super) attachment: BTreeMap<String, String>,
     /// Activity attributes by built-in name.
@@ -261,7 +271,32 @@ impl SandboxContract {
     /// The attributes that candidates have.
     pub(super) fn candidate_attributes(&self) -> impl Iterator<Item = AttributeSpec> {
         let flag = self.anonymized_flag != Some(false);
-        CANDIDATE_ATTRIBUTES.iter().copied().filter(move |(name, ..)| flag || *name != "anonymized")
+        let offered =
+            CANDIDATE_ATTRIBUTES.iter().filter(move |(name, ..)| flag || *name != "anonymized");
+        offered.map(|(name, kind, read_only)| {
+            let constraint = self.constraints.get(*name);
+            let kind = constraint.and_then(Constraint::kind).unwrap_or(kind);
+            (*name, kind, *read_only || constraint.is_some_and(|constraint| constraint.read_only))
+        })
+    }
+
+    /// Whether a value has the type of a candidate attribute.
+    pub(super) fn is_typed(&self, name: &str, kind: &str, value: &Value) -> bool {
+        let described = self.constraints.get(name).is_some_and(Constraint::describes_items);
+        if described { is_of(kind, value) } else { fits(kind, value) }
+    }
+
+    /// Why the server refuses a value of a candidate attribute, if it does.
+    pub(super) fn fault(&self, name: &str, value: &Value) -> Option<&'static str> {
+        let enforced = self.enforce_constraints != Some(false);
+        self.constraints.get(name).filter(|_| enforced)?.fault(value)
+    }
+
+    /// Candidate attributes that a create needs, by built-in name.
+    pub(super) fn required(&self) -> impl Iterator<Item = &str> {
+        let enforced = self.enforce_constraints != Some(false);
+        let constraints = self.constraints.iter().filter(move |(_, c)| enforced && c.required);
+        constraints.map(|(name, _)| name.as_str())
     }
 
     /// The spec of a candidate attribute by its wire name.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Map, Value};
 
 use super::{
-    candidates::fits,
+    constraints::fits,
     contract::CANDIDATE_ATTRIBUTES,
     person::Person,
     shared::Shared,

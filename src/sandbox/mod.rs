@@ -9,6 +9,7 @@ mod attached;
 mod call;
 mod candidates;
 mod check;
+mod constraints;
 mod contract;
 mod control;
 mod counts;

@@ -178,7 +178,8 @@ fn data(kind: &str, attributes: &Value, related: bool) -> Value {
 fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
     let mut properties = Map::new();
     for (name, kind, read_only) in contract.candidate_attributes() {
-        if read_only && !with_read_only {
+        let constraint = contract.constraints.get(name);
+        if read_only && !with_read_only && constraint.is_none() {
             continue;
         }
         let mut schema = json!({"type": kind, "nullable": true});
@@ -191,9 +192,16 @@ fn candidate(contract: &SandboxContract, with_read_only: bool) -> Value {
         if read_only {
             schema["readOnly"] = true.into();
         }
+        if let Some(constraint) = constraint {
+            constraint.describe(&mut schema);
+        }
         properties.insert(contract.candidate(name).to_owned(), schema);
     }
-    json!({"type": "object", "properties": properties, "required": [contract.candidate("email")]})
+    let constrained = contract.constraints.iter().filter(|(_, constraint)| constraint.required);
+    let required = constrained.map(|(name, _)| name.as_str()).filter(|name| *name != "email");
+    let required: Vec<&str> =
+        std::iter::once("email").chain(required).map(|name| contract.candidate(name)).collect();
+    json!({"type": "object", "properties": properties, "required": required})
 }
 
 /// As for a new candidate, but without required attributes.

@@ -14,6 +14,7 @@ mod duplicates;
 mod erasure;
 mod fairness;
 mod faults;
+mod foretold;
 mod large;
 mod paused;
 mod remote;

@@ -25,7 +25,7 @@ use clinch_operator::{
     pipeline::{
         ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, JobRule, JobRules,
         LedgerTrust, Mode, PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource, Source,
-        Suspects, no_neighbours, run,
+        Suspects, no_neighbours, run, target_attributes,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -282,7 +282,14 @@ impl World {
     }
 
     pub(crate) async fn run(&self, export: &Export) -> Report {
-        run(export.spec(), self.ports()).await
+        run(self.spec(export), self.ports()).await
+    }
+
+    /// What an export asks for, with the mapping checked against the contract.
+    pub(crate) fn spec(&self, export: &Export) -> RunSpec {
+        let spec = export.spec();
+        let plan = spec.plan.for_target(&target_attributes(self.client.contract()));
+        RunSpec { plan, ..spec }
     }
 
     /// Runs to completion and gives the counts; `pending` must be none.

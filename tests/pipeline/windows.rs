@@ -109,9 +109,11 @@ async fn a_ledger_that_would_be_too_large_stalls_before_anything_is_written() {
     let limited =
         |export: &Export| run(export.spec(), RunPorts { ledger_max: Some(10), ..world.ports() });
     let report = limited(&Export::of(profiles(11))).await;
+    let ending = report.ending.clone();
     let Ending::Interrupted { disposition, message } = report.ending else { panic!("{report:?}") };
     assert_eq!(disposition, Disposition::Stalled { reason: Reason::LedgerTooLarge });
     assert!(message.contains("--ledger-url") && message.contains("11 people"), "{message}");
+    assert_eq!(limited(&Export::of(profiles(11)).dry()).await.ending, ending, "as the push ends");
     assert_eq!(world.requests(), 0);
     assert_eq!(limited(&Export::of(profiles(10))).await.ending, Ending::Completed);
     let mut other = Export::of(profiles(12));

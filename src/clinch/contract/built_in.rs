@@ -74,6 +74,7 @@ impl Contract {
             paging: Paging::built_in(),
             filter: Some("filter[email]".into()),
             candidate_attributes: None,
+            enforced: false,
             shows_anonymised: true,
             names: Names::built_in(),
             lookup_settle: Duration::ZERO,

@@ -4,6 +4,7 @@
 //! It comes from three places: [`Contract::built_in`] (documented and assumed), [`discover`] (read
 //! from the published OpenAPI document) and [`Contract::with`] (corrections by an admin, which win).
 
+mod attribute;
 mod built_in;
 mod discover;
 mod names;
@@ -17,6 +18,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
+pub use attribute::{Attribute, AttributeKind};
 pub use discover::{DiscoverError, MAX_DOCUMENT_BYTES, discover};
 pub(super) use names::is_safe_name;
 pub use names::{NameOf, Names};
@@ -46,6 +48,8 @@ pub struct Contract {
     pub shows_anonymised: bool,
     /// Names of attributes that the operator itself uses.
     pub names: Names,
+    /// Whether a value outside a stated format, maximum length or `enum` is refused before it is sent.
+    pub enforced: bool,
     /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Duration,
 }
@@ -81,42 +85,6 @@ pub struct Paging {
     pub max_per_page: u32,
     /// Page size without a page size parameter, in records.
     pub default_per_page: u32,
-}
-
-/// One attribute that `createCandidate` accepts or returns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attribute {
-    /// Its JSON type.
-    pub kind: AttributeKind,
-    /// OpenAPI `format`, e.g. `email`.
-    pub format: Option<String>,
-    /// Whether a create requires it.
-    pub required: bool,
-    /// Whether only Clinch sets it.
-    pub read_only: bool,
-    /// Maximum length in characters.
-    pub max_length: Option<u64>,
-}
-
-/// The JSON type of an attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum AttributeKind {
-    /// A string.
-    String,
-    /// Any number.
-    Number,
-    /// A whole number.
-    Integer,
-    /// A boolean.
-    Boolean,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-    /// Not stated.
-    Unknown,
 }
 
 impl Contract {

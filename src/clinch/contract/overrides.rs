@@ -42,6 +42,8 @@ pub struct Overrides {
     filter: Option<String>,
     /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Option<Duration>,
+    /// Whether a value outside a stated format, maximum length or `enum` is refused.
+    pub enforced: bool,
 }
 
 impl Overrides {
@@ -141,6 +143,7 @@ impl Contract {
         if overrides.filter.is_some() {
             contract.filter.clone_from(&overrides.filter);
         }
+        contract.enforced |= overrides.enforced;
         contract.lookup_settle = overrides.lookup_settle.unwrap_or(contract.lookup_settle);
         contract
     }

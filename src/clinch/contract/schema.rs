@@ -16,6 +16,8 @@ const MAX_DEPTH: usize = 16;
 const MAX_FORMAT: usize = 64;
 /// Maximum attributes read from one schema.
 const MAX_ATTRIBUTES: usize = 512;
+/// Maximum values of an `enum` that is kept.
+const MAX_VALUES: usize = 512;
 /// Maximum steps to read one document. A step is a path, parameter, schema, reference or property;
 /// a long name or reference counts as several.
 pub(super) const MAX_STEPS: usize = 100_000;
@@ -166,21 +168,49 @@ impl<'a> Reader<'a> {
     }
 
     fn attribute(&self, schema: &'a Value, required: bool) -> Attribute {
+        self.described(schema, required, true)
+    }
+
+    fn described(&self, schema: &'a Value, required: bool, with_items: bool) -> Attribute {
         // The keywords of a schema with `allOf` are spread over its parts: the first occurrence
         // counts.
         let mut parts = Vec::new();
         self.collect_parts(schema, 0, &mut parts);
-        let first = |key: &str| parts.iter().find_map(|part| part.get(key));
+        let first =
+            |key: &str| parts.iter().filter(|part| !is_null(part)).find_map(|part| part.get(key));
+        let values = first("enum").and_then(Value::as_array);
+        let items = first("items").filter(|_| with_items);
         Attribute {
             kind: first("type").map_or(AttributeKind::Unknown, kind),
+            items: items.map(|items| Box::new(self.described(items, false, false))),
             format: first("format")
                 .and_then(Value::as_str)
                 .filter(|format| format.len() <= MAX_FORMAT)
                 .map(str::to_owned),
             required,
             read_only: first("readOnly").and_then(Value::as_bool).unwrap_or(false),
+            nullable: parts.iter().any(|part| is_null(part) || takes_null(part)),
             max_length: first("maxLength").and_then(Value::as_u64),
+            values: values.and_then(|values| self.values(values)),
         }
+    }
+
+    /// The values of an `enum` as text; `None` if they cannot be compared or are too many.
+    fn values(&self, values: &'a [Value]) -> Option<BTreeSet<String>> {
+        if values.len() > MAX_VALUES {
+            return None;
+        }
+        let stated = values.iter().filter(|value| !value.is_null());
+        stated
+            .map(|value| {
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    Value::Number(_) | Value::Bool(_) => value.to_string(),
+                    Value::Null | Value::Array(_) | Value::Object(_) => return None,
+                };
+                self.spend(text.len()).then_some(text)
+            })
+            .collect()
     }
 
     fn collect_parts(&self, schema: &'a Value, depth: usize, parts: &mut Vec<&'a Value>) {
@@ -189,20 +219,51 @@ impl<'a> Reader<'a> {
             return;
         }
         parts.push(schema);
-        for part in self.items(schema.get("allOf")) {
+        let all = self.items(schema.get("allOf"));
+        for part in all.chain(self.only_choice(schema)) {
             if parts.len() > MAX_DEPTH {
                 break;
             }
             self.collect_parts(part, depth + 1, parts);
         }
     }
+
+    /// The parts of `anyOf` or `oneOf`, if all but one of them are null: `[string, "null"]` in other
+    /// words. A real choice says nothing for certain.
+    fn only_choice(&self, schema: &'a Value) -> Vec<&'a Value> {
+        let choices = ["anyOf", "oneOf"].into_iter().find_map(|key| schema.get(key));
+        let choices: Vec<_> = self.items(choices).take(3).collect();
+        match choices[..] {
+            [_] => choices,
+            [a, b] if is_null(a) != is_null(b) => choices,
+            _ => Vec::new(),
+        }
+    }
 }
 
-/// The JSON type; in a list such as `[string, "null"]` the first that is not `null`.
+/// Whether a schema is that of null.
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("null")
+}
+
+/// Whether the keywords of a schema accept null: `nullable` (OpenAPI 3.0), a type `"null"`, an `enum`
+/// with null.
+fn takes_null(schema: &Value) -> bool {
+    let holds = |key: &str, null: &Value| {
+        schema.get(key).and_then(Value::as_array).is_some_and(|items| items.contains(null))
+    };
+    schema.get("nullable").and_then(Value::as_bool) == Some(true)
+        || holds("type", &"null".into())
+        || holds("enum", &Value::Null)
+}
+
+/// The JSON type; of a list such as `[string, "null"]` the only one that is not `null`.
 fn kind(value: &Value) -> AttributeKind {
     let word = match value {
         Value::Array(words) => {
-            words.iter().take(MAX_DEPTH).filter_map(Value::as_str).find(|word| *word != "null")
+            let mut words =
+                words.iter().take(MAX_DEPTH).filter_map(Value::as_str).filter(|w| *w != "null");
+            words.next().filter(|_| words.next().is_none())
         }
         other => other.as_str(),
     };
@@ -248,6 +309,39 @@ mod tests {
         assert_eq!(read.kind, AttributeKind::String);
         assert_eq!((read.max_length, read.read_only, read.required), (Some(9), true, true));
         assert_eq!(kind(&json!(["null", "integer"])), AttributeKind::Integer);
+        assert_eq!(kind(&json!(["string", "integer"])), AttributeKind::Unknown);
+    }
+
+    #[test]
+    fn values_items_and_the_ways_to_say_null_are_read() {
+        let document = json!({});
+        let reader = Reader::new(&document);
+        let read = |schema: &Value| Reader::new(schema).attribute(schema, false);
+        let level = read(&json!({"type": "string", "enum": ["junior", "senior", null]}));
+        assert_eq!(level.values, Some(["junior", "senior"].map(str::to_owned).into()));
+        assert!(level.nullable);
+        assert_eq!(
+            read(&json!({"enum": [1, true]})).values,
+            Some(["1", "true"].map(str::to_owned).into())
+        );
+        assert_eq!(read(&json!({"enum": [{"a": 1}]})).values, None, "not comparable");
+        assert_eq!(reader.values(&vec![json!("a"); MAX_VALUES + 1]), None);
+        for schema in [
+            json!({"type": ["string", "null"], "maxLength": 3}),
+            json!({"type": "string", "nullable": true, "maxLength": 3}),
+            json!({"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]}),
+            json!({"oneOf": [{"type": "null"}, {"type": "string", "maxLength": 3}]}),
+        ] {
+            let read = read(&schema);
+            let found = (read.kind, read.max_length, read.nullable);
+            assert_eq!(found, (AttributeKind::String, Some(3), true), "{schema}");
+        }
+        let either = read(&json!({"oneOf": [{"type": "string"}, {"type": "integer"}]}));
+        assert_eq!((either.kind, either.nullable), (AttributeKind::Unknown, false));
+        let list =
+            json!({"type": "array", "items": {"type": "array", "items": {"type": "string"}}});
+        let items = read(&list).items.unwrap();
+        assert_eq!((items.kind, items.items), (AttributeKind::Array, None));
     }
 
     #[test]

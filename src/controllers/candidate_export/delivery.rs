@@ -10,7 +10,9 @@ use super::{
     results::{repair, show_once_surveyed, show_result},
 };
 use crate::{
-    api::{CandidateExportStatus, ConditionType, ExportMode, RecordFailure, RunRecord},
+    api::{
+        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure, RunRecord,
+    },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{
         connections::SECRET_GRACE,
@@ -182,18 +184,20 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let rejected = counts.invalid + counts.failed;
     let mut delivered = next.delivered.clone().unwrap_or_default();
     let allowed = budget(reported.budget, counts.total);
+    let is_rejection = |failure: &&RecordFailure| {
+        let suppressed = [Reason::Anonymised, Reason::Suppressed];
+        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
+    };
+    let first = next.failures.iter().find(is_rejection).map(|failure| {
+        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
+    });
+    let first = first.unwrap_or_default();
+    let over = format!("more than failureBudget allows ({allowed}){first}");
     if reported.mode == ExportMode::DryRun {
-        let message = format!(
-            "dry run: would create {}, update {}; {} unchanged, {} skipped, {rejected} rejected{}",
-            counts.created,
-            counts.updated,
-            counts.unchanged,
-            counts.skipped,
-            match counts.suppressed {
-                0 => String::new(),
-                suppressed => format!(", {suppressed} suppressed"),
-            }
-        );
+        let message = dry_run(&counts, rejected);
+        if rejected > allowed {
+            return refused(format!("{message}, {over}"));
+        }
         return ready(Reason::DryRunComplete, message, rejected == 0);
     }
     delivered.push_str(" delivered");
@@ -203,21 +207,28 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     if rejected == 0 {
         return ready(Reason::Synced, delivered, true);
     }
-    let is_rejection = |failure: &&RecordFailure| {
-        let suppressed = [Reason::Anonymised, Reason::Suppressed];
-        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
-    };
-    let first = next.failures.iter().find(is_rejection).map(|failure| {
-        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
-    });
-    let first = first.unwrap_or_default();
     if rejected <= allowed {
         let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
         return ready(Reason::SyncedWithRejections, message, false);
     }
-    let message = format!(
-        "{delivered}, {rejected} rejected, more than failureBudget allows ({allowed}){first}"
-    );
+    refused(format!("{delivered}, {rejected} rejected, {over}"))
+}
+
+/// What a push would do.
+fn dry_run(counts: &ExportCounts, rejected: i64) -> String {
+    let suppressed = match counts.suppressed {
+        0 => String::new(),
+        suppressed => format!(", {suppressed} suppressed"),
+    };
+    format!(
+        "dry run: would create {}, update {}; {} unchanged, {} skipped{suppressed}, {rejected} \
+         rejected",
+        counts.created, counts.updated, counts.unchanged, counts.skipped
+    )
+}
+
+/// More records were rejected than the budget allows.
+fn refused(message: String) -> Delivery {
     let reason = Reason::RecordsRejected;
     Delivery {
         observation: Observation::new(ConditionType::Delivered, false, reason, message.clone()),
@@ -422,7 +433,20 @@ mod tests {
         ));
         let beyond = verdict(2, 1);
         assert!(matches!(beyond, Verdict::Stalled(Cause { reason: Reason::RecordsRejected, .. })));
-        let dry = conclude_with(2, 0, ExportMode::DryRun).verdict;
-        assert!(matches!(dry, Verdict::Ready(Cause { reason: Reason::DryRunComplete, .. })));
+    }
+
+    #[test]
+    fn a_dry_run_is_ready_exactly_when_the_push_that_it_foretells_would_be() {
+        for (rejected, budget) in [(0, 0), (1, 1), (1, 0), (2, 1), (3, 9)] {
+            let ready = |mode| {
+                let delivery = conclude_with(rejected, budget, mode);
+                let reason = delivery.observation.reason;
+                (matches!(delivery.verdict, Verdict::Ready(_)), reason)
+            };
+            let ((push, _), (dry, reason)) = (ready(ExportMode::Push), ready(ExportMode::DryRun));
+            assert_eq!(dry, push, "{rejected} of {budget}");
+            let expected = if push { Reason::DryRunComplete } else { Reason::RecordsRejected };
+            assert_eq!(reason, expected);
+        }
     }
 }

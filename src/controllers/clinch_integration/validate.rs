@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{
         AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegrationSpec, ConditionType,
-        ContractOverrides, Duration, Region,
+        ContractChecks, ContractOverrides, Duration, Region,
     },
     clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
     conditions::Observation,
@@ -216,6 +216,7 @@ fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideErro
     if let Some(size) = spec.max_page_size.and_then(|size| u32::try_from(size).ok()) {
         overrides.max_page_size(size)?;
     }
+    overrides.enforced = spec.checks == Some(ContractChecks::Enforce);
     overrides.lookup_settle = spec.lookup_settle.as_ref().map(Duration::get);
     Ok(overrides)
 }

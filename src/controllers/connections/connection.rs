@@ -1,14 +1,14 @@
 //! A verified connection to one Clinch account, as runs use it. No I/O.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::account::{Account, KnownAccount, SharedAccount};
 use crate::{
     clinch::{Client, ClientConfig, Contract, Op, Successor, contract},
     domain::{Credentials, Grant},
     ledger::{Listed, Suppressions},
-    mapping::{AttributeKind, TargetAttribute, TargetAttributes},
-    pipeline::{PeopleGuard, SeenSource},
+    mapping::TargetAttributes,
+    pipeline::{PeopleGuard, SeenSource, target_attributes},
 };
 
 /// A verified connection to one Clinch account.
@@ -159,29 +159,4 @@ impl Verified {
             config,
         }
     }
-}
-
-/// The attributes of candidates, in the mapping engine's types.
-fn target_attributes(contract: &Contract) -> TargetAttributes {
-    let convert = |(name, attribute): (&String, &contract::Attribute)| {
-        let kind = match attribute.kind {
-            contract::AttributeKind::String => AttributeKind::String,
-            contract::AttributeKind::Number | contract::AttributeKind::Integer => {
-                AttributeKind::Number
-            }
-            contract::AttributeKind::Boolean => AttributeKind::Boolean,
-            contract::AttributeKind::Array => AttributeKind::StringList,
-            contract::AttributeKind::Object => AttributeKind::Object,
-            contract::AttributeKind::Unknown => AttributeKind::Any,
-        };
-        let attribute = TargetAttribute {
-            kind,
-            required: attribute.required,
-            read_only: attribute.read_only,
-            max_length: attribute.max_length.and_then(|length| usize::try_from(length).ok()),
-        };
-        (name.clone(), attribute)
-    };
-    let attributes = contract.candidate_attributes.as_ref();
-    TargetAttributes(attributes.map(|all| all.iter().map(convert).collect::<BTreeMap<_, _>>()))
 }

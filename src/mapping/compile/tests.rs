@@ -94,15 +94,13 @@ fn the_digest_changes_with_the_meaning_and_not_with_the_order() {
 }
 
 mod check {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::mapping::{AttributeKind, TargetAttribute, TargetAttributes};
 
     fn target(rows: &[(&str, TargetAttribute)]) -> TargetAttributes {
         let email = ("email".to_owned(), kind(AttributeKind::String));
-        let rows = rows.iter().map(|(name, attribute)| ((*name).to_owned(), *attribute));
-        TargetAttributes(Some(rows.chain([email]).collect::<BTreeMap<_, _>>()))
+        let rows = rows.iter().map(|(name, attribute)| ((*name).to_owned(), attribute.clone()));
+        TargetAttributes::of(rows.chain([email]))
     }
 
     fn kind(kind: AttributeKind) -> TargetAttribute {
@@ -131,11 +129,13 @@ mod check {
             [
                 ("spec.fields[1].to", IssueCode::ReadOnlyAttribute),
                 ("spec.fields[2].to", IssueCode::UnknownAttribute),
-                ("spec.fields[3].value", IssueCode::ValueTooLong),
                 ("spec.fields", IssueCode::RequiredAttributeUnmapped),
             ]
         );
-        assert!(issues[3].message.contains("'last_name'"));
+        let enforced = TargetAttributes { enforced: true, ..target };
+        let expected = ("spec.fields[3].value", IssueCode::ValueTooLong);
+        assert_eq!(codes(&plan.check(&enforced))[2], expected);
+        assert!(issues[2].message.contains("'last_name'"));
         assert_eq!(plan.check(&TargetAttributes::UNKNOWN), []);
     }
 
@@ -144,12 +144,13 @@ mod check {
         use AttributeKind as Kind;
         let table = [
             (json!({"value": {"number": 5}}), Kind::Number, true),
-            (json!({"value": {"number": 5}}), Kind::String, false),
-            (json!({"value": {"strings": ["a"]}}), Kind::StringList, true),
+            (json!({"value": {"number": 5}}), Kind::String, true),
+            (json!({"value": {"number": 5}}), Kind::Boolean, false),
+            (json!({"value": {"strings": ["a"]}}), Kind::List, true),
             (json!({"value": {"strings": ["a"]}}), Kind::String, false),
             (json!({"from": "a"}), Kind::Number, true),
             (json!({"from": "a[*].b"}), Kind::String, false),
-            (json!({"from": "a[*].b"}), Kind::StringList, true),
+            (json!({"from": "a[*].b"}), Kind::List, true),
             (json!({"from": "a[*].b", "transforms": [{"name": "first"}]}), Kind::String, true),
             (
                 json!({"from": "a[*].b", "transforms": [{"name": "join", "separator": ","}]}),
@@ -157,14 +158,15 @@ mod check {
                 true,
             ),
             (json!({"from": "a", "transforms": [{"name": "trim"}]}), Kind::Number, false),
-            (json!({"from": "a", "transforms": [{"name": "trim"}]}), Kind::StringList, true),
+            (json!({"from": "a", "transforms": [{"name": "trim"}]}), Kind::List, true),
             (
                 json!({"from": "a", "transforms": [{"name": "split", "separator": ","}]}),
                 Kind::String,
                 false,
             ),
             (json!({"expression": "candidate.a > 3"}), Kind::Boolean, true),
-            (json!({"expression": "candidate.a > 3"}), Kind::String, false),
+            (json!({"expression": "candidate.a > 3"}), Kind::String, true),
+            (json!({"expression": "candidate.a > 3"}), Kind::Number, false),
             (json!({"expression": "candidate.a + 'x'"}), Kind::Number, true),
             (json!({"expression": "candidate.a ? 'x' : 'y'"}), Kind::Number, false),
             (json!({"expression": "string(candidate.a)"}), Kind::Number, false),

@@ -12,7 +12,7 @@ use super::{
     pusher::{Pusher, Target},
 };
 use crate::{
-    domain::{ClinchId, Disposition, MatchKey, Reason},
+    domain::{Cause, ClinchId, Disposition, MatchKey, Reason},
     pipeline::{
         spec::{Duplicates, Mode},
         work::Work,
@@ -26,6 +26,9 @@ impl<C: Crm> Pusher<C> {
         claim: &Claim,
         snapshot: Option<Snapshot>,
     ) -> Result<Candidate, CrmFailure> {
+        if !work.lacking.is_empty() {
+            return Ok(lacking(&work.lacking));
+        }
         if self.mode == Mode::DryRun {
             return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true, seen: true });
         }
@@ -130,6 +133,16 @@ impl<C: Crm> Pusher<C> {
             Ok(Known::Absent(_) | Known::Anonymised(_)) | Err(_) => {}
         }
     }
+}
+
+/// Clinch would refuse the person.
+fn lacking(names: &[Box<str>]) -> Candidate {
+    let names: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let names = names.join(", ");
+    Candidate::rejected(Cause::new(
+        Reason::RequiredMissing,
+        format!("Clinch requires {names} of a new person, and the record has no value"),
+    ))
 }
 
 /// Look-ups miss people who exist.

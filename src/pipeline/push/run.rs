@@ -129,8 +129,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
         progress.send_modify(|progress| progress.doubled = doubled.into());
         None
     } else {
+        check_capacity(&run_ledger, &survey, ledger_max)?;
         if spec.mode == Mode::Push {
-            check_capacity(&run_ledger, &survey, ledger_max)?;
             run_ledger.await_earlier_requests(&crm, guard.at_rest.contains(&export), &cancel).await;
         }
         let learning =
@@ -215,7 +215,7 @@ async fn seal<C, S: SegmentStore>(
     sealed
 }
 
-/// Refuses to start a push whose ledger would become too large.
+/// Refuses to start a push, or a dry run of it, whose ledger would become too large.
 fn check_capacity<S: SegmentStore>(
     run_ledger: &RunLedger<S>,
     survey: &Survey,

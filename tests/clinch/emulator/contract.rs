@@ -154,3 +154,51 @@ fn a_bad_contract_is_refused_by_the_key_that_is_wrong() {
         assert!(problem.contains(named) && problem.contains("bad-contract"), "{text}: {problem}");
     }
 }
+
+#[tokio::test]
+async fn constraints_are_published_and_meant_unless_switched_off() {
+    let constraints = json!({
+        "phone": {"maxLength": 5},
+        "address": {"type": "integer"},
+        "country": {"enum": ["GB", "IE"]},
+        "linkedin_url": {"format": "uri"},
+        "last_name": {"required": true, "nullable": false},
+        "summary": {"readOnly": true},
+        "tags": {"items": {"type": "string", "maxLength": 3}},
+    });
+    let refused = [
+        ("phone", json!("123456")),
+        ("address", json!("1")),
+        ("country", json!("FR")),
+        ("linkedin_url", json!("example")),
+        ("last_name", Value::Null),
+        ("tags", json!(["long"])),
+    ];
+    for enforced in [true, false] {
+        let contract = json!({"constraints": constraints, "enforceConstraints": enforced});
+        let (_sandbox, caller) = start(&contract.to_string()).await;
+        let document = caller.unsigned("GET", "/v2", "").await.json();
+        let schema = &document["components"]["schemas"]["NewCandidate"];
+        assert_eq!(schema["required"], json!(["email", "last_name"]));
+        let properties = &schema["properties"];
+        assert_eq!(properties["phone"]["maxLength"], 5);
+        assert_eq!(properties["address"]["type"], "integer");
+        assert_eq!(properties["summary"]["readOnly"], true);
+        assert_eq!(properties["tags"]["items"], json!({"type": "string", "maxLength": 3}));
+        for (n, (name, value)) in refused.iter().enumerate() {
+            let mut person = json!({"email": format!("a{n}@example.org"), "last_name": "A"});
+            person[*name] = value.clone();
+            let reply = caller.post("/v2/candidates", &with(&person)).await;
+            let refuses = enforced || *name == "address";
+            assert_eq!(reply.status == 422, refuses, "{name}, enforced: {enforced}");
+            if refuses {
+                assert_eq!(reply.points_at(), format!("/data/attributes/{name}"));
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("contract.yaml");
+    std::fs::write(&file, "constraints: {nickname: {maxLength: 3}}").unwrap();
+    let error = Options::default().read_contract(&file).unwrap_err();
+    assert!(format!("{error:#}").contains("constraints.nickname"), "{error:#}");
+}

@@ -30,7 +30,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
     }
     let compiled = mapping::compile(&engine).and_then(|plan| {
         let issues = plan.check(target);
-        if issues.is_empty() { Ok(plan) } else { Err(issues) }
+        if issues.is_empty() { Ok(plan.for_target(target)) } else { Err(issues) }
     });
     match compiled {
         Ok(plan) => Check {

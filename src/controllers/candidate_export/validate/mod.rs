@@ -141,6 +141,11 @@ fn assemble(
         Some(listed) => digest_parts([&revision.as_bytes()[..], &listed.digest()[..]]),
         None => revision,
     };
+    let target = plan.target_digest();
+    let revision = match &target {
+        Some(target) => format!("{}{TARGET}{}", revision.short(), target.short()),
+        None => revision.short(),
+    };
     let destination = match &spec.destination.job {
         None => DestinationSpec::Prospect,
         Some(job) => DestinationSpec::Job {
@@ -177,7 +182,7 @@ fn assemble(
         || !(matches!(gathered.mapping, MappingFound::Default)
             || integration.spec.suppression.is_some());
     Validated {
-        revision: revision_to_compare(gathered, revision.short(), certain),
+        revision: revision_to_compare(gathered, revision, certain),
         run,
         mode: spec.mode,
         asks_clinch,
@@ -187,14 +192,23 @@ fn assemble(
     }
 }
 
+/// Separates, in a revision, what the export decides from what the contract decides.
+const TARGET: char = '-';
+
 /// Without a connection the attributes that the default mapping fills and the admin's list are not
 /// known, and so the revision is not. It is then taken to be the one in place; nothing can start
-/// before it is known.
+/// before it is known. The same goes for the part that the contract decides.
 fn revision_to_compare(gathered: &Gathered, revision: String, certain: bool) -> String {
     let Gathered { previous, export, .. } = gathered;
     let unchanged = previous.observed_generation == export.metadata.generation;
     match recorded::in_place(previous) {
         Some(applied) if !certain && unchanged => applied.to_owned(),
+        Some(applied)
+            if gathered.connection.is_none()
+                && applied.split_once(TARGET).is_some_and(|(ours, _)| ours == revision) =>
+        {
+            applied.to_owned()
+        }
         _ => revision,
     }
 }
