@@ -131,7 +131,7 @@ fn shape_of(source: &Source) -> Shape {
         Source::Constant(Value::Number(_)) => Shape::Number,
         Source::Constant(Value::Bool(_)) => Shape::Boolean,
         Source::Constant(Value::Array(_)) => Shape::List,
-        Source::Path(_) | Source::Constant(_) => Shape::Unknown,
+        Source::Path(_) | Source::FirstUsable(_) | Source::Constant(_) => Shape::Unknown,
     }
 }
 
@@ -144,7 +144,10 @@ fn compile_source(
         |part: &str, code, message: String| Issue::new(format!("{place}.{part}"), code, message);
     let compiled = match (&spec.from, &spec.value, &spec.expression) {
         (Some(path), None, None) => Path::compile(path)
-            .map(|path| (Source::Path(path), "from"))
+            .map(|path| {
+                let of = if spec.first_usable { Source::FirstUsable } else { Source::Path };
+                (of(path), "from")
+            })
             .map_err(|message| fault("from", IssueCode::InvalidPath, message)),
         (None, Some(value), None) => constant(value)
             .map(|value| (Source::Constant(value), "value"))

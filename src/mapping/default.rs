@@ -6,9 +6,8 @@ use super::{
     target::TargetAttributes,
 };
 
-/// The first address that is not marked outdated.
-const EMAIL: &str = "candidate.emails.filter(e, \
-                     has(e.value) && !(has(e.outdated) && e.outdated == true))[0].value";
+/// The list of addresses; the first usable one is taken.
+const EMAILS: &str = "emails";
 
 /// Attributes that Clinch documents for every account, with their path.
 const DOCUMENTED: [(&str, &str); 2] = [("first_name", "firstName"), ("last_name", "lastName")];
@@ -40,7 +39,8 @@ impl MappingSpec {
     pub fn default_for(target: &TargetAttributes) -> Self {
         let email = FieldSpec {
             to: "email".to_owned(),
-            expression: Some(EMAIL.to_owned()),
+            from: Some(EMAILS.to_owned()),
+            first_usable: true,
             transforms: vec![trim()],
             required: true,
             ..FieldSpec::default()
@@ -89,6 +89,80 @@ mod tests {
             {"value": "new@x.org", "outdated": null}, {"value": "third@x.org"}]});
         let mapped = plan.apply(&Profile::try_from(profile).unwrap()).unwrap();
         assert_eq!(json!(mapped.attributes), json!({"email": "new@x.org", "first_name": "Ada"}));
+    }
+
+    fn address(emails: serde_json::Value) -> Result<String, (Reason, String)> {
+        let plan = compile(&MappingSpec::default_mapping()).unwrap();
+        let profile = Profile::try_from(json!({"emails": emails})).unwrap();
+        match plan.apply(&profile) {
+            Ok(mapped) => Ok(mapped.attributes["email"].as_str().unwrap().to_owned()),
+            Err(issues) => Err((issues[0].reason, issues[0].to_string())),
+        }
+    }
+
+    #[test]
+    fn outdated_addresses_are_left_out_however_that_is_spelt() {
+        for yes in [
+            json!(true),
+            json!(1),
+            json!(1.0),
+            json!("1"),
+            json!("Y"),
+            json!("WAHR"),
+            json!(" Yes"),
+        ] {
+            let emails = json!([{"value": "old@x.org", "outdated": yes}, {"value": "new@x.org"}]);
+            assert_eq!(address(emails), Ok("new@x.org".to_owned()), "{yes}");
+        }
+        for no in [
+            json!(false),
+            json!(0),
+            json!("0"),
+            json!("N"),
+            json!("FALSCH"),
+            json!(null),
+            json!(" "),
+        ] {
+            let emails = json!([{"value": "a@x.org", "outdated": no}, {"value": "b@x.org"}]);
+            assert_eq!(address(emails), Ok("a@x.org".to_owned()), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_read_rejects_the_record() {
+        for mark in
+            [json!("maybe"), json!(2), json!(-1), json!([true]), json!({"is": true}), json!("2019")]
+        {
+            let emails = json!([{"value": "a@x.org", "outdated": mark}, {"value": "b@x.org"}]);
+            let (reason, message) = address(emails).unwrap_err();
+            assert_eq!(reason, Reason::InvalidValue, "{mark}");
+            assert_eq!(
+                message,
+                "spec.fields[0].from: 'outdated' of item 0 is neither true nor false"
+            );
+        }
+        let emails = json!([{"value": "a@x.org"}, {"value": "b@x.org", "outdated": "maybe"}]);
+        assert_eq!(address(emails), Ok("a@x.org".to_owned()), "it is not looked at");
+    }
+
+    #[test]
+    fn addresses_without_a_value_are_left_out() {
+        for blank in [
+            json!({"value": null}),
+            json!({"value": " "}),
+            json!({}),
+            json!(null),
+            json!(""),
+            json!({"value": "\u{200b}\u{a0}"}),
+            json!({"value": "", "outdated": "maybe"}),
+        ] {
+            let emails = json!([blank, {"value": "a@x.org"}]);
+            assert_eq!(address(emails), Ok("a@x.org".to_owned()), "{blank}");
+        }
+        assert_eq!(address(json!(["", "a@x.org"])), Ok("a@x.org".to_owned()));
+        for other in [json!({"value": "a@x.org"}), json!("a@x.org"), json!(1)] {
+            assert_eq!(address(other).unwrap_err().0, Reason::InvalidValue);
+        }
     }
 
     #[test]

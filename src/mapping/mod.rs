@@ -23,9 +23,11 @@ mod shape;
 mod spec;
 mod target;
 mod transform;
+mod usable;
 mod value_format;
 
 pub use accept::Beyond;
+pub use cel::MembersRead;
 pub use compile::compile;
 pub use issue::{Issue, IssueCode, RecordIssue};
 pub use mapped::{Doubt, Mapped, ResumeContent, ResumeRef};

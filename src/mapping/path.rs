@@ -72,6 +72,15 @@ impl Path {
         self.0.contains(&Step::Every)
     }
 
+    /// The names of the first two members; `None` for a second step that is no name.
+    pub fn start(&self) -> (Option<&str>, Option<&str>) {
+        let name = |at: usize| match self.0.get(at) {
+            Some(Step::Member(name)) => Some(&**name),
+            _ => None,
+        };
+        (name(0), name(1))
+    }
+
     /// Follows the path. A step that does not fit the value finds nothing.
     pub fn find<'a>(&self, members: &'a Map<String, Value>) -> PathMatch<'a> {
         let Some((Step::Member(first), rest)) = self.0.split_first() else {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     cel::{
-        Expression, FaultKind,
+        Expression, FaultKind, MembersRead,
         limits::{Fuel, RECORD_STEP_LIMIT},
     },
     field_value::{FieldValue, Unfit},
@@ -15,6 +15,7 @@ use super::{
     shape::Shape,
     target::TargetAttribute,
     transform::{Refusal, Transform},
+    usable,
 };
 use crate::domain::{Digest, MatchKey, Profile, Reason};
 
@@ -57,6 +58,7 @@ pub(super) struct Field {
 #[derive(Debug)]
 pub(super) enum Source {
     Path(Path),
+    FirstUsable(Path),
     Constant(Value),
     Expression(Box<Expression>),
 }
@@ -91,6 +93,30 @@ impl Plan {
     /// Whether the mapping attaches the profile's resume.
     pub const fn attaches_resume(&self) -> bool {
         self.resume
+    }
+
+    /// The members of `<member>` of a profile that the mapping reads.
+    pub fn reads_below(&self, member: &str) -> MembersRead {
+        let mut read = MembersRead::default();
+        let paths = self.fields.iter().filter_map(|field| match &field.source {
+            Source::Path(path) | Source::FirstUsable(path) => Some(path),
+            Source::Constant(_) | Source::Expression(_) => None,
+        });
+        for path in paths.chain(self.tags.as_ref().map(|tags| &tags.path)) {
+            match path.start() {
+                (Some(first), Some(name)) if first == member => {
+                    read.names.insert(name.to_owned());
+                }
+                (Some(first), None) if first == member => read.all = true,
+                _ => {}
+            }
+        }
+        for field in &self.fields {
+            if let Source::Expression(expression) = &field.source {
+                read.extend(expression.reads_below(member));
+            }
+        }
+        read
     }
 
     /// The activity field for the tags, if tags are sent.
@@ -262,6 +288,8 @@ impl Field {
     ) -> Result<Option<Value>, RecordIssue> {
         let mut value = match &self.source {
             Source::Path(path) => FieldValue::found(path.find(members)),
+            Source::FirstUsable(path) => usable::first(path, members)
+                .map_err(|message| self.issue(Reason::InvalidValue, message))?,
             Source::Constant(value) => FieldValue::of(value),
             Source::Expression(expression) => match expression.value(members, fuel) {
                 Ok(None) => FieldValue::Missing,

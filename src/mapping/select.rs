@@ -2,7 +2,7 @@
 
 use super::{
     cel::{
-        Expression, Val,
+        Expression, MembersRead, Val,
         limits::{Fuel, STEP_LIMIT},
     },
     compile::compile_expression,
@@ -28,6 +28,11 @@ impl Select {
             return Err(Issue::new(path, IssueCode::TypeMismatch, message));
         }
         Ok(Self { expression, path: path.into() })
+    }
+
+    /// The members of `<member>` of a profile that it reads.
+    pub fn reads_below(&self, member: &str) -> MembersRead {
+        self.expression.reads_below(member)
     }
 
     /// Whether the profile is selected. It is not if the result depends on a member that is absent or

@@ -35,6 +35,10 @@ pub struct FieldSpec {
     /// Path in the profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
+    /// Whether `from` is a list of addresses, of which the first usable one is taken. Only the default
+    /// mapping sets it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_usable: bool,
     /// A constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ConstantSpec>,

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     source::{
-        CsvOptions, Decoded, Format, Limits, Part, SourceError, decode, decode_opening,
-        decode_values,
+        CsvOptions, Decoded, Format, Limits, Outline, OwnColumns, Part, SourceError, decode,
+        decode_opening, decode_values, outline_values,
     },
     storage::Opening,
 };
@@ -34,7 +34,9 @@ pub(super) enum Opened {
 impl RunSpec {
     /// Opens the source. `None`: it is the version that is completely in Clinch.
     pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
-        let Self { source, select, limit, plan, destination, duplicates, mode } = self;
+        let read = own_columns(&self);
+        let Self { mut source, select, limit, plan, destination, duplicates, mode } = self;
+        source.note_read(read);
         let opened = source.open().await?;
         Ok(opened.map(|source| RunSpec {
             source,
@@ -48,7 +50,23 @@ impl RunSpec {
     }
 }
 
+/// The columns of a CSV source that mapping and filter read by their header.
+fn own_columns<S>(spec: &RunSpec<S>) -> OwnColumns {
+    let mut read = spec.plan.reads_below("x");
+    if let Some(select) = &spec.select {
+        read.extend(select.reads_below("x"));
+    }
+    OwnColumns { all: read.all, names: read.names }
+}
+
 impl Source {
+    fn note_read(&mut self, read: OwnColumns) {
+        match self {
+            Self::Parts { csv, .. } | Self::Remote { csv, .. } => csv.read = read,
+            Self::Inline(_) => {}
+        }
+    }
+
     async fn open(self) -> Result<Option<Opened>, SourceError> {
         let (remote, format, csv, applied_version) = match self {
             Self::Inline(values) => return Ok(Some(Opened::Inline(values))),
@@ -89,6 +107,27 @@ impl Opened {
     /// Whether only the end of a reading shows that the content differs from the one before.
     pub(super) fn is_verified_at_the_end(&self) -> bool {
         self.info().is_some_and(|info| info.version.is_none())
+    }
+
+    /// What the source consists of, by its first part.
+    pub(super) fn outline(&self) -> Option<Outline> {
+        match self {
+            Self::Inline(values) => outline_values(&"inline".into(), values),
+            Self::Parts { parts, csv, limits } => {
+                parts.first().and_then(|part| decode(part, csv, limits).outline())
+            }
+            Self::Remote { openings, format, csv, .. } => openings
+                .first()
+                .and_then(|opening| decode_opening(opening, *format, csv, &REMOTE).outline()),
+        }
+    }
+
+    /// The columns that are read by their header.
+    pub(super) fn own_columns(&self) -> Option<&OwnColumns> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Parts { csv, .. } | Self::Remote { csv, .. } => Some(&csv.read),
+        }
     }
 
     /// Decodes the source from its beginning.

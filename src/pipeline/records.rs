@@ -190,9 +190,10 @@ fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIss
     spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
 }
 
-/// All faults of a record in one message, with the reason of the first.
+/// All faults of a record in one message, with the reason of the first, or that nobody is named.
 fn summarize(issues: &[RecordIssue]) -> Cause {
-    let reason = issues.first().map_or(Reason::InvalidValue, |issue| issue.reason);
+    let nobody = issues.iter().find(|issue| issue.reason == Reason::MatchKeyMissing);
+    let reason = nobody.or(issues.first()).map_or(Reason::InvalidValue, |issue| issue.reason);
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
     Cause::new(reason, texts.join("; "))
 }

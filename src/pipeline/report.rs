@@ -190,7 +190,7 @@ pub enum Ending {
         /// Why, in one deterministic sentence.
         message: String,
     },
-    /// The source cannot be read; records before the fault were handled.
+    /// The source cannot be read to its end, or names nobody; what the first reading saw was not pushed.
     SourceFailed(Cause),
 }
 

@@ -5,28 +5,11 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
+use super::{Compression, Found, HeaderFault, Outline};
 use crate::{
     domain::{Disposition, Reason},
     storage::ReadFault,
 };
-
-/// How a part is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// RFC 1952.
-    Gzip,
-    /// RFC 8878.
-    Zstd,
-}
-
-impl fmt::Display for Compression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        })
-    }
-}
 
 /// Why one record has no profile. The records after it are still read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -128,7 +111,33 @@ pub enum SourceError {
         /// How it is compressed.
         compression: Compression,
     },
-    /// A JSON document that ends before its closing bracket.
+    /// Data of another kind.
+    #[error("{part} is {found}")]
+    NotData {
+        /// Name of the part.
+        part: Arc<str>,
+        /// What it is.
+        found: Found,
+    },
+    /// UTF-32.
+    #[error("{part} is UTF-32 text, which is not supported: save it as UTF-8")]
+    Utf32 {
+        /// Name of the part.
+        part: Arc<str>,
+    },
+    /// The server declares a character set that is not known.
+    #[error("{part} has a charset in its Content-Type that is not supported: serve it as UTF-8")]
+    UnknownCharset {
+        /// Name of the part.
+        part: Arc<str>,
+    },
+    /// The last character is not complete.
+    #[error("{part} is cut off: it ends within a character")]
+    HalfCharacter {
+        /// Name of the part.
+        part: Arc<str>,
+    },
+    /// JSON that ends before its closing bracket: a document, or the last line of NDJSON.
     #[error("{part} is cut off: its JSON ends at line {line} before the closing bracket")]
     CutOff {
         /// Name of the part.
@@ -169,12 +178,24 @@ pub enum SourceError {
         fault: HeaderFault,
     },
     /// A quoted CSV cell that is never closed: the rest of the part would be inside it.
-    #[error("{part} line {line}: a quoted cell is never closed")]
+    #[error("{part} line {line}: a quoted cell is never closed: is the file cut off?")]
     UnclosedQuote {
         /// Name of the part.
         part: Arc<str>,
         /// One-based line on which the record starts.
         line: u64,
+    },
+    /// No record has what people are recognised by.
+    #[error(
+        "none of the {records} records has a value for '{attribute}', the match key: {outline}"
+    )]
+    Nobody {
+        /// How many records there are.
+        records: u64,
+        /// The attribute that is the match key.
+        attribute: Arc<str>,
+        /// What the source consists of.
+        outline: Box<Outline>,
     },
     /// The place cannot be read.
     #[error("{part} {fault}")]
@@ -205,6 +226,11 @@ impl SourceError {
             | Self::Expansion { .. }
             | Self::TooManyRecords { .. }
             | Self::Compressed { .. }
+            | Self::NotData { .. }
+            | Self::Nobody { .. }
+            | Self::Utf32 { .. }
+            | Self::UnknownCharset { .. }
+            | Self::HalfCharacter { .. }
             | Self::CutOff { .. }
             | Self::Syntax { .. }
             | Self::Trailing { .. }
@@ -215,61 +241,15 @@ impl SourceError {
     }
 }
 
-/// What is wrong with a CSV header. Columns are counted from one and not named: the first line
-/// of a file without a header is personal data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum HeaderFault {
-    /// There is no header line.
-    #[error("there is none")]
-    Missing,
-    /// The header is not UTF-8.
-    #[error("it is not UTF-8: save the file as CSV UTF-8")]
-    NotUtf8,
-    /// The header line is longer than a record may be.
-    #[error("it is larger than {limit} bytes")]
-    TooLarge {
-        /// Bytes accepted.
-        limit: usize,
-    },
-    /// Too many columns.
-    #[error("it has more than {limit} columns")]
-    TooManyColumns {
-        /// Columns accepted.
-        limit: usize,
-    },
-    /// A cell of the first line is an e-mail address.
-    #[error("column {column} looks like data: is the header line missing?")]
-    LooksLikeData {
-        /// The column.
-        column: usize,
-    },
-    /// One cell that holds another separator.
-    #[error("its cells are separated by a {separator}: save the file with commas")]
-    Separator {
-        /// `semicolon` or `tab`.
-        separator: &'static str,
-    },
-    /// Two columns of one name, ignoring case and spaces.
-    #[error("columns {first} and {second} have the same name")]
-    Duplicate {
-        /// The earlier column.
-        first: usize,
-        /// The later column.
-        second: usize,
-    },
-    /// Two columns for one profile field, or for a field and a field inside it.
-    #[error(
-        "column {column} sets a profile field that an earlier column sets: \
-         map one of them to another field in spec.source.csv.headers"
-    )]
-    Conflict {
-        /// The later column.
-        column: usize,
-    },
-    /// The header map has an invalid path for a column.
-    #[error("spec.source.csv.headers maps column {column} to an invalid path")]
-    Path {
-        /// The column.
-        column: usize,
-    },
+/// That nothing of so many records has what is named next.
+struct Nothing(u64);
+
+impl fmt::Display for Nothing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("there are no records, and no column gives"),
+            1 => f.write_str("the only record does not have"),
+            count => write!(f, "none of the {count} records has"),
+        }
+    }
 }

@@ -66,7 +66,7 @@ mod tests {
 
     fn detected(name: &str, data: &'static str) -> Format {
         let reader = Box::new(data.as_bytes());
-        detect(name, &mut Input::open(&name.into(), reader, &Limits::default()).unwrap())
+        detect(name, &mut Input::open(&name.into(), reader, None, &Limits::default()).unwrap())
     }
 
     #[test]

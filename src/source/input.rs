@@ -1,41 +1,30 @@
-//! The bytes of a part as decoders see them: decompressed, bounded, without a byte order mark.
+//! The bytes of a part as decoders see them: decompressed, bounded, UTF-8 without a byte order mark.
 //! Reads from the reader it is given.
 
 use std::{
-    fmt,
     io::{self, Read},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
-use flate2::read::MultiGzDecoder;
+use encoding_rs::UTF_8;
 
-use super::{Compression, Limits, SourceError, zstd::ZstdFrames};
-use crate::storage::ReadFault;
+use super::{
+    Compression, Limits, SourceError,
+    compression::MAGIC_BYTES,
+    found,
+    gzip::GzipMembers,
+    stored::{Ahead, Bounded, Counted, ReadFailure, Refused, Source},
+    text::{self, HalfCharacter, Transcoded, Undecodable},
+    zstd::ZstdFrames,
+};
 
-const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BUFFER_BYTES: usize = 64 << 10;
-/// A high ratio below this size is harmless, and common.
-const RATIO_FREE_BYTES: u64 = 1 << 20;
-
-type Source = Box<dyn Read + Send>;
-
-/// How data is compressed, by its first bytes.
-pub(super) fn compression(head: &[u8]) -> Option<Compression> {
-    match head {
-        head if head.starts_with(GZIP_MAGIC) => Some(Compression::Gzip),
-        head if head.starts_with(ZSTD_MAGIC) => Some(Compression::Zstd),
-        _ => None,
-    }
-}
+/// How many bytes decide about encoding and kind.
+const HEAD_BYTES: u64 = 4096;
 
 pub(super) struct Input {
     part: Arc<str>,
-    reader: Bounded,
+    reader: Source,
     /// Holds unconsumed bytes from `start` to `end`.
     buffer: Box<[u8]>,
     start: usize,
@@ -49,32 +38,35 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// `charset`: what the server declares, if it does.
     pub(super) fn open(
         part: &Arc<str>,
         mut reader: Source,
+        charset: Option<&str>,
         limits: &Limits,
     ) -> Result<Self, SourceError> {
         let read_failure: Arc<OnceLock<ReadFailure>> = Arc::default();
-        let mut head = Vec::with_capacity(ZSTD_MAGIC.len());
+        let mut head = Vec::with_capacity(MAGIC_BYTES);
         reader
             .by_ref()
-            .take(ZSTD_MAGIC.len() as u64)
+            .take(MAGIC_BYTES as u64)
             .read_to_end(&mut head)
             .map_err(|error| ReadFailure::of(&error).in_part(part))?;
-        let compression = compression(&head);
+        let compression = Compression::of(&head);
         let whole: Source = Box::new(io::Cursor::new(head).chain(reader));
         let count = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: whole, count: count.clone(), failure: read_failure.clone() };
         let inner: Source = match compression {
-            Some(Compression::Gzip) => Box::new(MultiGzDecoder::new(counted)),
+            Some(Compression::Gzip) => Box::new(GzipMembers::new(counted)),
             Some(Compression::Zstd) => Box::new(ZstdFrames::new(counted)),
             None => Box::new(counted),
         };
         let consumed = compression.map(|_| count);
         let (limit, ratio) = (limits.max_expanded_bytes, limits.max_ratio);
+        let bounded = Bounded { inner, consumed, taken: 0, limit, ratio };
         let mut input = Self {
             part: part.clone(),
-            reader: Bounded { inner, consumed, taken: 0, limit, ratio },
+            reader: as_text(part, Ahead::of(bounded, HEAD_BYTES), charset)?,
             buffer: vec![0; BUFFER_BYTES].into(),
             start: 0,
             end: 0,
@@ -83,10 +75,12 @@ impl Input {
             compression,
             read_failure,
         };
-        if input.look_ahead().starts_with(BYTE_ORDER_MARK) {
-            input.consume(BYTE_ORDER_MARK.len());
+        let head = input.look_ahead();
+        let whole = head.len() < BUFFER_BYTES;
+        match found::look(head, whole) {
+            Some(found) => Err(SourceError::NotData { part: part.clone(), found }),
+            None => Ok(input),
         }
-        Ok(input)
     }
 
     pub(super) fn part(&self) -> &Arc<str> {
@@ -102,6 +96,11 @@ impl Input {
             self.read_more();
         }
         &self.buffer[..self.end]
+    }
+
+    /// Whether the buffer holds all that is left.
+    pub(super) fn is_whole(&self) -> bool {
+        self.ended
     }
 
     /// The buffered bytes; empty only at the end of the part.
@@ -136,9 +135,7 @@ impl Input {
             }
         }
     }
-}
 
-impl Input {
     fn source_error(&self, error: &io::Error) -> SourceError {
         let part = self.part.clone();
         if let Some(refused) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
@@ -146,6 +143,9 @@ impl Input {
                 Refused::Size(limit) => SourceError::TooLarge { part, limit },
                 Refused::Ratio(limit) => SourceError::Expansion { part, limit },
             };
+        }
+        if error.get_ref().is_some_and(|inner| inner.is::<HalfCharacter>()) {
+            return SourceError::HalfCharacter { part };
         }
         // A failed read makes decompression fail, too: the read is the cause.
         match (self.read_failure.get(), self.compression) {
@@ -156,96 +156,22 @@ impl Input {
     }
 }
 
-/// Fails once more was read than is accepted.
-struct Bounded {
-    inner: Source,
-    /// Compressed bytes read so far; `None` for plain data.
-    consumed: Option<Arc<AtomicU64>>,
-    taken: u64,
-    limit: u64,
-    ratio: u64,
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = loop {
-            match self.inner.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => break done?,
-            }
-        };
-        self.taken += count as u64;
-        if self.taken > self.limit {
-            return Err(io::Error::other(Refused::Size(self.limit)));
-        }
-        if let Some(consumed) = &self.consumed {
-            let accepted = consumed.load(Ordering::Relaxed).saturating_mul(self.ratio);
-            if self.taken > RATIO_FREE_BYTES && self.taken > accepted {
-                return Err(io::Error::other(Refused::Ratio(self.ratio)));
-            }
-        }
-        Ok(count)
+/// The data as UTF-8 without a byte order mark, unless it is no text.
+fn as_text(
+    part: &Arc<str>,
+    mut data: Ahead<Bounded>,
+    charset: Option<&str>,
+) -> Result<Source, SourceError> {
+    if let Some(found) = found::signature(data.head()) {
+        return Err(SourceError::NotData { part: part.clone(), found });
     }
-}
-
-/// Counts the stored bytes, and keeps the first failure to read them.
-struct Counted {
-    inner: Source,
-    count: Arc<AtomicU64>,
-    failure: Arc<OnceLock<ReadFailure>>,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer);
-        match &read {
-            Ok(count) => {
-                self.count.fetch_add(*count as u64, Ordering::Relaxed);
-            }
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                // Later failures do not replace the first one.
-                let _ = self.failure.set(ReadFailure::of(error));
-            }
-            Err(_) => {}
-        }
-        read
-    }
-}
-
-/// Why the stored bytes cannot be read.
-#[derive(Debug, Clone, Copy)]
-enum ReadFailure {
-    Remote(ReadFault),
-    Local(io::ErrorKind),
-}
-
-impl ReadFailure {
-    fn of(error: &io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>()) {
-            Some(fault) => Self::Remote(*fault),
-            None => Self::Local(error.kind()),
-        }
-    }
-
-    fn in_part(self, part: &Arc<str>) -> SourceError {
+    let (encoding, mark) = text::encoding(data.head(), charset).map_err(|fault| {
         let part = part.clone();
-        match self {
-            Self::Remote(fault) => SourceError::Remote { part, fault },
-            Self::Local(kind) => SourceError::Read { part, kind },
+        match fault {
+            Undecodable::Utf32 => SourceError::Utf32 { part },
+            Undecodable::Unknown => SourceError::UnknownCharset { part },
         }
-    }
+    })?;
+    data.skip(mark);
+    Ok(if encoding == UTF_8 { Box::new(data) } else { Box::new(Transcoded::new(data, encoding)) })
 }
-
-#[derive(Debug, Clone, Copy)]
-enum Refused {
-    Size(u64),
-    Ratio(u64),
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more data than accepted")
-    }
-}
-
-impl std::error::Error for Refused {}

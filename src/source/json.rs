@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Decoded, Decoder, RecordError, SourceError, input::Input, profile};
+use super::{Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile};
 use crate::domain::SourcePosition;
 
 /// Levels of nesting accepted in one profile; below what the JSON parser itself refuses.
@@ -34,6 +34,9 @@ impl LineColumn {
 pub(super) struct Scan {
     depth: u32,
     deepest: u32,
+    /// The outermost open brackets.
+    open: Vec<u8>,
+    mismatched: bool,
     in_string: bool,
     escaped: bool,
 }
@@ -60,11 +63,18 @@ impl Scan {
             match byte {
                 b'"' => self.in_string = true,
                 b'{' | b'[' => {
+                    if self.depth <= MAX_DEPTH {
+                        self.open.push(byte);
+                    }
                     self.depth += 1;
                     self.deepest = self.deepest.max(self.depth);
                 }
                 b'}' | b']' if self.depth > 0 => {
                     self.depth -= 1;
+                    if self.depth <= MAX_DEPTH {
+                        // `{` and `[` come two before their counterparts.
+                        self.mismatched |= self.open.pop() != Some(byte - 2);
+                    }
                     if self.depth == 0 {
                         return (i + 1, true);
                     }
@@ -92,6 +102,8 @@ pub(super) struct JsonDecoder {
     input: Input,
     place: LineColumn,
     next: Next,
+    /// Whether the document is an array: its elements fail alone.
+    array: bool,
     index: u64,
     max_record: usize,
     element: Vec<u8>,
@@ -99,8 +111,8 @@ pub(super) struct JsonDecoder {
 
 impl JsonDecoder {
     pub(super) fn new(input: Input, max_record: usize) -> Self {
-        let place = LineColumn { line: 1, column: 1 };
-        Self { input, place, next: Next::Document, index: 0, max_record, element: Vec::new() }
+        let (place, element) = (LineColumn { line: 1, column: 1 }, Vec::new());
+        Self { input, place, next: Next::Document, array: false, index: 0, max_record, element }
     }
 
     fn consume(&mut self, count: usize) -> Result<(), SourceError> {
@@ -160,7 +172,7 @@ impl JsonDecoder {
         } else if scan.deepest > MAX_DEPTH {
             Err(RecordError::TooDeep { limit: MAX_DEPTH })
         } else {
-            self.parse(start)?
+            self.parse(start, &scan)?
         };
         let part = self.input.part().clone();
         let position = SourcePosition { part, index: self.index, line: None };
@@ -168,9 +180,13 @@ impl JsonDecoder {
         Ok(Decoded { position, result })
     }
 
-    /// An element that is not JSON fails the whole part: where it ends is unknown, and so is where
-    /// the next one starts.
-    fn parse(&self, start: LineColumn) -> Result<Result<super::Profile, RecordError>, SourceError> {
+    /// An element of an array that is not JSON is rejected alone if its brackets and strings show where
+    /// it ends; otherwise the start of the next one is unknown, and the whole part fails.
+    fn parse(
+        &self,
+        start: LineColumn,
+        scan: &Scan,
+    ) -> Result<Result<super::Profile, RecordError>, SourceError> {
         if let Err(error) = std::str::from_utf8(&self.element) {
             let mut place = start;
             place.advance(&self.element[..error.valid_up_to()]);
@@ -181,7 +197,11 @@ impl JsonDecoder {
             Err(error) => {
                 let (line, column) = (error.line() as u64, error.column() as u64);
                 let column = if line <= 1 { start.column + column.max(1) - 1 } else { column };
-                Err(self.syntax(LineColumn { line: start.line + line.max(1) - 1, column }))
+                let line = start.line + line.max(1) - 1;
+                if self.array && !scan.mismatched {
+                    return Ok(Err(RecordError::Malformed { line, column }));
+                }
+                Err(self.syntax(LineColumn { line, column }))
             }
         }
     }
@@ -197,6 +217,7 @@ impl Decoder for JsonDecoder {
                 }
                 (Next::Document, Some(b'[')) => {
                     self.consume(1)?;
+                    self.array = true;
                     self.next = Next::FirstElement;
                 }
                 (Next::Document, Some(b'{')) => {
@@ -225,6 +246,7 @@ impl Decoder for JsonDecoder {
                 (Next::Separator, Some(_)) => return Err(self.syntax(self.place)),
                 (Next::FirstElement | Next::Separator, None) => return Err(self.cut_off()),
                 (Next::End, None) => return Ok(None),
+                (Next::End, Some(END_OF_FILE)) => self.consume(1)?,
                 (Next::End, Some(_)) => {
                     let (part, line) = (self.input.part().clone(), self.place.line);
                     return Err(SourceError::Trailing { part, line });

@@ -3,25 +3,40 @@
 //! no error carries candidate data.
 
 mod columns;
+mod compression;
 mod csv;
+mod dialect;
 mod error;
 mod format;
+mod found;
+mod gzip;
+mod header_fault;
 mod input;
 mod json;
 mod limits;
 mod names;
 mod ndjson;
+mod outline;
+mod padding;
 mod part;
 mod path;
+mod rows;
+mod stored;
+mod text;
 mod tree;
 mod zstd;
 
 use std::{io::Read, sync::Arc};
 
+pub use compression::Compression;
 pub use csv::CsvOptions;
-pub use error::{Compression, HeaderFault, RecordError, SourceError};
+pub use error::{RecordError, SourceError};
 pub use format::Format;
+pub use found::Found;
+pub use header_fault::HeaderFault;
 pub use limits::Limits;
+pub use names::built_in_headers;
+pub use outline::{Outline, OwnColumns};
 pub use part::{Part, digest};
 
 use crate::{
@@ -30,6 +45,9 @@ use crate::{
 };
 use input::Input;
 use serde_json::Value;
+
+/// The character that ended a file in CP/M and DOS; some programs still write it.
+const END_OF_FILE: u8 = 0x1a;
 
 /// One record of a source: its position, and its profile or why it has none.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +71,15 @@ pub struct Records {
     stage: Stage,
 }
 
+struct Unopened {
+    reader: Box<dyn Read + Send>,
+    charset: Option<Arc<str>>,
+    format: Option<Format>,
+    csv: CsvOptions,
+}
+
 enum Stage {
-    Unopened { reader: Box<dyn Read + Send>, format: Option<Format>, csv: CsvOptions },
+    Unopened(Unopened),
     Open(Box<dyn Decoder>),
     Failed(SourceError),
     Done,
@@ -74,8 +99,9 @@ pub fn decode_reader(
     csv: &CsvOptions,
     limits: &Limits,
 ) -> Records {
-    let stage = Stage::Unopened { reader: Box::new(reader), format, csv: csv.clone() };
-    Records { part: name.clone(), limits: *limits, yielded: 0, stage }
+    let csv = csv.clone();
+    let unopened = Unopened { reader: Box::new(reader), charset: None, format, csv };
+    Records::of(name.clone(), unopened, limits)
 }
 
 /// Decodes a file outside the cluster. Blocks: use it on a blocking thread.
@@ -87,7 +113,10 @@ pub fn decode_opening(
 ) -> Records {
     let part = opening.name.clone();
     match opening.open() {
-        Ok(reader) => decode_reader(&part, reader, format, csv, limits),
+        Ok(reader) => {
+            let charset = opening.charset.clone();
+            Records::of(part, Unopened { reader, charset, format, csv: csv.clone() }, limits)
+        }
         Err(fault) => {
             let stage = Stage::Failed(SourceError::Remote { part: part.clone(), fault });
             Records { part, limits: *limits, yielded: 0, stage }
@@ -109,19 +138,26 @@ pub fn decode_values<'a>(
     })
 }
 
+/// What the first of some values consists of.
+pub fn outline_values(name: &Arc<str>, values: &[Value]) -> Option<Outline> {
+    values.first().map(|value| Outline::of_json(name, value.to_string().as_bytes()))
+}
+
 fn profile(value: Value) -> Result<Profile, RecordError> {
     Profile::try_from(value).map_err(|found| RecordError::NotAnObject { found })
 }
 
 impl Records {
+    fn of(part: Arc<str>, unopened: Unopened, limits: &Limits) -> Self {
+        Self { part, limits: *limits, yielded: 0, stage: Stage::Unopened(unopened) }
+    }
+
     fn advance(&mut self) -> Result<Option<Decoded>, SourceError> {
-        if let Stage::Unopened { .. } = self.stage {
-            let Stage::Unopened { reader, format, csv } =
-                std::mem::replace(&mut self.stage, Stage::Done)
-            else {
+        if let Stage::Unopened(_) = self.stage {
+            let Stage::Unopened(unopened) = std::mem::replace(&mut self.stage, Stage::Done) else {
                 return Ok(None);
             };
-            self.stage = Stage::Open(self.open(reader, format, &csv)?);
+            self.stage = Stage::Open(self.open(unopened)?);
         }
         if let Stage::Failed(error) = &self.stage {
             return Err(error.clone());
@@ -138,22 +174,29 @@ impl Records {
         Ok(record)
     }
 
-    fn open(
-        &self,
-        reader: Box<dyn Read + Send>,
-        format: Option<Format>,
-        csv: &CsvOptions,
-    ) -> Result<Box<dyn Decoder>, SourceError> {
-        let mut input = Input::open(&self.part, reader, &self.limits)?;
-        let format = match format {
-            Some(format) => format,
-            None => format::detect(&self.part, &mut input),
-        };
+    /// What the part consists of, if it can be read so far.
+    pub fn outline(self) -> Option<Outline> {
+        let Self { part, limits, stage: Stage::Unopened(unopened), .. } = self else { return None };
+        let Unopened { reader, charset, format, csv } = unopened;
+        let mut input = Input::open(&part, reader, charset.as_deref(), &limits).ok()?;
+        match format.unwrap_or_else(|| format::detect(&part, &mut input)) {
+            Format::Json | Format::Ndjson => Some(Outline::of_json(&part, input.look_ahead())),
+            Format::Csv => {
+                let opened = csv::CsvDecoder::open(input, &csv, limits.max_record_bytes);
+                opened.ok().map(|decoder| decoder.outline())
+            }
+        }
+    }
+
+    fn open(&self, unopened: Unopened) -> Result<Box<dyn Decoder>, SourceError> {
+        let Unopened { reader, charset, format, csv } = unopened;
+        let mut input = Input::open(&self.part, reader, charset.as_deref(), &self.limits)?;
+        let format = format.unwrap_or_else(|| format::detect(&self.part, &mut input));
         let max_record = self.limits.max_record_bytes;
         Ok(match format {
             Format::Json => Box::new(json::JsonDecoder::new(input, max_record)),
             Format::Ndjson => Box::new(ndjson::NdjsonDecoder::new(input, max_record)),
-            Format::Csv => Box::new(csv::CsvDecoder::open(input, csv, max_record)?),
+            Format::Csv => Box::new(csv::CsvDecoder::open(input, &csv, max_record)?),
         })
     }
 }

@@ -2,12 +2,15 @@
 
 use serde_json::Value;
 
-use super::{Decoded, Decoder, RecordError, SourceError, input::Input, profile};
+use super::{Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile};
 use crate::domain::{Profile, SourcePosition};
 
 enum Line {
     End,
-    Whole,
+    /// `ended`: by a line break, not by the end of the part.
+    Whole {
+        ended: bool,
+    },
     TooLarge,
 }
 
@@ -28,7 +31,7 @@ impl NdjsonDecoder {
     /// Reads the next line into `text`, up to the size of a record.
     fn read_line(&mut self) -> Result<Line, SourceError> {
         self.text.clear();
-        let (mut started, mut too_large) = (false, false);
+        let (mut started, mut too_large, mut ended) = (false, false, false);
         loop {
             let bytes = self.input.fill()?;
             if bytes.is_empty() {
@@ -50,26 +53,41 @@ impl NdjsonDecoder {
             }
             let used = content.len() + usize::from(end.is_some());
             self.input.consume(used);
-            if end.is_some() {
+            ended = end.is_some();
+            if ended {
                 break;
             }
+        }
+        while !ended && self.text.last() == Some(&END_OF_FILE) {
+            self.text.pop();
         }
         if self.text.last() == Some(&b'\r') {
             self.text.pop();
         }
         let too_large = too_large || self.text.len() > self.max_record;
-        Ok(if too_large { Line::TooLarge } else { Line::Whole })
+        Ok(if too_large { Line::TooLarge } else { Line::Whole { ended } })
     }
 
-    fn parse(&self) -> Result<Profile, RecordError> {
-        let line = self.line;
-        if std::str::from_utf8(&self.text).is_err() {
-            return Err(RecordError::NotUtf8 { line });
+    /// The profile of the line. A last line that ends within its JSON, or within a character, shows
+    /// that the part is cut off.
+    fn parse(&self, ended: bool) -> Result<Result<Profile, RecordError>, SourceError> {
+        let (line, part) = (self.line, || self.input.part().clone());
+        if let Err(error) = std::str::from_utf8(&self.text) {
+            if !ended && error.error_len().is_none() {
+                return Err(SourceError::HalfCharacter { part: part() });
+            }
+            return Ok(Err(RecordError::NotUtf8 { line }));
         }
-        let value = serde_json::from_slice::<Value>(&self.text).map_err(|error| {
-            RecordError::Malformed { line, column: (error.column() as u64).max(1) }
-        })?;
-        profile(value)
+        match serde_json::from_slice::<Value>(&self.text) {
+            Ok(value) => Ok(profile(value)),
+            Err(error) if error.is_eof() && !ended => {
+                Err(SourceError::CutOff { part: part(), line })
+            }
+            Err(error) => {
+                let column = (error.column() as u64).max(1);
+                Ok(Err(RecordError::Malformed { line, column }))
+            }
+        }
     }
 }
 
@@ -79,8 +97,8 @@ impl Decoder for NdjsonDecoder {
             match self.read_line()? {
                 Line::End => return Ok(None),
                 Line::TooLarge => break Err(RecordError::TooLarge { limit: self.max_record }),
-                Line::Whole if self.text.trim_ascii().is_empty() => {}
-                Line::Whole => break self.parse(),
+                Line::Whole { .. } if self.text.trim_ascii().is_empty() => {}
+                Line::Whole { ended } => break self.parse(ended)?,
             }
         };
         let part = self.input.part().clone();

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::Format;
+use super::{Compression, Format};
 use crate::domain::{Digest, digest_parts};
 
 /// One named piece of a source: a key of a ConfigMap or Secret, a file.
@@ -23,7 +23,7 @@ pub struct Part {
 impl Part {
     /// Whether the stored data is compressed.
     pub fn is_compressed(&self) -> bool {
-        super::input::compression(&self.bytes).is_some()
+        Compression::of(&self.bytes).is_some()
     }
 }
 

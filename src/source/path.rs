@@ -46,6 +46,20 @@ pub(super) fn parse(text: &str) -> Option<Vec<Segment>> {
     (segments.len() <= MAX_SEGMENTS).then_some(segments)
 }
 
+/// The path as written.
+pub(super) fn shown(path: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Name(name) if text.is_empty() => text += name,
+            Segment::Name(name) => text = text + "." + name,
+            Segment::Index(index) => text = format!("{text}[{index}]"),
+            Segment::Append => text += "[]",
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +71,7 @@ mod tests {
             parse("emails[1].value").unwrap(),
             [name("emails"), Segment::Index(1), name("value")]
         );
+        assert_eq!(shown(&parse("a[1].b[].c").unwrap()), "a[1].b[].c");
         assert_eq!(parse("x.my tags[]").unwrap(), [name("x"), name("my tags"), Segment::Append]);
     }
 

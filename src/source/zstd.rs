@@ -1,12 +1,14 @@
 //! Zstandard data as a reader: frame by frame, each verified by its checksum. Reads from the reader
 //! it is given. Refuses frames with an unusually large window.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use ruzstd::decoding::{
     BlockDecodingStrategy, FrameDecoder,
     errors::{FrameDecoderError, ReadFrameHeaderError},
 };
+
+use super::padding;
 
 /// The largest window of a frame, in bytes: the default limit of the reference tools.
 const MAX_WINDOW: u64 = 128 << 20;
@@ -24,9 +26,9 @@ impl<R: Read> ZstdFrames<R> {
         Self { source: BufReader::with_capacity(64 << 10, source), frame, within: false }
     }
 
-    /// Starts the next frame; false at the end.
+    /// Starts the next frame; false at the end. Zeros between and after frames are padding.
     fn start_frame(&mut self) -> io::Result<bool> {
-        while !self.source.fill_buf()?.is_empty() {
+        while !padding::skip(&mut self.source)? {
             match self.frame.reset(&mut self.source) {
                 Ok(()) => {
                     self.within = true;
@@ -111,6 +113,8 @@ mod tests {
         let data = [frame("one,"), skip.clone(), frame(&long), frame("")].concat();
         assert_eq!(decoded(&data).unwrap(), format!("one,{long}"));
         assert_eq!(decoded(&[]).unwrap(), "");
+        let padded = [frame("one,"), vec![0; 512], frame("two"), vec![0; 70_000]].concat();
+        assert_eq!(decoded(&padded).unwrap(), "one,two");
         assert!(decoded(&skip[..9]).is_err(), "cut off inside a skipped frame");
     }
 

@@ -37,6 +37,12 @@ pub enum ReadFault {
     /// The server redirects.
     #[error("is answered with a redirect, which is not followed: give the final URL")]
     Redirected,
+    /// The server answers with HTML.
+    #[error(
+        "is answered with a web page (text/html) instead of data: does the server ask for a sign-in, or \
+         report an error?"
+    )]
+    WebPage,
     /// The server refuses the request.
     #[error("is answered with status {status}")]
     Refused {
@@ -65,9 +71,11 @@ impl ReadFault {
             Self::Unreachable | Self::WrongBytes => Disposition::retry(Reason::SourceUnreachable),
             Self::Denied => Disposition::Stalled { reason: Reason::SourceDenied },
             Self::AddressRefused => Disposition::Stalled { reason: Reason::SourceNotAllowed },
-            Self::TooMany { .. } | Self::NotAFile | Self::Redirected | Self::Refused { .. } => {
-                Disposition::Stalled { reason: Reason::SourceInvalid }
-            }
+            Self::TooMany { .. }
+            | Self::NotAFile
+            | Self::Redirected
+            | Self::WebPage
+            | Self::Refused { .. } => Disposition::Stalled { reason: Reason::SourceInvalid },
         }
     }
 

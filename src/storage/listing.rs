@@ -21,6 +21,8 @@ type Open = dyn Fn() -> Result<Reader, ReadFault> + Send + Sync;
 pub struct Opening {
     /// The name below the bucket or root, as shown in positions.
     pub name: Arc<str>,
+    /// The character set that the server declares.
+    pub charset: Option<Arc<str>>,
     open: Arc<Open>,
 }
 
@@ -29,7 +31,11 @@ impl Opening {
         name: &str,
         open: impl Fn() -> Result<Reader, ReadFault> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), open: Arc::new(open) }
+        Self { name: name.into(), charset: None, open: Arc::new(open) }
+    }
+
+    pub(super) fn with_charset(self, charset: Option<Arc<str>>) -> Self {
+        Self { charset, ..self }
     }
 
     /// Opens it for reading. Blocks.

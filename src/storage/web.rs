@@ -43,13 +43,16 @@ impl Page {
     pub(super) async fn look(self) -> Result<ListedFile, ReadFault> {
         let head = self.request(Method::HEAD, &[]).await?;
         let head = match head.status().as_u16() {
-            200..=299 => head,
+            200..=299 if !is_web_page(head.headers()) => head,
+            // A server may know better what it sends than what it would send.
+            200..=299 |
             // Not every server supports HEAD, and a signed URL is valid for one method only.
             400 | 403 | 404 | 405 | 501 => {
                 let first = (header::RANGE, HeaderValue::from_static("bytes=0-0"));
                 let found = self.request(Method::GET, &[first]).await?;
                 match found.status().as_u16() {
                     // An empty file has no first byte.
+                    200..=299 if is_web_page(found.headers()) => return Err(ReadFault::WebPage),
                     200..=299 | 416 => found,
                     status => return Err(ReadFault::of_status(status)),
                 }
@@ -60,6 +63,7 @@ impl Page {
         let name = self.url.path_segments().and_then(|mut all| all.next_back()).unwrap_or_default();
         let name = if name.is_empty() { self.url.host_str().unwrap_or_default() } else { name };
         let name = name.to_owned();
+        let charset = seen.charset.as_deref().map(Arc::from);
         let (version, size, runtime) = (seen.version(), seen.size, Handle::current());
         let first = Arc::<OnceLock<[u8; 32]>>::default();
         let open = move || match (&seen.etag, seen.size) {
@@ -77,7 +81,8 @@ impl Page {
                     as super::Reader
             }),
         };
-        Ok(ListedFile { opening: Opening::new(&name, open), version, size })
+        let opening = Opening::new(&name, open).with_charset(charset);
+        Ok(ListedFile { opening, version, size })
     }
 
     async fn request(
@@ -108,6 +113,9 @@ impl Page {
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(ReadFault::Changed),
             other => return Err(ReadFault::of_status(other.as_u16())),
         }
+        if is_web_page(answer.headers()) {
+            return Err(ReadFault::WebPage);
+        }
         if Metadata::of(&answer).version() != seen.version() {
             return Err(ReadFault::Changed);
         }
@@ -122,6 +130,28 @@ struct Metadata {
     modified: Option<HeaderValue>,
     size: Option<u64>,
     ranges: bool,
+    /// The character set of its Content-Type.
+    charset: Option<String>,
+}
+
+/// The media type and the parameters of a Content-Type.
+fn content_type(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let (kind, parameters) = value.split_once(';').unwrap_or((value, ""));
+    Some((kind.trim(), parameters))
+}
+
+fn is_web_page(headers: &HeaderMap) -> bool {
+    content_type(headers).is_some_and(|(kind, _)| {
+        ["text/html", "application/xhtml+xml"].iter().any(|page| kind.eq_ignore_ascii_case(page))
+    })
+}
+
+fn charset(headers: &HeaderMap) -> Option<String> {
+    let (_, parameters) = content_type(headers)?;
+    let named = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+    let mut charsets = named.filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"));
+    charsets.next().map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
 }
 
 impl Metadata {
@@ -144,6 +174,7 @@ impl Metadata {
             modified: headers.get(header::LAST_MODIFIED).cloned(),
             size,
             ranges: partial || accepts,
+            charset: charset(headers),
         }
     }
 
@@ -205,5 +236,28 @@ impl Blocks for Pinned {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_type_and_charset_are_read_in_any_spelling() {
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]);
+            (is_web_page(&headers), charset(&headers))
+        };
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(of("Text/HTML; charset=UTF-8"), (true, named("UTF-8")));
+        assert_eq!(of("application/xhtml+xml"), (true, None));
+        assert_eq!(
+            of("text/csv; header=present; Charset=\"iso-8859-1\""),
+            (false, named("iso-8859-1"))
+        );
+        assert_eq!(of("text/csv;charset=windows-1252 "), (false, named("windows-1252")));
+        assert_eq!(of("text/csv"), (false, None));
+        assert_eq!(of(""), (false, None));
     }
 }

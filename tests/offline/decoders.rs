@@ -87,21 +87,43 @@ fn ndjson_goes_on_after_a_bad_line() {
 }
 
 #[test]
-fn a_json_array_is_read_by_element_up_to_where_it_stops_being_json() {
-    let text = "[ {\"id\": \"]}\\\"\"}, 7, \"s\", [{}],\n {\"id\": \"b\"},\n  {\"id\": oops}, {\"id\": 1}]";
+fn an_element_of_an_array_that_is_not_json_is_rejected_alone() {
+    let text = "[ {\"id\": \"]}\\\"\"}, 7, \"s\", [{}],\n {\"id\": \"b\"},\n  {\"id\": oops}, {\"id\": 1},
+                {\"id\": 1e999}, {\"id\": \"\\ud83d\"}, {\"id\": \"a\tb\"}, {\"id\": NaN}, oops, {\"id\": 2}]";
     let (records, failure) = read_as(Format::Json, text);
     let not_an_object = |found| Err(RecordError::NotAnObject { found });
-    assert_eq!(
-        records,
-        [
-            ("p[0]".to_owned(), Ok(json!({"id": "]}\""}))),
-            ("p[1]".to_owned(), not_an_object("a number")),
-            ("p[2]".to_owned(), not_an_object("a string")),
-            ("p[3]".to_owned(), not_an_object("an array")),
-            ("p[4]".to_owned(), Ok(json!({"id": "b"}))),
-        ]
-    );
-    assert_eq!(failure, Some(SourceError::Syntax { part: "p".into(), line: 3, column: 10 }));
+    let malformed = |line, column| Err(RecordError::Malformed { line, column });
+    let expected = [
+        Ok(json!({"id": "]}\""})),
+        not_an_object("a number"),
+        not_an_object("a string"),
+        not_an_object("an array"),
+        Ok(json!({"id": "b"})),
+        malformed(3, 10),
+        Ok(json!({"id": 1})),
+        malformed(4, 28),
+        malformed(4, 46),
+        malformed(4, 59),
+        malformed(4, 72),
+        malformed(4, 78),
+        Ok(json!({"id": 2})),
+    ];
+    let expected: Vec<Shown> =
+        expected.into_iter().enumerate().map(|(n, result)| (format!("p[{n}]"), result)).collect();
+    assert_eq!(records, expected);
+    assert_eq!(failure, None);
+}
+
+#[test]
+fn an_array_fails_where_the_next_element_cannot_be_found() {
+    let syntax = |column| Some(SourceError::Syntax { part: "p".into(), line: 1, column });
+    assert_eq!(read_as(Format::Json, "[{\"id\": [1}, {\"id\": 2}]").1, syntax(11));
+    let (records, failure) = read_as(Format::Json, "[{\"id\": 1}, {\"id\": 2, {\"id\": 3}]");
+    assert_eq!((records.len(), failure), (1, syntax(23)));
+    // A quote too many turns the rest inside out.
+    let failure = read_as(Format::Json, "[{\"id\": \"a\"b\"}, {\"id\": 2}]").1;
+    assert_eq!(failure, Some(SourceError::CutOff { part: "p".into(), line: 1 }));
+    assert_eq!(read_as(Format::Json, "{\"id\": oops}").1, syntax(8), "a document is one record");
 }
 
 #[test]
@@ -206,7 +228,9 @@ fn csv_headers_that_cannot_be_used_end_the_part() {
 fn csv_options_name_columns() {
     let headers = BTreeMap::from([("Work E-Mail".to_owned(), "emails[0].value".to_owned())]);
     let data = part("p.csv", "work e-mail\na@x.org\n", None);
-    let records: Vec<_> = decode(&data, &CsvOptions { headers }, &Limits::default()).collect();
+    let records: Vec<_> =
+        decode(&data, &CsvOptions { headers, ..CsvOptions::default() }, &Limits::default())
+            .collect();
     let profile = records[0].as_ref().unwrap().result.as_ref().unwrap();
     assert_eq!(profile.members()["emails"], json!([{"value": "a@x.org"}]));
 }
@@ -345,6 +369,12 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
         "{\"id\":\"1\"}",
         "\u{feff}",
         "\\ud800",
+        "\t",
+        "|",
+        "sep=;",
+        "\u{1a}",
+        "Email",
+        "\0",
     ]);
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),

@@ -17,5 +17,6 @@ mod named_tests;
 #[path = "../support/scale.rs"]
 mod scale;
 mod search;
+mod source_files;
 mod telephone_numbers;
 mod upgrade;

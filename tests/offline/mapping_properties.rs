@@ -416,7 +416,7 @@ fn a_hostile_profile_is_told_and_a_sparse_one_passes() {
     let sparse = default.apply(&sample("sparse")).unwrap();
     assert_eq!(Value::Object(sparse.attributes), json!({"email": "charles@example.org"}));
     let issues = default.apply(&sample("hostile")).unwrap_err();
-    assert_eq!(issues[0].path, "spec.fields[0].expression");
+    assert_eq!(issues[0].path, "spec.fields[0].from");
     assert!(issues.iter().all(|i| i.reason == Reason::InvalidValue), "{issues:?}");
     assert!(!format!("{issues:?}").contains("should"), "{issues:?}");
 }

@@ -24,5 +24,6 @@ mod s3;
 #[path = "../support/scale.rs"]
 mod scale;
 mod setup;
+mod source_faults;
 mod steps;
 mod windows;

@@ -144,6 +144,8 @@ enum How {
     Changing,
     /// Redirects.
     Redirect,
+    /// As `Bare`, with this Content-Type.
+    Typed(&'static str),
 }
 
 impl Files {
@@ -168,6 +170,10 @@ async fn answer(
             let to = status(StatusCode::FOUND).header(header::LOCATION, "http://169.254.169.254/");
             to.body(Body::empty()).unwrap()
         }
+        How::Typed(kind) => status(StatusCode::OK)
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(content))
+            .unwrap(),
         How::Bare | How::CutOnce | How::Changing if method == Method::HEAD => {
             status(StatusCode::METHOD_NOT_ALLOWED).body(Body::empty()).unwrap()
         }
@@ -209,7 +215,7 @@ async fn answer(
     }
 }
 
-async fn serve(how: How, text: String) -> (Arc<Files>, String) {
+async fn serve(how: How, text: impl Into<Bytes>) -> (Arc<Files>, String) {
     let content = Mutex::new((text.into(), "\"1\"".to_owned()));
     let files = Arc::new(Files { content, asked: AtomicUsize::new(0), how });
     let router = Router::new().fallback(answer).with_state(files.clone());
@@ -307,6 +313,28 @@ async fn an_answer_that_breaks_off_is_read_again() {
     let report = run(page(&origin), world.ports()).await;
     assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
     world.assert_exactly_once(400);
+}
+
+#[tokio::test]
+async fn a_web_page_is_refused_and_a_declared_charset_is_used() {
+    let world = World::new(options()).await;
+    let (_, origin) =
+        serve(How::Typed("text/html; charset=utf-8"), "Session expired".to_owned()).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(reason(&report), Reason::SourceInvalid);
+    let Ending::SourceFailed(cause) = &report.ending else { panic!("{report:?}") };
+    assert!(cause.message.contains("web page"), "{}", cause.message);
+
+    let mut person = profile(0);
+    person["firstName"] = "Zo\u{eb}".into();
+    let latin: Vec<u8> =
+        person.to_string().chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    let (_, origin) = serve(How::Typed("application/x-ndjson; charset=ISO-8859-1"), latin).await;
+    let report = run(page(&origin), world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+    assert_eq!(world.person(0)["attributes"]["first_name"], "Zo\u{eb}");
+    let (_, origin) = serve(How::Typed("text/csv; charset=x-unknown"), "Email\n".to_owned()).await;
+    assert_eq!(reason(&run(page(&origin), world.ports()).await), Reason::SourceInvalid);
 }
 
 #[tokio::test]

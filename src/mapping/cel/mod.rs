@@ -16,6 +16,7 @@ mod lexer;
 pub mod limits;
 mod number;
 mod parser;
+mod reads;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 use fault::{Fault, place};
 pub use fault::{FaultKind, SyntaxError};
 use limits::{Fuel, STEP_LIMIT};
+pub use reads::MembersRead;
 pub use value::{Text, Val};
 
 use super::shape::Shape;
@@ -80,6 +82,11 @@ impl Expression {
                 cause: fault.cause,
             }),
         }
+    }
+
+    /// The members of `candidate.<member>` that it reads.
+    pub fn reads_below(&self, member: &str) -> MembersRead {
+        reads::below(member, &self.root)
     }
 
     /// The kind of the expression's value, as far as it is known without a profile.

@@ -119,6 +119,10 @@ async fn attempt<C: Crm, S: SegmentStore>(
     survey.progress.source = spec.source.info().cloned();
     survey.progress.ledger = ledger_info;
     progress.send_replace(survey.progress.clone());
+    // A source that is cut off or damaged is not pushed in part.
+    if let Some(error) = &survey.fault {
+        return Ok(unread(error));
+    }
     let suspects = std::mem::take(&mut survey.suspects);
     let ending = if survey.due.count() == 0 {
         let creations = Creations::default();
@@ -168,7 +172,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         }
         let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
         let ended = pushing.all(&pusher, &mut feed, &mut run_ledger).await;
-        let complete = matches!(ended, Ok(None)) && survey.fault.is_none();
+        let complete = matches!(ended, Ok(None));
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;
         progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
@@ -177,11 +181,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         sealed?;
         ended
     };
-    Ok(match (ending, survey.fault) {
-        (Some(ending), _) => ending,
-        (None, Some(error)) => unread(&error),
-        (None, None) => Ending::Completed,
-    })
+    Ok(ending.unwrap_or(Ending::Completed))
 }
 
 /// What Clinch has already: the destination, and people.

@@ -53,7 +53,11 @@ pub(super) struct Survey {
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
     pub(super) people: SourcePeople,
-    /// The fault that cut the source short, if any.
+    /// How many records have a match key, and are mapped or not.
+    keyed: u64,
+    /// How many have none, though they were read.
+    keyless: u64,
+    /// Why the source cannot be read to its end, or names nobody: nothing of it is pushed.
     pub(super) fault: Option<SourceError>,
 }
 
@@ -103,7 +107,29 @@ impl Survey {
         counts.read = records.read();
         counts.not_selected = counts.read - counts.total;
         survey.progress.coverage = records.into_coverage().into();
+        if survey.fault.is_none() && !cancel.is_cancelled() {
+            survey.fault = survey.names_nobody(spec);
+        }
         survey
+    }
+
+    /// The fault of a source of which no record says who it is about.
+    fn names_nobody(&self, spec: &RunSpec<Opened>) -> Option<SourceError> {
+        let (read, selected) = (self.progress.counts.read, self.progress.counts.total);
+        if self.keyed > 0 || (read > 0 && selected == 0) {
+            return None;
+        }
+        let outline = spec.source.outline()?;
+        let nobody = if read == 0 {
+            spec.source.own_columns().is_some_and(|columns| outline.means_nothing(columns))
+        } else {
+            self.keyless > 0 || outline.is_wrapper()
+        };
+        nobody.then(|| SourceError::Nobody {
+            records: selected,
+            attribute: spec.plan.match_attribute().into(),
+            outline: Box::new(outline),
+        })
     }
 
     fn add(
@@ -118,8 +144,16 @@ impl Survey {
         self.progress.counts.total += 1;
         let mut work = match prepared {
             Prepared::Ready(work) => work,
-            Prepared::Rejected(rejection) => return self.reject(rejection),
+            Prepared::Rejected(rejection) => {
+                match rejection.cause.reason {
+                    Reason::MatchKeyMissing => self.keyless += 1,
+                    Reason::Malformed | Reason::TooLarge => {}
+                    _ => self.keyed += 1,
+                }
+                return self.reject(rejection);
+            }
         };
+        self.keyed += 1;
         match self.people.add(&work) {
             Duplicate::No => {}
             // Exact duplicate of an earlier record: count it as unchanged.

@@ -88,7 +88,8 @@ fn format_of(format: SourceFormat) -> Format {
 
 fn csv_options(gathered: &Gathered) -> CsvOptions {
     let csv = gathered.export.spec.source.csv.as_ref();
-    CsvOptions { headers: csv.map(|csv| csv.headers.clone()).unwrap_or_default() }
+    let headers = csv.map(|csv| csv.headers.clone()).unwrap_or_default();
+    CsvOptions { headers, ..CsvOptions::default() }
 }
 
 fn shorten(text: &str) -> String {
