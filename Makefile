@@ -54,9 +54,11 @@ crds: ## Regenerate crds/, and the chart's copies, from the types
 	mkdir -p charts/clinch-operator/crds
 	cp crds/*.yaml charts/clinch-operator/crds/
 
-upgrade-fixtures: ## Make tests/data/upgrade again, at the commit that it is to cover
+upgrade-fixtures: control-plane ## Make tests/data/upgrade again, at the commit that it is to cover
 	@mkdir -p tests/data/upgrade/crds && cp crds/*.yaml tests/data/upgrade/crds/
 	@$(CARGO) test --test local makes_the_fixtures -- --ignored
+	@KUBEBUILDER_ASSETS=$$(hack/control-plane.sh --print-only | tail -n 1) \
+		$(CARGO) test --test cluster makes_the_fixtures -- --ignored
 
 control-plane: ## Provide kube-apiserver, etcd and kubectl (KUBEBUILDER_ASSETS, else built and cached)
 	@hack/control-plane.sh

@@ -1,6 +1,7 @@
 //! Starts etcd and kube-apiserver and waits until they are ready. Starts processes, through
 //! `supervised`; binaries, files and ports are chosen before.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -27,13 +28,15 @@ pub(super) struct Launch {
     pub(super) files: Files,
     pub(super) ports: Ports,
     pub(super) apiserver_arguments: Vec<String>,
+    pub(super) etcd_arguments: Vec<String>,
     pub(super) ready_within: Duration,
     pub(super) probe_token: String,
 }
 
 impl Launch {
     pub(super) async fn etcd(&self) -> Result<Supervised, StartError> {
-        let arguments = etcd_arguments(&self.scratch, &self.files, self.ports);
+        let mut arguments = etcd_arguments(&self.scratch, &self.files, self.ports);
+        arguments.extend(self.etcd_arguments.iter().map(OsString::from));
         let mut etcd = self.spawn("etcd", &arguments)?;
         let deadline = Instant::now() + self.ready_within;
         let address = (Ipv4Addr::LOCALHOST, self.ports.etcd_client);

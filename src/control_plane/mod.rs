@@ -54,6 +54,8 @@ pub struct Options {
     pub ready_within: Duration,
     /// More kube-apiserver flags, placed last so that they win.
     pub apiserver_arguments: Vec<String>,
+    /// More etcd flags, placed last so that they win.
+    pub etcd_arguments: Vec<String>,
 }
 
 impl Default for Options {
@@ -63,6 +65,7 @@ impl Default for Options {
             dir: None,
             ready_within: Duration::from_secs(90),
             apiserver_arguments: Vec::new(),
+            etcd_arguments: Vec::new(),
         }
     }
 }
@@ -92,6 +95,7 @@ impl ControlPlane {
             files,
             ports: Ports::pick().map_err(StartError::Ports)?,
             apiserver_arguments: options.apiserver_arguments,
+            etcd_arguments: options.etcd_arguments,
             ready_within: options.ready_within,
             probe_token: credentials.probe_token.clone(),
         };
@@ -150,6 +154,12 @@ impl ControlPlane {
     /// The kubectl that goes with this API server.
     pub fn kubectl(&self) -> PathBuf {
         self.launch.assets.kubectl()
+    }
+
+    /// Where etcd listens. Its CA, and the certificate and key of a client, are `ca.crt`, `server.crt`
+    /// and `server.key` in [`Self::dir`].
+    pub fn etcd_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.launch.ports.etcd_client)
     }
 
     /// The folder with data, logs and keys.

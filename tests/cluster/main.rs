@@ -32,4 +32,7 @@ mod sources;
 #[path = "../support/mod.rs"]
 mod support;
 mod undecodable;
+mod upgrade;
+#[path = "../support/upgrade.rs"]
+mod upgrade_fixtures;
 mod withdrawal;

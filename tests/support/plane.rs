@@ -23,7 +23,9 @@ pub fn skipped(why: &str) {
 /// A control plane for the caller alone; `None` where there are no binaries, outside CI.
 pub async fn start() -> Option<ControlPlane> {
     app::install_tls_provider();
-    match ControlPlane::start(Options::default()).await {
+    // With its HTTP gateway, through which a test can store an object as it was stored elsewhere.
+    let etcd_arguments = vec!["--enable-grpc-gateway=true".to_owned()];
+    match ControlPlane::start(Options { etcd_arguments, ..Options::default() }).await {
         Ok(plane) => Some(plane),
         Err(error @ StartError::MissingAssets { .. }) if !in_ci() => {
             skipped(&error.to_string());
