@@ -186,12 +186,24 @@ pub struct MappingReference {
     .message("exactly one of prospect and job must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct ExportDestination {
-    /// As prospects.
+    /// As prospects; has no settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "no_settings")]
     pub prospect: Option<ProspectDestination>,
     /// To a stage of a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobDestination>,
+}
+
+/// An object without members. The API server would drop unknown fields of an object without
+/// properties, even where it is asked to be strict; so this one is a map without entries.
+fn no_settings(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": 0,
+        "additionalProperties": {"type": "string", "maxLength": 1}
+    })
 }
 
 /// As prospects; has no settings.

@@ -54,7 +54,7 @@ use super::{DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource
 #[x_kube(
     validation = Rule::new("has(self.region) != has(self.endpoint)")
         .message("exactly one of region and endpoint must be set"),
-    validation = Rule::new("!has(self.endpoint) || (isURL(self.endpoint) && url(self.endpoint).getEscapedPath() in ['', '/'] && url(self.endpoint).getQuery().size() == 0 && !self.endpoint.contains('@') && !self.endpoint.contains('#') && !self.endpoint.endsWith('?'))")
+    validation = Rule::new("!has(self.endpoint) || (self.endpoint.matches('^[A-Za-z]+://[^/[:space:][:cntrl:]][^[:space:][:cntrl:]]*$') && !self.endpoint.contains('\\\\') && !self.endpoint.contains('%') && isURL(self.endpoint) && url(self.endpoint).getEscapedPath() in ['', '/'] && url(self.endpoint).getQuery().size() == 0 && !self.endpoint.contains('@') && !self.endpoint.contains('#') && !self.endpoint.endsWith('?'))")
         .message("endpoint must be an origin: scheme, host and optional port; no path, query, fragment or user info")
         .field_path(".endpoint"),
     validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || self.endpoint.lowerAscii().startsWith('https://') || (self.endpoint.lowerAscii().startsWith('http://') && self.environment == 'Sandbox')")

@@ -1,7 +1,7 @@
 //! The CRDs as they are installed: derived from the types, plus what the derive cannot say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 
@@ -9,12 +9,14 @@ use super::{CandidateExport, CandidateLedger, ClinchIntegration, FieldMapping};
 
 /// Every CRD of the group, in the order in which they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    vec![
+    let mut crds = vec![
         with_status_default(ClinchIntegration::crd()),
         with_status_default(FieldMapping::crd()),
         with_status_default(CandidateExport::crd()),
         CandidateLedger::crd(),
-    ]
+    ];
+    crds.iter_mut().flat_map(roots).for_each(|root| adjust(root, false));
+    crds
 }
 
 /// The CRDs as YAML, by file name.
@@ -31,15 +33,48 @@ pub fn crds_yaml() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
 /// An object that no operator has seen yet reads `status.observedGeneration: -1`: readers such as
 /// kstatus then know that it is not ready, instead of finding nothing wrong with it.
 fn with_status_default(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    for version in &mut crd.spec.versions {
-        let status = version
-            .schema
+    for root in roots(&mut crd) {
+        let status = root
+            .properties
             .as_mut()
-            .and_then(|schema| schema.open_api_v3_schema.as_mut())
-            .and_then(|root: &mut JSONSchemaProps| root.properties.as_mut())
             .and_then(|properties| properties.get_mut("status"))
             .expect("user-facing kinds have a status schema");
         status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
     }
     crd
+}
+
+/// The schemas of every version.
+fn roots(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let versions = crd.spec.versions.iter_mut();
+    versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+}
+
+/// Two things that hold for the whole schema.
+///
+/// No enum is nullable: the API server refuses null in an enum, also where the enum lists it.
+///
+/// Nothing below a list item (`in_item`) has a default: `kubectl apply` and Argo CD compare a list
+/// with the manifest as a whole, and see a change in each value that was filled in. The types fill
+/// in the same values when they are read.
+fn adjust(schema: &mut JSONSchemaProps, in_item: bool) {
+    if schema.enum_.is_some() {
+        schema.nullable = None;
+    }
+    if in_item {
+        schema.default = None;
+    }
+    for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
+        adjust(child, in_item);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        adjust(values, in_item);
+    }
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(item)) => adjust(item, true),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => {
+            items.iter_mut().for_each(|item| adjust(item, true));
+        }
+        None => {}
+    }
 }

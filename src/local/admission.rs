@@ -7,7 +7,7 @@ use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use serde_json::Value as Json;
 
 use super::{
-    check::{check, defaulted},
+    check::{check, check_shape, defaulted},
     node::{Entry, Node},
     problem::Fault,
     schema::Schema,
@@ -77,6 +77,11 @@ pub(super) fn first_status(kind: Kind) -> Option<Json> {
 /// Why the API server would refuse a status.
 pub(super) fn status_faults(kind: Kind, status: &Json) -> Vec<Fault> {
     check(&schema_of(kind).status, &Node::from_json(status), "status", 0).1
+}
+
+/// Why the API server would refuse a new object for its status, of which it keeps nothing.
+pub(super) fn written_status_faults(kind: Kind, status: &Entry) -> Vec<Fault> {
+    check_shape(&schema_of(kind).status, &status.node, "status", status.line)
 }
 
 /// Runs the CEL rules. If the object has faults already (`known`), a rule about the same field, or

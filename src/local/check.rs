@@ -17,8 +17,16 @@ const MAX_ECHO: usize = 48;
 /// Checks one object against its schema. `path` and `line` are those of the object.
 pub(super) fn check(schema: &Schema, node: &Node, path: &str, line: usize) -> (Json, Vec<Fault>) {
     let mut faults = Vec::new();
-    let value = Check { faults: &mut faults }.value(schema, node, path, line);
+    let value = Check { faults: &mut faults, shape_only: false }.value(schema, node, path, line);
     (value, faults)
+}
+
+/// Checks only what the API server checks of a part that it then drops, such as the status of a new
+/// object: types and unknown fields.
+pub(super) fn check_shape(schema: &Schema, node: &Node, path: &str, line: usize) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    Check { faults: &mut faults, shape_only: true }.value(schema, node, path, line);
+    faults
 }
 
 /// A default with the defaults of its own members filled in.
@@ -36,11 +44,20 @@ pub(super) fn defaulted(schema: &Schema, default: &Json) -> Json {
 
 struct Check<'a> {
     faults: &'a mut Vec<Fault>,
+    /// Only types and unknown fields.
+    shape_only: bool,
 }
 
 impl Check<'_> {
     fn fault(&mut self, line: usize, path: &str, message: impl Into<String>) {
         self.faults.push(Fault::new(line, path, message));
+    }
+
+    /// A fault of a value that has the right shape.
+    fn bound(&mut self, line: usize, path: &str, message: impl Into<String>) {
+        if !self.shape_only {
+            self.fault(line, path, message);
+        }
     }
 
     fn value(&mut self, schema: &Schema, node: &Node, path: &str, line: usize) -> Json {
@@ -64,7 +81,7 @@ impl Check<'_> {
                 echo(&value),
                 known.join(", ")
             );
-            self.fault(line, path, message);
+            self.bound(line, path, message);
         }
         value
     }
@@ -114,12 +131,15 @@ impl Check<'_> {
         let mut members = Map::new();
         for entry in entries {
             if let Some(child) = schema.properties.get(&entry.key) {
-                // A null counts as absent: it is dropped before defaults are filled in.
-                if entry.node.value != Value::Null {
+                if entry.node.value == Value::Null {
+                    self.null(schema, child, entry, path);
+                } else {
                     let path = member(path, &entry.key);
                     let value = self.value(child, &entry.node, &path, entry.line);
                     members.insert(entry.key.clone(), value);
                 }
+            } else if schema.max_properties == Some(0) {
+                self.fault(entry.line, &member(path, &entry.key), "unknown field: it has none");
             } else if let Some(child) = &schema.additional_properties {
                 let value = self.value(child, &entry.node, &keyed(path, &entry.key), entry.line);
                 members.insert(entry.key.clone(), value);
@@ -133,12 +153,12 @@ impl Check<'_> {
         for name in &schema.required {
             let defaulted = schema.properties.get(name).is_some_and(|p| p.default.is_some());
             if !members.contains_key(name) && !defaulted {
-                self.fault(line, &member(path, name), "required value is missing");
+                self.bound(line, &member(path, name), "required value is missing");
             }
         }
         if let Some(most) = schema.max_properties.filter(|most| members.len() > *most) {
             let message = format!("too many: {}; must have at most {most} entries", members.len());
-            self.fault(line, path, message);
+            self.bound(line, path, message);
         }
         for (name, child) in &schema.properties {
             if let (false, Some(default)) = (members.contains_key(name), &child.default) {
@@ -148,13 +168,23 @@ impl Check<'_> {
         Json::Object(members)
     }
 
+    /// A null member, as server-side apply takes it: absent where the field is nullable, the default
+    /// where there is one, else refused.
+    fn null(&mut self, parent: &Schema, child: &Schema, entry: &Entry, path: &str) {
+        // Reported as missing.
+        let required = parent.required.contains(&entry.key);
+        if !child.nullable && child.default.is_none() && !required {
+            self.bound(entry.line, &member(path, &entry.key), "must not be null: leave it out");
+        }
+    }
+
     fn list(&mut self, schema: &Schema, items: &[Node], path: &str, line: usize) -> Json {
         if let Some(most) = schema.max_items.filter(|most| items.len() > *most) {
             let message = format!("too many: {}; must have at most {most} items", items.len());
-            self.fault(line, path, message);
+            self.bound(line, path, message);
         }
         if let Some(least) = schema.min_items.filter(|least| items.len() < *least) {
-            self.fault(line, path, format!("must have at least {least} items"));
+            self.bound(line, path, format!("must have at least {least} items"));
         }
         let values: Vec<Json> = match &schema.items {
             None => items.iter().map(Node::to_json).collect(),
@@ -192,7 +222,7 @@ impl Check<'_> {
     fn string(&mut self, schema: &Schema, text: &str, path: &str, line: usize) {
         let length = text.chars().count();
         if let Some(most) = schema.max_length.filter(|most| length > *most) {
-            self.fault(line, path, format!("too long: {length} characters; at most {most}"));
+            self.bound(line, path, format!("too long: {length} characters; at most {most}"));
         }
         if let Some(least) = schema.min_length.filter(|least| length < *least) {
             let message = if length == 0 {
@@ -200,23 +230,23 @@ impl Check<'_> {
             } else {
                 format!("too short: {length} characters; at least {least}")
             };
-            self.fault(line, path, message);
+            self.bound(line, path, message);
         }
         if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            self.fault(line, path, format!("must match '{pattern}'"));
+            self.bound(line, path, format!("must match '{pattern}'"));
         }
         if schema.format == Some(Format::DateTime) && text.parse::<jiff::Timestamp>().is_err() {
-            self.fault(line, path, "must be a date and time such as 2025-05-01T10:00:00Z");
+            self.bound(line, path, "must be a date and time such as 2025-05-01T10:00:00Z");
         }
     }
 
     fn number(&mut self, schema: &Schema, number: &Number, path: &str, line: usize) -> Number {
         let value = number.as_f64().unwrap_or(f64::NAN);
         if let Some(least) = schema.minimum.filter(|least| value < *least) {
-            self.fault(line, path, format!("must be {least} or more"));
+            self.bound(line, path, format!("must be {least} or more"));
         }
         if let Some(most) = schema.maximum.filter(|most| value > *most) {
-            self.fault(line, path, format!("must be {most} or less"));
+            self.bound(line, path, format!("must be {most} or less"));
         }
         if schema.kind != Some(Type::Integer) && !schema.int_or_string {
             return number.clone();
@@ -228,7 +258,7 @@ impl Check<'_> {
             return whole.into();
         }
         let bits = if narrow { 32 } else { 64 };
-        self.fault(line, path, format!("does not fit {bits} bits"));
+        self.bound(line, path, format!("does not fit {bits} bits"));
         number.clone()
     }
 }

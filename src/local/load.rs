@@ -29,6 +29,8 @@ use crate::{
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 /// Maximum size of all files, in bytes.
 const MAX_TOTAL: u64 = 16 * MAX_FILE;
+/// The largest object that etcd stores with its default settings, in bytes.
+const MAX_OBJECT: usize = 1_572_864;
 /// How deep folders are followed: a link may lead back to its parent.
 const MAX_FOLDERS: usize = 16;
 
@@ -247,9 +249,15 @@ impl Loader {
         for entry in node.entries() {
             match entry.key.as_str() {
                 "apiVersion" | "kind" | "metadata" | "spec" => {}
+                "status" if entry.node.value == Value::Null => {}
                 "status" => {
-                    let fault = Fault::new(entry.line, "status", "status is ignored: remove it");
-                    self.problems.push(fault.in_file(file, Severity::Warning));
+                    let found = admission::written_status_faults(kind, entry);
+                    if found.is_empty() {
+                        let message = "status is ignored: remove it";
+                        let fault = Fault::new(entry.line, "status", message);
+                        self.problems.push(fault.in_file(file, Severity::Warning));
+                    }
+                    faults.extend(found);
                 }
                 key => {
                     let known = ["metadata", "spec"].into_iter();
@@ -270,6 +278,11 @@ impl Loader {
         });
         if spec.is_none() {
             faults.push(Fault::new(node.line, "spec", "required value is missing"));
+        }
+        if let Some(bytes) = too_large(node) {
+            let message =
+                format!("too large: {bytes} bytes as JSON; a cluster stores at most {MAX_OBJECT}");
+            faults.push(Fault::new(node.line, "", message));
         }
         if let Some(metadata) = &metadata {
             faults.extend(self.claim(
@@ -341,4 +354,10 @@ impl Loader {
         let fault = Fault::new(0, "", message);
         self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
     }
+}
+
+/// The size of an object that etcd would not store, in bytes.
+fn too_large(node: &Node) -> Option<usize> {
+    let bytes = serde_json::to_vec(&node.to_json()).map_or(0, |json| json.len());
+    (bytes > MAX_OBJECT).then_some(bytes)
 }

@@ -1,27 +1,49 @@
 //! Names, labels and annotations of a manifest, checked as the API server checks them. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use super::{
-    check::unknown,
+    check::{check, unknown},
     node::{Entry, Node, Value},
     problem::{Fault, keyed},
+    schema::Schema,
 };
 
-/// Members that the API server sets; accepted and ignored, as in the output of
+/// Members that the API server sets. They are checked and then ignored, as in the output of
 /// `kubectl get -o yaml`.
-const SERVER_SET: &[&str] = &[
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generation",
-    "managedFields",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
+static SERVER_SET: LazyLock<Schema> = LazyLock::new(|| {
+    let text = serde_json::json!({"type": "string"});
+    let (whole, flag) =
+        (serde_json::json!({"type": "integer"}), serde_json::json!({"type": "boolean"}));
+    let time = serde_json::json!({"type": "string", "format": "date-time"});
+    serde_json::from_value(serde_json::json!({
+        "type": "object",
+        "properties": {
+            "creationTimestamp": time,
+            "deletionGracePeriodSeconds": whole,
+            "deletionTimestamp": time,
+            "finalizers": {"type": "array", "items": text},
+            "generation": whole,
+            "generateName": text,
+            "managedFields": {"type": "array", "maxItems": 0},
+            "ownerReferences": {"type": "array", "items": {
+                "type": "object",
+                "required": ["apiVersion", "kind", "name", "uid"],
+                "properties": {
+                    "apiVersion": text, "kind": text, "name": text, "uid": text,
+                    "controller": flag, "blockOwnerDeletion": flag,
+                }
+            }},
+            "resourceVersion": text,
+            "selfLink": text,
+            "uid": text,
+        }
+    }))
+    .expect("a schema of keywords that are known")
+});
+
+/// The most that keys and values of all annotations may have together, in bytes.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
 
 /// The part of an object's metadata that is used.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +74,9 @@ pub(super) fn read(
     for entry in metadata.node.entries() {
         match entry.key.as_str() {
             "name" => name = checked_text(entry, "metadata.name", is_subdomain, SUBDOMAIN, faults),
-            "namespace" if entry.node.value != Value::Null => {
+            // Null and empty mean none.
+            "namespace" if entry.node.text() == Some("") || entry.node.value == Value::Null => {}
+            "namespace" => {
                 let path = "metadata.namespace";
                 if let Some(text) = checked_text(entry, path, is_label, LABEL, faults) {
                     found.namespace = text;
@@ -62,12 +86,17 @@ pub(super) fn read(
             "annotations" => {
                 found.annotations = texts(entry, "metadata.annotations", false, faults);
             }
-            "namespace" => {}
-            key if SERVER_SET.contains(&key) => {}
+            "managedFields" if entry.node.value != Value::Null => {
+                let message = "must not be set: server-side apply refuses it; remove it";
+                faults.push(Fault::new(entry.line, "metadata.managedFields", message));
+            }
+            // Ignored beside a name.
+            "generateName" if metadata.node.get("name").is_some() => server_set(entry, faults),
             "generateName" => {
                 let message = "names are not generated here: set metadata.name";
                 faults.push(Fault::new(entry.line, "metadata.generateName", message));
             }
+            key if SERVER_SET.properties.contains_key(key) => server_set(entry, faults),
             key => {
                 let known = ["name", "namespace", "labels", "annotations"].into_iter();
                 let path = format!("metadata.{key}");
@@ -116,15 +145,22 @@ fn texts(
         faults.push(Fault::new(entry.line, path, "must be of type object"));
     }
     let mut found = BTreeMap::new();
+    let mut size = 0;
     for item in entry.node.entries() {
         let here = keyed(path, &item.key);
-        let Some(text) = item.node.text() else {
+        // Null is the empty text.
+        let text = if item.node.value == Value::Null { Some("") } else { item.node.text() };
+        let Some(text) = text else {
             let message =
                 format!("must be of type string, not {}: put it in quotes", item.node.type_name());
             faults.push(Fault::new(item.line, &here, message));
             continue;
         };
-        if !is_qualified(&item.key) {
+        // Only annotations are compared without their case.
+        let qualified = |key: &str| {
+            if labels { is_qualified(key) } else { is_qualified(&key.to_lowercase()) }
+        };
+        if !qualified(&item.key) {
             let message = "the key must be a qualified name such as app or example.com/app";
             faults.push(Fault::new(item.line, &here, message));
         }
@@ -133,9 +169,23 @@ fn texts(
                            ending with a letter or digit";
             faults.push(Fault::new(item.line, &here, message));
         }
+        size += item.key.len() + text.len();
         found.insert(item.key.clone(), text.to_owned());
     }
+    if !labels && size > MAX_ANNOTATIONS {
+        let message = format!("too large: {size} bytes; at most {MAX_ANNOTATIONS} in all");
+        faults.push(Fault::new(entry.line, path, message));
+    }
     found
+}
+
+/// Checks the type of a member that is otherwise ignored.
+fn server_set(entry: &Entry, faults: &mut Vec<Fault>) {
+    let Some(schema) = SERVER_SET.properties.get(&entry.key) else { return };
+    if entry.node.value != Value::Null {
+        let path = format!("metadata.{}", entry.key);
+        faults.append(&mut check(schema, &entry.node, &path, entry.line).1);
+    }
 }
 
 /// A DNS-1123 label.

@@ -34,7 +34,9 @@ pub(super) fn resolve(text: &str) -> Plain {
         return Plain::Text;
     }
     let digits: String = text.chars().filter(|c| *c != '_').collect();
-    integer(&digits).or_else(|| float(&digits)).map_or(Plain::Text, Plain::Number)
+    integer(&digits)
+        .or_else(|| float(&digits))
+        .map_or(Plain::Text, |number| Plain::Number(stored(number)))
 }
 
 /// An integer in base 10, or with the prefix `0x`, `0o`, `0b`, or with a leading `0` in base 8.
@@ -66,6 +68,22 @@ fn integer(text: &str) -> Option<Number> {
     } else {
         Some(magnitude.into())
     }
+}
+
+/// A number as the API server stores it: `kubectl` writes a whole double without its point, so that
+/// `5.0` and `1e3` become integers; an integer beyond 64 signed bits becomes a double.
+pub(super) fn stored(number: Number) -> Number {
+    // 2^63, the first double beyond the integers.
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if number.is_i64() {
+        return number;
+    }
+    let Some(value) = number.as_f64() else { return number };
+    if value.fract() == 0.0 && (-BEYOND..BEYOND).contains(&value) {
+        // Exact: a whole double in range is one of these integers.
+        return format!("{value:.0}").parse::<i64>().map_or(number, Number::from);
+    }
+    Number::from_f64(value).unwrap_or(number)
 }
 
 fn float(text: &str) -> Option<Number> {
@@ -108,7 +126,20 @@ mod tests {
             assert_eq!(resolve(text), Plain::Number(number.into()), "{text}");
         }
         assert_eq!(resolve("-5"), Plain::Number((-5).into()));
-        for (text, number) in [("1.5", 1.5), (".5", 0.5), ("1e3", 1000.0), ("08", 8.0)] {
+        for (text, number) in [("5.0", 5), ("1e3", 1000), ("08", 8), ("-0.0", 0), ("-2.50e1", -25)]
+        {
+            assert_eq!(resolve(text), Plain::Number(number.into()), "{text}");
+        }
+        let most = "9223372036854775807";
+        assert_eq!(resolve(most), Plain::Number(i64::MAX.into()));
+        for (text, number) in [
+            ("1.5", 1.5),
+            (".5", 0.5),
+            ("1e19", 1e19),
+            ("1e300", 1e300),
+            ("9223372036854775808", 9_223_372_036_854_775_808.0),
+            ("18446744073709551615", 18_446_744_073_709_551_615.0),
+        ] {
             assert_eq!(resolve(text), Plain::Number(Number::from_f64(number).unwrap()), "{text}");
         }
         assert_eq!(resolve(".inf"), Plain::NotJson);

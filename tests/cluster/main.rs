@@ -15,6 +15,7 @@ mod canary_commands;
 mod credentials;
 mod erasure;
 mod exports;
+mod gitops;
 mod hand_over;
 mod hostile;
 mod launcher;

@@ -116,3 +116,57 @@ fn no_reference_to_data_leaves_its_namespace() {
         assert!(!members.contains(&"namespace".to_owned()), "{name} names a namespace");
     }
 }
+
+/// Every schema of a CRD below its root, with its path; list items as `[]`, map values as `{}`.
+fn schemas(path: &str, schema: &Value, out: &mut Vec<(String, Value)>) {
+    out.push((path.to_owned(), schema.clone()));
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        schemas(&format!("{path}.{name}"), child, out);
+    }
+    for (part, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if let Some(child) = schema.get(part).filter(|child| child.is_object()) {
+            schemas(&format!("{path}{mark}"), child, out);
+        }
+    }
+}
+
+/// The schemas of spec and status of every kind.
+fn all_schemas() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let kind = crd["spec"]["names"]["kind"].as_str().unwrap();
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        for (part, schema) in root["properties"].as_object().unwrap() {
+            schemas(&format!("{kind}.{part}"), schema, &mut found);
+        }
+    }
+    assert!(found.len() > 200, "{}", found.len());
+    found
+}
+
+#[test]
+fn no_object_drops_unknown_fields_silently() {
+    for (path, schema) in all_schemas() {
+        let says = ["properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"]
+            .iter()
+            .any(|word| schema.get(word).is_some());
+        assert!(schema["type"] != "object" || says, "{path} takes any field and stores none");
+    }
+}
+
+#[test]
+fn no_enum_claims_to_take_null_which_the_api_server_refuses() {
+    for (path, schema) in all_schemas() {
+        let Some(values) = schema["enum"].as_array() else { continue };
+        assert_eq!(schema.get("nullable"), None, "{path}");
+        assert!(!values.contains(&Value::Null), "{path}");
+    }
+}
+
+#[test]
+fn no_list_item_has_a_default_so_that_a_list_is_stored_as_written() {
+    for (path, schema) in all_schemas() {
+        assert!(!path.contains("[]") || schema.get("default").is_none(), "{path}");
+    }
+}

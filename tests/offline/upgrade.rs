@@ -6,7 +6,13 @@ use serde_json::Value;
 
 /// What may differ although an object could be stored that the new schema refuses or drops: place,
 /// and why.
-const ACCEPTED: [(&str, &str); 0] = [];
+const ACCEPTED: [(&str, &str); 2] = [
+    (
+        "candidateexports.spec.destination.prospect",
+        "has no settings, and what was given was dropped",
+    ),
+    ("clinchintegrations.spec", "the rule on endpoint says more of what it refused before"),
+];
 
 fn versions() -> Vec<(String, Value, Value)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/upgrade/crds");
@@ -19,14 +25,12 @@ fn versions() -> Vec<(String, Value, Value)> {
     pairs.collect()
 }
 
-/// Everything that an old object may hold and the new schema would not take.
+/// Everything that an old object may hold and the new schema would not take. Nulls are not among
+/// it: the API server drops those that a schema does not allow when it reads a stored object.
 fn narrowed(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     let mut report = |what: &str| found.push(format!("{path}: {what}"));
     if old["type"] != new["type"] {
         report("another type");
-    }
-    if old["nullable"] == true && new["nullable"] != true && old.get("enum").is_none() {
-        report("no longer nullable");
     }
     for word in ["maxLength", "maxItems", "maxProperties", "maximum"] {
         match (old[word].as_f64(), new[word].as_f64()) {
@@ -106,7 +110,7 @@ fn a_narrower_schema_is_noticed() {
     let mut found = Vec::new();
     narrowed("x", &old, &new, &mut found);
     let expected = [
-        "x: short is required now",
+        "x: \"short\" is required now",
         "x.gone: removed",
         "x.list: maxItems is new",
         "x.list[]: another type",
