@@ -4,6 +4,7 @@
 #
 #   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
+#   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
@@ -37,6 +38,12 @@ audit() {
   logged "$cargo" deny check || return 1
   result="advisories, bans, licenses, sources ok"
   versions="$("$cargo" deny --version)"
+}
+
+kstatus() {
+  (cd tests/kstatus && logged go run -mod=readonly . ../data/kstatus/*.json) || return 1
+  result="$(tail -n 1 "$log")"
+  versions="$(sed -n 's/^[[:space:]]*\(sigs.k8s.io\/cli-utils\) /\1 /p' tests/kstatus/go.mod)"
 }
 
 kills() {
@@ -75,7 +82,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kills | corpora | load | bench) ;;
+examples | audit | kstatus | kills | corpora | load | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

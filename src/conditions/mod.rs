@@ -55,11 +55,22 @@ pub enum Verdict {
     Stalled(Cause),
     /// `spec.suspend` is set.
     Suspended {
-        /// Whether everything the spec asks for was in place before.
-        in_sync: bool,
+        /// What the suspension leaves undone.
+        standing: Standing,
         /// The message.
         message: String,
     },
+}
+
+/// What a suspension leaves undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything that the spec asks for was in place before: Ready is kept.
+    InSync,
+    /// Something that the spec asks for is not in place: Ready is False.
+    Behind,
+    /// A suspended object of this kind has nothing to put in place: Ready is True.
+    NothingDue,
 }
 
 impl Verdict {
@@ -116,7 +127,7 @@ fn computed<S: CommonStatus>(previous: &S, verdict: &Verdict) -> Vec<Observation
             ready(Some(false), *reason, message),
             Observation::new(ConditionType::Stalled, true, *reason, message.as_str()),
         ],
-        Verdict::Suspended { in_sync, message } => {
+        Verdict::Suspended { standing, message } => {
             let suspended = Observation::new(
                 ConditionType::Suspended,
                 true,
@@ -124,14 +135,14 @@ fn computed<S: CommonStatus>(previous: &S, verdict: &Verdict) -> Vec<Observation
                 message.as_str(),
             );
             let kept = find(previous.conditions(), ConditionType::Ready)
-                .filter(|ready| *in_sync && ready.status == STATUS_TRUE);
+                .filter(|ready| *standing == Standing::InSync && ready.status == STATUS_TRUE);
             let summary = match kept {
                 Some(kept) => ready(
                     Some(true),
                     Reason::from_word(&kept.reason).unwrap_or(Reason::Ready),
                     &kept.message,
                 ),
-                None => ready(Some(false), Reason::Suspended, message),
+                None => ready(Some(*standing == Standing::NothingDue), Reason::Suspended, message),
             };
             vec![summary, suspended]
         }
@@ -185,13 +196,18 @@ pub fn is_ready<S: CommonStatus>(status: Option<&S>, generation: i64) -> bool {
     })
 }
 
-/// Whether the Ready condition changed, which is what Events are published for.
+/// Whether Ready says something new, which is what Events are published for: its status or reason
+/// changed, or somebody changed an object that is still Stalled, and what is wrong is another thing.
 pub fn ready_changed<S: CommonStatus>(previous: &S, next: &S) -> bool {
-    let summary = |status: &S| {
-        find(status.conditions(), ConditionType::Ready)
-            .map(|ready| (ready.status.clone(), ready.reason.clone()))
+    let ready = |status: &S| find(status.conditions(), ConditionType::Ready).cloned();
+    let (before, after) = (ready(previous), ready(next));
+    let summary = |ready: &Option<Condition>| {
+        ready.as_ref().map(|ready| (ready.status.clone(), ready.reason.clone()))
     };
-    summary(previous) != summary(next)
+    let message = |ready: &Option<Condition>| ready.as_ref().map(|ready| ready.message.clone());
+    let edited = previous.observed_generation() != next.observed_generation();
+    let stalled = find(next.conditions(), ConditionType::Stalled).is_some();
+    summary(&before) != summary(&after) || edited && stalled && message(&before) != message(&after)
 }
 
 #[cfg(test)]

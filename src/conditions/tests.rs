@@ -56,12 +56,35 @@ fn transition_times_move_only_when_the_status_flips() {
 #[test]
 fn suspension_keeps_ready_only_when_in_sync() {
     let synced = settled(&CandidateExportStatus::default(), &ready(), 10);
-    let suspended = |in_sync| Verdict::Suspended { in_sync, message: "spec.suspend is set".into() };
-    let kept = settled(&synced, &suspended(true), 20);
+    let suspended = |standing| Verdict::Suspended { standing, message: "spec.suspend".into() };
+    let kept = settled(&synced, &suspended(Standing::InSync), 20);
     assert_eq!(types(&kept), [("Ready", "True"), ("Suspended", "True")]);
     assert_eq!(find(&kept.conditions, ConditionType::Ready).unwrap().reason, "Synced");
-    let edited = settled(&synced, &suspended(false), 20);
+    let edited = settled(&synced, &suspended(Standing::Behind), 20);
     assert_eq!(types(&edited), [("Ready", "False"), ("Suspended", "True")]);
+    let idle = settled(&edited, &suspended(Standing::NothingDue), 30);
+    assert_eq!(types(&idle), [("Ready", "True"), ("Suspended", "True")]);
+    assert_eq!(find(&idle.conditions, ConditionType::Ready).unwrap().reason, "Suspended");
+}
+
+#[test]
+fn an_edit_that_leaves_an_object_stalled_is_news_if_the_message_is_another() {
+    let none = CandidateExportStatus::default();
+    let stalled = |message: &str| Verdict::stalled(Reason::InvalidSpec, message);
+    let of = |previous: &_, verdict: &Verdict, generation| {
+        let mut next = none.clone();
+        let now = Timestamp::from_second(1).unwrap();
+        apply(previous, &mut next, generation, Vec::new(), verdict, now);
+        next
+    };
+    let one = of(&none, &stalled("a"), 1);
+    assert!(ready_changed(&none, &one));
+    assert!(ready_changed(&one, &of(&one, &stalled("b"), 2)));
+    assert!(!ready_changed(&one, &of(&one, &stalled("a"), 2)), "the same again");
+    assert!(!ready_changed(&one, &of(&one, &stalled("b"), 1)), "nobody changed it");
+    let running = |message: &str| Verdict::reconciling(Reason::RateLimited, message);
+    let two = of(&none, &running("a"), 1);
+    assert!(!ready_changed(&two, &of(&two, &running("b"), 2)), "it goes on by itself");
 }
 
 #[test]
@@ -83,7 +106,7 @@ mod health_table {
     //! How kstatus and `kubectl wait` read each state of our objects (the rules are theirs).
     use super::*;
 
-    #[derive(Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     enum Kstatus {
         InProgress,
         Failed,
@@ -130,6 +153,29 @@ mod health_table {
             observed_generation: observed,
             conditions: conditions.iter().map(condition).collect(),
             ..CandidateExportStatus::default()
+        }
+    }
+
+    /// Compares shapes with their record, which `make verify-kstatus` reads with the real kstatus.
+    fn compare_with_record<'a>(
+        name: &str,
+        shapes: impl Iterator<Item = (&'a str, &'a CandidateExportStatus, i64, Kstatus)>,
+    ) {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let shape = |(state, status, generation, expected): (_, _, i64, Kstatus)| {
+            serde_json::json!({"state": state, "expected": format!("{expected:?}"), "object": {
+                "apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
+                "metadata": {"name": "x", "generation": generation}, "status": status,
+            }})
+        };
+        let shapes: Vec<_> = shapes.map(shape).collect();
+        let text = serde_json::to_string_pretty(&shapes).unwrap() + "\n";
+        let recorded = root.join("tests/data/kstatus").join(name);
+        if std::fs::read_to_string(&recorded).ok().as_deref() != Some(&text) {
+            let fresh = root.join("target").join(name);
+            std::fs::write(&fresh, text).unwrap();
+            let (fresh, recorded) = (fresh.display(), recorded.display());
+            panic!("not as recorded: cp {fresh} {recorded}; make verify-kstatus");
         }
     }
 
@@ -270,6 +316,8 @@ mod health_table {
             ),
         ];
         assert_eq!(table.len(), 20);
+        let shapes = table.iter().map(|(state, s, g, expected, ..)| (*state, s, *g, *expected));
+        compare_with_record("recorded-shapes.json", shapes);
         for (shape, status, generation, expected, ready, stalled) in table {
             assert_eq!(kstatus(&status, generation), expected, "{shape}");
             assert_eq!(wait(&status, ConditionType::Ready, generation), ready, "{shape}");
@@ -283,7 +331,7 @@ mod health_table {
         let first = Verdict::reconciling(Reason::Progressing, "run");
         let partial = Verdict::ready(Reason::SyncedWithRejections, "1");
         let over = Verdict::stalled(Reason::RecordsRejected, "2");
-        let suspended = |in_sync| Verdict::Suspended { in_sync, message: "suspended".into() };
+        let suspended = |standing| Verdict::Suspended { standing, message: "suspended".into() };
         let fresh = |verdict: &Verdict| settled(&CandidateExportStatus::default(), verdict, 1);
         let after = |verdict: &Verdict| settled(&fresh(&ready()), verdict, 2);
         // (state, status, generation of the object, kstatus, wait Ready, wait Stalled)
@@ -297,10 +345,17 @@ mod health_table {
             ("stalled, edited, unseen", fresh(&stalled()), 4, Kstatus::InProgress, false, false),
             ("routine resync", after(&ready()), 3, Kstatus::Current, true, false),
             ("retrying after sync", after(&retrying()), 3, Kstatus::InProgress, false, false),
-            ("suspended in sync", after(&suspended(true)), 3, Kstatus::Current, true, false),
+            (
+                "suspended in sync",
+                after(&suspended(Standing::InSync)),
+                3,
+                Kstatus::Current,
+                true,
+                false,
+            ),
             (
                 "suspended, edit unsynced",
-                after(&suspended(false)),
+                after(&suspended(Standing::Behind)),
                 3,
                 Kstatus::InProgress,
                 false,
@@ -308,15 +363,25 @@ mod health_table {
             ),
             (
                 "suspended before first sync",
-                fresh(&suspended(true)),
+                fresh(&suspended(Standing::InSync)),
                 3,
                 Kstatus::InProgress,
                 false,
                 false,
             ),
+            (
+                "a suspended integration",
+                fresh(&suspended(Standing::NothingDue)),
+                3,
+                Kstatus::Current,
+                true,
+                false,
+            ),
             ("over budget", after(&over), 3, Kstatus::Failed, false, true),
             ("inside budget", after(&partial), 3, Kstatus::Current, true, false),
         ];
+        let shapes = table.iter().map(|(state, s, g, expected, ..)| (*state, s, *g, *expected));
+        compare_with_record("own-states.json", shapes);
         for (state, status, generation, expected, ready, stalled) in table {
             assert_eq!(kstatus(&status, generation), expected, "{state}");
             assert_eq!(wait(&status, ConditionType::Ready, generation), ready, "{state}");

@@ -44,7 +44,10 @@ fn notice<S: CommonStatus>(status: &S, action: &'static str) -> Option<Notice> {
     let ready = find(status.conditions(), ConditionType::Ready)?;
     let stalled = find(status.conditions(), ConditionType::Stalled).is_some();
     let reason = Reason::from_word(&ready.reason)?;
-    let fine = ready.status == STATUS_TRUE || (!stalled && reason == Reason::Progressing);
+    // What somebody asked for is no reason to warn.
+    let expected =
+        matches!(reason, Reason::Progressing | Reason::Suspended | Reason::IntegrationSuspended);
+    let fine = ready.status == STATUS_TRUE || (!stalled && expected);
     let kind = if fine { NoticeType::Normal } else { NoticeType::Warning };
     Some(Notice { kind, reason, action, message: ready.message.clone() })
 }
@@ -81,6 +84,31 @@ pub(super) fn receipt(previous: Option<&Handled>, request: Option<Handled>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        api::CandidateExportStatus,
+        conditions::{self, Standing, Verdict},
+    };
+
+    #[test]
+    fn what_somebody_asked_for_is_a_normal_event() {
+        let kind = |verdict: &Verdict| {
+            let (previous, now) = (CandidateExportStatus::default(), jiff::Timestamp::UNIX_EPOCH);
+            let mut next = previous.clone();
+            conditions::apply(&previous, &mut next, 1, Vec::new(), verdict, now);
+            notice(&next, "Push").unwrap().kind
+        };
+        let suspended = |standing| Verdict::Suspended { standing, message: String::new() };
+        for standing in [Standing::InSync, Standing::Behind, Standing::NothingDue] {
+            assert_eq!(kind(&suspended(standing)), NoticeType::Normal, "{standing:?}");
+        }
+        for reason in [Reason::Progressing, Reason::IntegrationSuspended] {
+            assert_eq!(kind(&Verdict::reconciling(reason, "")), NoticeType::Normal, "{reason}");
+        }
+        for reason in [Reason::RateLimited, Reason::DependencyNotReady] {
+            assert_eq!(kind(&Verdict::reconciling(reason, "")), NoticeType::Warning, "{reason}");
+        }
+        assert_eq!(kind(&Verdict::stalled(Reason::InvalidSpec, "")), NoticeType::Warning);
+    }
 
     fn meta(annotations: &[(&str, &str)]) -> ObjectMeta {
         let annotations = annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();

@@ -1,8 +1,12 @@
 //! Events on the Kubernetes API. Best effort: a failure is logged, a missing permission once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -10,6 +14,7 @@ use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use tokio::time::Instant;
 
 use crate::{
     api::{GROUP, VERSION},
@@ -19,10 +24,25 @@ use crate::{
 /// The longest note the API takes, in bytes.
 const MAX_NOTE: usize = 1000;
 
+/// How long a recorder counts repetitions of an Event before it publishes another one.
+const REPEATED_FOR: Duration = Duration::from_mins(6);
+
 #[derive(Clone)]
 pub(crate) struct Events {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+    said: Arc<Mutex<HashMap<Subject, Said>>>,
     refusal: Refusal,
+}
+
+/// What Events are repetitions of each other, as a [`Recorder`] sees it.
+type Subject = (String, &'static str, &'static str);
+
+/// The last note on a subject, and the recorder that counts its repetitions.
+struct Said {
+    note: String,
+    recorder: Recorder,
+    at: Instant,
 }
 
 /// Whether the last Event was refused for want of permission, so that this is logged once.
@@ -45,7 +65,27 @@ impl Events {
     pub(crate) fn new(client: Client, instance: String) -> Self {
         let reporter =
             Reporter { controller: "clinch-operator".to_owned(), instance: Some(instance) };
-        Self { recorder: Recorder::new(client, reporter), refusal: Refusal::default() }
+        Self { client, reporter, said: Arc::default(), refusal: Refusal::default() }
+    }
+
+    /// The recorder for a note. One recorder takes Events that differ in their note only for
+    /// repetitions, keeps the first note and raises its count; the note of an Event cannot be changed.
+    /// So a new note gets a new recorder, which publishes a new Event.
+    fn recorder(&self, subject: Subject, note: &str) -> Recorder {
+        let now = Instant::now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|_, said| now.saturating_duration_since(said.at) < REPEATED_FOR);
+        let fresh = || Said {
+            note: note.to_owned(),
+            recorder: Recorder::new(self.client.clone(), self.reporter.clone()),
+            at: now,
+        };
+        let known = said.entry(subject).or_insert_with(fresh);
+        if known.note != note {
+            *known = fresh();
+        }
+        known.at = now;
+        known.recorder.clone()
     }
 
     pub(crate) async fn publish(&self, object: &ObjectRef, notice: Notice) {
@@ -60,7 +100,7 @@ impl Events {
                 NoticeType::Warning => EventType::Warning,
             },
             reason: notice.reason.as_str().to_owned(),
-            note: Some(note),
+            note: Some(note.clone()),
             action: notice.action.to_owned(),
             secondary: None,
         };
@@ -72,7 +112,9 @@ impl Events {
             uid: Some(object.uid.clone()),
             ..ObjectReference::default()
         };
-        let published = self.recorder.publish(&event, &reference).await;
+        let subject = (object.uid.clone(), notice.reason.as_str(), notice.action);
+        let recorder = self.recorder(subject, &note);
+        let published = recorder.publish(&event, &reference).await;
         let failure = published
             .err()
             .map(|error| super::error::cluster_error("create", "events.events.k8s.io", &error));

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
     use crate::{
         api::CandidateExportStatus,
-        conditions::{Verdict, apply},
+        conditions::{Standing, Verdict, apply},
     };
 
     fn shown(verdict: &Verdict) -> State {
@@ -210,8 +210,9 @@ mod tests {
         }
         assert_eq!(shown(&Verdict::ready(Reason::Synced, "")), State::Ready);
         assert_eq!(shown(&Verdict::stalled(Reason::RecordsRejected, "")), State::Blocked);
-        let suspended = |in_sync| Verdict::Suspended { in_sync, message: String::new() };
-        assert_eq!(shown(&suspended(true)), State::Suspended);
-        assert_eq!(shown(&suspended(false)), State::Suspended);
+        let suspended = |standing| Verdict::Suspended { standing, message: String::new() };
+        for standing in [Standing::InSync, Standing::Behind, Standing::NothingDue] {
+            assert_eq!(shown(&suspended(standing)), State::Suspended);
+        }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
     cluster::ClusterError,
-    conditions::{self, Observation, Verdict},
+    conditions::{self, Observation, Standing, Verdict},
     controllers::publish::receipt,
     domain::Reason,
 };
@@ -35,7 +35,8 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
     let verdict = match (&plan.decision, &plan.validated) {
         (Decision::Suspend { in_sync }, _) => {
             let message = "spec.suspend is set".to_owned();
-            Verdict::Suspended { in_sync: *in_sync, message }
+            let standing = if *in_sync { Standing::InSync } else { Standing::Behind };
+            Verdict::Suspended { standing, message }
         }
         (Decision::Block(verdict), _) => verdict.clone(),
         (Decision::Proceed(_), None) => not_verified(),

@@ -13,7 +13,7 @@ use crate::{
         STATUS_TRUE, SuppressionStatus,
     },
     cluster::ClusterError,
-    conditions::{self, Observation, Verdict, find, whole_seconds},
+    conditions::{self, Observation, Standing, Verdict, find, whole_seconds},
     controllers::{
         connections::{Connection, Failure, KnownAccount, KnownContract, Outcome, SECRET_GRACE},
         publish::{new_request, receipt},
@@ -57,7 +57,8 @@ impl Summary {
             }
             Executed::Suspended => {
                 let message = "spec.suspend is set; exports of this integration wait".to_owned();
-                Self::new(observations, Verdict::Suspended { in_sync: false, message })
+                let standing = Standing::NothingDue;
+                Self::new(observations, Verdict::Suspended { standing, message })
             }
             Executed::Verified { validated, latest, changed, now } => {
                 let kept = connected && counts_as_verified(&latest, validated.interval, now);

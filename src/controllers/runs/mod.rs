@@ -1,6 +1,7 @@
 //! The supervised runs of this process: started, observed and stopped by reconciles, never awaited
 //! by one. A run that panics is a run that ended.
 
+mod cron_fields;
 mod limits;
 mod schedule;
 mod state;

@@ -5,6 +5,7 @@ use std::{str::FromStr, time::Duration};
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
+use super::cron_fields;
 use crate::{api::CandidateExportSpec, domain::digest_parts};
 
 /// The longest delay that is added, so that exports with one schedule do not all start at once.
@@ -28,8 +29,10 @@ impl Schedule {
             return Ok(Self::Every(interval.get()));
         }
         let Some(schedule) = &spec.schedule else { return Ok(Self::Never) };
+        let field = |fault: String| format!("spec.schedule.cron: {fault}");
+        cron_fields::check(&schedule.cron).map_err(field)?;
         let cron = Cron::from_str(&schedule.cron)
-            .map_err(|error| format!("spec.schedule.cron: {}: {error}", schedule.cron))?;
+            .map_err(|error| field(format!("{}: {error}", schedule.cron)))?;
         let zone = TimeZone::get(&schedule.time_zone).map_err(|_| {
             let name = &schedule.time_zone;
             format!("spec.schedule.timeZone: {name} is no time zone such as Europe/Dublin")
@@ -119,7 +122,10 @@ mod tests {
     #[test]
     fn an_invalid_time_is_reported_with_its_field() {
         for (times, field) in [
-            (serde_json::json!({"cron": "61 * * * *"}), "spec.schedule.cron: 61 * * * *"),
+            (
+                serde_json::json!({"cron": "61 * * * *"}),
+                "spec.schedule.cron: the minute is 0 to 59, not 61",
+            ),
             (
                 serde_json::json!({"cron": "0 6 * * *", "timeZone": "Mars/Base"}),
                 "spec.schedule.timeZone: Mars/Base",
