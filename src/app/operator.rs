@@ -6,26 +6,25 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use futures::{FutureExt as _, future::FusedFuture as _};
 use kube::Client;
 use thiserror::Error;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Admin, Metered, Metrics, Readiness, system_clock};
 use crate::{
-    api::{GROUP, VERSION},
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
     domain::Fence,
-    k8s::{Elector, KubeCluster, KubeConfig, LeaseConfig, served_kinds},
+    k8s::{Elector, KubeCluster, KubeConfig, LeaseConfig, ServedApi},
     ledger::ObjectLedgers,
 };
 
-/// How often to check for missing CRDs.
+/// How often to check for CRDs that are missing or outdated.
 const CRD_POLL: Duration = Duration::from_secs(2);
-
-/// The kinds that must be served.
-fn required_kinds() -> impl Iterator<Item = &'static str> {
-    Kind::ALL.into_iter().map(Kind::as_str).chain(["CandidateLedger"])
-}
+/// How often to check the CRDs of an operator that is ready.
+const CRD_CHECK: Duration = Duration::from_secs(10);
 
 /// The Lease that guards against a second process.
 #[derive(Debug, Clone)]
@@ -85,7 +84,8 @@ pub async fn run(
         .map_err(|error| RunError::Listen(config.admin, error))?;
     tracing::info!(address = %admin.address, "serving health and metrics");
 
-    if !crds_served(&client, &readiness, &stop).await {
+    let served = Arc::new(ServedApi::new(client.clone()));
+    if !crds_served(&served, &readiness, &stop).await {
         return Ok(());
     }
     let clock = system_clock();
@@ -120,7 +120,8 @@ pub async fn run(
     if led {
         tracing::info!(identity = %config.identity, "leading");
         metrics.set_leading(true);
-        outcome = lead(client, &config, fence, clock, &readiness, &metrics, is_leading, stop).await;
+        let parts = (&readiness, &metrics, served);
+        outcome = lead(client, &config, fence, clock, parts, is_leading, stop).await;
         metrics.set_leading(false);
     }
     readiness.wait_for("nothing: shutting down");
@@ -134,14 +135,12 @@ pub async fn run(
 }
 
 /// Runs the controllers while this process leads.
-#[allow(clippy::too_many_arguments)] // wiring: each is one part of the process
 async fn lead(
     client: Client,
     config: &OperatorConfig,
     fence: Fence,
     clock: crate::domain::Clock,
-    readiness: &Readiness,
-    metrics: &Arc<Metrics>,
+    (readiness, metrics, served): (&Readiness, &Arc<Metrics>, Arc<ServedApi>),
     mut is_leading: watch::Receiver<bool>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
@@ -154,7 +153,7 @@ async fn lead(
         instance: config.identity.clone(),
         concurrency: config.concurrency,
     };
-    let (cluster, runtime, queue) = KubeCluster::new(client.clone(), kube, halt.clone());
+    let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
     let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
     let context = Arc::new(Context::new(
         cluster,
@@ -174,9 +173,8 @@ async fn lead(
         loop {
             tracing::info!("ready");
             ready.ready();
-            // A CRD may be deleted at any time. Its objects are gone then, and nothing else shows it.
-            unserved.notified().await;
-            if !crds_served(&client, &ready, &ended).await {
+            until_lacking(&served, &unserved).await;
+            if !crds_served(&served, &ready, &ended).await {
                 return;
             }
         }
@@ -203,21 +201,30 @@ async fn lead(
     Ok(())
 }
 
-/// Waits until the API server serves every kind; false if stopped first.
-async fn crds_served(client: &Client, readiness: &Readiness, stop: &CancellationToken) -> bool {
+/// Waits until a CRD is missing or outdated. It may be deleted or replaced at any time, and only some
+/// of this shows elsewhere.
+async fn until_lacking(served: &ServedApi, unserved: &Notify) {
     loop {
-        let Some(served) = stop.run_until_cancelled(served_kinds(client)).await else {
+        tokio::select! {
+            () = unserved.notified() => {}
+            () = sleep(CRD_CHECK) => {}
+        }
+        // An API server that does not answer says nothing of its CRDs.
+        if matches!(served.missing().await, Ok(Some(_))) {
+            return;
+        }
+    }
+}
+
+/// Waits until the API server serves every kind as this version knows it; false if stopped first.
+async fn crds_served(served: &ServedApi, readiness: &Readiness, stop: &CancellationToken) -> bool {
+    loop {
+        let Some(found) = stop.run_until_cancelled(served.missing()).await else {
             return false;
         };
-        let missing = match served {
-            Ok(served) => {
-                let missing: Vec<&str> =
-                    required_kinds().filter(|kind| !served.iter().any(|s| s == kind)).collect();
-                if missing.is_empty() {
-                    return true;
-                }
-                format!("the CRDs of {GROUP}/{VERSION}: {}", missing.join(", "))
-            }
+        let missing = match found {
+            Ok(None) => return true,
+            Ok(Some(missing)) => missing,
             Err(error) => error.to_string(),
         };
         if readiness.waiting_for().as_ref() != Some(&missing) {

@@ -80,6 +80,10 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     /// Whether a Secret that was read before is known to be deleted. Answers at once.
     fn secret_gone(&self, key: &ObjectKey) -> bool;
 
+    /// How often a Secret that was read before was seen to change; the number only grows. Answers at
+    /// once.
+    fn secret_changes(&self, key: &ObjectKey) -> u64;
+
     /// Applies a status. Callers have checked that it differs from the current one.
     fn write_status<K: OurKind>(
         &self,

@@ -9,6 +9,7 @@ mod ledger;
 mod queue;
 mod runtime;
 mod secrets;
+mod served;
 mod status;
 mod stores;
 mod sync;
@@ -23,7 +24,8 @@ use kube::{Api, Client, ResourceExt};
 pub use lease::{Elector, LeaseConfig};
 pub use queue::ReconcileQueue;
 pub use runtime::{KubeConfig, Runtime};
-use tokio::time::timeout;
+pub use served::ServedApi;
+use tokio::{sync::Notify, time::timeout};
 
 use self::{
     error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
@@ -49,6 +51,8 @@ pub struct KubeCluster {
     home: String,
     ledgers: Option<ObjectLedgers>,
     ledger_etcd_max: u64,
+    /// Notified when the CRDs may be the reason why something failed.
+    unserved: Arc<Notify>,
 }
 
 impl Cluster for KubeCluster {
@@ -125,12 +129,21 @@ impl Cluster for KubeCluster {
         self.secret_watches.gone(key)
     }
 
+    fn secret_changes(&self, key: &ObjectKey) -> u64 {
+        self.secret_watches.changes(key)
+    }
+
     async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
         status: K::Status,
     ) -> Result<(), ClusterError> {
-        status::apply::<K>(&self.client, object, &status).await
+        let written = status::apply::<K>(&self.client, object, &status).await;
+        if matches!(written, Err(ClusterError::Unavailable { .. })) {
+            // As for a field that the CRD does not have.
+            self.unserved.notify_one();
+        }
+        written
     }
 
     async fn publish(&self, object: &ObjectRef, notice: Notice) {
@@ -160,22 +173,4 @@ async fn get<T>(
 
 fn key_of(object: &impl ResourceExt) -> ObjectKey {
     ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
-}
-
-/// The kinds of our group and version that the API server serves; empty when it does not know
-/// the group.
-pub async fn served_kinds(client: &Client) -> Result<Vec<String>, ClusterError> {
-    let group = format!("{}/{}", crate::api::GROUP, crate::api::VERSION);
-    let what = || format!("the kinds of {group}");
-    let answer = timeout(REQUEST_TIMEOUT, client.list_api_group_resources(&group)).await;
-    match answer {
-        Err(_) => Err(ClusterError::Unavailable {
-            verb: "list",
-            what: what(),
-            code: "no answer in 10 s".to_owned(),
-        }),
-        Ok(Ok(list)) => Ok(list.resources.into_iter().map(|resource| resource.kind).collect()),
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(Vec::new()),
-        Ok(Err(error)) => Err(cluster_error("list", what(), &error)),
-    }
 }

@@ -143,6 +143,7 @@ impl KubeCluster {
             events: Events::new(client.clone(), config.instance),
             ledgers: config.ledgers,
             ledger_etcd_max: config.ledger_etcd_max,
+            unserved: sync.unserved(),
             client: client.clone(),
         };
         let runtime = Runtime {
@@ -165,7 +166,8 @@ impl Runtime {
         self.sync.wait()
     }
 
-    /// Notified each time the API server does not serve a watched kind: its CRD was deleted.
+    /// Notified each time that the API server does not serve a watched kind, or does not take a status:
+    /// a CRD may have been deleted or replaced.
     pub fn unserved(&self) -> Arc<Notify> {
         self.sync.unserved()
     }

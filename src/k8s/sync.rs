@@ -35,7 +35,7 @@ impl CacheSync {
         InitialList { left: self.left.clone(), unserved: self.unserved.clone() }
     }
 
-    /// Notified each time the API server answers a watch that it does not serve the kind.
+    /// Notified each time that a CRD may be missing, or be another one.
     pub(super) fn unserved(&self) -> Arc<Notify> {
         self.unserved.clone()
     }

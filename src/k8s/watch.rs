@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -227,8 +227,17 @@ pub(crate) struct SecretWatches {
 
 struct SecretWatch {
     /// Whether the watch has seen that there is no such Secret.
-    gone: Arc<AtomicBool>,
+    seen: Arc<SecretSeen>,
     _task: AbortOnDropHandle<()>,
+}
+
+/// What a watch has seen of a Secret.
+#[derive(Default)]
+struct SecretSeen {
+    /// Whether there is no such Secret.
+    gone: AtomicBool,
+    /// How often it changed.
+    changes: AtomicU64,
 }
 
 impl SecretWatches {
@@ -249,41 +258,58 @@ impl SecretWatches {
         }
         running
             .retain(|watched, _| !dependents(&Trigger::Secret(watched), &self.stores).is_empty());
-        let gone = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(self.clone().watch(key.clone(), Arc::clone(&gone)));
-        let watch = SecretWatch { gone, _task: AbortOnDropHandle::new(task) };
+        let seen = Arc::new(SecretSeen::default());
+        let task = tokio::spawn(self.clone().watch(key.clone(), Arc::clone(&seen)));
+        let watch = SecretWatch { seen, _task: AbortOnDropHandle::new(task) };
         running.insert(key.clone(), watch);
     }
 
     /// Whether a watched Secret is known to be deleted.
     pub(crate) fn gone(&self, key: &ObjectKey) -> bool {
-        self.running().get(key).is_some_and(|watch| watch.gone.load(Ordering::Relaxed))
+        self.running().get(key).is_some_and(|watch| watch.seen.gone.load(Ordering::Relaxed))
+    }
+
+    /// How often a watched Secret was seen to change.
+    pub(crate) fn changes(&self, key: &ObjectKey) -> u64 {
+        self.running().get(key).map_or(0, |watch| watch.seen.changes.load(Ordering::Relaxed))
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<ObjectKey, SecretWatch>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn watch(self, secret: ObjectKey, gone: Arc<AtomicBool>) {
+    async fn watch(self, secret: ObjectKey, seen: Arc<SecretSeen>) {
         let api: Api<PartialObjectMeta<Secret>> =
             Api::namespaced(self.client.clone(), &secret.namespace);
         let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
         let stream = watcher::watcher(api, only).default_backoff();
         let mut stream = pin!(stream.take_until(self.stop.cancelled()));
-        let mut listed = false;
+        let (mut listed, mut version) = (false, None);
+        // Metadata counts, too: it is not known what changed. The next pass looks.
+        let mut note = |object: &PartialObjectMeta<Secret>| {
+            let now = object.resource_version();
+            if version.is_some() && version != now {
+                seen.changes.fetch_add(1, Ordering::Relaxed);
+            }
+            version = now;
+        };
         while let Some(event) = stream.next().await {
             let is_gone = match event {
                 Ok(Event::Init) => {
                     listed = false;
                     continue;
                 }
-                Ok(Event::InitApply(_)) => {
+                Ok(Event::InitApply(object)) => {
+                    note(&object);
                     listed = true;
                     continue;
                 }
                 // It may have been deleted while the watch was interrupted.
                 Ok(Event::InitDone) => !listed,
-                Ok(Event::Apply(_)) => false,
+                Ok(Event::Apply(object)) => {
+                    note(&object);
+                    false
+                }
                 Ok(Event::Delete(_)) => true,
                 Err(error) => {
                     let error = watch_error(&error);
@@ -292,7 +318,7 @@ impl SecretWatches {
                 }
             };
             // First, so that no request of a run starts before its reconcile.
-            gone.store(is_gone, Ordering::Relaxed);
+            seen.gone.store(is_gone, Ordering::Relaxed);
             self.queue.enqueue_dependents(&Trigger::Secret(&secret), &self.stores);
         }
     }

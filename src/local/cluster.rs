@@ -290,6 +290,10 @@ impl Cluster for LocalCluster {
         false
     }
 
+    fn secret_changes(&self, _: &ObjectKey) -> u64 {
+        0
+    }
+
     async fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,

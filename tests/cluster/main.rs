@@ -14,6 +14,7 @@ mod canary;
 mod canary_commands;
 mod credentials;
 mod erasure;
+mod events;
 mod exports;
 mod gitops;
 mod hand_over;

@@ -223,36 +223,55 @@ async fn a_run_ends_at_once_when_its_endpoint_is_not_allowed_any_more() {
     ends_at_once(&elsewhere, "EndpointNotAllowed").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_pauses_although_the_integration_is_being_verified_when_its_secret_is_deleted() {
-    let Some((world, namespace)) = at_work().await else { return };
-    let read = world.sandbox.requests().of("openapi");
+/// A world in which the export `slow` creates people, while a pass of the integration has read its
+/// Secret and waits for Clinch.
+async fn while_verified() -> Option<(World, String)> {
+    let (world, namespace) = at_work().await?;
     world.sandbox.set_faults(vec![Fault::always("openapi", Action::Stall { ms: 8000 })]);
     let (user, log) = (world.user(), world.audit());
     let mark = log.mark().unwrap();
     let requested = "clinch.hireez.dev/reconcile-requested-at=1";
     world.kubectl(&["annotate", "clint", "acme", requested, "-n", &namespace]);
-    // The pass has read the Secret: its verification follows, and no other pass starts before its end.
     let looked = |entry: &Entry| {
         entry.user == user
             && (entry.verb.as_str(), entry.resource.as_str()) == ("get", "secrets")
             && entry.name == "clinch"
     };
     log.wait_for(mark, 1, SOON, looked).await.unwrap();
+    Some((world, namespace))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_pauses_although_the_integration_is_being_verified_when_its_secret_is_deleted() {
+    let Some((world, namespace)) = while_verified().await else { return };
     world.kubectl(&["delete", "secret", "clinch", "-n", &namespace]);
-    sleep_until(Instant::now() + AT_ONCE).await;
+    let deleted = Instant::now();
+    // The pass does not wait for Clinch first.
+    world.ready_within("ClinchIntegration", "acme", "False", "SecretNotFound", AT_ONCE).await;
+    sleep_until(deleted + AT_ONCE).await;
     let asked = world.sandbox.requests();
     assert!(asked.under_way <= 1, "{asked:?}");
     assert!(emails(&world).len() < PEOPLE, "the run was over before the deletion");
-    loop {
-        let now = world.sandbox.requests();
-        if now.of("openapi") > read {
-            break;
-        }
-        assert_eq!(now.total, asked.total, "nothing is sent while the verification waits");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let paused = reason(&world, &namespace, "slow", |r| r == "DependencyNotReady", SOON).await;
+    assert!(message(&paused).contains("the run is paused"), "{}", message(&paused));
+    let signed = |of: &clinch_operator::sandbox::RequestCounts| of.total - of.of("openapi");
+    assert_eq!(signed(&world.sandbox.requests()), signed(&asked), "nothing is sent meanwhile");
     world.apply(&secret("KEY-1", "secret-1"));
     let done = completes(&world, &namespace).await;
     assert_eq!(ledger_openings(&world, &done), 1, "it is the same run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_secret_takes_effect_although_the_integration_is_being_verified() {
+    let Some((world, namespace)) = while_verified().await else { return };
+    world.sandbox.add_credential(Credential::new("hireEZ", "KEY-2", "secret-2"));
+    world.apply(&secret("KEY-2", "secret-2"));
+    sleep_until(Instant::now() + AT_ONCE).await;
+    assert!(emails(&world).len() < PEOPLE, "the run was over before the change");
+    // From now on each request with the old value is answered 401.
+    world.sandbox.revoke("KEY-1");
+    let done = completes(&world, &namespace).await;
+    assert_eq!(ledger_openings(&world, &done), 1, "it is the same run");
+    let requests = world.sandbox.requests().by_operation;
+    assert!(!requests.keys().any(|name| name.ends_with(" 401")), "{requests:?}");
 }

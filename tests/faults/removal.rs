@@ -80,7 +80,7 @@ async fn an_export_deleted_at_any_instant_of_its_start_pushes_nobody_afterwards(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_crd_shows_in_readyz_until_it_is_there_again() {
+async fn a_crd_that_is_deleted_or_older_shows_in_readyz_until_it_is_there_again() {
     let _alone = alone().await;
     let Some(world) = World::prepare().await else { return };
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -106,6 +106,22 @@ async fn a_deleted_crd_shows_in_readyz_until_it_is_there_again() {
     answers("ready", &|status, _| status == 200).await;
     world.kubectl(&["delete", "crd", "fieldmappings.clinch.hireez.dev"]);
     answers("not ready", &|status, text| status == 503 && text.contains("FieldMapping")).await;
+    install_crds_with(|args| world.kubectl(args));
+    answers("ready again", &|status, _| status == 200).await;
+    // Nothing watches the ledgers.
+    world.kubectl(&["delete", "crd", "candidateledgers.clinch.hireez.dev"]);
+    answers("not ready", &|status, text| status == 503 && text.contains("CandidateLedger")).await;
+    install_crds_with(|args| world.kubectl(args));
+    answers("ready again", &|status, _| status == 200).await;
+    // The CRD of an earlier version.
+    let field = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/ledger";
+    let remove = format!(r#"[{{"op": "remove", "path": "{field}"}}]"#);
+    let exports = "candidateexports.clinch.hireez.dev";
+    world.kubectl(&["patch", "crd", exports, "--type=json", "-p", &remove]);
+    answers("not ready", &|status, text| {
+        status == 503 && text.contains(exports) && text.contains("lacks status.ledger. Apply")
+    })
+    .await;
     install_crds_with(|args| world.kubectl(args));
     answers("ready again", &|status, _| status == 200).await;
     world.apply(INTEGRATION);

@@ -44,20 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     // tier 4: composition
-    (
-        "app",
-        &[
-            "api",
-            "clinch",
-            "cluster",
-            "controllers",
-            "domain",
-            "k8s",
-            "ledger",
-            "network",
-            "storage",
-        ],
-    ),
+    ("app", &["clinch", "cluster", "controllers", "domain", "k8s", "ledger", "network", "storage"]),
     ("cli", &["api", "app", "clinch", "cluster", "conditions", "controllers", "domain", "local"]),
     // side trees
     ("sandbox", &[]),

@@ -43,7 +43,7 @@ pub fn install_crds(kubectl: &Kubectl) {
 /// The same, with kubectl as a function.
 pub fn install_crds_with(kubectl: impl Fn(&[&str]) -> String) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
-    kubectl(&["apply", "--server-side", "-f", folder]);
+    kubectl(&["apply", "--server-side", "--force-conflicts", "-f", folder]);
     kubectl(&["wait", "crd", "--all", "--for=condition=Established", "--timeout=30s"]);
 }
 

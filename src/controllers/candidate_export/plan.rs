@@ -74,7 +74,10 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         let earlier = Attempts::of(revision, mode, previous, run.as_ref());
         let last = run.as_ref().filter(|run| run.revision == revision);
         let run = RunState {
-            met: last.and_then(RunState::interruption),
+            met: match last {
+                Some(last) => last.interruption(),
+                None => recorded::interruption(previous, revision),
+            },
             periodic: periodic::is_periodic(revision, previous, inputs.requested),
             access: valid.access.clone(),
             distrusted_at: gathered.asked.distrusted_at(previous, *now),

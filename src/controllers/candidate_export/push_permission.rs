@@ -1,7 +1,7 @@
 //! Whether the integration permits an export's destination, and the grant that a run has while it
 //! does. Pure, except that the grant reads the cached integration.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
 use super::gather::Gathered;
 use crate::{
@@ -65,7 +65,8 @@ fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
 
 /// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
 /// deleted, to be closed to the export's namespace, to forbid the destination, or to name another
-/// endpoint; and paused while its Secret is seen to be deleted.
+/// endpoint; and paused while its Secret is seen to be deleted, or to have changed since its value was
+/// read.
 pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
     let integration = integration_of(gathered.key(), spec);
@@ -85,6 +86,9 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
                 Permitted::No(_) => false,
             }
     };
+    // How often the Secret had changed when the value in use was read.
+    let connection = gathered.connection.as_ref();
+    let read = connection.map(|open| open.secret_seen.clone()).unwrap_or_default();
     // Checked before every request, and computed again only when the object has changed.
     let known = Mutex::new(None::<(Arc<ClinchIntegration>, bool)>);
     let own = integration.clone();
@@ -105,7 +109,9 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
         Some(found) if permits(&found) => {
             let secret = integration.sibling(&found.spec.credentials.secret_ref.name);
             // Also while a pass of the integration is in progress that has read it.
-            if cluster.secret_gone(&secret) { GrantState::Paused } else { GrantState::Valid }
+            let changed = cluster.secret_changes(&secret) > read.load(Ordering::Relaxed);
+            let paused = changed || cluster.secret_gone(&secret);
+            if paused { GrantState::Paused } else { GrantState::Valid }
         }
         _ => GrantState::Revoked,
     })

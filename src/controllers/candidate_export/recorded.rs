@@ -1,10 +1,10 @@
 //! What the status of an export says about earlier runs. Pure.
 
 use crate::{
-    api::{CandidateExportStatus, DuplicatesSeen},
-    conditions::whole_seconds,
+    api::{CandidateExportStatus, ConditionType, DuplicatesSeen, STATUS_TRUE},
+    conditions::{find, whole_seconds},
     controllers::runs::{RunPhase, RunState},
-    domain::RecordId,
+    domain::{Cause, Reason, RecordId},
     pipeline::{SourceInfo, Suspects},
 };
 
@@ -45,10 +45,65 @@ pub(super) fn in_place(status: &CandidateExportStatus) -> Option<&str> {
     applied.filter(|applied| status.last_attempted_revision.as_deref() == Some(*applied))
 }
 
+/// What interrupted the last attempt at a revision, made by an earlier process; `None` if none was
+/// interrupted, or it was still in progress.
+pub(super) fn interruption(status: &CandidateExportStatus, revision: &str) -> Option<Cause> {
+    let is_it = |known: &Option<String>| known.as_deref() == Some(revision);
+    if !is_it(&status.last_attempted_revision) || is_it(&status.last_applied_revision) {
+        return None;
+    }
+    let delivered = find(&status.conditions, ConditionType::Delivered)?;
+    let reason = Reason::from_word(&delivered.reason)?;
+    let interrupted = !matches!(
+        reason,
+        Reason::Progressing | Reason::ProgressingWithRetry | Reason::DependencyNotReady
+    );
+    (delivered.status != STATUS_TRUE && interrupted)
+        .then(|| Cause::new(reason, delivered.message.clone()))
+}
+
 /// The people that the next run has to look up again.
 pub(super) fn suspects(seen: &DuplicatesSeen) -> Suspects {
     Suspects {
         records: seen.records.iter().filter_map(|record| RecordId::parse(record)).collect(),
         everybody: usize::try_from(seen.found).is_ok_and(|found| found > seen.records.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conditions::{self, Observation, Verdict};
+
+    fn status(
+        applied: Option<&str>,
+        delivered: Option<bool>,
+        reason: Reason,
+    ) -> CandidateExportStatus {
+        let previous = CandidateExportStatus::default();
+        let mut next = CandidateExportStatus {
+            last_attempted_revision: Some("r1".to_owned()),
+            last_applied_revision: applied.map(str::to_owned),
+            ..CandidateExportStatus::default()
+        };
+        let message = "the disk is full";
+        let observed = Observation::new(ConditionType::Delivered, delivered, reason, message);
+        let verdict = Verdict::reconciling(reason, message);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        conditions::apply(&previous, &mut next, 1, vec![observed], &verdict, now);
+        next
+    }
+
+    #[test]
+    fn what_interrupted_an_attempt_is_known_to_the_next_process() {
+        let met = status(None, Some(false), Reason::LedgerRefused);
+        let cause = Cause::new(Reason::LedgerRefused, "the disk is full");
+        assert_eq!(interruption(&met, "r1"), Some(cause));
+        assert_eq!(interruption(&met, "r2"), None, "of another revision");
+        let rejected = status(Some("r1"), Some(false), Reason::RecordsRejected);
+        assert_eq!(interruption(&rejected, "r1"), None, "it completed");
+        for reason in [Reason::Progressing, Reason::ProgressingWithRetry] {
+            assert_eq!(interruption(&status(None, None, reason), "r1"), None, "in progress");
+        }
     }
 }

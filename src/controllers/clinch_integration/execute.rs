@@ -14,7 +14,7 @@ use crate::{
     cluster::{Cluster, Kind},
     controllers::{
         Context,
-        connections::{Connection, Verification},
+        connections::{Connection, Outcome, Verification},
     },
     domain::Cause,
     ledger::LedgerHome,
@@ -87,6 +87,9 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
                 connections.pause(uid);
             }
             let outcome = verify(Subject::new(context, gathered, &validated)).await;
+            if matches!(outcome, Outcome::Verified) {
+                connections.saw_secret(uid, gathered.secret_changes);
+            }
             let now = Instant::now();
             let latest = Verification::after(before, validated.inputs, outcome, now);
             connections.set_verification(uid, latest.clone());

@@ -31,6 +31,8 @@ pub(super) struct Gathered {
     /// The exports that refer to it.
     pub(super) referrers: Referrers,
     pub(super) secret: Option<Bundle>,
+    /// How often the Secret had changed before it was read.
+    pub(super) secret_changes: u64,
     /// The admin's own list of people who must never be written.
     pub(super) listed: ListedFound,
     /// The ledger root key, which keys the names of accounts. Zeroes for an integration of the
@@ -68,7 +70,7 @@ pub(super) async fn gather<C: Cluster>(
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&uid);
     let known = context.connections.known(&uid).map(|known| known.connection);
-    let Found { secret, root, rivals, listed } = found;
+    let Found { secret, secret_changes, root, rivals, listed } = found;
     Ok(Gathered {
         request: new_request(&object.metadata, previous.handled.as_ref()),
         account: account_check::known(previous.account.as_ref(), known.as_ref()),
@@ -80,6 +82,7 @@ pub(super) async fn gather<C: Cluster>(
         previous,
         referrers,
         secret,
+        secret_changes,
         listed,
         root,
         rivals,
@@ -92,6 +95,7 @@ pub(super) async fn gather<C: Cluster>(
 #[derive(Default)]
 struct Found {
     secret: Option<Bundle>,
+    secret_changes: u64,
     root: [u8; 32],
     rivals: Vec<Rival>,
     listed: ListedFound,
@@ -103,16 +107,17 @@ async fn find<C: Cluster>(
     object: &ClinchIntegration,
 ) -> Result<Found, ClusterError> {
     let (cluster, settings) = (&context.cluster, &context.settings);
-    let name = &object.spec.credentials.secret_ref.name;
-    let secret = cluster.secret(&key.sibling(name)).await?;
+    let name = key.sibling(&object.spec.credentials.secret_ref.name);
+    let secret_changes = cluster.secret_changes(&name);
+    let secret = cluster.secret(&name).await?;
     if credentials(object, secret.as_ref()).is_err() || endpoint(object, settings).is_err() {
         // Runs in progress have to stop at once, and reading the list may take a minute.
-        return Ok(Found { secret, ..Found::default() });
+        return Ok(Found { secret, secret_changes, ..Found::default() });
     }
     let root = context.root_key().await?;
     let rivals = account_check::rivals(context, object, &root).await?;
     let listed = gather_listed(cluster, key, &object.spec, &settings.sources).await;
-    Ok(Found { secret, root, rivals, listed })
+    Ok(Found { secret, secret_changes, root, rivals, listed })
 }
 
 /// An integration of the other environment is refused whatever its Secret holds; the operator's

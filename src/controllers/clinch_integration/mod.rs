@@ -14,7 +14,13 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-use self::{execute::execute, gather::gather, plan::plan, validate::validate};
+use self::{
+    credential::credentials,
+    execute::execute,
+    gather::{Gathered, gather},
+    plan::plan,
+    validate::validate,
+};
 use super::{
     context::Context,
     publish::{object_ref, publish},
@@ -25,6 +31,9 @@ use crate::{
     domain::Reason,
     ledger::LedgerHome,
 };
+
+/// How often a pass looks whether the Secret that it has read has changed.
+const LOOK_AT_SECRET: Duration = Duration::from_millis(250);
 
 /// One pass over one integration.
 pub(super) async fn reconcile<C: Cluster + LedgerHome>(
@@ -44,12 +53,17 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         Ok(gathered) => gathered,
         Err(error) => return Err(unreadable(context, &reference, &object, error).await),
     };
+    note_secret(context, &gathered);
     // validate: conditions, and the integration as it may be contacted
     let checked = validate(&gathered, &context.settings);
     // plan: the one decision of the pass
     let plan = plan(&gathered, checked.validated);
     // execute: the only requests to Clinch
-    let executed = execute(context, &gathered, plan).await;
+    let executed = tokio::select! {
+        executed = execute(context, &gathered, plan) => executed,
+        // The change has also enqueued the integration.
+        () = superseded(context, &gathered) => return Ok(Some(Duration::ZERO)),
+    };
     // status: conditions and what was learned
     let connection = context.connections.get(&reference.uid);
     let now = context.clock.now();
@@ -62,6 +76,29 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.cluster.publish(&reference, asks(&namespace)).await;
     }
     Ok(wait)
+}
+
+/// Runs may continue if a Secret that changed still holds the credential in use.
+fn note_secret<C: Cluster>(context: &Context<C>, gathered: &Gathered) {
+    let known = context.connections.known(&gathered.uid);
+    let found = credentials(&gathered.object, gathered.secret.as_ref());
+    if let (Some(known), Ok(found)) = (known, found)
+        && known.connection.uses(&found)
+    {
+        context.connections.saw_secret(&gathered.uid, gathered.secret_changes);
+    }
+}
+
+/// Waits until the Secret is seen to differ from what was read: the pass, which may wait for Clinch,
+/// must not go on with the value before.
+async fn superseded<C: Cluster>(context: &Context<C>, gathered: &Gathered) {
+    let name = gathered.key.sibling(&gathered.object.spec.credentials.secret_ref.name);
+    let cluster = &context.cluster;
+    while gathered.secret.is_none()
+        || (!cluster.secret_gone(&name) && cluster.secret_changes(&name) == gathered.secret_changes)
+    {
+        tokio::time::sleep(LOOK_AT_SECRET).await;
+    }
 }
 
 /// Reports that the cluster could not be read; returns the error, for the retry.

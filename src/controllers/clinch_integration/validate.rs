@@ -262,6 +262,7 @@ mod tests {
             previous: crate::api::ClinchIntegrationStatus::default(),
             request: None,
             secret: Some(Bundle { data: data.into(), ..Bundle::default() }),
+            secret_changes: 0,
             listed: ListedFound::None,
             root: [7; 32],
             rivals: vec![(ObjectKey::new("other", "rival"), name)],

@@ -12,9 +12,10 @@ use crate::{
         Context, Settings,
         connections::{
             Connections, Failure, KnownAccount, KnownContract, Outcome, SharedAccount, Verified,
+            basis,
         },
     },
-    domain::{Disposition, MatchKey, Reason},
+    domain::{Digest, Disposition, MatchKey, Reason},
     ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
     pipeline::Witnesses,
 };
@@ -29,6 +30,8 @@ pub(super) struct Subject<'a, H> {
     root: &'a [u8; 32],
     uid: &'a str,
     key: &'a ObjectKey,
+    /// The [`basis`] of the integration.
+    basis: Digest,
     validated: &'a Validated,
     /// Size and start of the suppression list, from the status.
     suppression: Option<&'a SuppressionStatus>,
@@ -62,6 +65,7 @@ impl<'a, H> Subject<'a, H> {
             root: &gathered.root,
             uid: &gathered.uid,
             key: &gathered.key,
+            basis: basis(&gathered.object.spec),
             validated,
             suppression: gathered.previous.suppression.as_ref(),
             shown: gathered.previous.account.as_ref().map(|account| account.id.as_str()),
@@ -112,7 +116,8 @@ impl<H: LedgerHome> Subject<'_, H> {
         }
         let listed = self.listed(&shared.suppressions)?;
         let (config, look_up) = (Arc::new(config), self.validated.look_up);
-        Ok(Verified { client, contract, config, account, shared, listed, look_up })
+        let basis = self.basis;
+        Ok(Verified { basis, client, contract, config, account, shared, listed, look_up })
     }
 
     /// Reads the contract and makes a signed read.

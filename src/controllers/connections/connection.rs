@@ -1,19 +1,33 @@
 //! A verified connection to one Clinch account, as runs use it. No I/O.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use super::account::{Account, KnownAccount, SharedAccount};
 use crate::{
+    api::ClinchIntegrationSpec,
     clinch::{Client, ClientConfig, Contract, Op, Successor, contract},
-    domain::{Credentials, Grant},
+    domain::{Credentials, Digest, Grant, digest_json},
     ledger::{Listed, Suppressions},
     mapping::TargetAttributes,
     pipeline::{PeopleGuard, SeenSource, target_attributes},
 };
 
+/// Digest of the part of an integration that says which account is contacted and how; the rest may
+/// change without another verification.
+pub(in crate::controllers) fn basis(spec: &ClinchIntegrationSpec) -> Digest {
+    digest_json(&(
+        (spec.environment, spec.region, &spec.endpoint, spec.api_version),
+        (&spec.credentials, &spec.accept_account),
+        (&spec.contract_overrides, &spec.accept_assumed_writes),
+        (&spec.suppression, &spec.accept_suppression_loss),
+    ))
+}
+
 /// A verified connection to one Clinch account.
 #[derive(Clone)]
 pub(in crate::controllers) struct Connection {
+    /// The [`basis`] of the integration as it was verified.
+    pub(in crate::controllers) basis: Digest,
     /// The client.
     pub(in crate::controllers) client: Client,
     /// The contract before the integration's overrides.
@@ -26,6 +40,8 @@ pub(in crate::controllers) struct Connection {
     pub(in crate::controllers) account: Account,
     /// Paused or revoked when the account may not be used.
     pub(in crate::controllers) grant: Grant,
+    /// How often the Secret had changed when a pass last found the value that is used here.
+    pub(in crate::controllers) secret_seen: Arc<AtomicU64>,
     /// The client that takes over in runs in progress once the credential changed.
     pub(in crate::controllers) successor: Successor,
     /// Keeps the exports of the account from creating a person twice.
@@ -88,6 +104,8 @@ impl KnownContract {
 
 /// What was verified of an integration, and becomes its connection.
 pub(in crate::controllers) struct Verified {
+    /// The [`basis`] of the integration.
+    pub(in crate::controllers) basis: Digest,
     pub(in crate::controllers) client: Client,
     /// The contract before the integration's overrides.
     pub(in crate::controllers) contract: KnownContract,
@@ -112,7 +130,7 @@ impl Verified {
     pub(super) fn connection<F>(
         self,
         previous: Option<Connection>,
-        grant: Grant,
+        (grant, secret_seen): (Grant, Arc<AtomicU64>),
         changed: impl Fn() -> F,
     ) -> Connection
     where
@@ -130,7 +148,7 @@ impl Verified {
             }
             None => (Successor::default(), SeenSource::new(changed())),
         };
-        let Self { client, contract, config, account, shared, listed, look_up } = self;
+        let Self { basis, client, contract, config, account, shared, listed, look_up } = self;
         // Runs in progress see a changed list of the admin's at once.
         let same = previous
             .as_ref()
@@ -145,9 +163,11 @@ impl Verified {
         let account =
             same.map_or_else(|| Account::new(account, changed()), |previous| previous.account);
         Connection {
+            basis,
             source,
             account,
             grant,
+            secret_seen,
             successor,
             attributes: target_attributes(client.contract()),
             max_in_flight: config.limits.max_in_flight,

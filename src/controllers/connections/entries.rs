@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
 };
 
 use tokio::time::Instant;
@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) connection: Option<Connection>,
     /// What its grants depend on.
     access: Arc<Mutex<Access>>,
+    /// How often its Secret had changed when a pass read the value that the connection uses.
+    pub(super) secret_seen: Arc<AtomicU64>,
 }
 
 /// What the grants of an integration depend on.

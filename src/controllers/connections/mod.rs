@@ -6,7 +6,10 @@ mod connection;
 mod entries;
 mod verification;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -16,7 +19,7 @@ use self::{
 };
 pub(super) use self::{
     account::{KnownAccount, SharedAccount},
-    connection::{Connection, KnownContract, Verified},
+    connection::{Connection, KnownContract, Verified, basis},
     verification::{Failure, Outcome, Verification},
 };
 use super::settings::{Enqueue, Settings};
@@ -144,13 +147,21 @@ impl Connections {
             let previous = entry.connection.clone();
             let same = previous.as_ref().is_some_and(|previous| verified.succeeds(previous));
             entry.end_paused(same, Instant::now());
-            (previous, entry.grant())
+            (previous, (entry.grant(), entry.secret_seen.clone()))
         });
         let connection = verified.connection(previous, grant, changed);
         self.entries.change(uid, |entry| {
             entry.connection = Some(connection);
             // Not before: runs that were paused continue with the new credential.
             entry.resume();
+        });
+    }
+
+    /// A pass has read the value that the connection uses, when the Secret had changed so often. Until
+    /// then its runs pause after each change.
+    pub(super) fn saw_secret(&self, uid: &str, changes: u64) {
+        self.entries.change_existing(uid, |entry| {
+            entry.secret_seen.store(changes, Ordering::Relaxed);
         });
     }
 

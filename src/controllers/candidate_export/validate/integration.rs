@@ -2,9 +2,15 @@
 
 use super::Check;
 use crate::{
-    api::{ConditionType, STATUS_TRUE},
+    api::{ClinchIntegration, ConditionType, STATUS_TRUE},
     conditions::{Observation, Verdict, find, is_ready},
-    controllers::candidate_export::gather::{Gathered, IntegrationFound},
+    controllers::{
+        candidate_export::{
+            decision::Sending,
+            gather::{Gathered, IntegrationFound},
+        },
+        connections::basis,
+    },
     domain::Reason,
 };
 
@@ -50,7 +56,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         return waiting(Reason::IntegrationSuspended, message);
     }
     let generation = found.metadata.generation.unwrap_or_default();
-    if is_ready(found.status.as_ref(), generation) {
+    if is_ready(found.status.as_ref(), generation) || is_still_ready(found, gathered) {
         let message = format!("ClinchIntegration {name} is ready");
         return Check {
             value: Some(()),
@@ -84,4 +90,14 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         };
     }
     waiting(Reason::DependencyNotReady, message)
+}
+
+/// Whether an integration was Ready before an edit that its status does not know yet, and the edit
+/// leaves alone which account is contacted and how. Then its connection stays open.
+fn is_still_ready(found: &ClinchIntegration, gathered: &Gathered) -> bool {
+    let observed = found.status.as_ref().and_then(|status| status.observed_generation);
+    let was_ready = observed.is_some_and(|observed| is_ready(found.status.as_ref(), observed));
+    let connection = gathered.connection.as_ref();
+    let open = connection.filter(|_| gathered.sending == Sending::Permitted);
+    was_ready && open.is_some_and(|open| open.basis == basis(&found.spec))
 }
