@@ -55,8 +55,8 @@ pub struct FieldMappingSpec {
     /// hireEZ tags to a Clinch activity field.
     #[serde(default)]
     pub tags: TagsMapping,
-    /// Clinch attributes by which an existing person is recognised, compared without case and
-    /// white space.
+    /// Clinch attributes by which an existing person is recognised: exactly one, an e-mail address,
+    /// compared without case, white space and invisible characters.
     #[serde(default = "default_match_keys")]
     #[schemars(length(min = 1, max = 1), inner(length(min = 1, max = 128)))]
     pub match_keys: Vec<String>,

@@ -47,32 +47,6 @@ impl fmt::Display for ClinchId {
     }
 }
 
-/// The value by which a person is recognised in Clinch: case- and space-folded e-mail address.
-///
-/// Personal data: `Debug` is redacted.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct MatchKey(Box<str>);
-
-impl MatchKey {
-    /// Folds a text: white space removed, lower case. `None` when nothing is left.
-    pub fn fold(text: &str) -> Option<Self> {
-        let folded: String =
-            text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
-        (!folded.is_empty()).then(|| Self(folded.into()))
-    }
-
-    /// The folded text. Personal data: for requests and keyed hashes only.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for MatchKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MatchKey([redacted])")
-    }
-}
-
 /// Opaque name of a record in status and Events: a keyed hash, shown as 16 hex digits.
 ///
 /// Pseudonymous: stable within one export, useless without the export's ledger key.
@@ -111,15 +85,5 @@ mod tests {
         let id = RecordId([1, 2, 3, 4, 5, 6, 7, 255]);
         assert_eq!(RecordId::parse(&id.to_string()), Some(id));
         assert_eq!(RecordId::parse("0102"), None);
-    }
-
-    #[test]
-    fn match_keys_ignore_case_and_space() {
-        assert_eq!(
-            MatchKey::fold(" Jane.Doe@Example.com "),
-            MatchKey::fold("jane.doe@example.COM")
-        );
-        assert_eq!(MatchKey::fold(" \t"), None);
-        assert!(!format!("{:?}", MatchKey::fold("jane@x.org")).contains("jane"));
     }
 }

@@ -1,6 +1,7 @@
 //! Words shared by every tier: profiles, identifiers, credentials, reasons, dispositions.
 //! Pure; imports nothing of this crate.
 
+mod address;
 mod backoff;
 mod cause;
 mod clock;
@@ -10,12 +11,16 @@ mod fence;
 mod fingerprint;
 mod flag;
 mod grant;
+mod host;
 mod ids;
+mod invisible;
+mod match_key;
 mod position;
 mod profile;
 mod reason;
 mod suggest;
 
+pub use address::{AddressFault, EmailAddress};
 pub use backoff::{REPROBE_EVERY, backoff};
 pub use cause::Cause;
 pub use clock::Clock;
@@ -25,7 +30,9 @@ pub use fence::Fence;
 pub use fingerprint::{Digest, digest_json, digest_parts};
 pub use flag::flag;
 pub use grant::{Grant, GrantState};
-pub use ids::{ClinchId, ClinchIdError, MatchKey, RecordId};
+pub use ids::{ClinchId, ClinchIdError, RecordId};
+pub use invisible::is_invisible;
+pub use match_key::MatchKey;
 pub use position::SourcePosition;
 pub use profile::Profile;
 pub use reason::Reason;

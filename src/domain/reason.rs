@@ -174,7 +174,8 @@ reasons! {
     Anonymised,
     /// The person is on the admin's list of people who must never be written.
     Suppressed,
-    /// An earlier record of the same source names the same person with other values.
+    /// An earlier record of the same source names the same person with other values, or with another
+    /// spelling of the address.
     DuplicateInSource,
     /// The record, or a file of it, is larger than accepted.
     TooLarge,

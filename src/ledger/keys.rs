@@ -129,12 +129,31 @@ impl Keys {
 
     /// The opaque id of a person in status and Events.
     pub fn record_id(&self, key: &MatchKey) -> RecordId {
-        RecordId(short(keyed(&self.record, &[key.expose().as_bytes()])))
+        self.text_id(key.expose())
+    }
+
+    /// Ids that versions before, which folded addresses less, may have shown for the person.
+    pub fn other_ids(&self, key: &MatchKey) -> Vec<RecordId> {
+        key.expose_others().iter().map(|text| self.text_id(text)).collect()
+    }
+
+    fn text_id(&self, folded: &str) -> RecordId {
+        RecordId(short(keyed(&self.record, &[folded.as_bytes()])))
     }
 
     /// The hash of a person in the ledger.
     pub fn key_hash(&self, key: &MatchKey) -> KeyHash {
-        KeyHash(short(keyed(&self.entry, &[key.expose().as_bytes()])))
+        self.text_hash(key.expose())
+    }
+
+    /// Hashes under which versions before, which folded addresses less, may have recorded the person.
+    /// None for an address in ASCII that was written plainly.
+    pub fn other_hashes(&self, key: &MatchKey) -> Vec<KeyHash> {
+        key.expose_others().iter().map(|text| self.text_hash(text)).collect()
+    }
+
+    fn text_hash(&self, folded: &str) -> KeyHash {
+        KeyHash(short(keyed(&self.entry, &[folded.as_bytes()])))
     }
 
     /// Digest of the JSON of the mapped candidate; its maps must have a stable order.
@@ -247,6 +266,20 @@ mod tests {
         assert_ne!(keys.key_id(), earlier.key_id());
         assert_eq!(keys.payload_digest(&"p"), earlier.payload_digest(&"p"), "values stay known");
         assert_eq!(keys.record_id(&person()), earlier.record_id(&person()), "and ids in status");
+    }
+
+    #[test]
+    fn a_person_is_found_by_the_hash_of_every_spelling() {
+        let keys = Keys::derive(&[7; 32], "uid-1");
+        let fold = |text: &str| MatchKey::fold(text).unwrap();
+        assert!(keys.other_hashes(&person()).is_empty() && keys.other_ids(&person()).is_empty());
+        let before = |text: &str| keys.text_hash(text);
+        let (letters, ascii) = (fold("a@m\u{fc}nchen.example"), fold("a@xn--mnchen-3ya.example"));
+        assert_eq!(keys.key_hash(&letters), keys.key_hash(&ascii));
+        for key in [letters, ascii] {
+            assert!(keys.other_hashes(&key).contains(&before("a@m\u{fc}nchen.example")));
+        }
+        assert_eq!(keys.other_hashes(&fold("\u{200b}A@x.org")), [before("\u{200b}a@x.org")]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::KeyHash;
-use crate::domain::MatchKey;
+use crate::domain::{MatchKey, is_invisible};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -138,10 +138,14 @@ impl Listed {
             return true;
         }
         let Some(mac) = &self.mac else { return false };
-        let mut mac = mac.clone();
-        mac.update(key.expose().as_bytes());
-        let digest: [u8; 32] = mac.finalize().into_bytes().into();
-        self.digests.binary_search(&digest).is_ok()
+        let has = |spelling: &str| {
+            let mut mac = mac.clone();
+            mac.update(spelling.as_bytes());
+            let digest: [u8; 32] = mac.finalize().into_bytes().into();
+            self.digests.binary_search(&digest).is_ok()
+        };
+        // The list's owner may have made a digest of any spelling.
+        has(key.expose()) || key.expose_others().iter().any(|other| has(other))
     }
 
     /// The number of different entries.
@@ -213,11 +217,6 @@ fn read(
     }
 }
 
-/// Characters without width, including a byte order mark inside a list.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +275,16 @@ mod tests {
             [("jane.doe@example.com", true), ("BOB@x.org", true), ("ann@x.org", false)]
         {
             assert_eq!(has(&listed, address), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_a_listed_address_are_listed() {
+        let (letters, ascii) = ("jane@m\u{fc}nchen.example", "jane@xn--mnchen-3ya.example");
+        for (entry, address) in [(letters, ascii), (ascii, letters)] {
+            assert!(has(&parse(entry, None).unwrap(), address), "{entry}");
+            let digest = hmac_line(b"k", entry);
+            assert!(has(&parse(&digest, Some(b"k")).unwrap(), address), "{entry}");
         }
     }
 

@@ -23,7 +23,7 @@ const MAX_TRANSFORMS: usize = 16;
 const MAX_NAME: usize = 128;
 const MAX_CONSTANT: usize = 4096;
 /// Part of every digest: incremented when the same spec starts to produce other values.
-const LANGUAGE_REVISION: u32 = 1;
+const LANGUAGE_REVISION: u32 = 2;
 
 /// Compiles a mapping. Reports every fault at once, each with its path.
 pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {

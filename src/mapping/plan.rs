@@ -17,7 +17,7 @@ use super::{
     transform::{Refusal, Transform},
     usable,
 };
-use crate::domain::{Digest, MatchKey, Profile, Reason};
+use crate::domain::{AddressFault, Digest, EmailAddress, MatchKey, Profile, Reason};
 
 /// A compiled mapping. Immutable; may be shared between threads.
 #[derive(Debug)]
@@ -164,24 +164,19 @@ impl Plan {
                 }
                 Ok(Some(value)) => {
                     filled(index);
-                    if is_key {
-                        match key_of(&value) {
-                            Some(key) => match_key = Some(key),
-                            None => issues.push(field.issue(
-                                Reason::InvalidValue,
-                                "the match key must be a string".to_owned(),
-                            )),
+                    let value = if is_key { field.address(&value) } else { Ok((value, None)) };
+                    match value {
+                        Ok((value, key)) => {
+                            match_key = match_key.or(key);
+                            attributes.insert(field.to.to_string(), value);
                         }
+                        Err(issue) => issues.push(issue),
                     }
                     if field.only_if_empty {
                         only_if_empty.push(field.to.to_string());
                     }
-                    attributes.insert(field.to.to_string(), value);
                 }
-                Ok(None) if is_key => {
-                    let message = format!("no value for '{}', the match key", field.to);
-                    issues.push(field.issue(Reason::MatchKeyMissing, message));
-                }
+                Ok(None) if is_key => issues.push(field.no_key()),
                 Ok(None) if field.required => {
                     let message = format!("no value for '{}'", field.to);
                     issues.push(field.issue(Reason::RequiredMissing, message));
@@ -270,16 +265,28 @@ impl Plan {
     }
 }
 
-/// The match key of a mapped value; a number counts as its digits, as in a CSV cell.
-fn key_of(value: &Value) -> Option<MatchKey> {
-    match value {
-        Value::String(text) => MatchKey::fold(text),
-        Value::Number(number) => MatchKey::fold(&number.to_string()),
-        _ => None,
-    }
-}
-
 impl Field {
+    /// The match key of a mapped value, and the address as it is sent.
+    fn address(&self, value: &Value) -> Result<(Value, Option<MatchKey>), RecordIssue> {
+        let Value::String(text) = value else {
+            let message = "the match key must be an e-mail address, which is a string";
+            return Err(self.issue(Reason::InvalidValue, message.to_owned()));
+        };
+        match EmailAddress::parse(text) {
+            Ok(address) => Ok((address.text().into(), Some(MatchKey::of(&address, text)))),
+            Err(AddressFault::Blank) => Err(self.no_key()),
+            Err(fault) => {
+                let message = format!("the match key must be one e-mail address: {fault}");
+                Err(self.issue(Reason::InvalidValue, message))
+            }
+        }
+    }
+
+    fn no_key(&self) -> RecordIssue {
+        let message = format!("no value for '{}', the match key", self.to);
+        self.issue(Reason::MatchKeyMissing, message)
+    }
+
     /// The value to send; `None` when there is none.
     fn value(
         &self,

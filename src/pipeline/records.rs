@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{
     coverage::{Coverage, CoverageCount},
     opened::Opened,
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Cause, MatchKey, Profile, Reason, SourcePosition},
-    ledger::{Extras, Keys, Steps},
+    ledger::{Extras, Keys, PayloadDigest, Steps},
     mapping::{Mapped, RecordIssue, ResumeContent},
     source::{Decoded, SourceError},
 };
@@ -161,10 +163,12 @@ impl<'a> PreparedRecords<'a> {
                 let cause = Cause::new(Reason::ResumeRefused, error.to_string());
                 (mapped.match_key.clone(), cause)
             })?;
+        let payload = keys.payload_digest(&(policy, &mapped.attributes));
         Ok(Work {
             position,
             key_hash: keys.key_hash(&mapped.match_key),
-            payload: keys.payload_digest(&(policy, &mapped.attributes)),
+            payload,
+            folded: self.folded(&mapped).unwrap_or(payload),
             key: mapped.match_key,
             attributes: mapped.attributes,
             only_if_empty: mapped.only_if_empty,
@@ -177,6 +181,19 @@ impl<'a> PreparedRecords<'a> {
             done: Steps::NONE,
             extras,
         })
+    }
+}
+
+impl PreparedRecords<'_> {
+    /// The digest of the values with the address folded; `None` where it is written that way.
+    fn folded(&self, mapped: &Mapped) -> Option<PayloadDigest> {
+        let (name, folded) = (self.spec.plan.match_attribute(), mapped.match_key.expose());
+        if mapped.attributes.get(name).and_then(Value::as_str) == Some(folded) {
+            return None;
+        }
+        let mut attributes = mapped.attributes.clone();
+        attributes.insert(name.to_owned(), folded.into());
+        Some(self.keys.payload_digest(&(policy(self.spec), &attributes)))
     }
 }
 

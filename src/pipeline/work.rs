@@ -31,6 +31,8 @@ pub(super) struct Work {
     pub(super) done: Steps,
     pub(super) key_hash: KeyHash,
     pub(super) payload: PayloadDigest,
+    /// The same with the address folded: equal for spellings of one address.
+    pub(super) folded: PayloadDigest,
     pub(super) extras: Extras,
 }
 

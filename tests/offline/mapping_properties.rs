@@ -355,7 +355,7 @@ fn normal(value: Value) -> Option<Value> {
 /// Evaluates here: the value, missing, or why there is none.
 fn evaluate(text: &str, profile: &Profile) -> Result<Option<Value>, String> {
     let spec: MappingSpec = serde_json::from_value(json!({"fields": [
-        {"to": "email", "from": "id"}, {"to": "out", "expression": text}]}))
+        {"to": "email", "expression": "'a@x.org'"}, {"to": "out", "expression": text}]}))
     .unwrap();
     let plan = compile(&spec).map_err(|issues| issues[0].to_string())?;
     let mut mapped = plan.apply(profile).map_err(|issues| issues[0].to_string())?;

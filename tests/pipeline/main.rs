@@ -25,5 +25,6 @@ mod s3;
 mod scale;
 mod setup;
 mod source_faults;
+mod spellings;
 mod steps;
 mod windows;

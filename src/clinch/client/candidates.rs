@@ -66,16 +66,32 @@ impl Client {
         Ok(stated_total(&document))
     }
 
-    /// The people with that match value. The filter is not trusted: if the response holds anybody
-    /// else, the result is `FilterIgnored`.
+    /// The people with that match value, in whichever spelling: one request for each. The filter is
+    /// not trusted: if a response holds anybody else, the result is `FilterIgnored`.
     pub async fn find(&self, key: &MatchKey) -> Result<Vec<Candidate>, ClinchError> {
+        let mut people = self.find_spelled(key, key.expose()).await?;
+        for other in key.expose_others() {
+            for person in self.find_spelled(key, &other).await? {
+                if people.iter().all(|known| known.id != person.id) {
+                    people.push(person);
+                }
+            }
+        }
+        Ok(people)
+    }
+
+    async fn find_spelled(
+        &self,
+        key: &MatchKey,
+        spelling: &str,
+    ) -> Result<Vec<Candidate>, ClinchError> {
         let contract = self.contract();
         let filter = contract.filter.as_deref().ok_or(ClinchError::FilterIgnored)?;
         let (resources, _) = self
             .list_first(
                 Op::ListCandidates,
                 contract.paging.max_per_page,
-                Some((filter, key.expose())),
+                Some((filter, spelling)),
                 Purpose::Work,
             )
             .await?;

@@ -195,7 +195,11 @@ impl Suppressions {
 
     /// Why a person must not be written, if so. No I/O.
     pub fn check(&self, key: &MatchKey, hash: &KeyHash) -> Option<Suppressed> {
-        if self.account.anonymised.contains(hash) {
+        let Inner { keys, anonymised, .. } = &*self.account;
+        // Versions before may have recorded them by another spelling of their address.
+        if anonymised.contains(hash)
+            || keys.other_hashes(key).iter().any(|other| anonymised.contains(other))
+        {
             return Some(Suppressed::Anonymised);
         }
         let listed = self.listed();

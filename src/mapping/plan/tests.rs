@@ -76,15 +76,20 @@ fn all_faults_of_a_record_are_reported_without_its_values() {
 }
 
 #[test]
-fn the_match_key_is_folded_and_must_be_one_string() {
+fn the_match_key_is_folded_and_must_be_one_address() {
     let spec = || json!({"fields": [{"to": "email", "from": "email"}]});
     let mapped = apply(spec(), json!({"email": " Ada@X.org "})).unwrap();
     assert_eq!(mapped.match_key.expose(), "ada@x.org");
-    assert_eq!(mapped.attributes["email"], " Ada@X.org ");
-    for bad in [json!(["a@x.org"]), json!({"a": 1}), json!(true)] {
+    assert_eq!(mapped.attributes["email"], "Ada@X.org");
+    let wrong = [json!(["a@x.org"]), json!({"a": 1}), json!(true), json!(5), json!("N/A")];
+    for bad in wrong.into_iter().chain([json!("a@b@x.org"), json!("a@x.org\0")]) {
         let issues = apply(spec(), json!({"email": bad})).unwrap_err();
-        assert_eq!(issues[0].reason, Reason::InvalidValue);
+        assert_eq!(issues[0].reason, Reason::InvalidValue, "{bad}");
+        assert_eq!(issues[0].path, "spec.fields[0].from", "{bad}");
+        assert!(!issues[0].message.contains("x.org"), "{issues:?}");
     }
+    let issues = apply(spec(), json!({"email": "\u{200b}\u{a0}"})).unwrap_err();
+    assert_eq!(issues[0].reason, Reason::MatchKeyMissing);
 }
 
 #[test]

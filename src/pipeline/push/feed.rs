@@ -29,14 +29,16 @@ const WINDOW_BYTES: usize = 8 << 20;
 pub(super) struct Feed {
     ready: mpsc::Receiver<Result<VecDeque<Work>, SourceError>>,
     thread: Option<JoinHandle<()>>,
+    keys: Keys,
 }
 
 impl Feed {
     /// Starts reading; stops when dropped.
     pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: RecordSet) -> Self {
         let (sender, ready) = mpsc::channel(1);
+        let reader = keys.clone();
         let thread = tokio::task::spawn_blocking(move || {
-            let mut records = PreparedRecords::among(&spec, &keys, &due);
+            let mut records = PreparedRecords::among(&spec, &reader, &due);
             let mut left = due.count();
             while left > 0 {
                 let (window, mut fault) = window(&mut records, &mut left);
@@ -65,7 +67,7 @@ impl Feed {
                 let _ = sender.blocking_send(Err(fault));
             }
         });
-        Self { ready, thread: Some(thread) }
+        Self { ready, thread: Some(thread), keys }
     }
 
     /// The next window; empty at the end.
@@ -82,7 +84,9 @@ impl Feed {
         let mut window = window?;
         for work in &mut window {
             work.compare(&run_ledger.ledger);
-            work.undecided = run_ledger.was_undecided(&work.key_hash);
+            let others = || self.keys.other_hashes(&work.key);
+            work.undecided = run_ledger.was_undecided(&work.key_hash)
+                || others().iter().any(|other| run_ledger.was_undecided(other));
         }
         Ok(window)
     }

@@ -75,9 +75,17 @@ impl<C: Crm> Learning<'_, C> {
             message,
         })?;
         if !neighbours.is_empty() {
+            let others = survey.others.iter().map(|(other, _)| *other);
             let hashes: Vec<KeyHash> =
-                survey.people.hashes().filter(|hash| !ledger.knows(hash)).collect();
-            index.of_neighbours = self.guard.directory.find(neighbours, &hashes).await?;
+                survey.people.hashes().filter(|hash| !ledger.knows(hash)).chain(others).collect();
+            let mut found = self.guard.directory.find(neighbours, &hashes).await?;
+            for (other, present) in &survey.others {
+                let id = found.get(other).filter(|_| found.get(present).is_none());
+                if let Some(id) = id.map(<[u8]>::to_vec) {
+                    found.insert(present, &id);
+                }
+            }
+            index.of_neighbours = found;
         }
         Ok(index)
     }

@@ -1,4 +1,4 @@
-//! The people of a source: finds records that name the same person. Takes 29 bytes a person. Pure.
+//! The people of a source: finds records that name the same person. Takes 31 bytes a person. Pure.
 
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ pub(super) enum Duplicate {
     No,
     /// With the same values.
     Same,
+    /// With the same values, except that the address is spelled otherwise; at this position.
+    Respelled(SourcePosition),
     /// With other values, at this position.
     Conflicting(SourcePosition),
 }
@@ -25,8 +27,10 @@ pub(super) struct SourcePeople {
     parts: Vec<Arc<str>>,
 }
 
-/// Bytes of the digest, and of the part's number; the index or line takes 4.
+/// Bytes of the digest of the values, of the one that also tells spellings of the address apart, and
+/// of the part's number; the index or line takes 4.
 const DIGEST: usize = 6;
+const SPELLING: usize = 2;
 const PART: usize = 2;
 /// Set in the number of the part if the position is a line.
 const BY_LINE: u16 = 1 << 15;
@@ -45,10 +49,13 @@ impl SourcePeople {
     /// Adds a record.
     pub(super) fn add(&mut self, work: &Work) -> Duplicate {
         let digest = content_digest(work);
+        let spelling: [u8; SPELLING] = std::array::from_fn(|at| work.payload.0[at]);
         if let Some(value) = self.first.get(&work.key_hash) {
             let same = value[..DIGEST] == digest;
-            return if same {
+            return if same && value[DIGEST..DIGEST + SPELLING] == spelling {
                 Duplicate::Same
+            } else if same {
+                Duplicate::Respelled(self.position(value))
             } else {
                 Duplicate::Conflicting(self.position(value))
             };
@@ -59,14 +66,14 @@ impl SourcePeople {
             self.parts.push(part.clone());
             self.parts.len() - 1
         });
-        let value = [&digest[..], &encode(&work.position, number)].concat();
+        let value = [&digest[..], &spelling, &encode(&work.position, number)].concat();
         self.first.insert(&work.key_hash, &value);
         Duplicate::No
     }
 
     /// The position that a value encodes.
     fn position(&self, value: &[u8]) -> SourcePosition {
-        let (part, number) = value[DIGEST..].split_at(PART);
+        let (part, number) = value[DIGEST + SPELLING..].split_at(PART);
         let part = part.iter().fold(0_u16, |all, byte| all << 8 | u16::from(*byte));
         let number = number.iter().fold(0_u64, |all, byte| all << 8 | u64::from(*byte));
         let line = (part & BY_LINE != 0).then_some(number);
@@ -86,9 +93,10 @@ fn encode(position: &SourcePosition, part: usize) -> [u8; PART + 4] {
     encoded
 }
 
-/// Distinguishes the values of two records of one person: six bytes made of keyed digests.
+/// Distinguishes the values of two records of one person, with their address folded: six bytes made of
+/// keyed digests.
 fn content_digest(work: &Work) -> [u8; DIGEST] {
-    let (payload, extras) = (&work.payload.0, &work.extras);
+    let (payload, extras) = (&work.folded.0, &work.extras);
     // Rotated, so that equal digests of two steps do not cancel each other out.
     std::array::from_fn(|at| {
         payload[at]

@@ -1,5 +1,5 @@
 //! The first reading of a source: how much there is to do, who is named twice, who is unknown. Decodes
-//! everything once on a blocking thread. Keeps 29 bytes a person until it is known who is in Clinch,
+//! everything once on a blocking thread. Keeps 31 bytes a person until it is known who is in Clinch,
 //! then one bit a record. Makes no request to Clinch.
 
 use std::sync::Arc;
@@ -49,8 +49,11 @@ pub(super) struct Survey {
     pub(super) sample: Vec<(MatchKey, KeyHash)>,
     /// People whom Clinch had more than once when they were last looked up.
     pub(super) suspects: Vec<MatchKey>,
-    /// People known by hashes made with the earlier keys: earlier and present hash.
+    /// People whom the ledger knows by another hash, of another spelling or made with the earlier keys:
+    /// that one and the present one.
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
+    /// Hashes of other spellings of people whom the ledger does not know, and the present ones.
+    pub(super) others: Vec<(KeyHash, KeyHash)>,
     /// Where each person is named first.
     pub(super) people: SourcePeople,
     /// How many records have a match key, and are mapped or not.
@@ -161,15 +164,16 @@ impl Survey {
                 self.progress.counts.unchanged += 1;
                 return;
             }
+            Duplicate::Respelled(first) => {
+                let message = format!(
+                    "{first} names the same person with the same values; the address differs only in \
+                     case or spelling"
+                );
+                return self.reject_duplicate(*work, keys, message);
+            }
             Duplicate::Conflicting(first) => {
-                return self.reject(Rejection {
-                    record: Some(keys.record_id(&work.key)),
-                    position: work.position,
-                    cause: Cause::new(
-                        Reason::DuplicateInSource,
-                        format!("{first} names the same person with other values"),
-                    ),
-                });
+                let message = format!("{first} names the same person with other values");
+                return self.reject_duplicate(*work, keys, message);
             }
         }
         if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
@@ -182,7 +186,7 @@ impl Survey {
             return;
         }
         self.suspect(&work.key, comparison);
-        let known = work.compare(ledger) || self.is_known_by_earlier_keys(&mut work, keys, ledger);
+        let known = work.compare(ledger) || self.is_known_by_another_hash(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.counts.unchanged += 1;
             return;
@@ -190,6 +194,8 @@ impl Survey {
         self.due.add(number);
         if !known {
             self.unknown += 1;
+            let others = keys.other_hashes(&work.key).into_iter();
+            self.others.extend(others.map(|other| (other, work.key_hash)));
             self.sample(work.key, work.key_hash, rng);
         }
     }
@@ -200,23 +206,32 @@ impl Survey {
         if (records.is_empty() && !everybody) || self.suspects.len() >= SUSPECTS {
             return;
         }
-        let record = comparison.keys.record_id(key);
-        if *everybody || records.contains(&record) {
+        let keys = &comparison.keys;
+        let is_listed = || {
+            records.contains(&keys.record_id(key))
+                || keys.other_ids(key).iter().any(|id| records.contains(id))
+        };
+        if *everybody || is_listed() {
             self.suspects.push(key.clone());
         }
     }
 
-    /// Whether the ledger knows the person by a hash made with the earlier keys.
-    fn is_known_by_earlier_keys(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
-        let Some(earlier) = keys.earlier().filter(|_| ledger.has_earlier()) else { return false };
-        let (before, now) = (earlier.key_hash(&work.key), work.key_hash);
-        work.key_hash = before;
-        let known = work.compare(ledger);
-        work.key_hash = now;
-        if known {
-            self.renamed.push((before, now));
+    /// Whether the ledger knows the person by the hash of another spelling, or by one made with the
+    /// earlier keys.
+    fn is_known_by_another_hash(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
+        let mut others = keys.other_hashes(&work.key);
+        if let Some(earlier) = keys.earlier().filter(|_| ledger.has_earlier()) {
+            others.push(earlier.key_hash(&work.key));
+            others.extend(earlier.other_hashes(&work.key));
         }
-        known
+        let Some(before) = others.into_iter().find(|other| ledger.knows(other)) else {
+            return false;
+        };
+        let now = std::mem::replace(&mut work.key_hash, before);
+        work.compare(ledger);
+        work.key_hash = now;
+        self.renamed.push((before, now));
+        true
     }
 
     /// Reservoir sampling: keeps each unknown person with the same probability.
@@ -229,6 +244,14 @@ impl Survey {
         if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
             *kept = (key, hash);
         }
+    }
+
+    fn reject_duplicate(&mut self, work: Work, keys: &Keys, message: String) {
+        self.reject(Rejection {
+            record: Some(keys.record_id(&work.key)),
+            position: work.position,
+            cause: Cause::new(Reason::DuplicateInSource, message),
+        });
     }
 
     fn reject(&mut self, rejection: Rejection) {
