@@ -9,6 +9,7 @@ use super::{
     fault::SyntaxError,
     limits::{MAX_LOOPS, MAX_PATTERNS},
     parser::{Parser, RESERVED},
+    unsupported,
 };
 
 /// Sizes of a compiled pattern, and the steps that a pattern of this size costs per byte.
@@ -34,6 +35,10 @@ impl Parser {
         name: &str,
         of: Option<Node>,
     ) -> Result<Node, SyntaxError> {
+        // Before the arguments, which may be in the notation of an extension, too.
+        if let Some(message) = unsupported::function(name) {
+            return Err(SyntaxError::new(at, message));
+        }
         self.expect("(")?;
         let receiver = of.is_some();
         let mut arguments: Vec<Node> = of.into_iter().collect();

@@ -21,6 +21,8 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod value;
+mod types;
+mod unsupported;
 
 use serde_json::{Map, Value};
 
@@ -49,9 +51,14 @@ pub struct EvalError {
 }
 
 impl Expression {
-    /// Compiles an expression; the error states the place within it.
+    /// Compiles an expression; the error states the place within it. An expression that fails whatever
+    /// the profile does not compile.
     pub fn compile(text: &str) -> Result<Self, (SyntaxError, String)> {
-        match parser::parse(text) {
+        let compiled = parser::parse(text).and_then(|root| match types::check(&root) {
+            Ok(()) => Ok(root),
+            Err(never) => Err(SyntaxError::new(never.at, never.message)),
+        });
+        match compiled {
             Ok(root) => Ok(Self { text: text.into(), root }),
             Err(error) => {
                 let message = format!("{}: {}", place(text, error.at), error.message);

@@ -8,6 +8,7 @@ use super::{
     fault::SyntaxError,
     lexer::{Token, TokenKind, tokens},
     limits::{MAX_DEPTH, MAX_TEXT_BYTES},
+    unsupported,
 };
 use crate::mapping::issue::shown;
 
@@ -292,6 +293,12 @@ impl Parser {
                 Some(slot) => Kind::Local(slot),
                 None if RESERVED.contains(&word) => {
                     return Err(SyntaxError::new(at, format!("'{word}' is a reserved word")));
+                }
+                None if matches!(self.peek(), TokenKind::Symbol("."))
+                    && unsupported::is_extension(word) =>
+                {
+                    let message = format!("CEL's extension '{word}' is not supported");
+                    return Err(SyntaxError::new(at, message));
                 }
                 None => {
                     let word = shown(word);
