@@ -161,9 +161,9 @@ pub struct Transform {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "value_map")]
     pub values: Option<BTreeMap<String, String>>,
-    /// map: what happens to a value that is not listed.
+    /// What happens to a value that the transform cannot handle, and for map to one that is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub otherwise: Option<MapOtherwise>,
+    pub otherwise: Option<Otherwise>,
     /// default: the value used when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
@@ -221,15 +221,14 @@ pub enum TransformName {
     Suffix,
 }
 
-/// What `map` does with a value that is not listed.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
-pub enum MapOtherwise {
-    /// Keeps the value.
-    #[default]
+/// What happens to a value that a transform cannot handle.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum Otherwise {
+    /// Keeps the value: only in map, where it is the default.
     Keep,
     /// Treats it as missing.
     Skip,
-    /// Rejects the record.
+    /// Rejects the record: the default except in map.
     Fail,
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     shape::AttributeKind,
-    spec::{FieldSpec, MappingSpec, ResumeSpec, TagsSpec, TransformName, TransformSpec},
+    spec::{FieldSpec, MappingSpec, Otherwise, ResumeSpec, TagsSpec, TransformName, TransformSpec},
     target::TargetAttributes,
 };
 
@@ -54,7 +54,7 @@ impl MappingSpec {
         let paths = DOCUMENTED.into_iter().chain(offered).map(|(to, from)| FieldSpec {
             to: to.to_owned(),
             from: Some(from.to_owned()),
-            transforms: vec![trim()],
+            transforms: vec![trim_or_skip()],
             ..FieldSpec::default()
         });
         Self {
@@ -68,6 +68,12 @@ impl MappingSpec {
 
 fn trim() -> TransformSpec {
     TransformSpec { name: TransformName::Trim, ..TransformSpec::default() }
+}
+
+/// For attributes that nobody needs: a value that is no text, such as an object, does not cost the
+/// person.
+fn trim_or_skip() -> TransformSpec {
+    TransformSpec { otherwise: Some(Otherwise::Skip), ..trim() }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub use plan::Plan;
 pub use select::Select;
 pub use shape::AttributeKind;
 pub use spec::{
-    ConstantSpec, FieldSpec, MapOtherwise, MappingSpec, ResumeSpec, TagsSpec, TransformName,
+    ConstantSpec, FieldSpec, MappingSpec, Otherwise, ResumeSpec, TagsSpec, TransformName,
     TransformSpec, WhenMissing, WriteMode,
 };
 pub use target::{TargetAttribute, TargetAttributes};

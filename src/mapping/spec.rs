@@ -107,9 +107,9 @@ pub struct TransformSpec {
     /// map: value to replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<BTreeMap<String, String>>,
-    /// map: what happens to a value that is not listed.
+    /// What happens to a value that the transform cannot handle; map: that is not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub otherwise: Option<MapOtherwise>,
+    pub otherwise: Option<Otherwise>,
     /// default: the value used if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
@@ -157,15 +157,14 @@ pub enum TransformName {
     Suffix,
 }
 
-/// What `map` does with a value that is not listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MapOtherwise {
-    /// Keeps the value.
-    #[default]
+/// What happens to a value that a transform cannot handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Otherwise {
+    /// Keeps the value; `map` only, where it is the default.
     Keep,
     /// Treats it as missing.
     Skip,
-    /// Rejects the record.
+    /// Rejects the record; the default except in `map`.
     Fail,
 }
 

@@ -49,6 +49,27 @@ fn countries() -> Vec<(String, &'static Metadata)> {
     found
 }
 
+/// Countries and numbers of digits whose numbers are taken for others where they are written without
+/// `+` and trunk prefix: lines that are shorter than usual, and the longest that exist on paper.
+const TAKEN_FOR_OTHERS: [(&str, usize); 16] = [
+    ("AT", 12),
+    ("AT", 13),
+    ("CN", 8),
+    ("CN", 9),
+    ("DE", 12),
+    ("DE", 13),
+    ("DE", 14),
+    ("DE", 15),
+    ("IL", 11),
+    ("IL", 12),
+    ("IT", 7),
+    ("IT", 8),
+    ("KR", 6),
+    ("PL", 7),
+    ("SK", 6),
+    ("ZA", 7),
+];
+
 /// `e164` as a mapping applies it.
 struct E164(Plan);
 
@@ -125,6 +146,109 @@ fn the_exit_code_of_a_country_starts_an_international_number() {
         compared += 1;
     }
     assert!(compared > 50, "{compared}");
+}
+
+/// Every text that a pattern of digits, groups, alternatives and classes matches.
+fn spelled_out(pattern: &str) -> Vec<String> {
+    fn sequence(pattern: &[char], at: &mut usize) -> Vec<String> {
+        let (mut all, mut so_far) = (Vec::new(), vec![String::new()]);
+        while let Some(&c) = pattern.get(*at) {
+            *at += 1;
+            let choices: Vec<String> = match c {
+                ')' => break,
+                '|' => {
+                    all.append(&mut std::mem::replace(&mut so_far, vec![String::new()]));
+                    continue;
+                }
+                '(' => {
+                    assert_eq!(pattern[*at..*at + 2], ['?', ':']);
+                    *at += 2;
+                    sequence(pattern, at)
+                }
+                '[' => {
+                    let length = pattern[*at..].iter().position(|c| *c == ']').unwrap();
+                    let class: String = pattern[*at..*at + length].iter().collect();
+                    *at += length + 1;
+                    let class = regex::Regex::new(&format!("[{class}]")).unwrap();
+                    (0..10).map(|n| n.to_string()).filter(|digit| class.is_match(digit)).collect()
+                }
+                digit => vec![digit.to_string()],
+            };
+            so_far = so_far
+                .iter()
+                .flat_map(|start| choices.iter().map(move |end| format!("{start}{end}")))
+                .collect();
+        }
+        all.append(&mut so_far);
+        all
+    }
+    sequence(&pattern.chars().collect::<Vec<_>>(), &mut 0)
+}
+
+#[test]
+fn every_exit_code_that_chooses_a_carrier_starts_an_international_number() {
+    let mut compared = 0;
+    for iso in ["BR", "CO", "ID", "KR"] {
+        let plan = DATABASE.by_id(iso).unwrap();
+        let here = E164::of(Some(iso));
+        for exit in spelled_out(plan.international_prefix().unwrap().as_str()) {
+            // Some are refused, because another reading of the same digits is a number, too.
+            let numbers = ["442079460958", "14155552671", "4915123456789", "33612345678"];
+            let read = numbers.map(|number| here.read(&format!("{exit} {number}")));
+            for (number, read) in numbers.iter().zip(&read) {
+                let right = read.as_ref().is_none_or(|read| *read == format!("+{number}"));
+                assert!(right, "{iso}: {exit} {number} is read as {read:?}");
+            }
+            assert!(read.iter().filter(|read| read.is_some()).count() >= 2, "{iso}: {exit}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "{compared}");
+}
+
+#[test]
+fn a_number_without_prefix_is_never_taken_for_another() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let (mut wrong, mut read, mut refused) = (BTreeSet::new(), 0, 0);
+    for (iso, plan) in countries() {
+        let here = E164::of(Some(&iso));
+        let id = iso.parse().unwrap();
+        let code = plan.country_code().to_string();
+        let kinds = plan.descriptors();
+        let lengths: BTreeSet<u16> = [kinds.fixed_line(), kinds.mobile()]
+            .into_iter()
+            .flatten()
+            .flat_map(Descriptor::possible_length)
+            .copied()
+            .collect();
+        for round in 0..300 {
+            let length = lengths.iter().copied().nth(round % lengths.len()).unwrap();
+            let mut national: String = (0..length).map(|_| rng.char('0'..='9')).collect();
+            if round % 2 == 0 && usize::from(length) > code.len() {
+                // Half of them start like the country code.
+                national.replace_range(..code.len(), &code);
+            }
+            let international = format!("+{code}{national}");
+            let real = phonenumber::parse(Some(id), &international);
+            let is_real = |number: phonenumber::PhoneNumber| {
+                number.is_valid() && number.format().mode(Mode::E164).to_string() == international
+            };
+            if !real.is_ok_and(is_real) {
+                continue;
+            }
+            for spelled in [national.clone(), format!("{code}{national}")] {
+                match here.read(&spelled) {
+                    Some(number) if number == international => read += 1,
+                    Some(_) => drop(wrong.insert((iso.clone(), usize::from(length)))),
+                    None => refused += 1,
+                }
+            }
+        }
+    }
+    let known: BTreeSet<_> =
+        TAKEN_FOR_OTHERS.iter().map(|(iso, length)| ((*iso).to_owned(), *length)).collect();
+    assert!(wrong.is_subset(&known), "{:?}", wrong.difference(&known));
+    assert!(read > 5 * refused, "{read} read, {refused} refused");
 }
 
 #[test]

@@ -4,12 +4,21 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{date, phone, words};
 use crate::mapping::{
-    field_value::FieldValue, limits::MAX_VALUE_BYTES, shape::Shape, spec::MapOtherwise,
+    field_value::FieldValue, limits::MAX_VALUE_BYTES, shape::Shape, spec::Otherwise,
 };
 
 /// A compiled transform.
 #[derive(Debug)]
-pub enum Transform {
+pub struct Transform {
+    /// What it does.
+    pub action: Action,
+    /// What happens to a value that it cannot handle, if the mapping says so.
+    pub otherwise: Option<Otherwise>,
+}
+
+/// What a transform does.
+#[derive(Debug)]
+pub enum Action {
     /// Removes white space at both ends.
     Trim,
     /// Lower case.
@@ -36,12 +45,7 @@ pub enum Transform {
     /// Cuts a string to this many characters.
     Truncate(usize),
     /// Looks the value up in a table.
-    Map {
-        /// Value to replacement.
-        values: BTreeMap<String, String>,
-        /// What happens to other values.
-        otherwise: MapOtherwise,
-    },
+    Map(BTreeMap<String, String>),
     /// Replaces a missing value.
     Default(Box<str>),
     /// First item of a list.
@@ -70,46 +74,60 @@ fn invalid(message: impl Into<String>) -> Refusal {
 impl Transform {
     /// Applies the transform.
     pub fn apply<'a>(&'a self, value: FieldValue<'a>) -> Result<FieldValue<'a>, Refusal> {
-        match (self, value) {
-            (Self::Default(text), FieldValue::Missing) => Ok(FieldValue::text(&**text)),
-            (Self::Default(_), value) => Ok(value),
+        match (&self.action, value) {
+            (Action::Default(text), FieldValue::Missing) => Ok(FieldValue::text(&**text)),
+            (Action::Default(_), value) => Ok(value),
             (_, FieldValue::Missing) => Ok(FieldValue::Missing),
-            (Self::First, FieldValue::List(items)) => {
+            (Action::First, FieldValue::List(items)) => {
                 Ok(items.into_iter().next().unwrap_or(FieldValue::Missing))
             }
-            (Self::Unique, FieldValue::List(items)) => unique(items).map(FieldValue::list),
-            (Self::First | Self::Unique, value) => Ok(value),
-            (Self::Join(separator), FieldValue::List(items)) => join(items, separator),
-            (Self::Split(_), FieldValue::List(_)) => {
-                Err(invalid("split expects a string, not a list"))
+            (Action::Unique, FieldValue::List(items)) => unique(items).map(FieldValue::list),
+            (Action::First | Action::Unique, value) => Ok(value),
+            (Action::Join(separator), FieldValue::List(items)) => {
+                self.or_skipped(join(items, separator))
+            }
+            (Action::Split(_), FieldValue::List(_)) => {
+                self.or_skipped(Err(invalid("split expects a string, not a list")))
             }
             (_, FieldValue::List(items)) => {
                 let items: Result<Vec<_>, _> =
-                    items.into_iter().map(|item| self.apply_one(item)).collect();
+                    items.into_iter().map(|item| self.or_skipped(self.apply_one(item))).collect();
                 Ok(FieldValue::list(items?))
             }
-            (_, value) => self.apply_one(value),
+            (_, value) => self.or_skipped(self.apply_one(value)),
         }
     }
 
+    /// With `otherwise: Skip`, a value that cannot be handled is missing.
+    fn or_skipped<'a>(
+        &self,
+        result: Result<FieldValue<'a>, Refusal>,
+    ) -> Result<FieldValue<'a>, Refusal> {
+        match result {
+            Err(Refusal::Invalid(_)) if self.otherwise == Some(Otherwise::Skip) => {
+                Ok(FieldValue::Missing)
+            }
+            result => result,
+        }
+    }
     fn apply_one<'a>(&'a self, value: FieldValue<'a>) -> Result<FieldValue<'a>, Refusal> {
         let text = value.into_text().map_err(|value| {
             invalid(format!("{} expects a string, not {}", self.name(), value.kind()))
         })?;
-        Ok(match self {
-            Self::Trim => FieldValue::text(words::trim(text)),
-            Self::Lower => FieldValue::text(words::lower(text)),
-            Self::Upper => FieldValue::text(text.to_uppercase()),
-            Self::TitleCase => FieldValue::text(words::title_case(&text)),
-            Self::E164(country) => {
+        Ok(match &self.action {
+            Action::Trim => FieldValue::text(words::trim(text)),
+            Action::Lower => FieldValue::text(words::lower(text)),
+            Action::Upper => FieldValue::text(text.to_uppercase()),
+            Action::TitleCase => FieldValue::text(words::title_case(&text)),
+            Action::E164(country) => {
                 FieldValue::text(phone::to_e164(&text, *country).map_err(invalid)?)
             }
-            Self::Date(formats) => FieldValue::text(formats.convert(&text).map_err(invalid)?),
-            Self::Split(separator) => {
+            Action::Date(formats) => FieldValue::text(formats.convert(&text).map_err(invalid)?),
+            Action::Split(separator) => {
                 let part = |part: &str| FieldValue::text(part.to_owned());
                 FieldValue::list(text.split(&**separator).map(part))
             }
-            Self::Replace { pattern, with } => {
+            Action::Replace { pattern, with } => {
                 let found = text.matches(&**pattern).count();
                 if found == 0 {
                     return Ok(FieldValue::text(text));
@@ -117,40 +135,41 @@ impl Transform {
                 bounded(text.len() - found * pattern.len() + found * with.len())?;
                 FieldValue::text(text.replace(&**pattern, with))
             }
-            Self::Truncate(length) => FieldValue::text(words::truncate(text, *length)),
-            Self::Map { values, otherwise } => match (values.get(&*text), otherwise) {
+            Action::Truncate(length) => FieldValue::text(words::truncate(text, *length)),
+            Action::Map(values) => match (values.get(&*text), self.otherwise) {
                 (Some(replacement), _) => FieldValue::text(replacement.as_str()),
-                (None, MapOtherwise::Keep) => FieldValue::text(text),
-                (None, MapOtherwise::Skip) => FieldValue::Missing,
-                (None, MapOtherwise::Fail) => {
+                (None, None | Some(Otherwise::Keep)) => FieldValue::text(text),
+                (None, Some(Otherwise::Skip | Otherwise::Fail)) => {
                     return Err(invalid("the value is not listed in the map"));
                 }
             },
-            Self::Prefix(added) => {
+            Action::Prefix(added) => {
                 bounded(text.len() + added.len())?;
                 FieldValue::text([&**added, &*text].concat())
             }
-            Self::Suffix(added) => {
+            Action::Suffix(added) => {
                 bounded(text.len() + added.len())?;
                 FieldValue::text([&*text, &**added].concat())
             }
             // Joining a single value changes nothing; the other three are handled by the caller.
-            Self::Join(_) | Self::Default(_) | Self::First | Self::Unique => FieldValue::text(text),
+            Action::Join(_) | Action::Default(_) | Action::First | Action::Unique => {
+                FieldValue::text(text)
+            }
         })
     }
 
     /// The shape of the result, given the shape of the value.
     pub const fn shape(&self, of: Shape) -> Shape {
-        match self {
-            Self::Join(_) => Shape::Text,
-            Self::Split(_) => Shape::List,
-            Self::First => match of {
+        match &self.action {
+            Action::Join(_) => Shape::Text,
+            Action::Split(_) => Shape::List,
+            Action::First => match of {
                 Shape::List | Shape::TextOrList => Shape::Unknown,
                 other => other,
             },
-            Self::Unique => of,
+            Action::Unique => of,
             // The default may replace the value, whatever its shape.
-            Self::Default(_) => match of {
+            Action::Default(_) => match of {
                 Shape::Text => Shape::Text,
                 _ => Shape::Unknown,
             },
@@ -163,23 +182,23 @@ impl Transform {
     }
 
     const fn name(&self) -> &'static str {
-        match self {
-            Self::Trim => "trim",
-            Self::Lower => "lower",
-            Self::Upper => "upper",
-            Self::TitleCase => "titleCase",
-            Self::E164(_) => "e164",
-            Self::Date(_) => "date",
-            Self::Join(_) => "join",
-            Self::Split(_) => "split",
-            Self::Replace { .. } => "replace",
-            Self::Truncate(_) => "truncate",
-            Self::Map { .. } => "map",
-            Self::Default(_) => "default",
-            Self::First => "first",
-            Self::Unique => "unique",
-            Self::Prefix(_) => "prefix",
-            Self::Suffix(_) => "suffix",
+        match &self.action {
+            Action::Trim => "trim",
+            Action::Lower => "lower",
+            Action::Upper => "upper",
+            Action::TitleCase => "titleCase",
+            Action::E164(_) => "e164",
+            Action::Date(_) => "date",
+            Action::Join(_) => "join",
+            Action::Split(_) => "split",
+            Action::Replace { .. } => "replace",
+            Action::Truncate(_) => "truncate",
+            Action::Map(_) => "map",
+            Action::Default(_) => "default",
+            Action::First => "first",
+            Action::Unique => "unique",
+            Action::Prefix(_) => "prefix",
+            Action::Suffix(_) => "suffix",
         }
     }
 }

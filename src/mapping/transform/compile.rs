@@ -1,9 +1,13 @@
 //! Compiles transforms and checks their parameters. Pure.
 
-use super::{apply::Transform, date::Formats, phone};
+use super::{
+    apply::{Action, Transform},
+    date::Formats,
+    phone,
+};
 use crate::mapping::{
     issue::{Issue, IssueCode, shown},
-    spec::{TransformName, TransformSpec},
+    spec::{Otherwise, TransformName, TransformSpec},
 };
 
 /// Maximum length of a string parameter, in bytes; the CRD schema allows the same.
@@ -33,15 +37,21 @@ pub fn compile(spec: &TransformSpec, path: &str) -> Result<Transform, Vec<Issue>
             issues.push(fault(format!("{path}.{parameter}"), message));
         }
     }
+    if spec.otherwise == Some(Otherwise::Keep) && spec.name != TransformName::Map {
+        let message = "only map keeps a value that it cannot handle; use Skip or Fail";
+        issues.push(fault(format!("{path}.otherwise"), message));
+    }
     match build(spec, path) {
-        Ok(transform) if issues.is_empty() => return Ok(transform),
+        Ok(action) if issues.is_empty() => {
+            return Ok(Transform { action, otherwise: spec.otherwise });
+        }
         Ok(_) => {}
         Err(issue) => issues.push(issue),
     }
     Err(issues)
 }
 
-fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
+fn build(spec: &TransformSpec, path: &str) -> Result<Action, Issue> {
     let needed = |parameter: &str, text: &Option<String>| match text.as_deref() {
         Some(text) if !text.is_empty() => Ok(Box::<str>::from(text)),
         _ => {
@@ -51,15 +61,15 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
     };
     let at = |parameter: &str, message: String| fault(format!("{path}.{parameter}"), message);
     Ok(match spec.name {
-        TransformName::Trim => Transform::Trim,
-        TransformName::Lower => Transform::Lower,
-        TransformName::Upper => Transform::Upper,
-        TransformName::TitleCase => Transform::TitleCase,
-        TransformName::First => Transform::First,
-        TransformName::Unique => Transform::Unique,
+        TransformName::Trim => Action::Trim,
+        TransformName::Lower => Action::Lower,
+        TransformName::Upper => Action::Upper,
+        TransformName::TitleCase => Action::TitleCase,
+        TransformName::First => Action::First,
+        TransformName::Unique => Action::Unique,
         TransformName::E164 => match &spec.default_country {
-            None => Transform::E164(None),
-            Some(iso) => Transform::E164(Some(phone::country(iso).ok_or_else(|| {
+            None => Action::E164(None),
+            Some(iso) => Action::E164(Some(phone::country(iso).ok_or_else(|| {
                 let iso = shown(iso);
                 at("defaultCountry", format!("e164 does not know the country '{iso}'"))
             })?)),
@@ -73,22 +83,22 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
                 return Err(at("from", "a format may have at most 64 bytes".to_owned()));
             }
             let formats = Formats::compile(from, spec.to.as_deref());
-            Transform::Date(formats.map_err(|message| fault(path, message))?)
+            Action::Date(formats.map_err(|message| fault(path, message))?)
         }
         TransformName::Join => {
             // An empty separator is valid, but must be explicit.
             let separator = spec.separator.as_deref();
-            Transform::Join(separator.ok_or_else(|| needs(spec, path, "separator"))?.into())
+            Action::Join(separator.ok_or_else(|| needs(spec, path, "separator"))?.into())
         }
-        TransformName::Split => Transform::Split(needed("separator", &spec.separator)?),
-        TransformName::Replace => Transform::Replace {
+        TransformName::Split => Action::Split(needed("separator", &spec.separator)?),
+        TransformName::Replace => Action::Replace {
             pattern: needed("pattern", &spec.pattern)?,
             with: spec.with.as_deref().ok_or_else(|| needs(spec, path, "with"))?.into(),
         },
         TransformName::Truncate => {
             let length = spec.length.ok_or_else(|| needs(spec, path, "length"))?;
             match usize::try_from(length) {
-                Ok(usable) if (1..=MAX_LENGTH).contains(&length) => Transform::Truncate(usable),
+                Ok(usable) if (1..=MAX_LENGTH).contains(&length) => Action::Truncate(usable),
                 _ => return Err(at("length", format!("must be 1 to {MAX_LENGTH} characters"))),
             }
         }
@@ -100,17 +110,17 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Transform, Issue> {
             if values.iter().any(|(key, value)| key.len().max(value.len()) > MAX_TEXT) {
                 return Err(at("values", format!("at most {MAX_TEXT} bytes are allowed")));
             }
-            Transform::Map { values, otherwise: spec.otherwise.unwrap_or_default() }
+            Action::Map(values)
         }
         TransformName::Default => {
             let value = needed("value", &spec.value)?;
             if value.trim().is_empty() {
                 return Err(at("value", "a blank default counts as missing".to_owned()));
             }
-            Transform::Default(value)
+            Action::Default(value)
         }
-        TransformName::Prefix => Transform::Prefix(needed("text", &spec.text)?),
-        TransformName::Suffix => Transform::Suffix(needed("text", &spec.text)?),
+        TransformName::Prefix => Action::Prefix(needed("text", &spec.text)?),
+        TransformName::Suffix => Action::Suffix(needed("text", &spec.text)?),
     })
 }
 
@@ -135,7 +145,7 @@ fn parameters(spec: &TransformSpec) -> [(&'static str, bool, bool); 11] {
         ("with", spec.with.is_some(), is(&[Name::Replace])),
         ("length", spec.length.is_some(), is(&[Name::Truncate])),
         ("values", spec.values.is_some(), is(&[Name::Map])),
-        ("otherwise", spec.otherwise.is_some(), is(&[Name::Map])),
+        ("otherwise", spec.otherwise.is_some(), !is(&[Name::Default, Name::First, Name::Unique])),
         ("value", spec.value.is_some(), is(&[Name::Default])),
         ("text", spec.text.is_some(), is(&[Name::Prefix, Name::Suffix])),
     ]

@@ -107,6 +107,10 @@ fn phone_numbers() {
         (json!({"name": "e164"}), json!("0047 22222222"), json!("+4722222222")),
         (json!({"name": "e164"}), json!(["+1 415 555 2671"]), json!(["+14155552671"])),
         (to("US"), json!(4_155_552_671_i64), json!("+14155552671")),
+        (to("DE"), json!("\u{202a}+49 151 23456789\u{202c}"), json!("+4915123456789")),
+        (to("DE"), json!("+49\u{200b}15123456789"), json!("+4915123456789")),
+        (to("DE"), json!("0151 / 2345678"), json!("+491512345678")),
+        (json!({"name": "e164"}), json!("TEL:+47 22 22 22 22"), json!("+4722222222")),
     ]);
     for (country, bad) in [
         (json!({"name": "e164"}), "22222222"),
@@ -117,11 +121,93 @@ fn phone_numbers() {
         (to("DE"), "+0123456789"),
         (to("DE"), "++49 151 23456789"),
         (to("DE"), "٠١٥١٢٣٤٥"),
+        (to("DE"), "030 1234567 / 0151 23456789"),
+        (to("DE"), "+49 151 234567 or +49 30 1234"),
+        (to("DE"), "0151-23456789; 030-123456"),
     ] {
         let refused = run(&json!([country]), &json!(bad)).unwrap_err();
         assert!(refused.contains("phone number"), "{bad}: {refused}");
         assert!(!refused.contains(bad), "{refused}");
     }
+}
+
+#[test]
+fn numbers_that_were_stored_as_floats_are_exact_or_refused() {
+    let to = |country: &str| json!({"name": "e164", "defaultCountry": country});
+    table(vec![
+        (to("DE"), json!("15123456789.0"), json!("+4915123456789")),
+        (to("DE"), json!("15123456789,00"), json!("+4915123456789")),
+        (to("DE"), json!(15_123_456_789.0), json!("+4915123456789")),
+        (to("DE"), json!("1.5123456789E+10"), json!("+4915123456789")),
+        (to("DE"), json!("4.915123456789e12"), json!("+4915123456789")),
+        (to("US"), json!("4155552671.0"), json!("+14155552671")),
+        (to("US"), json!("1.4155552671E+10"), json!("+14155552671")),
+        (to("US"), json!("+14155552671.0"), json!("+14155552671")),
+        (to("US"), json!("415.5552671"), json!("+14155552671")),
+        (json!({"name": "e164"}), json!("+4.915123456789E+12"), json!("+4915123456789")),
+    ]);
+    for country in super::phone::COUNTRIES.iter().map(|row| to(row.iso)) {
+        for lost in [json!("4.47E+11"), json!("4,47E+11"), json!(4.47e11), json!("1.51235E+10")] {
+            let refused = run(&json!([country]), &lost).unwrap_err();
+            assert!(refused.contains("phone number"), "{lost}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_country_code_without_plus_is_understood_where_only_one_reading_fits() {
+    let to = |country: &str| json!({"name": "e164", "defaultCountry": country});
+    table(vec![
+        (to("DE"), json!("4915123456789"), json!("+4915123456789")),
+        (to("DE"), json!("49 151 23456789"), json!("+4915123456789")),
+        (to("DE"), json!(4_915_123_456_789_i64), json!("+4915123456789")),
+        (to("DE"), json!("151 23456789"), json!("+4915123456789")),
+        (to("NO"), json!("47222222"), json!("+4747222222")),
+        (to("NO"), json!("4722222222"), json!("+4722222222")),
+        (to("IT"), json!("393 4012345"), json!("+393934012345")),
+        (to("IT"), json!("39 06 6982 1234"), json!("+390669821234")),
+        (to("IN"), json!("9198123456"), json!("+919198123456")),
+        (to("IN"), json!("919812345678"), json!("+919812345678")),
+        (to("CL"), json!("56912345678"), json!("+56912345678")),
+        (to("US"), json!("14155552671"), json!("+14155552671")),
+    ]);
+    for (country, unclear) in [("DE", "49211234567"), ("KR", "8212345678")] {
+        let refused = run(&json!([to(country)]), &json!(unclear)).unwrap_err();
+        assert!(refused.contains("country's code"), "{country}: {refused}");
+    }
+}
+
+#[test]
+fn exit_codes_that_choose_a_carrier_are_no_part_of_the_number() {
+    let to = |country: &str| json!({"name": "e164", "defaultCountry": country});
+    table(vec![
+        (to("BR"), json!("0014 1 415 555 2671"), json!("+14155552671")),
+        (to("BR"), json!("00 1 415 555 2671"), json!("+14155552671")),
+        (to("BR"), json!("00 41 44 668 1800"), json!("+41446681800")),
+        (to("CO"), json!("009 44 20 7946 0958"), json!("+442079460958")),
+        (to("ID"), json!("008 44 20 7946 0958"), json!("+442079460958")),
+        (to("KR"), json!("00700 44 20 7946 0958"), json!("+442079460958")),
+        (to("KR"), json!("002 44 20 7946 0958"), json!("+442079460958")),
+    ]);
+    let refused = run(&json!([to("CO")]), &json!("009 1 415 555 2671")).unwrap_err();
+    assert!(refused.contains("two ways"), "009 is a carrier, and 00 91 is India: {refused}");
+}
+
+#[test]
+fn otherwise_skips_what_a_transform_cannot_handle() {
+    let skip = |name: &str| json!({"name": name, "otherwise": "Skip"});
+    table(vec![
+        (skip("e164"), json!("ask agent"), json!(null)),
+        (skip("e164"), json!(["N/A", "+1 415 555 2671"]), json!(["+14155552671"])),
+        (skip("date"), json!("soon"), json!(null)),
+        (skip("trim"), json!({"a": 1}), json!(null)),
+        (json!({"name": "join", "separator": ",", "otherwise": "Skip"}), json!([{}]), json!(null)),
+    ]);
+    let fail = json!([{"name": "e164", "otherwise": "Fail"}]);
+    assert!(run(&fail, &json!("ask agent")).unwrap_err().contains("phone number"));
+    let grown = json!([{"name": "prefix", "text": "aa", "otherwise": "Skip"}]);
+    let large = json!("b".repeat(65_535));
+    assert_eq!(run(&grown, &large), Err("TooLarge".to_owned()), "too large is not unusable");
 }
 
 #[test]
@@ -192,6 +278,8 @@ fn exactly_the_right_parameters_are_accepted() {
     assert_eq!(faults(json!({"name": "replace", "pattern": "x"})), ["t.with"]);
     assert_eq!(faults(json!({"name": "map"})), ["t.values"]);
     assert_eq!(faults(json!({"name": "default", "value": " "})), ["t.value"]);
+    assert_eq!(faults(json!({"name": "first", "otherwise": "Skip"})), ["t.otherwise"]);
+    assert_eq!(faults(json!({"name": "e164", "otherwise": "Keep"})), ["t.otherwise"]);
     assert_eq!(faults(json!({"name": "prefix"})), ["t.text"]);
     assert_eq!(faults(json!({"name": "e164", "defaultCountry": "XX"})), ["t.defaultCountry"]);
     assert_eq!(faults(json!({"name": "date", "to": "%s"})), ["t"]);
