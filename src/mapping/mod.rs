@@ -32,7 +32,7 @@ pub use compile::compile;
 pub use issue::{Issue, IssueCode, RecordIssue};
 pub use mapped::{Doubt, Mapped, ResumeContent, ResumeRef};
 pub use plan::Plan;
-pub use select::Select;
+pub use select::{NeverSeen, Select};
 pub use shape::AttributeKind;
 pub use spec::{
     ConstantSpec, FieldSpec, MappingSpec, Otherwise, ResumeSpec, TagsSpec, TransformName,

@@ -2,6 +2,8 @@
 //!
 //! Compiled once, followed without copying.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// Maximum length of a path, in bytes.
@@ -10,7 +12,7 @@ const MAX_BYTES: usize = 256;
 const MAX_STEPS: usize = 16;
 
 /// A compiled path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,43 @@ impl Path {
         Ok(Self(steps))
     }
 
+    /// The path of a member of what this one leads to.
+    pub fn member(mut self, name: &str) -> Self {
+        self.0.push(Step::Member(name.into()));
+        self
+    }
+
+    /// The path of an item of what this one leads to.
+    pub fn item(mut self, index: usize) -> Self {
+        self.0.push(Step::Item(index));
+        self
+    }
+
+    /// The path of every item of what this one leads to.
+    pub fn every(mut self) -> Self {
+        self.0.push(Step::Every);
+        self
+    }
+
+    /// Whether this path leads through what another one leads to, or to it.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// Whether it leads to a member.
+    pub fn ends_with_a_name(&self) -> bool {
+        matches!(self.0.last(), Some(Step::Member(_)))
+    }
+
+    /// Whether it leads to a value in this profile.
+    pub fn leads_anywhere(&self, members: &Map<String, Value>) -> bool {
+        match self.find(members) {
+            PathMatch::None => false,
+            PathMatch::One(_) => true,
+            PathMatch::Many(found) => !found.is_empty(),
+        }
+    }
+
     /// Whether the path collects a list.
     pub fn collects(&self) -> bool {
         self.0.contains(&Step::Every)
@@ -94,6 +133,23 @@ impl Path {
         }
         let end = rest.iter().try_fold(start, |value, step| follow(value, step));
         end.filter(|value| !value.is_null()).map_or(PathMatch::None, PathMatch::One)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Member(name) if member(name).is_some_and(|(_, rest)| rest.is_empty()) => {
+                    let dot = if index == 0 { "" } else { "." };
+                    write!(f, "{dot}{name}")?;
+                }
+                Step::Member(name) => write!(f, "['{}']", name.replace('\'', "''"))?,
+                Step::Item(index) => write!(f, "[{index}]")?,
+                Step::Every => f.write_str("[*]")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -189,7 +245,9 @@ mod tests {
             ("location.city[*]", PathMatch::Many(vec![])),
         ];
         for (text, expected) in table {
-            assert_eq!(Path::compile(text).unwrap().find(members), expected, "{text}");
+            let path = Path::compile(text).unwrap();
+            assert_eq!(Path::compile(&path.to_string()).as_ref(), Ok(&path), "{text}");
+            assert_eq!(path.find(members), expected, "{text}");
         }
     }
 

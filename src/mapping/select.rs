@@ -7,6 +7,7 @@ use super::{
     },
     compile::compile_expression,
     issue::{Issue, IssueCode, RecordIssue},
+    path::Path,
     plan::reason_of,
     shape::Shape,
 };
@@ -17,6 +18,24 @@ use crate::domain::{Profile, Reason};
 pub struct Select {
     expression: Expression,
     path: Box<str>,
+    operands: Vec<Path>,
+}
+
+/// The operands of a filter that no profile had so far: probably misspelled.
+#[derive(Debug, Clone)]
+pub struct NeverSeen(Vec<Path>);
+
+impl NeverSeen {
+    /// Notes the operands that a profile has.
+    pub fn note(&mut self, profile: &Profile) {
+        self.0.retain(|path| !path.leads_anywhere(profile.members()));
+    }
+
+    /// The paths that no profile had; of those that lead through each other, the shortest.
+    pub fn paths(&self) -> Vec<String> {
+        let other = |path: &Path| self.0.iter().any(|one| one != path && path.starts_with(one));
+        self.0.iter().filter(|path| !other(path)).map(|path| format!("candidate.{path}")).collect()
+    }
 }
 
 impl Select {
@@ -27,7 +46,18 @@ impl Select {
             let message = "a filter must be a boolean expression";
             return Err(Issue::new(path, IssueCode::TypeMismatch, message));
         }
-        Ok(Self { expression, path: path.into() })
+        let operands = expression.operands();
+        Ok(Self { expression, path: path.into(), operands })
+    }
+
+    /// The operands of the filter, before any profile is seen.
+    pub fn never_seen(&self) -> NeverSeen {
+        NeverSeen(self.operands.clone())
+    }
+
+    /// The place of the filter in its object: `spec.select`.
+    pub fn place(&self) -> &str {
+        &self.path
     }
 
     /// The members of `<member>` of a profile that it reads.
@@ -80,6 +110,18 @@ mod tests {
         let issue = run("candidate.flag", profile()).unwrap_err();
         assert_eq!((issue.path.as_str(), issue.reason), ("spec.select", Reason::InvalidValue));
         assert!(!format!("{issue:?}").contains("Zyzzyva"));
+    }
+
+    #[test]
+    fn operands_that_no_profile_has_are_known() {
+        let text = "candidate.skill.exists(s, s.name == 'Rust') || 'Go' in candidate.skills || \
+                    candidate.location.town == 'Oslo'";
+        let select = Select::compile(text, "spec.select").unwrap();
+        let mut never = select.never_seen();
+        for profile in [json!({"skills": ["Go"]}), json!({"location": {"city": "Oslo"}})] {
+            never.note(&Profile::try_from(profile).unwrap());
+        }
+        assert_eq!(never.paths(), ["candidate.skill", "candidate.location.town"]);
     }
 
     #[test]

@@ -15,14 +15,15 @@ mod functions;
 mod lexer;
 pub mod limits;
 mod number;
+mod operands;
 mod parser;
 mod reads;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod value;
 mod types;
 mod unsupported;
+mod value;
 
 use serde_json::{Map, Value};
 
@@ -32,7 +33,7 @@ use limits::{Fuel, STEP_LIMIT};
 pub use reads::MembersRead;
 pub use value::{Text, Val};
 
-use super::shape::Shape;
+use super::{path::Path, shape::Shape};
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -94,6 +95,11 @@ impl Expression {
     /// The members of `candidate.<member>` that it reads.
     pub fn reads_below(&self, member: &str) -> MembersRead {
         reads::below(member, &self.root)
+    }
+
+    /// The paths in a profile that the expression needs, each once.
+    pub fn operands(&self) -> Vec<Path> {
+        operands::of(&self.root)
     }
 
     /// The kind of the expression's value, as far as it is known without a profile.
