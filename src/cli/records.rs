@@ -26,7 +26,10 @@ pub(super) fn coverage(name: &str, coverage: &FieldCoverage) -> Vec<String> {
         .map(|field| format!("{} {} of {records}", field.attribute, field.filled))
         .collect();
     filled.extend(fields_omitted.map(|omitted| format!("and {omitted} more fields")));
-    let mut lines = wrapped(format!("{name}: filled:"), &filled);
+    let mut lines = match records {
+        0 => Vec::new(),
+        _ => wrapped(format!("{name}: filled:"), &filled),
+    };
     lines.extend(warnings.iter().map(|warning| {
         let (place, reason, message) = (&warning.place, &warning.reason, &warning.message);
         format!("{name}: warning: {reason}: {place}: {message}")
@@ -87,5 +90,28 @@ mod tests {
             "engineers: and 1 more warnings",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn where_nothing_was_mapped_only_warnings_are_listed() {
+        let warning = RecordWarning {
+            place: "spec.select".to_owned(),
+            reason: "NeverFilled".to_owned(),
+            records: 2,
+            message: "'candidate.skill' has a value in none of 2 records".to_owned(),
+        };
+        let shown = FieldCoverage {
+            records: 0,
+            fields: vec![FilledField { attribute: "email".to_owned(), filled: 0 }],
+            fields_omitted: None,
+            warnings: vec![warning],
+            warnings_omitted: None,
+        };
+        assert_eq!(
+            coverage("x", &shown),
+            [
+                "x: warning: NeverFilled: spec.select: 'candidate.skill' has a value in none of 2 records"
+            ]
+        );
     }
 }

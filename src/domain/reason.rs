@@ -182,7 +182,7 @@ reasons! {
     /// The resume cannot be attached.
     ResumeRefused,
     // -- warnings
-    /// A mapped field has a value in none of the records.
+    /// A mapped field, or a path of the selection, has a value in none of the records.
     NeverFilled,
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::{Cause, MatchKey, Profile, Reason, SourcePosition},
     ledger::{Extras, Keys, PayloadDigest, Steps},
-    mapping::{Mapped, RecordIssue, ResumeContent},
+    mapping::{Mapped, NeverSeen, RecordIssue, ResumeContent, Select},
     source::{Decoded, SourceError},
 };
 
@@ -40,8 +40,12 @@ pub(super) struct PreparedRecords<'a> {
     /// Which records are requested; all of them if absent.
     only: Option<&'a RecordSet>,
     read: usize,
+    /// Records read that are profiles.
+    decoded: u64,
     selected: u64,
     coverage: CoverageCount,
+    /// The operands of the selection that no record had so far.
+    never_seen: Option<NeverSeen>,
 }
 
 impl<'a> PreparedRecords<'a> {
@@ -60,8 +64,10 @@ impl<'a> PreparedRecords<'a> {
             items: spec.source.records(),
             only: None,
             read: 0,
+            decoded: 0,
             selected: 0,
             coverage: CoverageCount::of(&spec.plan),
+            never_seen: spec.select.as_ref().map(Select::never_seen),
         }
     }
 
@@ -75,8 +81,20 @@ impl<'a> PreparedRecords<'a> {
         self.read as u64
     }
 
-    /// How the records read so far fill the mapping.
-    pub(super) fn into_coverage(self) -> Coverage {
+    /// How the records read so far fill the mapping, and whether they have what the selection needs.
+    pub(super) fn into_coverage(mut self) -> Coverage {
+        let decoded = self.decoded;
+        let missing = self.never_seen.as_ref().map(NeverSeen::paths).unwrap_or_default();
+        if let Some(select) = self.spec.select.as_ref().filter(|_| decoded > 0) {
+            for path in missing {
+                let message = format!("'{path}' has a value in none of {decoded} records");
+                self.coverage.warn(
+                    select.place(),
+                    Cause::new(Reason::NeverFilled, message),
+                    decoded,
+                );
+            }
+        }
         self.coverage.finish(&self.spec.plan)
     }
 
@@ -122,6 +140,10 @@ impl<'a> PreparedRecords<'a> {
             Ok(profile) => profile,
             Err(error) => return reject(None, Cause::new(error.reason(), error.to_string())),
         };
+        self.decoded += 1;
+        if let Some(never_seen) = &mut self.never_seen {
+            never_seen.note(&profile);
+        }
         match selected(self.spec, &profile) {
             Ok(false) => return None,
             Ok(true) => {}

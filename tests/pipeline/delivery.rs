@@ -1,6 +1,9 @@
 //! What is delivered, and what a second run costs.
 
-use clinch_operator::pipeline::{Counts, Duplicates as Policy};
+use clinch_operator::{
+    mapping::Select,
+    pipeline::{Counts, Duplicates as Policy, Ending, run},
+};
 use serde_json::{Value, json};
 
 use crate::setup::{Export, World, in_clinch, options, profile, profiles, with_people};
@@ -85,4 +88,27 @@ async fn a_person_deleted_or_changed_under_another_policy_is_not_taken_for_writt
     assert_eq!(world.person(0)["attributes"]["current_job_title"], "Engineer");
     assert_eq!(world.counts(&export).await.updated, 1);
     assert_eq!(world.person(0)["attributes"]["current_job_title"], "Director");
+}
+
+#[tokio::test]
+async fn a_path_of_the_selection_that_no_record_has_is_a_warning_also_if_nobody_is_selected() {
+    let world = World::new(options()).await;
+    let warnings = async |filter: &str| {
+        let mut spec = Export::of(profiles(3)).spec();
+        spec.select = Some(Select::compile(filter, "spec.select").unwrap());
+        let report = run(spec, world.ports()).await;
+        assert_eq!(report.ending, Ending::Completed);
+        let coverage = report.progress.coverage;
+        let warnings: Vec<_> = coverage
+            .warnings
+            .iter()
+            .filter(|warning| &*warning.place == "spec.select")
+            .map(|warning| warning.cause.to_string())
+            .collect();
+        (report.progress.counts.total, warnings)
+    };
+    assert_eq!(warnings("candidate.title == 'Engineer'").await, (3, vec![]));
+    let message = "NeverFilled: 'candidate.titel' has a value in none of 3 records".to_owned();
+    assert_eq!(warnings("candidate.titel == 'Engineer'").await, (0, vec![message]));
+    assert_eq!(warnings("has(candidate.titel)").await, (0, vec![]));
 }

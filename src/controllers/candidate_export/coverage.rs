@@ -8,11 +8,11 @@ use crate::{
 /// How many fields are listed.
 const LISTED_FIELDS: usize = 64;
 
-/// The coverage of a run; `None` where nothing was mapped.
+/// The coverage of a run; `None` where nothing was mapped and nothing deserves attention.
 pub(super) fn shown(coverage: &Coverage) -> Option<FieldCoverage> {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let some = |count: u64| (count > 0).then(|| number(count));
-    if coverage.records == 0 {
+    if coverage.records == 0 && coverage.warnings.is_empty() {
         return None;
     }
     let fields = coverage.fields.iter().take(LISTED_FIELDS).map(|field| FilledField {
