@@ -186,9 +186,7 @@ pub enum SourceError {
         line: u64,
     },
     /// No record has what people are recognised by.
-    #[error(
-        "none of the {records} records has a value for '{attribute}', the match key: {outline}"
-    )]
+    #[error("{} a value for '{attribute}', the match key: {outline}", Nothing(*.records))]
     Nobody {
         /// How many records there are.
         records: u64,

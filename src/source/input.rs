@@ -144,7 +144,7 @@ impl Input {
                 Refused::Ratio(limit) => SourceError::Expansion { part, limit },
             };
         }
-        if error.get_ref().is_some_and(|inner| inner.is::<HalfCharacter>()) {
+        if error.get_ref().and_then(|inner| inner.downcast_ref::<HalfCharacter>()).is_some() {
             return SourceError::HalfCharacter { part };
         }
         // A failed read makes decompression fail, too: the read is the cause.

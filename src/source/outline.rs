@@ -151,7 +151,7 @@ impl Members {
                         && head[end..].trim_ascii_start().starts_with(b":")
                     {
                         let name = serde_json::from_slice(&head[at..end]).unwrap_or_default();
-                        if self.depth(&open) == 1 {
+                        if depth(&open) == 1 {
                             self.names.push(String::clone(&name));
                         }
                         key = Some(name);
@@ -167,7 +167,7 @@ impl Members {
                 }
                 b'}' | b']' => {
                     let closed = open.pop().map(|(bracket, _)| bracket);
-                    if closed == Some(b'{') && self.depth(&open) == 0 {
+                    if closed == Some(b'{') && depth(&open) == 0 {
                         return;
                     }
                 }
@@ -176,11 +176,6 @@ impl Members {
             }
             at += 1;
         }
-    }
-
-    /// How many objects are open.
-    fn depth(&self, open: &[(u8, Option<String>)]) -> usize {
-        open.iter().filter(|(bracket, _)| *bracket == b'{').count()
     }
 
     /// Notes the list that an object begins in, if it is no list of a profile.
@@ -192,6 +187,11 @@ impl Members {
             self.wrapped = Some(name.clone());
         }
     }
+}
+
+/// How many objects are open.
+fn depth(open: &[(u8, Option<String>)]) -> usize {
+    open.iter().filter(|(bracket, _)| *bracket == b'{').count()
 }
 
 /// The byte after the string that begins at `start`.

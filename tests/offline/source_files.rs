@@ -276,6 +276,27 @@ fn headers_are_known_in_any_case_with_hyphens_and_underscores() {
 }
 
 #[test]
+fn marks_of_outdated_addresses_are_read_in_many_words_and_others_stay_text() {
+    let words = [
+        ("TRUE", json!(true)),
+        ("1", json!(true)),
+        ("Y", json!(true)),
+        ("yes", json!(true)),
+        ("WAHR", json!(true)),
+        ("No", json!(false)),
+        ("FAUX", json!(false)),
+        ("perhaps", json!("perhaps")),
+        ("2", json!("2")),
+    ];
+    for (word, mark) in words {
+        let text =
+            format!("emails[0].value,Emails[0].Outdated,emails[1].value\na@x.org,{word},b@x.org\n");
+        let emails = json!([{"value": "a@x.org", "outdated": mark}, {"value": "b@x.org"}]);
+        assert_eq!(records("a.csv", text), [json!({"emails": emails})], "{word}");
+    }
+}
+
+#[test]
 fn titles_and_comments_before_the_header_are_told_apart() {
     let fault = header_fault("Candidates of 2026\n\nFirst Name,Email\nAnn,a@x.org\n");
     assert_eq!(fault, HeaderFault::Title { line: 3 });
