@@ -248,6 +248,9 @@ pub enum DuplicatePolicy {
 pub struct ResumeOverride {
     /// Attach the profile's resume.
     pub attach: bool,
+    /// Reject a record whose resume cannot be attached. Absent: as the mapping says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
 }
 
 /// Overrides the mapping's tags switch.
@@ -458,6 +461,9 @@ pub struct ExportCounts {
     pub unchanged: i64,
     /// People not changed because of the duplicate policy.
     pub skipped: i64,
+    /// People among these without all that the mapping asks for: their resume cannot be attached.
+    #[serde(default)]
+    pub warnings: i64,
     /// People not written because they were anonymised in Clinch, or are on the list of the
     /// integration's `spec.suppression`. `delivered` leaves them out of both of its numbers.
     #[serde(default)]

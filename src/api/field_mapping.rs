@@ -261,6 +261,10 @@ pub struct ResumeMapping {
     /// Attach the profile's resume to the person in Clinch.
     #[serde(default)]
     pub attach: bool,
+    /// Reject a record whose resume cannot be attached. By default the person is delivered without it,
+    /// with a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<bool>,
 }
 
 /// hireEZ tags to a Clinch activity field.

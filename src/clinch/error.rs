@@ -72,6 +72,12 @@ pub enum ClinchError {
     /// It is unknown whether something was created: look it up before creating again.
     #[error("it is not known whether Clinch carried this out: {0}")]
     Ambiguous(Doubt),
+    /// 5xx to each attempt to create something, which is not there: nothing is in doubt.
+    #[error("Clinch answers it with server error {status} each time")]
+    Errored {
+        /// The code of the last answer.
+        status: u16,
+    },
     /// Clinch refuses the size of the request (413), or a list has too many pages.
     #[error("the request or its response is too large")]
     TooLarge,
@@ -142,6 +148,15 @@ pub enum Doubt {
 }
 
 impl Doubt {
+    /// The error of a write that was sent several times and is certainly not carried out: it was looked
+    /// for after each answer, once it could not be in progress any more. Other doubts stay.
+    pub fn after_the_last_look(self) -> ClinchError {
+        match self {
+            Self::Status(status) => ClinchError::Errored { status },
+            Self::Timeout | Self::Cut | Self::Unclear | Self::NoId => ClinchError::Ambiguous(self),
+        }
+    }
+
     /// Whether the request may still be in progress. Only the application's own response proves
     /// that it finished: a gateway may answer while the request is being carried out.
     pub(super) const fn may_be_in_progress(self) -> bool {
@@ -183,9 +198,8 @@ impl ClinchError {
             // Somebody has to set the clock, but after that no other action is needed.
             Self::ClockSkew { .. } => Disposition::retry(Reason::ClockSkew),
             Self::Timeout | Self::Ambiguous(Doubt::Timeout) => Disposition::retry(Reason::Timeout),
-            Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::Unclear | Doubt::NoId) => {
-                Disposition::retry(Reason::VendorUnavailable)
-            }
+            Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::Unclear | Doubt::NoId)
+            | Self::Errored { .. } => Disposition::retry(Reason::VendorUnavailable),
             Self::Unreachable => Disposition::retry(Reason::EndpointUnreachable),
             Self::Tls => Disposition::retry(Reason::TlsFailed),
             // Maintenance pages and truncated bodies are transient; a redirect and a missing list
@@ -225,6 +239,7 @@ impl ClinchError {
             Self::Unavailable { .. }
             | Self::Timeout
             | Self::Unreachable
+            | Self::Errored { .. }
             | Self::Ambiguous(Doubt::Timeout | Doubt::Cut | Doubt::Status(_)) => true,
             Self::Unauthorized
             | Self::ClockSkew { .. }

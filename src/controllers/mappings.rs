@@ -44,7 +44,7 @@ mod tests {
                  ]},
                 {"to": "title", "expression": "candidate.title"}
             ],
-            "resume": {"attach": true},
+            "resume": {"attach": true, "required": true},
             "tags": {"enabled": true, "from": "tags", "activity": "sourcing"},
             "matchKeys": ["email"]
         });

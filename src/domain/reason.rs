@@ -73,6 +73,8 @@ reasons! {
     Synced,
     /// As Synced, except for rejected records within the failure budget.
     SyncedWithRejections,
+    /// As Synced, but some people were delivered without their resume.
+    SyncedWithWarnings,
     /// People created by the export are in Clinch more than once.
     DuplicatesFound,
     /// The dry run has counted what a push would do.
@@ -166,6 +168,10 @@ reasons! {
     InvalidValue,
     /// Clinch refused the record.
     RecordRejected,
+    /// Clinch answers the record with a server error again and again.
+    RecordErrored,
+    /// It is not known whether the person was created: they are looked up in the next run.
+    Undecided,
     /// Several people in Clinch match the record.
     AmbiguousMatch,
     /// The person exists in Clinch and the duplicate policy is Fail.
@@ -182,6 +188,8 @@ reasons! {
     /// The resume cannot be attached.
     ResumeRefused,
     // -- warnings
+    /// A value was sent that is beyond a format, length or `enum` of the contract.
+    OutsideContract,
     /// A mapped field, or a path of the selection, has a value in none of the records.
     NeverFilled,
 }

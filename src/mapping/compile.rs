@@ -56,6 +56,7 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
         fields,
         match_key,
         resume: spec.resume.attach,
+        resume_required: spec.resume.required,
         tags,
         digest: digest(spec),
         required: Vec::new(),

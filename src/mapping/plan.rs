@@ -25,6 +25,7 @@ pub struct Plan {
     pub(super) fields: Vec<Field>,
     pub(super) match_key: usize,
     pub(super) resume: bool,
+    pub(super) resume_required: bool,
     pub(super) tags: Option<Tags>,
     pub(super) digest: Digest,
     /// Attributes that the target requires of a new person.
@@ -117,6 +118,11 @@ impl Plan {
             }
         }
         read
+    }
+
+    /// Whether a record is rejected if its resume cannot be attached.
+    pub const fn requires_resume(&self) -> bool {
+        self.resume_required
     }
 
     /// The activity field for the tags, if tags are sent.

@@ -197,6 +197,10 @@ pub struct ResumeSpec {
     /// Attach the profile's `resume`.
     #[serde(default)]
     pub attach: bool,
+    /// Reject a record whose resume cannot be attached. Left out where false, so that the digest of a
+    /// mapping without it is what it was before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
 }
 
 /// hireEZ tags to a Clinch activity field.

@@ -153,6 +153,10 @@ impl<'a> PreparedRecords<'a> {
             Ok(mapped) => mapped,
             Err(issues) => return reject(None, summarize(&issues)),
         };
+        for doubt in &mapped.doubts {
+            let cause = Cause::new(Reason::OutsideContract, doubt.beyond.words());
+            self.coverage.warn(&doubt.place(), cause, 1);
+        }
         match self.work(position.clone(), mapped) {
             Ok(work) => Some(Prepared::Ready(Box::new(work))),
             Err((key, cause)) => reject(Some(self.keys.record_id(&key)), cause),
@@ -178,13 +182,20 @@ impl<'a> PreparedRecords<'a> {
         if let Some(tags) = &tags {
             extras.activity = keys.step_digest(&(policy, Some((&*tags.activity, &tags.body))));
         }
-        let resume = resume_base64
-            .map(|base64| resume::attachment(base64, &extras.resume.0))
-            .transpose()
-            .map_err(|error| {
+        let resume =
+            resume_base64.map(|base64| resume::attachment(base64, &extras.resume.0)).transpose();
+        let (resume, warning) = match resume {
+            Ok(resume) => (resume, None),
+            Err(error) => {
                 let cause = Cause::new(Reason::ResumeRefused, error.to_string());
-                (mapped.match_key.clone(), cause)
-            })?;
+                if spec.plan.requires_resume() {
+                    return Err((mapped.match_key, cause));
+                }
+                // The person is delivered; the ledger does not record the step, and the next run tries
+                // it again.
+                (None, Some(Box::new(cause)))
+            }
+        };
         let payload = keys.payload_digest(&(policy, &mapped.attributes));
         Ok(Work {
             position,
@@ -196,6 +207,7 @@ impl<'a> PreparedRecords<'a> {
             only_if_empty: mapped.only_if_empty,
             lacking: mapped.lacking,
             resume,
+            warning,
             tags,
             applies: matches!(spec.destination, DestinationSpec::Job { .. }),
             ours: None,

@@ -26,6 +26,8 @@ pub struct Counts {
     pub unchanged: u64,
     /// People left alone by the duplicate policy.
     pub skipped: u64,
+    /// Records among these that were delivered without all that the mapping asks for.
+    pub warnings: u64,
     /// Records refused before any request.
     pub invalid: u64,
     /// Records refused by Clinch.

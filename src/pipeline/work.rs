@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::resume::ResumeFile;
+use super::{
+    report::{Progress, Rejection},
+    resume::ResumeFile,
+};
 use crate::{
-    domain::{ClinchId, MatchKey, SourcePosition},
-    ledger::{Entry, Extras, KeyHash, Ledger, PayloadDigest, Steps},
+    domain::{Cause, ClinchId, MatchKey, SourcePosition},
+    ledger::{Entry, Extras, KeyHash, Keys, Ledger, PayloadDigest, Steps},
 };
 
 /// A record ready to be pushed.
@@ -20,6 +23,8 @@ pub(super) struct Work {
     /// Attributes that Clinch requires of a new person and the record does not fill.
     pub(super) lacking: Vec<Box<str>>,
     pub(super) resume: Option<ResumeFile>,
+    /// What is left out although the mapping asks for it.
+    pub(super) warning: Option<Box<Cause>>,
     pub(super) tags: Option<Tags>,
     /// Whether the destination is a job.
     pub(super) applies: bool,
@@ -104,5 +109,16 @@ pub(super) struct Tags {
 impl std::fmt::Debug for Tags {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tags(to {})", self.activity)
+    }
+}
+
+impl Progress {
+    /// Counts and lists what is left out of a delivered record.
+    pub(super) fn warn(&mut self, work: &Work, keys: &Keys) {
+        let Some(cause) = &work.warning else { return };
+        self.counts.warnings += 1;
+        let record = Some(keys.record_id(&work.key));
+        let (position, cause) = (work.position.clone(), (**cause).clone());
+        self.list(Rejection { position, record, cause });
     }
 }

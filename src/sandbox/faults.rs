@@ -16,6 +16,9 @@ pub struct Fault {
     /// HTTP method; absent: any.
     #[serde(default)]
     pub method: Option<String>,
+    /// Text that the body of a matching call contains; absent: any body.
+    #[serde(default)]
+    pub body_contains: Option<String>,
     /// Apply to the n-th matching call, from 1.
     #[serde(default)]
     pub nth: Option<u64>,
@@ -130,6 +133,7 @@ impl Fault {
         Self {
             operation: operation.to_owned(),
             method: None,
+            body_contains: None,
             nth: None,
             every: None,
             from: None,
@@ -142,6 +146,12 @@ impl Fault {
             applied: 0,
             bucket: None,
         }
+    }
+
+    /// The same rule, for calls whose body contains a text.
+    #[must_use]
+    pub fn with_body(self, text: &str) -> Self {
+        Self { body_contains: Some(text.to_owned()), ..self }
     }
 
     /// The same rule, for the n-th matching call only.
@@ -162,9 +172,11 @@ impl Fault {
         Self { times: Some(times), ..self }
     }
 
-    fn apply(&mut self, operation: &str, method: &str, now: Instant) -> Option<Action> {
+    fn apply(&mut self, call: Called<'_>, now: Instant) -> Option<Action> {
+        let Called { operation, method, body } = call;
         let matches =
-            self.method.as_deref().is_none_or(|expected| expected.eq_ignore_ascii_case(method));
+            self.method.as_deref().is_none_or(|expected| expected.eq_ignore_ascii_case(method))
+                && self.body_contains.as_deref().is_none_or(|text| contains(body, text));
         if !matches || (self.operation != "*" && self.operation != operation) {
             return None;
         }
@@ -191,6 +203,18 @@ impl Fault {
     }
 }
 
+/// What rules are compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called<'a> {
+    pub(super) operation: &'a str,
+    pub(super) method: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+fn contains(body: &[u8], text: &str) -> bool {
+    text.is_empty() || body.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 /// A number from 0 to 1, the same for the same seed and call.
 fn draw(seed: u64, call: u64) -> f64 {
     let mut mixed = seed.wrapping_add(call.wrapping_mul(0x9E37_79B9_7F4A_7C15));
@@ -201,15 +225,10 @@ fn draw(seed: u64, call: u64) -> f64 {
 }
 
 /// The action of the first rule that applies to this call; every matching rule counts it.
-pub(super) fn apply(
-    faults: &mut [Fault],
-    operation: &str,
-    method: &str,
-    now: Instant,
-) -> Option<Action> {
+pub(super) fn apply(faults: &mut [Fault], call: Called<'_>, now: Instant) -> Option<Action> {
     let mut action = None;
     for fault in faults {
-        let applied = fault.apply(operation, method, now);
+        let applied = fault.apply(call, now);
         action = action.or(applied);
     }
     action
@@ -219,8 +238,11 @@ pub(super) fn apply(
 mod tests {
     use super::*;
 
+    const CREATE: Called<'_> =
+        Called { operation: "createCandidate", method: "POST", body: b"{\"a\": 1}" };
+
     fn hits(mut fault: Fault, calls: u64) -> Vec<u64> {
-        let mut applies = || fault.apply("createCandidate", "POST", Instant::now()).is_some();
+        let mut applies = || fault.apply(CREATE, Instant::now()).is_some();
         (1..=calls).filter(|_| applies()).collect()
     }
 
@@ -231,8 +253,10 @@ mod tests {
         assert_eq!(hits(Fault { every: Some(2), ..fault() }, 6), [2, 4, 6]);
         assert_eq!(hits(Fault { from: Some(2), to: Some(3), ..fault() }, 6), [2, 3]);
         assert_eq!(hits(fault().times(1), 6), [1]);
-        let elsewhere = fault().apply("listCandidates", "GET", Instant::now());
-        assert_eq!(elsewhere, None);
+        let list = Called { operation: "listCandidates", method: "GET", body: b"" };
+        assert_eq!(fault().apply(list, Instant::now()), None);
+        assert_eq!(hits(fault().with_body("\"a\""), 2), [1, 2]);
+        assert_eq!(hits(fault().with_body("\"b\""), 2), Vec::<u64>::new());
         assert_eq!(hits(Fault { method: Some("GET".to_owned()), ..fault() }, 6), Vec::<u64>::new());
         let some = hits(fault().with_probability(0.2, 7), 1000).len();
         assert!((150..250).contains(&some), "{some}");

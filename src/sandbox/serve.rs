@@ -12,7 +12,7 @@ use super::{
     call::not_found,
     contract::SandboxContract,
     control,
-    faults::Action,
+    faults::{Action, Called},
     late::{self, Late},
     openapi,
     received::{Cut, Received, scripted, too_many},
@@ -81,7 +81,7 @@ async fn handle(
         (Some((operation, _)), None) => operation.id(),
         (None, None) => "unknown",
     };
-    let fault = shared.fault(name, method);
+    let fault = shared.fault(Called { operation: name, method, body: &body });
     let received = Received { contract, name, head, routed, page, body };
     if let Some(late) = fault.as_ref().and_then(late) {
         return Ok((late::answer(shared, received, under_way, late).await?, 0));

@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     contract::{Duplicates, SandboxContract},
     counts::Counter,
-    faults::{self, Action, Fault},
+    faults::{self, Action, Called, Fault},
     limit::Bucket,
     options::{Credential, Options},
     people::Order,
@@ -174,8 +174,8 @@ impl Shared {
     }
 
     /// The scripted fault for this call, if any.
-    pub(super) fn fault(&self, operation: &str, method: &str) -> Option<Action> {
-        faults::apply(&mut lock(&self.faults), operation, method, Instant::now())
+    pub(super) fn fault(&self, call: Called<'_>) -> Option<Action> {
+        faults::apply(&mut lock(&self.faults), call, Instant::now())
     }
 
     /// The credential that signed the request and its account, if the signature is valid.

@@ -20,7 +20,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 74] = [
+const REASONS: [&str; 78] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -59,12 +59,14 @@ const REASONS: [&str; 74] = [
     "Matched",
     "NeverFilled",
     "NotPermitted",
+    "OutsideContract",
     "PermissionDenied",
     "Progressing",
     "ProgressingWithRetry",
     "RateLimited",
     "Read",
     "Ready",
+    "RecordErrored",
     "RecordRejected",
     "RecordsRejected",
     "ReferenceForbidden",
@@ -89,9 +91,11 @@ const REASONS: [&str; 74] = [
     "Suspended",
     "Synced",
     "SyncedWithRejections",
+    "SyncedWithWarnings",
     "Timeout",
     "TlsFailed",
     "TooLarge",
+    "Undecided",
     "VendorUnavailable",
     "Verified",
     "WrongRegion",

@@ -17,6 +17,7 @@ mod faults;
 mod foretold;
 mod large;
 mod paused;
+mod poison;
 mod remote;
 mod rotation;
 #[path = "../support/s3.rs"]

@@ -66,7 +66,8 @@ impl Client {
     /// Creates a person who may exist already: looks them up, creates them only if they are
     /// certainly absent, and looks them up again whenever the outcome of a create is in doubt. The
     /// create is sent again only once the previous one cannot be in progress any more. A create that
-    /// timed out is never sent again, because nothing shows when it ends.
+    /// timed out is never sent again, because nothing shows when it ends. `Errored`: Clinch answered 5xx
+    /// to the last one, and nobody was created.
     ///
     /// `known_absent`: the caller has just looked the person up. `attributes` must hold the match
     /// attribute. Requires an honoured filter (otherwise `FilterIgnored`, before anything is
@@ -113,7 +114,7 @@ impl Client {
                 return Err(error);
             }
         }
-        Err(ClinchError::Ambiguous(last))
+        Err(last.after_the_last_look())
     }
 
     /// How long to wait after a request of unknown outcome before a look-up shows its effect. Based

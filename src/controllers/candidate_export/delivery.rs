@@ -186,7 +186,9 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let allowed = budget(reported.budget, counts.total);
     let is_rejection = |failure: &&RecordFailure| {
         let suppressed = [Reason::Anonymised, Reason::Suppressed];
-        !suppressed.iter().any(|reason| reason.as_str() == failure.reason)
+        // Either all refused resumes reject their record, or none does.
+        let warned = (counts.warnings > 0).then_some(Reason::ResumeRefused);
+        !suppressed.iter().chain(&warned).any(|reason| reason.as_str() == failure.reason)
     };
     let first = next.failures.iter().find(is_rejection).map(|failure| {
         format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
@@ -204,6 +206,12 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     if counts.suppressed > 0 {
         let _ = write!(delivered, ", {} suppressed", counts.suppressed);
     }
+    if counts.warnings > 0 {
+        let _ = write!(delivered, ", {} without their resume", counts.warnings);
+    }
+    if rejected == 0 && counts.warnings > 0 {
+        return ready(Reason::SyncedWithWarnings, delivered, true);
+    }
     if rejected == 0 {
         return ready(Reason::Synced, delivered, true);
     }
@@ -220,9 +228,13 @@ fn dry_run(counts: &ExportCounts, rejected: i64) -> String {
         0 => String::new(),
         suppressed => format!(", {suppressed} suppressed"),
     };
+    let warnings = match counts.warnings {
+        0 => String::new(),
+        warnings => format!(", {warnings} without their resume"),
+    };
     format!(
-        "dry run: would create {}, update {}; {} unchanged, {} skipped{suppressed}, {rejected} \
-         rejected",
+        "dry run: would create {}, update {}; {} unchanged, {} skipped{suppressed}{warnings}, \
+         {rejected} rejected",
         counts.created, counts.updated, counts.unchanged, counts.skipped
     )
 }

@@ -28,9 +28,10 @@ pub(super) fn reports(status: &CandidateExportStatus, run: &RunState) -> bool {
     let (done, reported) = (run.put_in_place(), status.counts.unwrap_or_default());
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     done.created + done.updated == 0
-        && (counts.total, counts.invalid, counts.failed, counts.suppressed)
+        && (counts.total, counts.warnings, counts.invalid, counts.failed, counts.suppressed)
             == (
                 number(reported.total),
+                number(reported.warnings),
                 number(reported.invalid),
                 number(reported.failed),
                 number(reported.suppressed),

@@ -84,6 +84,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
         updated: number(counts.updated),
         unchanged: number(counts.unchanged),
         skipped: number(counts.skipped),
+        warnings: number(counts.warnings),
         invalid: number(counts.invalid),
         failed: number(counts.failed),
         suppressed: number(counts.suppressed),

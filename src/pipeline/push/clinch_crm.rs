@@ -130,7 +130,7 @@ impl ClinchCrm {
                 break;
             }
         }
-        Err(CrmFailure::from(ClinchError::Ambiguous(last)))
+        Err(CrmFailure::from(last.after_the_last_look()))
     }
 }
 

@@ -73,13 +73,15 @@ impl<C: Crm> Pusher<C> {
             }
             Ok(Created::Existing(person)) => person,
             // Neither was anybody created.
-            Err(refused @ (CrmFailure::Record(_) | CrmFailure::Paused)) => {
+            Err(
+                refused @ (CrmFailure::Record(_) | CrmFailure::Errored { .. } | CrmFailure::Paused),
+            ) => {
                 admission.not_created();
                 return Err(refused);
             }
             // Unknown whether the person was created: dropping the admission records that.
             Err(failure) => {
-                if let CrmFailure::Later { disposition, .. } = &failure
+                if let CrmFailure::Undecided { disposition, .. } = &failure
                     && disposition.reason() == Reason::Timeout
                 {
                     self.creations.note_timed_out();

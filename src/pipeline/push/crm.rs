@@ -118,6 +118,20 @@ pub enum CrmFailure {
     Record(Cause),
     /// The person no longer exists: deleted or merged.
     Gone,
+    /// Clinch answers this record with a server error, and it is certain that nothing was written.
+    Errored {
+        /// When and why to try again.
+        disposition: Disposition,
+        /// What is wrong.
+        message: String,
+    },
+    /// It is not known whether Clinch carried out a create: look before creating again.
+    Undecided {
+        /// When and why to try again.
+        disposition: Disposition,
+        /// What is wrong.
+        message: String,
+    },
     /// This record may be delivered later.
     Later {
         /// When and why.

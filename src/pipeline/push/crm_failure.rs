@@ -22,9 +22,12 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::GrantPaused => Self::Paused,
+            ClinchError::Errored { .. } | ClinchError::Unavailable { status: Some(_), .. } => {
+                Self::Errored { disposition, message }
+            }
+            ClinchError::Ambiguous(_) => Self::Undecided { disposition, message },
             ClinchError::Timeout
-            | ClinchError::Ambiguous(_)
-            | ClinchError::Unavailable { .. }
+            | ClinchError::Unavailable { status: None, .. }
             | ClinchError::RateLimited { .. } => Self::Later { disposition, message },
             // The integration's own condition reports these. Once it is verified again, all of its
             // exports continue.

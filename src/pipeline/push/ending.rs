@@ -20,7 +20,9 @@ pub(super) fn unread(error: &SourceError) -> Ending {
 
 pub(super) fn interrupted(failure: CrmFailure) -> Ending {
     match failure {
-        CrmFailure::Later { disposition, message }
+        CrmFailure::Errored { disposition, message }
+        | CrmFailure::Undecided { disposition, message }
+        | CrmFailure::Later { disposition, message }
         | CrmFailure::Everything { disposition, message } => {
             Ending::Interrupted { disposition, message }
         }

@@ -92,6 +92,43 @@ impl Feed {
     }
 }
 
+/// What is left to push, in two parts: first the records that may be in order, then those that Clinch
+/// answered with an error in an earlier run.
+pub(super) struct Feeds {
+    spec: Arc<RunSpec<Opened>>,
+    keys: Keys,
+    current: Feed,
+    held_back: Option<RecordSet>,
+}
+
+impl Feeds {
+    /// Starts reading the first part.
+    pub(super) fn of(
+        spec: Arc<RunSpec<Opened>>,
+        keys: Keys,
+        [due, held_back]: [RecordSet; 2],
+    ) -> Self {
+        let current = Feed::of(spec.clone(), keys.clone(), due);
+        let held_back = (held_back.count() > 0).then_some(held_back);
+        Self { spec, keys, current, held_back }
+    }
+
+    /// The next window of the part that is being read; empty at its end.
+    pub(super) async fn window<S: SegmentStore>(
+        &mut self,
+        run_ledger: &RunLedger<S>,
+    ) -> Result<VecDeque<Work>, SourceError> {
+        self.current.window(run_ledger).await
+    }
+
+    /// Starts the second part; false if there is none, or it was started.
+    pub(super) fn go_on(&mut self) -> bool {
+        let Some(held_back) = self.held_back.take() else { return false };
+        self.current = Feed::of(self.spec.clone(), self.keys.clone(), held_back);
+        true
+    }
+}
+
 /// The next window, and the fault that cut it short, if any.
 fn window(
     records: &mut PreparedRecords<'_>,

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{census::Census, neighbours::Directory};
+use super::{census::Census, errored::ErroredRecords, neighbours::Directory};
 use crate::domain::{ClinchId, MatchKey};
 
 /// Shared by the runs of one account, whichever integration they belong to.
@@ -24,6 +24,8 @@ pub struct PeopleGuard {
     /// The look-up that was seen to find a person who exists.
     proved: Mutex<Option<String>>,
     pub(super) at_rest: Arc<AtRest>,
+    /// Records that could not be decided in earlier runs.
+    pub(super) errored: ErroredRecords,
 }
 
 /// The exports, by UID, whose latest run ended in this process and left no request under way.

@@ -10,7 +10,7 @@ use super::{
     aftermath::Creations,
     crm::{Crm, CrmFailure, Destination},
     ending::{interrupted, unread},
-    feed::Feed,
+    feed::Feeds,
     guard::PeopleGuard,
     index::PeopleIndex,
     learn::Learning,
@@ -108,8 +108,12 @@ async fn attempt<C: Crm, S: SegmentStore>(
     suppressions.flush().await?;
     let mut run_ledger = RunLedger::open(store, keys.clone()).await?;
     let ledger_info = run_ledger.distrust(trust, spec.mode).await?;
-    let comparison =
-        Comparison { keys: keys.clone(), suppressions: suppressions.clone(), suspects };
+    let comparison = Comparison {
+        keys: keys.clone(),
+        suppressions: suppressions.clone(),
+        suspects,
+        guard: guard.clone(),
+    };
     let ledger = std::mem::take(&mut run_ledger.ledger);
     let (mut survey, ledger) = Survey::of(spec.clone(), comparison, ledger, cancel.clone()).await;
     run_ledger.ledger = ledger;
@@ -124,7 +128,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         return Ok(unread(error));
     }
     let suspects = std::mem::take(&mut survey.suspects);
-    let ending = if survey.due.count() == 0 {
+    let ending = if survey.is_up_to_date() {
         let creations = Creations::default();
         let examined = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight);
         let Some(doubled) = cancel.run_until_cancelled(examined).await.transpose()? else {
@@ -170,8 +174,9 @@ async fn attempt<C: Crm, S: SegmentStore>(
             pusher.guard.at_rest.remove(&export);
             pusher.guard.directory.forget(&export);
         }
-        let mut feed = Feed::of(spec.clone(), keys.clone(), survey.due);
-        let ended = pushing.all(&pusher, &mut feed, &mut run_ledger).await;
+        let sets = [survey.due, survey.held_back];
+        let mut feeds = Feeds::of(spec.clone(), keys.clone(), sets);
+        let ended = pushing.all(&pusher, &mut feeds, &mut run_ledger).await;
         let complete = matches!(ended, Ok(None));
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::source_people::{Duplicate, SourcePeople};
+use super::{
+    guard::PeopleGuard,
+    source_people::{Duplicate, SourcePeople},
+};
 use crate::{
     domain::{Cause, MatchKey, Reason},
     ledger::{KeyHash, Keys, Ledger, Suppressions},
@@ -34,6 +37,8 @@ pub(super) struct Comparison {
     pub(super) suppressions: Suppressions,
     /// People whom Clinch had more than once.
     pub(super) suspects: Suspects,
+    /// What the runs of the account share.
+    pub(super) guard: Arc<PeopleGuard>,
 }
 
 /// A source compared with the ledger.
@@ -43,7 +48,9 @@ pub(super) struct Survey {
     pub(super) progress: Progress,
     /// Records to push.
     pub(super) due: RecordSet,
-    /// How many of them are of people whom the ledger does not know.
+    /// Records to push after all others: Clinch answered them with an error in an earlier run.
+    pub(super) held_back: RecordSet,
+    /// How many of both are of people whom the ledger does not know.
     pub(super) unknown: u64,
     /// A sample of those from the whole source.
     pub(super) sample: Vec<(MatchKey, KeyHash)>,
@@ -80,6 +87,11 @@ impl Survey {
             (survey, ledger)
         };
         join_blocking(tokio::task::spawn_blocking(read)).await
+    }
+
+    /// Whether nothing is left to push.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.due.count() + self.held_back.count() == 0
     }
 
     fn read(
@@ -189,9 +201,14 @@ impl Survey {
         let known = work.compare(ledger) || self.is_known_by_another_hash(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.counts.unchanged += 1;
+            self.progress.warn(&work, keys);
             return;
         }
-        self.due.add(number);
+        if comparison.guard.errored.contains(&work.key_hash) {
+            self.held_back.add(number);
+        } else {
+            self.due.add(number);
+        }
         if !known {
             self.unknown += 1;
             let others = keys.other_hashes(&work.key).into_iter();

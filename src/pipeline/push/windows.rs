@@ -7,15 +7,17 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    course::{Course, Undecided},
     crm::{Crm, CrmFailure},
     ending::unread,
-    feed::Feed,
+    errored::{ATTEMPTS, PERIOD},
+    feed::Feeds,
     outcome::{Outcome, Pushed},
     pusher::Pusher,
     run_ledger::RunLedger,
 };
 use crate::{
-    domain::MatchKey,
+    domain::{Cause, MatchKey, Reason},
     ledger::{Keys, SegmentStore},
     pipeline::{
         report::{Ending, Progress, Rejection},
@@ -26,9 +28,6 @@ use crate::{
 
 /// How long entries may wait before they are stored in the ledger.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
-/// How many consecutive records may fail temporarily before the run is interrupted.
-const MAX_CONSECUTIVE_FAILURES: u32 = 16;
-
 /// What pushing the windows of a run needs.
 pub(super) struct Pushing<'a> {
     pub(super) keys: &'a Keys,
@@ -42,17 +41,12 @@ impl Pushing<'_> {
     pub(super) async fn all<C: Crm, S: SegmentStore>(
         &self,
         pusher: &Pusher<C>,
-        feed: &mut Feed,
+        feeds: &mut Feeds,
         run_ledger: &mut RunLedger<S>,
     ) -> Result<Option<Ending>, CrmFailure> {
-        // Cancelled on the first failure that concerns everything: no record is started any more, those
-        // in flight are finished.
-        let halt = self.cancel.child_token();
+        let mut course = Course::of(self.cancel, !pusher.guard.errored.is_empty());
         let mut flight = FuturesUnordered::new();
         let mut window: VecDeque<Work> = VecDeque::new();
-        let (mut failure, mut fault) = (None, None);
-        let mut consecutive = 0_u32;
-        let mut last = None;
         let mut in_order = pusher.absence_relies_on_a_list();
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
         loop {
@@ -60,17 +54,9 @@ impl Pushing<'_> {
                 in_order = false;
                 fastrand::shuffle(window.make_contiguous());
             }
-            while flight.len() < self.max_in_flight && !halt.is_cancelled() {
+            while flight.len() < course.room(self.max_in_flight) {
                 let Some(work) = window.pop_front() else {
-                    // Cancellation must not wait for an unresponsive source.
-                    window = match halt.run_until_cancelled(feed.window(run_ledger)).await {
-                        Some(Ok(window)) => window,
-                        Some(Err(error)) => {
-                            fault = Some(error);
-                            VecDeque::new()
-                        }
-                        None => VecDeque::new(),
-                    };
+                    window = course.next_window(feeds, run_ledger).await;
                     if window.is_empty() {
                         break;
                     }
@@ -81,10 +67,7 @@ impl Pushing<'_> {
                     }
                     if pusher.mode == Mode::Push {
                         // No record is pushed before it is declared.
-                        if let Err(refused) = run_ledger.declare(&window).await {
-                            halt.cancel();
-                            failure.get_or_insert(refused);
-                        }
+                        course.unless_refused(run_ledger.declare(&window).await);
                         checkpoint = Instant::now() + CHECKPOINT_EVERY;
                     }
                     continue;
@@ -94,44 +77,30 @@ impl Pushing<'_> {
                     (work, pushed)
                 });
             }
-            let Some((work, Pushed { result, person, steps })) = flight.next().await else { break };
+            let Some((work, pushed)) = flight.next().await else { break };
+            let Pushed { result, person, steps } = pushed;
+            let result = self.judge(pusher, &work, result);
             if pusher.mode == Mode::Push {
                 let entry = person.map(|person| work.entry(person, steps));
                 run_ledger.note(&work, entry.as_ref(), result.is_ok());
             }
             match result {
                 Ok(outcome) => {
-                    consecutive = 0;
+                    course.decided();
                     self.count(&work, outcome);
                 }
-                Err(CrmFailure::Everything { disposition, message }) => {
-                    halt.cancel();
-                    failure.get_or_insert(CrmFailure::Everything { disposition, message });
-                }
-                Err(CrmFailure::Withdrawn) => {
-                    halt.cancel();
-                    failure.get_or_insert(CrmFailure::Withdrawn);
-                }
-                Err(later) => {
-                    consecutive += 1;
-                    last = Some(later);
-                    if consecutive >= MAX_CONSECUTIVE_FAILURES {
-                        halt.cancel();
-                    }
-                }
+                Err(failure) => course.met(&work.position, failure, &pusher.crm).await,
             }
             if run_ledger.ledger.has_unstored() && Instant::now() >= checkpoint {
                 // A ledger that cannot be written ends the run, but not the records in flight.
-                if let Err(refused) = run_ledger.checkpoint().await {
-                    halt.cancel();
-                    failure.get_or_insert(refused);
-                }
+                course.unless_refused(run_ledger.checkpoint().await);
                 checkpoint = Instant::now() + CHECKPOINT_EVERY;
             }
         }
         // These were declared and never started.
         window.iter().for_each(|work| run_ledger.undeclare(work));
-        match failure.or(last) {
+        let Course { failure, undecided, fault, .. } = course;
+        match failure.or_else(|| undecided.map(Undecided::into_failure)) {
             Some(failure) => Err(failure),
             None if fault.is_some() => Ok(fault.as_ref().map(unread)),
             None if self.cancel.is_cancelled() && self.progress.borrow().counts.pending() > 0 => {
@@ -139,6 +108,54 @@ impl Pushing<'_> {
             }
             None => Ok(None),
         }
+    }
+
+    /// Notes how a record ended, for this run and the next ones. One that Clinch answered with an error
+    /// often enough counts as failed.
+    fn judge<C: Crm>(
+        &self,
+        pusher: &Pusher<C>,
+        work: &Work,
+        result: Result<Outcome, CrmFailure>,
+    ) -> Result<Outcome, CrmFailure> {
+        let errored = &pusher.guard.errored;
+        match result {
+            Ok(outcome) => {
+                errored.forget(&work.key_hash);
+                if matches!(outcome, Outcome::Created | Outcome::Updated)
+                    && pusher.mode == Mode::Push
+                {
+                    errored.note_written();
+                }
+                Ok(outcome)
+            }
+            Err(CrmFailure::Errored { disposition, message }) => {
+                let standing = errored.note(work.key_hash, work.payload);
+                let (attempts, seconds) = (standing.attempts, PERIOD.as_secs());
+                if standing.failed {
+                    let message = format!("{message}, in {attempts} attempts");
+                    return Ok(Outcome::Rejected(Cause::new(Reason::RecordErrored, message)));
+                }
+                let tried = format!(
+                    "{message}; it counts as failed after {ATTEMPTS} attempts over {seconds} s"
+                );
+                self.list(work, Cause::new(Reason::RecordErrored, tried));
+                Err(CrmFailure::Errored { disposition, message })
+            }
+            Err(CrmFailure::Undecided { disposition, message }) => {
+                errored.note_undecided(work.key_hash, work.payload);
+                let listed = format!("{message}; the next run looks the person up again");
+                self.list(work, Cause::new(Reason::Undecided, listed));
+                Err(CrmFailure::Undecided { disposition, message })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn list(&self, work: &Work, cause: Cause) {
+        let record = Some(self.keys.record_id(&work.key));
+        let position = work.position.clone();
+        self.progress.send_modify(|progress| progress.list(Rejection { position, record, cause }));
     }
 
     /// Checks the people just created, unless Clinch can no longer be used.
@@ -151,7 +168,9 @@ impl Pushing<'_> {
         let usable = match ended {
             Ok(_) => !self.cancel.is_cancelled(),
             Err(
-                CrmFailure::Later { .. }
+                CrmFailure::Errored { .. }
+                | CrmFailure::Undecided { .. }
+                | CrmFailure::Later { .. }
                 | CrmFailure::Record(_)
                 | CrmFailure::Gone
                 | CrmFailure::Paused,
@@ -174,6 +193,9 @@ impl Pushing<'_> {
     }
 
     fn count(&self, work: &Work, outcome: Outcome) {
+        if matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged) {
+            self.progress.send_modify(|progress| progress.warn(work, self.keys));
+        }
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => progress.counts.created += 1,
             Outcome::Updated => progress.counts.updated += 1,

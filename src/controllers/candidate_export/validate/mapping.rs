@@ -24,6 +24,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
     let spec = &gathered.export.spec;
     if let Some(resume) = &spec.resume {
         engine.resume.attach = resume.attach;
+        engine.resume.required = resume.required.unwrap_or(engine.resume.required);
     }
     if let Some(tags) = &spec.tags {
         engine.tags.enabled = tags.enabled;

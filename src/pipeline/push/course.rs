@@ -1,0 +1,169 @@
+//! The course of a push: which records stay undecided, and when no others are started. Asks Clinch
+//! whether it works when many records in a row fail.
+
+use std::collections::VecDeque;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    crm::{Crm, CrmFailure},
+    feed::Feeds,
+    run_ledger::RunLedger,
+};
+use crate::{
+    domain::SourcePosition, ledger::SegmentStore, pipeline::work::Work, source::SourceError,
+};
+
+/// How many consecutive records may fail temporarily before the run is interrupted, or before Clinch is
+/// asked whether it works otherwise.
+const MAX_CONSECUTIVE_FAILURES: u32 = 16;
+/// How often Clinch may say that it works, without any record in order, before the run is interrupted.
+const MAX_REASSURANCES: u32 = 16;
+/// How many records are in flight where errors are expected: fewer than open the circuit breaker.
+const CAUTIOUS: usize = 3;
+
+/// How the records went so far, and whether others are started.
+pub(super) struct Course {
+    /// Cancelled on the first failure that concerns everything: no record is started any more, those in
+    /// flight are finished.
+    halt: CancellationToken,
+    /// What concerns everything.
+    pub(super) failure: Option<CrmFailure>,
+    /// The records that stay undecided.
+    pub(super) undecided: Option<Undecided>,
+    /// The fault of the source.
+    pub(super) fault: Option<SourceError>,
+    consecutive: u32,
+    reassurances: u32,
+    /// Whether errors are expected until a record is in order.
+    cautious: bool,
+    /// Whether only records are left that failed in an earlier run.
+    held_back: bool,
+}
+
+/// Records that stay undecided: how many, and the first of them.
+pub(super) struct Undecided {
+    records: u64,
+    position: SourcePosition,
+    failure: CrmFailure,
+}
+
+impl Undecided {
+    pub(super) fn into_failure(self) -> CrmFailure {
+        let Self { records, position, failure } = self;
+        let named = |message: String| match records {
+            1 => format!("{position}: {message}"),
+            _ => format!("{records} records are undecided; first: {position}: {message}"),
+        };
+        match failure {
+            CrmFailure::Errored { disposition, message } => {
+                CrmFailure::Errored { disposition, message: named(message) }
+            }
+            CrmFailure::Undecided { disposition, message } => {
+                CrmFailure::Undecided { disposition, message: named(message) }
+            }
+            other => other,
+        }
+    }
+}
+
+impl Course {
+    pub(super) fn of(cancel: &CancellationToken, cautious: bool) -> Self {
+        Self {
+            halt: cancel.child_token(),
+            failure: None,
+            undecided: None,
+            fault: None,
+            consecutive: 0,
+            reassurances: 0,
+            cautious,
+            held_back: false,
+        }
+    }
+
+    /// How many records may be in flight; none once the run is to end.
+    pub(super) fn room(&self, max_in_flight: usize) -> usize {
+        if self.halt.is_cancelled() {
+            0
+        } else if self.cautious || self.held_back {
+            max_in_flight.min(CAUTIOUS)
+        } else {
+            max_in_flight
+        }
+    }
+
+    /// The next records; none at the end. Cancellation does not wait for an unresponsive source.
+    pub(super) async fn next_window<S: SegmentStore>(
+        &mut self,
+        feeds: &mut Feeds,
+        run_ledger: &RunLedger<S>,
+    ) -> VecDeque<Work> {
+        loop {
+            let window = self.halt.run_until_cancelled(feeds.window(run_ledger)).await;
+            match window {
+                Some(Ok(window)) if window.is_empty() && feeds.go_on() => self.held_back = true,
+                Some(Ok(window)) => return window,
+                Some(Err(error)) => {
+                    self.fault = Some(error);
+                    return VecDeque::new();
+                }
+                None => return VecDeque::new(),
+            }
+        }
+    }
+
+    pub(super) fn decided(&mut self) {
+        (self.consecutive, self.reassurances, self.cautious) = (0, 0, false);
+    }
+
+    pub(super) fn unless_refused(&mut self, stored: Result<(), CrmFailure>) {
+        if let Err(refused) = stored {
+            self.halt.cancel();
+            self.failure.get_or_insert(refused);
+        }
+    }
+
+    /// A record was not decided.
+    pub(super) async fn met(
+        &mut self,
+        position: &SourcePosition,
+        failure: CrmFailure,
+        crm: &impl Crm,
+    ) {
+        if matches!(failure, CrmFailure::Everything { .. } | CrmFailure::Withdrawn) {
+            self.halt.cancel();
+            self.failure.get_or_insert(failure);
+            return;
+        }
+        let concerns_the_record =
+            matches!(failure, CrmFailure::Errored { .. } | CrmFailure::Undecided { .. });
+        self.note(position, failure);
+        self.consecutive += 1;
+        self.cautious |= self.consecutive > 1;
+        if self.consecutive >= MAX_CONSECUTIVE_FAILURES {
+            // Records with errors in front must not keep the others from being tried.
+            let works = concerns_the_record
+                && self.reassurances < MAX_REASSURANCES
+                && crm.total().await.is_ok();
+            if !works {
+                self.halt.cancel();
+                return;
+            }
+            self.consecutive = 0;
+            self.reassurances += 1;
+        }
+    }
+
+    fn note(&mut self, position: &SourcePosition, failure: CrmFailure) {
+        let position = position.clone();
+        match &mut self.undecided {
+            None => self.undecided = Some(Undecided { records: 1, position, failure }),
+            Some(known) => {
+                known.records += 1;
+                if position < known.position {
+                    (known.position, known.failure) = (position, failure);
+                }
+            }
+        }
+    }
+}
