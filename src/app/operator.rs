@@ -8,7 +8,7 @@ use kube::Client;
 use thiserror::Error;
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,8 @@ use crate::{
 const CRD_POLL: Duration = Duration::from_secs(2);
 /// How often to check the CRDs of an operator that is ready.
 const CRD_CHECK: Duration = Duration::from_secs(10);
+/// How long the API server may answer 429 and 5xx before that is a warning: it does so while it starts.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// The Lease that guards against a second process.
 #[derive(Debug, Clone)]
@@ -218,19 +220,25 @@ async fn until_lacking(served: &ServedApi, unserved: &Notify) {
 
 /// Waits until the API server serves every kind as this version knows it; false if stopped first.
 async fn crds_served(served: &ServedApi, readiness: &Readiness, stop: &CancellationToken) -> bool {
+    let (began, mut warned_of) = (Instant::now(), None);
     loop {
         let Some(found) = stop.run_until_cancelled(served.missing()).await else {
             return false;
         };
+        let mut brief = false;
         let missing = match found {
             Ok(None) => return true,
             Ok(Some(missing)) => missing,
-            Err(error) => error.to_string(),
+            Err(error) => {
+                brief = error.is_busy() && began.elapsed() < BUSY;
+                error.to_string()
+            }
         };
-        if readiness.waiting_for().as_ref() != Some(&missing) {
+        if warned_of.as_ref() != Some(&missing) && !brief {
             tracing::warn!("waiting for {missing}");
-            readiness.wait_for(missing);
+            warned_of = Some(missing.clone());
         }
+        readiness.wait_for(missing);
         tokio::select! {
             () = sleep(CRD_POLL) => {}
             () = stop.cancelled() => return false,

@@ -31,7 +31,7 @@ pub(super) async fn run_until_settled(
         let _closed = queue.send((kind, key.clone())).is_err();
     });
     let halt = stop.token.child_token();
-    let context = Arc::new(Context::new(
+    let context = Context::new(
         cluster.clone(),
         app::system_clock(),
         settings,
@@ -39,13 +39,16 @@ pub(super) async fn run_until_settled(
         enqueue,
         app::unobserved(),
         halt.clone(),
-    ));
+    );
+    let context = Arc::new(context.looking_once());
     let controllers = Controllers(context.clone());
     let ended = CancellationToken::new();
     let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));
     let deadline = Instant::now() + timeout;
+    let is_running = || context.is_running();
+    let work = local::run_until_settled(cluster, &controllers, requests, is_running, deadline);
     let settled = tokio::select! {
-        settled = local::run_until_settled(cluster, &controllers, requests, deadline) => settled,
+        settled = work => settled,
         // A single reconcile may take longer than the deadline.
         () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
         () = stop.token.cancelled() => Settled::TimedOut,

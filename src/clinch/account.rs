@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     bucket::{Limits, RateBucket},
+    limited::Limited,
     outage_breaker::OutageBreaker,
 };
 
@@ -19,6 +20,7 @@ use super::{
 pub(super) struct Account {
     bucket: Arc<RateBucket>,
     breaker: OutageBreaker,
+    limited: Limited,
     slowest_create_micros: AtomicU64,
 }
 
@@ -27,6 +29,7 @@ impl Account {
         Self {
             bucket: Arc::new(RateBucket::new(limits)),
             breaker: OutageBreaker::default(),
+            limited: Limited::default(),
             slowest_create_micros: AtomicU64::new(0),
         }
     }
@@ -37,6 +40,10 @@ impl Account {
 
     pub(super) fn breaker(&self) -> &OutageBreaker {
         &self.breaker
+    }
+
+    pub(super) fn limited(&self) -> &Limited {
+        &self.limited
     }
 
     /// Records how long a create took that got a response of any status.

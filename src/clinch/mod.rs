@@ -13,6 +13,7 @@ pub mod contract;
 mod endpoint;
 mod error;
 mod layers;
+mod limited;
 mod outage_breaker;
 mod registry;
 mod resources;

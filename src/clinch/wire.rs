@@ -24,6 +24,8 @@ use crate::{
 pub struct Request {
     /// Operation name, for metrics and logs.
     pub operation: &'static str,
+    /// Namespace and name of the export that it is for, if any; for logs.
+    pub export: Option<Arc<str>>,
     /// What the request does to Clinch.
     pub effect: Effect,
     /// The method.
@@ -51,6 +53,7 @@ impl Request {
         let far = Instant::now() + Duration::from_secs(3600);
         Self {
             operation,
+            export: None,
             effect,
             method,
             url,

@@ -52,6 +52,12 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether the API server answered 429 or 5xx, as it does while it starts.
+    pub fn is_busy(&self) -> bool {
+        let Self::Unavailable { code, .. } = self else { return false };
+        code.parse().is_ok_and(|code: u16| code == 429 || (500..600).contains(&code))
+    }
+
     /// What the caller does next.
     pub fn disposition(&self) -> Disposition {
         match self {

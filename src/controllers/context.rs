@@ -10,6 +10,7 @@ use super::{
     drain::drain,
     runs::{RunLimiter, Runs},
     settings::{Enqueue, Settings},
+    trouble::Trouble,
 };
 use crate::{
     clinch::Observer,
@@ -25,8 +26,11 @@ pub struct Context<C> {
     pub(super) connections: Connections,
     pub(super) runs: Runs,
     pub(super) limiter: Arc<RunLimiter>,
+    pub(super) trouble: Trouble,
     pub(super) fence: Fence,
     pub(super) enqueue: Enqueue,
+    /// Whether this process looks at every source once, and ends: it is the request to look.
+    pub(super) looks_once: bool,
     /// When this process started.
     pub(super) started_at: jiff::Timestamp,
     root_key: OnceCell<[u8; 32]>,
@@ -53,6 +57,8 @@ impl<C: Cluster> Context<C> {
             ),
             limiter: Arc::new(RunLimiter::new(settings.max_runs)),
             runs: Runs::new(clock.clone(), stop),
+            trouble: Trouble::default(),
+            looks_once: false,
             started_at: clock.now(),
             root_key: OnceCell::new(),
             cluster,
@@ -61,6 +67,19 @@ impl<C: Cluster> Context<C> {
             fence,
             enqueue,
         }
+    }
+
+    /// The same for a process that ends once everything is done: it looks at every remote source, whatever
+    /// its schedule, tries rejected records again, and reports at once what it cannot read.
+    #[must_use]
+    pub fn looking_once(mut self) -> Self {
+        self.looks_once = true;
+        self
+    }
+
+    /// Whether a run is in progress, or has ended and no reconcile was requested for it yet.
+    pub fn is_running(&self) -> bool {
+        self.runs.is_running()
     }
 
     /// The ledger root key, read once.

@@ -10,8 +10,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const QUIET: Duration = Duration::from_millis(500);
 /// How long a request may take beyond its timeout, until its result is stored.
 const MARGIN: Duration = Duration::from_millis(500);
-/// The longest wait, however long a request may take: Kubernetes kills the process after 30 s.
-const LONGEST: Duration = Duration::from_secs(20);
+/// The longest wait, however long a request may take: Kubernetes kills the process after 45 s
+/// (`terminationGracePeriodSeconds` of the chart), and the Lease has to be released before that.
+const LONGEST: Duration = Duration::from_secs(35);
 /// How often to check whether requests are in flight.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
 

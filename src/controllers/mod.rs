@@ -13,6 +13,7 @@ mod publish;
 mod runs;
 mod secrets;
 mod settings;
+mod trouble;
 
 use std::{sync::Arc, time::Duration};
 

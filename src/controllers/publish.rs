@@ -28,13 +28,15 @@ pub(super) async fn publish<K: OurKind>(
     let notice = ready_changed(previous, &next).then(|| notice(&next, action)).flatten();
     cluster.write_status::<K>(object, next).await?;
     if let Some(notice) = notice {
-        tracing::info!(
-            kind = %object.kind,
-            object = %object.key,
-            reason = %notice.reason,
-            "{}",
-            notice.message
-        );
+        let (kind, object_key, reason) = (object.kind, &object.key, notice.reason);
+        match notice.kind {
+            NoticeType::Normal => {
+                tracing::info!(%kind, object = %object_key, %reason, "{}", notice.message);
+            }
+            NoticeType::Warning => {
+                tracing::warn!(%kind, object = %object_key, %reason, "{}", notice.message);
+            }
+        }
         cluster.publish(object, notice).await;
     }
     Ok(())
@@ -44,12 +46,21 @@ fn notice<S: CommonStatus>(status: &S, action: &'static str) -> Option<Notice> {
     let ready = find(status.conditions(), ConditionType::Ready)?;
     let stalled = find(status.conditions(), ConditionType::Stalled).is_some();
     let reason = Reason::from_word(&ready.reason)?;
-    // What somebody asked for is no reason to warn.
-    let expected =
-        matches!(reason, Reason::Progressing | Reason::Suspended | Reason::IntegrationSuspended);
-    let fine = ready.status == STATUS_TRUE || (!stalled && expected);
+    let fine = ready.status == STATUS_TRUE || (!stalled && is_usual(reason));
     let kind = if fine { NoticeType::Normal } else { NoticeType::Warning };
     Some(Notice { kind, reason, action, message: ready.message.clone() })
+}
+
+/// Whether an object that is not Ready for this reason is so in the ordinary course of things: it works,
+/// waits for an integration that reports its own faults, or is suspended by its spec.
+const fn is_usual(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Progressing
+            | Reason::DependencyNotReady
+            | Reason::Suspended
+            | Reason::IntegrationSuspended
+    )
 }
 
 /// How status writes and Events name an object.

@@ -95,9 +95,13 @@ impl<R: Reconciler> ControllerConfig<R> {
         };
         let on_error = move |object: Arc<K>, error: &Failure, _: Arc<()>| {
             let key = key_of(object.as_ref());
-            let delay = counted.next_delay(&key);
+            let (delay, failures) = counted.next_delay(&key);
             let kind = K::KIND;
-            tracing::warn!(%kind, object = %key, %error, retry_in = ?delay, "reconcile failed");
+            if failures < BRIEF && matches!(error, Failure::Cluster(error) if error.is_busy()) {
+                tracing::debug!(%kind, object = %key, %error, retry_in = ?delay, "reconcile failed");
+            } else {
+                tracing::warn!(%kind, object = %key, %error, retry_in = ?delay, "reconcile failed");
+            }
             Action::requeue(delay)
         };
         Controller::for_stream(futures::stream::pending(), store)
@@ -109,18 +113,22 @@ impl<R: Reconciler> ControllerConfig<R> {
     }
 }
 
+/// How many failures in a row are no warning if the API server is busy, as it is while it starts: those of
+/// about half a minute.
+const BRIEF: u32 = 5;
+
 /// Consecutive failures by object, for a backoff with jitter.
 #[derive(Default)]
 struct Failures(Mutex<HashMap<ObjectKey, u32>>);
 
 impl Failures {
-    /// Counts a failure; how long to wait after it.
-    fn next_delay(&self, key: &ObjectKey) -> Duration {
+    /// Counts a failure; how long to wait after it, and how many came before it.
+    fn next_delay(&self, key: &ObjectKey) -> (Duration, u32) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(key.clone()).or_default();
-        let longest = backoff(*count);
+        let before = *count;
         *count = count.saturating_add(1);
-        longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+        (backoff(before).mul_f64(0.5 + fastrand::f64() / 2.0), before)
     }
 
     fn reset(&self, key: &ObjectKey) {
@@ -136,14 +144,16 @@ mod tests {
     fn backoff_grows_to_a_maximum_and_success_resets_it() {
         let failures = Failures::default();
         let key = ObjectKey::new("a", "b");
-        let first = failures.next_delay(&key);
-        assert!(first <= Duration::from_secs(1));
-        let mut last = first;
+        let (first, before) = failures.next_delay(&key);
+        assert!(first <= Duration::from_secs(1) && before == 0);
+        let (mut last, mut before) = (first, before);
         for _ in 0..20 {
-            last = failures.next_delay(&key);
+            (last, before) = failures.next_delay(&key);
         }
+        assert_eq!(before, 20);
         assert!(last > Duration::from_mins(4) && last <= Duration::from_mins(10), "{last:?}");
         failures.reset(&key);
-        assert!(failures.next_delay(&key) <= Duration::from_secs(1));
+        let (again, before) = failures.next_delay(&key);
+        assert!(again <= Duration::from_secs(1) && before == 0);
     }
 }

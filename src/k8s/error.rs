@@ -26,6 +26,11 @@ pub(crate) fn cluster_error(
     }
 }
 
+/// Whether a status says that the API server is busy, or not ready yet.
+pub(super) const fn is_busy(code: u16) -> bool {
+    code == 429 || (code >= 500 && code < 600)
+}
+
 /// An error in a few words, without content that a server may have echoed.
 pub(crate) fn summary(error: &kube::Error) -> String {
     match error {

@@ -4,6 +4,7 @@
 mod controller;
 mod error;
 mod events;
+mod interruption;
 mod lease;
 mod ledger;
 mod queue;

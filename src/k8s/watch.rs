@@ -24,7 +24,9 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{key_of, queue::ReconcileQueue, stores::Stores, sync::InitialList};
+use super::{
+    interruption::Interruptions, key_of, queue::ReconcileQueue, stores::Stores, sync::InitialList,
+};
 use crate::{
     api::{
         DISTRUST_LEDGER_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT,
@@ -71,19 +73,21 @@ pub(crate) async fn reflect<K>(
     let store = writer.as_reader();
     let unserved = list.unserved();
     let (mut known, mut list) = (Known::default(), Some(list));
+    let mut interruptions = Interruptions::default();
     let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
     while let Some(event) = stream.next().await {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                tracing::warn!(%kind, error = %watch_error(&error), "watch interrupted");
+                interruptions.log(&kind, &error);
                 if is_not_found(&error) {
                     unserved.notify_one();
                 }
                 continue;
             }
         };
+        interruptions.over();
         writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(object) => known.applied(object, &seen),
@@ -156,18 +160,6 @@ fn is_not_found(error: &watcher::Error) -> bool {
     }
 }
 
-fn watch_error(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
-            super::error::summary(error)
-        }
-        watcher::Error::WatchError(status) => format!("{} {}", status.code, status.reason),
-        watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
-            "connection lost".to_owned()
-        }
-    }
-}
-
 /// Enqueues the exports that read a ConfigMap whenever it changes. Metadata only.
 pub(crate) async fn config_maps(
     client: Client,
@@ -202,14 +194,14 @@ async fn each_touched<K>(
     let kind = K::kind(&());
     let stream = watcher::watcher(api, config).default_backoff().touched_objects();
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
+    let mut interruptions = Interruptions::default();
     while let Some(event) = stream.next().await {
         match event {
             Ok(object) => {
+                interruptions.over();
                 touched(&key_of(&object));
             }
-            Err(error) => {
-                tracing::warn!(%kind, error = %watch_error(&error), "watch interrupted");
-            }
+            Err(error) => interruptions.log(&kind, &error),
         }
     }
 }
@@ -293,6 +285,7 @@ impl SecretWatches {
             }
             version = now;
         };
+        let mut interruptions = Interruptions::default();
         while let Some(event) = stream.next().await {
             let is_gone = match event {
                 Ok(Event::Init) => {
@@ -312,11 +305,11 @@ impl SecretWatches {
                 }
                 Ok(Event::Delete(_)) => true,
                 Err(error) => {
-                    let error = watch_error(&error);
-                    tracing::warn!(kind = "Secret", %error, "watch interrupted");
+                    interruptions.log("Secret", &error);
                     continue;
                 }
             };
+            interruptions.over();
             // First, so that no request of a run starts before its reconcile.
             seen.gone.store(is_gone, Ordering::Relaxed);
             self.queue.enqueue_dependents(&Trigger::Secret(&secret), &self.stores);

@@ -44,11 +44,16 @@ pub enum Settled {
 /// The delay before a failed reconcile is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Reconciles every object until all are settled, or until `deadline`.
+/// How often to check whether work that no object reports has ended.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
+
+/// Reconciles every object until all are settled and nothing `is_running` any more, or until
+/// `deadline`. A run need not show in the status of its export.
 pub async fn run_until_settled(
     cluster: &LocalCluster,
     reconciler: &impl Reconciler,
     mut requests: ReconcileRequests,
+    is_running: impl Fn() -> bool,
     deadline: Instant,
 ) -> Settled {
     let mut changes = cluster.changes();
@@ -60,10 +65,11 @@ pub async fn run_until_settled(
     if due.is_empty() {
         return Settled::Ready;
     }
+    let mut wake_at = deadline;
     loop {
         let next = due.iter().min_by_key(|(target, at)| (**at, (*target).clone()));
         let next = next.map(|(target, at)| (target.clone(), *at));
-        let wait_until = next.as_ref().map_or(deadline, |(_, at)| (*at).min(deadline));
+        wake_at = next.as_ref().map_or(wake_at, |(_, at)| (*at).min(wake_at));
         tokio::select! {
             biased;
             request = requests.recv() => {
@@ -72,22 +78,17 @@ pub async fn run_until_settled(
                 }
                 continue;
             }
-            () = sleep_until(wait_until) => {}
+            () = sleep_until(wake_at.min(deadline)) => {}
         }
-        if Instant::now() >= deadline {
+        let now = Instant::now();
+        if now >= deadline {
             return Settled::TimedOut;
         }
-        let Some(((kind, key), _)) = next else { continue };
-        due.remove(&(kind, key.clone()));
-        match reconciler.reconcile(kind, &key).await {
-            Ok(Some(delay)) => {
-                due.insert((kind, key), Instant::now() + delay);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(%kind, object = %key, %error, "reconcile failed");
-                due.insert((kind, key), Instant::now() + RETRY_DELAY);
-            }
+        wake_at = deadline;
+        if let Some((target, _)) = next.filter(|(_, at)| *at <= now) {
+            due.remove(&target);
+            let again = reconcile(reconciler, &target).await;
+            due.extend(again.map(|delay| (target, Instant::now() + delay)));
         }
         while let Ok(change) = changes.try_recv() {
             if let Change::Status(object) = change {
@@ -96,9 +97,28 @@ pub async fn run_until_settled(
                 due.extend(dependents.map(|target| (target, Instant::now())));
             }
         }
+        // A run that has ended asks for a reconcile before it counts as ended.
+        let running = is_running();
         let nothing_now = due.values().all(|at| *at > Instant::now()) && requests.is_empty();
         if nothing_now && let Some(settled) = settled(cluster) {
-            return settled;
+            if !running {
+                return settled;
+            }
+            wake_at = Instant::now() + CHECK_EVERY;
+        }
+    }
+}
+
+/// Reconciles one object; how long until the next time, if there is one.
+async fn reconcile(
+    reconciler: &impl Reconciler,
+    (kind, key): &(Kind, ObjectKey),
+) -> Option<Duration> {
+    match reconciler.reconcile(*kind, key).await {
+        Ok(again) => again,
+        Err(error) => {
+            tracing::warn!(%kind, object = %key, %error, "reconcile failed");
+            Some(RETRY_DELAY)
         }
     }
 }

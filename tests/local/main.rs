@@ -19,6 +19,8 @@ mod hostile;
 mod input;
 #[cfg(feature = "sandbox")]
 mod killed;
+#[cfg(feature = "sandbox")]
+mod looks;
 mod manifests;
 #[cfg(feature = "sandbox")]
 mod rollback;

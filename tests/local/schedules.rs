@@ -14,7 +14,7 @@ use clinch_operator::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, Environment},
     app,
     clinch::AllowedEndpoints,
-    cluster::{Kind, ObjectKey, Reconciler},
+    cluster::{Kind, NoticeType, ObjectKey, Reconciler},
     conditions::find,
     controllers::{Context, Controllers, Regions, Settings},
     domain::{Clock, Fence},
@@ -53,7 +53,19 @@ fn process(
 }
 
 impl World {
+    /// With an integration that is verified.
     async fn new(folder: &Path, rest: &str) -> Self {
+        let world = Self::unverified(folder, rest).await;
+        world.verify().await;
+        world
+    }
+
+    async fn verify(&self) {
+        let integration = self.cluster.keys(Kind::Integration).remove(0);
+        self.controllers.reconcile(Kind::Integration, &integration).await.unwrap();
+    }
+
+    async fn unverified(folder: &Path, rest: &str) -> Self {
         let options = Options::default().with_credential("hireEZ", "K", "S");
         let sandbox = Sandbox::start(options).await.unwrap();
         let origin = sandbox.base_url();
@@ -108,8 +120,6 @@ spec:
         };
         let (controllers, requests) = process(&cluster, clock.clone(), settings.clone());
         let export = cluster.keys(Kind::Export).remove(0);
-        let integration = cluster.keys(Kind::Integration).remove(0);
-        controllers.reconcile(Kind::Integration, &integration).await.unwrap();
         Self { sandbox, cluster, controllers, requests, ahead, export, clock, settings }
     }
 
@@ -272,4 +282,32 @@ async fn a_restart_leaves_exports_ready_until_the_integration_is_verified_again(
     world.restart();
     world.pass().await;
     assert_eq!(world.status(), first);
+}
+
+#[tokio::test]
+async fn a_healthy_first_start_publishes_no_warning_and_bad_news_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::unverified(folder.path(), "suspend: false").await;
+    // Whatever is reconciled first.
+    world.pass().await;
+    assert_eq!(ready(&world.status()), is("False", "DependencyNotReady"));
+    world.verify().await;
+    assert_eq!(ready(&world.run().await), is("True", "Synced"));
+    let warnings = |world: &World| -> Vec<String> {
+        let events = world.cluster.events().into_iter().map(|event| event.notice);
+        let warnings = events.filter(|notice| notice.kind == NoticeType::Warning);
+        warnings.map(|notice| notice.reason.to_string()).collect()
+    };
+    assert!(world.cluster.events().len() >= 3);
+    assert_eq!(warnings(&world), [""; 0]);
+
+    let mut world = World::new(folder.path(), "suspend: true").await;
+    world.pass().await;
+    assert_eq!(warnings(&world), [""; 0], "suspended on purpose");
+
+    std::fs::remove_file(folder.path().join("people.ndjson")).unwrap();
+    let mut world = World::new(folder.path(), "suspend: false").await;
+    world.run().await;
+    assert_eq!(warnings(&world), ["SourceNotFound"]);
 }

@@ -229,7 +229,7 @@ fn one_process_at_a_time_and_restricted() {
     for expected in [
         "replicas: 1",
         "type: Recreate",
-        "terminationGracePeriodSeconds: 30",
+        "terminationGracePeriodSeconds: 45",
         "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "allowPrivilegeEscalation: false",

@@ -46,7 +46,7 @@ impl Switch {
             }
             state
         });
-        let client = world.client.with_grant(grant, successor);
+        let client = world.client.with_grant(grant, successor, "team/people");
         let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
         RunPorts { crm, max_in_flight: 1, ..world.ports() }
     }

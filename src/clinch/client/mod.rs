@@ -138,6 +138,8 @@ pub struct Client(Arc<Inner>, Option<Lease>);
 struct Lease {
     grant: Grant,
     successor: Successor,
+    /// Namespace and name, for logs.
+    export: Arc<str>,
 }
 
 /// The client that took over from another one of the same account, with another credential.
@@ -245,14 +247,21 @@ impl Client {
         )
     }
 
-    /// The same client for a caller whose access to the account may be paused or revoked.
+    /// The same client for an export whose access to the account may be paused or revoked. `export`: its
+    /// namespace and name, for logs.
     ///
     /// While it is paused no attempt starts: reads wait, and a write fails with
     /// [`ClinchError::GrantPaused`] when the pause is over, because what it was based on has to be
     /// read again. Once it is revoked each attempt fails with [`ClinchError::GrantRevoked`].
     #[must_use]
-    pub fn with_grant(&self, grant: Grant, successor: Successor) -> Self {
-        Self(Arc::clone(&self.0), Some(Lease { grant, successor }))
+    pub fn with_grant(&self, grant: Grant, successor: Successor, export: &str) -> Self {
+        let export = export.into();
+        Self(Arc::clone(&self.0), Some(Lease { grant, successor, export }))
+    }
+
+    /// How long Clinch has answered the reads, or the writes, of this account with nothing but 429.
+    pub fn limited_for(&self) -> Option<Duration> {
+        self.0.account.limited().lasted()
     }
 
     /// Whether runs that use `previous` may continue with this client: it differs in nothing but
@@ -332,6 +341,7 @@ impl Client {
         force: bool,
     ) -> Result<Response, ClinchError> {
         request.grant = self.1.as_ref().map(|lease| lease.grant.clone());
+        request.export = self.1.as_ref().map(|lease| lease.export.clone());
         request.force = force;
         let reads = request.effect == Effect::Read;
         let mut paused = false;

@@ -43,6 +43,14 @@ pub enum Ended {
 }
 
 impl Ended {
+    /// The HTTP status, if there was a response.
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(code) => Some(code),
+            Self::NoResponse | Self::Abandoned => None,
+        }
+    }
+
     /// The class, as a metric label: `2xx` ... `5xx`, `none`, `abandoned`.
     pub const fn class(self) -> &'static str {
         match self {
@@ -83,6 +91,7 @@ struct Report<'a> {
     observer: &'a dyn Observer,
     integration: &'a str,
     operation: &'static str,
+    export: Option<Arc<str>>,
     started: Instant,
     ended: Ended,
 }
@@ -93,7 +102,9 @@ impl Drop for Report<'_> {
         let attempt = Attempt { operation: self.operation, ended: self.ended, duration };
         self.observer.attempt(self.integration, &attempt);
         tracing::debug!(
+            export = self.export.as_deref(),
             operation = self.operation,
+            status = self.ended.status(),
             outcome = self.ended.class(),
             millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
             "clinch attempt"
@@ -107,6 +118,7 @@ impl<S: Call<SignedRequest>> Call<SignedRequest> for Observe<S> {
             observer: &*self.observer,
             integration: &self.integration,
             operation: signed.request.operation,
+            export: signed.request.export.clone(),
             started: Instant::now(),
             ended: Ended::Abandoned,
         };

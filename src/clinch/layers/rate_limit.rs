@@ -65,17 +65,22 @@ impl<S: Call<Request>> Call<Request> for RateLimit<S> {
             .await
             .map_err(|none| CallError::NoPermit { retry_after: none.retry_after })?;
         self.check(&request)?;
-        let (creates, sent) = (request.effect == Effect::Create, Instant::now());
+        let (effect, sent) = (request.effect, Instant::now());
         let result = self.inner.call(request).await;
-        if creates && result.is_ok() {
+        if effect == Effect::Create && result.is_ok() {
             self.account.create_took(sent.elapsed());
         }
         match &result {
             Ok(response) if response.status == StatusCode::UNAUTHORIZED => self.rejected.set(),
             Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
-                permit.limited(retry_after(&response.headers, self.clock.now()));
+                let requested = retry_after(&response.headers, self.clock.now());
+                self.account.limited().refused(effect, requested);
+                permit.limited(requested);
             }
-            Ok(response) if !response.status.is_server_error() => permit.succeeded(),
+            Ok(response) if !response.status.is_server_error() => {
+                self.account.limited().answered(effect);
+                permit.succeeded();
+            }
             _ => {}
         }
         result

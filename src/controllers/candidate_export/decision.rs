@@ -49,6 +49,15 @@ pub(super) enum Sending {
     Paused,
 }
 
+/// When a process looks whether what is in place is still what the spec asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// When an interval or a schedule says so.
+    AsScheduled,
+    /// Once, and then it ends.
+    Once,
+}
+
 /// What the decision depends on.
 pub(super) struct Inputs<'a> {
     /// Digest of everything the export depends on; absent where an input is missing or faulty.
@@ -71,6 +80,8 @@ pub(super) struct Inputs<'a> {
     pub(super) next_run: Option<Timestamp>,
     /// How long such a run may fail before it is reported.
     pub(super) grace: Duration,
+    /// When this process looks at what is in place.
+    pub(super) looks: Looks,
     /// Of a remote source, whose changes nothing announces: digest of its credentials.
     pub(super) access: Option<&'a str>,
     /// When this process started.

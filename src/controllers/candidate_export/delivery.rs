@@ -57,6 +57,8 @@ pub(super) struct Reported<'a> {
     pub(super) met: Option<&'a Cause>,
     /// Whether the ledger is to be distrusted.
     pub(super) asked: &'a Asked,
+    /// Whether Clinch has answered with nothing but 429 for a while.
+    pub(super) limited: bool,
     /// Whether the run in progress or due is quiet: then what is in place is reported.
     pub(super) quiet: bool,
 }
@@ -115,6 +117,9 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
             if *reported.step == Step::Pause {
                 return paused();
             }
+            if reported.limited {
+                return limited();
+            }
             let attempt = reported.run.map_or(0, |run| run.attempt);
             let listing = reported.run.and_then(|run| run.progress.listing);
             in_progress(next, attempt, reported.met, listing)
@@ -159,6 +164,13 @@ fn paused() -> Delivery {
         SECRET_GRACE.as_secs()
     );
     working(message, Reason::DependencyNotReady)
+}
+
+/// Constant, too.
+fn limited() -> Delivery {
+    let message = "a run is in progress; Clinch limits the request rate and accepts no request of it \
+                   now (429); the run waits and continues by itself";
+    working(message.to_owned(), Reason::RateLimited)
 }
 
 fn working(message: String, reason: Reason) -> Delivery {
@@ -379,6 +391,7 @@ mod tests {
                 run: Some(&run),
                 met: Some(&met),
                 asked: &Asked::No,
+                limited: false,
                 quiet: false,
             };
             let Delivery { observation, verdict } = delivery(&mut status, &observed);
@@ -426,6 +439,7 @@ mod tests {
             run: Some(&run),
             met: None,
             asked: &Asked::No,
+            limited: false,
             quiet: false,
         };
         let delivery = delivery(&mut next, &reported);

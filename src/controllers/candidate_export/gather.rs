@@ -1,6 +1,6 @@
 //! Step 1: reads every object that an export refers to. Not found is data. Async.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -28,6 +28,10 @@ use crate::{
     storage::{Location, StoragePolicy},
 };
 
+/// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
+/// limit is found.
+const LIMITED: Duration = Duration::from_secs(3);
+
 /// An export and everything that its pass depends on.
 pub(super) struct Gathered {
     pub(super) export: Arc<CandidateExport>,
@@ -49,6 +53,10 @@ pub(super) struct Gathered {
     pub(super) sending: Sending,
     /// The ledger keys of this export for the account of the connection.
     pub(super) keys: Keys,
+    /// Whether Clinch has answered with nothing but 429 for a while.
+    pub(super) limited: bool,
+    /// Whether this process looks at every source once, and ends.
+    pub(super) looks_once: bool,
     /// The latest run of this export in this process.
     pub(super) run: Option<RunState>,
     /// When this process started.
@@ -143,6 +151,8 @@ pub(super) async fn gather<C: Cluster>(
         _ => Sending::Permitted,
     };
     let connection = known.map(|known| known.connection);
+    let limited = connection.as_ref().and_then(|open| open.client.limited_for());
+    let limited = limited.is_some_and(|lasted| lasted >= LIMITED);
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
     let account = match &connection {
@@ -176,6 +186,8 @@ pub(super) async fn gather<C: Cluster>(
         connection,
         sending,
         keys,
+        limited,
+        looks_once: context.looks_once,
         run: context.runs.state(uid),
         process_started_at: context.started_at,
         now,

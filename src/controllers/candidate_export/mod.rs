@@ -47,6 +47,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         Ok(gathered) => gathered,
         Err(error) => return Err(unreadable(context, &reference, &export, error).await),
     };
+    context.trouble.over(&reference.uid);
     // validate: conditions on every input, and the run that they ask for
     let checked = validate(&gathered);
     // plan: the one decision of the pass
@@ -74,6 +75,9 @@ async fn unreadable<C: Cluster>(
     export: &CandidateExport,
     error: ClusterError,
 ) -> ClusterError {
+    if context.trouble.is_brief(&reference.uid, &error) {
+        return error;
+    }
     let previous = export.status.clone().unwrap_or_default();
     let next = status::unreadable(export, &previous, &error, context.clock.now());
     let written =

@@ -2,19 +2,20 @@
 //!
 //! Such a run is quiet until it finds something to do: the export stays Ready and its status does
 //! not change. It is reported once it has work, or once it has failed for longer than
-//! `spec.readyGrace`.
+//! `spec.readyGrace`. A process that looks once reports it as soon as it has failed.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{
-    decision::{Inputs, Step},
+    decision::{Inputs, Looks, Step},
+    gather::Gathered,
     recorded,
     validate::Validated,
 };
 use crate::{
-    api::CandidateExportStatus,
+    api::{CandidateExportStatus, ExportMode},
     controllers::runs::{RunPhase, RunState},
 };
 
@@ -34,6 +35,17 @@ pub(super) fn next_run(
     validated.schedule.after(last.unwrap_or(now), uid)
 }
 
+/// Whether a process that looks once has yet to look at an export whose revision is in place: at a remote
+/// source, whose changes nothing announces, at records that were rejected, and at what a dry run counts,
+/// which depends on Clinch, too.
+pub(super) fn is_look_due(gathered: &Gathered, validated: &Validated) -> bool {
+    let looked = gathered.run.as_ref().is_some_and(|run| run.revision == validated.revision);
+    let may_differ = gathered.is_remote()
+        || gathered.previous.rejected.unwrap_or_default() > 0
+        || validated.mode == ExportMode::DryRun;
+    gathered.looks_once && !looked && may_differ
+}
+
 /// Whether a run that starts now is periodic: its revision is in place, and nobody requested it.
 pub(super) fn is_periodic(
     revision: &str,
@@ -47,6 +59,14 @@ pub(super) fn is_periodic(
 pub(super) fn is_quiet(due: &Step, inputs: &Inputs<'_>) -> bool {
     if inputs.requested || inputs.revision.is_none() || inputs.applied != inputs.revision {
         return false;
+    }
+    if inputs.looks == Looks::Once {
+        // Nobody will look again: what fails, or cannot start, is reported.
+        let works = matches!(due, Step::Observe)
+            || (matches!(due, Step::Refresh) && inputs.obstacle.is_none());
+        if !works {
+            return false;
+        }
     }
     let since = match (due, inputs.run) {
         // Time during which no process ran does not count.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempts::Attempts,
-    decision::{Decision, Inputs, Sending, Step, is_unready, not_verified, secret_gone},
+    decision::{Decision, Inputs, Looks, Sending, Step, is_unready, not_verified, secret_gone},
     gather::Gathered,
     periodic, recorded,
     validate::{Checked, Validated},
@@ -46,8 +46,12 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     let Checked { observations, validated, blocked } = checked;
     let Gathered { export, previous, run, now, .. } = gathered;
     let valid = validated.as_deref();
-    let next_run = valid
-        .and_then(|valid| periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now));
+    let next_run = valid.and_then(|valid| {
+        if periodic::is_look_due(gathered, valid) {
+            return Some(*now);
+        }
+        periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now)
+    });
     let connected = gathered.connection.is_some();
     let obstacle = blocked
         .or_else(|| (gathered.sending == Sending::Paused).then(secret_gone))
@@ -63,6 +67,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         is_reported: run.as_ref().is_none_or(|run| recorded::reports(previous, run)),
         next_run,
         grace: valid.map_or(Duration::ZERO, |valid| valid.grace),
+        looks: if gathered.looks_once { Looks::Once } else { Looks::AsScheduled },
         access: valid.filter(|_| gathered.is_remote()).map(|valid| valid.access.as_str()),
         process_started_at: gathered.process_started_at,
         now: *now,
@@ -244,6 +249,7 @@ mod tests {
             is_reported: true,
             next_run: None,
             grace: Duration::ZERO,
+            looks: Looks::AsScheduled,
             access: None,
             process_started_at: at(0),
             now: at(0),
@@ -304,6 +310,26 @@ mod tests {
         assert_eq!(with(&done, true), Step::Keep);
         let again = Inputs { run: Some(&done), next_run: Some(at(0)), ..inputs(Some("r2")) };
         assert_eq!(decided(&again), Step::Refresh);
+    }
+
+    #[test]
+    fn a_process_that_looks_once_is_quiet_only_while_it_looks() {
+        let grace = Duration::from_mins(5);
+        let periodic = |ending| RunState { periodic: true, ..run("r2", ending) };
+        let quiet = |run: Option<&RunState>, obstacle: Option<&Verdict>| {
+            let due = Inputs { next_run: Some(at(0)), grace, run, obstacle, ..inputs(Some("r2")) };
+            [Looks::AsScheduled, Looks::Once].map(|looks| decide(&Inputs { looks, ..due }))
+        };
+        let working = periodic(RunPhase::Running);
+        let keeps = (Decision::Proceed(Step::Observe), true);
+        assert_eq!(quiet(Some(&working), None), [keeps.clone(), keeps]);
+        let failed = periodic(interrupted(Disposition::retry(Reason::SourceNotFound)));
+        let [in_a_cluster, once] = quiet(Some(&failed), None);
+        assert!(in_a_cluster.1 && !once.1, "what cannot be read is reported at once");
+        let unready = Verdict::reconciling(Reason::DependencyNotReady, "not yet");
+        let [in_a_cluster, once] = quiet(None, Some(&unready));
+        assert_eq!(in_a_cluster.0, Decision::Proceed(Step::Keep));
+        assert_eq!(once.0, Decision::Block(unready), "it was not looked at");
     }
 
     #[test]

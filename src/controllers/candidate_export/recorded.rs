@@ -1,8 +1,9 @@
 //! What the status of an export says about earlier runs. Pure.
 
+use super::results;
 use crate::{
     api::{CandidateExportStatus, ConditionType, DuplicatesSeen, STATUS_TRUE},
-    conditions::{find, whole_seconds},
+    conditions::find,
     controllers::runs::{RunPhase, RunState},
     domain::{Cause, Reason, RecordId},
     pipeline::{SourceInfo, Suspects},
@@ -21,7 +22,7 @@ pub(super) fn looked(status: &CandidateExportStatus) -> Option<SourceInfo> {
 /// Whether the status reports the result of a run: as a run of its own, or because nothing changed.
 pub(super) fn reports(status: &CandidateExportStatus, run: &RunState) -> bool {
     let RunPhase::Ended(ended) = &run.phase else { return true };
-    if status.history.first().is_some_and(|last| last.finished_at.0 == whole_seconds(ended.at)) {
+    if status.history.first().is_some_and(|last| results::is_of(last, run)) {
         return true;
     }
     let counts = &ended.report.progress.counts;

@@ -5,11 +5,12 @@ use std::fmt::Display;
 use super::coverage;
 use crate::{
     api::{
-        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure, SourceSeen,
+        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure, RunRecord,
+        SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
-    pipeline::{Counts, Doubled, Progress, SourceInfo},
+    pipeline::{Counts, Doubled, Ending, Progress, SourceInfo},
 };
 
 /// Everything that a completed run reports of its records.
@@ -30,7 +31,7 @@ pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
     }
     if let Some(run) = run
         && let RunPhase::Ended(ended) = &run.phase
-        && last.finished_at.0 == whole_seconds(ended.at)
+        && is_of(last, run)
     {
         return show_result(next, &ended.report.progress, run);
     }
@@ -41,6 +42,16 @@ pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
     next.rejected = Some(counts.invalid + counts.failed);
     next.counts = Some(counts);
     next.progress = Some(100);
+}
+
+/// Whether a record of the history is that of this run. Its times are whole seconds: another run may have
+/// ended in the same one.
+pub(super) fn is_of(record: &RunRecord, run: &RunState) -> bool {
+    let RunPhase::Ended(ended) = &run.phase else { return false };
+    ended.report.ending == Ending::Completed
+        && (record.started_at.0, record.finished_at.0)
+            == (whole_seconds(run.started_at), whole_seconds(ended.at))
+        && record.counts == shown_counts(&ended.report.progress, run)
 }
 
 fn duplicates(doubled: &Doubled) -> Option<DuplicatesSeen> {
@@ -72,11 +83,11 @@ fn delivered(mode: ExportMode, there: impl Display, wanted: impl Display) -> Str
     }
 }
 
-/// Counts, progress and failures of a snapshot.
-fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
+/// The counts of a snapshot.
+fn shown_counts(progress: &Progress, run: &RunState) -> ExportCounts {
     let counts = combined(progress.counts, run.carried);
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    next.counts = Some(ExportCounts {
+    ExportCounts {
         read: number(counts.read),
         not_selected: number(counts.not_selected),
         total: number(counts.total),
@@ -89,7 +100,14 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
         failed: number(counts.failed),
         suppressed: number(counts.suppressed),
         pending: number(counts.pending()),
-    });
+    }
+}
+
+/// Counts, progress and failures of a snapshot.
+fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
+    let counts = combined(progress.counts, run.carried);
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    next.counts = Some(shown_counts(progress, run));
     let wanted = counts.total.saturating_sub(counts.suppressed);
     next.delivered = Some(delivered(run.mode, counts.delivered(), wanted));
     next.rejected = Some(number(counts.rejected()));
@@ -122,7 +140,10 @@ fn combined(counts: Counts, carried: Counts) -> Counts {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
+    use crate::{controllers::runs::Ended, pipeline::Report};
 
     #[test]
     fn a_dry_run_never_counts_as_delivered() {
@@ -136,6 +157,31 @@ mod tests {
         };
         assert_eq!(shown(ExportMode::Push), "3/3");
         assert_eq!(shown(ExportMode::DryRun), "would 3/3");
+    }
+
+    #[test]
+    fn another_run_of_the_same_second_is_not_the_one_in_the_history() {
+        let at = "2026-11-26T10:00:00.9Z".parse().unwrap();
+        let ended = |ending: Ending, created: u64| {
+            let counts = Counts { total: 1, created, unchanged: 1 - created, ..Counts::default() };
+            let progress = Progress { counts, ..Progress::default() };
+            let report = Report { progress, ending };
+            let phase = RunPhase::Ended(Ended { at, report }.into());
+            RunState { started_at: at, phase, ..RunState::default() }
+        };
+        let first = ended(Ending::Completed, 1);
+        let RunPhase::Ended(end) = &first.phase else { panic!("it has ended") };
+        let record = RunRecord {
+            revision: String::new(),
+            mode: ExportMode::Push,
+            started_at: Time(whole_seconds(at)),
+            finished_at: Time(whole_seconds(at)),
+            outcome: String::new(),
+            counts: shown_counts(&end.report.progress, &first),
+        };
+        assert!(is_of(&record, &first));
+        assert!(!is_of(&record, &ended(Ending::Completed, 0)));
+        assert!(!is_of(&record, &ended(Ending::SourceUnchanged, 1)), "it read nothing");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{distrust, gather::Gathered, push_permission, recorded, validate::Validated};
 use crate::{
+    api::ExportMode,
     cluster::{Cluster, Kind, ObjectRef},
     controllers::{
         Context,
@@ -26,7 +27,9 @@ pub(super) fn start<C: Cluster + LedgerHome>(
 ) {
     let Gathered { reference, previous, .. } = gathered;
     let mut spec = validated.run;
-    if state.periodic && previous.rejected.unwrap_or_default() == 0 {
+    // What a dry run counts depends on Clinch, too.
+    let counts_anew = context.looks_once && state.mode == ExportMode::DryRun;
+    if state.periodic && previous.rejected.unwrap_or_default() == 0 && !counts_anew {
         let version = previous.source.as_ref().and_then(|seen| seen.version.clone());
         spec.source.note_applied_version(version);
     }
@@ -64,6 +67,7 @@ fn run<C: Cluster + LedgerHome>(
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let grant = push_permission::grant(&context.cluster, gathered).and(connection.grant);
     let export = reference.uid.clone();
+    let name = reference.key.to_string();
     let neighbours = neighbours(context, connection.account.name(), reference);
     let duplicates = previous.duplicates.as_ref();
     let suspects = duplicates.map(recorded::suspects).unwrap_or_default();
@@ -72,7 +76,7 @@ fn run<C: Cluster + LedgerHome>(
             let RunHandle { cancel, progress } = handle;
             let ended = cancel.clone();
             let grant = grant.waiting_until(move || ended.is_cancelled());
-            let client = connection.client.with_grant(grant, connection.successor);
+            let client = connection.client.with_grant(grant, connection.successor, &name);
             let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
             let Some(_permit) = permit else {
                 // Cancelled while queued: the run never started.

@@ -57,6 +57,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),
                 asked: &gathered.asked,
+                limited: gathered.limited,
                 quiet: plan.quiet,
             };
             let delivery = delivery::delivery(&mut next, &reported);

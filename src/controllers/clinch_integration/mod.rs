@@ -53,6 +53,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         Ok(gathered) => gathered,
         Err(error) => return Err(unreadable(context, &reference, &object, error).await),
     };
+    context.trouble.over(&reference.uid);
     note_secret(context, &gathered);
     // validate: conditions, and the integration as it may be contacted
     let checked = validate(&gathered, &context.settings);
@@ -112,6 +113,9 @@ async fn unreadable<C: Cluster>(
     if context.cluster.secret_gone(&secret) {
         // Its deletion was seen: the grace runs although the pass cannot read the Secret.
         context.connections.pause(&reference.uid);
+    }
+    if context.trouble.is_brief(&reference.uid, &error) {
+        return error;
     }
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&reference.uid);

@@ -136,6 +136,11 @@ impl Runs {
         }
     }
 
+    /// Whether a run is in progress, or has ended and has not called `ended` yet.
+    pub(super) fn is_running(&self) -> bool {
+        !self.tracker.is_empty()
+    }
+
     /// Waits until every run has ended; none may start afterwards.
     pub(super) async fn drained(&self) {
         self.tracker.close();
