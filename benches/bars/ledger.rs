@@ -251,6 +251,10 @@ impl Crm for Prompt {
         Ok(Some(self.people.load(Ordering::Relaxed)))
     }
 
+    fn resting(&self) -> tokio::sync::watch::Receiver<usize> {
+        tokio::sync::watch::channel(0).1
+    }
+
     fn lookup_delay(&self) -> Duration {
         Duration::ZERO
     }
@@ -281,6 +285,7 @@ impl Crm for Prompt {
         _: &MatchKey,
         _: &Map<String, Value>,
         _: bool,
+        _: &(dyn Fn() + Sync),
     ) -> Result<Created, CrmFailure> {
         let n = self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;

@@ -1,31 +1,67 @@
 //! Calls that are refused without being sent: the client's credential was rejected, or the last
 //! calls to the account all failed. Does no I/O.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::{account::Account, error::ClinchError};
 
-/// Set by the first 401 before its permit is released, so that queued requests fail fast instead
-/// of each collecting a 401.
-#[derive(Debug, Clone, Default)]
-pub(super) struct RejectedFlag(Arc<AtomicBool>);
+/// What is known of a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing speaks against it.
+    Good,
+    /// A request was answered 401, and it is being checked whether that concerns the credential.
+    Doubted,
+    /// It is rejected.
+    Rejected,
+}
 
-impl RejectedFlag {
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+/// The standing of a client's credential. Doubted by the first 401 before its permit is released, so
+/// that queued requests wait instead of each collecting a 401.
+#[derive(Debug, Clone)]
+pub(super) struct CredentialStanding(Arc<watch::Sender<Standing>>);
+
+impl Default for CredentialStanding {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Standing::Good)))
+    }
+}
+
+impl CredentialStanding {
+    pub(super) fn get(&self) -> Standing {
+        *self.0.borrow()
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// A request was answered 401.
+    pub(super) fn doubt(&self) {
+        self.change(|standing| standing == Standing::Good, Standing::Doubted);
     }
 
-    fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
+    /// The check is over, and did not reject the credential.
+    pub(super) fn end_doubt(&self) {
+        self.change(|standing| standing == Standing::Doubted, Standing::Good);
+    }
+
+    /// Waits until no check is in progress.
+    pub(super) async fn settled(&self) {
+        // Fails only if the sender is gone, and `self` owns it.
+        let _ = self.0.subscribe().wait_for(|standing| *standing != Standing::Doubted).await;
+    }
+
+    fn set(&self, new: Standing) {
+        self.change(|_| true, new);
+    }
+
+    fn change(&self, from: impl FnOnce(Standing) -> bool, to: Standing) {
+        self.0.send_if_modified(|standing| {
+            let changes = from(*standing) && *standing != to;
+            if changes {
+                *standing = to;
+            }
+            changes
+        });
     }
 }
 
@@ -33,7 +69,7 @@ impl RejectedFlag {
 /// an outage.
 #[derive(Debug)]
 pub(super) struct CircuitBreaker {
-    rejected_flag: RejectedFlag,
+    standing: CredentialStanding,
     rejected: watch::Sender<bool>,
     account: Arc<Account>,
 }
@@ -46,8 +82,8 @@ pub(super) struct CallGuard<'a> {
 }
 
 impl CircuitBreaker {
-    pub(super) fn new(rejected_flag: RejectedFlag, account: Arc<Account>) -> Self {
-        Self { rejected_flag, rejected: watch::Sender::new(false), account }
+    pub(super) fn new(standing: CredentialStanding, account: Arc<Account>) -> Self {
+        Self { standing, rejected: watch::Sender::new(false), account }
     }
 
     /// Whether the credential is known to be rejected, as a signal to wait on.
@@ -78,16 +114,19 @@ impl CallGuard<'_> {
             breaker.rejected.send_if_modified(|known| std::mem::replace(known, now) != now)
         };
         match result {
-            Err(ClinchError::Unauthorized) => change(true),
+            Err(ClinchError::Unauthorized) => {
+                breaker.standing.set(Standing::Rejected);
+                change(true)
+            }
             // Any other success may belong to a call admitted before the 401: it proves nothing.
             Ok(_) if self.force => {
                 change(false);
-                breaker.rejected_flag.clear();
+                breaker.standing.set(Standing::Good);
                 false
             }
             // The 401 was about the clock.
             Err(ClinchError::ClockSkew { .. }) => {
-                breaker.rejected_flag.clear();
+                breaker.standing.set(Standing::Good);
                 false
             }
             Ok(_) | Err(_) => false,
@@ -126,7 +165,7 @@ mod tests {
     }
 
     fn breaker() -> CircuitBreaker {
-        CircuitBreaker::new(RejectedFlag::default(), account())
+        CircuitBreaker::new(CredentialStanding::default(), account())
     }
 
     fn open(breaker: &CircuitBreaker) {
@@ -180,8 +219,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_concerns_the_account_and_a_401_the_client() {
         let account = account();
-        let [one, other] =
-            [(); 2].map(|()| CircuitBreaker::new(RejectedFlag::default(), Arc::clone(&account)));
+        let [one, other] = [(); 2]
+            .map(|()| CircuitBreaker::new(CredentialStanding::default(), Arc::clone(&account)));
         for failing in [&one, &other, &one, &other, &one] {
             failing.admit(false).unwrap().finish(&DOWN);
         }
@@ -195,6 +234,26 @@ mod tests {
             .finish::<()>(&Err(ClinchError::Unauthorized));
         assert_eq!(one.admit(false).err(), Some(ClinchError::Unauthorized));
         other.admit(false).expect("its credential was not rejected");
+    }
+
+    #[tokio::test]
+    async fn requests_wait_while_a_credential_is_doubted_and_a_check_settles_it() {
+        let breaker = breaker();
+        let standing = breaker.standing.clone();
+        standing.doubt();
+        let waiting = tokio::spawn({
+            let standing = standing.clone();
+            async move { standing.settled().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        breaker.admit(true).unwrap().finish(&Ok(()));
+        waiting.await.unwrap();
+        standing.doubt();
+        breaker.admit(true).unwrap().finish::<()>(&Err(ClinchError::Unauthorized));
+        standing.end_doubt();
+        standing.doubt();
+        assert_eq!(standing.get(), Standing::Rejected, "until a check is accepted");
     }
 
     #[tokio::test]

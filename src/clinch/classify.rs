@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 
 use super::{
     contract::{Effect, Op, is_safe_name},
@@ -37,6 +38,10 @@ pub enum Outcome {
     Lost(Doubt),
     /// A response that is too large to read, as it will be on every retry.
     Unreadable,
+    /// A success with an HTML page: from something in between.
+    Html,
+    /// A success without a JSON document: cut off, perhaps.
+    Garbled,
 }
 
 /// What the retry loop does.
@@ -59,6 +64,8 @@ impl Outcome {
                 300..=399 => Self::Redirected,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
+                200..=299 if is_html(&response.headers) => Self::Html,
+                200..=299 if !is_json(&response.body) => Self::Garbled,
                 _ => Self::Final,
             },
             Err(CallError::NoConnection) => Self::NotSent,
@@ -84,11 +91,15 @@ impl Outcome {
         match (self, effect) {
             (Self::Final, _)
             | (Self::LastingError(_) | Self::Unreadable, Effect::Read | Effect::Idempotent)
-            | (Self::Redirected, Effect::Create) => Verdict::Stop,
+            // The caller has to find out what became of it.
+            | (Self::Redirected | Self::Html | Self::Garbled, Effect::Create)
+            // Carried out, as far as can be seen; the rest of the response is not needed.
+            | (Self::Garbled, Effect::Idempotent) => Verdict::Stop,
             (Self::Unreadable, Effect::Create) => Verdict::InDoubt(Doubt::Unclear),
             (Self::RateLimited | Self::NotSent, _)
+            | (Self::Garbled, Effect::Read)
             | (
-                Self::Redirected | Self::ServerError(_) | Self::Lost(_),
+                Self::Redirected | Self::Html | Self::ServerError(_) | Self::Lost(_),
                 Effect::Read | Effect::Idempotent,
             ) => Verdict::Again,
             (Self::ServerError(code) | Self::LastingError(code), Effect::Create) => {
@@ -99,23 +110,47 @@ impl Outcome {
     }
 }
 
-/// `Retry-After`, in seconds or as an HTTP date.
+/// `Retry-After`, in seconds or as an HTTP date (RFC 9110, 10.2.3); of several, the longest.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = if let Ok(seconds) = text.parse() {
-        Duration::from_secs(seconds)
-    } else {
-        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Duration::try_from(at.duration_since(now)).unwrap_or_default()
-    };
-    Some(delay.min(LONGEST_RETRY_AFTER))
+    let all = headers.get_all(header::RETRY_AFTER).into_iter();
+    let delays = all.filter_map(|value| delay(value.to_str().ok()?.trim(), now));
+    delays.max().map(|delay| delay.min(LONGEST_RETRY_AFTER))
+}
+
+fn delay(text: &str, now: Timestamp) -> Option<Duration> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that is too long to read is a long delay.
+        return Some(text.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs));
+    }
+    let at = http_date(text)?;
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// An HTTP date in any of its three formats (RFC 9110, 5.6.7), or as in an e-mail.
+fn http_date(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = httpdate::parse_http_date(text) {
+        // Beyond what a timestamp can hold is far in the future.
+        return Some(Timestamp::try_from(at).unwrap_or(Timestamp::MAX));
+    }
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
+}
+
+/// The delay that a response asks everybody for: any response that is not a success, and one that
+/// promises to do it later (202). That of a 429 is the bucket's own concern.
+pub fn postpones(response: &Response, now: Timestamp) -> Option<Duration> {
+    let status = response.status;
+    if status == StatusCode::TOO_MANY_REQUESTS
+        || (status.is_success() && status != StatusCode::ACCEPTED)
+    {
+        return None;
+    }
+    retry_after(&response.headers, now).filter(|delay| !delay.is_zero())
 }
 
 /// Clinch's time minus ours in seconds, from a response's `Date`.
 pub fn skew_seconds(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
     let date = headers.get(header::DATE)?.to_str().ok()?;
-    let at = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    Some(at.as_second() - now.as_second())
+    Some(http_date(date)?.as_second() - now.as_second())
 }
 
 /// What a response means to the caller: the response itself if it is a success, otherwise the
@@ -178,6 +213,10 @@ fn rejected(status: StatusCode, body: &[u8]) -> ClinchError {
     ClinchError::Rejected { status: status.as_u16(), fields }
 }
 
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
 fn is_html(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
@@ -191,8 +230,11 @@ impl From<CallError> for ClinchError {
             CallError::Tls => Self::Tls,
             CallError::TimedOut | CallError::Deadline => Self::Timeout,
             CallError::ResponseTooLarge => Self::TooLarge,
-            CallError::NoPermit { retry_after } => {
+            CallError::NoPermit { retry_after, limited: true } => {
                 Self::RateLimited { retry_after: Some(retry_after) }
+            }
+            CallError::NoPermit { retry_after, limited: false } => {
+                Self::Unavailable { status: None, retry_after: Some(retry_after) }
             }
             CallError::Fenced => Self::Fenced,
             CallError::GrantRevoked => Self::GrantRevoked,

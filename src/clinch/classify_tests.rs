@@ -21,7 +21,7 @@ fn now() -> Timestamp {
 #[test]
 fn retry_table() {
     use Verdict::{Again, InDoubt, Stop};
-    let status = |code: u16| Ok(response(code, &[], ""));
+    let status = |code: u16| Ok(response(code, &[], "{}"));
     let cut = Doubt::Cut;
     let rows: [(Result<Response, CallError>, [Verdict; 3]); 20] = [
         // outcome                              read   idempotent  create
@@ -133,5 +133,59 @@ fn delays_are_bounded_and_never_negative() {
     let with = |value| retry_after(&response(429, &[("retry-after", value)], "").headers, now());
     assert_eq!(with("99999999"), Some(Duration::from_secs(3600)));
     assert_eq!(with("Thu, 05 Mar 2026 11:00:00 GMT"), Some(Duration::ZERO));
-    assert_eq!(with("soon"), None);
+    for none in ["soon", "", "-1", "1e3", "Thu, 05 Mar 2026"] {
+        assert_eq!(with(none), None, "{none}");
+    }
+    let longest = Some(Duration::from_secs(3600));
+    for long in ["18446744073709551616", "9".repeat(400).as_str(), "Fri, 31 Dec 9999 23:59:59 GMT"]
+    {
+        assert_eq!(with(long), longest, "an overlong delay is a long delay: {long}");
+    }
+}
+
+#[test]
+fn dates_are_read_in_each_format_of_http() {
+    for date in [
+        "Thu, 05 Mar 2026 12:00:30 GMT",
+        "Thursday, 05-Mar-26 12:00:30 GMT",
+        "Thu Mar  5 12:00:30 2026",
+        "Thu, 05 Mar 2026 14:00:30 +0200",
+    ] {
+        let response = response(503, &[("retry-after", date), ("date", date)], "");
+        let half = Some(Duration::from_secs(30));
+        assert_eq!(retry_after(&response.headers, now()), half, "{date}");
+        assert_eq!(skew_seconds(&response.headers, now()), Some(30), "{date}");
+    }
+}
+
+#[test]
+fn every_response_that_is_no_success_may_ask_for_a_delay() {
+    let asked = |status| postpones(&response(status, &[("retry-after", "20")], ""), now());
+    for status in [202, 301, 307, 400, 401, 403, 404, 408, 409, 422, 500, 501, 502, 503, 504, 524] {
+        assert_eq!(asked(status), Some(Duration::from_secs(20)), "{status}");
+    }
+    // The bucket learns from a 429; a success is no reason to wait.
+    for status in [200, 201, 204, 429] {
+        assert_eq!(asked(status), None, "{status}");
+    }
+    assert_eq!(postpones(&response(503, &[("retry-after", "0")], ""), now()), None);
+    let mut two = response(503, &[("retry-after", "5")], "");
+    two.headers.append("retry-after", "8".parse().unwrap());
+    assert_eq!(postpones(&two, now()), Some(Duration::from_secs(8)), "the longest");
+}
+
+#[test]
+fn a_read_whose_answer_is_garbled_is_repeated_and_a_create_is_not() {
+    use Verdict::{Again, Stop};
+    let html = [("content-type", "text/html")];
+    for (garbled, expected) in [
+        (response(200, &html, "<html>Maintenance</html>"), [Again, Again, Stop]),
+        (response(200, &[], r#"{"data": [{"id""#), [Again, Stop, Stop]),
+        (response(200, &[], ""), [Again, Stop, Stop]),
+        (response(200, &[], r#"{"data": []}"#), [Stop, Stop, Stop]),
+    ] {
+        let outcome = Outcome::of(&Ok(garbled));
+        let got = [Effect::Read, Effect::Idempotent, Effect::Create].map(|e| outcome.verdict(e));
+        assert_eq!(got, expected, "{outcome:?}");
+    }
 }

@@ -15,6 +15,16 @@ pub enum ClinchError {
     /// 401, or an earlier 401 with the same credential.
     #[error("Clinch rejects the API credential (401); check key and secret, or issue new ones")]
     Unauthorized,
+    /// 401 to one request, while a plain read with the same credential is accepted.
+    #[error(
+        "Clinch refuses the signature of {request} (401) and accepts that of a plain read: something in \
+         between, such as a proxy or gateway, rewrites the URL or the headers of such requests, which a \
+         signature does not survive"
+    )]
+    SignatureRefused {
+        /// Method, path and names of the parameters.
+        request: String,
+    },
     /// Clinch does not accept the signature's time.
     #[error(
         "this clock and Clinch's differ by {seconds} s; a signature is valid for at most 900 s"
@@ -211,6 +221,9 @@ impl ClinchError {
                 Disposition::Stalled { reason: Reason::EndpointNotClinch }
             }
             Self::Unauthorized => Disposition::Stalled { reason: Reason::CredentialsRejected },
+            Self::SignatureRefused { .. } => {
+                Disposition::Stalled { reason: Reason::RequestAltered }
+            }
             Self::Forbidden => Disposition::Stalled { reason: Reason::PermissionDenied },
             Self::NotFound => Disposition::Stalled { reason: Reason::DestinationNotFound },
             Self::EndpointNotAllowed => Disposition::Stalled { reason: Reason::EndpointNotAllowed },
@@ -242,6 +255,7 @@ impl ClinchError {
             | Self::Errored { .. }
             | Self::Ambiguous(Doubt::Timeout | Doubt::Cut | Doubt::Status(_)) => true,
             Self::Unauthorized
+            | Self::SignatureRefused { .. }
             | Self::ClockSkew { .. }
             | Self::Forbidden
             | Self::NotFound

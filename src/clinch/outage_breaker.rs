@@ -44,19 +44,20 @@ impl OutageBreaker {
     pub(super) fn record<T>(&self, result: &Result<T, ClinchError>) {
         let mut failures = self.lock();
         match result {
+            // Nothing was sent, or the response says nothing about the API's health.
+            Err(
+                ClinchError::RateLimited { .. }
+                | ClinchError::Unavailable { status: None, .. }
+                | ClinchError::Fenced
+                | ClinchError::GrantRevoked
+                | ClinchError::GrantPaused,
+            ) => {}
             Err(error) if error.is_outage() => {
                 failures.in_a_row = failures.in_a_row.saturating_add(1);
                 if failures.in_a_row >= FAILURES_TO_OPEN {
                     failures.open_until = Some(Instant::now() + OPEN_FOR);
                 }
             }
-            // Nothing was sent, or the response says nothing about the API's health.
-            Err(
-                ClinchError::RateLimited { .. }
-                | ClinchError::Fenced
-                | ClinchError::GrantRevoked
-                | ClinchError::GrantPaused,
-            ) => {}
             _ => {
                 failures.in_a_row = 0;
                 failures.open_until = None;

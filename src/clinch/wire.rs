@@ -42,6 +42,8 @@ pub struct Request {
     pub time_limit: Option<Duration>,
     /// Checked before each attempt: whether the caller may still use the account.
     pub grant: Option<Grant>,
+    /// Whether the response need not be JSON: it is not repeated for that.
+    pub any_document: bool,
     /// Send even though the credential is known to be rejected: a deliberate check.
     pub force: bool,
     in_doubt: Arc<AtomicBool>,
@@ -62,6 +64,7 @@ impl Request {
             deadline: far,
             time_limit: None,
             grant: None,
+            any_document: false,
             force: false,
             in_doubt: Arc::default(),
         }
@@ -161,6 +164,8 @@ pub enum CallError {
     NoPermit {
         /// Until the bucket may grant one.
         retry_after: Duration,
+        /// Whether the rate limit is the reason.
+        limited: bool,
     },
     /// The whole operation timed out; nothing is in doubt.
     #[error("operation timed out")]

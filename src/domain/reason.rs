@@ -95,6 +95,8 @@ reasons! {
     SecretInvalid,
     /// Clinch answered 401.
     CredentialsRejected,
+    /// Clinch answered 401 to one request, and accepts the credential otherwise.
+    RequestAltered,
     /// Clinch answered 403.
     PermissionDenied,
     /// This host's clock and Clinch's differ by more than the signature allows.

@@ -1,11 +1,11 @@
 //! Serves one request: control endpoints, routing, faults.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::Body;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -25,11 +25,14 @@ use super::{
 const MAX_BODY: usize = 16 << 20;
 
 /// Answers one request, or closes the connection.
-pub(super) async fn serve(
+pub(super) async fn serve<B>(
     shared: &Arc<Shared>,
     peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Cut> {
+    request: Request<B>,
+) -> Result<Response<Full<Bytes>>, Cut>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
     let (answer, date_offset) = handle(shared, peer, request).await?;
     let date = shared.now().saturating_add(SignedDuration::from_secs(date_offset));
     let mut response = Response::builder()
@@ -42,11 +45,14 @@ pub(super) async fn serve(
     response.body(Full::new(answer.body)).map_err(|_| Cut)
 }
 
-async fn handle(
+async fn handle<B>(
     shared: &Arc<Shared>,
     peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<(Answer, i64), Cut> {
+    request: Request<B>,
+) -> Result<(Answer, i64), Cut>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>,
+{
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let method = head.method.as_str();

@@ -2,6 +2,9 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -46,6 +49,12 @@ impl Sandbox {
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Answers a request without a socket, so that a test can run on paused time. `None`: the
+    /// connection would have been closed without a response.
+    pub async fn answer(&self, request: Request<Full<Bytes>>) -> Option<Response<Full<Bytes>>> {
+        serve(&self.shared, self.address, request).await.ok()
     }
 
     /// The people of an account, with everything attached to them.

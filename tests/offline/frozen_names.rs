@@ -20,7 +20,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 78] = [
+const REASONS: [&str; 79] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -70,6 +70,7 @@ const REASONS: [&str; 78] = [
     "RecordRejected",
     "RecordsRejected",
     "ReferenceForbidden",
+    "RequestAltered",
     "RequiredMissing",
     "Resolved",
     "ResumeRefused",

@@ -3,18 +3,21 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use std::time::Duration;
 
 use clinch_operator::{
-    clinch::{Client, Contract, Successor},
+    clinch::{Client, Contract, SignedRequest, Successor},
     domain::{Fence, Grant, GrantState},
     pipeline::{ClinchCrm, Ending, RunPorts, SeenSource, run},
     sandbox::{Action, Credential, Fault},
 };
 
-use crate::setup::{ACCOUNT, Export, SECRET, Store, World, careless, client_of, email, profiles};
+use crate::{
+    in_memory::{Unplugged, answer},
+    setup::{ACCOUNT, Export, SECRET, Store, World, careless, client_of, email, profiles},
+};
 
 /// The access of a run, as the test sets it.
 #[derive(Clone)]
@@ -147,4 +150,42 @@ async fn a_pause_that_ends_in_a_revocation_ends_the_run_and_the_next_one_complet
     assert_eq!(rest.created + rest.updated + rest.unchanged, 60);
     world.assert_exactly_once(60);
     assert_eq!(world.sandbox.requests().of("createCandidate"), 60);
+}
+
+#[tokio::test]
+async fn somebody_just_created_who_cannot_be_read_after_a_pause_is_known_to_the_next_run() {
+    let switch = Switch::new();
+    let (state, created) = (switch.clone(), AtomicBool::new(false));
+    let down = Arc::new(AtomicBool::new(true));
+    let unreadable = down.clone();
+    let between = move |signed: &SignedRequest| {
+        let (request, target) = (&signed.request, signed.request.path_and_query());
+        if request.method == "POST" && target.ends_with("/candidates") {
+            created.store(true, Ordering::Relaxed);
+        } else if target.contains("filter") && created.swap(false, Ordering::Relaxed) {
+            // The look-up that follows the first create; the application comes next.
+            state.set(GrantState::Paused);
+        }
+        let reads = request.method == "GET" && target.contains("/candidates/");
+        (reads && unreadable.load(Ordering::Relaxed)).then(|| answer(503, None))
+    };
+    let unplugged = Unplugged::new(careless(), Box::new(between)).await;
+    let Unplugged { world, sent } = &unplugged;
+    let export = Export::of(profiles(1)).applying();
+    tokio::time::pause();
+    let scene = async {
+        until(|| switch.waits.load(Ordering::Relaxed) >= 1).await;
+        switch.set(GrantState::Valid);
+    };
+    let (report, ()) = tokio::join!(run(export.spec(), switch.ports(world)), scene);
+    assert!(matches!(report.ending, Ending::Interrupted { .. }), "{:?}", report.ending);
+    assert_eq!(world.people().len(), 1, "created");
+    down.store(false, Ordering::Relaxed);
+    sent.lock().unwrap().clear();
+    world.counts(&export).await;
+    tokio::time::resume();
+    let lines: Vec<_> = sent.lock().unwrap().iter().map(|(_, line)| line.clone()).collect();
+    assert!(lines.iter().any(|line| line.contains("GET /v2/candidates/")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("filter")), "known by id: {lines:?}");
+    world.assert_exactly_once(1);
 }

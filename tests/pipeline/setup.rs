@@ -233,7 +233,7 @@ pub(crate) async fn suppressions(store: &MemoryStore) -> Suppressions {
 
 /// An emulator, a client and a ledger.
 pub(crate) struct World {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) client: Client,
     pub(crate) guard: Arc<PeopleGuard>,
     pub(crate) store: Store,
@@ -246,7 +246,7 @@ impl World {
     }
 
     pub(crate) async fn speaking(options: Options, contract: Contract) -> Self {
-        let sandbox = Sandbox::start(options).await.unwrap();
+        let sandbox = Arc::new(Sandbox::start(options).await.unwrap());
         let client = client(&sandbox, contract, Fence::open());
         let suppressions = suppressions(&MemoryStore::default()).await;
         let (guard, store) = (Arc::default(), Store::default());

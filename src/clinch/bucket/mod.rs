@@ -9,6 +9,7 @@
 //! fast one does not wait for the rate to grow. Permits are granted in the order of the requests for
 //! them.
 
+mod fall;
 mod history;
 mod limits;
 #[cfg(test)]
@@ -31,8 +32,6 @@ use tokio::{
 pub use self::limits::Limits;
 use self::pace::Pace;
 
-/// The pause after a 429 without `Retry-After`.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// Seconds' worth of permits that may be saved up.
 const BURST_SECONDS: f64 = 0.05;
 
@@ -52,6 +51,8 @@ struct State {
     tokens: f64,
     filled: Instant,
     paused_until: Instant,
+    /// Whether a 429 asked for the pause, not another response.
+    limited: bool,
     in_flight: usize,
     /// The most requests in flight since the latest 429.
     peak: usize,
@@ -73,6 +74,8 @@ pub struct Permit {
 pub struct NoPermit {
     /// Until the bucket may grant one.
     pub retry_after: Duration,
+    /// Whether the rate limit is the reason, not an outage that was announced with `Retry-After`.
+    pub limited: bool,
 }
 
 impl RateBucket {
@@ -86,6 +89,7 @@ impl RateBucket {
                 tokens: 1.0,
                 filled: now,
                 paused_until: now,
+                limited: true,
                 in_flight: 0,
                 peak: 0,
                 epoch: 0,
@@ -125,8 +129,10 @@ impl RateBucket {
 
     /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
-        let none = || NoPermit {
-            retry_after: self.lock().paused_until.saturating_duration_since(Instant::now()),
+        let none = || {
+            let (state, now) = (self.lock(), Instant::now());
+            let retry_after = state.paused_until.saturating_duration_since(now);
+            NoPermit { retry_after, limited: state.limited || retry_after.is_zero() }
         };
         let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else { return Err(none()) };
         loop {
@@ -163,6 +169,16 @@ impl State {
         let most = (self.pace.rate() * BURST_SECONDS).max(1.0);
         self.tokens = (self.tokens + elapsed * self.pace.rate()).min(most);
         self.filled = self.filled.max(now);
+    }
+
+    /// Pauses, unless a longer pause is in progress.
+    fn pause(&mut self, pause: Duration, limited: bool, now: Instant) {
+        let until = now + pause;
+        if pause.is_zero() || until <= self.paused_until {
+            return;
+        }
+        (self.paused_until, self.limited) = (until, limited);
+        (self.tokens, self.filled) = (1.0, until);
     }
 
     /// Takes one token, or returns when to try again (`None`: when a permit is released).
@@ -206,25 +222,31 @@ impl Permit {
     pub fn limited(&self, retry_after: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.bucket.lock();
-        let mut pause = retry_after.unwrap_or(DEFAULT_PAUSE);
         let limits = state.limits;
-        if state.epoch == self.epoch {
-            let unchanged;
+        let pause = if state.epoch == self.epoch {
             let in_flight = state.peak.max(self.in_flight);
             state.peak = 0;
-            (unchanged, pause) = state.pace.limited(limits, pause, in_flight, now);
+            let (unchanged, pause) = state.pace.limited(limits, retry_after, in_flight, now);
             if !unchanged || !pause.is_zero() {
                 state.epoch += 1;
             }
+            pause
         } else {
             state.pace.straggled(limits, false, now);
-        }
-        if pause.is_zero() {
-            return;
-        }
-        state.paused_until = state.paused_until.max(now + pause);
-        state.tokens = 1.0;
-        state.filled = state.paused_until;
+            retry_after.unwrap_or_default()
+        };
+        state.pause(pause, true, now);
+    }
+
+    /// The response was no 429 and asked for a delay: nobody sends anything meanwhile, and the rate
+    /// stays as it is.
+    pub fn postponed(&self, retry_after: Duration) {
+        let now = Instant::now();
+        let mut state = self.bucket.lock();
+        state.fill(now);
+        let beyond = (now + retry_after).saturating_duration_since(state.paused_until.max(now));
+        state.pace.postponed(beyond);
+        state.pause(retry_after, false, now);
     }
 }
 
@@ -342,12 +364,26 @@ mod tests {
         permit.limited(Some(Duration::from_secs(60)));
         let start = Instant::now();
         let refused = bucket.acquire(Instant::now() + Duration::from_secs(5)).await.unwrap_err();
-        assert_eq!(refused.retry_after, Duration::from_secs(60));
+        assert_eq!(refused, NoPermit { retry_after: Duration::from_secs(60), limited: true });
         assert_eq!(
             start.elapsed(),
             Duration::ZERO,
             "fails at once instead of waiting for the deadline"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_that_is_not_about_the_rate_pauses_everyone_and_leaves_the_rate_alone() {
+        let bucket = bucket(Some(10), 8);
+        let start = Instant::now();
+        bucket.acquire(far()).await.unwrap().postponed(Duration::from_secs(20));
+        let refused = bucket.acquire(Instant::now() + Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(refused, NoPermit { retry_after: Duration::from_secs(20), limited: false });
+        bucket.acquire(far()).await.unwrap().postponed(Duration::from_secs(1));
+        assert_eq!(start.elapsed().as_secs(), 20);
+        bucket.acquire(far()).await.unwrap().succeeded();
+        assert_eq!(start.elapsed().as_secs(), 21);
+        assert!((bucket.rate() - 10.0).abs() < f64::EPSILON, "{}", bucket.rate());
     }
 
     #[tokio::test(start_paused = true)]

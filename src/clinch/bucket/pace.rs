@@ -17,8 +17,8 @@
 //! **429s in a row** without another response mean that the pause was too short (a window of requests
 //! that is used up), not that the rate is: the pauses grow, and the rate is that of the whole cycle.
 //!
-//! **429s that cuts do not change** are not ours to prevent (`strays.rs`): the rate from before is
-//! restored, and only their `Retry-After` is honoured.
+//! **429s that cuts do not change** are not ours to prevent (`strays.rs`, `fall.rs`): the rate from before
+//! is restored, and only their `Retry-After` is honoured.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::{
     Limits,
+    fall::Fall,
     history::{Accepted, History},
     strays::{Sign, Strays},
 };
@@ -36,6 +37,8 @@ pub(super) const MIN_START: f64 = 2.0;
 const MIN_RATE: f64 = 0.2;
 /// The rate never rises above this, in requests per second.
 pub(super) const MAX_RATE: f64 = 100_000.0;
+/// The pause after a 429 without `Retry-After`.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// The first pause after 429s in a row that ask for none; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest of them.
@@ -93,6 +96,8 @@ pub(super) struct Pace {
     fine: Option<(Phase, f64)>,
     /// The pace to resume if a test shows that they are no strays.
     resume: Option<(Phase, f64)>,
+    /// The latest rate that was fine, and what happened far below it since.
+    fall: Option<Fall<(Phase, f64)>>,
     /// When a test ends at the latest.
     test_until: Instant,
     /// The pace when the latest 429s proved to be strays.
@@ -254,6 +259,7 @@ impl Pace {
             strays: Strays::default(),
             fine: None,
             resume: None,
+            fall: None,
             test_until: now,
             before_proof: None,
             streak: None,
@@ -284,6 +290,9 @@ impl Pace {
     /// The response to a request was not a 429.
     pub(super) fn answered(&mut self, limits: Limits, now: Instant) {
         self.history.count(self.rate, now);
+        if let Some(fall) = &mut self.fall {
+            fall.accepted(self.history.recent_rate(now));
+        }
         self.accepted(now);
         self.streak = None;
         match &mut self.phase {
@@ -332,22 +341,25 @@ impl Pace {
     }
 
     /// A response was a 429, the first one since the last pause; `in_flight` requests were in flight
-    /// with it. Returns whether the pace stays as it is, and the pause. A new rate applies once the
-    /// pause is over.
+    /// with it. `requested`: the `Retry-After`. Returns whether the pace stays as it is, and the pause. A
+    /// new rate applies once the pause is over.
     pub(super) fn limited(
         &mut self,
         limits: Limits,
-        pause: Duration,
+        requested: Option<Duration>,
         in_flight: usize,
         now: Instant,
     ) -> (bool, Duration) {
         let accepted = self.history.accepted(self.rate, now);
+        let pause = requested.unwrap_or(DEFAULT_PAUSE);
+        if !self.strays.are_proved() && self.streak.is_none() && self.falls(&accepted, now) {
+            return self.stray(requested);
+        }
         let mut sign = None;
         if self.strays.are_proved() {
             sign = Some(self.strays.refused(accepted.seconds));
             if sign == Some(Sign::Stray) {
-                self.history.skip(pause);
-                return (true, pause);
+                return self.stray(requested);
             }
         }
         if let Some(pause) = self.again(pause, now) {
@@ -367,6 +379,31 @@ impl Pace {
             self.history = History::from(now + pause);
         }
         (matches!(sign, Sign::Proved | Sign::Stray), pause)
+    }
+
+    /// A pause that says nothing about the rate.
+    pub(super) fn postponed(&mut self, pause: Duration) {
+        self.history.skip(pause);
+    }
+
+    /// A stray holds nobody up who was not asked to wait.
+    fn stray(&mut self, requested: Option<Duration>) -> (bool, Duration) {
+        let pause = requested.unwrap_or_default();
+        self.history.skip(pause);
+        (true, pause)
+    }
+
+    /// Whether 429s are as frequent far below a rate that was fine a moment ago; then that pace is
+    /// resumed.
+    fn falls(&mut self, accepted: &Accepted, now: Instant) -> bool {
+        let actual = accepted.rate.min(self.history.recent_rate(now));
+        let pace = (self.phase, self.rate);
+        let fall = self.fall.insert(Fall::begins(self.fall, pace, actual, now));
+        let Some(((phase, rate), share)) = fall.refused(actual) else { return false };
+        (self.phase, self.rate) = (phase, rate);
+        (self.fall, self.fine, self.resume, self.streak) = (None, None, None, None);
+        self.strays.prove(share);
+        true
     }
 
     /// Another 429, and nothing was accepted since the last one: the pause was too short. Returns the

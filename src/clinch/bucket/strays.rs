@@ -12,8 +12,11 @@ use std::{collections::VecDeque, ops::Range};
 const MOST: f64 = 0.1;
 /// 429s in spite of deep cuts that prove strays, with the one before them.
 const TESTED: usize = 3;
-/// 429s further apart than this are no hindrance, in seconds.
+/// 429s further apart than this are no hindrance, in seconds, unless few responses are between them:
+/// then it is the pace that is slow.
 const OFTEN: f64 = 5.0;
+/// How many responses are few.
+const FEW: f64 = 60.0;
 /// How many of the latest 429s are compared.
 const KEPT: usize = 8;
 /// How much longer the later ones may be apart than the earlier ones, and how much shorter.
@@ -153,6 +156,12 @@ impl Strays {
         self.series = None;
     }
 
+    /// So many were proved elsewhere.
+    pub(super) fn prove(&mut self, share: f64) {
+        // Measured on a few only.
+        *self = Self { share: Some(1.3 * share), ..Self::default() };
+    }
+
     /// Whether strays are proved.
     pub(super) fn are_proved(&self) -> bool {
         self.share.is_some()
@@ -175,7 +184,7 @@ impl Strays {
             return Sign::Limit { first: true };
         }
         if let Some(series) = &mut self.series
-            && (seconds < OFTEN || series.tested > 0)
+            && (seconds < OFTEN || run < FEW || series.tested > 0)
             && series.takes(run)
         {
             if series.tested == 0 && !series.is_steady() {
@@ -185,9 +194,8 @@ impl Strays {
             if series.tested < TESTED {
                 return Sign::Test;
             }
-            // Measured on a few only.
-            let share = 1.3 * series.share();
-            *self = Self { share: Some(share), ..Self::default() };
+            let share = series.share();
+            self.prove(share);
             return Sign::Proved;
         }
         self.series = Some(Series::default());
@@ -242,7 +250,7 @@ mod tests {
         let mut frequent = Strays::default();
         let mut clustered = Strays::default();
         for _ in 0..20 {
-            (0..33).for_each(|_| _ = rare.accepted());
+            (0..80).for_each(|_| _ = rare.accepted());
             assert_eq!(rare.refused(2.0 * OFTEN), Sign::Limit { first: true });
             assert!(matches!(after(&mut frequent, 3), Sign::Limit { .. }));
             assert_eq!(after(&mut clustered, 33), Sign::Limit { first: true });

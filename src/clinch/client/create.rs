@@ -78,6 +78,18 @@ impl Client {
         attributes: &Map<String, Value>,
         known_absent: bool,
     ) -> Result<Creation, ClinchError> {
+        self.create_or_find_meanwhile(key, attributes, known_absent, || ()).await
+    }
+
+    /// As [`Client::create_or_find`]. `in_doubt` is called when a create of unknown outcome may still be
+    /// in progress; what it returns is held as long as nothing is sent because of that.
+    pub async fn create_or_find_meanwhile<G: Send>(
+        &self,
+        key: &MatchKey,
+        attributes: &Map<String, Value>,
+        known_absent: bool,
+        in_doubt: impl Fn() -> G + Sync,
+    ) -> Result<Creation, ClinchError> {
         if self.contract().filter.is_none() {
             return Err(ClinchError::FilterIgnored);
         }
@@ -98,7 +110,7 @@ impl Client {
             if let ClinchError::Ambiguous(doubt) = error {
                 last = doubt;
                 // If the look-up fails, the doubt is still what the caller must know.
-                match self.look_again(key, doubt).await {
+                match self.look_again(key, doubt, &in_doubt).await {
                     Err(_) => return Err(ClinchError::Ambiguous(doubt)),
                     Ok(found) if !found.is_empty() => return Ok(recovered(found)),
                     Ok(_) if doubt == Doubt::Timeout => {
@@ -150,10 +162,11 @@ impl Client {
 
     /// Looks a person up after a create in doubt: once a finished create must be visible, and again
     /// once a create still in progress must have finished.
-    async fn look_again(
+    async fn look_again<G: Send>(
         &self,
         key: &MatchKey,
         doubt: Doubt,
+        in_doubt: &(impl Fn() -> G + Sync),
     ) -> Result<Vec<Candidate>, ClinchError> {
         let settle = self.contract().lookup_settle;
         let lost = Instant::now();
@@ -163,7 +176,9 @@ impl Client {
         if !found.is_empty() || quiet.is_zero() {
             return Ok(found);
         }
+        let waits = in_doubt();
         sleep_until(lost + quiet + settle).await;
+        drop(waits);
         self.find(key).await
     }
 

@@ -4,6 +4,7 @@
 //! known to be rejected, or the API is down. A `Client` is cheap to clone.
 
 mod candidates;
+mod check;
 mod create;
 mod jobs;
 mod paging;
@@ -31,7 +32,7 @@ pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 use super::{
     account::Account,
     bucket::Limits,
-    circuit_breaker::{CircuitBreaker, RejectedFlag},
+    circuit_breaker::{CircuitBreaker, CredentialStanding},
     classify::interpret,
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES, Op, Verb},
     endpoint::{AllowedEndpoints, Endpoint},
@@ -167,6 +168,9 @@ struct Inner {
     base: Url,
     account: Arc<Account>,
     breaker: CircuitBreaker,
+    standing: CredentialStanding,
+    /// Held while it is checked whether a 401 concerns the credential.
+    check: tokio::sync::Mutex<()>,
     stack: Stack,
     clock: Clock,
     observer: Arc<dyn Observer>,
@@ -219,9 +223,9 @@ impl Client {
         deps: &ClientDeps,
     ) -> Self {
         let integration: Arc<str> = integration.into();
-        let rejected_flag = RejectedFlag::default();
+        let standing = CredentialStanding::default();
         let parts = layers::Parts {
-            rejected_flag: rejected_flag.clone(),
+            standing: standing.clone(),
             integration: Arc::clone(&integration),
             credentials: config.credentials.clone(),
             timeouts: config.timeouts,
@@ -237,7 +241,9 @@ impl Client {
                 integration,
                 base: config.endpoint.base(config.version),
                 config,
-                breaker: CircuitBreaker::new(rejected_flag, Arc::clone(&account)),
+                breaker: CircuitBreaker::new(standing.clone(), Arc::clone(&account)),
+                standing,
+                check: tokio::sync::Mutex::default(),
                 account,
                 stack: layers::stack(parts),
                 clock: deps.clock.clone(),
@@ -315,6 +321,7 @@ impl Client {
         let url = self.0.base.clone();
         let mut request = Request::new("openApi", Effect::Read, Method::GET, url);
         request.max_response_bytes = MAX_DOCUMENT_BYTES;
+        request.any_document = true;
         request.time_limit = Purpose::Verify.time_limit(self.0.config.timeouts);
         Ok(self.send_any(None, request, false).await?.body)
     }
@@ -366,21 +373,11 @@ impl Client {
         let successor = self.1.as_ref().and_then(|lease| lease.successor.get());
         let inner = successor.as_ref().unwrap_or(&self.0);
         let guard = inner.breaker.admit(force)?;
-        let sent = request.body.clone();
-        let too_large = ClinchError::AnswerTooLarge {
-            request: request.operation,
-            limit: request.max_response_bytes,
-            list: op.is_some_and(Op::is_list),
-        };
-        let mut result = match inner.stack.call(request).await {
-            // Concluded from another request, which reports its own result to the breaker.
-            Err(error @ CallError::CredentialRejected) => return Err(error.into()),
-            Err(CallError::ResponseTooLarge) => Err(too_large),
-            Ok(response) => interpret(response, op, inner.clock.now()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(ClinchError::Rejected { fields, .. }) = &mut result {
-            keep_sent(fields, sent.as_deref().unwrap_or_default());
+        // A check of the account itself is judged by its caller.
+        let checked = !force && request.time_limit.is_none();
+        let mut result = inner.exchange(op, request.clone()).await?;
+        if checked && matches!(result, Err(ClinchError::Unauthorized)) {
+            result = self.check_401(inner, op, request).await?;
         }
         if guard.finish(&result) {
             inner.observer.credentials_rejected(&inner.integration);
@@ -419,6 +416,33 @@ impl Client {
             ) => Err(ClinchError::Ambiguous(Doubt::Unclear)),
             (_, result) => result,
         }
+    }
+}
+
+impl Inner {
+    /// Sends one request. The outer error is concluded from another request, which reports its own result
+    /// to the breaker.
+    async fn exchange(
+        &self,
+        op: Option<Op>,
+        request: Request,
+    ) -> Result<Result<Response, ClinchError>, ClinchError> {
+        let sent = request.body.clone();
+        let too_large = ClinchError::AnswerTooLarge {
+            request: request.operation,
+            limit: request.max_response_bytes,
+            list: op.is_some_and(Op::is_list),
+        };
+        let mut result = match self.stack.call(request).await {
+            Err(error @ CallError::CredentialRejected) => return Err(error.into()),
+            Err(CallError::ResponseTooLarge) => Err(too_large),
+            Ok(response) => interpret(response, op, self.clock.now()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(ClinchError::Rejected { fields, .. }) = &mut result {
+            keep_sent(fields, sent.as_deref().unwrap_or_default());
+        }
+        Ok(result)
     }
 }
 

@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     account::Account,
-    circuit_breaker::RejectedFlag,
+    circuit_breaker::CredentialStanding,
     wire::{CallError, Response},
 };
 use crate::domain::{Clock, Credentials, Fence};
@@ -102,7 +102,7 @@ pub(super) struct Parts {
     pub clock: Clock,
     pub jitter: Jitter,
     pub fence: Fence,
-    pub rejected_flag: RejectedFlag,
+    pub standing: CredentialStanding,
     pub account: Arc<Account>,
     pub observer: Arc<dyn observe::Observer>,
     pub transport: Arc<dyn transport::Transport>,
@@ -118,7 +118,7 @@ pub(super) fn stack(parts: Parts) -> Stack {
         timed,
         parts.account,
         parts.fence,
-        parts.rejected_flag,
+        parts.standing,
         parts.clock.clone(),
     );
     let retried = retry::Retry::new(limited, parts.clock, parts.jitter);

@@ -1,5 +1,6 @@
 //! Takes one rate permit per attempt, then checks a last time whether the attempt may be sent: the
-//! caller's access, the credential and, for writes, the fence. Measures how long creates take.
+//! caller's access, the credential and, for writes, the fence. A 401 holds up other requests until it is
+//! known whether it concerns the credential. Measures how long creates take.
 //! Waits on the tokio clock; no other I/O.
 
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use super::Call;
 use crate::{
     clinch::{
         account::Account,
-        circuit_breaker::RejectedFlag,
-        classify::retry_after,
+        bucket::{NoPermit, Permit},
+        circuit_breaker::{CredentialStanding, Standing},
+        classify::{postpones, retry_after},
         contract::Effect,
         wire::{CallError, Request, Response},
     },
@@ -25,7 +27,7 @@ pub struct RateLimit<S> {
     inner: S,
     account: Arc<Account>,
     fence: Fence,
-    rejected: RejectedFlag,
+    standing: CredentialStanding,
     clock: Clock,
 }
 
@@ -34,10 +36,25 @@ impl<S> RateLimit<S> {
         inner: S,
         account: Arc<Account>,
         fence: Fence,
-        rejected: RejectedFlag,
+        standing: CredentialStanding,
         clock: Clock,
     ) -> Self {
-        Self { inner, account, fence, rejected, clock }
+        Self { inner, account, fence, standing, clock }
+    }
+
+    /// Waits for a permit, and while it is checked whether the credential is rejected.
+    async fn permit(&self, request: &Request) -> Result<Permit, CallError> {
+        loop {
+            let permit = self.account.bucket().acquire(request.deadline).await;
+            let permit = permit.map_err(|NoPermit { retry_after, limited }| {
+                CallError::NoPermit { retry_after, limited }
+            })?;
+            if request.force || self.standing.get() != Standing::Doubted {
+                return Ok(permit);
+            }
+            drop(permit);
+            self.standing.settled().await;
+        }
     }
 
     /// Checked after the wait for a permit, which may have been long.
@@ -47,7 +64,7 @@ impl<S> RateLimit<S> {
             GrantState::Paused => return Err(CallError::GrantPaused),
             GrantState::Revoked => return Err(CallError::GrantRevoked),
         }
-        if self.rejected.is_set() && !request.force {
+        if self.standing.get() == Standing::Rejected && !request.force {
             return Err(CallError::CredentialRejected);
         }
         if request.effect != Effect::Read && !self.fence.holds() {
@@ -59,19 +76,22 @@ impl<S> RateLimit<S> {
 
 impl<S: Call<Request>> Call<Request> for RateLimit<S> {
     async fn call(&self, request: Request) -> Result<Response, CallError> {
-        let bucket = self.account.bucket();
-        let permit = bucket
-            .acquire(request.deadline)
-            .await
-            .map_err(|none| CallError::NoPermit { retry_after: none.retry_after })?;
+        let permit = self.permit(&request).await?;
         self.check(&request)?;
-        let (effect, sent) = (request.effect, Instant::now());
+        let (effect, force, sent) = (request.effect, request.force, Instant::now());
         let result = self.inner.call(request).await;
         if effect == Effect::Create && result.is_ok() {
             self.account.create_took(sent.elapsed());
         }
+        if let Ok(response) = &result {
+            if response.status == StatusCode::UNAUTHORIZED && !force {
+                self.standing.doubt();
+            }
+            if let Some(delay) = postpones(response, self.clock.now()) {
+                permit.postponed(delay);
+            }
+        }
         match &result {
-            Ok(response) if response.status == StatusCode::UNAUTHORIZED => self.rejected.set(),
             Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
                 let requested = retry_after(&response.headers, self.clock.now());
                 self.account.limited().refused(effect, requested);
@@ -79,8 +99,11 @@ impl<S: Call<Request>> Call<Request> for RateLimit<S> {
             }
             Ok(response) if !response.status.is_server_error() => {
                 self.account.limited().answered(effect);
-                permit.succeeded();
+                if response.status != StatusCode::UNAUTHORIZED {
+                    permit.succeeded();
+                }
             }
+            // Says nothing about the rate.
             _ => {}
         }
         result

@@ -76,6 +76,9 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
         loop {
             let result = self.inner.call(request.clone()).await;
             let outcome = Outcome::of(&result);
+            if request.any_document && matches!(outcome, Outcome::Html | Outcome::Garbled) {
+                return result;
+            }
             match outcome.verdict(request.effect) {
                 Verdict::Stop => return result,
                 Verdict::InDoubt(doubt) => return Err(CallError::InDoubt(doubt)),

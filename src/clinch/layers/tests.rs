@@ -79,7 +79,7 @@ fn bench() -> Bench {
     let (start, held) = (Instant::now(), Arc::clone(&writable));
     let epoch: Timestamp = "2026-03-05T12:00:00Z".parse().unwrap();
     let stack = Arc::new(stack(Parts {
-        rejected_flag: RejectedFlag::default(),
+        standing: CredentialStanding::default(),
         integration: "uid".into(),
         credentials: Credentials::parse("AKID", "secret").unwrap(),
         timeouts: Timeouts::default(),
@@ -119,7 +119,7 @@ fn response(status: u16, headers: &[(&'static str, &str)]) -> Response {
         map.insert(*name, value.parse().unwrap());
     }
     let status = StatusCode::from_u16(status).unwrap();
-    Response { status, headers: map, body: Bytes::new() }
+    Response { status, headers: map, body: Bytes::from_static(b"{}") }
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +150,42 @@ async fn a_delay_beyond_the_deadline_fails_at_once() {
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
     assert!(start.elapsed() < Duration::from_secs(1));
     let waiting = bench.call(Effect::Read).await.unwrap();
-    let Err(CallError::NoPermit { retry_after }) = waiting else { panic!("{waiting:?}") };
+    let Err(CallError::NoPermit { retry_after, limited: true }) = waiting else {
+        panic!("{waiting:?}")
+    };
+    assert!(retry_after > Duration::from_secs(2990), "{retry_after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_that_any_response_asks_for_holds_up_every_request() {
+    let all = [Effect::Read, Effect::Idempotent, Effect::Create];
+    for (status, effect) in [500, 503, 504, 404, 302].into_iter().flat_map(|s| all.map(|e| (s, e)))
+    {
+        let mut bench = bench();
+        let answered = bench.call(effect);
+        let (_, reply) = bench.next().await;
+        let start = Instant::now();
+        reply.respond(response(status, &[("retry-after", "20")]));
+        let other = bench.call(Effect::Create);
+        for _ in 0..=u8::from(effect != Effect::Create && status != 404) {
+            bench.next().await.1.respond(response(200, &[]));
+            assert!(start.elapsed() >= Duration::from_secs(20), "{status} to {effect:?}");
+        }
+        other.await.unwrap().unwrap();
+        _ = answered.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_beyond_the_deadline_is_an_outage_unless_it_came_with_a_429() {
+    let mut bench = bench();
+    let create = bench.call(Effect::Create);
+    bench.next().await.1.respond(response(503, &[("retry-after", "3000")]));
+    assert_eq!(create.await.unwrap().unwrap_err(), CallError::InDoubt(Doubt::Status(503)));
+    let waiting = bench.call(Effect::Read).await.unwrap().unwrap_err();
+    let CallError::NoPermit { retry_after, limited: false } = waiting else {
+        panic!("{waiting:?}")
+    };
     assert!(retry_after > Duration::from_secs(2990), "{retry_after:?}");
 }
 

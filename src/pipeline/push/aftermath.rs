@@ -151,8 +151,11 @@ async fn look_up(
     });
     let mut looked_up = looked_up.buffer_unordered(max_in_flight);
     while let Some((key, found)) = looked_up.next().await {
-        if let Lookup::Several(_) = found? {
-            doubled.note(keys.record_id(&key));
+        match found {
+            Ok(Lookup::Several(_)) => doubled.note(keys.record_id(&key)),
+            // Somebody who cannot be looked up is reported with their record.
+            Ok(_) | Err(CrmFailure::Record(_)) => {}
+            Err(failure) => return Err(failure),
         }
     }
     Ok(())

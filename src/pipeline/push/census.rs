@@ -4,6 +4,9 @@
 //! A complete candidate list shows who is absent, but only while nobody else adds people. So the total
 //! is read before every 50 creates that rely on a list, and at least once a minute, while no create is
 //! under way. The first difference invalidates every list read before it.
+//!
+//! A create whose outcome is in doubt does not hold the others up: the total may or may not include it.
+//! Only if it might, the total is read again once the outcome is known.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch},
     time::{Instant, sleep},
 };
 
@@ -25,8 +28,11 @@ const PROBE_VALID_FOR: Duration = Duration::from_secs(60);
 /// What this process knows of the total number of people of an account.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    /// Held shared by each create until its outcome is known, and exclusively while the total is read.
+    /// Held shared by each create until its outcome is known or in doubt, and exclusively while the total
+    /// is read.
     turns: RwLock<()>,
+    /// How many creates are in doubt.
+    doubtful: watch::Sender<usize>,
     state: Mutex<State>,
 }
 
@@ -53,7 +59,8 @@ pub(super) struct Snapshot(u64);
 #[derive(Debug)]
 pub(super) struct Admission<'a> {
     census: &'a Census,
-    _turn: RwLockReadGuard<'a, ()>,
+    /// `None` once the outcome is in doubt.
+    turn: Mutex<Option<RwLockReadGuard<'a, ()>>>,
     /// Whether the list does not prove that this person is absent: they must be looked up now.
     pub(super) look_up: bool,
     /// Whether the create relies on a list.
@@ -62,6 +69,15 @@ pub(super) struct Admission<'a> {
 }
 
 impl Admission<'_> {
+    /// The create may or may not have been carried out, and may still be under way.
+    pub(super) fn in_doubt(&self) {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if turn.is_some() {
+            // Before the turn ends: whoever reads the total then has to know.
+            self.census.doubtful.send_modify(|doubtful| *doubtful += 1);
+        }
+    }
+
     /// The person was created.
     pub(super) fn created(mut self) {
         self.decided = true;
@@ -87,10 +103,14 @@ impl Drop for Admission<'_> {
         if !self.decided {
             self.census.state().change(None);
         }
+        // After the state: whoever reads it next finds the outcome.
+        if self.turn.get_mut().unwrap_or_else(PoisonError::into_inner).is_none() {
+            self.census.doubtful.send_modify(|doubtful| *doubtful -= 1);
+        }
     }
 }
 
-/// No create is under way while it exists.
+/// No create starts while it exists.
 #[derive(Debug)]
 pub(super) struct CreatesPaused<'a> {
     census: &'a Census,
@@ -125,6 +145,14 @@ impl Census {
 
     /// Waits until no create of this account is under way, and holds new ones back.
     pub(super) async fn pause_creates(&self) -> CreatesPaused<'_> {
+        let paused = self.hold_creates().await;
+        // Fails only if the sender is gone, and the census owns it.
+        let _ = self.doubtful.subscribe().wait_for(|doubtful| *doubtful == 0).await;
+        paused
+    }
+
+    /// Holds new creates back; some may be in doubt.
+    async fn hold_creates(&self) -> CreatesPaused<'_> {
         CreatesPaused { census: self, _alone: self.turns.write().await }
     }
 
@@ -151,7 +179,7 @@ impl Census {
                 let on_list = snapshot.is_some_and(|snapshot| snapshot.0 == state.changes);
                 let admitted = |look_up| Admission {
                     census: self,
-                    _turn: turn,
+                    turn: Mutex::new(Some(turn)),
                     look_up,
                     on_list,
                     decided: false,
@@ -170,7 +198,7 @@ impl Census {
 
     /// Compares the total with the expected one.
     async fn probe(&self, crm: &impl Crm) -> Result<(), CrmFailure> {
-        let paused = self.pause_creates().await;
+        let paused = self.hold_creates().await;
         // Another task may have probed while this one waited.
         if paused.census.state().is_probe_due() {
             paused.count(crm).await?;
@@ -195,15 +223,30 @@ impl CreatesPaused<'_> {
         Snapshot(state.changes)
     }
 
-    /// Reads the total and compares it.
+    /// Reads the total and compares it. Creates in doubt may be part of it.
     async fn count(&self, crm: &impl Crm) -> Result<(), CrmFailure> {
-        let expected = self.census.state().expected;
-        let mut total = crm.total().await?;
-        if total != expected && !crm.search_lag().is_zero() {
-            // A total that lags behind writes may not include ours yet.
-            sleep(crm.search_lag()).await;
-            total = crm.total().await?;
-        }
+        let mut doubts = self.census.doubtful.subscribe();
+        let (expected, total) = loop {
+            let doubtful = *doubts.borrow_and_update() as u64;
+            let expected = self.census.state().expected;
+            let mut total = crm.total().await?;
+            if total != expected && !crm.search_lag().is_zero() {
+                // A total that lags behind writes may not include ours yet.
+                sleep(crm.search_lag()).await;
+                total = crm.total().await?;
+            }
+            let unknown = match (total, expected) {
+                (Some(total), Some(expected)) => {
+                    (expected..=expected + doubtful).contains(&total)
+                        && (total != expected || self.census.state().expected != Some(expected))
+                }
+                _ => false,
+            };
+            // Until another outcome is known. Fails only if the census is gone.
+            if !unknown || doubtful == 0 || doubts.changed().await.is_err() {
+                break (expected, total);
+            }
+        };
         let mut state = self.census.state();
         if total.is_none() || total != expected {
             state.change(total);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use super::{
     crm::{
@@ -13,6 +14,7 @@ use super::{
         Read, Updated,
     },
     destination,
+    resting::Resting,
     witnesses::Witnesses,
 };
 use crate::{
@@ -30,6 +32,7 @@ pub struct ClinchCrm {
     client: Client,
     source: SeenSource,
     witnesses: Option<Witnesses>,
+    resting: Resting,
 }
 
 /// The source that Clinch shows on people who were just created. Calls `notify` when it is first
@@ -76,7 +79,7 @@ impl std::fmt::Debug for SeenSource {
 impl ClinchCrm {
     /// Wraps a client for a run.
     pub fn new(client: Client, source: SeenSource) -> Self {
-        Self { client, source, witnesses: None }
+        Self { client, source, witnesses: None, resting: Resting::default() }
     }
 
     /// Also notes the people it writes.
@@ -122,7 +125,9 @@ impl ClinchCrm {
                 Err(ClinchError::Ambiguous(doubt)) => last = doubt,
                 Err(error) => return Err(CrmFailure::from(error)),
             }
+            let rest = self.resting.enter();
             self.client.await_doubt(last).await;
+            drop(rest);
             if present().await.map_err(CrmFailure::from)? {
                 return Ok(true);
             }
@@ -167,6 +172,10 @@ impl Crm for ClinchCrm {
         u64::from(self.client.contract().paging.max_per_page)
     }
 
+    fn resting(&self) -> watch::Receiver<usize> {
+        self.resting.count()
+    }
+
     fn lookup_delay(&self) -> Duration {
         self.client.lookup_delay()
     }
@@ -205,6 +214,7 @@ impl Crm for ClinchCrm {
         key: &MatchKey,
         attributes: &Map<String, Value>,
         recheck: bool,
+        in_doubt: &(dyn Fn() + Sync),
     ) -> Result<Created, CrmFailure> {
         if !recheck {
             // Sent once; the next attempt, which reads the list first, resolves an unclear answer.
@@ -213,8 +223,12 @@ impl Crm for ClinchCrm {
                 clinch::Created::Upserted(found) => Ok(Created::Existing(person(found))),
             };
         }
-        let created =
-            self.client.create_or_find(key, attributes, true).await.map_err(CrmFailure::from)?;
+        let rests = || {
+            in_doubt();
+            self.resting.enter()
+        };
+        let created = self.client.create_or_find_meanwhile(key, attributes, true, rests).await;
+        let created = created.map_err(CrmFailure::from)?;
         match created {
             Creation::Created(new) | Creation::Recovered(new) => Ok(self.created(new)),
             Creation::Upserted(existing) => Ok(Created::Existing(person(existing))),

@@ -61,7 +61,9 @@ impl<C: Crm> Pusher<C> {
         // A new person has no value to clear.
         let attributes = without_nulls(&work.attributes);
         let recheck = self.trusts_look_ups();
-        let person = match self.crm.create(&work.key, &attributes, recheck).await {
+        let in_doubt = || admission.in_doubt();
+        let created = self.crm.create(&work.key, &attributes, recheck, &in_doubt).await;
+        let person = match created {
             Ok(Created::New(id)) => {
                 admission.created();
                 claim.note_created(&id);

@@ -4,6 +4,7 @@
 use std::{fmt, future::Future, time::Duration};
 
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 
 use crate::{
     domain::{Cause, ClinchId, Disposition, MatchKey},
@@ -180,6 +181,9 @@ pub trait Crm: Send + Sync + 'static {
     /// Total number of people, if Clinch states it.
     fn total(&self) -> impl Future<Output = Result<Option<u64>, CrmFailure>> + Send;
 
+    /// How many calls wait until a request of unknown outcome must have ended, and send nothing meanwhile.
+    fn resting(&self) -> watch::Receiver<usize>;
+
     /// How long to wait after an unanswered request until a look-up shows its effect.
     fn lookup_delay(&self) -> Duration;
 
@@ -199,12 +203,14 @@ pub trait Crm: Send + Sync + 'static {
     fn get(&self, id: &ClinchId) -> impl Future<Output = Result<Read, CrmFailure>> + Send;
 
     /// Creates a person whose absence is proved. Never creates two: with `recheck`, for trusted
-    /// look-ups, an unclear answer is followed by a look-up; otherwise it stays unclear.
+    /// look-ups, an unclear answer is followed by a look-up; otherwise it stays unclear. `in_doubt` is
+    /// called when an unclear create may still be under way.
     fn create(
         &self,
         key: &MatchKey,
         attributes: &Map<String, Value>,
         recheck: bool,
+        in_doubt: &(dyn Fn() + Sync),
     ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
 
     /// Changes the given attributes; null clears one.

@@ -16,6 +16,9 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::Rejected { .. } | ClinchError::Conflict => {
                 Self::Record(Cause::new(Reason::RecordRejected, message))
             }
+            ClinchError::SignatureRefused { .. } => {
+                Self::Record(Cause::new(Reason::RequestAltered, message))
+            }
             ClinchError::TooLarge | ClinchError::AnswerTooLarge { .. } => {
                 Self::Record(Cause::new(Reason::TooLarge, message))
             }

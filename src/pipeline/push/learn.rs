@@ -316,13 +316,17 @@ impl PeopleIndex {
         let sample: Vec<_> =
             unknown.sample.iter().filter(|(_, hash)| !self.shows(hash)).take(SAMPLE).collect();
         for (key, hash) in sample {
-            match crm.find(key).await? {
-                Lookup::Nobody => {}
-                Lookup::One(person) => {
+            match crm.find(key).await {
+                Ok(Lookup::Nobody) => {}
+                Ok(Lookup::One(person)) => {
                     self.note(*hash, person);
                     return Ok(false);
                 }
-                Lookup::Several(_) | Lookup::FilterIgnored => return Ok(false),
+                // This person alone cannot be looked up: their own record reports it.
+                Ok(Lookup::Several(_) | Lookup::FilterIgnored) | Err(CrmFailure::Record(_)) => {
+                    return Ok(false);
+                }
+                Err(failure) => return Err(failure),
             }
         }
         Ok(true)
@@ -339,8 +343,17 @@ async fn prove(
     if account.is_proved(&lookups) {
         return Ok(Filter::Honoured);
     }
+    let mut refused = None;
     for (key, id) in &reading.witnesses {
-        match crm.find(key).await? {
+        let found = match crm.find(key).await {
+            // Perhaps this witness alone.
+            Err(failure @ CrmFailure::Record(_)) => {
+                refused = Some(failure);
+                continue;
+            }
+            found => found?,
+        };
+        match found {
             // Other people with the same address are found, too.
             Lookup::One(_) | Lookup::Several(_) => {
                 account.note_proved(lookups);
@@ -357,7 +370,7 @@ async fn prove(
         }
     }
     // Nobody to prove it with: the first person created proves it.
-    Ok(Filter::Honoured)
+    refused.map_or(Ok(Filter::Honoured), Err)
 }
 
 /// Accepts a list for the account, unless the account changed since it was read.

@@ -19,6 +19,7 @@ mod learn;
 mod neighbours;
 mod outcome;
 mod pusher;
+mod resting;
 mod run;
 mod run_ledger;
 mod source_people;

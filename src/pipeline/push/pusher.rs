@@ -92,7 +92,10 @@ impl<C: Crm> Pusher<C> {
                 };
                 if let Some(outcome) = failed {
                     let result = outcome.or_else(decided);
-                    return Pushed { result, person: None, steps: work.done };
+                    // Whoever was just created is in place, even if they cannot be read now.
+                    let person = (result.is_err() && candidate.fresh).then_some(id);
+                    let steps = if person.is_some() { steps } else { work.done };
+                    return Pushed { result, person, steps };
                 }
             }
             match self.following_steps(work, &id, fresh, &mut steps).await {

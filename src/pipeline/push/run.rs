@@ -145,8 +145,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
             Learning { crm: &crm, keys: &keys, guard: &guard, look_up, progress: &progress };
         let learned = learned(&learning, &spec, &survey, &run_ledger.ledger, neighbours);
         // It only reads, and need not be finished.
-        let Some((destination, index)) = cancel.run_until_cancelled(learned).await.transpose()?
-        else {
+        let learned = cancel.run_until_cancelled(learned).await;
+        let Some((destination, index)) = learned.transpose()? else {
             return Ok(Ending::Stopped);
         };
         note_anonymised(&index, &run_ledger.ledger, &suppressions).await?;

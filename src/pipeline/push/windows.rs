@@ -28,6 +28,9 @@ use crate::{
 
 /// How long entries may wait before they are stored in the ledger.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
+/// How many records that wait for the end of a request of unknown outcome let others take their place.
+const MAX_RESTING: usize = 256;
+
 /// What pushing the windows of a run needs.
 pub(super) struct Pushing<'a> {
     pub(super) keys: &'a Keys,
@@ -46,6 +49,7 @@ impl Pushing<'_> {
     ) -> Result<Option<Ending>, CrmFailure> {
         let mut course = Course::of(self.cancel, !pusher.guard.errored.is_empty());
         let mut flight = FuturesUnordered::new();
+        let mut resting = pusher.crm.resting();
         let mut window: VecDeque<Work> = VecDeque::new();
         let mut in_order = pusher.absence_relies_on_a_list();
         let mut checkpoint = Instant::now() + CHECKPOINT_EVERY;
@@ -54,7 +58,8 @@ impl Pushing<'_> {
                 in_order = false;
                 fastrand::shuffle(window.make_contiguous());
             }
-            while flight.len() < course.room(self.max_in_flight) {
+            let rest = (*resting.borrow_and_update()).min(MAX_RESTING);
+            while flight.len().saturating_sub(rest) < course.room(self.max_in_flight) {
                 let Some(work) = window.pop_front() else {
                     window = course.next_window(feeds, run_ledger).await;
                     if window.is_empty() {
@@ -77,7 +82,11 @@ impl Pushing<'_> {
                     (work, pushed)
                 });
             }
-            let Some((work, pushed)) = flight.next().await else { break };
+            let ended = tokio::select! {
+                ended = flight.next() => ended,
+                Ok(()) = resting.changed() => continue,
+            };
+            let Some((work, pushed)) = ended else { break };
             let Pushed { result, person, steps } = pushed;
             let result = self.judge(pusher, &work, result);
             if pusher.mode == Mode::Push {
