@@ -108,12 +108,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     suppressions.flush().await?;
     let mut run_ledger = RunLedger::open(store, keys.clone()).await?;
     let ledger_info = run_ledger.distrust(trust, spec.mode).await?;
-    let comparison = Comparison {
-        keys: keys.clone(),
-        suppressions: suppressions.clone(),
-        suspects,
-        guard: guard.clone(),
-    };
+    let comparison = Comparison::of(&keys, &suppressions, suspects, &guard);
     let ledger = std::mem::take(&mut run_ledger.ledger);
     let (mut survey, ledger) = Survey::of(spec.clone(), comparison, ledger, cancel.clone()).await;
     run_ledger.ledger = ledger;

@@ -41,6 +41,18 @@ pub(super) struct Comparison {
     pub(super) guard: Arc<PeopleGuard>,
 }
 
+impl Comparison {
+    pub(super) fn of(
+        keys: &Keys,
+        suppressions: &Suppressions,
+        suspects: Suspects,
+        guard: &Arc<PeopleGuard>,
+    ) -> Self {
+        let (keys, suppressions, guard) = (keys.clone(), suppressions.clone(), guard.clone());
+        Self { keys, suppressions, suspects, guard }
+    }
+}
+
 /// A source compared with the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
