@@ -7,8 +7,8 @@ use clinch_operator::{
     domain::Fence,
     ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
-        ClinchCrm, DestinationSpec, Duplicates, LedgerTrust, Mode, PeopleGuard, Progress, RunPorts,
-        RunSpec, SeenSource, Source, Suspects, no_neighbours,
+        ClinchCrm, DestinationSpec, Duplicates, Guards, LedgerTrust, Mode, PeopleGuard, Progress,
+        RunPorts, RunSpec, SeenSource, Source, Suspects, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -33,6 +33,7 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
         destination: DestinationSpec::Prospect,
         duplicates: Duplicates::Update,
         mode: Mode::Push,
+        guards: Guards::default(),
     })
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn ports<S: SegmentStore>(client: Client, store: S) -> RunPorts<Clinc
         fence: Fence::open(),
         max_in_flight: Limits::default().max_in_flight,
         progress: watch::channel(Progress::default()).0,
+        report: None,
         cancel: CancellationToken::new(),
     }
 }

@@ -18,8 +18,8 @@ use clinch_operator::{
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
         Counts, Created, Crm, CrmFailure, Destination, DestinationSpec, Duplicates, Ending, Ensure,
-        JobStage, LedgerTrust, Lookup, Mode, PeopleGuard, PeoplePage, Progress, Read, ResumeFile,
-        RunPorts, RunSpec, Source, Suspects, Updated, no_neighbours, run,
+        Guards, JobStage, LedgerTrust, Lookup, Mode, PeopleGuard, PeoplePage, Progress, Read,
+        ResumeFile, RunPorts, RunSpec, Source, Suspects, Updated, no_neighbours, run,
     },
     source::{CsvOptions, Limits, Part},
 };
@@ -169,6 +169,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
         destination: DestinationSpec::Prospect,
         duplicates: Duplicates::Update,
         mode: Mode::Push,
+        guards: Guards::default(),
     })
 }
 
@@ -188,6 +189,7 @@ fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt,
         fence: Fence::open(),
         max_in_flight: 16,
         progress: watch::channel(Progress::default()).0,
+        report: None,
         cancel: CancellationToken::new(),
     }
 }

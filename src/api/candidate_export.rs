@@ -14,6 +14,8 @@ use super::{Duration, ExportSource, Handled, common_status};
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
     .message("at most one of interval and schedule may be set"))]
+#[x_kube(validation = Rule::new("!has(self.approvedPlan) || !(has(self.interval) || has(self.schedule))")
+    .message("approvedPlan names one plan and cannot be used with interval or schedule"))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -110,6 +112,14 @@ pub struct CandidateExportSpec {
     /// Suspends this export; a run in progress ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
+    /// Limits on what a run reads and writes. A run that would exceed one writes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<ExportGuards>,
+    /// The plan that may be pushed, whatever `guards` says, and no other: its digest, from
+    /// `status.plan` or from the message of a guard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 100, max = 100), regex(pattern = r"^v1:[0-9a-f]{32}:[0-9a-f]{64}$"))]
+    pub approved_plan: Option<String>,
     /// How many records may be rejected, as a count or a percentage of the selected records,
     /// before the export is not Ready.
     #[serde(default = "no_budget")]
@@ -133,6 +143,33 @@ fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "nullable": false,
         "maxLength": 8
     })
+}
+
+/// Limits on what a run reads and writes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportGuards {
+    /// The least number of records that the source has; 0: the source may be empty.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub min_records: i64,
+    /// By how many percent the source may have fewer records than in the last completed push.
+    /// Absent: by any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_shrink_percent: Option<i32>,
+    /// How many people a run may create. Absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_creates: Option<i64>,
+    /// How many people a run may update. Absent: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_updates: Option<i64>,
+}
+
+fn one() -> i64 {
+    1
 }
 
 /// Times at which an export runs.
@@ -302,6 +339,15 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub failures: Vec<RecordFailure>,
+    /// All rejected records by reason and place, the most frequent first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub rejected_by_reason: Vec<RejectionCount>,
+    /// Digest of the plan of the latest run, if it was a dry run or a guard held it back; see
+    /// `spec.approvedPlan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub plan: Option<String>,
     /// How the records fill the mapping, and warnings about them. Written when a run ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<FieldCoverage>,
@@ -493,6 +539,21 @@ pub struct RecordFailure {
     /// What is wrong, and where in the mapping.
     #[schemars(length(max = 512))]
     pub message: String,
+}
+
+/// How many records were rejected for one reason at one place. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectionCount {
+    /// The reason, from the documented list.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// The place in the mapping or the spec, e.g. `spec.fields[3].from`; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub place: Option<String>,
+    /// How many records.
+    pub count: i64,
 }
 
 /// One run.

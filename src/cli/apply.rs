@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use super::{
     BadArgument, ExitCode,
     engine::{self, Shown},
     records,
+    report::ReportFile,
     settings::{LogArgs, SettingsArgs},
     stop,
 };
@@ -20,6 +21,7 @@ use crate::{
     api::{CandidateExport, GROUP, VERSION},
     app,
     cluster::Kind,
+    controllers::Reports,
     local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Severity},
 };
 
@@ -52,6 +54,10 @@ pub struct Args {
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
+    /// Writes a report with one JSON line for each record that is selected: position, record, outcome,
+    /// reason, place, message. It appears when the work ends, and holds no value of a person.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -91,6 +97,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
              created again if a source still has them",
         );
     }
+    let records = args.report.as_deref().map(ReportFile::create).transpose()?.map(Arc::new);
+    let reports = records.clone().map(|records| records as Arc<dyn Reports>);
     let left = timeout.saturating_sub(started.elapsed());
     let stop = stop::on_signal(stop::Limits {
         request_timeout: settings.timeouts.attempt,
@@ -106,8 +114,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settled = super::block_on(async {
         let bars = matches!(args.output, Output::Table | Output::Wide);
         let shown = Shown { events: false, bars };
-        Ok(engine::run_until_settled(&cluster, settings, left, &stop, shown).await)
+        Ok(engine::run_until_settled(&cluster, settings, left, &stop, shown, reports).await)
     })?;
+    if let Some(records) = records {
+        records.finish()?;
+    }
     report(&cluster, args.output)?;
     let code = engine::exit_code(settled, &stop);
     match code {
@@ -259,6 +270,7 @@ fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
         let coverage = status.coverage.as_ref().map(|shown| records::coverage(&key.name, shown));
         lines.extend(records::failures(&key.name, &status));
         lines.extend(coverage.into_iter().flatten());
+        lines.extend(records::plan(&key.name, &status));
     }
     super::print_result(&lines.join("\n"))
 }

@@ -12,7 +12,7 @@ use crate::{
     app,
     cluster::{Kind, NoticeType, ObjectKey},
     conditions::find,
-    controllers::{Context, Controllers, Settings},
+    controllers::{Context, Controllers, Reports, Settings},
     domain::Fence,
     local::{self, Change, LocalCluster, Settled, TableOptions, reconcile_queue, table},
 };
@@ -24,6 +24,7 @@ pub(super) async fn run_until_settled(
     timeout: Duration,
     stop: &Stop,
     shown: Shown,
+    reports: Option<Arc<dyn Reports>>,
 ) -> Settled {
     let (queue, requests) = reconcile_queue();
     let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| {
@@ -40,7 +41,7 @@ pub(super) async fn run_until_settled(
         app::unobserved(),
         halt.clone(),
     );
-    let context = Arc::new(context.looking_once());
+    let context = Arc::new(context.looking_once().reporting_to(reports));
     let controllers = Controllers(context.clone());
     let ended = CancellationToken::new();
     let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));

@@ -7,6 +7,7 @@ mod demo;
 mod engine;
 mod exit;
 mod records;
+mod report;
 mod run;
 mod settings;
 mod stop;

@@ -18,6 +18,11 @@ pub(super) fn failures(name: &str, status: &CandidateExportStatus) -> Vec<String
     lines
 }
 
+/// The digest of the plan, if the run was a dry run or a guard held it back.
+pub(super) fn plan(name: &str, status: &CandidateExportStatus) -> Option<String> {
+    status.plan.as_ref().map(|plan| format!("{name}: plan {plan}"))
+}
+
 /// In how many records each field had a value, and the warnings.
 pub(super) fn coverage(name: &str, coverage: &FieldCoverage) -> Vec<String> {
     let FieldCoverage { records, fields, fields_omitted, warnings, warnings_omitted } = coverage;

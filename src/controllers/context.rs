@@ -9,7 +9,7 @@ use super::{
     connections::Connections,
     drain::drain,
     runs::{RunLimiter, Runs},
-    settings::{Enqueue, Settings},
+    settings::{Enqueue, Reports, Settings},
     trouble::Trouble,
 };
 use crate::{
@@ -31,6 +31,8 @@ pub struct Context<C> {
     pub(super) enqueue: Enqueue,
     /// Whether this process looks at every source once, and ends: it is the request to look.
     pub(super) looks_once: bool,
+    /// Takes a line for each record.
+    pub(super) reports: Option<Arc<dyn Reports>>,
     /// When this process started.
     pub(super) started_at: jiff::Timestamp,
     root_key: OnceCell<[u8; 32]>,
@@ -66,6 +68,7 @@ impl<C: Cluster> Context<C> {
             settings,
             fence,
             enqueue,
+            reports: None,
         }
     }
 
@@ -80,6 +83,12 @@ impl<C: Cluster> Context<C> {
     /// Whether a run is in progress, or has ended and no reconcile was requested for it yet.
     pub fn is_running(&self) -> bool {
         self.runs.is_running()
+    }
+
+    /// The same, with reports of all records: each export runs at least once.
+    #[must_use]
+    pub fn reporting_to(self, reports: Option<Arc<dyn Reports>>) -> Self {
+        Self { reports, ..self }
     }
 
     /// The ledger root key, read once.

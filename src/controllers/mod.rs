@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::{
     context::Context,
-    settings::{Enqueue, Regions, Settings},
+    settings::{Enqueue, Regions, Reports, Settings},
 };
 use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, Reconciler},

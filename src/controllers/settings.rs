@@ -6,11 +6,18 @@ use crate::{
     api::{Environment, Region},
     clinch::{AllowedEndpoints, Endpoint, Timeouts},
     cluster::{Kind, ObjectKey},
+    pipeline::RecordReport,
     storage::StoragePolicy,
 };
 
 /// Asks for a reconcile of one object.
 pub type Enqueue = Arc<dyn Fn(Kind, &ObjectKey) + Send + Sync>;
+
+/// Takes reports of all records.
+pub trait Reports: Send + Sync {
+    /// The report of an export. What was reported of another revision is void.
+    fn of(&self, export: &ObjectKey, revision: &str) -> Arc<dyn RecordReport>;
+}
 
 /// How this operator is set up.
 #[derive(Clone)]

@@ -71,6 +71,8 @@ reasons! {
     Allowed,
     /// Every selected record is in Clinch as mapped.
     Synced,
+    /// The source has records, and none of them is selected.
+    NothingSelected,
     /// As Synced, except for rejected records within the failure budget.
     SyncedWithRejections,
     /// As Synced, but some people were delivered without their resume.
@@ -157,6 +159,12 @@ reasons! {
     LedgerRefused,
     /// More people than a ledger in etcd may hold.
     LedgerTooLarge,
+    /// The source has no records.
+    SourceEmpty,
+    /// A run would exceed a limit of `spec.guards`.
+    GuardTripped,
+    /// A run would do something else than `spec.approvedPlan` names.
+    PlanChanged,
     // -- per record
     /// More records were rejected than the failure budget allows.
     RecordsRejected,

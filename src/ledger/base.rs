@@ -1,7 +1,7 @@
 //! A whole ledger as a sequence of segments, one in memory at a time. Pure.
 
 use super::{
-    Base, Encoded, KeyHash, Keys, Ledger,
+    Base, Encoded, KeyHash, Keys, Ledger, RunFacts,
     segment::{Body, MAX_WINDOW, ROOM},
     table::{SHARDS, records},
 };
@@ -15,6 +15,8 @@ pub(super) struct BasePlan {
     next: u16,
     /// Declared in the last part, so that only a complete base declares it.
     window: Vec<KeyHash>,
+    /// In the last part, too.
+    facts: Option<RunFacts>,
 }
 
 impl BasePlan {
@@ -35,7 +37,8 @@ impl BasePlan {
             ends.push(SHARDS);
         }
         ends.push(SHARDS);
-        Self { first_seq, ends, next: 0, window }
+        let facts = Some(ledger.facts()).filter(|facts| *facts != RunFacts::default());
+        Self { first_seq, ends, next: 0, window, facts }
     }
 
     /// How many parts there are.
@@ -65,6 +68,7 @@ impl BasePlan {
         let mut body = Body::of(count, pieces.concat());
         if self.at_last() {
             body.declare(&self.window);
+            body.facts = self.facts;
         }
         let base = Base { part: self.next, parts: self.parts() };
         body.seal(keys, self.first_seq + u64::from(self.next), Some(base))

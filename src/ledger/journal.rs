@@ -202,10 +202,10 @@ impl<S: SegmentStore> Journal<S> {
 
     /// Queues what the ledger has not stored yet; returns the number of entries.
     pub fn queue_changes(&mut self, ledger: &mut Ledger) -> usize {
-        let Changes { entries, window } = ledger.take_changes();
+        let Changes { entries, window, facts } = ledger.take_changes();
         let count = entries.len();
-        let segments =
-            Segment::encode_changes(&self.keys, self.next_seq, entries, window.as_deref());
+        let window = window.as_deref();
+        let segments = Segment::encode_changes(&self.keys, self.next_seq, entries, window, facts);
         if let Some(last) = segments.last() {
             self.next_seq = last.seq.saturating_add(1).min(MAX_SEQ);
         }

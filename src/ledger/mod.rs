@@ -5,6 +5,7 @@
 mod account;
 mod base;
 mod entry;
+mod facts;
 mod folder;
 mod journal;
 mod keys;
@@ -22,6 +23,7 @@ mod table;
 
 pub use account::AccountName;
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
+pub use facts::RunFacts;
 pub use folder::FolderStore;
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};

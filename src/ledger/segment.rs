@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Entry, KeyHash, Keys,
+    Entry, KeyHash, Keys, RunFacts,
     keys::MAC_BYTES,
     record::{self, MIN_VALUE_BYTES, Value},
 };
@@ -16,14 +16,16 @@ pub const MAX_SEGMENT_BYTES: usize = 512 << 10;
 
 const MAGIC: &[u8; 4] = b"CLSG";
 const VERSION: u8 = 1;
+/// As version 1, with facts about runs before the MAC.
+const WITH_FACTS: u8 = 2;
 const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
 /// Length byte, key and the shortest value.
 const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
 const KEY_BYTES: usize = size_of::<KeyHash>();
 /// The number of keys in a window, if the segment declares no window.
 const NO_WINDOW: u32 = u32::MAX;
-/// The bytes of a segment without header and MAC.
-pub(super) const ROOM: usize = MAX_SEGMENT_BYTES - HEADER_BYTES - MAC_BYTES;
+/// The bytes of a segment without header, facts and MAC.
+pub(super) const ROOM: usize = MAX_SEGMENT_BYTES - HEADER_BYTES - RunFacts::BYTES - MAC_BYTES;
 /// The most keys of a window: they fit into half a segment.
 pub const MAX_WINDOW: usize = ROOM / 2 / KEY_BYTES;
 
@@ -34,7 +36,7 @@ pub enum SegmentError {
     #[error("it is not a ledger segment")]
     NotASegment,
     /// Written by another version of the format.
-    #[error("it has format version {0}; this operator reads version 1")]
+    #[error("it has format version {0}; this operator reads versions 1 and 2")]
     Version(u8),
     /// Written with another root key, or for another export's UID.
     #[error("it was written with another key")]
@@ -77,6 +79,8 @@ pub struct Segment {
     /// People whose push may have started and is not decided, as of the end of this segment; `None`
     /// when it declares no window.
     pub window: Option<Vec<KeyHash>>,
+    /// What is known of runs as of the end of this segment; `None` when it says nothing about them.
+    pub facts: Option<RunFacts>,
 }
 
 /// A segment ready to be stored.
@@ -93,13 +97,14 @@ pub struct Encoded {
 }
 
 impl Segment {
-    /// Encodes changes, followed by a window if there is one to declare, into as many segments as
-    /// needed, with consecutive positions.
+    /// Encodes changes, followed by a window and facts if there are any to declare, into as many
+    /// segments as needed, with consecutive positions.
     pub fn encode_changes(
         keys: &Keys,
         first_seq: u64,
         entries: impl IntoIterator<Item = Entry>,
         window: Option<&[KeyHash]>,
+        facts: Option<RunFacts>,
     ) -> Vec<Encoded> {
         let mut bodies = split(entries);
         if let Some(window) = window {
@@ -109,6 +114,14 @@ impl Segment {
             }
             if let Some(last) = bodies.last_mut() {
                 last.declare(window);
+            }
+        }
+        if facts.is_some() {
+            if bodies.is_empty() {
+                bodies.push(Body::default());
+            }
+            if let Some(last) = bodies.last_mut() {
+                last.facts = facts;
             }
         }
         let segments = bodies.into_iter().zip(first_seq..);
@@ -124,10 +137,11 @@ impl Segment {
         if rest.array::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(SegmentError::NotASegment);
         }
-        match rest.byte()? {
-            VERSION => {}
+        let has_facts = match rest.byte()? {
+            VERSION => false,
+            WITH_FACTS => true,
             other => return Err(SegmentError::Version(other)),
-        }
+        };
         if rest.array()? != keys.key_id().0 || rest.array()? != keys.export_hash() {
             return Err(SegmentError::ForeignKey);
         }
@@ -147,7 +161,7 @@ impl Segment {
         };
         let count = u32::from_be_bytes(rest.array()?) as usize;
         let declared = u32::from_be_bytes(rest.array()?);
-        let body = &signed[HEADER_BYTES..];
+        let (body, facts) = split_facts(&signed[HEADER_BYTES..], has_facts)?;
         let (body, window) = match declared {
             NO_WINDOW => (body, None),
             // At most 64 GiB, but only compared: nothing is allocated for it.
@@ -172,8 +186,18 @@ impl Segment {
         if entries.len() != count {
             return Err(SegmentError::Malformed);
         }
-        Ok(Self { seq, base, entries, window })
+        Ok(Self { seq, base, entries, window, facts })
     }
+}
+
+/// Takes the facts off the end of a body that has them.
+fn split_facts(body: &[u8], has_facts: bool) -> Result<(&[u8], Option<RunFacts>), SegmentError> {
+    if !has_facts {
+        return Ok((body, None));
+    }
+    let (body, facts) = body.split_last_chunk().ok_or(SegmentError::Malformed)?;
+    let facts = RunFacts::parse(facts).ok_or(SegmentError::Malformed)?;
+    Ok((body, Some(facts)))
 }
 
 /// The bytes between header and MAC.
@@ -182,15 +206,16 @@ pub(super) struct Body {
     count: u32,
     bytes: Vec<u8>,
     window: Option<u32>,
+    pub(super) facts: Option<RunFacts>,
 }
 
 impl Body {
     /// A body of this many entries, encoded.
     pub(super) fn of(count: u32, bytes: Vec<u8>) -> Self {
-        Self { count, bytes, window: None }
+        Self { count, bytes, window: None, facts: None }
     }
 
-    /// Appends a window; nothing may follow it.
+    /// Appends a window; only facts may follow it.
     pub(super) fn declare(&mut self, window: &[KeyHash]) {
         self.window = Some(u32::try_from(window.len()).expect("a window fits into a segment"));
         self.bytes.extend(window.iter().flat_map(|key| key.0));
@@ -198,9 +223,10 @@ impl Body {
 
     /// Frames and signs it.
     pub(super) fn seal(self, keys: &Keys, seq: u64, base: Option<Base>) -> Encoded {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + self.bytes.len() + MAC_BYTES);
+        let size = HEADER_BYTES + self.bytes.len() + RunFacts::BYTES + MAC_BYTES;
+        let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
+        bytes.push(if self.facts.is_some() { WITH_FACTS } else { VERSION });
         bytes.extend_from_slice(&keys.key_id().0);
         bytes.extend_from_slice(&keys.export_hash());
         bytes.extend_from_slice(&seq.to_be_bytes());
@@ -210,6 +236,9 @@ impl Body {
         bytes.extend_from_slice(&self.count.to_be_bytes());
         bytes.extend_from_slice(&self.window.unwrap_or(NO_WINDOW).to_be_bytes());
         bytes.extend_from_slice(&self.bytes);
+        if let Some(facts) = self.facts {
+            bytes.extend_from_slice(&facts.bytes());
+        }
         let mac = keys.mac(&bytes);
         bytes.extend_from_slice(&mac);
         Encoded { seq, base, count: self.count, bytes: bytes.into() }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Entry, Extras, KeyHash, PayloadDigest, Segment, Steps,
+    Entry, Extras, KeyHash, PayloadDigest, RunFacts, Segment, Steps,
     record::{self, Value},
     table::Table,
 };
@@ -22,6 +22,10 @@ pub struct Ledger {
     undeclared: bool,
     /// Some people may be known by hashes of the earlier keys.
     has_earlier: bool,
+    /// What is known of runs.
+    facts: RunFacts,
+    /// `facts` changed, and is not stored yet.
+    new_facts: bool,
 }
 
 /// What waits to be stored.
@@ -31,6 +35,8 @@ pub struct Changes {
     pub entries: Vec<Entry>,
     /// The window, if it was declared again.
     pub window: Option<Vec<KeyHash>>,
+    /// What is known of runs, if it changed.
+    pub facts: Option<RunFacts>,
 }
 
 impl Ledger {
@@ -46,7 +52,7 @@ impl Ledger {
 
     /// Whether anything waits to be stored.
     pub fn has_unstored(&self) -> bool {
-        self.undeclared || !self.unstored.0.is_empty()
+        self.undeclared || self.new_facts || !self.unstored.0.is_empty()
     }
 
     /// Approximate size in bytes.
@@ -67,6 +73,18 @@ impl Ledger {
         if let Some(window) = segment.window {
             self.undecided = window.into_iter().collect();
         }
+        self.facts = segment.facts.unwrap_or(self.facts);
+    }
+
+    /// What is known of the runs of the export.
+    pub fn facts(&self) -> RunFacts {
+        self.facts
+    }
+
+    /// Changes what is known of runs. It waits to be stored, unless it is known already.
+    pub fn set_facts(&mut self, facts: RunFacts) {
+        self.new_facts |= facts != self.facts;
+        self.facts = facts;
     }
 
     /// Records that a segment was written with the earlier keys.
@@ -203,7 +221,8 @@ impl Ledger {
         let entries = keys.iter().filter_map(|key| self.get(key)).collect();
         let window =
             std::mem::take(&mut self.undeclared).then(|| self.undecided.iter().copied().collect());
-        Changes { entries, window }
+        let facts = std::mem::take(&mut self.new_facts).then_some(self.facts);
+        Changes { entries, window, facts }
     }
 
     /// Forgets which values were written, but not who is who: a later segment was lost, so that an
@@ -303,6 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn facts_about_runs_are_stored_when_they_change_and_the_latest_are_known() {
+        let keys = crate::ledger::Keys::derive(&[7; 32], "uid");
+        let facts = RunFacts { read: Some(60), admitted: None };
+        let mut ledger = Ledger::default();
+        ledger.set_facts(RunFacts::default());
+        assert!(!ledger.has_unstored(), "nothing new");
+        ledger.set_facts(facts);
+        let changes = ledger.take_changes();
+        assert_eq!(changes.facts, Some(facts));
+        assert!(!ledger.has_unstored());
+        let encoded = Segment::encode_changes(&keys, 0, [], None, changes.facts);
+        let mut read = Ledger::default();
+        read.merge(Segment::decode(&keys, &encoded[0].bytes).unwrap());
+        assert_eq!(read.facts(), facts);
+        let silent = Segment::encode_changes(&keys, 1, [], Some(&[]), None);
+        read.merge(Segment::decode(&keys, &silent[0].bytes).unwrap());
+        assert_eq!(read.facts(), facts, "a segment without facts changes none");
+        assert_eq!(silent[0].bytes[4], 1, "and is as it was before there were any");
+    }
+
+    #[test]
     fn a_renamed_person_is_known_by_the_new_hash_alone_and_stays_undecided() {
         let mut ledger = Ledger::default();
         let (from, to) = (KeyHash([1; 16]), KeyHash([2; 16]));
@@ -312,7 +352,7 @@ mod tests {
         ledger.take_changes();
         ledger.rename(&from, &to);
         assert!(!ledger.knows(&from) && ledger.undecided().contains(&to));
-        let Changes { entries, window } = ledger.take_changes();
+        let Changes { entries, window, .. } = ledger.take_changes();
         assert_eq!(entries, [entry(2, 5, "c1", Steps::CANDIDATE)]);
         assert_eq!(window, Some(vec![to]));
         assert_eq!(ledger.len(), 1);

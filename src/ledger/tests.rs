@@ -75,12 +75,12 @@ fn golden_entries() -> [Entry; 2] {
 
 #[tokio::test]
 async fn the_segment_format_is_the_documented_one() {
-    let encoded = Segment::encode_changes(&keys(), 7, golden_entries(), None);
+    let encoded = Segment::encode_changes(&keys(), 7, golden_entries(), None, None);
     assert_eq!(encoded.len(), 1);
     assert_eq!(hex::encode(&encoded[0].bytes), GOLDEN);
     let decoded = Segment::decode(&keys(), &hex::decode(GOLDEN).unwrap()).unwrap();
     let entries = golden_entries().to_vec();
-    assert_eq!(decoded, Segment { seq: 7, base: None, entries, window: None });
+    assert_eq!(decoded, Segment { seq: 7, base: None, entries, window: None, facts: None });
     let person = MatchKey::fold("jane.doe@example.com").unwrap();
     assert_eq!(keys().record_id(&person).to_string(), "a17e0cb748e2c2dd");
 
@@ -119,7 +119,7 @@ fn each_way_of_being_unusable_has_its_own_error() {
         Segment::decode(&keys(), &bytes).unwrap_err()
     };
     assert_eq!(with(0, b'X'), SegmentError::NotASegment);
-    assert_eq!(with(4, 2), SegmentError::Version(2));
+    assert_eq!(with(4, 3), SegmentError::Version(3));
     assert_eq!(with(5, 0), SegmentError::ForeignKey);
     assert_eq!(with(13, 0), SegmentError::ForeignKey);
     assert_eq!(with(60, 0), SegmentError::BadMac);
@@ -133,7 +133,7 @@ fn each_way_of_being_unusable_has_its_own_error() {
 
 fn empty_window() -> Segment {
     let entries = golden_entries().to_vec();
-    Segment { seq: 7, base: None, entries, window: Some(Vec::new()) }
+    Segment { seq: 7, base: None, entries, window: Some(Vec::new()), facts: None }
 }
 
 /// Authentic segments that no encoder writes, as from a later build with a bug.
@@ -170,7 +170,7 @@ fn authentic_but_hostile_lengths_are_refused_without_large_allocations() {
 #[tokio::test]
 async fn large_ledgers_are_split_and_come_back_whole() {
     let all: Vec<Entry> = (0..60_000).map(|n| entry(n, 1)).collect();
-    let encoded = Segment::encode_changes(&keys(), 3, all.clone(), Some(&[]));
+    let encoded = Segment::encode_changes(&keys(), 3, all.clone(), Some(&[]), None);
     assert_eq!(encoded.len(), 5);
     let mut back = Vec::new();
     for (part, segment) in encoded.iter().enumerate() {
@@ -284,9 +284,9 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
     write(&store, &[entry(1, 2)]).await;
     write(&store, &[entry(2, 1)]).await;
     store.delete(1).await.unwrap();
-    store.create(1, Bytes::from_static(b"CLSG\x02")).await.unwrap();
+    store.create(1, Bytes::from_static(b"CLSG\x03")).await.unwrap();
     let opened = open(store.clone()).await;
-    assert_eq!(opened.ignored, [(1, SegmentError::Version(2))]);
+    assert_eq!(opened.ignored, [(1, SegmentError::Version(3))]);
     assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overridden");
     assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
     assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");

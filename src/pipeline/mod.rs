@@ -6,9 +6,13 @@
 
 mod blocking;
 mod coverage;
+mod guards;
 mod job_rules;
+mod mode;
 mod opened;
+mod plan_digest;
 mod push;
+mod record_log;
 mod record_set;
 mod records;
 mod report;
@@ -18,16 +22,20 @@ mod target;
 mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
+pub use guards::Guards;
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
+pub use mode::Mode;
+pub use plan_digest::{NotAPlanDigest, PlanDigest};
 pub use push::{
     AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,
     Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, Read, RunPorts, SeenSource,
     Updated, Witnesses, no_neighbours, run,
 };
+pub use record_log::{RecordLine, RecordOutcome, RecordReport};
 pub use report::{
     Counts, Distrust, Doubled, Ending, LISTED_REJECTIONS, LedgerInfo, LedgerTrust, Progress,
-    Rejection, Report, SourceInfo, Suspects,
+    RejectedByReason, Rejection, Report, SourceInfo, Suspects,
 };
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
-pub use spec::{DestinationSpec, Duplicates, Mode, RunSpec, Source};
+pub use spec::{DestinationSpec, Duplicates, RunSpec, Source};
 pub use target::target_attributes;

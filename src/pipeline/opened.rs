@@ -35,7 +35,7 @@ impl RunSpec {
     /// Opens the source. `None`: it is the version that is completely in Clinch.
     pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
         let read = own_columns(&self);
-        let Self { mut source, select, limit, plan, destination, duplicates, mode } = self;
+        let Self { mut source, select, limit, plan, destination, duplicates, mode, guards } = self;
         source.note_read(read);
         let opened = source.open().await?;
         Ok(opened.map(|source| RunSpec {
@@ -46,6 +46,7 @@ impl RunSpec {
             destination,
             duplicates,
             mode,
+            guards,
         }))
     }
 }

@@ -1,7 +1,7 @@
 //! A set of records of one source, one bit each. Pure.
 
 /// A set of records, by their number in the source.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RecordSet {
     bits: Vec<u64>,
     count: usize,

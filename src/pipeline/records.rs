@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     coverage::{Coverage, CoverageCount},
     opened::Opened,
+    record_log::RecordLog,
     record_set::RecordSet,
     report::Rejection,
     resume,
@@ -46,6 +47,8 @@ pub(super) struct PreparedRecords<'a> {
     coverage: CoverageCount,
     /// The operands of the selection that no record had so far.
     never_seen: Option<NeverSeen>,
+    /// What is noted of the records.
+    pub(super) log: RecordLog,
 }
 
 impl<'a> PreparedRecords<'a> {
@@ -68,6 +71,7 @@ impl<'a> PreparedRecords<'a> {
             selected: 0,
             coverage: CoverageCount::of(&spec.plan),
             never_seen: spec.select.as_ref().map(Select::never_seen),
+            log: RecordLog::default(),
         }
     }
 
@@ -81,8 +85,9 @@ impl<'a> PreparedRecords<'a> {
         self.read as u64
     }
 
-    /// How the records read so far fill the mapping, and whether they have what the selection needs.
-    pub(super) fn into_coverage(mut self) -> Coverage {
+    /// How the records read so far fill the mapping, whether they have what the selection needs, and
+    /// what was noted of them.
+    pub(super) fn finish(mut self) -> (Coverage, RecordLog) {
         let decoded = self.decoded;
         let missing = self.never_seen.as_ref().map(NeverSeen::paths).unwrap_or_default();
         if let Some(select) = self.spec.select.as_ref().filter(|_| decoded > 0) {
@@ -95,7 +100,23 @@ impl<'a> PreparedRecords<'a> {
                 );
             }
         }
-        self.coverage.finish(&self.spec.plan)
+        (self.coverage.finish(&self.spec.plan), self.log)
+    }
+
+    /// Whether reading ended because enough records are selected.
+    pub(super) fn is_limited(&self) -> bool {
+        self.spec.limit.is_some_and(|limit| self.selected >= limit)
+    }
+
+    /// Counts the records behind the limit. Returns the first error of the source.
+    pub(super) fn count_rest(&mut self) -> Option<SourceError> {
+        for decoded in self.items.by_ref() {
+            match decoded {
+                Ok(_) => self.read += 1,
+                Err(error) => return Some(error),
+            }
+        }
+        None
     }
 
     /// The number in the source of the record read last.
@@ -107,7 +128,7 @@ impl<'a> PreparedRecords<'a> {
     /// which is one of the source.
     pub(super) fn next(&mut self) -> Option<Result<Prepared, SourceError>> {
         loop {
-            if self.spec.limit.is_some_and(|limit| self.selected >= limit) {
+            if self.is_limited() {
                 return None;
             }
             let decoded = match self.items.next()? {
@@ -115,6 +136,7 @@ impl<'a> PreparedRecords<'a> {
                 Err(error) => return Some(Err(error)),
             };
             self.read += 1;
+            self.log.read(&decoded);
             if self.only.is_some_and(|set| !set.contains(self.number())) {
                 continue;
             }
@@ -132,13 +154,15 @@ impl<'a> PreparedRecords<'a> {
 
     fn prepare(&mut self, decoded: Decoded) -> Option<Prepared> {
         let position = decoded.position;
-        let reject = |record, cause| {
-            let position = position.clone();
-            Some(Prepared::Rejected(Rejection { position, record, cause }))
+        let reject = |record, place: Option<&str>, cause| {
+            let (position, place) = (position.clone(), place.map(Into::into));
+            Some(Prepared::Rejected(Rejection { position, record, place, cause }))
         };
         let profile = match decoded.result {
             Ok(profile) => profile,
-            Err(error) => return reject(None, Cause::new(error.reason(), error.to_string())),
+            Err(error) => {
+                return reject(None, None, Cause::new(error.reason(), error.to_string()));
+            }
         };
         self.decoded += 1;
         if let Some(never_seen) = &mut self.never_seen {
@@ -147,11 +171,17 @@ impl<'a> PreparedRecords<'a> {
         match selected(self.spec, &profile) {
             Ok(false) => return None,
             Ok(true) => {}
-            Err(issue) => return reject(None, Cause::new(issue.reason, issue.to_string())),
+            Err(issue) => {
+                let cause = Cause::new(issue.reason, issue.to_string());
+                return reject(None, Some(&issue.path), cause);
+            }
         }
         let mapped = match self.spec.plan.apply_noting(&profile, &mut self.coverage.record()) {
             Ok(mapped) => mapped,
-            Err(issues) => return reject(None, summarize(&issues)),
+            Err(issues) => {
+                let place = decisive(&issues).map(|issue| issue.path.as_str());
+                return reject(None, place, summarize(&issues));
+            }
         };
         for doubt in &mapped.doubts {
             let cause = Cause::new(Reason::OutsideContract, doubt.beyond.words());
@@ -159,7 +189,9 @@ impl<'a> PreparedRecords<'a> {
         }
         match self.work(position.clone(), mapped) {
             Ok(work) => Some(Prepared::Ready(Box::new(work))),
-            Err((key, cause)) => reject(Some(self.keys.record_id(&key)), cause),
+            Err((key, cause)) => {
+                reject(Some(self.keys.record_id(&key)), Some("spec.resume"), cause)
+            }
         }
     }
 
@@ -198,6 +230,7 @@ impl<'a> PreparedRecords<'a> {
         };
         let payload = keys.payload_digest(&(policy, &mapped.attributes));
         Ok(Work {
+            number: self.number(),
             position,
             key_hash: keys.key_hash(&mapped.match_key),
             payload,
@@ -241,10 +274,15 @@ fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIss
     spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
 }
 
-/// All faults of a record in one message, with the reason of the first, or that nobody is named.
-fn summarize(issues: &[RecordIssue]) -> Cause {
+/// The fault that gives a record its reason and place: that nobody is named, or the first.
+fn decisive(issues: &[RecordIssue]) -> Option<&RecordIssue> {
     let nobody = issues.iter().find(|issue| issue.reason == Reason::MatchKeyMissing);
-    let reason = nobody.or(issues.first()).map_or(Reason::InvalidValue, |issue| issue.reason);
+    nobody.or(issues.first())
+}
+
+/// All faults of a record in one message, with the reason of the decisive one.
+fn summarize(issues: &[RecordIssue]) -> Cause {
+    let reason = decisive(issues).map_or(Reason::InvalidValue, |issue| issue.reason);
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
     Cause::new(reason, texts.join("; "))
 }

@@ -1,9 +1,9 @@
 //! What a run reports, while it runs and when it ends. Pure.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::coverage::Coverage;
-use crate::domain::{Cause, Disposition, RecordId, SourcePosition};
+use super::{coverage::Coverage, plan_digest::PlanDigest};
+use crate::domain::{Cause, Disposition, Reason, RecordId, SourcePosition};
 
 /// How many rejected records a report lists; the rest are only counted.
 pub const LISTED_REJECTIONS: usize = 20;
@@ -66,9 +66,17 @@ pub struct Rejection {
     pub position: SourcePosition,
     /// Its opaque id; absent if the record could not be mapped.
     pub record: Option<RecordId>,
+    /// The place in the mapping or the spec that rejects it: `spec.fields[3].from`.
+    pub place: Option<Box<str>>,
     /// Why, and where.
     pub cause: Cause,
 }
+
+/// How many records were rejected for each reason and place.
+pub type RejectedByReason = BTreeMap<(Reason, Option<Box<str>>), u64>;
+
+/// How many different reasons and places are counted: more than any mapping has.
+const COUNTED_REASONS: usize = 1024;
 
 /// People in Clinch more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -151,6 +159,10 @@ pub struct Progress {
     pub rejections: Arc<Vec<Rejection>>,
     /// Rejections not listed.
     pub omitted: u64,
+    /// All rejections, by reason and place.
+    pub by_reason: Arc<RejectedByReason>,
+    /// The plan of a dry run, or of a run that a guard holds back.
+    pub plan: Option<PlanDigest>,
     /// The page of the candidate list that is being read, while it is.
     pub listing: Option<u64>,
     /// What was found at a remote source.
@@ -164,7 +176,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Lists a rejection, keeping the list short and in source order.
+    /// Notes a rejection; its record is counted by the caller.
+    pub fn reject(&mut self, rejection: Rejection) {
+        let by_reason = Arc::make_mut(&mut self.by_reason);
+        let kind = (rejection.cause.reason, rejection.place.clone());
+        if by_reason.len() < COUNTED_REASONS || by_reason.contains_key(&kind) {
+            *by_reason.entry(kind).or_default() += 1;
+        }
+        self.list(rejection);
+    }
+
+    /// Lists a record, keeping the list short and in source order.
     pub fn list(&mut self, rejection: Rejection) {
         let listed = Arc::make_mut(&mut self.rejections);
         let at = listed.partition_point(|known| known.position <= rejection.position);
@@ -208,11 +230,11 @@ pub struct Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Reason;
 
     fn rejection(index: u64) -> Rejection {
         let position = SourcePosition { part: "a".into(), index, line: None };
-        Rejection { position, record: None, cause: Cause::new(Reason::Malformed, "") }
+        let cause = Cause::new(Reason::Malformed, "");
+        Rejection { position, record: None, place: None, cause }
     }
 
     #[test]
@@ -224,6 +246,18 @@ mod tests {
         let listed: Vec<u64> = progress.rejections.iter().map(|r| r.position.index).collect();
         assert_eq!(listed, (0..20).collect::<Vec<_>>());
         assert_eq!(progress.omitted, 30);
+    }
+
+    #[test]
+    fn all_rejections_are_counted_by_reason_and_place() {
+        let mut progress = Progress::default();
+        for index in 0..50 {
+            let place = (index % 2 == 0).then(|| "spec.fields[1].from".into());
+            progress.reject(Rejection { place, ..rejection(index) });
+        }
+        assert_eq!(progress.rejections.len(), LISTED_REJECTIONS);
+        let counts: Vec<u64> = progress.by_reason.values().copied().collect();
+        assert_eq!(counts, [25, 25]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::job_rules::JobRules;
+use super::{guards::Guards, job_rules::JobRules, mode::Mode};
 use crate::{
     domain::{Digest, digest_json, digest_parts},
     mapping::{Plan, Select},
@@ -87,15 +87,6 @@ pub enum DestinationSpec {
     },
 }
 
-/// Whether anything is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Writes to Clinch.
-    Push,
-    /// Reads only.
-    DryRun,
-}
-
 /// What happens to people who are in Clinch already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Duplicates {
@@ -124,4 +115,6 @@ pub struct RunSpec<S = Source> {
     pub duplicates: Duplicates,
     /// Whether anything is written.
     pub mode: Mode,
+    /// Limits on what is read and written.
+    pub guards: Guards,
 }

@@ -16,6 +16,8 @@ use crate::{
 /// A record ready to be pushed.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// The number of the record in its source.
+    pub(super) number: usize,
     pub(super) position: SourcePosition,
     pub(super) key: MatchKey,
     pub(super) attributes: Map<String, Value>,
@@ -119,6 +121,6 @@ impl Progress {
         self.counts.warnings += 1;
         let record = Some(keys.record_id(&work.key));
         let (position, cause) = (work.position.clone(), (**cause).clone());
-        self.list(Rejection { position, record, cause });
+        self.list(Rejection { position, record, place: None, cause });
     }
 }

@@ -214,6 +214,11 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Whether the part has no content at all.
+    pub const fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty { .. } | Self::Header { fault: HeaderFault::Missing, .. })
+    }
+
     /// What the owner of the run does next.
     pub const fn disposition(&self) -> Disposition {
         match self {

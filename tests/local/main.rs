@@ -15,6 +15,8 @@ mod erasure;
 #[cfg(feature = "sandbox")]
 mod exit_codes;
 #[cfg(feature = "sandbox")]
+mod guards;
+#[cfg(feature = "sandbox")]
 mod hostile;
 mod input;
 #[cfg(feature = "sandbox")]

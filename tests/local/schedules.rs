@@ -240,6 +240,28 @@ async fn a_failed_scheduled_run_takes_ready_away_only_after_its_grace() {
 }
 
 #[tokio::test]
+async fn an_emptied_source_takes_ready_away_as_soon_as_its_grace_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "interval: 1m\n  readyGrace: 3m").await;
+    let first = world.run().await;
+    write(folder.path(), 0);
+    world.later(70);
+    assert_eq!(ready(&world.run().await), is("True", "Synced"), "within its grace");
+    let wait = world.pass().await.unwrap();
+    assert!((100..=181).contains(&wait.as_secs()), "{wait:?}");
+    world.later(i64::try_from(wait.as_secs()).unwrap() + 1);
+    world.pass().await;
+    let empty = world.status();
+    assert_eq!(ready(&empty), is("False", "SourceEmpty"));
+    assert!(find(&empty.conditions, ConditionType::Stalled).is_some());
+    assert_eq!(empty.delivered, first.delivered, "what was delivered is not forgotten");
+    write(folder.path(), 2);
+    world.later(1000);
+    assert_eq!(ready(&world.run().await), is("True", "Synced"));
+}
+
+#[tokio::test]
 async fn the_first_run_does_not_wait_for_the_schedule() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 1);

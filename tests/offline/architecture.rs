@@ -45,7 +45,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // tier 4: composition
     ("app", &["clinch", "cluster", "controllers", "domain", "k8s", "ledger", "network", "storage"]),
-    ("cli", &["api", "app", "clinch", "cluster", "conditions", "controllers", "domain", "local"]),
+    (
+        "cli",
+        &[
+            "api",
+            "app",
+            "clinch",
+            "cluster",
+            "conditions",
+            "controllers",
+            "domain",
+            "local",
+            "pipeline",
+        ],
+    ),
     // side trees
     ("sandbox", &[]),
     ("control_plane", &[]),

@@ -15,12 +15,13 @@ use clinch_operator::{
     clinch::{Attempt, Ended, Observer as _},
     cluster::{ClusterError, Kind, ObjectKey, Reconciler},
     domain::Reason,
+    pipeline::RecordOutcome,
 };
 
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 79] = [
+const REASONS: [&str; 83] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -47,6 +48,7 @@ const REASONS: [&str; 79] = [
     "EndpointUnreachable",
     "EnvironmentMismatch",
     "Found",
+    "GuardTripped",
     "IntegrationSuspended",
     "InternalError",
     "InvalidSpec",
@@ -59,8 +61,10 @@ const REASONS: [&str; 79] = [
     "Matched",
     "NeverFilled",
     "NotPermitted",
+    "NothingSelected",
     "OutsideContract",
     "PermissionDenied",
+    "PlanChanged",
     "Progressing",
     "ProgressingWithRetry",
     "RateLimited",
@@ -82,6 +86,7 @@ const REASONS: [&str; 79] = [
     "SourceConfirmed",
     "SourceDenied",
     "SourceDiffers",
+    "SourceEmpty",
     "SourceInvalid",
     "SourceNotAllowed",
     "SourceNotFound",
@@ -149,6 +154,25 @@ fn reasons_are_spelled_as_frozen() {
     let mut found: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     found.sort_unstable();
     assert_eq!(found, REASONS);
+}
+
+#[test]
+fn outcomes_in_reports_are_spelled_as_frozen_and_documented() {
+    let found = RecordOutcome::ALL.map(|outcome| serde_json::to_value(outcome).unwrap());
+    let expected = [
+        "Created",
+        "Updated",
+        "WouldCreate",
+        "WouldUpdate",
+        "Unchanged",
+        "Skipped",
+        "Suppressed",
+        "Rejected",
+    ];
+    assert_eq!(found.to_vec(), expected);
+    for outcome in expected {
+        assert!(OPERATIONS.contains(&format!("`{outcome}`")), "{outcome} is not documented");
+    }
 }
 
 #[test]

@@ -115,11 +115,11 @@ proptest! {
 
     #[test]
     fn entries_and_windows_come_back(all in entries(40), seq in 0_u64..1000, window in window()) {
-        let encoded = Segment::encode_changes(&keys(), seq, all.clone(), window.as_deref());
+        let encoded = Segment::encode_changes(&keys(), seq, all.clone(), window.as_deref(), None);
         prop_assert_eq!(encoded.len(), usize::from(!all.is_empty() || window.is_some()));
         if let [encoded] = &encoded[..] {
             let decoded = Segment::decode(&keys(), &encoded.bytes).unwrap();
-            prop_assert_eq!(decoded, Segment { seq, base: None, entries: all, window });
+            prop_assert_eq!(decoded, Segment { seq, base: None, entries: all, window, facts: None });
         }
     }
 
@@ -129,7 +129,7 @@ proptest! {
         keep in 0_usize..400,
         data in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
-        let whole = Segment::encode_changes(&keys(), 0, all, Some(&[]))[0].bytes.to_vec();
+        let whole = Segment::encode_changes(&keys(), 0, all, Some(&[]), None)[0].bytes.to_vec();
         let mut bytes = whole.clone();
         bytes.truncate(keep);
         bytes.extend(&data);
@@ -144,7 +144,7 @@ proptest! {
         edits in proptest::collection::vec((29_usize..600, any::<u8>()), 0..6),
         tail in proptest::collection::vec(any::<u8>(), 0..60),
     ) {
-        let whole = Segment::encode_changes(&keys(), 0, all, Some(&window.unwrap_or_default()));
+        let whole = Segment::encode_changes(&keys(), 0, all, Some(&window.unwrap_or_default()), None);
         let mut bytes = unsigned(whole[0].bytes.to_vec());
         bytes.extend(&tail);
         for (at, byte) in edits {
@@ -232,7 +232,7 @@ async fn damage<'a>(clean: &MemoryStore, mishaps: impl Iterator<Item = &'a Misha
 
 #[test]
 fn counts_of_four_billion_allocate_nothing() {
-    let whole = Segment::encode_changes(&keys(), 0, Vec::new(), Some(&[]))[0].bytes.to_vec();
+    let whole = Segment::encode_changes(&keys(), 0, Vec::new(), Some(&[]), None)[0].bytes.to_vec();
     for at in [41, 45] {
         let mut bytes = unsigned(whole.clone());
         bytes[at..at + 4].copy_from_slice(&[0xff, 0xff, 0xff, 0xfe]);

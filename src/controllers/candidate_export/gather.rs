@@ -41,6 +41,8 @@ pub(super) struct Gathered {
     pub(super) request: Option<Handled>,
     /// Among it, whether the ledger is to be distrusted.
     pub(super) asked: Asked,
+    /// Whether a report of all records is wanted, and no run has made it yet.
+    pub(super) report_due: bool,
     /// The integration and its name; absent where the export may not use it.
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
@@ -71,6 +73,11 @@ impl Gathered {
 
     pub(super) fn uid(&self) -> &str {
         &self.reference.uid
+    }
+
+    /// Whether a run is wanted even if nothing has changed.
+    pub(super) fn is_requested(&self) -> bool {
+        self.request.is_some() || self.report_due
     }
 
     /// Whether the source is remote, so that nothing announces its changes.
@@ -173,8 +180,10 @@ pub(super) async fn gather<C: Cluster>(
         let receipts = request.get_or_insert_with(|| previous.handled.clone().unwrap_or_default());
         receipts.distrust_ledger_requested_at = Some(value.clone());
     }
+    let run = context.runs.state(uid);
     Ok(Gathered {
         request,
+        report_due: context.reports.is_some() && run.is_none(),
         asked,
         export: export.clone(),
         reference: reference.clone(),
@@ -188,7 +197,7 @@ pub(super) async fn gather<C: Cluster>(
         keys,
         limited,
         looks_once: context.looks_once,
-        run: context.runs.state(uid),
+        run,
         process_started_at: context.started_at,
         now,
     })

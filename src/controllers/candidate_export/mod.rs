@@ -13,6 +13,7 @@ mod push_permission;
 mod recorded;
 mod remote;
 mod results;
+mod size;
 mod start;
 mod status;
 mod validate;

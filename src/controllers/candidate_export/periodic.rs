@@ -55,10 +55,10 @@ pub(super) fn is_periodic(
     recorded::in_place(previous) == Some(revision) && !requested
 }
 
-/// Whether the run that is in progress or due is quiet.
-pub(super) fn is_quiet(due: &Step, inputs: &Inputs<'_>) -> bool {
+/// How long the run that is in progress or due is quiet from now on; `None` if it is not.
+pub(super) fn quiet_for(due: &Step, inputs: &Inputs<'_>) -> Option<Duration> {
     if inputs.requested || inputs.revision.is_none() || inputs.applied != inputs.revision {
-        return false;
+        return None;
     }
     if inputs.looks == Looks::Once {
         // Nobody will look again: what fails, or cannot start, is reported.
@@ -74,7 +74,6 @@ pub(super) fn is_quiet(due: &Step, inputs: &Inputs<'_>) -> bool {
         (_, Some(run)) if run.periodic && !run.has_work() => Some(run.started_at),
         _ => None,
     };
-    since.is_some_and(|since| {
-        Duration::try_from(inputs.now.duration_since(since)).unwrap_or_default() <= inputs.grace
-    })
+    let quiet = Duration::try_from(inputs.now.duration_since(since?)).unwrap_or_default();
+    inputs.grace.checked_sub(quiet)
 }

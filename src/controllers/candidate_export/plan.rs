@@ -22,7 +22,7 @@ use crate::{
 /// The plan of a pass.
 pub(super) struct Plan {
     pub(super) decision: Decision,
-    /// Whether the run that is in progress or due is not reported; see [`periodic::is_quiet`].
+    /// Whether the run that is in progress or due is not reported; see [`periodic::quiet_for`].
     pub(super) quiet: bool,
     /// How long until the next pass.
     pub(super) wait: Option<Duration>,
@@ -59,7 +59,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     let inputs = Inputs {
         revision: valid.map(|valid| valid.revision.as_str()),
         applied: recorded::in_place(previous),
-        requested: gathered.request.is_some(),
+        requested: gathered.is_requested(),
         suspended: export.spec.suspend,
         obstacle: obstacle.as_ref(),
         sending: gathered.sending,
@@ -74,6 +74,11 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     };
     let (decision, quiet) = decide(&inputs);
     let wait = gathered.asked.wait(wait_for(&decision, next_run, *now), *now);
+    // It is reported in time, even if nothing else happens before.
+    let wait = match (wait, quiet) {
+        (Some(wait), Some(quiet)) => Some(wait.min(quiet + Duration::from_secs(1))),
+        (wait, _) => wait,
+    };
     let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
         let (revision, mode) = (valid.revision.as_str(), valid.mode);
         let earlier = Attempts::of(revision, mode, previous, run.as_ref());
@@ -90,14 +95,14 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         };
         Start { run, first: earlier.is_none() }
     });
-    let quiet = quiet || start.as_ref().is_some_and(|start| start.run.periodic);
+    let quiet = quiet.is_some() || start.as_ref().is_some_and(|start| start.run.periodic);
     Plan { decision, quiet, wait, observations, validated, start }
 }
 
-/// Decides, and says whether the run in question is quiet.
-pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, bool) {
+/// Decides, and says how long the run in question is quiet, if it is.
+pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, Option<Duration>) {
     let due = inputs.revision.map(|revision| due(revision, inputs));
-    let quiet = due.as_ref().is_some_and(|due| periodic::is_quiet(due, inputs));
+    let quiet = due.as_ref().and_then(|due| periodic::quiet_for(due, inputs));
     let decision = match due {
         due if inputs.suspended => {
             let in_sync = matches!(due, Some(Step::Keep | Step::Refresh));
@@ -113,7 +118,7 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, bool) {
         },
         Some(due) => match inputs.obstacle {
             // A quiet run waits for the integration quietly, too.
-            Some(_) if quiet => Decision::Proceed(Step::Keep),
+            Some(_) if quiet.is_some() => Decision::Proceed(Step::Keep),
             // Without work the state of the integration is not the export's to report.
             Some(obstacle) if !matches!(due, Step::Keep | Step::Conclude) => {
                 Decision::Block(obstacle.clone())

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use super::coverage;
 use crate::{
     api::{
-        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure, RunRecord,
-        SourceSeen,
+        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure,
+        RejectionCount, RunRecord, SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
-    pipeline::{Counts, Doubled, Ending, Progress, SourceInfo},
+    domain::Reason,
+    pipeline::{Counts, Doubled, Ending, Progress, RejectedByReason, SourceInfo},
 };
 
 /// Everything that a completed run reports of its records.
@@ -122,7 +123,35 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
             message: rejection.cause.message.chars().take(512).collect(),
         })
         .collect();
+    next.rejected_by_reason = by_reason(&progress.by_reason);
+    next.plan = progress.plan.map(|plan| plan.to_string());
     next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
+}
+
+/// How many reasons and places are listed.
+const LISTED_REASONS: usize = 20;
+
+/// Rejections by reason and place, the most frequent first.
+fn by_reason(rejected: &RejectedByReason) -> Vec<RejectionCount> {
+    let mut counts: Vec<_> = rejected.iter().collect();
+    counts.sort_by(|&(one, first), &(other, second)| {
+        let word = |(reason, place): &(Reason, Option<Box<str>>)| (reason.as_str(), place.clone());
+        second.cmp(first).then_with(|| word(one).cmp(&word(other)))
+    });
+    let counts = counts.into_iter().take(LISTED_REASONS);
+    counts
+        .map(|((reason, place), count)| RejectionCount {
+            reason: reason.as_str().to_owned(),
+            place: place.as_ref().map(|place| cut(place, 128)),
+            count: i64::try_from(*count).unwrap_or(i64::MAX),
+        })
+        .collect()
+}
+
+/// The beginning of a text, in at most this many bytes.
+fn cut(text: &str, bytes: usize) -> String {
+    let end = (0..=text.len().min(bytes)).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
 }
 
 /// What earlier attempts created or updated counts as unchanged in a later one. It is reported as
@@ -182,6 +211,25 @@ mod tests {
         assert!(is_of(&record, &first));
         assert!(!is_of(&record, &ended(Ending::Completed, 0)));
         assert!(!is_of(&record, &ended(Ending::SourceUnchanged, 1)), "it read nothing");
+    }
+
+    #[test]
+    fn rejections_are_listed_by_frequency_and_then_by_name() {
+        let place = |text: &str| Some(text.into());
+        let rejected = RejectedByReason::from([
+            ((Reason::RequiredMissing, place("spec.fields[2].from")), 3),
+            ((Reason::InvalidValue, place(&"é".repeat(100))), 7),
+            ((Reason::InvalidValue, place("spec.fields[2].from")), 3),
+            ((Reason::Malformed, None), 3),
+        ]);
+        let listed = by_reason(&rejected);
+        let shown: Vec<_> =
+            listed.iter().map(|count| (count.reason.as_str(), count.count)).collect();
+        let expected =
+            [("InvalidValue", 7), ("InvalidValue", 3), ("Malformed", 3), ("RequiredMissing", 3)];
+        assert_eq!(shown, expected);
+        assert_eq!(listed[0].place.as_ref().unwrap().len(), 128, "bytes, between characters");
+        assert_eq!(listed[2].place, None);
     }
 
     #[test]

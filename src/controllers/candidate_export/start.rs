@@ -35,7 +35,7 @@ pub(super) fn start<C: Cluster + LedgerHome>(
     }
     let ledger = distrust::seen(previous, gathered.run.as_ref());
     let trust = distrust::trust(&gathered.asked, ledger.as_ref());
-    let run = run(context, gathered, connection, spec, trust);
+    let run = run(context, gathered, connection, spec, trust, &state.revision);
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
     context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
     // The export may have been deleted before there was a run to end; later, deletion ends it.
@@ -51,6 +51,7 @@ fn run<C: Cluster + LedgerHome>(
     connection: Connection,
     spec: RunSpec,
     trust: LedgerTrust,
+    revision: &str,
 ) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
     let Gathered { reference, previous, .. } = gathered;
     let owner = LedgerOwner {
@@ -69,6 +70,7 @@ fn run<C: Cluster + LedgerHome>(
     let export = reference.uid.clone();
     let name = reference.key.to_string();
     let neighbours = neighbours(context, connection.account.name(), reference);
+    let report = context.reports.as_ref().map(|reports| reports.of(&reference.key, revision));
     let duplicates = previous.duplicates.as_ref();
     let suspects = duplicates.map(recorded::suspects).unwrap_or_default();
     move |handle: RunHandle| {
@@ -98,6 +100,7 @@ fn run<C: Cluster + LedgerHome>(
                 fence,
                 max_in_flight: connection.max_in_flight,
                 progress,
+                report,
                 cancel,
             };
             pipeline::run(spec, ports).await

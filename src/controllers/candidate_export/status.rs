@@ -8,7 +8,7 @@ use super::{
     distrust,
     gather::Gathered,
     plan::Plan,
-    push_permission, remote,
+    push_permission, remote, size,
 };
 use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
@@ -54,6 +54,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 revision: &valid.revision,
                 mode: valid.mode,
                 budget: &export.spec.failure_budget,
+                may_be_empty: export.spec.guards.as_ref().is_some_and(|g| g.min_records == 0),
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),
                 asked: &gathered.asked,
@@ -93,6 +94,7 @@ fn finish(
     observations.extend(duplicates_found(next));
     let generation = export.metadata.generation.unwrap_or_default();
     conditions::apply(previous, next, generation, observations, verdict, now);
+    size::fit(next);
 }
 
 /// The warning that people are in Clinch more than once.

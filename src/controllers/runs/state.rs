@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::ExportMode,
-    domain::Cause,
+    domain::{Cause, Reason},
     pipeline::{Counts, Ending, Progress, Report},
 };
 
@@ -69,6 +69,12 @@ impl RunState {
             Ending::Stopped => self.met.clone(),
             Ending::Completed | Ending::SourceUnchanged => None,
         }
+    }
+
+    /// Whether its source had no records, which is a fault: what was delivered before still counts.
+    pub(in crate::controllers) fn found_nothing(&self) -> bool {
+        let RunPhase::Ended(ended) = &self.phase else { return false };
+        matches!(&ended.report.ending, Ending::SourceFailed(cause) if cause.reason == Reason::SourceEmpty)
     }
 
     /// Whether it found something to create or update.

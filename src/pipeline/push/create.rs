@@ -8,15 +8,12 @@ use super::{
     crm::{Created, Crm, CrmFailure, Read},
     guard::Claim,
     index::Known,
-    outcome::{Candidate, Outcome, already_there},
+    outcome::{Candidate, already_there},
     pusher::{Pusher, Target},
 };
 use crate::{
     domain::{Cause, ClinchId, Disposition, MatchKey, Reason},
-    pipeline::{
-        spec::{Duplicates, Mode},
-        work::Work,
-    },
+    pipeline::{mode::Mode, spec::Duplicates, work::Work},
 };
 
 impl<C: Crm> Pusher<C> {
@@ -30,7 +27,7 @@ impl<C: Crm> Pusher<C> {
             return Ok(lacking(&work.lacking));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate { id: None, outcome: Outcome::Created, fresh: true, seen: true });
+            return Ok(Candidate::created(None));
         }
         self.check_fence()?;
         let trial = match snapshot {
@@ -70,8 +67,7 @@ impl<C: Crm> Pusher<C> {
                 self.creations.note(work, on_list);
                 self.prove_look_ups(&work.key, &id).await;
                 drop(trial);
-                let outcome = Outcome::Created;
-                return Ok(Candidate { id: Some(id), outcome, fresh: true, seen: true });
+                return Ok(Candidate::created(Some(id)));
             }
             Ok(Created::Existing(person)) => person,
             // Neither was anybody created.

@@ -34,7 +34,7 @@ pub(super) struct Feed {
 
 impl Feed {
     /// Starts reading; stops when dropped.
-    pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: RecordSet) -> Self {
+    pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: Arc<RecordSet>) -> Self {
         let (sender, ready) = mpsc::channel(1);
         let reader = keys.clone();
         let thread = tokio::task::spawn_blocking(move || {
@@ -98,7 +98,7 @@ pub(super) struct Feeds {
     spec: Arc<RunSpec<Opened>>,
     keys: Keys,
     current: Feed,
-    held_back: Option<RecordSet>,
+    held_back: Option<Arc<RecordSet>>,
 }
 
 impl Feeds {
@@ -106,7 +106,7 @@ impl Feeds {
     pub(super) fn of(
         spec: Arc<RunSpec<Opened>>,
         keys: Keys,
-        [due, held_back]: [RecordSet; 2],
+        [due, held_back]: [Arc<RecordSet>; 2],
     ) -> Self {
         let current = Feed::of(spec.clone(), keys.clone(), due);
         let held_back = (held_back.count() > 0).then_some(held_back);

@@ -13,6 +13,7 @@ mod destination;
 mod ending;
 mod errored;
 mod feed;
+mod gate;
 mod guard;
 mod index;
 mod learn;

@@ -25,6 +25,18 @@ pub(super) struct Pushed {
     /// The person, once known; with the steps in place it makes the ledger entry.
     pub(super) person: Option<ClinchId>,
     pub(super) steps: Steps,
+    /// Of a dry run: the names of what would change, and of the steps that would follow.
+    pub(super) changed: Vec<String>,
+}
+
+impl Pushed {
+    pub(super) fn of(
+        result: Result<Outcome, CrmFailure>,
+        person: Option<ClinchId>,
+        steps: Steps,
+    ) -> Self {
+        Self { result, person, steps, changed: Vec::new() }
+    }
 }
 
 /// The result of the candidate step.
@@ -35,6 +47,8 @@ pub(super) struct Candidate {
     pub(super) fresh: bool,
     /// Whether this call read or created them, and they are not anonymised.
     pub(super) seen: bool,
+    /// Of a dry run: the names of the attributes that would change.
+    pub(super) changed: Vec<String>,
 }
 
 impl Candidate {
@@ -47,11 +61,21 @@ impl Candidate {
     }
 
     pub(super) fn known(id: ClinchId, outcome: Outcome, seen: bool) -> Self {
-        Self { id: Some(id), outcome, fresh: false, seen }
+        Self { id: Some(id), outcome, fresh: false, seen, changed: Vec::new() }
+    }
+
+    /// Somebody who would be updated.
+    pub(super) fn foretold(id: ClinchId, changed: Vec<String>, seen: bool) -> Self {
+        Self { changed, ..Self::known(id, Outcome::Updated, seen) }
+    }
+
+    /// Somebody who was, or would be, created.
+    pub(super) fn created(id: Option<ClinchId>) -> Self {
+        Self { id, outcome: Outcome::Created, fresh: true, seen: true, changed: Vec::new() }
     }
 
     pub(super) fn nobody(outcome: Outcome) -> Self {
-        Self { id: None, outcome, fresh: false, seen: true }
+        Self { id: None, outcome, fresh: false, seen: true, changed: Vec::new() }
     }
 }
 

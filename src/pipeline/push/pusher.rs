@@ -17,10 +17,7 @@ use super::{
 use crate::{
     domain::{Cause, ClinchId, Disposition, Fence, Reason},
     ledger::{Steps, Suppressed, Suppressions},
-    pipeline::{
-        spec::{Duplicates, Mode},
-        work::Work,
-    },
+    pipeline::{mode::Mode, spec::Duplicates, work::Work},
 };
 
 /// What the records of a run share.
@@ -58,8 +55,7 @@ impl<C: Crm> Pusher<C> {
         let claim = self.guard.claim(&work.key).await;
         let mut steps = work.done;
         if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
-            let result = Ok(Outcome::Suppressed(why));
-            return Pushed { result, person: None, steps };
+            return Pushed::of(Ok(Outcome::Suppressed(why)), None, steps);
         }
         let candidate = match &work.ours {
             Some(id) if work.done.contains(Steps::CANDIDATE) => self.confirm(work, id).await,
@@ -68,19 +64,20 @@ impl<C: Crm> Pusher<C> {
         let candidate = match candidate {
             Ok(candidate) => candidate,
             Err(failure) => {
-                return Pushed { result: decided(failure), person: None, steps };
+                return Pushed::of(decided(failure), None, steps);
             }
         };
         if matches!(candidate.outcome, Outcome::Skipped) {
             // Left alone in every respect: no step of this record is needed.
             let steps = work.required();
-            return Pushed { result: Ok(candidate.outcome), person: candidate.id, steps };
+            return Pushed::of(Ok(candidate.outcome), candidate.id, steps);
         }
         let Some(id) = candidate.id else {
-            return Pushed { result: Ok(candidate.outcome), person: None, steps };
+            return Pushed::of(Ok(candidate.outcome), None, steps);
         };
         steps = steps.with(Steps::CANDIDATE);
         let (mut seen, mut fresh) = (candidate.seen, candidate.fresh);
+        let mut changed = candidate.changed;
         let following = loop {
             if !seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
                 // Known from a list, or from before a pause, which may be outdated.
@@ -95,10 +92,10 @@ impl<C: Crm> Pusher<C> {
                     // Whoever was just created is in place, even if they cannot be read now.
                     let person = (result.is_err() && candidate.fresh).then_some(id);
                     let steps = if person.is_some() { steps } else { work.done };
-                    return Pushed { result, person, steps };
+                    return Pushed::of(result, person, steps);
                 }
             }
-            match self.following_steps(work, &id, fresh, &mut steps).await {
+            match self.following_steps(work, &id, fresh, &mut steps, &mut changed).await {
                 Err(CrmFailure::Paused) => (seen, fresh) = (false, false),
                 settled => break settled,
             }
@@ -109,7 +106,7 @@ impl<C: Crm> Pusher<C> {
             Err(CrmFailure::Gone) => Err(gone_again()),
             Err(failure) => decided(failure),
         };
-        Pushed { result, person: Some(id), steps }
+        Pushed { result, person: Some(id), steps, changed }
     }
 
     /// Confirms the person of a record of which only later steps are missing.

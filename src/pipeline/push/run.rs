@@ -11,6 +11,7 @@ use super::{
     crm::{Crm, CrmFailure, Destination},
     ending::{interrupted, unread},
     feed::Feeds,
+    gate::Gate,
     guard::PeopleGuard,
     index::PeopleIndex,
     learn::Learning,
@@ -22,12 +23,15 @@ use super::{
     windows::Pushing,
 };
 use crate::{
-    domain::{Disposition, Fence, Reason},
+    domain::{Disposition, Fence, MatchKey, Reason},
     ledger::{Keys, Ledger, SegmentStore, Suppressions},
     pipeline::{
+        mode::Mode,
         opened::Opened,
+        plan_digest::PlanRecorder,
+        record_log::{RecordLog, RecordReport},
         report::{Ending, LedgerTrust, Progress, Report, Suspects},
-        spec::{DestinationSpec, Mode, RunSpec},
+        spec::{DestinationSpec, RunSpec},
     },
 };
 
@@ -61,6 +65,8 @@ pub struct RunPorts<C, S> {
     pub max_in_flight: usize,
     /// Where progress is reported.
     pub progress: watch::Sender<Progress>,
+    /// Takes a line for each record that is decided.
+    pub report: Option<Arc<dyn RecordReport>>,
     /// Ends the run once its records in flight are finished.
     pub cancel: CancellationToken,
 }
@@ -80,23 +86,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
     spec: RunSpec,
     ports: RunPorts<C, S>,
 ) -> Result<Ending, CrmFailure> {
-    let RunPorts {
-        crm,
-        guard,
-        suppressions,
-        look_up,
-        export,
-        neighbours,
-        suspects,
-        keys,
-        store,
-        trust,
-        ledger_max,
-        fence,
-        max_in_flight,
-        progress,
-        cancel,
-    } = ports;
+    let RunPorts { guard, suppressions, suspects, keys, store, trust, progress, cancel, .. } =
+        ports;
     // Cancellation must not wait for an unresponsive server.
     let spec = match cancel.run_until_cancelled(spec.open()).await {
         Some(Ok(Some(spec))) => Arc::new(spec),
@@ -110,7 +101,14 @@ async fn attempt<C: Crm, S: SegmentStore>(
     let ledger_info = run_ledger.distrust(trust, spec.mode).await?;
     let comparison = Comparison::of(&keys, &suppressions, suspects, &guard);
     let ledger = std::mem::take(&mut run_ledger.ledger);
-    let (mut survey, ledger) = Survey::of(spec.clone(), comparison, ledger, cancel.clone()).await;
+    let plan = spec.guards.records_plan(spec.mode);
+    let log = RecordLog {
+        plan: plan.then(|| PlanRecorder::new(spec.guards.identity)),
+        report: ports.report,
+        foretells: spec.mode == Mode::DryRun,
+    };
+    let surveyed = Survey::of(spec.clone(), comparison, ledger, log, cancel.clone());
+    let (mut survey, ledger, log) = surveyed.await;
     run_ledger.ledger = ledger;
     if cancel.is_cancelled() {
         return Ok(Ending::Stopped);
@@ -118,70 +116,181 @@ async fn attempt<C: Crm, S: SegmentStore>(
     survey.progress.source = spec.source.info().cloned();
     survey.progress.ledger = ledger_info;
     progress.send_replace(survey.progress.clone());
+    if let Some(empty) = survey.emptiness(&spec.guards) {
+        return Ok(empty);
+    }
     // A source that is cut off or damaged is not pushed in part.
     if let Some(error) = &survey.fault {
         return Ok(unread(error));
     }
-    let suspects = std::mem::take(&mut survey.suspects);
-    let ending = if survey.is_up_to_date() {
+    let delivery = Delivery {
+        crm: ports.crm,
+        guard: guard.clone(),
+        suppressions,
+        look_up: ports.look_up,
+        export: ports.export,
+        keys,
+        ledger_max: ports.ledger_max,
+        fence: ports.fence,
+        max_in_flight: ports.max_in_flight,
+        progress,
+        cancel,
+        spec,
+        suspects: std::mem::take(&mut survey.suspects),
+        reads_first: ledger_info.distrust.is_some(),
+    };
+    if survey.is_up_to_date() {
+        delivery.without_work(survey, run_ledger, log).await
+    } else {
+        delivery.of(survey, run_ledger, log, ports.neighbours).await
+    }
+}
+
+/// A run whose source was read.
+struct Delivery<C> {
+    crm: C,
+    guard: Arc<PeopleGuard>,
+    suppressions: Suppressions,
+    look_up: bool,
+    export: String,
+    keys: Keys,
+    ledger_max: Option<u64>,
+    fence: Fence,
+    max_in_flight: usize,
+    progress: watch::Sender<Progress>,
+    cancel: CancellationToken,
+    spec: Arc<RunSpec<Opened>>,
+    suspects: Vec<MatchKey>,
+    reads_first: bool,
+}
+
+impl<C: Crm> Delivery<C> {
+    /// Ends a run in which no record is due.
+    async fn without_work<S: SegmentStore>(
+        self,
+        survey: Survey,
+        mut run_ledger: RunLedger<S>,
+        log: RecordLog,
+    ) -> Result<Ending, CrmFailure> {
+        let Self { crm, guard, keys, max_in_flight, progress, cancel, spec, suspects, .. } = self;
+        let (guards, facts) = (&spec.guards, run_ledger.ledger.facts());
+        let planned = survey.progress.counts;
+        let gate = Gate { guards, facts, due: 0, progress: &progress };
+        if let Err(held) = gate.judge(&planned, &log) {
+            return Ok(held);
+        }
         let creations = Creations::default();
         let examined = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight);
         let Some(doubled) = cancel.run_until_cancelled(examined).await.transpose()? else {
             return Ok(Ending::Stopped);
         };
         progress.send_modify(|progress| progress.doubled = doubled.into());
-        None
-    } else {
-        check_capacity(&run_ledger, &survey, ledger_max)?;
-        if spec.mode == Mode::Push {
-            run_ledger.await_earlier_requests(&crm, guard.at_rest.contains(&export), &cancel).await;
+        show_plan(&progress, &log, spec.mode);
+        if spec.mode == Mode::Push && survey.is_whole && !run_ledger.is_new() {
+            run_ledger.note_read(planned.read);
+            if run_ledger.ledger.has_unstored() {
+                run_ledger.seal(false).await?;
+                progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
+            }
         }
-        let learning =
-            Learning { crm: &crm, keys: &keys, guard: &guard, look_up, progress: &progress };
-        let learned = learned(&learning, &spec, &survey, &run_ledger.ledger, neighbours);
+        Ok(Ending::Completed)
+    }
+
+    /// Pushes what is due.
+    async fn of<S: SegmentStore>(
+        self,
+        mut survey: Survey,
+        mut run_ledger: RunLedger<S>,
+        mut log: RecordLog,
+        neighbours: Neighbours<S>,
+    ) -> Result<Ending, CrmFailure> {
+        let Self { spec, keys, progress, cancel, guard, .. } = &self;
+        let (export, is_push) = (self.export.clone(), spec.mode == Mode::Push);
+        check_capacity(&run_ledger, &survey, self.ledger_max)?;
+        if is_push {
+            let at_rest = guard.at_rest.contains(&export);
+            run_ledger.await_earlier_requests(&self.crm, at_rest, cancel).await;
+        }
+        let learning = Learning { crm: &self.crm, keys, guard, look_up: self.look_up, progress };
+        let learned = learned(&learning, spec, &survey, &run_ledger.ledger, neighbours);
         // It only reads, and need not be finished.
         let learned = cancel.run_until_cancelled(learned).await;
         let Some((destination, index)) = learned.transpose()? else {
             return Ok(Ending::Stopped);
         };
-        note_anonymised(&index, &run_ledger.ledger, &suppressions).await?;
+        note_anonymised(&index, &run_ledger.ledger, &self.suppressions).await?;
         // No longer needed: free the memory for the ledger.
         survey.people = SourcePeople::default();
-        let pusher = Pusher {
-            crm,
-            guard,
-            index,
-            fence,
-            mode: spec.mode,
-            duplicates: spec.duplicates,
-            reads_first: ledger_info.distrust.is_some(),
-            destination,
-            suppressions,
-            creations: Creations::default(),
-        };
-        let pushing = Pushing {
-            keys: &keys,
-            progress: &progress,
-            cancel: &cancel,
-            max_in_flight: max_in_flight.max(1),
-        };
-        if spec.mode == Mode::Push {
+        let (spec, keys) = (spec.clone(), keys.clone());
+        let (progress, cancel) = (progress.clone(), cancel.clone());
+        let max_in_flight = self.max_in_flight.max(1);
+        let (mut pusher, suspects) = self.pusher(destination, index);
+        let pushing = Pushing { keys: &keys, progress: &progress, cancel: &cancel, max_in_flight };
+        let sets = [&mut survey.due, &mut survey.held_back];
+        let sets = sets.map(|set| Arc::new(std::mem::take(set)));
+        let due = sets.iter().map(|set| set.count() as u64).sum();
+        let feeds = || Feeds::of(spec.clone(), keys.clone(), sets.clone());
+        let facts = run_ledger.ledger.facts();
+        let gate = Gate { guards: &spec.guards, facts, due, progress: &progress };
+        if is_push {
+            if gate.needs_plan(&log) {
+                let planned = pushing.plan(&mut pusher, feeds(), &mut run_ledger, &mut log).await?;
+                if let Err(ending) = planned.and_then(|planned| gate.judge(&planned, &log)) {
+                    return Ok(ending);
+                }
+                if let Some(name) = gate.approved(&log) {
+                    run_ledger.note_admitted(name);
+                }
+            }
+            log.plan = None;
             pusher.guard.at_rest.remove(&export);
             pusher.guard.directory.forget(&export);
         }
-        let sets = [survey.due, survey.held_back];
-        let mut feeds = Feeds::of(spec.clone(), keys.clone(), sets);
-        let ended = pushing.all(&pusher, &mut feeds, &mut run_ledger).await;
+        let ended = pushing.all(&pusher, &mut feeds(), &mut run_ledger, &mut log).await;
         let complete = matches!(ended, Ok(None));
+        if complete && survey.is_whole && is_push {
+            run_ledger.note_read(survey.progress.counts.read);
+        }
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;
         progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
         pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;
-        ended
-    };
-    Ok(ending.unwrap_or(Ending::Completed))
+        if let Some(ending) = ended {
+            return Ok(ending);
+        }
+        let planned = progress.borrow().counts;
+        if !is_push && let Err(held) = gate.judge(&planned, &log) {
+            return Ok(held);
+        }
+        show_plan(&progress, &log, spec.mode);
+        Ok(Ending::Completed)
+    }
+
+    fn pusher(self, destination: Destination, index: PeopleIndex) -> (Pusher<C>, Vec<MatchKey>) {
+        let pusher = Pusher {
+            crm: self.crm,
+            guard: self.guard,
+            index,
+            fence: self.fence,
+            mode: self.spec.mode,
+            duplicates: self.spec.duplicates,
+            reads_first: self.reads_first,
+            destination,
+            suppressions: self.suppressions,
+            creations: Creations::default(),
+        };
+        (pusher, self.suspects)
+    }
+}
+
+/// Shows the plan that a dry run has made.
+fn show_plan(progress: &watch::Sender<Progress>, log: &RecordLog, mode: Mode) {
+    if let (Mode::DryRun, Some(plan)) = (mode, &log.plan) {
+        let digest = plan.digest();
+        progress.send_modify(|progress| progress.plan = Some(digest));
+    }
 }
 
 /// What Clinch has already: the destination, and people.

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::crm::{Crm, CrmFailure};
 use crate::{
-    ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, SegmentStore},
+    ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, RunFacts, SegmentStore},
     pipeline::{
+        mode::Mode,
         report::{Distrust, LedgerInfo, LedgerTrust},
-        spec::Mode,
         work::Work,
     },
 };
@@ -135,6 +135,23 @@ impl<S: SegmentStore> RunLedger<S> {
             self.open.remove(&work.key_hash);
             self.carried.remove(&work.key_hash);
         }
+    }
+
+    /// Remembers how many records a completed push has read; stored with what is stored next.
+    pub(super) fn note_read(&mut self, read: u64) {
+        let facts = RunFacts { read: Some(read), ..self.ledger.facts() };
+        self.ledger.set_facts(facts);
+    }
+
+    /// Remembers that an approved plan is carried out from now on.
+    pub(super) fn note_admitted(&mut self, admitted: [u8; 16]) {
+        let facts = RunFacts { admitted: Some(admitted), ..self.ledger.facts() };
+        self.ledger.set_facts(facts);
+    }
+
+    /// Whether nothing was ever stored.
+    pub(super) fn is_new(&self) -> bool {
+        self.journal.end() == 0
     }
 
     /// Stores what is new.

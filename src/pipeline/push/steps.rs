@@ -8,7 +8,7 @@ use super::{
 use crate::{
     domain::ClinchId,
     ledger::Steps,
-    pipeline::{spec::Mode, work::Work},
+    pipeline::{mode::Mode, work::Work},
 };
 
 impl<C: Crm> Pusher<C> {
@@ -20,6 +20,7 @@ impl<C: Crm> Pusher<C> {
         id: &ClinchId,
         fresh: bool,
         steps: &mut Steps,
+        changed: &mut Vec<String>,
     ) -> Result<bool, CrmFailure> {
         let how = match self.mode {
             Mode::DryRun => Ensure::DryRun,
@@ -30,24 +31,37 @@ impl<C: Crm> Pusher<C> {
         if let Destination::Job(stage) = &self.destination
             && !steps.contains(Steps::APPLICATION)
         {
-            written |= self.apply(id, stage, how).await?;
+            let applied = self.apply(id, stage, how).await?;
+            written |= applied;
+            self.foretell(applied, "+application", changed);
             *steps = steps.with(Steps::APPLICATION);
         }
         if let Some(resume) = &work.resume
             && !steps.contains(Steps::RESUME)
         {
             self.check_fence()?;
-            written |= self.crm.ensure_attachment(id, resume, how).await?;
+            let attached = self.crm.ensure_attachment(id, resume, how).await?;
+            written |= attached;
+            self.foretell(attached, "+resume", changed);
             *steps = steps.with(Steps::RESUME);
         }
         if let Some(tags) = &work.tags
             && !steps.contains(Steps::ACTIVITY)
         {
             self.check_fence()?;
-            written |= self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
+            let tagged = self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
+            written |= tagged;
+            self.foretell(tagged, "+tags", changed);
             *steps = steps.with(Steps::ACTIVITY);
         }
         Ok(written)
+    }
+
+    /// Names a step that a dry run would take. No attribute begins with a plus sign.
+    fn foretell(&self, written: bool, step: &str, changed: &mut Vec<String>) {
+        if written && self.mode == Mode::DryRun {
+            changed.push(step.to_owned());
+        }
     }
 
     async fn apply(

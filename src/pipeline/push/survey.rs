@@ -15,10 +15,12 @@ use crate::{
     ledger::{KeyHash, Keys, Ledger, Suppressions},
     pipeline::{
         blocking::join_blocking,
+        guards::Guards,
         opened::Opened,
+        record_log::{Decided, RecordLog},
         record_set::RecordSet,
         records::{Prepared, PreparedRecords},
-        report::{Progress, Rejection, Suspects},
+        report::{Ending, Progress, Rejection, Suspects},
         spec::RunSpec,
         work::Work,
     },
@@ -81,22 +83,25 @@ pub(super) struct Survey {
     keyless: u64,
     /// Why the source cannot be read to its end, or names nobody: nothing of it is pushed.
     pub(super) fault: Option<SourceError>,
+    /// Whether every record of the source was counted.
+    pub(super) is_whole: bool,
 }
 
 impl Survey {
-    /// Reads the source and returns the ledger. Stops early on `cancel`.
+    /// Reads the source and returns the ledger and the log. Stops early on `cancel`.
     pub(super) async fn of(
         spec: Arc<RunSpec<Opened>>,
         comparison: Comparison,
         mut ledger: Ledger,
+        log: RecordLog,
         cancel: CancellationToken,
-    ) -> (Self, Ledger) {
+    ) -> (Self, Ledger, RecordLog) {
         let read = move || {
-            let survey = Self::read(&spec, &comparison, &ledger, &cancel);
+            let (survey, log) = Self::read(&spec, &comparison, &ledger, log, &cancel);
             for (earlier, present) in &survey.renamed {
                 ledger.rename(earlier, present);
             }
-            (survey, ledger)
+            (survey, ledger, log)
         };
         join_blocking(tokio::task::spawn_blocking(read)).await
     }
@@ -110,10 +115,12 @@ impl Survey {
         spec: &RunSpec<Opened>,
         comparison: &Comparison,
         ledger: &Ledger,
+        log: RecordLog,
         cancel: &CancellationToken,
-    ) -> Self {
+    ) -> (Self, RecordLog) {
         let mut survey = Self::default();
         let mut records = PreparedRecords::of(spec, &comparison.keys);
+        records.log = log;
         // Seeded: every run keeps the same people.
         let mut rng = fastrand::Rng::with_seed(1);
         while let Some(record) = records.next() {
@@ -122,7 +129,9 @@ impl Survey {
             }
             match record {
                 Ok(prepared) => {
-                    survey.add(prepared, records.number(), comparison, ledger, &mut rng);
+                    let number = records.number();
+                    let known = (comparison, ledger);
+                    survey.add(prepared, number, known, &mut records.log, &mut rng);
                 }
                 Err(error) => {
                     survey.fault = Some(error);
@@ -130,14 +139,22 @@ impl Survey {
                 }
             }
         }
+        let examined = records.read();
+        let mut counted = !records.is_limited();
+        if !counted && spec.guards.counts_all() {
+            counted = true;
+            survey.fault = survey.fault.or(records.count_rest());
+        }
+        survey.is_whole = counted && survey.fault.is_none();
         let counts = &mut survey.progress.counts;
         counts.read = records.read();
-        counts.not_selected = counts.read - counts.total;
-        survey.progress.coverage = records.into_coverage().into();
+        counts.not_selected = examined - counts.total;
+        let (coverage, log) = records.finish();
+        survey.progress.coverage = coverage.into();
         if survey.fault.is_none() && !cancel.is_cancelled() {
             survey.fault = survey.names_nobody(spec);
         }
-        survey
+        (survey, log)
     }
 
     /// The fault of a source of which no record says who it is about.
@@ -163,8 +180,8 @@ impl Survey {
         &mut self,
         prepared: Prepared,
         number: usize,
-        comparison: &Comparison,
-        ledger: &Ledger,
+        (comparison, ledger): (&Comparison, &Ledger),
+        log: &mut RecordLog,
         rng: &mut fastrand::Rng,
     ) {
         let keys = &comparison.keys;
@@ -177,44 +194,38 @@ impl Survey {
                     Reason::Malformed | Reason::TooLarge => {}
                     _ => self.keyed += 1,
                 }
-                return self.reject(rejection);
+                return self.reject(number, rejection, log);
             }
         };
         self.keyed += 1;
         match self.people.add(&work) {
             Duplicate::No => {}
             // Exact duplicate of an earlier record: count it as unchanged.
-            Duplicate::Same => {
-                self.progress.counts.unchanged += 1;
-                return;
-            }
+            Duplicate::Same => return self.leave(&work, keys, log),
             Duplicate::Respelled(first) => {
                 let message = format!(
                     "{first} names the same person with the same values; the address differs only in \
                      case or spelling"
                 );
-                return self.reject_duplicate(*work, keys, message);
+                return self.reject_duplicate(*work, keys, message, log);
             }
             Duplicate::Conflicting(first) => {
                 let message = format!("{first} names the same person with other values");
-                return self.reject_duplicate(*work, keys, message);
+                return self.reject_duplicate(*work, keys, message, log);
             }
         }
         if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
             self.progress.counts.suppressed += 1;
-            self.progress.list(Rejection {
-                record: Some(keys.record_id(&work.key)),
-                position: work.position,
-                cause: why.cause(),
-            });
+            let (record, cause) = (Some(keys.record_id(&work.key)), why.cause());
+            log.decided(number, &work.position, || record, &Decided::Suppressed(&cause), &[]);
+            self.progress.list(Rejection { record, position: work.position, place: None, cause });
             return;
         }
         self.suspect(&work.key, comparison);
         let known = work.compare(ledger) || self.is_known_by_another_hash(&mut work, keys, ledger);
         if work.is_done() {
-            self.progress.counts.unchanged += 1;
             self.progress.warn(&work, keys);
-            return;
+            return self.leave(&work, keys, log);
         }
         if comparison.guard.errored.contains(&work.key_hash) {
             self.held_back.add(number);
@@ -227,6 +238,18 @@ impl Survey {
             self.others.extend(others.map(|other| (other, work.key_hash)));
             self.sample(work.key, work.key_hash, rng);
         }
+    }
+
+    /// How a run ends whose source has no records, if that is a fault. A file without any content
+    /// counts as one without records.
+    pub(super) fn emptiness(&mut self, guards: &Guards) -> Option<Ending> {
+        if self.progress.counts.read > 0
+            || self.fault.as_ref().is_some_and(|fault| !fault.is_empty())
+        {
+            return None;
+        }
+        self.fault = None;
+        guards.empty(0).map(Ending::SourceFailed)
     }
 
     /// Notes a person to look up because they were there more than once.
@@ -275,16 +298,27 @@ impl Survey {
         }
     }
 
-    fn reject_duplicate(&mut self, work: Work, keys: &Keys, message: String) {
-        self.reject(Rejection {
-            record: Some(keys.record_id(&work.key)),
-            position: work.position,
-            cause: Cause::new(Reason::DuplicateInSource, message),
-        });
+    /// Counts a person who is as mapped already.
+    fn leave(&mut self, work: &Work, keys: &Keys, log: &mut RecordLog) {
+        self.progress.counts.unchanged += 1;
+        let record = || Some(keys.record_id(&work.key));
+        log.decided(work.number, &work.position, record, &Decided::Unchanged, &[]);
     }
 
-    fn reject(&mut self, rejection: Rejection) {
+    fn reject_duplicate(&mut self, work: Work, keys: &Keys, message: String, log: &mut RecordLog) {
+        let rejection = Rejection {
+            record: Some(keys.record_id(&work.key)),
+            position: work.position,
+            place: None,
+            cause: Cause::new(Reason::DuplicateInSource, message),
+        };
+        self.reject(work.number, rejection, log);
+    }
+
+    fn reject(&mut self, number: usize, rejection: Rejection, log: &mut RecordLog) {
         self.progress.counts.invalid += 1;
-        self.progress.list(rejection);
+        let (position, record) = (&rejection.position, rejection.record);
+        log.decided(number, position, || record, &Decided::Rejected(&rejection), &[]);
+        self.progress.reject(rejection);
     }
 }

@@ -10,8 +10,12 @@ use super::{
 };
 use crate::{
     domain::ClinchId,
-    pipeline::{spec::Mode, work::Work},
+    pipeline::{mode::Mode, work::Work},
 };
+
+fn names(attributes: &Map<String, Value>) -> Vec<String> {
+    attributes.keys().cloned().collect()
+}
 
 impl<C: Crm> Pusher<C> {
     /// Updates a person whom this export pushed before. Reads them first if that can show that they were
@@ -32,8 +36,12 @@ impl<C: Crm> Pusher<C> {
         }
         if self.mode == Mode::DryRun {
             // A real push updates without diffing here, so the dry run reports Updated too.
-            self.read(&id).await?;
-            return Ok(Candidate::known(id, Outcome::Updated, true));
+            let present = self.read(&id).await?;
+            let changed = match &present {
+                Some(person) => names(&changes(work, &person.attributes)),
+                None => names(&work.attributes),
+            };
+            return Ok(Candidate::foretold(id, changed, true));
         }
         self.change(work, id, &work.attributes).await
     }
@@ -59,7 +67,7 @@ impl<C: Crm> Pusher<C> {
             return Ok(Candidate::known(id, Outcome::Unchanged, seen));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate::known(id, Outcome::Updated, seen));
+            return Ok(Candidate::foretold(id, names(&differing), seen));
         }
         self.change(work, id, &differing).await
     }

@@ -20,8 +20,9 @@ use crate::{
     domain::{Cause, MatchKey, Reason},
     ledger::{Keys, SegmentStore},
     pipeline::{
+        mode::Mode,
+        record_log::{Decided, RecordLog},
         report::{Ending, Progress, Rejection},
-        spec::Mode,
         work::Work,
     },
 };
@@ -32,6 +33,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(30);
 const MAX_RESTING: usize = 256;
 
 /// What pushing the windows of a run needs.
+#[derive(Clone, Copy)]
 pub(super) struct Pushing<'a> {
     pub(super) keys: &'a Keys,
     pub(super) progress: &'a watch::Sender<Progress>,
@@ -46,6 +48,7 @@ impl Pushing<'_> {
         pusher: &Pusher<C>,
         feeds: &mut Feeds,
         run_ledger: &mut RunLedger<S>,
+        log: &mut RecordLog,
     ) -> Result<Option<Ending>, CrmFailure> {
         let mut course = Course::of(self.cancel, !pusher.guard.errored.is_empty());
         let mut flight = FuturesUnordered::new();
@@ -87,7 +90,7 @@ impl Pushing<'_> {
                 Ok(()) = resting.changed() => continue,
             };
             let Some((work, pushed)) = ended else { break };
-            let Pushed { result, person, steps } = pushed;
+            let Pushed { result, person, steps, changed } = pushed;
             let result = self.judge(pusher, &work, result);
             if pusher.mode == Mode::Push {
                 let entry = person.map(|person| work.entry(person, steps));
@@ -96,7 +99,7 @@ impl Pushing<'_> {
             match result {
                 Ok(outcome) => {
                     course.decided();
-                    self.count(&work, outcome);
+                    self.count(&work, outcome, &changed, log);
                 }
                 Err(failure) => course.met(&work.position, failure, &pusher.crm).await,
             }
@@ -164,7 +167,8 @@ impl Pushing<'_> {
     fn list(&self, work: &Work, cause: Cause) {
         let record = Some(self.keys.record_id(&work.key));
         let position = work.position.clone();
-        self.progress.send_modify(|progress| progress.list(Rejection { position, record, cause }));
+        let rejection = Rejection { position, record, place: None, cause };
+        self.progress.send_modify(|progress| progress.list(rejection));
     }
 
     /// Checks the people just created, unless Clinch can no longer be used.
@@ -201,26 +205,44 @@ impl Pushing<'_> {
         }
     }
 
-    fn count(&self, work: &Work, outcome: Outcome) {
+    fn count(&self, work: &Work, outcome: Outcome, changed: &[String], log: &mut RecordLog) {
         if matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged) {
             self.progress.send_modify(|progress| progress.warn(work, self.keys));
         }
+        let record = || Some(self.keys.record_id(&work.key));
+        let position = &work.position;
+        let mut note = |decided: &Decided<'_>| {
+            log.decided(work.number, position, record, decided, changed);
+        };
         self.progress.send_modify(|progress| match outcome {
-            Outcome::Created => progress.counts.created += 1,
-            Outcome::Updated => progress.counts.updated += 1,
-            Outcome::Unchanged => progress.counts.unchanged += 1,
-            Outcome::Skipped => progress.counts.skipped += 1,
+            Outcome::Created => {
+                progress.counts.created += 1;
+                note(&Decided::Created);
+            }
+            Outcome::Updated => {
+                progress.counts.updated += 1;
+                note(&Decided::Updated);
+            }
+            Outcome::Unchanged => {
+                progress.counts.unchanged += 1;
+                note(&Decided::Unchanged);
+            }
+            Outcome::Skipped => {
+                progress.counts.skipped += 1;
+                note(&Decided::Skipped);
+            }
             Outcome::Suppressed(why) => {
                 progress.counts.suppressed += 1;
-                let record = Some(self.keys.record_id(&work.key));
-                let (position, cause) = (work.position.clone(), why.cause());
-                progress.list(Rejection { position, record, cause });
+                let (position, cause) = (position.clone(), why.cause());
+                note(&Decided::Suppressed(&cause));
+                progress.list(Rejection { position, record: record(), place: None, cause });
             }
             Outcome::Rejected(cause) => {
                 progress.counts.failed += 1;
-                let record = Some(self.keys.record_id(&work.key));
-                let position = work.position.clone();
-                progress.list(Rejection { position, record, cause });
+                let position = position.clone();
+                let rejection = Rejection { position, record: record(), place: None, cause };
+                note(&Decided::Rejected(&rejection));
+                progress.reject(rejection);
             }
         });
     }

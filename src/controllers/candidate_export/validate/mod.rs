@@ -1,6 +1,7 @@
 //! Step 2: the only constructor of a validated export. Pure. Reports every condition that it can,
 //! not only the first that fails.
 
+mod guards;
 mod integration;
 mod mapping;
 mod permission;
@@ -141,6 +142,13 @@ fn assemble(
         Some(listed) => digest_parts([&revision.as_bytes()[..], &listed.digest()[..]]),
         None => revision,
     };
+    // Absent limits add nothing: the revision is the one before there were any.
+    let limits = (&spec.guards, &spec.approved_plan);
+    let revision = if limits == (&None, &None) {
+        revision
+    } else {
+        digest_parts([&revision.as_bytes()[..], &digest_json(&limits).as_bytes()[..]])
+    };
     let target = plan.target_digest();
     let revision = match &target {
         Some(target) => format!("{}{TARGET}{}", revision.short(), target.short()),
@@ -155,7 +163,9 @@ fn assemble(
             permitted: rules(permission),
         },
     };
+    let guards = guards::guards(spec, &plan, gathered.connection.as_ref());
     let run = RunSpec {
+        guards,
         source,
         select,
         limit: spec.limit.and_then(|limit| u64::try_from(limit).ok()),

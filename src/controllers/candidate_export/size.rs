@@ -1,0 +1,195 @@
+//! Keeps a status small: a cluster stores it with every change. Pure.
+
+use crate::api::CandidateExportStatus;
+
+/// The most bytes of a status, as JSON.
+const MAX_STATUS_BYTES: usize = 32 << 10;
+
+/// How much is left of each list and text.
+struct Room {
+    failures: usize,
+    fields: usize,
+    warnings: usize,
+    /// Bytes of each text about records.
+    text: usize,
+    /// Bytes of the message of each condition.
+    message: usize,
+}
+
+/// What is tried, one after the other. The messages of conditions are kept the longest.
+const ROOMS: [Room; 4] = [
+    Room { failures: 20, fields: 64, warnings: 20, text: 160, message: 4096 },
+    Room { failures: 20, fields: 32, warnings: 10, text: 160, message: 1024 },
+    Room { failures: 10, fields: 16, warnings: 5, text: 128, message: 512 },
+    Room { failures: 5, fields: 8, warnings: 2, text: 48, message: 128 },
+];
+
+/// Shortens lists and texts of a status that is too large.
+pub(super) fn fit(status: &mut CandidateExportStatus) {
+    for room in &ROOMS {
+        if bytes(status) <= MAX_STATUS_BYTES {
+            return;
+        }
+        shorten(status, room);
+    }
+}
+
+fn bytes(status: &CandidateExportStatus) -> usize {
+    serde_json::to_vec(status).expect("plain data serialises to JSON").len()
+}
+
+fn shorten(status: &mut CandidateExportStatus, room: &Room) {
+    shorten_list(&mut status.failures, room.failures, &mut status.failures_omitted);
+    for failure in &mut status.failures {
+        cut(&mut failure.position, room.text);
+        cut(&mut failure.message, room.text);
+    }
+    if let Some(coverage) = &mut status.coverage {
+        shorten_list(&mut coverage.fields, room.fields, &mut coverage.fields_omitted);
+        shorten_list(&mut coverage.warnings, room.warnings, &mut coverage.warnings_omitted);
+        for warning in &mut coverage.warnings {
+            cut(&mut warning.message, room.text);
+        }
+    }
+    for condition in &mut status.conditions {
+        cut(&mut condition.message, room.message);
+    }
+}
+
+fn shorten_list<T>(list: &mut Vec<T>, most: usize, omitted: &mut Option<i64>) {
+    let left_out = list.len().saturating_sub(most);
+    list.truncate(most);
+    if left_out > 0 {
+        let left_out = i64::try_from(left_out).unwrap_or(i64::MAX);
+        *omitted = Some(omitted.unwrap_or_default().saturating_add(left_out));
+    }
+}
+
+/// Shortens a text to this many bytes.
+fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+    use super::*;
+    use crate::api::{
+        ConditionType, DuplicatesSeen, ExportCounts, ExportMode, FieldCoverage, FilledField,
+        LedgerSeen, RecordFailure, RecordWarning, RejectionCount, RunRecord, SourceSeen,
+    };
+
+    /// Every list full, every text as long as the schema allows, made of this.
+    fn largest(character: &str) -> CandidateExportStatus {
+        let text = |length: usize| character.repeat(length);
+        let word = |length: usize| "w".repeat(length);
+        let counts = ExportCounts { read: i64::MAX, total: i64::MAX, ..ExportCounts::default() };
+        let now = Time(Timestamp::UNIX_EPOCH);
+        CandidateExportStatus {
+            observed_generation: Some(i64::MAX),
+            conditions: ConditionType::ALL
+                .iter()
+                .take(16)
+                .map(|kind| Condition {
+                    type_: kind.as_str().to_owned(),
+                    status: "Unknown".to_owned(),
+                    reason: word(64),
+                    message: text(1024),
+                    observed_generation: Some(i64::MAX),
+                    last_transition_time: now.clone(),
+                })
+                .collect(),
+            counts: Some(counts),
+            delivered: Some(word(48)),
+            rejected: Some(i64::MAX),
+            progress: Some(100),
+            failures: vec![
+                RecordFailure {
+                    position: text(320),
+                    record: Some(word(32)),
+                    reason: word(64),
+                    message: text(512),
+                };
+                20
+            ],
+            failures_omitted: Some(i64::MAX - 20),
+            rejected_by_reason: vec![
+                RejectionCount {
+                    reason: word(64),
+                    place: Some(word(128)),
+                    count: i64::MAX,
+                };
+                20
+            ],
+            plan: Some(word(100)),
+            coverage: Some(FieldCoverage {
+                records: i64::MAX,
+                fields: vec![FilledField { attribute: word(128), filled: i64::MAX }; 64],
+                fields_omitted: Some(64),
+                warnings: vec![
+                    RecordWarning {
+                        place: word(128),
+                        reason: word(64),
+                        records: i64::MAX,
+                        message: text(512),
+                    };
+                    20
+                ],
+                warnings_omitted: Some(9),
+            }),
+            last_applied_revision: Some(word(64)),
+            last_attempted_revision: Some(word(64)),
+            source: Some(SourceSeen { version: Some(word(64)), ..SourceSeen::default() }),
+            duplicates: Some(DuplicatesSeen { found: 99, records: vec![word(16); 20] }),
+            ledger: Some(LedgerSeen::default()),
+            history: vec![
+                RunRecord {
+                    revision: word(64),
+                    mode: ExportMode::DryRun,
+                    started_at: now.clone(),
+                    finished_at: now.clone(),
+                    outcome: word(64),
+                    counts,
+                };
+                5
+            ],
+            ..CandidateExportStatus::default()
+        }
+    }
+
+    #[test]
+    fn the_largest_status_fits_into_32_kib() {
+        // Plain, of several bytes each, and escaped in JSON.
+        for character in ["x", "é", "\u{1f600}", "\"", "\u{1}"] {
+            let mut status = largest(character);
+            assert!(bytes(&status) > MAX_STATUS_BYTES);
+            fit(&mut status);
+            assert!(bytes(&status) <= MAX_STATUS_BYTES, "{character:?}: {}", bytes(&status));
+            assert!(!status.failures.is_empty() && status.conditions.len() == 16);
+            let mut again = status.clone();
+            fit(&mut again);
+            assert_eq!(again, status, "and stays as it is");
+        }
+    }
+
+    #[test]
+    fn an_ordinary_status_is_not_changed_and_what_is_left_out_is_counted() {
+        let mut status = largest("x");
+        status.conditions.truncate(8);
+        status.conditions.iter_mut().for_each(|condition| condition.message.truncate(100));
+        status.failures.truncate(4);
+        status.coverage.as_mut().unwrap().warnings.truncate(2);
+        let before = status.clone();
+        fit(&mut status);
+        assert_eq!(status, before);
+        let mut status = largest("\u{1f600}");
+        fit(&mut status);
+        let omitted = status.failures_omitted.unwrap() - (i64::MAX - 20);
+        assert_eq!(usize::try_from(omitted).unwrap() + status.failures.len(), 20);
+    }
+}

@@ -1,0 +1,143 @@
+//! What a run notes of each record once it is decided: for its plan, and for a report that lists all
+//! records. Pure, but for the report's lines, which their reader may store.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{
+    plan_digest::{PlanRecorder, Planned},
+    report::Rejection,
+};
+use crate::{
+    domain::{Cause, RecordId, SourcePosition},
+    source::Decoded,
+};
+
+/// What became of a record. The spellings are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum RecordOutcome {
+    /// The person was created.
+    Created,
+    /// The person was updated.
+    Updated,
+    /// Of a dry run, or of a run that a guard held back: the person would be created.
+    WouldCreate,
+    /// The same: the person would be updated.
+    WouldUpdate,
+    /// The person was already as mapped.
+    Unchanged,
+    /// The person was left alone because of the duplicate policy.
+    Skipped,
+    /// The person must not be written.
+    Suppressed,
+    /// The record cannot be delivered as it is.
+    Rejected,
+}
+
+impl RecordOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Updated,
+        Self::WouldCreate,
+        Self::WouldUpdate,
+        Self::Unchanged,
+        Self::Skipped,
+        Self::Suppressed,
+        Self::Rejected,
+    ];
+}
+
+/// A line of a report: what became of one record. Holds no candidate value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordLine {
+    /// Its position in the source.
+    pub position: SourcePosition,
+    /// Its opaque id; absent if the record could not be mapped.
+    pub record: Option<RecordId>,
+    /// What became of it.
+    pub outcome: RecordOutcome,
+    /// Why it was rejected or suppressed.
+    pub cause: Option<Cause>,
+    /// The place in the mapping or the spec.
+    pub place: Option<Box<str>>,
+}
+
+/// Takes the lines of one run: one for each record that is decided, in no particular order. A record
+/// that is decided by a later attempt has a line in each.
+pub trait RecordReport: Send + Sync {
+    /// Takes a line.
+    fn add(&self, line: RecordLine);
+}
+
+/// A decision on a record.
+pub(super) enum Decided<'a> {
+    Created,
+    Updated,
+    Unchanged,
+    Skipped,
+    Suppressed(&'a Cause),
+    Rejected(&'a Rejection),
+}
+
+/// What a run notes of each record.
+#[derive(Default)]
+pub(super) struct RecordLog {
+    pub(super) plan: Option<PlanRecorder>,
+    pub(super) report: Option<Arc<dyn RecordReport>>,
+    /// Whether nothing is written at present.
+    pub(super) foretells: bool,
+}
+
+impl RecordLog {
+    /// Notes a record as it is read.
+    pub(super) fn read(&mut self, decoded: &Decoded) {
+        if let Some(plan) = &mut self.plan {
+            plan.read(decoded);
+        }
+    }
+
+    /// Notes what became of the record with this number. `record`: its opaque id; `changed`: the
+    /// names of what would change.
+    pub(super) fn decided(
+        &mut self,
+        number: usize,
+        position: &SourcePosition,
+        record: impl FnOnce() -> Option<RecordId>,
+        decided: &Decided<'_>,
+        changed: &[String],
+    ) {
+        let foretold = |done, would| if self.foretells { would } else { done };
+        let (planned, outcome) = match decided {
+            Decided::Created => {
+                let outcome = foretold(RecordOutcome::Created, RecordOutcome::WouldCreate);
+                (Planned::Create, outcome)
+            }
+            Decided::Updated => {
+                let outcome = foretold(RecordOutcome::Updated, RecordOutcome::WouldUpdate);
+                (Planned::Update, outcome)
+            }
+            Decided::Unchanged => (Planned::Unchanged, RecordOutcome::Unchanged),
+            Decided::Skipped => (Planned::Skip, RecordOutcome::Skipped),
+            Decided::Suppressed(_) => (Planned::Suppress, RecordOutcome::Suppressed),
+            Decided::Rejected(_) => (Planned::Reject, RecordOutcome::Rejected),
+        };
+        if let Some(plan) = &mut self.plan {
+            plan.plan(number, planned, changed);
+        }
+        let Some(report) = &self.report else { return };
+        let (cause, place) = match decided {
+            Decided::Rejected(rejection) => (Some(&rejection.cause), rejection.place.clone()),
+            Decided::Suppressed(cause) => (Some(*cause), None),
+            _ => (None, None),
+        };
+        report.add(RecordLine {
+            position: position.clone(),
+            record: record(),
+            outcome,
+            cause: cause.cloned(),
+            place,
+        });
+    }
+}
