@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: verify verify-examples verify-audit verify-kills verify-corpora verify-kstatus verify-load verify-bench
+.PHONY: verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,13 +25,16 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples audit kstatus kills corpora load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples audit kstatus kills stores corpora load bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart is what its script writes (needs Python 3)
 	@hack/verify.sh examples
 
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills
+
+verify-stores: ## Sources and ledgers in five object stores of other authors (needs Python 3, Node.js and Go)
+	@hack/verify.sh stores
 
 verify-corpora: control-plane ## The offline and pipeline tests with eight times the people and cases
 	@hack/verify.sh corpora

@@ -8,6 +8,8 @@
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
+#   hack/verify.sh stores     object stores of other authors, installed into target/stores from PyPI, npm and the Go
+#                             module proxy (needs Python 3, Node.js and Go)
 #   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
 #
 # Exit codes: 0 the part passed, 1 it failed, 2 usage.
@@ -75,6 +77,36 @@ load() {
   result="three runs, $(tests_passed) tests in all, beside $count busy loops"
 }
 
+# Pinned; a changed pin installs again.
+moto=5.2.5 azure_client=12.27.1 azurite=3.37.0
+gofakes3=v1.2.0 versitygw=v1.8.0 fake_gcs=v1.56.1
+
+install_stores() {
+  local folder=$1
+  local wanted="$moto $azure_client $azurite $gofakes3 $versitygw $fake_gcs"
+  [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ] && return
+  mkdir -p "$folder"
+  python3 -m venv "$folder/py" || return 1
+  "$folder/py/bin/pip" install --quiet "moto[server]==$moto" "azure-storage-blob==$azure_client" || return 1
+  npm install --silent --no-fund --no-audit --prefix "$folder/azurite" "azurite@$azurite" || return 1
+  GOBIN="$(cd "$folder" && pwd)/bin"
+  export GOBIN
+  go install "github.com/johannesboyne/gofakes3/cmd/gofakes3@$gofakes3" || return 1
+  go install "github.com/versity/versitygw/cmd/versitygw@$versitygw" || return 1
+  go install "github.com/fsouza/fake-gcs-server@$fake_gcs" || return 1
+  echo "$wanted" >"$folder/.installed"
+}
+
+stores() {
+  local folder=${CARGO_TARGET_DIR:-target}/stores
+  install_stores "$folder" || return 1
+  "$cargo" test --test pipeline --no-run || return 1
+  logged "$folder/py/bin/python" hack/stores.py "$folder" \
+    "$cargo" test --quiet --test pipeline stores_of_other_authors -- --ignored --nocapture || return 1
+  result="$(grep -E '^(moto|gofakes3|versitygw|Azurite|fake-gcs-server): ' "$log" | paste -sd ';' | sed 's/;/; /g')"
+  versions="moto $moto, gofakes3 $gofakes3, versitygw $versitygw, Azurite $azurite, fake-gcs-server $fake_gcs"
+}
+
 bench() {
   logged hack/bench.sh || return 1
   result="$(grep -c ' met$' "$log") bars met, $(grep -c ' MISSED$' "$log") missed"
@@ -82,7 +114,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | kills | corpora | load | bench) ;;
+examples | audit | kstatus | kills | corpora | load | stores | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

@@ -91,6 +91,7 @@ pub(crate) fn client(origin: &str) -> anyhow::Result<Client> {
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(fastrand::f64),
         resolver: Arc::new(clinch_operator::network::SystemResolver),
+        proxy: clinch_operator::network::OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

@@ -394,6 +394,24 @@ pub struct SourceSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub version: Option<String>,
+    /// What the pattern left out because it holds no records; absent where there was nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkippedFiles>,
+}
+
+/// How many names a pattern left out.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SkippedFiles {
+    /// Markers of folders: names that end in a slash, and Azure's `hdi_isfolder`.
+    #[serde(default)]
+    pub folders: i64,
+    /// Empty files whose names tell no format, e.g. `_SUCCESS`.
+    #[serde(default)]
+    pub empty: i64,
+    /// Names with empty or `.` segments or control characters, which the pattern does not select.
+    #[serde(default)]
+    pub odd_names: i64,
 }
 
 /// What is known of an export's ledger.

@@ -1,6 +1,7 @@
 //! Composition root: telemetry, metrics, the admin server, and how the parts are put together.
 
 mod admin;
+mod ledgers;
 mod metrics;
 mod operator;
 mod telemetry;
@@ -15,7 +16,7 @@ pub use telemetry::{LogFormat, init as init_telemetry};
 use crate::domain::Clock;
 pub use crate::{
     ledger::ObjectLedgers,
-    network::install_tls_provider,
+    network::{AMBIENT_PROXIES, OutboundProxy, ProxyError, install_tls_provider},
     storage::{AllowedPlaces, StoragePolicy},
 };
 

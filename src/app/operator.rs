@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, Metered, Metrics, Readiness, system_clock};
+use super::{Admin, Metered, Metrics, Readiness, ledgers, system_clock};
 use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
@@ -86,6 +86,11 @@ pub async fn run(
         .map_err(|error| RunError::Listen(config.admin, error))?;
     tracing::info!(address = %admin.address, "serving health and metrics");
 
+    if let Some(store) = &config.ledgers
+        && !ledgers::usable(store, &config.identity, &readiness, &stop).await
+    {
+        return Ok(());
+    }
     let served = Arc::new(ServedApi::new(client.clone()));
     if !crds_served(&served, &readiness, &stop).await {
         return Ok(());

@@ -14,7 +14,7 @@ use super::{
     engine::{self, Shown},
     records,
     report::ReportFile,
-    settings::{LogArgs, SettingsArgs},
+    settings::{self, LogArgs, SettingsArgs},
     stop,
 };
 use crate::{
@@ -86,6 +86,7 @@ pub enum Output {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn")?;
     let settings = args.settings.settings().map_err(BadArgument)?;
+    settings::log_proxy(&settings.proxy);
     let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
     let manifests = match read(args, timeout)? {
         Ok(manifests) => *manifests,

@@ -144,6 +144,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
         environment: Environment::Sandbox,
         allowed_endpoints: AllowedEndpoints::listed([origin])?,
         regions: Regions::default(),
+        proxy: crate::app::OutboundProxy::default(),
         sources: std::sync::Arc::default(),
         max_runs: 16,
         timeouts: crate::clinch::Timeouts::default(),

@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod engine;
 mod exit;
+mod kubeconfig;
 mod records;
 mod report;
 mod run;

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context as _;
-use kube::{Client, Config};
+use kube::Client;
 
 use super::{
-    BadArgument, ExitCode,
-    settings::{LogArgs, SettingsArgs},
+    BadArgument, ExitCode, kubeconfig,
+    settings::{self, LogArgs, SettingsArgs},
     stop,
 };
 use crate::app;
@@ -68,19 +68,18 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("info")?;
     let settings = args.settings.settings().map_err(BadArgument)?;
+    settings::log_proxy(&settings.proxy);
     let ledgers = args
         .ledger_url
         .as_ref()
-        .map(|url| app::ObjectLedgers::at(url, super::environment()))
+        .map(|url| app::ObjectLedgers::at(url, super::environment(), &settings.proxy))
         .transpose()
         .context("--ledger-url")
         .map_err(BadArgument)?;
     let stop =
         stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     super::block_on(async {
-        let mut config = Config::infer()
-            .await
-            .context("cannot find a Kubernetes API server: run in a pod, or set KUBECONFIG")?;
+        let mut config = kubeconfig::connection().await?;
         // Reconciles have a backoff of their own, which retries of the client would hide.
         config.default_retry = false;
         let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::{
     api::Environment,
-    app::{AllowedPlaces, StoragePolicy},
+    app::{AMBIENT_PROXIES, AllowedPlaces, OutboundProxy, ProxyError, StoragePolicy},
     clinch::{AllowedEndpoints, Timeouts},
     controllers::{Regions, Settings},
 };
@@ -46,10 +46,20 @@ pub struct SettingsArgs {
     )]
     pub region_endpoints: Vec<String>,
     /// Remote sources that exports may read: https://HOST, s3://BUCKET/FOLDER, gs://BUCKET,
-    /// az://CONTAINER, file:///FOLDER. Default: none. An export without credentials reads a bucket
+    /// az://ACCOUNT/CONTAINER, file:///FOLDER. Default: none. An export without credentials reads a bucket
     /// with the operator's: AWS_*, GOOGLE_*, AZURE_* in its environment.
     #[arg(long, env = "CLINCH_ALLOWED_SOURCES", value_delimiter = ',', value_name = "PLACE,...")]
     pub allowed_sources: Vec<String>,
+    /// Proxy for requests to Clinch, to sources and to object stores: http://HOST:PORT, or with
+    /// USER:PASSWORD@. Default: none; HTTPS_PROXY and the like are not used. The API server is reached
+    /// as the kubeconfig says.
+    // A text, and no default shown: error messages and help of a parsed value would show a password.
+    #[arg(long, env = "CLINCH_PROXY", hide_env_values = true, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// What is contacted without the proxy: hosts with their subdomains, addresses, and networks such
+    /// as 10.0.0.0/8. Services that give a machine its identity (169.254.0.0/16) always are.
+    #[arg(long, env = "CLINCH_NO_PROXY", value_delimiter = ',', value_name = "HOST,...")]
+    pub no_proxy: Vec<String>,
     /// Maximum concurrent exports. Small exports have a second pool of the same size.
     #[arg(long, env = "CLINCH_MAX_RUNS", default_value_t = 16, value_name = "N")]
     pub max_runs: usize,
@@ -87,6 +97,7 @@ impl SettingsArgs {
             };
             origin.trim().clone_into(region);
         }
+        let proxy = self.proxy()?;
         Ok(Settings {
             environment: match self.environment {
                 EnvironmentArg::Production => Environment::Production,
@@ -94,14 +105,47 @@ impl SettingsArgs {
             },
             allowed_endpoints,
             regions,
+            proxy: proxy.clone(),
             sources: Arc::new(StoragePolicy {
                 allowed: AllowedPlaces::listed(entries(&self.allowed_sources))
                     .context("--allowed-sources")?,
                 environment: super::environment().collect(),
+                proxy,
             }),
             max_runs: self.max_runs.max(1),
             timeouts: Timeouts::of_attempt(Duration::from_secs(self.request_timeout)),
         })
+    }
+}
+
+impl SettingsArgs {
+    /// The proxy for outbound requests.
+    fn proxy(&self) -> anyhow::Result<OutboundProxy> {
+        let url = self.proxy.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        match url {
+            Some(url) => OutboundProxy::parse(url, entries(&self.no_proxy)).context("--proxy"),
+            None if entries(&self.no_proxy).next().is_some() => {
+                Err(ProxyError::NoProxyAlone).context("--no-proxy")
+            }
+            None => Ok(OutboundProxy::default()),
+        }
+    }
+}
+
+/// Logs, once, which proxy is used, or which one is set for other programs and not used here.
+pub(super) fn log_proxy(proxy: &OutboundProxy) {
+    if proxy.is_set() {
+        tracing::info!(%proxy, "requests leave through the proxy");
+        return;
+    }
+    let environment: Vec<(String, String)> = super::environment().collect();
+    let is_set = |name: &&str| environment.iter().any(|(set, to)| set == name && !to.is_empty());
+    let ignored: Vec<&str> = AMBIENT_PROXIES.into_iter().filter(is_set).collect();
+    if !ignored.is_empty() {
+        tracing::warn!(
+            "ignoring {} of the environment: a proxy is used only if --proxy (CLINCH_PROXY) names it",
+            ignored.join(", ")
+        );
     }
 }
 

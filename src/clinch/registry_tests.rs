@@ -7,7 +7,7 @@ use crate::{
     api::{ApiVersion, Environment, Region},
     clinch::{AllowedEndpoints, Contract, Jitter, Timeouts, Unobserved},
     domain::{Clock, Credentials, Fence},
-    network::SystemResolver,
+    network::{OutboundProxy, SystemResolver},
 };
 
 fn registry() -> Registry {
@@ -16,6 +16,7 @@ fn registry() -> Registry {
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.0),
         resolver: Arc::new(SystemResolver),
+        proxy: OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     })

@@ -6,6 +6,7 @@ use crate::{
     api::{Environment, Region},
     clinch::{AllowedEndpoints, Endpoint, Timeouts},
     cluster::{Kind, ObjectKey},
+    network::OutboundProxy,
     pipeline::RecordReport,
     storage::StoragePolicy,
 };
@@ -28,6 +29,8 @@ pub struct Settings {
     pub allowed_endpoints: AllowedEndpoints,
     /// Origins of the regions: the documented hosts, unless a proxy is configured for them.
     pub regions: Regions,
+    /// The proxy for requests to Clinch, if the admin chose one; `sources` has the same one.
+    pub proxy: OutboundProxy,
     /// Which remote sources may be read.
     pub sources: Arc<StoragePolicy>,
     /// Maximum concurrent exports. Small exports have a second pool of the same size.

@@ -157,6 +157,8 @@ reasons! {
     DestinationNotFound,
     /// The API server refused a ledger segment.
     LedgerRefused,
+    /// The object store of the ledgers does not answer.
+    LedgerUnreachable,
     /// More people than a ledger in etcd may hold.
     LedgerTooLarge,
     /// The source has no records.

@@ -12,7 +12,10 @@ use super::{
     FolderStore, MAX_SEGMENT_BYTES, SegmentStore, StoreError,
     folder::{file_name, position},
 };
-use crate::storage::{AdminFolder, FolderError, ObjectFault, ObjectFolder, open_folder};
+use crate::{
+    network::OutboundProxy,
+    storage::{AdminFolder, FolderError, ObjectFault, ObjectFolder, open_folder},
+};
 
 /// Where the ledgers of all exports are kept. `Debug` shows no credential.
 #[derive(Clone, Debug)]
@@ -20,17 +23,43 @@ pub struct ObjectLedgers(AdminFolder);
 
 impl ObjectLedgers {
     /// Ledgers under a URL. `environment`: variables, of which only those of the store's client
-    /// are used.
+    /// are used. `proxy`: the proxy that the admin chose, if any.
     pub fn at(
         url: &Url,
         environment: impl IntoIterator<Item = (String, String)>,
+        proxy: &OutboundProxy,
     ) -> Result<Self, FolderError> {
-        open_folder(url, environment).map(Self)
+        open_folder(url, environment, proxy).map(Self)
     }
 
     /// Ledgers in a store that is set up already.
     pub fn within(store: Arc<dyn ObjectStore>, root: &str) -> Self {
         Self(AdminFolder::Objects(ObjectFolder::within(store, root)))
+    }
+
+    /// Checks that ledgers can be kept here: lists, creates, creates again, which must fail, and
+    /// deletes. `name` distinguishes the processes that check at the same time.
+    pub async fn check(&self, name: &str) -> Result<(), StoreError> {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
+        let probe = self.of(&format!("probe-{}", name.chars().map(plain).collect::<String>()));
+        // What an earlier check left behind.
+        probe.delete_all().await?;
+        let bytes = Bytes::from_static(b"probe");
+        probe.create(0, bytes.clone()).await?;
+        let again = probe.create(0, bytes).await;
+        let listed = probe.list().await;
+        let deleted = probe.delete(0).await;
+        match again {
+            Err(StoreError::AlreadyExists) => {}
+            Err(error) => return Err(error),
+            // Two processes could both write a segment.
+            Ok(()) => return Err(StoreError::NoFence),
+        }
+        if !listed?.contains(&0) {
+            let why = "an object that was just created is not listed".to_owned();
+            return Err(StoreError::NoStore { verb: "list", why });
+        }
+        deleted
     }
 
     /// The ledger of the export with this UID.
@@ -67,7 +96,7 @@ impl ObjectSegments {
 impl SegmentStore for ObjectSegments {
     async fn list(&self) -> Result<Vec<u64>, StoreError> {
         match &self.0 {
-            Segments::Files(files) => files.list().await,
+            Segments::Files(files) => files.list().await.map_err(|error| of_folder("list", error)),
             Segments::Objects(folder) => {
                 let names = folder.names().await.map_err(|fault| store_error("list", fault))?;
                 Ok(names.iter().filter_map(|name| position(name)).collect())
@@ -77,7 +106,9 @@ impl SegmentStore for ObjectSegments {
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         match &self.0 {
-            Segments::Files(files) => files.read(seq).await,
+            Segments::Files(files) => {
+                files.read(seq).await.map_err(|error| of_folder("read", error))
+            }
             Segments::Objects(folder) => {
                 match folder.read(&file_name(seq), MAX_SEGMENT_BYTES).await {
                     // The decoder only has to notice that it is too large.
@@ -90,7 +121,9 @@ impl SegmentStore for ObjectSegments {
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.0 {
-            Segments::Files(files) => files.create(seq, bytes).await,
+            Segments::Files(files) => {
+                files.create(seq, bytes).await.map_err(|error| of_folder("create", error))
+            }
             Segments::Objects(folder) => {
                 let created = folder.create(&file_name(seq), bytes).await;
                 created.map_err(|fault| store_error("create", fault))
@@ -100,7 +133,9 @@ impl SegmentStore for ObjectSegments {
 
     async fn delete(&self, seq: u64) -> Result<(), StoreError> {
         match &self.0 {
-            Segments::Files(files) => files.delete(seq).await,
+            Segments::Files(files) => {
+                files.delete(seq).await.map_err(|error| of_folder("delete", error))
+            }
             Segments::Objects(folder) => {
                 let deleted = folder.delete(&file_name(seq)).await;
                 deleted.map_err(|fault| store_error("delete", fault))
@@ -109,17 +144,27 @@ impl SegmentStore for ObjectSegments {
     }
 }
 
+/// The same error, of the folder that `--ledger-url` names.
+fn of_folder(verb: &'static str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { what } => StoreError::NoStore { verb, why: what },
+        other => other,
+    }
+}
+
 fn store_error(verb: &'static str, fault: ObjectFault) -> StoreError {
-    let what = match fault {
-        ObjectFault::AlreadyExists => return StoreError::AlreadyExists,
-        ObjectFault::Denied => return StoreError::Forbidden { verb },
-        ObjectFault::NoConditionalWrites => return StoreError::NoFence,
-        ObjectFault::Missing => "no such bucket",
-        ObjectFault::TimedOut => "no answer in 60 s",
+    match fault {
+        ObjectFault::AlreadyExists => StoreError::AlreadyExists,
+        ObjectFault::NoConditionalWrites => StoreError::NoFence,
+        ObjectFault::Server(fault) if !fault.is_transient() => {
+            StoreError::Refused { verb, why: fault.to_string() }
+        }
         // Only reads have a limit, and they handle it.
-        ObjectFault::TooLarge | ObjectFault::Failed => "the object store",
-    };
-    StoreError::Unavailable { what: what.to_owned() }
+        ObjectFault::TooLarge | ObjectFault::TimedOut | ObjectFault::Server(_) => {
+            StoreError::NoStore { verb, why: fault.to_string() }
+        }
+        ObjectFault::Missing => StoreError::Refused { verb, why: fault.to_string() },
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +195,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_check_leaves_nothing_behind() {
+        let store = Arc::new(InMemory::new());
+        let ledgers = ObjectLedgers::within(store.clone(), "a");
+        ledgers.of("probe-pod-1").create(0, Bytes::from_static(b"left")).await.unwrap();
+        ledgers.check("pod.1").await.unwrap();
+        assert!(ledgers.of("probe-pod-1").list().await.unwrap().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let at = |path: &std::path::Path| {
+            let url = Url::from_directory_path(path).unwrap();
+            ObjectLedgers::at(&url, [], &OutboundProxy::default()).unwrap()
+        };
+        at(&folder.path().join("ledgers")).check("a/../b").await.unwrap();
+        let error = at(&file).check("pod").await.unwrap_err();
+        assert!(matches!(error, StoreError::NoStore { .. }), "{error:?}");
+    }
+
+    #[tokio::test]
     async fn objects_hold_segments() {
         holds_segments(ObjectLedgers::within(Arc::new(InMemory::new()), "a/b")).await;
     }
@@ -158,7 +222,7 @@ mod tests {
     async fn a_folder_holds_segments() {
         let folder = tempfile::tempdir().unwrap();
         let url = Url::from_directory_path(folder.path().join("ledgers")).unwrap();
-        holds_segments(ObjectLedgers::at(&url, []).unwrap()).await;
+        holds_segments(ObjectLedgers::at(&url, [], &OutboundProxy::default()).unwrap()).await;
         assert!(folder.path().join("ledgers/uid-2/00000000000000000007.ledger").exists());
     }
 

@@ -33,6 +33,22 @@ pub enum StoreError {
         /// What was refused, e.g. `create`.
         verb: &'static str,
     },
+    /// The object store of `--ledger-url` does not do it before somebody changes something.
+    #[error("the object store of --ledger-url does not {verb} segments: {why}")]
+    Refused {
+        /// What was refused, e.g. `create`.
+        verb: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The object store of `--ledger-url` does not do it now. Whether a write took place is unknown.
+    #[error("the object store of --ledger-url does not {verb} segments now: {why}")]
+    NoStore {
+        /// What failed, e.g. `create`.
+        verb: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
     /// No answer, or a failure. Whether a write took place is unknown.
     #[error("the store failed ({what})")]
     Unavailable {
@@ -45,9 +61,13 @@ impl StoreError {
     /// What the owner of the run does next.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Quota | Self::Full | Self::TooLarge | Self::NoFence | Self::Forbidden { .. } => {
-                Disposition::retry(Reason::LedgerRefused)
-            }
+            Self::Quota
+            | Self::Full
+            | Self::TooLarge
+            | Self::NoFence
+            | Self::Forbidden { .. }
+            | Self::Refused { .. } => Disposition::retry(Reason::LedgerRefused),
+            Self::NoStore { .. } => Disposition::retry(Reason::LedgerUnreachable),
             Self::AlreadyExists | Self::Unavailable { .. } => {
                 Disposition::retry(Reason::InternalError)
             }

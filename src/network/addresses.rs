@@ -36,6 +36,11 @@ impl Resolver for SystemResolver {
 #[error("the host resolves to a private address and is not in the allow-list")]
 pub struct AddressRefused;
 
+/// The host name cannot be resolved.
+#[derive(Debug, Error)]
+#[error("the host name cannot be resolved")]
+pub struct LookUpFailed(#[source] io::Error);
+
 /// Which addresses a host may resolve to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -49,20 +54,32 @@ pub enum Reach {
 pub struct CheckedResolver {
     inner: Arc<dyn Resolver>,
     reach: Reach,
+    exempt: Option<String>,
 }
 
 impl CheckedResolver {
     /// Passes on addresses within `reach` only.
     pub fn new(inner: Arc<dyn Resolver>, reach: Reach) -> Self {
-        Self { inner, reach }
+        Self { inner, reach, exempt: None }
+    }
+
+    /// Lets one host have any address: that of the proxy, which the admin chose.
+    #[must_use]
+    pub fn exempt(mut self, host: Option<&str>) -> Self {
+        self.exempt = host.map(str::to_owned);
+        self
     }
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, reach) = (self.inner.resolve(name.as_str().to_owned()), self.reach);
+        let lookup = self.inner.resolve(name.as_str().to_owned());
+        let reach = match &self.exempt {
+            Some(host) if host == name.as_str() => Reach::Any,
+            _ => self.reach,
+        };
         Box::pin(async move {
-            let found = lookup.await?;
+            let found = lookup.await.map_err(LookUpFailed)?;
             // One private address among public ones is an attack, not an accident.
             if reach == Reach::Public && !found.iter().all(|address| is_public(*address)) {
                 return Err(AddressRefused.into());
@@ -166,5 +183,9 @@ mod tests {
         let refused = with(Reach::Public).resolve(name()).await.err().unwrap();
         assert!(refused.downcast_ref::<AddressRefused>().is_some());
         assert_eq!(with(Reach::Any).resolve(name()).await.unwrap().count(), 2);
+        let proxy = with(Reach::Public).exempt(Some("api.example.com"));
+        assert_eq!(proxy.resolve(name()).await.unwrap().count(), 2, "the admin chose it");
+        let other = with(Reach::Public).exempt(Some("proxy.example.com"));
+        assert!(other.resolve(name()).await.is_err());
     }
 }

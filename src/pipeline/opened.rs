@@ -10,7 +10,7 @@ use super::{
 use crate::{
     source::{
         CsvOptions, Decoded, Format, Limits, Outline, OwnColumns, Part, SourceError, decode,
-        decode_opening, decode_values, outline_values,
+        decode_opening, decode_values, is_told_by_name, outline_values,
     },
     storage::Opening,
 };
@@ -78,7 +78,7 @@ impl Source {
                 (remote, format, csv, applied_version)
             }
         };
-        let listing = remote.list().await.map_err(|fault| SourceError::Remote {
+        let listing = remote.list(is_told_by_name).await.map_err(|fault| SourceError::Remote {
             part: remote.location().to_string().into(),
             fault,
         })?;
@@ -86,7 +86,8 @@ impl Source {
         if version.is_some() && version == applied_version {
             return Ok(None);
         }
-        let info = SourceInfo { files: listing.openings.len(), bytes: listing.bytes, version };
+        let (files, bytes, skipped) = (listing.openings.len(), listing.bytes, listing.skipped);
+        let info = SourceInfo { files, bytes, version, skipped };
         Ok(Some(Opened::Remote { openings: listing.openings, format, csv, info }))
     }
 }

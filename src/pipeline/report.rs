@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{coverage::Coverage, plan_digest::PlanDigest};
-use crate::domain::{Cause, Disposition, Reason, RecordId, SourcePosition};
+use crate::{
+    domain::{Cause, Disposition, Reason, RecordId, SourcePosition},
+    storage::Skipped,
+};
 
 /// How many rejected records a report lists; the rest are only counted.
 pub const LISTED_REJECTIONS: usize = 20;
@@ -121,6 +124,8 @@ pub struct SourceInfo {
     pub bytes: Option<u64>,
     /// Changes when any file changes; absent if the server states no version.
     pub version: Option<String>,
+    /// What the pattern left out.
+    pub skipped: Skipped,
 }
 
 /// Why a run does not believe what the ledger says about values.

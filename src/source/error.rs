@@ -220,7 +220,7 @@ impl SourceError {
     }
 
     /// What the owner of the run does next.
-    pub const fn disposition(&self) -> Disposition {
+    pub fn disposition(&self) -> Disposition {
         match self {
             Self::Remote { fault, .. } => fault.disposition(),
             Self::Read { .. } => Disposition::retry(Reason::InternalError),

@@ -31,6 +31,11 @@ fn extension(name: &str) -> String {
     name.rsplit_once('.').map_or(String::new(), |(_, extension)| extension.to_owned())
 }
 
+/// Whether the name of a file tells what it holds.
+pub fn is_told_by_name(name: &str) -> bool {
+    matches!(extension(name).as_str(), "ndjson" | "jsonl" | "json" | "csv")
+}
+
 /// The format by the part's name, or else by its first bytes.
 pub(super) fn detect(name: &str, input: &mut Input) -> Format {
     let extension = extension(name);

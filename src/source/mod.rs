@@ -31,7 +31,7 @@ use std::{io::Read, sync::Arc};
 pub use compression::Compression;
 pub use csv::CsvOptions;
 pub use error::{RecordError, SourceError};
-pub use format::Format;
+pub use format::{Format, is_told_by_name};
 pub use found::Found;
 pub use header_fault::HeaderFault;
 pub use limits::Limits;

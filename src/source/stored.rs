@@ -120,7 +120,7 @@ impl<R: Read> Read for Ahead<R> {
 }
 
 /// Why the stored bytes cannot be read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum ReadFailure {
     Remote(ReadFault),
     Local(io::ErrorKind),
@@ -129,16 +129,16 @@ pub(super) enum ReadFailure {
 impl ReadFailure {
     pub(super) fn of(error: &io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>()) {
-            Some(fault) => Self::Remote(*fault),
+            Some(fault) => Self::Remote(fault.clone()),
             None => Self::Local(error.kind()),
         }
     }
 
-    pub(super) fn in_part(self, part: &Arc<str>) -> SourceError {
+    pub(super) fn in_part(&self, part: &Arc<str>) -> SourceError {
         let part = part.clone();
         match self {
-            Self::Remote(fault) => SourceError::Remote { part, fault },
-            Self::Local(kind) => SourceError::Read { part, kind },
+            Self::Remote(fault) => SourceError::Remote { part, fault: fault.clone() },
+            Self::Local(kind) => SourceError::Read { part, kind: *kind },
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{Location, PathPattern};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0} does not name a place: write https://HOST, s3://BUCKET/FOLDER, gs://BUCKET, \
-     az://CONTAINER or file:///FOLDER, without pattern, query or user info"
+     az://ACCOUNT/CONTAINER or file:///FOLDER, without pattern, query or user info"
 )]
 pub struct AllowedPlaceError(String);
 
@@ -22,6 +22,8 @@ pub struct AllowedPlaces(Vec<Entry>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     origin: String,
+    /// The storage account, for Azure: a container of the same name in another account is not meant.
+    account: Option<String>,
     /// Empty, or ending with a slash; without a leading one.
     folder: String,
 }
@@ -34,8 +36,17 @@ impl AllowedPlaces {
         entries.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether specs may name a location.
-    pub fn allows(&self, location: &Location) -> bool {
+    /// Whether specs may name a location. `account`: the storage account, for Azure.
+    pub fn allows(&self, location: &Location, account: Option<&str>) -> bool {
+        self.any(location, |entry| entry.account.as_deref() == account)
+    }
+
+    /// Whether specs may name a location in some account.
+    pub(super) fn may_allow(&self, location: &Location) -> bool {
+        self.any(location, |_| true)
+    }
+
+    fn any(&self, location: &Location, also: impl Fn(&Entry) -> bool) -> bool {
         let origin = location.origin();
         let folder = match location {
             Location::Objects { pattern, .. } | Location::Files(pattern) => pattern.folder(),
@@ -49,7 +60,9 @@ impl AllowedPlaces {
                 path
             }
         };
-        self.0.iter().any(|entry| entry.origin == origin && folder.starts_with(&entry.folder))
+        self.0
+            .iter()
+            .any(|entry| entry.origin == origin && folder.starts_with(&entry.folder) && also(entry))
     }
 
     /// Whether a whole origin is allowed, e.g. that of an S3-compatible server.
@@ -69,37 +82,54 @@ impl AllowedPlaces {
 
 fn parse(entry: &str) -> Result<Entry, AllowedPlaceError> {
     let refused = || AllowedPlaceError(entry.split('?').next().unwrap_or_default().to_owned());
+    let (account, entry) = match entry.strip_prefix("az://") {
+        Some(rest) => {
+            let (account, container) = rest.split_once('/').ok_or_else(refused)?;
+            if !is_account(account) {
+                return Err(refused());
+            }
+            (Some(account.to_owned()), format!("az://{container}"))
+        }
+        None => (None, entry.to_owned()),
+    };
+    let (origin, folder) = place(&entry).ok_or_else(refused)?;
+    Ok(Entry { origin, account, folder })
+}
+
+/// The origin and folder of an entry without account.
+fn place(entry: &str) -> Option<(String, String)> {
     let trimmed = entry.trim_end_matches('/');
     // With a name below it, the folder parses as a location.
     let below = format!("{trimmed}/x");
-    let (origin, folder) = if entry.starts_with("file://") {
+    if entry.starts_with("file://") {
         let path = if trimmed == "file:" { "file:///x" } else { &below };
-        match Location::objects(path).map_err(|_| refused())? {
+        return match Location::objects(path).ok()? {
             Location::Files(pattern) if pattern.glob.is_none() => {
-                ("file://".to_owned(), pattern.folder().to_owned())
+                Some(("file://".to_owned(), pattern.folder().to_owned()))
             }
-            _ => return Err(refused()),
-        }
-    } else if let Ok(location) = Location::web(&below) {
-        let Location::Web(url) = &location else { return Err(refused()) };
-        if url.query().is_some() {
-            return Err(refused());
-        }
+            _ => None,
+        };
+    }
+    if let Ok(location) = Location::web(&below) {
+        let Location::Web(url) = &location else { return None };
         let path = url.path().trim_start_matches('/');
-        (location.origin(), path.strip_suffix('x').unwrap_or_default().to_owned())
-    } else {
-        match Location::objects(&below).map_err(|_| refused())? {
-            location @ Location::Objects { .. } => {
-                let Location::Objects { pattern, .. } = &location else { return Err(refused()) };
-                if pattern.glob.is_some() {
-                    return Err(refused());
-                }
-                (location.origin(), pattern.folder().to_owned())
-            }
-            _ => return Err(refused()),
+        let folder = path.strip_suffix('x').unwrap_or_default().to_owned();
+        return url.query().is_none().then(|| (location.origin(), folder));
+    }
+    match Location::objects(&below).ok()? {
+        location @ Location::Objects { .. } => {
+            let Location::Objects { pattern, .. } = &location else { return None };
+            let folder = pattern.folder().to_owned();
+            pattern.glob.is_none().then(|| (location.origin(), folder))
         }
-    };
-    Ok(Entry { origin, folder })
+        _ => None,
+    }
+}
+
+/// Whether it can be the name of a storage account.
+pub(super) fn is_account(name: &str) -> bool {
+    (3..=24).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -116,7 +146,7 @@ mod tests {
             "http://127.0.0.1:9000",
         ])
         .unwrap();
-        let objects = |url: &str| allowed.allows(&Location::objects(url).unwrap());
+        let objects = |url: &str| allowed.allows(&Location::objects(url).unwrap(), None);
         assert!(objects("s3://bucket/team-a/x.csv") && objects("s3://bucket/team-a/b/*.csv"));
         assert!(objects("gs://other/x.csv") && objects("file:///srv/exports/a/x.csv"));
         for not in [
@@ -132,7 +162,7 @@ mod tests {
         ] {
             assert!(!objects(not), "{not}");
         }
-        let web = |url: &str| allowed.allows(&Location::web(url).unwrap());
+        let web = |url: &str| allowed.allows(&Location::web(url).unwrap(), None);
         assert!(
             web("https://files.example.com/public/x.csv?a=b") && web("http://127.0.0.1:9000/x")
         );
@@ -147,15 +177,37 @@ mod tests {
             assert!(!web(not), "{not}");
         }
         let none = AllowedPlaces::default();
-        assert!(!none.allows(&Location::web("https://files.example.com/x").unwrap()));
+        assert!(!none.allows(&Location::web("https://files.example.com/x").unwrap(), None));
+    }
+
+    #[test]
+    fn a_container_is_allowed_in_its_account_only() {
+        let allowed = AllowedPlaces::listed(["az://account/people/eu"]).unwrap();
+        let location = Location::objects("az://people/eu/x.csv").unwrap();
+        assert!(allowed.allows(&location, Some("account")) && allowed.may_allow(&location));
+        assert!(!allowed.allows(&location, Some("another")) && !allowed.allows(&location, None));
+        let other = Location::objects("az://people/us/x.csv").unwrap();
+        assert!(!allowed.may_allow(&other) && !allowed.allows(&other, Some("account")));
     }
 
     #[test]
     fn entries_that_name_no_place_are_refused() {
-        for entry in ["", "bucket", "s3://", "s3://b/*", "https://h/?q=1", "file://host/x", "*"] {
+        for entry in [
+            "",
+            "bucket",
+            "s3://",
+            "s3://b/*",
+            "https://h/?q=1",
+            "file://host/x",
+            "*",
+            "az://container",
+            "az://container/",
+            "az://Account/container",
+            "az://account/container/*",
+        ] {
             assert!(AllowedPlaces::listed([entry]).is_err(), "{entry:?}");
         }
         let root = AllowedPlaces::listed(["file:///"]).unwrap();
-        assert!(root.allows(&Location::objects("file:///etc/x").unwrap()));
+        assert!(root.allows(&Location::objects("file:///etc/x").unwrap(), None));
     }
 }

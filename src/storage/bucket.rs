@@ -6,21 +6,23 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture};
 use object_store::{
-    BackoffConfig, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, parse_url_opts, path::Path,
+    Attribute, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    path::Path,
 };
 use tokio::{runtime::Handle, time::timeout};
 use url::Url;
 
 use super::{
-    ObjectFault, PathPattern, ReadFault, StoreKind,
+    FolderError, ObjectFault, PathPattern, ReadFault, StoreKind,
     blocks::{BlockReader, Blocks},
     connect::Guarded,
     credentials::StoreOptions,
-    listing::{ListedFile, MAX_FILES, MAX_LISTED, Opening},
+    fault::fault_in,
+    listing::{Found, ListedFile, MAX_FILES, MAX_LISTED, Opening, Skipped},
+    server::ServerFault,
+    store::{self, Named},
 };
-use crate::network::{self, Reach};
+use crate::network::{OutboundProxy, Reach};
 
 /// Bounds one request for a whole object, including the client's own retries.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,9 +31,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Bucket {
     store: Arc<dyn ObjectStore>,
-    /// The client of places that specs name. Buckets of the admin use the store's own, which
-    /// follows the proxy and TLS settings of the environment.
+    /// Its HTTP client; `None` for a store in memory.
     guarded: Option<Guarded>,
+    /// `None` for a store in memory.
+    kind: Option<StoreKind>,
+}
+
+/// What a request was for.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    List,
+    Object,
 }
 
 impl fmt::Debug for Bucket {
@@ -41,91 +51,119 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    /// Opens a bucket that a spec names. The allow-list has been checked.
+    /// Opens a bucket that a spec names, for a list of what `pattern` selects. The allow-list has been
+    /// checked.
     pub(super) fn open(
         kind: StoreKind,
         name: &str,
+        pattern: &PathPattern,
         options: &StoreOptions,
+        proxy: &OutboundProxy,
     ) -> Result<Self, ReadFault> {
         let reach =
             if options.trusted || options.listed_endpoint { Reach::Any } else { Reach::Public };
-        let guarded = Guarded::new(reach)?;
-        let retry = RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: 3,
-            retry_timeout: Duration::from_secs(30),
-        };
-        macro_rules! built {
-            ($builder:expr, $named:ident) => {{
-                let mut builder = $builder.$named(name);
-                for (field, value) in &options.settings {
-                    // The environment holds variables of other programs, too.
-                    if let Ok(key) = field.to_ascii_lowercase().parse() {
-                        builder = builder.with_config(key, value);
-                    }
-                }
-                let built = builder.with_retry(retry).with_http_connector(guarded.clone()).build();
-                // The credentials are at fault: everything else has been checked.
-                Arc::new(built.map_err(|_| ReadFault::Denied)?) as Arc<dyn ObjectStore>
-            }};
-        }
-        let store = match kind {
-            StoreKind::S3 => built!(AmazonS3Builder::new(), with_bucket_name),
-            StoreKind::Gcs => built!(GoogleCloudStorageBuilder::new(), with_bucket_name),
-            StoreKind::Azure => built!(MicrosoftAzureBuilder::new(), with_container_name),
-        };
-        Ok(Self { store, guarded: Some(guarded) })
+        let guarded = Guarded::new(reach, proxy, Some(pattern))?;
+        // The credentials are at fault: everything else has been checked.
+        let store = store::open(kind, &Named::Bucket(name), options, &guarded)
+            .map_err(|_| ReadFault::Server(ServerFault::IdentityUnusable))?;
+        Ok(Self { store, guarded: Some(guarded), kind: Some(kind) })
     }
 
     /// Opens the bucket at a URL of the admin's; also the path that the URL names in it.
-    pub(super) fn of_admin(url: &Url, options: StoreOptions) -> Result<(Self, Path), Error> {
-        network::install_tls_provider();
-        let (store, path) = parse_url_opts(url, options.settings)?;
-        Ok((Self { store: store.into(), guarded: None }, path))
+    pub(super) fn of_admin(
+        kind: StoreKind,
+        url: &Url,
+        options: &StoreOptions,
+        proxy: &OutboundProxy,
+    ) -> Result<(Self, Path), FolderError> {
+        let guarded = Guarded::new(Reach::Any, proxy, None).map_err(|_| FolderError::Client)?;
+        let path = Path::from_url_path(url.path()).map_err(|_| FolderError::NotPlain)?;
+        let store = store::open(kind, &Named::Url(url), options, &guarded);
+        let store = store.map_err(FolderError::SetUp)?;
+        Ok((Self { store, guarded: Some(guarded), kind: Some(kind) }, path))
     }
 
     /// A bucket of a store that is set up already.
     pub(super) fn of_store(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, guarded: None }
+        Self { store, guarded: None, kind: None }
     }
 
-    /// The objects that a pattern selects, sorted by name.
-    pub(super) async fn list(self, pattern: &PathPattern) -> Result<Vec<ListedFile>, ReadFault> {
-        let mut metas = if pattern.glob.is_some() {
-            self.matching(pattern).await?
-        } else {
-            let path = Path::parse(&pattern.text).map_err(|_| ReadFault::Missing)?;
-            vec![self.store.head(&path).await.map_err(|error| self.fault(&error))?]
-        };
+    /// The objects that a pattern selects, sorted by name. `has_format`: whether a name tells what an
+    /// object holds.
+    pub(super) async fn list(
+        self,
+        pattern: &PathPattern,
+        has_format: fn(&str) -> bool,
+    ) -> Result<Found, ReadFault> {
+        if pattern.glob.is_none() {
+            let files = vec![self.listed(self.named(&pattern.text).await?)];
+            return Ok(Found { files, skipped: Skipped::default() });
+        }
+        let mut metas = self.matching(pattern).await?;
+        let unlisted = self.guarded.as_ref().map(Guarded::unlisted).unwrap_or_default();
+        if let Some(name) = unlisted.selected {
+            return Err(ReadFault::odd_name(&name));
+        }
+        let mut skipped = Skipped { folders: unlisted.folders, odd_names: unlisted.odd, empty: 0 };
+        let before = metas.len();
+        metas = self.without_azure_folders(metas).await?;
+        skipped.folders += before - metas.len();
         metas.sort_by(|a, b| a.location.cmp(&b.location));
-        let files = metas.into_iter().map(|meta| {
-            let name = meta.location.to_string();
-            let etag = meta.e_tag.clone().unwrap_or_default();
-            let version = format!("{etag} {} {}", meta.last_modified.timestamp_micros(), meta.size);
-            let size = meta.size;
-            let object = Arc::new(Object { bucket: self.clone(), meta });
-            let runtime = Handle::current();
-            let open = move || {
-                let (runtime, blocks) = (runtime.clone(), object.clone());
-                let reader = BlockReader { runtime, blocks, size, at: 0, present: Bytes::new() };
-                Ok(Box::new(reader) as super::Reader)
-            };
-            ListedFile {
-                opening: Opening::new(&name, open),
-                version: Some(version),
-                size: Some(size),
+        let files = metas.into_iter().map(|meta| self.listed(meta)).collect();
+        Found { files, skipped }.without_empty(has_format).of_pattern()
+    }
+
+    /// An object, to be read at this version.
+    fn listed(&self, meta: ObjectMeta) -> ListedFile {
+        let name = meta.location.to_string();
+        let etag = meta.e_tag.clone().unwrap_or_default();
+        let version = format!("{etag} {} {}", meta.last_modified.timestamp_micros(), meta.size);
+        let size = meta.size;
+        let object = Arc::new(Object { bucket: self.clone(), meta });
+        let runtime = Handle::current();
+        let open = move || {
+            let (runtime, blocks) = (runtime.clone(), object.clone());
+            let reader = BlockReader { runtime, blocks, size, at: 0, present: Bytes::new() };
+            Ok(Box::new(reader) as super::Reader)
+        };
+        let opening = Opening::new(&name, open);
+        ListedFile { opening, version: Some(version), size: Some(size) }
+    }
+
+    /// The object of exactly this name.
+    async fn named(&self, name: &str) -> Result<ObjectMeta, ReadFault> {
+        let path = Path::parse(name).map_err(|_| ReadFault::Missing)?;
+        let error = match self.store.head(&path).await {
+            Ok(meta) => return Ok(meta),
+            Err(error) => error,
+        };
+        // An answer to HEAD has no body, which would say more.
+        let found = self.fault(&error, Asked::Object);
+        let more = match &found {
+            ReadFault::Missing => {
+                let listed = self.store.list(Some(&path)).next().await.and_then(Result::err);
+                let said = listed.map(|error| self.fault(&error, Asked::List));
+                let no_bucket = ReadFault::Server(ServerFault::BucketMissing);
+                said.filter(|fault| *fault == no_bucket)
             }
-        });
-        Ok(files.collect())
+            ReadFault::Server(fault) if fault.needs_a_code() => {
+                let options = GetOptions::new().with_range(Some(0..1));
+                let read = self.store.get_opts(&path, options).await.err();
+                read.map(|error| self.fault(&error, Asked::Object))
+            }
+            _ => None,
+        };
+        Err(more.unwrap_or(found))
     }
 
     async fn matching(&self, pattern: &PathPattern) -> Result<Vec<ObjectMeta>, ReadFault> {
         let folder = pattern.folder();
-        let prefix = Path::parse(folder.trim_end_matches('/')).map_err(|_| ReadFault::NoMatch)?;
+        let none = ReadFault::NoMatch { skipped: false };
+        let prefix = Path::parse(folder.trim_end_matches('/')).map_err(|_| none)?;
         let mut listed = self.store.list((!folder.is_empty()).then_some(&prefix));
         let (mut metas, mut seen) = (Vec::new(), 0_usize);
         while let Some(meta) = listed.next().await {
-            let meta = meta.map_err(|error| self.fault(&error))?;
+            let meta = meta.map_err(|error| self.fault(&error, Asked::List))?;
             seen += 1;
             if pattern.matches(meta.location.as_ref()) {
                 metas.push(meta);
@@ -134,22 +172,56 @@ impl Bucket {
                 return Err(ReadFault::TooMany { limit: MAX_FILES });
             }
         }
-        if metas.is_empty() { Err(ReadFault::NoMatch) } else { Ok(metas) }
+        Ok(metas)
     }
 
-    fn fault(&self, error: &Error) -> ReadFault {
-        match error {
-            Error::NotFound { .. } => ReadFault::Missing,
-            Error::Precondition { .. } | Error::NotModified { .. } => ReadFault::Changed,
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ReadFault::Denied,
-            _ => self.guarded.as_ref().map_or(ReadFault::Unreachable, Guarded::fault),
+    /// Leaves out the markers of folders that file systems on top of Azure write: empty objects with
+    /// the metadata `hdi_isfolder`.
+    async fn without_azure_folders(
+        &self,
+        metas: Vec<ObjectMeta>,
+    ) -> Result<Vec<ObjectMeta>, ReadFault> {
+        if self.kind != Some(StoreKind::Azure) {
+            return Ok(metas);
         }
+        let mut kept = Vec::with_capacity(metas.len());
+        for meta in metas {
+            if meta.size > 0 || !self.is_azure_folder(&meta.location).await? {
+                kept.push(meta);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn is_azure_folder(&self, path: &Path) -> Result<bool, ReadFault> {
+        let found = self.store.get_opts(path, GetOptions::new().with_head(true)).await;
+        let found = found.map_err(|error| self.fault(&error, Asked::Object))?;
+        let marker = found.attributes.get(&Attribute::Metadata("hdi_isfolder".into()));
+        Ok(marker.is_some_and(|value| value.as_ref().eq_ignore_ascii_case("true")))
+    }
+
+    fn fault(&self, error: &Error, asked: Asked) -> ReadFault {
+        match (error, fault_in(error, self.has_sent()), asked) {
+            (_, fault @ ReadFault::Server(ServerFault::BucketMissing), _) => fault,
+            (Error::NotFound { .. }, _, Asked::List) => {
+                ReadFault::Server(ServerFault::BucketMissing)
+            }
+            (Error::NotFound { .. }, _, Asked::Object) => ReadFault::Missing,
+            (Error::Precondition { .. } | Error::NotModified { .. }, _, _)
+            | (_, ReadFault::Server(ServerFault::Refused(416, _)), _) => ReadFault::Changed,
+            (_, ReadFault::Server(fault), Asked::List) => ReadFault::Server(fault.of_list()),
+            (_, fault, _) => fault,
+        }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.guarded.as_ref().is_none_or(Guarded::has_sent)
     }
 
     /// The paths of all objects below a folder, in any order.
     pub(super) async fn paths(&self, folder: &Path) -> Result<Vec<Path>, ObjectFault> {
         let paths = self.store.list(Some(folder)).map_ok(|meta| meta.location);
-        bounded(paths.try_collect()).await
+        self.bounded(paths.try_collect()).await
     }
 
     /// The bytes of an object; `None` when there is none. A larger object is not read.
@@ -165,7 +237,7 @@ impl Bucket {
             }
             found.bytes().await.map(Some).map(Ok)
         };
-        match bounded(read).await {
+        match self.bounded(read).await {
             Err(ObjectFault::Missing) => Ok(None),
             read => read?,
         }
@@ -174,22 +246,25 @@ impl Bucket {
     /// Writes an object, durably once it returns, unless one at this path exists.
     pub(super) async fn create(&self, path: &Path, bytes: Bytes) -> Result<(), ObjectFault> {
         let only_new = PutOptions::from(PutMode::Create);
-        bounded(self.store.put_opts(path, bytes.into(), only_new)).await.map(drop)
+        self.bounded(self.store.put_opts(path, bytes.into(), only_new)).await.map(drop)
     }
 
     /// Deletes an object; one that does not exist counts as deleted.
     pub(super) async fn delete(&self, path: &Path) -> Result<(), ObjectFault> {
-        match bounded(self.store.delete(path)).await {
+        match self.bounded(self.store.delete(path)).await {
             Err(ObjectFault::Missing) => Ok(()),
             deleted => deleted,
         }
     }
-}
 
-async fn bounded<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, ObjectFault> {
-    match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| ObjectFault::of(&error)),
-        Err(_) => Err(ObjectFault::TimedOut),
+    async fn bounded<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, ObjectFault> {
+        match timeout(REQUEST_TIMEOUT, request).await {
+            Ok(answer) => answer.map_err(|error| ObjectFault::of(&error, self.has_sent())),
+            Err(_) => Err(ObjectFault::TimedOut),
+        }
     }
 }
 
@@ -208,7 +283,7 @@ impl Object {
         let options = same.with_range(Some(range));
         let read =
             async { self.bucket.store.get_opts(&self.meta.location, options).await?.bytes().await };
-        let bytes = read.await.map_err(|error| match self.bucket.fault(&error) {
+        let bytes = read.await.map_err(|error| match self.bucket.fault(&error, Asked::Object) {
             // It existed when it was listed.
             ReadFault::Missing => ReadFault::Changed,
             other => other,

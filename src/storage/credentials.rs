@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 use url::Url;
 
-use super::{AllowedPlaces, StoreKind};
+use super::{AllowedPlaces, StoreKind, allowed::is_account};
 
 /// Why a Secret cannot be used. Names fields, never values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,13 +24,26 @@ pub enum CredentialError {
     Malformed(String),
     /// An endpoint that is not in the allow-list.
     #[error("its field {0} names an origin that is not listed in --allowed-sources")]
-    Endpoint(&'static str),
+    Endpoint(String),
 }
 
 const S3: &str = "S3 takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL";
-const GCS: &str = "Google Cloud Storage takes GOOGLE_SERVICE_ACCOUNT_KEY";
+const GCS: &str = "Google Cloud Storage takes GOOGLE_SERVICE_ACCOUNT_KEY, GOOGLE_BASE_URL and, for \
+                   emulators, GOOGLE_SKIP_SIGNATURE";
 const AZURE: &str = "Azure takes AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or \
-                     AZURE_STORAGE_SAS_KEY, or with AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and AZURE_TENANT_ID";
+                     AZURE_STORAGE_SAS_KEY, or with AZURE_CLIENT_ID, AZURE_CLIENT_SECRET and \
+                     AZURE_TENANT_ID; and AZURE_STORAGE_ENDPOINT and AZURE_AUTHORITY_HOST";
+
+/// The Blob hosts and sign-in hosts of Azure's national clouds: the account's own host in one of them
+/// need not be listed.
+const AZURE_BLOB_HOSTS: &[&str] =
+    &["blob.core.windows.net", "blob.core.usgovcloudapi.net", "blob.core.chinacloudapi.cn"];
+const AZURE_AUTHORITIES: &[&str] = &[
+    "https://login.microsoftonline.com",
+    "https://login.microsoftonline.us",
+    "https://login.chinacloudapi.cn",
+    "https://login.partner.microsoftonline.cn",
+];
 
 /// Headers that the client sets itself, or that would redirect the request.
 const RESERVED_HEADERS: &[&str] = &[
@@ -73,62 +86,72 @@ impl StoreOptions {
         Self { settings, trusted: true, listed_endpoint: true }
     }
 
+    /// The storage account, for Azure.
+    pub(super) fn account(&self) -> Option<&str> {
+        let of = |name: &str| {
+            let mut found = self.settings.iter().rev().filter(|(field, _)| field == name);
+            found.next().map(|(_, value)| value.as_str())
+        };
+        // The account that every emulator has.
+        let emulated = of("AZURE_STORAGE_USE_EMULATOR") == Some("true");
+        of("AZURE_STORAGE_ACCOUNT_NAME").or(emulated.then_some("devstoreaccount1"))
+    }
+
     /// The fields of a Secret, all of which must be known.
     pub(super) fn of_secret(
         kind: StoreKind,
         data: &BTreeMap<String, Bytes>,
         allowed: &AllowedPlaces,
     ) -> Result<Self, CredentialError> {
-        let mut settings = Vec::with_capacity(data.len());
-        let mut listed_endpoint = false;
+        let mut options = Self { settings: Vec::new(), trusted: false, listed_endpoint: false };
         for (field, value) in data {
             let malformed = || CredentialError::Malformed(field.clone());
             let text = std::str::from_utf8(value).map_err(|_| malformed())?.trim();
-            let is = |fits: bool| fits.then_some(()).ok_or_else(malformed);
-            match (kind, field.as_str()) {
+            let fits = match (kind, field.as_str()) {
                 (
                     StoreKind::S3,
                     "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN",
-                ) => {
-                    is(is_token(text))?;
-                }
-                // It becomes part of a host name or a path.
-                (StoreKind::S3, "AWS_REGION") | (StoreKind::Azure, "AZURE_TENANT_ID") => {
-                    is(is_label(text))?;
-                }
-                (StoreKind::S3, "AWS_ENDPOINT_URL") => {
-                    let url = Url::parse(text).map_err(|_| malformed())?;
-                    is(url.path() == "/" && url.query().is_none() && url.username().is_empty())?;
-                    if !allowed.allows_origin(&url.origin().ascii_serialization()) {
-                        return Err(CredentialError::Endpoint("AWS_ENDPOINT_URL"));
-                    }
-                    listed_endpoint = true;
-                    settings
-                        .push(("AWS_ALLOW_HTTP".to_owned(), (url.scheme() == "http").to_string()));
-                }
-                (StoreKind::Gcs, "GOOGLE_SERVICE_ACCOUNT_KEY") => is(is_service_account(text))?,
-                (StoreKind::Azure, "AZURE_STORAGE_ACCOUNT_NAME") => {
-                    // It becomes part of the host name.
-                    is(is_label(text) && !text.contains('-'))?;
-                }
-                (
+                )
+                | (
                     StoreKind::Azure,
                     "AZURE_STORAGE_ACCOUNT_KEY"
                     | "AZURE_STORAGE_SAS_KEY"
                     | "AZURE_CLIENT_ID"
                     | "AZURE_CLIENT_SECRET",
-                ) => is(is_token(text))?,
-                (StoreKind::S3, other) => {
-                    return Err(CredentialError::Unknown(other.to_owned(), S3));
+                ) => is_token(text),
+                // It becomes part of a host name or a path.
+                (StoreKind::S3, "AWS_REGION") | (StoreKind::Azure, "AZURE_TENANT_ID") => {
+                    is_label(text)
                 }
-                (StoreKind::Gcs, other) => {
-                    return Err(CredentialError::Unknown(other.to_owned(), GCS));
+                // It becomes part of the host name.
+                (StoreKind::Azure, "AZURE_STORAGE_ACCOUNT_NAME") => is_account(text),
+                (StoreKind::Azure, "AZURE_AUTHORITY_HOST") => {
+                    AZURE_AUTHORITIES.contains(&text.trim_end_matches('/'))
                 }
-                (StoreKind::Azure, other) => {
-                    return Err(CredentialError::Unknown(other.to_owned(), AZURE));
+                (StoreKind::Gcs, "GOOGLE_SERVICE_ACCOUNT_KEY") => is_service_account(text),
+                // Without a signature only what the admin listed is asked.
+                (StoreKind::Gcs, "GOOGLE_SKIP_SIGNATURE") => {
+                    matches!(text, "true" | "false") && data.contains_key("GOOGLE_BASE_URL")
                 }
+                (StoreKind::S3, "AWS_ENDPOINT_URL")
+                | (StoreKind::Gcs, "GOOGLE_BASE_URL")
+                | (StoreKind::Azure, "AZURE_STORAGE_ENDPOINT") => {
+                    options.take_endpoint(kind, field, text, data, allowed)?;
+                    true
+                }
+                (kind, other) => {
+                    let used = match kind {
+                        StoreKind::S3 => S3,
+                        StoreKind::Gcs => GCS,
+                        StoreKind::Azure => AZURE,
+                    };
+                    return Err(CredentialError::Unknown(other.to_owned(), used));
+                }
+            };
+            if !fits {
+                return Err(malformed());
             }
-            settings.push((field.clone(), text.to_owned()));
+            options.settings.push((field.clone(), text.to_owned()));
         }
         // Without them the client would use the identity of the machine it runs on.
         for needed in needed(kind, data) {
@@ -136,7 +159,52 @@ impl StoreOptions {
                 return Err(CredentialError::Missing(needed));
             }
         }
-        Ok(Self { settings, trusted: false, listed_endpoint })
+        Ok(options)
+    }
+
+    /// Checks the endpoint of a Secret: it must be listed, or be the account's own host in a cloud of
+    /// Azure.
+    fn take_endpoint(
+        &mut self,
+        kind: StoreKind,
+        field: &str,
+        text: &str,
+        data: &BTreeMap<String, Bytes>,
+        allowed: &AllowedPlaces,
+    ) -> Result<(), CredentialError> {
+        let malformed = || CredentialError::Malformed(field.to_owned());
+        let url = Url::parse(text).map_err(|_| malformed())?;
+        let account = data.get("AZURE_STORAGE_ACCOUNT_NAME");
+        let account = account.and_then(|name| std::str::from_utf8(name.trim_ascii()).ok());
+        let in_path = |account| kind == StoreKind::Azure && url.path() == format!("/{account}");
+        let plain = (url.path() == "/" || account.is_some_and(in_path))
+            && matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !plain {
+            return Err(malformed());
+        }
+        let own = |host: &&str| {
+            let own = account.map(|account| format!("https://{account}.{host}"));
+            own == Some(url.origin().ascii_serialization())
+        };
+        if kind == StoreKind::Azure && AZURE_BLOB_HOSTS.iter().any(own) {
+            return Ok(());
+        }
+        if !allowed.allows_origin(&url.origin().ascii_serialization()) {
+            return Err(CredentialError::Endpoint(field.to_owned()));
+        }
+        self.listed_endpoint = true;
+        let prefix = match kind {
+            StoreKind::S3 => "AWS",
+            StoreKind::Gcs => "GOOGLE",
+            StoreKind::Azure => "AZURE",
+        };
+        let plain_http = (url.scheme() == "http").to_string();
+        self.settings.push((format!("{prefix}_ALLOW_HTTP"), plain_http));
+        Ok(())
     }
 }
 
@@ -150,6 +218,9 @@ impl std::fmt::Debug for StoreOptions {
 fn needed(kind: StoreKind, data: &BTreeMap<String, Bytes>) -> &'static [&'static str] {
     match kind {
         StoreKind::S3 => &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+        StoreKind::Gcs if data.get("GOOGLE_SKIP_SIGNATURE").is_some_and(|skip| skip == "true") => {
+            &["GOOGLE_BASE_URL"]
+        }
         StoreKind::Gcs => &["GOOGLE_SERVICE_ACCOUNT_KEY"],
         StoreKind::Azure if data.contains_key("AZURE_STORAGE_SAS_KEY") => {
             &["AZURE_STORAGE_ACCOUNT_NAME"]
@@ -229,7 +300,7 @@ mod tests {
         assert!(!s3(&[]).unwrap().listed_endpoint);
         assert!(!format!("{:?}", s3(&[]).unwrap()).contains("hunter2"));
         assert!(s3(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")]).unwrap().listed_endpoint);
-        let endpoint = CredentialError::Endpoint("AWS_ENDPOINT_URL");
+        let endpoint = CredentialError::Endpoint("AWS_ENDPOINT_URL".into());
         assert_eq!(s3(&[("AWS_ENDPOINT_URL", "http://169.254.169.254")]).unwrap_err(), endpoint);
         for region in ["x.evil.example/", "eu-west-1.evil", "EU", ""] {
             let malformed = CredentialError::Malformed("AWS_REGION".into());
@@ -250,6 +321,51 @@ mod tests {
         let azure =
             data(&[("AZURE_STORAGE_ACCOUNT_NAME", "a.evil"), ("AZURE_STORAGE_SAS_KEY", "s")]);
         assert!(StoreOptions::of_secret(StoreKind::Azure, &azure, &none).is_err());
+    }
+
+    #[test]
+    fn endpoints_are_listed_or_the_accounts_own_host_in_a_cloud_of_azure() {
+        let allowed = AllowedPlaces::listed(["http://127.0.0.1:10000"]).unwrap();
+        let azure = |more: &[(&str, &str)]| {
+            let mut fields =
+                vec![("AZURE_STORAGE_ACCOUNT_NAME", "acme"), ("AZURE_STORAGE_SAS_KEY", "s")];
+            fields.extend(more);
+            StoreOptions::of_secret(StoreKind::Azure, &data(&fields), &allowed)
+        };
+        assert_eq!(azure(&[]).unwrap().account(), Some("acme"));
+        for (endpoint, listed) in [
+            ("https://acme.blob.core.usgovcloudapi.net", false),
+            ("https://acme.blob.core.chinacloudapi.cn/", false),
+            ("http://127.0.0.1:10000/acme", true),
+        ] {
+            let options = azure(&[("AZURE_STORAGE_ENDPOINT", endpoint)]).unwrap();
+            assert_eq!(options.listed_endpoint, listed, "{endpoint}");
+        }
+        for endpoint in [
+            "https://other.blob.core.usgovcloudapi.net",
+            "http://acme.blob.core.usgovcloudapi.net",
+            "https://acme.blob.core.usgovcloudapi.net.evil.example",
+            "http://127.0.0.1:10001/acme",
+            "http://127.0.0.1:10000/other",
+            "http://acme@127.0.0.1:10000/",
+            "ftp://127.0.0.1:10000",
+        ] {
+            assert!(azure(&[("AZURE_STORAGE_ENDPOINT", endpoint)]).is_err(), "{endpoint}");
+        }
+        assert!(azure(&[("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.us/")]).is_ok());
+        assert!(azure(&[("AZURE_AUTHORITY_HOST", "https://login.evil.example")]).is_err());
+
+        let gcs = |fields: &[(&str, &str)]| {
+            StoreOptions::of_secret(StoreKind::Gcs, &data(fields), &allowed)
+        };
+        let (url, skip) = ("GOOGLE_BASE_URL", "GOOGLE_SKIP_SIGNATURE");
+        let emulated = gcs(&[(url, "http://127.0.0.1:10000"), (skip, "true")]).unwrap();
+        assert!(emulated.listed_endpoint);
+        assert!(gcs(&[(skip, "true")]).is_err(), "not at Google");
+        let unsigned = gcs(&[(url, "http://127.0.0.1:10000"), (skip, "false")]).unwrap_err();
+        assert_eq!(unsigned, CredentialError::Missing("GOOGLE_SERVICE_ACCOUNT_KEY"));
+        let elsewhere = gcs(&[(url, "https://storage.evil.example"), (skip, "true")]).unwrap_err();
+        assert_eq!(elsewhere, CredentialError::Endpoint("GOOGLE_BASE_URL".into()));
     }
 
     #[test]

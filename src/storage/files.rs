@@ -14,37 +14,52 @@ use cap_std::{
 
 use super::{
     PathPattern, ReadFault,
-    listing::{ListedFile, MAX_FILES, MAX_LISTED, Opening},
+    listing::{Found, ListedFile, MAX_FILES, MAX_LISTED, Opening},
+    page::unusable,
 };
 
-/// The files below a root that a pattern selects, sorted by name.
-pub(super) fn list(root: &Path, pattern: &PathPattern) -> Result<Vec<ListedFile>, ReadFault> {
+/// The files below a root that a pattern selects, sorted by name. `has_format`: whether a name tells
+/// what a file holds.
+pub(super) fn list(
+    root: &Path,
+    pattern: &PathPattern,
+    has_format: fn(&str) -> bool,
+) -> Result<Found, ReadFault> {
     let dir = Dir::open_ambient_dir(root, ambient_authority()).map_err(|error| fault(&error))?;
     let below = root.to_string_lossy();
     let below = below.trim_start_matches('/');
     let below =
         if below.is_empty() { String::new() } else { format!("{}/", below.trim_end_matches('/')) };
-    let mut names = Vec::new();
-    if pattern.glob.is_some() {
-        let start = pattern.folder().strip_prefix(&below).unwrap_or_default().trim_end_matches('/');
-        let mut seen = 0;
-        walk(&dir, Path::new(start), &mut seen, &mut |name| {
-            if pattern.matches(&format!("{below}{name}")) {
-                names.push(name.to_owned());
+    let mut found = Found::default();
+    if pattern.glob.is_none() {
+        let name = pattern.text.strip_prefix(&below).unwrap_or_default();
+        found.files.push(listed(&dir, name)?);
+        return Ok(found);
+    }
+    let start = pattern.folder().strip_prefix(&below).unwrap_or_default().trim_end_matches('/');
+    let (mut names, mut seen, mut odd) = (Vec::new(), 0, None);
+    walk(&dir, Path::new(start), &mut seen, &mut |path| {
+        let name = path.to_string_lossy();
+        let selected = pattern.matches(&format!("{below}{name}"));
+        if path.to_str().is_none() || unusable(&name).is_some() {
+            found.skipped.odd_names += 1;
+            if selected {
+                odd = Some(ReadFault::odd_name(&name));
             }
-            names.len() <= MAX_FILES
-        })?;
-        if names.len() > MAX_FILES || seen > MAX_LISTED {
-            return Err(ReadFault::TooMany { limit: MAX_FILES });
+        } else if selected {
+            names.push(name.into_owned());
         }
-        if names.is_empty() {
-            return Err(ReadFault::NoMatch);
-        }
-    } else {
-        names.push(pattern.text.strip_prefix(&below).unwrap_or_default().to_owned());
+        odd.is_none() && names.len() <= MAX_FILES
+    })?;
+    if let Some(odd) = odd {
+        return Err(odd);
+    }
+    if names.len() > MAX_FILES || seen > MAX_LISTED {
+        return Err(ReadFault::TooMany { limit: MAX_FILES });
     }
     names.sort();
-    names.into_iter().map(|name| listed(&dir, &name)).collect()
+    found.files = names.iter().map(|name| listed(&dir, name)).collect::<Result<_, _>>()?;
+    found.without_empty(has_format).of_pattern()
 }
 
 fn listed(dir: &Dir, name: &str) -> Result<ListedFile, ReadFault> {
@@ -105,7 +120,7 @@ fn walk(
     dir: &Dir,
     folder: &Path,
     seen: &mut usize,
-    visit: &mut impl FnMut(&str) -> bool,
+    visit: &mut impl FnMut(&Path) -> bool,
 ) -> Result<(), ReadFault> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -126,10 +141,7 @@ fn walk(
             let kind = entry.file_type().map_err(|error| fault(&error))?;
             if kind.is_dir() {
                 folders.push(path);
-            } else if let Some(name) = path.to_str()
-                && kind.is_file()
-                && !visit(name)
-            {
+            } else if kind.is_file() && !visit(&path) {
                 return Ok(());
             }
         }
@@ -159,7 +171,8 @@ mod tests {
         else {
             panic!("files")
         };
-        list(&allowed.root_of(&pattern).unwrap(), &pattern).map(Listing::of)
+        let has_format = |name: &str| name.contains('.');
+        list(&allowed.root_of(&pattern).unwrap(), &pattern, has_format).map(Listing::of)
     }
 
     fn text(listing: &Listing, at: usize) -> Result<String, ReadFault> {
@@ -167,7 +180,7 @@ mod tests {
         listing.openings[at]
             .open()?
             .read_to_string(&mut text)
-            .map_err(|error| *error.get_ref().unwrap().downcast_ref::<ReadFault>().unwrap())?;
+            .map_err(|error| error.downcast::<ReadFault>().unwrap())?;
         Ok(text)
     }
 
@@ -194,12 +207,35 @@ mod tests {
         assert_eq!(listing.bytes, Some(6));
         assert_eq!(list_below(root, "a").unwrap_err(), ReadFault::NotAFile);
         assert_eq!(list_below(root, "a/9.csv").unwrap_err(), ReadFault::Missing);
-        assert_eq!(list_below(root, "z/*.csv").unwrap_err(), ReadFault::NoMatch);
+        assert_eq!(list_below(root, "z/*.csv").unwrap_err(), ReadFault::NoMatch { skipped: false });
         std::fs::write(root.join("a/1.csv"), "one more").unwrap();
         assert_eq!(text(&listing, 0).unwrap_err(), ReadFault::Changed);
         let again = list_below(root, "a/*.csv").unwrap();
         assert_ne!(again.version, listing.version);
         assert_eq!(list_below(root, "a/*.csv").unwrap().version, again.version);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_holds_no_records_is_skipped_and_an_odd_name_is_named() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir(root.join("a")).unwrap();
+        for name in ["a/_SUCCESS", "a/empty.csv", "a/odd\nname.txt", "a/1.csv"] {
+            std::fs::write(root.join(name), if name == "a/1.csv" { "x" } else { "" }).unwrap();
+        }
+        let not_utf8 = std::ffi::OsStr::from_bytes(b"a/\xff.txt");
+        std::fs::write(root.join(not_utf8), "x").unwrap();
+        let listing = list_below(root, "a/*.csv").unwrap();
+        assert_eq!((listing.openings.len(), listing.skipped.odd_names), (2, 2));
+        let without = list_below(root, "a/[!.]*[CS]").unwrap_err();
+        assert_eq!(without, ReadFault::NoMatch { skipped: true }, "only _SUCCESS is selected");
+        assert_eq!(list_below(root, "a/_SUCCESS").unwrap().openings.len(), 1, "named, not skipped");
+        std::fs::remove_file(root.join(not_utf8)).unwrap();
+        let odd = list_below(root, "a/*").unwrap_err();
+        assert_eq!(odd, ReadFault::OddName("a/odd\\nname.txt".into()));
+        assert!(odd.to_string().contains("rename it"), "{odd}");
     }
 
     #[cfg(unix)]

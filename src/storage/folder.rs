@@ -6,29 +6,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{ObjectStore, path::Path};
-use thiserror::Error;
 use url::Url;
 
-use super::{Bucket, ObjectFault, StoreKind, credentials::StoreOptions};
-
-/// Why a URL names no folder that can be used. Does not carry the URL.
-#[derive(Debug, Error)]
-pub enum FolderError {
-    /// Another scheme.
-    #[error("the scheme must be s3://, gs://, az://, abfss:// or file://, not {0}://")]
-    Scheme(String),
-    /// A local folder that is not given from the root.
-    #[error("a file:// URL must name an absolute folder: file:///path")]
-    Relative,
-    /// Credentials or a query in the URL.
-    #[error(
-        "the URL must hold no password, query or fragment; credentials come from the environment"
-    )]
-    NotPlain,
-    /// The client cannot be set up.
-    #[error("the object store cannot be set up; check the AWS_, GOOGLE_ or AZURE_ variables")]
-    SetUp(#[source] object_store::Error),
-}
+use super::{Bucket, FolderError, ObjectFault, StoreKind, credentials::StoreOptions};
+use crate::network::OutboundProxy;
 
 /// An opened folder.
 #[derive(Clone, Debug)]
@@ -40,10 +21,11 @@ pub enum AdminFolder {
 }
 
 /// Opens the folder at a URL. `environment`: of its variables, only those of the store's client
-/// are used.
+/// are used. `proxy`: the proxy that the admin chose, if any.
 pub fn open_folder(
     url: &Url,
     environment: impl IntoIterator<Item = (String, String)>,
+    proxy: &OutboundProxy,
 ) -> Result<AdminFolder, FolderError> {
     if url.query().is_some() || url.fragment().is_some() || url.password().is_some() {
         return Err(FolderError::NotPlain);
@@ -53,12 +35,13 @@ pub fn open_folder(
             let folder = url.to_file_path().map_err(|()| FolderError::Relative)?;
             Ok(AdminFolder::Local(folder))
         }
-        scheme if StoreKind::of_scheme(scheme).is_some() => {
+        scheme => {
+            let kind = StoreKind::of_scheme(scheme)
+                .ok_or_else(|| FolderError::Scheme(scheme.to_owned()))?;
             let options = StoreOptions::of_environment(environment);
-            let (bucket, path) = Bucket::of_admin(url, options).map_err(FolderError::SetUp)?;
+            let (bucket, path) = Bucket::of_admin(kind, url, &options, proxy)?;
             Ok(AdminFolder::Objects(ObjectFolder { bucket, path }))
         }
-        other => Err(FolderError::Scheme(other.to_owned())),
     }
 }
 
@@ -112,7 +95,7 @@ mod tests {
     use super::*;
 
     fn opened(url: &str) -> Result<AdminFolder, FolderError> {
-        open_folder(&Url::parse(url).unwrap(), [])
+        open_folder(&Url::parse(url).unwrap(), [], &OutboundProxy::default())
     }
 
     #[test]
@@ -125,7 +108,8 @@ mod tests {
         assert!(opened("s3://bucket/ledgers").is_ok(), "credentials are looked up when needed");
         for alias in ["s3a://bucket/a", "abfs://container@account.dfs.core.windows.net/a"] {
             let options = [("AZURE_STORAGE_ACCOUNT_NAME".to_owned(), "account".to_owned())];
-            assert!(open_folder(&Url::parse(alias).unwrap(), options).is_ok(), "{alias}");
+            let url = Url::parse(alias).unwrap();
+            assert!(open_folder(&url, options, &OutboundProxy::default()).is_ok(), "{alias}");
         }
     }
 
@@ -134,6 +118,7 @@ mod tests {
         let url = Url::parse("s3://bucket/a").unwrap();
         let secret = |name: &str| (name.to_owned(), "s3cr3t".to_owned());
         let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(secret);
-        assert!(!format!("{:?}", open_folder(&url, keys).unwrap()).contains("s3cr3t"));
+        let folder = open_folder(&url, keys, &OutboundProxy::default()).unwrap();
+        assert!(!format!("{folder:?}").contains("s3cr3t"));
     }
 }

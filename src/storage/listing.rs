@@ -59,6 +59,50 @@ pub(super) struct ListedFile {
     pub(super) size: Option<u64>,
 }
 
+/// What a pattern leaves out, because it holds no records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Skipped {
+    /// Markers of folders: names that end in a slash, and Azure's `hdi_isfolder`.
+    pub folders: usize,
+    /// Empty files whose names tell no format, e.g. `_SUCCESS`.
+    pub empty: usize,
+    /// Names with empty or `.` segments or control characters, which the pattern does not select.
+    pub odd_names: usize,
+}
+
+impl Skipped {
+    /// How many there are.
+    pub fn total(self) -> usize {
+        self.folders + self.empty + self.odd_names
+    }
+}
+
+/// Files as they were listed, and what was left out.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) files: Vec<ListedFile>,
+    pub(super) skipped: Skipped,
+}
+
+impl Found {
+    /// Leaves out files that hold nothing and whose names tell no format.
+    pub(super) fn without_empty(mut self, has_format: fn(&str) -> bool) -> Self {
+        let before = self.files.len();
+        self.files.retain(|file| file.size != Some(0) || has_format(&file.opening.name));
+        self.skipped.empty += before - self.files.len();
+        self
+    }
+
+    /// The files, of which a pattern must select one.
+    pub(super) fn of_pattern(self) -> Result<Self, ReadFault> {
+        match self.files.len() {
+            0 => Err(ReadFault::NoMatch { skipped: self.skipped.total() > 0 }),
+            many if many > MAX_FILES => Err(ReadFault::TooMany { limit: MAX_FILES }),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// What a place held.
 #[derive(Debug, Clone)]
 pub struct Listing {
@@ -68,10 +112,13 @@ pub struct Listing {
     pub version: Option<Digest>,
     /// Stored bytes, where they are known.
     pub bytes: Option<u64>,
+    /// What was left out.
+    pub skipped: Skipped,
 }
 
 impl Listing {
-    pub(super) fn of(files: Vec<ListedFile>) -> Self {
+    pub(super) fn of(found: Found) -> Self {
+        let Found { files, skipped } = found;
         let versions: Option<Vec<(&str, &str)>> = files
             .iter()
             .map(|file| Some((&*file.opening.name, file.version.as_deref()?)))
@@ -80,6 +127,7 @@ impl Listing {
             digest_parts(versions.iter().flat_map(|(name, v)| [name.as_bytes(), v.as_bytes()]))
         });
         let bytes = files.iter().map(|file| file.size).sum();
-        Self { openings: files.into_iter().map(|file| file.opening).collect(), version, bytes }
+        let openings = files.into_iter().map(|file| file.opening).collect();
+        Self { openings, version, bytes, skipped }
     }
 }

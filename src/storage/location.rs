@@ -30,7 +30,9 @@ pub enum LocationError {
     NotPlain,
     /// A pattern that cannot be used.
     #[error(
-        "the pattern in the URL is not valid: * stands for any text within a segment, ** for any folders"
+        "the pattern in the URL is not valid: * stands for any text within a segment, ** for any folders, \
+         ? for one character, [a-z] and [!a-z] for one of a set; write [[], [?] and [*] for the \
+         characters themselves"
     )]
     Pattern,
 }
@@ -165,6 +167,11 @@ impl Location {
             && !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\')
             && text.to_ascii_lowercase().starts_with(&url.origin().ascii_serialization());
         if plain { Ok(Self::Web(url)) } else { Err(LocationError::NotPlain) }
+    }
+
+    /// Whether it is in an account of Azure.
+    pub(super) fn is_azure(&self) -> bool {
+        matches!(self, Self::Objects { kind: StoreKind::Azure, .. })
     }
 
     /// What the `allowed-origin` annotation of a Secret has to name for use here.

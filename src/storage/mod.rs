@@ -15,15 +15,19 @@ mod files;
 mod folder;
 mod listing;
 mod location;
+mod page;
 mod place;
+mod server;
+mod store;
 mod web;
 
 use bucket::Bucket;
 
 pub use allowed::{AllowedPlaceError, AllowedPlaces};
 pub use credentials::CredentialError;
-pub use fault::{ObjectFault, ReadFault};
-pub use folder::{AdminFolder, FolderError, ObjectFolder, open_folder};
-pub use listing::{Listing, Opening, Reader};
+pub use fault::{FolderError, ObjectFault, ReadFault};
+pub use folder::{AdminFolder, ObjectFolder, open_folder};
+pub use listing::{Listing, Opening, Reader, Skipped};
 pub use location::{Location, LocationError, PathPattern, StoreKind};
 pub use place::{Place, PlaceError, StoragePolicy};
+pub use server::ServerFault;

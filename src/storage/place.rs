@@ -10,8 +10,11 @@ use thiserror::Error;
 use super::{
     AllowedPlaces, Bucket, CredentialError, Listing, Location, ReadFault,
     credentials::{StoreOptions, headers},
-    files, web,
+    files,
+    listing::Found,
+    web,
 };
+use crate::network::OutboundProxy;
 
 /// What the admin allows and provides. `Debug` shows no value of the environment.
 #[derive(Clone, Default)]
@@ -20,6 +23,8 @@ pub struct StoragePolicy {
     pub allowed: AllowedPlaces,
     /// The operator's environment, which may hold its own identity at a store.
     pub environment: Arc<[(String, String)]>,
+    /// The proxy, if the admin chose one.
+    pub proxy: OutboundProxy,
 }
 
 impl fmt::Debug for StoragePolicy {
@@ -34,6 +39,17 @@ pub enum PlaceError {
     /// It is not on the list.
     #[error("{0} is not under any place listed in the operator's --allowed-sources")]
     NotAllowed(String),
+    /// Its container is on the list, of another account.
+    #[error(
+        "{0} in the storage account {1} is not under any place listed in the operator's \
+         --allowed-sources (az://ACCOUNT/CONTAINER)"
+    )]
+    AccountNotAllowed(String, String),
+    /// A container of no account.
+    #[error(
+        "{0} is in no storage account: set AZURE_STORAGE_ACCOUNT_NAME in a Secret, or for the operator"
+    )]
+    NoAccount(String),
     /// The Secret cannot be used.
     #[error("the Secret cannot be used: {0}")]
     Credentials(CredentialError),
@@ -62,8 +78,10 @@ impl Place {
         secret: Option<&BTreeMap<String, Bytes>>,
         policy: &Arc<StoragePolicy>,
     ) -> Result<Self, PlaceError> {
-        if !policy.allowed.allows(&location) {
-            return Err(PlaceError::NotAllowed(location.to_string()));
+        let refused = || PlaceError::NotAllowed(location.to_string());
+        // Before the Secret is looked at: its faults are nobody's to see who may not read the place.
+        if !policy.allowed.may_allow(&location) {
+            return Err(refused());
         }
         let access = match (&location, secret) {
             (Location::Objects { kind, .. }, Some(fields)) => Access::Store(
@@ -79,6 +97,19 @@ impl Place {
             (Location::Web(_), None) => Access::Headers(HeaderMap::new()),
             (Location::Files(_), _) => Access::None,
         };
+        let account = match &access {
+            Access::Store(options) => options.account(),
+            _ => None,
+        };
+        let account = account.filter(|_| location.is_azure());
+        if location.is_azure() && account.is_none() {
+            return Err(PlaceError::NoAccount(location.to_string()));
+        }
+        if !policy.allowed.allows(&location, account) {
+            return Err(account.map_or_else(refused, |account| {
+                PlaceError::AccountNotAllowed(location.to_string(), account.to_owned())
+            }));
+        }
         Ok(Self { location, policy: policy.clone(), access })
     }
 
@@ -95,19 +126,23 @@ impl Place {
         }
     }
 
-    /// Lists the files that the location selects now. Contacts the place.
-    pub async fn list(&self) -> Result<Listing, ReadFault> {
+    /// Lists the files that the location selects now. Contacts the place. `has_format`: whether a name
+    /// tells what a file holds; empty files whose names do not are left out of patterns.
+    pub async fn list(&self, has_format: fn(&str) -> bool) -> Result<Listing, ReadFault> {
         let found = match (&self.location, &self.access) {
             (Location::Objects { kind, bucket, pattern }, Access::Store(options)) => {
-                Bucket::open(*kind, bucket, options)?.list(pattern).await?
+                let opened = Bucket::open(*kind, bucket, pattern, options, &self.policy.proxy)?;
+                opened.list(pattern, has_format).await?
             }
             (Location::Web(url), Access::Headers(headers)) => {
-                vec![web::Page::new(url.clone(), headers.clone())?.look().await?]
+                let page = web::Page::new(url.clone(), headers.clone(), &self.policy.proxy)?;
+                Found { files: vec![page.look().await?], ..Found::default() }
             }
             (Location::Files(pattern), _) => {
                 let root = self.policy.allowed.root_of(pattern).ok_or(ReadFault::Denied)?;
                 let pattern = pattern.clone();
-                let listed = tokio::task::spawn_blocking(move || files::list(&root, &pattern));
+                let listed =
+                    tokio::task::spawn_blocking(move || files::list(&root, &pattern, has_format));
                 listed.await.map_err(|_| ReadFault::Unreachable)??
             }
             // `open` makes no other pairs.

@@ -19,8 +19,9 @@ use super::{
     blocks::{BlockReader, Blocks, Hashed, StreamReader},
     connect::{self, READ_TIMEOUT},
     listing::{ListedFile, Opening},
+    server::ServerFault,
 };
-use crate::network::Reach;
+use crate::network::{NoAnswer, OutboundProxy, Reach};
 
 /// How long a server may take to start its answer.
 const REQUEST_TIMEOUT: Duration = READ_TIMEOUT;
@@ -34,9 +35,13 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn new(url: Url, headers: HeaderMap) -> Result<Self, ReadFault> {
+    pub(super) fn new(
+        url: Url,
+        headers: HeaderMap,
+        proxy: &OutboundProxy,
+    ) -> Result<Self, ReadFault> {
         // The allow-list has been checked, and names the origin.
-        Ok(Self { http: connect::client(Reach::Any)?, url, headers })
+        Ok(Self { http: connect::client(Reach::Any, proxy)?, url, headers })
     }
 
     /// Requests version and size, without reading the file.
@@ -96,8 +101,8 @@ impl Page {
             request.headers_mut().insert(name, value.clone());
         }
         match timeout(REQUEST_TIMEOUT, self.http.execute(request)).await {
-            Ok(answer) => answer.map_err(|error| connect::fault(&error)),
-            Err(_) => Err(ReadFault::Unreachable),
+            Ok(answer) => answer.map_err(|error| ReadFault::no_answer(&error)),
+            Err(_) => Err(ReadFault::Server(ServerFault::NoAnswer(NoAnswer::TimedOut))),
         }
     }
 
@@ -119,7 +124,7 @@ impl Page {
         if Metadata::of(&answer).version() != seen.version() {
             return Err(ReadFault::Changed);
         }
-        Ok(answer.bytes_stream().map_err(|error| connect::fault(&error)))
+        Ok(answer.bytes_stream().map_err(|error| ReadFault::no_answer(&error)))
     }
 }
 
@@ -209,7 +214,9 @@ impl Pinned {
             return Err(ReadFault::Changed);
         }
         let mut block = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| connect::fault(&error))? {
+        while let Some(chunk) =
+            answer.chunk().await.map_err(|error| ReadFault::no_answer(&error))?
+        {
             block.extend_from_slice(&chunk);
             if block.len() as u64 > length {
                 return Err(ReadFault::WrongBytes);
@@ -228,7 +235,7 @@ impl Blocks for Pinned {
             let mut attempt = 1;
             loop {
                 match self.read(range.clone()).await {
-                    Err(ReadFault::Unreachable) if attempt < ATTEMPTS => {
+                    Err(ReadFault::Server(fault)) if fault.is_transient() && attempt < ATTEMPTS => {
                         tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
                         attempt += 1;
                     }

@@ -53,6 +53,7 @@ fn client(sandbox: &Sandbox, contract: Contract) -> Client {
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.1),
         resolver: Arc::new(clinch_operator::network::SystemResolver),
+        proxy: clinch_operator::network::OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

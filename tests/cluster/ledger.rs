@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use clinch_operator::{app::ObjectLedgers, controllers::Regions};
+use clinch_operator::{
+    app::{ObjectLedgers, OutboundProxy},
+    controllers::Regions,
+};
 
 use crate::support::{
     manifests::{INTEGRATION, PROSPECT, assert_each_once, emails, export},
@@ -88,7 +91,8 @@ async fn an_export_too_large_for_etcd_says_so_and_runs_once_there_is_an_object_s
     world.stop_operator().await;
     let folder = tempfile::tempdir().expect("a folder");
     let url = url::Url::from_directory_path(folder.path()).expect("absolute");
-    world.ledgers = Some(ObjectLedgers::at(&url, []).expect("a place for ledgers"));
+    world.ledgers =
+        Some(ObjectLedgers::at(&url, [], &OutboundProxy::default()).expect("a place for ledgers"));
     world.run_operator(Regions::default());
     world.ready("CandidateExport", "large", "True", "Synced").await;
     // What is in etcd already is still known: one changed record is one request.

@@ -15,6 +15,13 @@ mod erasure;
 #[cfg(feature = "sandbox")]
 mod exit_codes;
 #[cfg(feature = "sandbox")]
+#[expect(dead_code, reason = "the tests of this binary need a part of it")]
+#[path = "../support/fake_store.rs"]
+mod fake_store;
+#[cfg(feature = "sandbox")]
+#[path = "../support/proxy.rs"]
+mod forward_proxy;
+#[cfg(feature = "sandbox")]
 mod guards;
 #[cfg(feature = "sandbox")]
 mod hostile;
@@ -24,6 +31,10 @@ mod killed;
 #[cfg(feature = "sandbox")]
 mod looks;
 mod manifests;
+#[cfg(feature = "sandbox")]
+mod outside;
+#[cfg(feature = "sandbox")]
+mod proxy;
 #[cfg(feature = "sandbox")]
 mod rollback;
 #[cfg(feature = "sandbox")]

@@ -111,9 +111,10 @@ spec:
             environment: Environment::Sandbox,
             allowed_endpoints: AllowedEndpoints::listed([origin.as_str()]).unwrap(),
             regions: Regions::default(),
+            proxy: clinch_operator::network::OutboundProxy::default(),
             sources: Arc::new(StoragePolicy {
                 allowed: AllowedPlaces::listed([roots.as_str()]).unwrap(),
-                environment: Arc::default(),
+                ..StoragePolicy::default()
             }),
             max_runs: 2,
             timeouts: clinch_operator::clinch::Timeouts::default(),

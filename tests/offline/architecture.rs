@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // tier 2: the parts; they do not see each other, but for the store that a ledger is kept in
     ("clinch", &["api", "domain", "jsonapi", "network", "signing"]),
     ("source", &["domain", "storage"]),
-    ("ledger", &["domain", "storage"]),
+    ("ledger", &["domain", "network", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
     ("local", &["api", "cluster", "conditions", "domain", "ledger"]),
     ("pipeline", &["clinch", "domain", "ledger", "mapping", "source", "storage"]),

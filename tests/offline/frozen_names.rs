@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 83] = [
+const REASONS: [&str; 84] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -55,6 +55,7 @@ const REASONS: [&str; 83] = [
     "InvalidValue",
     "LedgerRefused",
     "LedgerTooLarge",
+    "LedgerUnreachable",
     "Malformed",
     "MappingInvalid",
     "MatchKeyMissing",

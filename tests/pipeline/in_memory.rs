@@ -109,6 +109,7 @@ fn client(transport: Arc<dyn Transport>, origin: &str) -> Client {
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(move || random.lock().unwrap().f64()),
         resolver: Arc::new(clinch_operator::network::SystemResolver),
+        proxy: clinch_operator::network::OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

@@ -13,13 +13,18 @@ mod dry_run;
 mod duplicates;
 mod erasure;
 mod fairness;
+#[path = "../support/fake_store.rs"]
+mod fake_store;
 mod faults;
 mod foretold;
+#[path = "../support/proxy.rs"]
+mod forward_proxy;
 mod guards;
 mod in_memory;
 mod large;
 mod paused;
 mod poison;
+mod real_stores;
 mod remote;
 mod rotation;
 #[path = "../support/s3.rs"]
@@ -31,5 +36,6 @@ mod source_faults;
 mod spellings;
 mod starved;
 mod steps;
+mod stores;
 mod windows;
 mod wire;

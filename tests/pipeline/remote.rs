@@ -41,7 +41,7 @@ fn fields(fields: &[(&str, &str)]) -> Fields {
 fn spec(location: Location, secret: Option<&Fields>, allowed: &[&str]) -> RunSpec {
     let policy = StoragePolicy {
         allowed: AllowedPlaces::listed(allowed.iter().copied()).unwrap(),
-        environment: Arc::default(),
+        ..StoragePolicy::default()
     };
     let remote = Place::open(location, secret, &Arc::new(policy)).unwrap();
     let csv = CsvOptions::default();

@@ -205,6 +205,7 @@ fn client_with(
         clock: Clock::new(jiff::Timestamp::now),
         jitter: Jitter::new(|| 0.05),
         resolver: Arc::new(clinch_operator::network::SystemResolver),
+        proxy: clinch_operator::network::OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence,
     };

@@ -131,10 +131,11 @@ impl World {
                 allowed_endpoints: AllowedEndpoints::listed(origins.iter().map(String::as_str))
                     .expect("origins"),
                 regions,
+                proxy: clinch_operator::network::OutboundProxy::default(),
                 sources: Arc::new(StoragePolicy {
                     allowed: AllowedPlaces::listed(self.allowed_sources.iter().map(String::as_str))
                         .expect("places"),
-                    environment: Arc::default(),
+                    ..StoragePolicy::default()
                 }),
                 max_runs: 8,
                 // An operator that follows another one waits this long for its requests.

@@ -48,7 +48,7 @@ use crate::{
     api::{ApiVersion, Environment},
     domain::{ClinchId, Clock, Credentials, Digest, Fence, Grant, GrantState, digest_parts},
     jsonapi::{self, Document, NewResource, PrimaryData, Resource},
-    network::Resolver,
+    network::{OutboundProxy, Resolver},
 };
 
 /// The least time that a check of the account itself may take, with waits for the rate limit.
@@ -110,6 +110,8 @@ pub struct ClientDeps {
     pub jitter: Jitter,
     /// DNS.
     pub resolver: Arc<dyn Resolver>,
+    /// The proxy, if the admin chose one.
+    pub proxy: OutboundProxy,
     /// Receives every attempt.
     pub observer: Arc<dyn Observer>,
     /// Whether this process may write.
@@ -187,7 +189,8 @@ impl ClientDeps {
             .allowed
             .check(endpoint)
             .ok_or_else(|| ConnectError::EndpointNotAllowed(endpoint.clone()))?;
-        Ok(Arc::new(HttpTransport::new(Arc::clone(&self.resolver), allowed, connect)?))
+        let resolver = Arc::clone(&self.resolver);
+        Ok(Arc::new(HttpTransport::new(resolver, allowed, connect, &self.proxy)?))
     }
 }
 

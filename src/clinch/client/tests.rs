@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     api::Region,
     clinch::{Unobserved, wire::SignedRequest},
-    network::SystemResolver,
+    network::{OutboundProxy, SystemResolver},
 };
 
 /// Records each request and answers it with `201` and a candidate.
@@ -43,6 +43,7 @@ fn client(transport: Arc<dyn Transport>) -> Client {
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.0),
         resolver: Arc::new(SystemResolver),
+        proxy: OutboundProxy::default(),
         observer: Arc::new(Unobserved),
         fence: Fence::open(),
     };

@@ -1,6 +1,6 @@
 //! The innermost layer: sends one signed request and reads the complete response.
 //! [`HttpTransport`] is the only place of the client that does network I/O. It follows no redirect,
-//! uses no proxy and reads at most as many bytes as the request allows.
+//! uses no proxy but the admin's, and reads at most as many bytes as the request allows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
         endpoint::Allowed,
         wire::{CallError, Response, SignedRequest},
     },
-    network::{self, Reach, Resolver},
+    network::{self, NoAnswer, OutboundProxy, Reach, Resolver},
 };
 
 /// Sends requests: over HTTP, or in memory for tests and dry runs.
@@ -50,12 +50,14 @@ impl HttpTransport {
         resolver: Arc<dyn Resolver>,
         allowed: Allowed,
         connect: Duration,
+        proxy: &OutboundProxy,
     ) -> Result<Self, TransportSetupError> {
         let reach = match allowed {
             Allowed::Documented => Reach::Public,
             Allowed::Listed => Reach::Any,
         };
-        network::guarded_client(resolver, reach, connect)
+        network::guarded_client(resolver, reach, connect, proxy)
+            .map_err(TransportSetupError)?
             .retry(reqwest::retry::never())
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
@@ -72,6 +74,10 @@ impl HttpTransport {
         *request.body_mut() = signed.request.body.map(Into::into);
         let mut response = self.http.execute(request).await.map_err(|error| classify(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        // The proxy's answer, not the host's: the request was not forwarded.
+        if status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            return Err(CallError::NoConnection);
+        }
         let body = read_body(&mut response, cap).await?;
         Ok(Response { status, headers, body })
     }
@@ -106,26 +112,10 @@ fn classify_body(error: &reqwest::Error) -> CallError {
 /// Classifies an error by whether the request was sent. When unsure, it was.
 fn classify(error: &reqwest::Error) -> CallError {
     match () {
-        () if network::is_address_refused(error) => CallError::AddressRefused,
-        () if error.is_connect() && network::causes(error).any(is_tls) => CallError::Tls,
+        () if NoAnswer::of(error) == NoAnswer::AddressRefused => CallError::AddressRefused,
+        () if error.is_connect() && network::tls_error(error).is_some() => CallError::Tls,
         () if error.is_connect() || error.is_dns() || error.is_builder() => CallError::NoConnection,
         () if error.is_timeout() => CallError::TimedOut,
         () => CallError::Cut,
     }
-}
-
-/// Whether it is a TLS error. `source` of an I/O error skips the error inside it, which may be
-/// another I/O error.
-fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if cause.is::<rustls::Error>() {
-        return true;
-    }
-    let mut inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    while let Some(error) = inner {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    }
-    false
 }

@@ -65,7 +65,7 @@ pub(super) fn quiet_for(due: &Step, inputs: &Inputs<'_>) -> Option<Duration> {
         let works = matches!(due, Step::Observe)
             || (matches!(due, Step::Refresh) && inputs.obstacle.is_none());
         if !works {
-            return false;
+            return None;
         }
     }
     let since = match (due, inputs.run) {

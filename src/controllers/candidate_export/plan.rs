@@ -323,7 +323,10 @@ mod tests {
         let periodic = |ending| RunState { periodic: true, ..run("r2", ending) };
         let quiet = |run: Option<&RunState>, obstacle: Option<&Verdict>| {
             let due = Inputs { next_run: Some(at(0)), grace, run, obstacle, ..inputs(Some("r2")) };
-            [Looks::AsScheduled, Looks::Once].map(|looks| decide(&Inputs { looks, ..due }))
+            [Looks::AsScheduled, Looks::Once].map(|looks| {
+                let (decision, quiet) = decide(&Inputs { looks, ..due });
+                (decision, quiet.is_some())
+            })
         };
         let working = periodic(RunPhase::Running);
         let keeps = (Decision::Proceed(Step::Observe), true);

@@ -2,11 +2,12 @@
 
 use super::results;
 use crate::{
-    api::{CandidateExportStatus, ConditionType, DuplicatesSeen, STATUS_TRUE},
+    api::{CandidateExportStatus, ConditionType, DuplicatesSeen, STATUS_TRUE, SkippedFiles},
     conditions::find,
     controllers::runs::{RunPhase, RunState},
     domain::{Cause, Reason, RecordId},
     pipeline::{SourceInfo, Suspects},
+    storage::Skipped,
 };
 
 /// What the last run found in the remote source.
@@ -16,7 +17,17 @@ pub(super) fn looked(status: &CandidateExportStatus) -> Option<SourceInfo> {
         files: usize::try_from(seen.files).unwrap_or_default(),
         bytes: seen.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
         version: seen.version.clone(),
+        skipped: seen.skipped.as_ref().map(skipped).unwrap_or_default(),
     })
+}
+
+fn skipped(seen: &SkippedFiles) -> Skipped {
+    let number = |count| usize::try_from(count).unwrap_or_default();
+    Skipped {
+        folders: number(seen.folders),
+        empty: number(seen.empty),
+        odd_names: number(seen.odd_names),
+    }
 }
 
 /// Whether the status reports the result of a run: as a run of its own, or because nothing changed.

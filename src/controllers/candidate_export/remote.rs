@@ -35,10 +35,10 @@ pub(super) fn source(
 ) -> Result<Source, Cause> {
     match Place::open(location, secret, policy) {
         Ok(remote) => Ok(Source::Remote { remote, format, csv, applied_version: None }),
-        Err(error @ PlaceError::NotAllowed(_)) => {
+        Err(error @ (PlaceError::NotAllowed(_) | PlaceError::AccountNotAllowed(..))) => {
             Err(Cause::new(Reason::SourceNotAllowed, error.to_string()))
         }
-        Err(error @ PlaceError::Credentials(_)) => {
+        Err(error @ (PlaceError::Credentials(_) | PlaceError::NoAccount(_))) => {
             Err(Cause::new(Reason::SourceDenied, error.to_string()))
         }
     }
@@ -79,10 +79,21 @@ pub(super) fn learned(
 fn sentence(looked: &SourceInfo) -> String {
     let files =
         if looked.files == 1 { "1 file".to_owned() } else { format!("{} files", looked.files) };
-    match looked.bytes {
+    let mut parts = vec![match looked.bytes {
         Some(bytes) => format!("read {files}, {bytes} bytes"),
         None => format!("read {files}"),
+    }];
+    let skipped = looked.skipped;
+    for (count, what) in [
+        (skipped.folders, "folder markers"),
+        (skipped.empty, "empty files"),
+        (skipped.odd_names, "odd names"),
+    ] {
+        if count > 0 {
+            parts.push(format!("skipped {count} {what}"));
+        }
     }
+    parts.join("; ")
 }
 
 /// Why the latest run could not read the source.

@@ -6,12 +6,13 @@ use super::coverage;
 use crate::{
     api::{
         CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure,
-        RejectionCount, RunRecord, SourceSeen,
+        RejectionCount, RunRecord, SkippedFiles, SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
     domain::Reason,
     pipeline::{Counts, Doubled, Ending, Progress, RejectedByReason, SourceInfo},
+    storage::Skipped,
 };
 
 /// Everything that a completed run reports of its records.
@@ -73,6 +74,16 @@ fn seen(looked: &SourceInfo) -> SourceSeen {
         files: i64::try_from(looked.files).unwrap_or(i64::MAX),
         bytes: looked.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         version: looked.version.clone(),
+        skipped: (looked.skipped.total() > 0).then(|| skipped(looked.skipped)),
+    }
+}
+
+fn skipped(found: Skipped) -> SkippedFiles {
+    let number = |count| i64::try_from(count).unwrap_or(i64::MAX);
+    SkippedFiles {
+        folders: number(found.folders),
+        empty: number(found.empty),
+        odd_names: number(found.odd_names),
     }
 }
 

@@ -160,7 +160,7 @@ impl Fault {
             Self::Remote(ReadFault::Changed) => {
                 ListedFound::NotReadNow(format!("{location} changed while it was read"))
             }
-            Self::Remote(fault @ (ReadFault::Unreachable | ReadFault::WrongBytes)) => {
+            Self::Remote(fault) if fault.is_transient() => {
                 ListedFound::NotReadNow(format!("{location} {fault}"))
             }
             Self::Remote(fault) => ListedFound::Unreadable(format!("{location} {fault}")),
@@ -168,8 +168,13 @@ impl Fault {
     }
 }
 
+/// Whether a name tells that a file holds something: an empty one whose name does not is no list.
+fn has_extension(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|file| file.contains('.'))
+}
+
 async fn read(remote: &Place) -> Result<Vec<(String, Bytes)>, Fault> {
-    let listing = remote.list().await.map_err(Fault::Remote)?;
+    let listing = remote.list(has_extension).await.map_err(Fault::Remote)?;
     if listing.bytes.is_some_and(|bytes| bytes > MOST_BYTES) {
         return Err(Fault::TooLarge);
     }
@@ -187,7 +192,7 @@ fn whole(openings: &[Opening]) -> Result<Vec<(String, Bytes)>, Fault> {
         // One byte more than accepted is enough to see that there is more.
         reader.take(left + 1).read_to_end(&mut list).map_err(|error| {
             let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>());
-            Fault::Remote(fault.copied().unwrap_or(ReadFault::Unreachable))
+            Fault::Remote(fault.cloned().unwrap_or(ReadFault::Unreachable))
         })?;
         left = left.checked_sub(list.len() as u64).ok_or(Fault::TooLarge)?;
         parts.push((opening.name.to_string(), list.into()));
@@ -309,7 +314,7 @@ mod tests {
             (ReadFault::TooMany { limit: 3 }, false),
         ] {
             let message = summarize(Fault::Remote(fault).found(&location)).unwrap_err();
-            assert_eq!(message.starts_with("later: "), passes, "{fault:?}");
+            assert_eq!(message.starts_with("later: "), passes, "{message}");
             assert!(message.contains("s3://bucket/list.txt "), "{message}");
         }
     }

@@ -241,6 +241,7 @@ mod tests {
             environment,
             allowed_endpoints: AllowedEndpoints::listed(["https://a.example"]).unwrap(),
             regions: Regions::default(),
+            proxy: crate::network::OutboundProxy::default(),
             sources: Arc::default(),
             max_runs: 1,
             timeouts: crate::clinch::Timeouts::default(),

@@ -59,6 +59,7 @@ impl Connections {
             clock,
             jitter: Jitter::new(fastrand::f64),
             resolver: Arc::new(crate::network::SystemResolver),
+            proxy: settings.proxy.clone(),
             observer: Arc::new(watcher),
             fence,
         };

@@ -54,7 +54,8 @@ impl From<JournalError> for CrmFailure {
         let disposition = error.disposition();
         let cause = std::error::Error::source(&error);
         let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-        let refused = disposition.reason() == Reason::LedgerRefused;
+        let refused =
+            matches!(disposition.reason(), Reason::LedgerRefused | Reason::LedgerUnreachable);
         let rest = if refused { "; nobody is pushed until the ledger can be written" } else { "" };
         Self::Everything { disposition, message: format!("{error}{cause}{rest}") }
     }

@@ -44,6 +44,7 @@ pub fn deps(origin: &str, seen: &Arc<Seen>) -> ClientDeps {
         clock: Clock::fixed("2026-03-05T12:00:00Z".parse().unwrap()),
         jitter: Jitter::new(|| 0.1),
         resolver: Arc::new(clinch_operator::network::SystemResolver),
+        proxy: clinch_operator::network::OutboundProxy::default(),
         observer: Arc::clone(seen) as Arc<dyn Observer>,
         fence: Fence::open(),
     }

@@ -1,0 +1,144 @@
+//! Object stores of other authors, as `make verify-stores` starts and fills them (hack/stores.py).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use clinch_operator::{
+    domain::Reason,
+    ledger::{ObjectLedgers, StoreError},
+    network::OutboundProxy,
+    pipeline::{Counts, Ending, RunSpec, Source, run},
+    source::{CsvOptions, is_told_by_name},
+    storage::{AllowedPlaces, Listing, Location, Place, ReadFault, StoragePolicy},
+};
+use serde_json::Value;
+use url::Url;
+
+use crate::setup::{Export, World, careless};
+
+/// A store, as the script describes it.
+struct Store(Value);
+
+impl Store {
+    fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap()
+    }
+
+    fn map(&self, member: &str) -> BTreeMap<String, String> {
+        serde_json::from_value(self.0[member].clone()).unwrap()
+    }
+
+    fn place(&self, path: &str, secret: Option<&BTreeMap<String, String>>) -> Place {
+        let allowed: Vec<String> = serde_json::from_value(self.0["allowed"].clone()).unwrap();
+        let policy = StoragePolicy {
+            allowed: AllowedPlaces::listed(allowed.iter().map(String::as_str)).unwrap(),
+            environment: self.map("environment").into_iter().collect(),
+            ..StoragePolicy::default()
+        };
+        let url = format!("{}://{path}", self.0["scheme"].as_str().unwrap());
+        let fields = secret.map(|fields| {
+            fields.iter().map(|(name, value)| (name.clone(), Bytes::from(value.clone()))).collect()
+        });
+        let location = Location::objects(&url).unwrap();
+        Place::open(location, fields.as_ref(), &Arc::new(policy)).unwrap()
+    }
+
+    async fn listed(&self, path: &str) -> Result<Listing, ReadFault> {
+        self.place(path, Some(&self.map("secret"))).list(is_told_by_name).await
+    }
+
+    /// What a pattern selects, skips, and cannot select.
+    async fn lists_what_can_be_read(&self) {
+        let name = self.name();
+        let odd: Vec<&str> =
+            self.0["odd"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+        let listing = self.listed("people/in/[ab_m]*").await;
+        let listing = listing.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        let found: Vec<&str> = listing.openings.iter().map(|opening| &*opening.name).collect();
+        assert_eq!(found, ["in/a.csv", "in/b.ndjson"], "{name}");
+        let skipped = listing.skipped;
+        let below = odd.iter().filter(|key| key.starts_with("in/")).count();
+        assert_eq!((skipped.empty, skipped.odd_names), (1, below), "{name}");
+        assert_eq!(skipped.folders as u64, self.0["folders"].as_u64().unwrap(), "{name}");
+        let control = self.listed("people/odd/*").await;
+        if odd.iter().any(|key| key.starts_with("odd/")) {
+            let fault = ReadFault::OddName("odd/e\\u{1}.csv".into());
+            assert_eq!(control.unwrap_err(), fault, "{name}");
+        } else {
+            assert_eq!(control.unwrap_err(), ReadFault::NoMatch { skipped: false }, "{name}");
+        }
+    }
+
+    async fn names_what_is_wrong(&self) {
+        let name = self.name();
+        for path in ["no-such-people/in/*.csv", "no-such-people/in/a.csv"] {
+            let fault = self.listed(path).await.unwrap_err();
+            let named = fault.to_string().contains("no such bucket");
+            assert_eq!(named, self.0["namesMissingBuckets"] == true, "{name} {path}: {fault}");
+        }
+        let missing = self.listed("people/in/z.csv").await.unwrap_err();
+        assert_eq!(missing, ReadFault::Missing, "{name}");
+        if self.0["checks"] == true {
+            let mut wrong = self.map("secret");
+            let field = wrong.get_mut(self.0["secretField"].as_str().unwrap()).unwrap();
+            "d3Jvbmc=".clone_into(field);
+            for path in ["people/in/*.csv", "people/in/a.csv"] {
+                let refused = self.place(path, Some(&wrong)).list(is_told_by_name).await;
+                let fault = refused.unwrap_err();
+                let reason = fault.disposition().reason();
+                assert_eq!(reason, Reason::SourceDenied, "{name} {path}: {fault}");
+                assert!(fault.to_string().contains('('), "with a code: {name} {path}: {fault}");
+            }
+        }
+    }
+
+    /// With the operator's own identity, whose environment names another bucket.
+    async fn delivers_everybody_once(&self) {
+        let world = World::new(careless()).await;
+        let source = Source::Remote {
+            remote: self.place("people/in/[ab]*", None),
+            format: None,
+            csv: CsvOptions::default(),
+            applied_version: None,
+        };
+        let spec = RunSpec { source, ..Export::of(Vec::new()).spec() };
+        let report = run(spec, world.ports()).await;
+        assert_eq!(report.ending, Ending::Completed, "{}", self.name());
+        let everybody = Counts { read: 100, total: 100, created: 100, ..Counts::default() };
+        assert_eq!(report.progress.counts, everybody, "{}", self.name());
+    }
+
+    /// Whether ledgers can be kept, as the check at start says.
+    async fn keeps_ledgers(&self) -> Result<(), StoreError> {
+        let Some(url) = self.0["ledgers"].as_str() else { return Err(StoreError::NoFence) };
+        let url = Url::parse(url).unwrap();
+        let environment = self.map("environment");
+        let ledgers = ObjectLedgers::at(&url, environment, &OutboundProxy::default()).unwrap();
+        ledgers.check("verify").await
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs stores: make verify-stores"]
+async fn stores_of_other_authors_are_used_as_documented() {
+    let file = std::env::var("CLINCH_STORES").expect("hack/stores.py sets CLINCH_STORES");
+    let stores: Vec<Value> = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let mut kept = 0;
+    for store in stores.into_iter().map(Store) {
+        store.lists_what_can_be_read().await;
+        store.names_what_is_wrong().await;
+        store.delivers_everybody_once().await;
+        match store.keeps_ledgers().await {
+            Ok(()) => {
+                println!("{}: sources and ledgers", store.name());
+                kept += 1;
+            }
+            // The check at start refuses it.
+            Err(StoreError::NoFence) => {
+                println!("{}: sources; no conditional writes", store.name());
+            }
+            Err(error) => panic!("{}: {error}", store.name()),
+        }
+    }
+    assert!(kept >= 2, "two stores, at least, keep ledgers");
+}
