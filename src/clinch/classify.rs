@@ -11,7 +11,7 @@ use super::{
     error::{ClinchError, Doubt, NotClinchSign},
     wire::{CallError, Response},
 };
-use crate::jsonapi;
+use crate::{jsonapi, network::NoAnswer};
 
 /// A clock difference beyond this explains a refusal: a signature is valid for 900 s, minus some
 /// time in transit.
@@ -68,7 +68,7 @@ impl Outcome {
                 200..=299 if !is_json(&response.body) => Self::Garbled,
                 _ => Self::Final,
             },
-            Err(CallError::NoConnection) => Self::NotSent,
+            Err(CallError::NoConnection(_)) => Self::NotSent,
             Err(CallError::TimedOut) => Self::Lost(Doubt::Timeout),
             Err(CallError::Cut) => Self::Lost(Doubt::Cut),
             Err(CallError::ResponseTooLarge) => Self::Unreadable,
@@ -226,7 +226,8 @@ impl From<CallError> for ClinchError {
     fn from(failure: CallError) -> Self {
         match failure {
             CallError::AddressRefused => Self::EndpointNotAllowed,
-            CallError::NoConnection | CallError::Cut => Self::Unreachable,
+            CallError::NoConnection(why) => Self::Unreachable(why),
+            CallError::Cut => Self::Unreachable(NoAnswer::Cut),
             CallError::Tls => Self::Tls,
             CallError::TimedOut | CallError::Deadline => Self::Timeout,
             CallError::ResponseTooLarge => Self::TooLarge,

@@ -40,7 +40,7 @@ fn retry_table() {
         (status(503), [Again, Again, InDoubt(Doubt::Status(503))]),
         (status(504), [Again, Again, InDoubt(Doubt::Status(504))]),
         (status(524), [Again, Again, InDoubt(Doubt::Status(524))]),
-        (Err(CallError::NoConnection), [Again, Again, Again]),
+        (Err(CallError::NoConnection(NoAnswer::ConnectionRefused)), [Again, Again, Again]),
         (Err(CallError::Tls), [Stop, Stop, Stop]),
         (Err(CallError::TimedOut), [Again, Again, InDoubt(Doubt::Timeout)]),
         (Err(CallError::Cut), [Again, Again, InDoubt(cut)]),

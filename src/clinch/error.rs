@@ -7,7 +7,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::contract::Unsupported;
-use crate::domain::{Disposition, Reason};
+use crate::{
+    domain::{Disposition, Reason},
+    network::NoAnswer,
+};
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -56,9 +59,9 @@ pub enum ClinchError {
     /// No response in time, and nothing can have been created.
     #[error("Clinch did not answer in time")]
     Timeout,
-    /// No connection.
-    #[error("the endpoint cannot be reached (DNS, connect, or connection lost)")]
-    Unreachable,
+    /// No connection, or it was lost.
+    #[error("the endpoint {0}")]
+    Unreachable(NoAnswer),
     /// No TLS session.
     #[error("TLS with the endpoint failed; check its certificate and the trusted roots")]
     Tls,
@@ -210,7 +213,7 @@ impl ClinchError {
             Self::Timeout | Self::Ambiguous(Doubt::Timeout) => Disposition::retry(Reason::Timeout),
             Self::Ambiguous(Doubt::Cut | Doubt::Status(_) | Doubt::Unclear | Doubt::NoId)
             | Self::Errored { .. } => Disposition::retry(Reason::VendorUnavailable),
-            Self::Unreachable => Disposition::retry(Reason::EndpointUnreachable),
+            Self::Unreachable(_) => Disposition::retry(Reason::EndpointUnreachable),
             Self::Tls => Disposition::retry(Reason::TlsFailed),
             // Maintenance pages and truncated bodies are transient; a redirect and a missing list
             // are not.
@@ -251,7 +254,7 @@ impl ClinchError {
         match self {
             Self::Unavailable { .. }
             | Self::Timeout
-            | Self::Unreachable
+            | Self::Unreachable(_)
             | Self::Errored { .. }
             | Self::Ambiguous(Doubt::Timeout | Doubt::Cut | Doubt::Status(_)) => true,
             Self::Unauthorized

@@ -16,6 +16,7 @@ use super::{contract::Effect, error::Doubt};
 use crate::{
     domain::{Grant, GrantState},
     jsonapi,
+    network::NoAnswer,
     signing::Signature,
 };
 
@@ -145,8 +146,8 @@ pub enum CallError {
     #[error("address refused")]
     AddressRefused,
     /// No connection. Nothing was sent.
-    #[error("no connection")]
-    NoConnection,
+    #[error("no connection: the host {0}")]
+    NoConnection(NoAnswer),
     /// No TLS session. Nothing was sent.
     #[error("no TLS session")]
     Tls,

@@ -28,6 +28,7 @@ use crate::{
         wire::{Request, SignedRequest},
     },
     domain::{Grant, GrantState},
+    network::NoAnswer,
 };
 
 #[derive(Default)]
@@ -227,7 +228,7 @@ async fn a_create_without_a_response_is_in_doubt_and_a_read_is_retried() {
 async fn a_create_that_was_never_sent_is_retried() {
     let mut bench = bench();
     let result = bench.call(Effect::Create);
-    bench.next().await.1.fail(CallError::NoConnection);
+    bench.next().await.1.fail(CallError::NoConnection(NoAnswer::ConnectionRefused));
     bench.next().await.1.respond(response(201, &[]));
     assert_eq!(result.await.unwrap().unwrap().status, StatusCode::CREATED);
 }

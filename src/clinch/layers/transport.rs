@@ -76,7 +76,7 @@ impl HttpTransport {
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         // The proxy's answer, not the host's: the request was not forwarded.
         if status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return Err(CallError::NoConnection);
+            return Err(CallError::NoConnection(NoAnswer::ProxyCredentials));
         }
         let body = read_body(&mut response, cap).await?;
         Ok(Response { status, headers, body })
@@ -111,10 +111,13 @@ fn classify_body(error: &reqwest::Error) -> CallError {
 
 /// Classifies an error by whether the request was sent. When unsure, it was.
 fn classify(error: &reqwest::Error) -> CallError {
+    let why = NoAnswer::of(error);
     match () {
-        () if NoAnswer::of(error) == NoAnswer::AddressRefused => CallError::AddressRefused,
+        () if why == NoAnswer::AddressRefused => CallError::AddressRefused,
         () if error.is_connect() && network::tls_error(error).is_some() => CallError::Tls,
-        () if error.is_connect() || error.is_dns() || error.is_builder() => CallError::NoConnection,
+        () if error.is_connect() || error.is_dns() || error.is_builder() => {
+            CallError::NoConnection(why)
+        }
         () if error.is_timeout() => CallError::TimedOut,
         () => CallError::Cut,
     }

@@ -38,7 +38,7 @@ impl From<ClinchError> for CrmFailure {
                 let reason = Reason::DependencyNotReady;
                 Self::Everything { disposition: Disposition::Wait { reason }, message }
             }
-            ClinchError::Unreachable
+            ClinchError::Unreachable(_)
             | ClinchError::Tls
             | ClinchError::EndpointNotAllowed
             | ClinchError::NotClinch(_)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clinch_operator::{
     api::Region,
     clinch::{AllowedEndpoints, Client, ClinchError, ConnectError, Endpoint},
+    network::NoAnswer,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -82,5 +83,8 @@ async fn unreachable_and_tls_failures_are_distinguished() {
     assert_eq!(client.verify().await.unwrap_err(), ClinchError::Tls);
     answering.abort();
     let _ = answering.await;
-    assert_eq!(client.verify().await.unwrap_err(), ClinchError::Unreachable);
+    assert_eq!(
+        client.verify().await.unwrap_err(),
+        ClinchError::Unreachable(NoAnswer::ConnectionRefused)
+    );
 }
