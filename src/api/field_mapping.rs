@@ -62,6 +62,11 @@ pub struct FieldMappingSpec {
     pub match_keys: Vec<String>,
 }
 
+/// An API server fills no defaults into the items of a list: they are left out here, too.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn default_match_keys() -> Vec<String> {
     vec!["email".to_owned()]
 }
@@ -91,13 +96,13 @@ pub struct MappingField {
     #[schemars(length(max = 16))]
     pub transforms: Vec<Transform>,
     /// A record without a value for this field is rejected.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub required: bool,
     /// What happens when there is no value.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub when_missing: WhenMissing,
     /// Whether a value already in Clinch is replaced.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub write_mode: WriteMode,
 }
 
