@@ -112,10 +112,11 @@ mod tests {
         for standing in [Standing::InSync, Standing::Behind, Standing::NothingDue] {
             assert_eq!(kind(&suspended(standing)), NoticeType::Normal, "{standing:?}");
         }
-        for reason in [Reason::Progressing, Reason::IntegrationSuspended] {
+        let usual = [Reason::Progressing, Reason::IntegrationSuspended, Reason::DependencyNotReady];
+        for reason in usual {
             assert_eq!(kind(&Verdict::reconciling(reason, "")), NoticeType::Normal, "{reason}");
         }
-        for reason in [Reason::RateLimited, Reason::DependencyNotReady] {
+        for reason in [Reason::RateLimited, Reason::VendorUnavailable] {
             assert_eq!(kind(&Verdict::reconciling(reason, "")), NoticeType::Warning, "{reason}");
         }
         assert_eq!(kind(&Verdict::stalled(Reason::InvalidSpec, "")), NoticeType::Warning);

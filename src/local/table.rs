@@ -244,7 +244,10 @@ mod tests {
             "metadata": {"creationTimestamp": "x"},
             "spec": {"environment": "x", "mode": "x", "integrationRef": {"name": "x"}},
             "status": {
-                "conditions": [{"type": "Ready", "status": "x", "reason": "x", "message": "x"}],
+                "conditions": [
+                    {"type": "Ready", "status": "x", "reason": "x", "message": "x"},
+                    {"type": "Suspended", "status": "x"},
+                ],
                 "contract": {"origin": "x"}, "exports": "x", "requests": "x", "endpoint": "x", "fields": "x",
                 "errors": "x", "delivered": "x", "rejected": "x",
             },

@@ -50,44 +50,35 @@ async fn apply_shows_and_keeps_no_marked_value() {
         let path = folder.path().join("manifests").join(format!("{name}.yaml"));
         fs::write(path, manifests(name, origin)).expect("written");
     }
-    for output in ["table", "json"] {
-        let (code, out, err) = said(
-            folder.path(),
-            &[
-                "apply",
-                "-f",
-                "manifests",
-                "--environment",
-                "sandbox",
-                "--state",
-                "state",
-                "--allowed-endpoints",
-                &origins.join(","),
-                "--timeout",
-                "8",
-                "-o",
-                output,
-                "--log",
-                "trace",
-            ],
-        );
+    let applied = |output: &str| {
+        let origins = origins.join(",");
+        let mut args = vec!["apply", "-f", "manifests", "--environment", "sandbox"];
+        args.extend(["--state", "state", "--allowed-endpoints", &origins, "--timeout", "8"]);
+        args.extend(["-o", output, "--log", "trace"]);
+        let (code, out, err) = said(folder.path(), &args);
         assert!(matches!(code, Some(1 | 3)), "{code:?}: {err}");
         assert!(!err.contains("panicked"), "a panic: {err}");
         assert_clean("the log of apply", err.as_bytes());
-        if output == "table" {
-            assert!(out.contains("RecordsRejected") && out.contains("Synced"), "{out}");
-            assert_clean("the table of apply", out.as_bytes());
-        } else {
-            // Specs are printed as they were given.
-            let mut objects: Vec<Value> = serde_json::from_str(&out).expect("JSON");
-            for object in &mut objects {
-                object["spec"].take();
-                assert_clean("an object of apply", object.to_string().as_bytes());
-            }
-            assert!(objects.len() > 50, "{}", objects.len());
-        }
         assert_files_clean(&folder.path().join("state"));
+        out
+    };
+    // Some of these never settle. A slow machine needs several turns for those that do.
+    let mut table = applied("table");
+    for _ in 0..30 {
+        assert_clean("the table of apply", table.as_bytes());
+        if table.contains("RecordsRejected") && table.contains("Synced") {
+            break;
+        }
+        table = applied("table");
     }
+    assert!(table.contains("RecordsRejected") && table.contains("Synced"), "{table}");
+    // Specs are printed as they were given.
+    let mut objects: Vec<Value> = serde_json::from_str(&applied("json")).expect("JSON");
+    for object in &mut objects {
+        object["spec"].take();
+        assert_clean("an object of apply", object.to_string().as_bytes());
+    }
+    assert!(objects.len() > 50, "{}", objects.len());
     assert!(!sandbox.people("hireEZ").is_empty());
 
     // A manifest that is refused is not quoted either.

@@ -158,7 +158,7 @@ proptest! {
         }
         if extra {
             // Empty cells at the end of rows; a break within a cell is not the end of one.
-            for row in table.split_inclusive("\n") {
+            for row in table.split_inclusive('\n') {
                 let whole = row.matches('"').count() % 2 == 0;
                 text += row.trim_end_matches('\n');
                 text += if whole && !row.contains("x.note") { separator.as_str() } else { "" };

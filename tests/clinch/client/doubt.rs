@@ -140,7 +140,7 @@ async fn a_step_that_is_not_answered_in_time_is_not_written_again() {
     let jane = ClinchId::parse(&fake.add("jane@example.com")).unwrap();
     fake.fault("POST", Fault::Stall);
     let lost = crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap_err();
-    assert!(matches!(lost, CrmFailure::Later { .. }), "{lost:?}");
+    assert!(matches!(lost, CrmFailure::Undecided { .. }), "{lost:?}");
     assert_eq!((fake.count("POST"), fake.account().parts.len()), (1, 0));
 }
 
