@@ -60,6 +60,6 @@ async fn a_second_signal_ends_the_operator_at_once() {
     // The first alone is an orderly end, with exit code 0.
     first.signal("TERM");
     first.signal("INT");
-    assert_eq!(first.code().await, Some(4));
+    assert_eq!(first.code().await, Some(130));
     assert!(emails(&world).is_empty());
 }

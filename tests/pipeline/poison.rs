@@ -75,17 +75,12 @@ async fn many_records_with_errors_in_front_do_not_starve_those_behind_them() {
     for n in 40..44 {
         assert_eq!(world.people().get(&email(n)), Some(&1), "person {n}");
     }
-    // All of them fail, as people behind them were written.
-    let mut report = world.run(&export).await;
-    for _ in 0..8 {
-        if report.ending == Ending::Completed {
-            break;
-        }
-        pass(61).await;
-        report = world.run(&export).await;
-    }
-    assert_eq!(report.ending, Ending::Completed);
-    assert_eq!((report.progress.counts.failed, report.progress.counts.unchanged), (40, 4));
+    // They fail one after the other, as people behind them were written; how many are still tried
+    // depends on the circuit breaker.
+    pass(61).await;
+    let counts = world.run(&export).await.progress.counts;
+    assert_eq!((counts.unchanged, counts.failed + counts.pending()), (4, 40));
+    assert!(counts.failed > 0, "none of them has failed");
 }
 
 #[tokio::test]
