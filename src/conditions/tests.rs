@@ -84,7 +84,7 @@ fn an_edit_that_leaves_an_object_stalled_is_news_if_the_message_is_another() {
     assert!(!ready_changed(&one, &of(&one, &stalled("b"), 1)), "nobody changed it");
     let running = |message: &str| Verdict::reconciling(Reason::RateLimited, message);
     let two = of(&none, &running("a"), 1);
-    assert!(!ready_changed(&two, &of(&two, &running("b"), 2)), "it goes on by itself");
+    assert!(!ready_changed(&two, &of(&two, &running("b"), 2)), "it continues without a person");
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Admission<'_> {
     pub(super) fn in_doubt(&self) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
         if turn.is_some() {
-            // Before the turn ends: whoever reads the total then has to know.
+            // Before the turn ends: a reader of the total then has to know.
             self.census.doubtful.send_modify(|doubtful| *doubtful += 1);
         }
     }
@@ -103,7 +103,7 @@ impl Drop for Admission<'_> {
         if !self.decided {
             self.census.state().change(None);
         }
-        // After the state: whoever reads it next finds the outcome.
+        // After the state: the next reader finds the outcome.
         if self.turn.get_mut().unwrap_or_else(PoisonError::into_inner).is_none() {
             self.census.doubtful.send_modify(|doubtful| *doubtful -= 1);
         }

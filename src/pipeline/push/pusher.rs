@@ -89,7 +89,7 @@ impl<C: Crm> Pusher<C> {
                 };
                 if let Some(outcome) = failed {
                     let result = outcome.or_else(decided);
-                    // Whoever was just created is in place, even if they cannot be read now.
+                    // A person who was just created is in place, even if they cannot be read now.
                     let person = (result.is_err() && candidate.fresh).then_some(id);
                     let steps = if person.is_some() { steps } else { work.done };
                     return Pushed::of(result, person, steps);
