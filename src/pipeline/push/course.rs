@@ -81,14 +81,16 @@ impl Course {
         }
     }
 
-    /// How many records may be in flight; none once the run is to end.
-    pub(super) fn room(&self, max_in_flight: usize) -> usize {
+    /// How many records may be in flight, of which `resting` wait without a request; none once the run
+    /// is to end. Where errors are expected, those that wait count too: their next answers would come
+    /// together, and open the circuit breaker.
+    pub(super) fn room(&self, max_in_flight: usize, resting: usize) -> usize {
         if self.halt.is_cancelled() {
             0
         } else if self.cautious || self.held_back {
             max_in_flight.min(CAUTIOUS)
         } else {
-            max_in_flight
+            max_in_flight + resting
         }
     }
 

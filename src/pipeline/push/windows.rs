@@ -62,7 +62,7 @@ impl Pushing<'_> {
                 fastrand::shuffle(window.make_contiguous());
             }
             let rest = (*resting.borrow_and_update()).min(MAX_RESTING);
-            while flight.len().saturating_sub(rest) < course.room(self.max_in_flight) {
+            while flight.len() < course.room(self.max_in_flight, rest) {
                 let Some(work) = window.pop_front() else {
                     window = course.next_window(feeds, run_ledger).await;
                     if window.is_empty() {
