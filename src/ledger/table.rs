@@ -146,7 +146,7 @@ impl Table {
     }
 
     /// Removes a key; returns whether it was there.
-    pub(super) fn remove(&mut self, key: &KeyHash) -> bool {
+    pub fn remove(&mut self, key: &KeyHash) -> bool {
         let Some((number, record)) = self.find(key) else { return false };
         self.page_mut(number).remove(record);
         self.len -= 1;

@@ -6,6 +6,7 @@
 
 mod blocking;
 mod coverage;
+mod drift;
 mod guards;
 mod job_rules;
 mod mode;
@@ -22,6 +23,7 @@ mod target;
 mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
+pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
 pub use guards::Guards;
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;
@@ -29,7 +31,7 @@ pub use plan_digest::{NotAPlanDigest, PlanDigest};
 pub use push::{
     AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,
     Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, Read, RunPorts, SeenSource,
-    Updated, Witnesses, no_neighbours, run,
+    Updated, Witnesses, no_neighbours, run, verify,
 };
 pub use record_log::{RecordLine, RecordOutcome, RecordReport};
 pub use report::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{coverage::Coverage, plan_digest::PlanDigest};
+use super::{coverage::Coverage, drift::Drift, plan_digest::PlanDigest};
 use crate::{
     domain::{Cause, Disposition, Reason, RecordId, SourcePosition},
     storage::Skipped,
@@ -178,6 +178,8 @@ pub struct Progress {
     pub doubled: Arc<Doubled>,
     /// The ledger.
     pub ledger: LedgerInfo,
+    /// What a verification has found.
+    pub drift: Arc<Drift>,
 }
 
 impl Progress {

@@ -33,7 +33,12 @@ impl Call<'_> {
             }
             // The server sets read-only attributes and ignores what a client sends.
             if !read_only {
-                taken.insert(name.to_owned(), value);
+                let form = self.contract.stored_forms.get(name);
+                let stored = match form {
+                    Some(form) => form.of(value),
+                    None => value,
+                };
+                taken.insert(name.to_owned(), stored);
             }
         }
         Ok(taken)

@@ -22,6 +22,10 @@ impl SandboxContract {
         if let Some(unknown) = self.constraints.keys().find(|name| !candidate.contains(&&***name)) {
             return Err(format!("constraints.{unknown}: no such attribute"));
         }
+        if let Some(unknown) = self.stored_forms.keys().find(|name| !candidate.contains(&&***name))
+        {
+            return Err(format!("storedForms.{unknown}: no such attribute"));
+        }
         check_names("attachment", &self.attachment, ATTACHMENT_ATTRIBUTES)?;
         check_names("activity", &self.activity, ACTIVITY_ATTRIBUTES)?;
         check_names("job", &self.job, JOB_ATTRIBUTES)?;

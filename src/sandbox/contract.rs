@@ -13,6 +13,7 @@ use super::{
     people::Order,
     shift::Shift,
     signature::Generation,
+    stored_form::StoredForm,
 };
 
 /// The response to a second create with the same e-mail address.
@@ -86,6 +87,8 @@ pub struct SandboxContract {
     pub(super) anonymized_flag: Option<bool>,
     /// Changes by others while the list of everybody is read.
     pub(super) shift: Shift,
+    /// Candidate attributes, by built-in name, that are stored in another form than they are sent in.
+    pub(super) stored_forms: BTreeMap<String, StoredForm>,
     /// Reject unknown attributes instead of dropping them.
     pub strict: bool,
     /// Which generation of the signature gem is emulated.

@@ -34,6 +34,7 @@ mod shared;
 mod shift;
 mod signature;
 mod state;
+mod stored_form;
 
 pub use contract::{Duplicates, SandboxContract};
 pub use counts::RequestCounts;

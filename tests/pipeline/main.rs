@@ -9,6 +9,7 @@ mod contract;
 mod delivery;
 mod distrust;
 mod doubt;
+mod drift;
 mod dry_run;
 mod duplicates;
 mod erasure;

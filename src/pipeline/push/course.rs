@@ -49,6 +49,20 @@ pub(super) struct Undecided {
 }
 
 impl Undecided {
+    /// How many there are, and why the first of them stays undecided.
+    pub(super) fn named(self) -> (u64, String) {
+        let why = match self.failure {
+            CrmFailure::Errored { message, .. }
+            | CrmFailure::Undecided { message, .. }
+            | CrmFailure::Later { message, .. }
+            | CrmFailure::Everything { message, .. } => message,
+            CrmFailure::Record(cause) => cause.message,
+            CrmFailure::Gone => "the person is gone".to_owned(),
+            CrmFailure::Withdrawn | CrmFailure::Paused => "the account may not be used".to_owned(),
+        };
+        (self.records, format!("{}: {why}", self.position))
+    }
+
     pub(super) fn into_failure(self) -> CrmFailure {
         let Self { records, position, failure } = self;
         let named = |message: String| match records {
@@ -79,6 +93,11 @@ impl Course {
             cautious,
             held_back: false,
         }
+    }
+
+    /// Whether no other records are started, before the end of the source.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halt.is_cancelled()
     }
 
     /// How many records may be in flight, of which `resting` wait without a request; none once the run

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{census::Census, errored::ErroredRecords, neighbours::Directory};
+use super::{census::Census, errored::ErroredRecords, neighbours::Directory, own_forms::OwnForms};
 use crate::domain::{ClinchId, MatchKey};
 
 /// Shared by the runs of one account, whichever integration they belong to.
@@ -26,6 +26,8 @@ pub struct PeopleGuard {
     pub(super) at_rest: Arc<AtRest>,
     /// Records that could not be decided in earlier runs.
     pub(super) errored: ErroredRecords,
+    /// Values that Clinch stores in a form of its own.
+    pub(super) own_forms: OwnForms,
 }
 
 /// The exports, by UID, whose latest run ended in this process and left no request under way.

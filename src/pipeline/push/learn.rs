@@ -5,10 +5,7 @@
 //! people whom the list does not show are looked up and not found. Otherwise each person is looked up
 //! before they are created. Makes requests; writes nothing.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher as _, RandomState},
-};
+use std::{collections::HashSet, hash::RandomState};
 
 use tokio::sync::watch;
 
@@ -17,23 +14,18 @@ use super::{
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
     guard::PeopleGuard,
     index::{Filter, PeopleIndex},
+    listing::{Listing, Reading},
     neighbours::Neighbours,
     survey::Survey,
 };
 use crate::{
-    domain::{ClinchId, Disposition, MatchKey, Reason},
+    domain::{Disposition, MatchKey, Reason},
     ledger::{KeyHash, Keys, Ledger, SegmentStore},
     pipeline::report::Progress,
 };
 
 /// The number of unknown people from which a list is worth its requests and those that prove it.
 const LIST_WORTH_FROM: u64 = 10;
-/// Creates are paused while a list of at most this many pages is read.
-const SHORT_LIST_PAGES: u64 = 100;
-/// How many pages a short list may have beyond those that its total allows.
-const SPARE_PAGES: u64 = 10;
-/// How many people of the list are kept to prove look-ups with, as some may be gone by then.
-const WITNESSES: usize = 8;
 /// How many people that a list does not show are looked up.
 const SAMPLE: usize = 3;
 
@@ -104,38 +96,6 @@ pub(super) struct UnknownPeople<'a> {
     pub(super) look_up: bool,
     /// Called with the number of each page before it is read.
     pub(super) reads_page: &'a (dyn Fn(u64) + Sync),
-}
-
-/// One reading of the list.
-#[derive(Debug, Default)]
-struct Reading {
-    /// Hashes of the ids seen.
-    ids: HashSet<u64>,
-    /// The total on the pages; `None` if it is missing or differs between pages.
-    total: Option<u64>,
-    pages: u64,
-    /// Number of people on the first page.
-    page_len: u64,
-    /// Whether the list was read to its end.
-    ended: bool,
-    /// Whether it has many more pages than its total allows.
-    endless: bool,
-    /// Some people with a match key, whom a look-up must find.
-    witnesses: Vec<(MatchKey, ClinchId)>,
-}
-
-impl Reading {
-    /// The total, if the list was complete.
-    fn complete(&self) -> Option<u64> {
-        self.total.filter(|total| self.ended && *total == self.ids.len() as u64)
-    }
-
-    /// Whether it has many more pages than its total allows. Pages that shift while they are read hold
-    /// people seen before, and so make a list longer; it may have twice the pages.
-    fn is_endless(&self, total: u64) -> bool {
-        let pages = total.div_ceil(self.page_len.max(1));
-        self.pages >= pages.saturating_mul(2).saturating_add(SPARE_PAGES)
-    }
 }
 
 impl PeopleIndex {
@@ -220,71 +180,28 @@ impl PeopleIndex {
         Err(CrmFailure::Everything { disposition, message })
     }
 
-    /// Reads pages while the list costs fewer requests than `budget`. With `expected`, stops at the
-    /// first person who is not expected.
-    async fn read<C: Crm>(
+    /// Reads pages while the list costs fewer requests than `budget`; it is read twice. With `expected`,
+    /// stops at the first person who is not expected.
+    async fn read(
         &mut self,
-        crm: &C,
+        crm: &impl Crm,
         unknown: &UnknownPeople<'_>,
         hasher: &RandomState,
         budget: u64,
         expected: Option<&HashSet<u64>>,
         paused: &mut Option<CreatesPaused<'_>>,
     ) -> Result<Reading, CrmFailure> {
-        let mut reading = Reading::default();
-        let mut cursor: Option<C::Cursor> = None;
-        loop {
-            (unknown.reads_page)(reading.pages + 1);
-            let page = crm.scan(cursor).await?;
-            reading.pages += 1;
-            if reading.pages == 1 {
-                reading.total = page.total;
-                reading.page_len = page.people.len() as u64;
-            } else if reading.total != page.total {
-                reading.total = None;
-            }
-            let mut unexpected = false;
-            for person in page.people {
-                let id = hasher.hash_one(person.id.as_str());
-                unexpected |= expected.is_some_and(|expected| !expected.contains(&id));
-                reading.ids.insert(id);
-                self.take(unknown, person, &mut reading);
-            }
-            let Some(next) = page.next.filter(|_| !unexpected) else {
-                reading.ended = !unexpected;
-                return Ok(reading);
-            };
-            // A list that contradicts itself proves nothing.
-            let Some(total) = reading.total.filter(|total| *total >= reading.ids.len() as u64)
-            else {
-                reading.total = None;
-                return Ok(reading);
-            };
-            if reading.is_endless(total) {
-                (reading.total, reading.endless) = (None, true);
-                return Ok(reading);
-            }
-            let pages = total.div_ceil(crm.page_size().max(1));
-            if pages > SHORT_LIST_PAGES {
-                *paused = None;
-            }
-            // The list is read twice.
-            if pages.saturating_mul(2) > budget || reading.pages.saturating_mul(2) >= budget {
-                return Ok(reading);
-            }
-            cursor = Some(next);
-        }
+        let reads_page = unknown.reads_page;
+        let listing = Listing { hasher, reads_page, budget, readings: 2, expected };
+        listing.read(crm, paused, |person| self.take(unknown, person)).await
     }
 
-    fn take(&mut self, unknown: &UnknownPeople<'_>, person: CrmPerson, reading: &mut Reading) {
+    fn take(&mut self, unknown: &UnknownPeople<'_>, person: CrmPerson) {
         if person.anonymised {
             self.anonymised.insert(person.id);
             return;
         }
         let Some(key) = &person.key else { return };
-        if reading.witnesses.len() < WITNESSES {
-            reading.witnesses.push((key.clone(), person.id.clone()));
-        }
         let hash = unknown.keys.key_hash(key);
         if (unknown.includes)(&hash) {
             self.note(hash, person);

@@ -1,7 +1,7 @@
 //! A run: open the source, find out who is in Clinch already, push what is due window by window, and
 //! keep the ledger up to date. At most one window of records is in memory.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use super::{
     windows::Pushing,
 };
 use crate::{
-    domain::{Disposition, Fence, MatchKey, Reason},
+    domain::{ClinchId, Disposition, Fence, MatchKey, Reason},
     ledger::{Keys, Ledger, SegmentStore, Suppressions},
     pipeline::{
         mode::Mode,
@@ -218,7 +218,7 @@ impl<C: Crm> Delivery<C> {
         let Some((destination, index)) = learned.transpose()? else {
             return Ok(Ending::Stopped);
         };
-        note_anonymised(&index, &run_ledger.ledger, &self.suppressions).await?;
+        note_anonymised(&index.anonymised, &run_ledger.ledger, &self.suppressions).await?;
         // No longer needed: free the memory for the ledger.
         survey.people = SourcePeople::default();
         let (spec, keys) = (spec.clone(), keys.clone());
@@ -352,15 +352,15 @@ async fn resolve(crm: &impl Crm, spec: &DestinationSpec) -> Result<Destination, 
 
 /// Records people of this export's ledger whom the candidate list shows as anonymised, even those whom
 /// the source no longer names.
-async fn note_anonymised(
-    index: &PeopleIndex,
+pub(super) async fn note_anonymised(
+    anonymised: &HashSet<ClinchId>,
     ledger: &Ledger,
     suppressions: &Suppressions,
 ) -> Result<(), CrmFailure> {
-    if index.anonymised.is_empty() {
+    if anonymised.is_empty() {
         return Ok(());
     }
-    let people = ledger.entries().filter(|entry| index.anonymised.contains(&entry.clinch_id));
+    let people = ledger.entries().filter(|entry| anonymised.contains(&entry.clinch_id));
     let people: Vec<_> = people.map(|entry| (entry.key, entry.clinch_id)).collect();
     Ok(suppressions.record(people).await?)
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     guard::PeopleGuard,
+    known_as::{another_hash, compare_as},
     source_people::{Duplicate, SourcePeople},
 };
 use crate::{
@@ -271,18 +272,9 @@ impl Survey {
     /// Whether the ledger knows the person by the hash of another spelling, or by one made with the
     /// earlier keys.
     fn is_known_by_another_hash(&mut self, work: &mut Work, keys: &Keys, ledger: &Ledger) -> bool {
-        let mut others = keys.other_hashes(&work.key);
-        if let Some(earlier) = keys.earlier().filter(|_| ledger.has_earlier()) {
-            others.push(earlier.key_hash(&work.key));
-            others.extend(earlier.other_hashes(&work.key));
-        }
-        let Some(before) = others.into_iter().find(|other| ledger.knows(other)) else {
-            return false;
-        };
-        let now = std::mem::replace(&mut work.key_hash, before);
-        work.compare(ledger);
-        work.key_hash = now;
-        self.renamed.push((before, now));
+        let Some(before) = another_hash(work, keys, ledger) else { return false };
+        compare_as(work, before, ledger);
+        self.renamed.push((before, work.key_hash));
         true
     }
 
