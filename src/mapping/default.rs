@@ -9,13 +9,16 @@ use super::{
 /// The list of addresses; the first usable one is taken.
 const EMAILS: &str = "emails";
 
+/// The telephone numbers; the first that is one is taken.
+const PHONES: &str = "phones[*].value";
+
 /// Attributes that Clinch documents for every account, with their path.
 const DOCUMENTED: [(&str, &str); 2] = [("first_name", "firstName"), ("last_name", "lastName")];
 
 /// Sent only if the contract has the attribute as a writable string.
 const WHERE_OFFERED: [(&str, &str); 11] = [
-    ("phone", "phones[0].value"),
-    ("phone_number", "phones[0].value"),
+    ("phone", PHONES),
+    ("phone_number", PHONES),
     ("location", "location.raw"),
     ("address", "location.raw"),
     ("city", "location.city"),
@@ -41,7 +44,7 @@ impl MappingSpec {
             to: "email".to_owned(),
             from: Some(EMAILS.to_owned()),
             first_usable: true,
-            transforms: vec![trim()],
+            transforms: vec![transform(TransformName::Trim)],
             required: true,
             ..FieldSpec::default()
         };
@@ -54,7 +57,14 @@ impl MappingSpec {
         let paths = DOCUMENTED.into_iter().chain(offered).map(|(to, from)| FieldSpec {
             to: to.to_owned(),
             from: Some(from.to_owned()),
-            transforms: vec![trim_or_skip()],
+            transforms: match from {
+                PHONES => vec![
+                    or_skip(TransformName::Trim),
+                    or_skip(TransformName::Telephone),
+                    transform(TransformName::First),
+                ],
+                _ => vec![or_skip(TransformName::Trim), listed()],
+            },
             ..FieldSpec::default()
         });
         Self {
@@ -66,14 +76,19 @@ impl MappingSpec {
     }
 }
 
-fn trim() -> TransformSpec {
-    TransformSpec { name: TransformName::Trim, ..TransformSpec::default() }
+fn transform(name: TransformName) -> TransformSpec {
+    TransformSpec { name, ..TransformSpec::default() }
 }
 
-/// For attributes that nobody needs: a value that is no text, such as an object, does not cost the
-/// person.
-fn trim_or_skip() -> TransformSpec {
-    TransformSpec { otherwise: Some(Otherwise::Skip), ..trim() }
+/// For attributes that nobody needs: a value that is no text, such as an object, or no telephone number,
+/// does not cost the person.
+fn or_skip(name: TransformName) -> TransformSpec {
+    TransformSpec { otherwise: Some(Otherwise::Skip), ..transform(name) }
+}
+
+/// For attributes that hold one text: a list becomes one.
+fn listed() -> TransformSpec {
+    TransformSpec { separator: Some(", ".to_owned()), ..or_skip(TransformName::Join) }
 }
 
 #[cfg(test)]
@@ -169,6 +184,56 @@ mod tests {
         for other in [json!({"value": "a@x.org"}), json!("a@x.org"), json!(1)] {
             assert_eq!(address(&other).unwrap_err().0, Reason::InvalidValue);
         }
+    }
+
+    #[test]
+    fn a_telephone_number_that_is_none_does_not_cost_the_person() {
+        let text = TargetAttribute { kind: AttributeKind::String, ..Default::default() };
+        let target = TargetAttributes::of(
+            ["email", "first_name", "last_name", "phone"]
+                .map(|name| (name.to_owned(), text.clone())),
+        );
+        let plan = compile(&MappingSpec::default_for(&target)).unwrap();
+        let phone = |phones: serde_json::Value| {
+            let profile = json!({"emails": ["a@x.org"], "phones": phones});
+            let mapped = plan.apply(&Profile::try_from(profile).unwrap()).unwrap();
+            mapped.attributes.get("phone").cloned().unwrap_or_default()
+        };
+        for none in [
+            json!("N/A"),
+            json!("ask agent"),
+            json!("-"),
+            json!("0"),
+            json!("000-000-0000"),
+            json!("#ERROR!"),
+            json!("4.47E+11"),
+            json!("ada@example.org"),
+            json!({"code": 44}),
+            json!(true),
+        ] {
+            assert_eq!(phone(json!([{"value": none}])), json!(null), "{none}");
+            let next = json!([{"value": none}, {"value": "+44 20 7946 0958"}]);
+            assert_eq!(phone(next), json!("+44 20 7946 0958"), "{none}");
+        }
+        for (number, sent) in [
+            (json!(" (415) 555-2671 "), "(415) 555-2671"),
+            (json!("+1 415 555 2671 ext 5"), "+1 415 555 2671 ext 5"),
+            (json!("\u{202a}+49 151 23456789\u{202c}"), "+49 151 23456789"),
+            (json!("15123456789.0"), "15123456789"),
+            (json!(15_123_456_789.0), "15123456789"),
+            (json!(14_155_552_671_i64), "14155552671"),
+        ] {
+            assert_eq!(phone(json!([{"value": number}])), json!(sent), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_list_where_one_text_is_expected_does_not_cost_the_person() {
+        let plan = compile(&MappingSpec::default_mapping()).unwrap();
+        let profile = json!({"emails": ["a@x.org"], "firstName": ["Ada ", {}, "May"],
+            "lastName": [{}]});
+        let mapped = plan.apply(&Profile::try_from(profile).unwrap()).unwrap();
+        assert_eq!(json!(mapped.attributes), json!({"email": "a@x.org", "first_name": "Ada, May"}));
     }
 
     #[test]

@@ -155,6 +155,9 @@ pub enum TransformName {
     Prefix,
     /// Adds a string at the end.
     Suffix,
+    /// Keeps a telephone number as it is written. Only the default mapping uses it: it has no country
+    /// for `e164`.
+    Telephone,
 }
 
 /// What happens to a value that a transform cannot handle.

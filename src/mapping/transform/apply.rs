@@ -29,6 +29,8 @@ pub enum Action {
     TitleCase,
     /// Telephone number to E.164.
     E164(Option<&'static phone::Country>),
+    /// A telephone number as it is written.
+    Telephone,
     /// Date to another format.
     Date(date::Formats),
     /// List to string.
@@ -122,6 +124,7 @@ impl Transform {
             Action::E164(country) => {
                 FieldValue::text(phone::to_e164(&text, *country).map_err(invalid)?)
             }
+            Action::Telephone => FieldValue::text(phone::as_written(text).map_err(invalid)?),
             Action::Date(formats) => FieldValue::text(formats.convert(&text).map_err(invalid)?),
             Action::Split(separator) => {
                 let part = |part: &str| FieldValue::text(part.to_owned());
@@ -188,6 +191,7 @@ impl Transform {
             Action::Upper => "upper",
             Action::TitleCase => "titleCase",
             Action::E164(_) => "e164",
+            Action::Telephone => "telephone",
             Action::Date(_) => "date",
             Action::Join(_) => "join",
             Action::Split(_) => "split",

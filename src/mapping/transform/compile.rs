@@ -67,6 +67,7 @@ fn build(spec: &TransformSpec, path: &str) -> Result<Action, Issue> {
         TransformName::TitleCase => Action::TitleCase,
         TransformName::First => Action::First,
         TransformName::Unique => Action::Unique,
+        TransformName::Telephone => Action::Telephone,
         TransformName::E164 => match &spec.default_country {
             None => Action::E164(None),
             Some(iso) => Action::E164(Some(phone::country(iso).ok_or_else(|| {
@@ -169,5 +170,6 @@ const fn name(of: TransformName) -> &'static str {
         TransformName::Unique => "unique",
         TransformName::Prefix => "prefix",
         TransformName::Suffix => "suffix",
+        TransformName::Telephone => "telephone",
     }
 }

@@ -7,20 +7,28 @@
 mod countries;
 mod spelling;
 
+use std::{borrow::Cow, ops::RangeInclusive};
+
 #[cfg(test)]
 pub use countries::COUNTRIES;
 use countries::called_by;
 pub use countries::{Country, country};
 use spelling::Spelled;
 
+use crate::domain::is_invisible;
+
 /// The exit code that the ITU recommends, understood in every country.
 const COMMON_EXIT: &str = "00";
+
+/// How many digits a number has that may be national: five of a small local network at least, an exit
+/// code before an E.164 number at most.
+const WRITTEN: RangeInclusive<usize> = 5..=20;
 
 const LENGTH: &str = "the phone number has too few or too many digits";
 
 /// Formats a number as `+` and digits. The error never contains the number.
 pub fn to_e164(text: &str, country: Option<&Country>) -> Result<String, &'static str> {
-    let Spelled { digits, plus } = spelling::read(text, country)?;
+    let Spelled { digits, plus, .. } = spelling::read(text, country)?;
     if plus {
         return checked(&digits).map(|number| number.text);
     }
@@ -40,6 +48,25 @@ pub fn to_e164(text: &str, country: Option<&Country>) -> Result<String, &'static
     match digits.strip_prefix(country.code) {
         Some(rest) => with_or_without_code(country, &digits, rest),
         None => within(country, &digits),
+    }
+}
+
+/// A number as it is written, without invisible characters, if it is one: international or of a country
+/// that is not known. One that was stored as a floating-point number is written with its digits. The
+/// error never contains it.
+pub fn as_written(text: Cow<'_, str>) -> Result<Cow<'_, str>, &'static str> {
+    let Spelled { digits, plus, of_a_float } = spelling::read(&text, None)?;
+    if !WRITTEN.contains(&digits.len()) {
+        return Err(LENGTH);
+    }
+    if digits.bytes().all(|digit| digits.as_bytes().first() == Some(&digit)) {
+        return Err("the phone number is one digit repeated");
+    }
+    match (of_a_float, plus) {
+        (false, _) if text.contains(is_invisible) => Ok(text.replace(is_invisible, "").into()),
+        (false, _) => Ok(text),
+        (true, true) => Ok(["+", &digits].concat().into()),
+        (true, false) => Ok(digits.into()),
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) struct Spelled {
     pub(super) digits: String,
     /// Whether it starts with `+`.
     pub(super) plus: bool,
+    /// Whether it was stored as a floating-point number.
+    pub(super) of_a_float: bool,
 }
 
 /// More zeros at the end of a number that was stored as a floating-point number stand for digits that
@@ -23,7 +25,7 @@ pub(super) fn read(text: &str, country: Option<&Country>) -> Result<Spelled, &'s
     let number = without_extension(&number[scheme.map_or(0, str::len)..]);
     let plus = number.starts_with(['+', '\u{ff0b}']);
     if let Some(digits) = of_a_float(number)? {
-        return Ok(Spelled { digits, plus });
+        return Ok(Spelled { digits, plus, of_a_float: true });
     }
     // "+44 (0)20 ..." shows the trunk prefix for readers; it is not dialled from abroad.
     let number = if plus { number.replacen("(0)", "", 1) } else { number.to_owned() };
@@ -48,7 +50,7 @@ pub(super) fn read(text: &str, country: Option<&Country>) -> Result<Spelled, &'s
             _ => return Err("the phone number contains an invalid character"),
         }
     }
-    Ok(Spelled { digits, plus })
+    Ok(Spelled { digits, plus, of_a_float: false })
 }
 
 /// Whether what follows the slash at a character is a number of its own, with a trunk prefix: slashes
