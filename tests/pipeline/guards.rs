@@ -3,11 +3,12 @@
 use clinch_operator::{
     domain::Reason,
     pipeline::{Ending, Guards, PlanDigest, Report, RunPorts, RunSpec, run},
+    sandbox::{Action, Fault},
 };
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::setup::{Export, World, careless, in_clinch, keys_of, options, profiles, seeded};
+use crate::setup::{Export, World, careless, email, in_clinch, keys_of, options, profiles, seeded};
 
 async fn guarded(world: &World, export: &Export, guards: &Guards) -> Report {
     run(RunSpec { guards: guards.clone(), ..export.spec() }, world.ports()).await
@@ -191,4 +192,24 @@ async fn edits_in_clinch_change_a_plan_only_if_they_concern_what_it_writes() {
     assert_ne!(title, base);
     assert_eq!(plan(json!({"current_job_title": "Cook"})).await, title, "names, not values");
     assert_ne!(plan(json!({"last_name": "Else"})).await, title, "another attribute");
+}
+
+#[tokio::test]
+async fn a_plan_before_each_push_keeps_what_is_known_of_a_record_with_errors() {
+    let world = World::new(seeded(careless(), [in_clinch(50)])).await;
+    let down = Action::Status { code: 500, retry_after: None, html: false };
+    let fault = Fault::always("createCandidate", down).with_body(&format!("\"{}\"", email(1)));
+    world.sandbox.set_faults(vec![fault]);
+    let export = Export::of(profiles(3));
+    let guards = Guards { max_updates: Some(0), ..Guards::default() };
+    for _ in 0..4 {
+        let report = guarded(&world, &export, &guards).await;
+        assert!(matches!(report.ending, Ending::Interrupted { .. }), "{report:?}");
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(30)).await;
+        tokio::time::resume();
+    }
+    let report = guarded(&world, &export, &guards).await;
+    assert_eq!(report.ending, Ending::Completed);
+    assert_eq!((report.progress.counts.unchanged, report.progress.counts.failed), (2, 1));
 }

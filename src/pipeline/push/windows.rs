@@ -132,11 +132,11 @@ impl Pushing<'_> {
     ) -> Result<Outcome, CrmFailure> {
         let errored = &pusher.guard.errored;
         match result {
+            // A plan decides nothing: what cannot be written can be read.
+            Ok(outcome) if pusher.mode == Mode::DryRun => Ok(outcome),
             Ok(outcome) => {
                 errored.forget(&work.key_hash);
-                if matches!(outcome, Outcome::Created | Outcome::Updated)
-                    && pusher.mode == Mode::Push
-                {
+                if matches!(outcome, Outcome::Created | Outcome::Updated) {
                     errored.note_written();
                 }
                 Ok(outcome)
