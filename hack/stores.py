@@ -17,6 +17,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import quote
 
 BUCKET, OTHER = "people", "other"
 PEOPLE = "".join(f"Ada{n},Fable,ada{n}@example.com\n" for n in range(40))
@@ -53,32 +54,77 @@ def fill(put, names, odd):
             put(key, b"" if key in FOLDERS else CSV)
         except Exception as refusal:  # each client has its own errors
             print(f"    {key!r} is refused ({type(refusal).__name__})")
+    # In XML 1.0 a control character cannot be written: some lists have U+FFFD instead.
+    shown = str.maketrans({chr(code): "\ufffd" for code in range(32)})
     listed = set(names())
     return {
         "folders": sum(key in listed for key in FOLDERS),
-        "odd": [key for key in odd if key in listed],
+        "odd": [key for key in odd if key in listed or key.translate(shown) in listed],
     }
 
 
-class S3:
-    def __init__(self, name, command, checks, keys=("AKSTORES", "stores-secret")):
-        self.name, self.command, self.checks, self.keys = name, command, checks, keys
+class Store:
+    """A server of a store: its command, and whether it checks credentials."""
 
-    def client(self, port):
+    def __init__(self, name, command, environment=None, checks=False):
+        self.name, self.command = name, [str(part) for part in command]
+        self.environment, self.checks = environment or {}, checks
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+
+    def start(self, log):
+        command = [part.replace("PORT", str(self.port)) for part in self.command]
+        environment = os.environ | self.environment
+        self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        for _ in range(600):
+            if self.process.poll() is not None:
+                return False
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return True
+            time.sleep(0.1)
+        return False
+
+    def stop(self):
+        """Azurite waits two minutes for its clients to close their connections."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def described(self, found, scheme, places, secret, environment, **more):
+        """The description in the file: the defaults are those of most stores."""
+        description = {
+            "name": self.name,
+            "checks": self.checks,
+            "scheme": scheme,
+            "allowed": [*(f"{scheme}://{place}" for place in places), self.origin],
+            "secret": secret,
+            "secretField": None,
+            "environment": environment,
+            "ledgers": f"{scheme}://{BUCKET}/ledgers",
+            "namesMissingBuckets": True,
+        }
+        return description | found | more
+
+
+class S3(Store):
+    keys = ("AKSTORES", "stores-secret")
+
+    def describe(self):
         import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        client = boto3.client(
             "s3",
-            endpoint_url=f"http://127.0.0.1:{port}",
+            endpoint_url=self.origin,
             region_name="us-east-1",
             aws_access_key_id=self.keys[0],
             aws_secret_access_key=self.keys[1],
             config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
         )
-
-    def describe(self, port):
-        client = self.client(port)
         for bucket in (BUCKET, OTHER):
             client.create_bucket(Bucket=bucket)
         found = fill(
@@ -86,33 +132,24 @@ class S3:
             lambda: [each["Key"] for each in client.list_objects_v2(Bucket=BUCKET)["Contents"]],
             [*ODD, CONTROL],
         )
-        credentials = {"AWS_ACCESS_KEY_ID": self.keys[0], "AWS_SECRET_ACCESS_KEY": self.keys[1]}
-        origin = f"http://127.0.0.1:{port}"
-        return found | {
-            "scheme": "s3",
-            "allowed": [f"s3://{BUCKET}", f"s3://no-such-{BUCKET}", origin],
-            "secret": credentials | {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": origin},
-            "secretField": "AWS_SECRET_ACCESS_KEY",
-            "environment": credentials
-            | {"AWS_ENDPOINT": origin, "AWS_ALLOW_HTTP": "true", "AWS_BUCKET": OTHER},
-            "ledgers": f"s3://{BUCKET}/ledgers",
-            "namesMissingBuckets": True,
-        }
+        keys = dict(zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), self.keys))
+        return self.described(
+            found,
+            "s3",
+            [BUCKET, f"no-such-{BUCKET}"],
+            keys | {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": self.origin},
+            keys | {"AWS_ENDPOINT": self.origin, "AWS_ALLOW_HTTP": "true", "AWS_BUCKET": OTHER},
+            secretField="AWS_SECRET_ACCESS_KEY",
+        )
 
 
-class Azurite:
-    name, checks = "Azurite", True
-
-    def __init__(self, command):
-        self.command = command
-
-    def describe(self, port):
+class Azurite(Store):
+    def describe(self):
         from azure.storage.blob import BlobServiceClient
 
-        endpoint = f"http://127.0.0.1:{port}/{AZURITE}"
-        service = BlobServiceClient(
-            endpoint, credential={"account_name": AZURITE, "account_key": AZURITE_KEY}
-        )
+        endpoint = f"{self.origin}/{AZURITE}"
+        credential = {"account_name": AZURITE, "account_key": AZURITE_KEY}
+        service = BlobServiceClient(endpoint, credential=credential)
         container = service.create_container(BUCKET)
         service.create_container(OTHER)
         found = fill(
@@ -124,156 +161,97 @@ class Azurite:
         # As file systems on top of Azure mark a folder.
         container.upload_blob("in/marker", b"", metadata={"hdi_isfolder": "true"})
         found["folders"] += 1
-        credentials = {
+        secret = {
             "AZURE_STORAGE_ACCOUNT_NAME": AZURITE,
             "AZURE_STORAGE_ACCOUNT_KEY": AZURITE_KEY,
             "AZURE_STORAGE_ENDPOINT": endpoint,
         }
-        allowed = [f"az://{AZURITE}/{BUCKET}", f"az://{AZURITE}/no-such-{BUCKET}"]
-        return found | {
-            "scheme": "az",
-            "allowed": [*allowed, f"http://127.0.0.1:{port}"],
-            "secret": credentials,
-            "secretField": "AZURE_STORAGE_ACCOUNT_KEY",
-            "environment": credentials
-            | {"AZURE_ALLOW_HTTP": "true", "AZURE_CONTAINER_NAME": OTHER},
-            "ledgers": f"az://{BUCKET}/ledgers",
-            "namesMissingBuckets": True,
-        }
+        return self.described(
+            found,
+            "az",
+            [f"{AZURITE}/{BUCKET}", f"{AZURITE}/no-such-{BUCKET}"],
+            secret,
+            secret | {"AZURE_ALLOW_HTTP": "true", "AZURE_CONTAINER_NAME": OTHER},
+            secretField="AZURE_STORAGE_ACCOUNT_KEY",
+        )
 
 
-class FakeGcs:
-    name, checks = "fake-gcs-server", False
+class FakeGcs(Store):
+    def call(self, path, body=None, kind="application/json"):
+        request = urllib.request.Request(self.origin + path, body, {"content-type": kind})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
 
-    def __init__(self, command):
-        self.command = command
-
-    def describe(self, port):
-        from urllib.parse import quote
-
-        origin = f"http://127.0.0.1:{port}"
-
-        def post(path, body, kind):
-            headers = {"content-type": kind}
-            request = urllib.request.Request(origin + path, body, headers, method="POST")
-            urllib.request.urlopen(request, timeout=10).read()
-
+    def describe(self):
         for bucket in (BUCKET, OTHER):
-            body = json.dumps({"name": bucket}).encode()
-            post("/storage/v1/b?project=p", body, "application/json")
+            self.call("/storage/v1/b?project=p", json.dumps({"name": bucket}).encode())
         upload = f"/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name="
-
-        def names():
-            with urllib.request.urlopen(f"{origin}/storage/v1/b/{BUCKET}/o", timeout=10) as answer:
-                return [each["name"] for each in json.load(answer)["items"]]
-
-        def put(key, body):
-            post(upload + quote(key, safe=""), body, "text/csv")
-
-        found = fill(put, names, [*ODD, CONTROL])
-        settings = {"GOOGLE_BASE_URL": origin, "GOOGLE_SKIP_SIGNATURE": "true"}
-        return found | {
-            "scheme": "gs",
-            "allowed": [f"gs://{BUCKET}", f"gs://no-such-{BUCKET}", origin],
-            "secret": settings,
-            "secretField": None,
-            "environment": settings | {"GOOGLE_BUCKET": OTHER},
+        found = fill(
+            lambda key, body: self.call(upload + quote(key, safe=""), body, "text/csv"),
+            lambda: [each["name"] for each in self.call(f"/storage/v1/b/{BUCKET}/o")["items"]],
+            [*ODD, CONTROL],
+        )
+        secret = {"GOOGLE_BASE_URL": self.origin, "GOOGLE_SKIP_SIGNATURE": "true"}
+        return self.described(
+            found,
+            "gs",
+            [BUCKET, f"no-such-{BUCKET}"],
+            secret,
+            secret | {"GOOGLE_BUCKET": OTHER},
             # It has no plain PUT, and answers 500 for a bucket that does not exist.
-            "ledgers": None,
-            "namesMissingBuckets": False,
-        }
+            ledgers=None,
+            namesMissingBuckets=False,
+        )
 
 
 def stores(folder, scratch):
-    """Each store, with its command as a function of the port."""
-    keys = {"ROOT_ACCESS_KEY_ID": "AKSTORES", "ROOT_SECRET_ACCESS_KEY": "stores-secret"}
-    gateway = scratch / "versitygw"
-    gateway.mkdir()
+    """Each store; in a command, PORT stands for its port."""
+    (scratch / "versitygw").mkdir()
     (scratch / "azurite").mkdir()
-    return [
-        S3("moto", lambda port: ([folder / "py/bin/moto_server", "-p", str(port)], {}), False),
-        S3(
-            "gofakes3",
-            lambda port: (
-                [folder / "bin/gofakes3", *("-backend", "memory", "-host", f"127.0.0.1:{port}")],
-                {},
-            ),
-            False,
-        ),
-        S3(
-            "versitygw",
-            lambda port: (
-                [folder / "bin/versitygw", "--port", f"127.0.0.1:{port}", "posix", gateway],
-                keys,
-            ),
-            True,
-        ),
-        Azurite(
-            lambda port: (
-                [
-                    folder / "azurite/node_modules/.bin/azurite-blob",
-                    *("--blobHost", "127.0.0.1", "--blobPort", str(port)),
-                    *("--location", scratch / "azurite", "--skipApiVersionCheck", "--silent"),
-                ],
-                {},
-            )
-        ),
-        FakeGcs(
-            lambda port: (
-                [
-                    folder / "bin/fake-gcs-server",
-                    *("-scheme", "http", "-host", "127.0.0.1", "-port", str(port)),
-                    *("-backend", "memory", "-public-host", f"127.0.0.1:{port}"),
-                ],
-                {},
-            )
-        ),
+    keys = dict(zip(("ROOT_ACCESS_KEY_ID", "ROOT_SECRET_ACCESS_KEY"), S3.keys))
+    gofakes3 = ["-backend", "memory", "-host", "127.0.0.1:PORT"]
+    gateway = ["--port", "127.0.0.1:PORT", "posix", scratch / "versitygw"]
+    azurite = [
+        *("--blobHost", "127.0.0.1", "--blobPort", "PORT"),
+        *("--location", scratch / "azurite", "--skipApiVersionCheck", "--silent"),
     ]
-
-
-def wait_for(port, process):
-    for _ in range(600):
-        if process.poll() is not None:
-            return False
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return True
-        time.sleep(0.1)
-    return False
+    gcs = [
+        *("-scheme", "http", "-host", "127.0.0.1", "-port", "PORT"),
+        *("-backend", "memory", "-public-host", "127.0.0.1:PORT"),
+    ]
+    blobs = folder / "azurite/node_modules/.bin/azurite-blob"
+    return [
+        S3("moto", [folder / "py/bin/moto_server", "-p", "PORT"]),
+        S3("gofakes3", [folder / "bin/gofakes3", *gofakes3]),
+        S3("versitygw", [folder / "bin/versitygw", *gateway], keys, checks=True),
+        Azurite("Azurite", [blobs, *azurite], checks=True),
+        FakeGcs("fake-gcs-server", [folder / "bin/fake-gcs-server", *gcs]),
+    ]
 
 
 def main():
     folder, command = Path(sys.argv[1]).resolve(), sys.argv[2:]
     started, described = [], []
     with tempfile.TemporaryDirectory() as scratch:
+        scratch = Path(scratch)
         try:
-            for store in stores(folder, Path(scratch)):
-                port = free_port()
-                arguments, environment = store.command(port)
-                log = open(Path(scratch) / f"{store.name}.log", "wb")
-                process = subprocess.Popen(
-                    [str(argument) for argument in arguments],
-                    env=os.environ | environment,
-                    stdout=log,
-                    stderr=log,
-                )
-                started.append(process)
-                if not wait_for(port, process):
+            for store in stores(folder, scratch):
+                log = scratch / f"{store.name}.log"
+                with log.open("wb") as output:
+                    starts = store.start(output)
+                started.append(store)
+                if not starts:
                     print(f"{store.name} does not start:")
-                    print(Path(log.name).read_text(errors="replace")[-2000:])
+                    print(log.read_text(errors="replace")[-2000:])
                     return 1
-                print(f"  {store.name}")
-                described.append(
-                    {"name": store.name, "checks": store.checks} | store.describe(port)
-                )
-            file = Path(scratch) / "stores.json"
+                print(f"  {store.name}", flush=True)
+                described.append(store.describe())
+            file = scratch / "stores.json"
             file.write_text(json.dumps(described))
             return subprocess.call(command, env=os.environ | {"CLINCH_STORES": str(file)})
         finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                process.wait()
+            for store in started:
+                store.stop()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ pub(super) enum Unusable {
     /// It ends in a slash: the marker of a folder, which holds nothing.
     Folder,
     /// It has empty segments, `.` or `..` segments, or control characters: the same object could be
-    /// named in several ways, or not at all.
+    /// named in several ways, or not at all. Some stores list a control character as U+FFFD.
     Odd,
 }
 
@@ -23,7 +23,7 @@ pub(super) fn unusable(name: &str) -> Option<Unusable> {
     if name.ends_with('/') {
         return Some(Unusable::Folder);
     }
-    let odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{fffd}');
     let same = Path::parse(name).is_ok_and(|path| path.as_ref() == name);
     (!same || name.is_empty() || name.contains(odd)).then_some(Unusable::Odd)
 }
@@ -135,7 +135,18 @@ mod tests {
 
     #[test]
     fn names_that_mean_more_than_one_thing_cannot_be_used() {
-        for odd in ["a//b", "/a", "a/./b", "a/../b", "a\nb", "a\u{1}", "\u{85}", "a\u{2028}b", ""] {
+        for odd in [
+            "a//b",
+            "/a",
+            "a/./b",
+            "a/../b",
+            "a\nb",
+            "a\u{1}",
+            "\u{85}",
+            "a\u{2028}b",
+            "\u{fffd}",
+            "",
+        ] {
             assert_eq!(unusable(odd), Some(Unusable::Odd), "{odd:?}");
         }
         for folder in ["a/", "a//", "/"] {

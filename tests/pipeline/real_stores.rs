@@ -62,8 +62,10 @@ impl Store {
         assert_eq!(skipped.folders as u64, self.0["folders"].as_u64().unwrap(), "{name}");
         let control = self.listed("people/odd/*").await;
         if odd.iter().any(|key| key.starts_with("odd/")) {
-            let fault = ReadFault::OddName("odd/e\\u{1}.csv".into());
-            assert_eq!(control.unwrap_err(), fault, "{name}");
+            // In XML 1.0 a store cannot write the character itself.
+            let shown = ["\\u{1}", "\u{fffd}"].map(|c| format!("odd/e{c}.csv").into());
+            let faults = shown.map(ReadFault::OddName);
+            assert!(faults.contains(&control.unwrap_err()), "{name}");
         } else {
             assert_eq!(control.unwrap_err(), ReadFault::NoMatch { skipped: false }, "{name}");
         }
