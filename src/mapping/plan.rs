@@ -91,6 +91,11 @@ impl Plan {
         &self.fields[self.match_key].to
     }
 
+    /// The place in the spec of the match key's value: `spec.fields[0].from`.
+    pub fn match_place(&self) -> &str {
+        &self.fields[self.match_key].place
+    }
+
     /// Whether the mapping attaches the profile's resume.
     pub const fn attaches_resume(&self) -> bool {
         self.resume

@@ -186,12 +186,14 @@ pub enum SourceError {
         line: u64,
     },
     /// No record has what people are recognised by.
-    #[error("{} a value for '{attribute}', the match key: {outline}", Nothing(*.records))]
+    #[error("{} {}", Nothing(*.records), Key(attribute, unusable.as_deref(), outline))]
     Nobody {
         /// How many records there are.
         records: u64,
         /// The attribute that is the match key.
         attribute: Arc<str>,
+        /// The first value that is no address, if there is one: where, and why.
+        unusable: Option<Box<str>>,
         /// What the source consists of.
         outline: Box<Outline>,
     },
@@ -253,6 +255,21 @@ impl fmt::Display for Nothing {
             0 => f.write_str("there are no records, and no column gives"),
             1 => f.write_str("the only record does not have"),
             count => write!(f, "none of the {count} records has"),
+        }
+    }
+}
+
+/// What people are recognised by, and what there is instead.
+struct Key<'a>(&'a str, Option<&'a str>, &'a Outline);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(attribute, unusable, outline) = self;
+        match unusable {
+            Some(first) => {
+                write!(f, "a usable value for '{attribute}', the match key; first: {first}")
+            }
+            None => write!(f, "a value for '{attribute}', the match key: {outline}"),
         }
     }
 }

@@ -156,6 +156,11 @@ async fn what_is_not_one_address_is_refused_before_anything_is_sent() {
     let report = world.run(&Export::of(junk.map(spelled).to_vec())).await;
     assert_eq!(report.progress.counts.invalid, junk.len() as u64);
     assert_eq!(world.requests(), 0);
+    let Ending::SourceFailed(cause) = &report.ending else { panic!("{:?}", report.ending) };
+    assert_eq!(cause.reason, Reason::SourceInvalid, "whatever the failure budget");
+    let start =
+        "none of the 6 records has a usable value for 'email', the match key; first: inline[0] ";
+    assert!(cause.message.starts_with(start), "{}", cause.message);
     for rejection in report.progress.rejections.iter() {
         assert_eq!(rejection.cause.reason, Reason::InvalidValue);
         let message = rejection.cause.to_string();

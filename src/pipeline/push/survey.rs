@@ -82,6 +82,8 @@ pub(super) struct Survey {
     keyed: u64,
     /// How many have none, though they were read.
     keyless: u64,
+    /// The first of those without one whose value is no address: where, and why.
+    unusable: Option<Box<str>>,
     /// Why the source cannot be read to its end, or names nobody: nothing of it is pushed.
     pub(super) fault: Option<SourceError>,
     /// Whether every record of the source was counted.
@@ -131,6 +133,9 @@ impl Survey {
             match record {
                 Ok(prepared) => {
                     let number = records.number();
+                    if let Prepared::Rejected(rejection) = &prepared {
+                        survey.note_key(rejection, spec.plan.match_place());
+                    }
                     let known = (comparison, ledger);
                     survey.add(prepared, number, known, &mut records.log, &mut rng);
                 }
@@ -173,8 +178,24 @@ impl Survey {
         nobody.then(|| SourceError::Nobody {
             records: selected,
             attribute: spec.plan.match_attribute().into(),
+            unusable: self.unusable.clone(),
             outline: Box::new(outline),
         })
+    }
+
+    /// Notes whether a rejected record says who it is about.
+    fn note_key(&mut self, rejection: &Rejection, match_place: &str) {
+        match rejection.cause.reason {
+            Reason::MatchKeyMissing => self.keyless += 1,
+            Reason::InvalidValue if rejection.place.as_deref() == Some(match_place) => {
+                self.keyless += 1;
+                self.unusable.get_or_insert_with(|| {
+                    format!("{} {}", rejection.position, rejection.cause).into()
+                });
+            }
+            Reason::Malformed | Reason::TooLarge => {}
+            _ => self.keyed += 1,
+        }
     }
 
     fn add(
@@ -190,11 +211,6 @@ impl Survey {
         let mut work = match prepared {
             Prepared::Ready(work) => work,
             Prepared::Rejected(rejection) => {
-                match rejection.cause.reason {
-                    Reason::MatchKeyMissing => self.keyless += 1,
-                    Reason::Malformed | Reason::TooLarge => {}
-                    _ => self.keyed += 1,
-                }
                 return self.reject(number, rejection, log);
             }
         };
