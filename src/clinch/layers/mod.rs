@@ -15,10 +15,12 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::sleep;
+
 use super::{
     account::Account,
     circuit_breaker::CredentialStanding,
-    wire::{CallError, Response},
+    wire::{CallError, Request, Response},
 };
 use crate::domain::{Clock, Credentials, Fence};
 
@@ -26,6 +28,21 @@ use crate::domain::{Clock, Credentials, Fence};
 pub(super) trait Call<R>: Send + Sync {
     /// Sends a request and returns its response.
     fn call(&self, request: R) -> impl Future<Output = Result<Response, CallError>> + Send;
+}
+
+/// How often to look whether a caller ends.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a request of a caller that ends may still wait: usual for a rate, but not for a pause.
+const MOMENT: Duration = Duration::from_millis(400);
+
+/// Returns a moment after the caller of a request has ended, as it does not wait for longer. Never, if
+/// it does not end.
+async fn given_up(request: &Request) {
+    let Some(grant) = &request.grant else { return std::future::pending().await };
+    while !grant.has_ended() {
+        sleep(LOOK_EVERY).await;
+    }
+    sleep(MOMENT).await;
 }
 
 /// All layers.

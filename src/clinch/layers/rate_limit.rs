@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::Call;
+use super::{Call, given_up};
 use crate::{
     clinch::{
         account::Account,
@@ -45,7 +45,11 @@ impl<S> RateLimit<S> {
     /// Waits for a permit, and while it is checked whether the credential is rejected.
     async fn permit(&self, request: &Request) -> Result<Permit, CallError> {
         loop {
-            let permit = self.account.bucket().acquire(request.deadline).await;
+            let permit = tokio::select! {
+                biased;
+                permit = self.account.bucket().acquire(request.deadline) => permit,
+                () = given_up(request) => return Err(CallError::GrantRevoked),
+            };
             let permit = permit.map_err(|NoPermit { retry_after, limited }| {
                 CallError::NoPermit { retry_after, limited }
             })?;

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-use super::{Call, Jitter};
+use super::{Call, Jitter, given_up};
 use crate::{
     clinch::{
         classify::{Outcome, Verdict, retry_after},
@@ -101,7 +101,11 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
             if !affordable || Instant::now() + delay >= request.deadline {
                 return result;
             }
-            sleep(delay).await;
+            tokio::select! {
+                biased;
+                () = sleep(delay) => {}
+                () = given_up(&request) => return result,
+            }
         }
     }
 }

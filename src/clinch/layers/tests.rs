@@ -310,6 +310,28 @@ async fn nothing_is_sent_once_access_is_revoked_and_other_callers_are_unaffected
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_ends_does_not_wait_for_the_end_of_a_pause() {
+    let mut bench = bench();
+    let ends = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&ends);
+    let mut under = request(Effect::Create);
+    let grant = Grant::new(|| GrantState::Valid);
+    under.grant = Some(grant.waiting_until(move || asked.load(Ordering::Relaxed)));
+    let waits = bench.send(under.clone());
+    bench.next().await.1.respond(response(429, &[("retry-after", "20")]));
+    let queued = bench.send(under);
+    let other = bench.call(Effect::Create);
+    let start = Instant::now();
+    ends.store(true, Ordering::Relaxed);
+    assert_eq!(waits.await.unwrap().unwrap().status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(queued.await.unwrap().unwrap_err(), CallError::GrantRevoked);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    bench.next().await.1.respond(response(201, &[]));
+    other.await.unwrap().expect("another caller waits");
+    assert!(start.elapsed() >= Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_attempt_starts_while_access_is_paused_and_the_fault_is_not_counted() {
     let mut bench = bench();
     let paused = Arc::new(AtomicBool::new(false));
