@@ -16,6 +16,11 @@ use url::Url;
 
 use crate::setup::{Export, World, careless};
 
+/// Everybody in the source of each store, and created.
+fn everybody() -> Counts {
+    Counts { read: 100, total: 100, created: 100, ..Counts::default() }
+}
+
 /// A store, as the script describes it.
 struct Store(Value);
 
@@ -97,26 +102,38 @@ impl Store {
     /// With the operator's own identity, whose environment names another bucket.
     async fn delivers_everybody_once(&self) {
         let world = World::new(careless()).await;
+        let report = run(self.spec(), world.ports()).await;
+        assert_eq!(report.ending, Ending::Completed, "{}", self.name());
+        assert_eq!(report.progress.counts, everybody(), "{}", self.name());
+    }
+
+    fn spec(&self) -> RunSpec {
         let source = Source::Remote {
             remote: self.place("people/in/[ab]*", None),
             format: None,
             csv: CsvOptions::default(),
             applied_version: None,
         };
-        let spec = RunSpec { source, ..Export::of(Vec::new()).spec() };
-        let report = run(spec, world.ports()).await;
-        assert_eq!(report.ending, Ending::Completed, "{}", self.name());
-        let everybody = Counts { read: 100, total: 100, created: 100, ..Counts::default() };
-        assert_eq!(report.progress.counts, everybody, "{}", self.name());
+        RunSpec { source, ..Export::of(Vec::new()).spec() }
     }
 
-    /// Whether ledgers can be kept, as the check at start says.
+    /// Whether ledgers can be kept, as the check at start says. If so, a second run knows everybody from
+    /// its ledger.
     async fn keeps_ledgers(&self) -> Result<(), StoreError> {
         let Some(url) = self.0["ledgers"].as_str() else { return Err(StoreError::NoFence) };
         let url = Url::parse(url).unwrap();
         let environment = self.map("environment");
         let ledgers = ObjectLedgers::at(&url, environment, &OutboundProxy::default()).unwrap();
-        ledgers.check("verify").await
+        ledgers.check("verify").await?;
+        let world = World::new(careless()).await;
+        let first = run(self.spec(), world.ports_on(ledgers.of("export-uid"))).await;
+        assert_eq!((&first.ending, first.progress.counts), (&Ending::Completed, everybody()));
+        let requests = world.requests();
+        let again = run(self.spec(), world.ports_on(ledgers.of("export-uid"))).await;
+        let known = Counts { created: 0, unchanged: 100, ..everybody() };
+        assert_eq!((&again.ending, again.progress.counts), (&Ending::Completed, known));
+        assert_eq!(world.requests(), requests, "{}: the ledger knows everybody", self.name());
+        ledgers.of("export-uid").delete_all().await
     }
 }
 

@@ -264,6 +264,11 @@ impl World {
     }
 
     pub(crate) fn ports(&self) -> RunPorts<ClinchCrm, Store> {
+        self.ports_on(self.store.clone())
+    }
+
+    /// The ports of a run whose ledger is in another store.
+    pub(crate) fn ports_on<S: SegmentStore>(&self, store: S) -> RunPorts<ClinchCrm, S> {
         RunPorts {
             crm: ClinchCrm::new(self.client.clone(), SeenSource::new(|| {})),
             guard: self.guard.clone(),
@@ -273,7 +278,7 @@ impl World {
             neighbours: no_neighbours(),
             suspects: Suspects::default(),
             keys: keys(),
-            store: self.store.clone(),
+            store,
             trust: LedgerTrust::default(),
             ledger_max: None,
             fence: Fence::open(),
