@@ -1,11 +1,11 @@
-//! Calls that are refused without being sent: the client's credential was rejected, or the last
-//! calls to the account all failed. Does no I/O.
+//! Calls that are refused without being sent: the client's credential was rejected, or Clinch is down.
+//! Does no I/O.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{account::Account, error::ClinchError};
+use super::{account::Account, error::ClinchError, outage_breaker::Trial};
 
 /// What is known of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,6 @@ pub(super) struct CircuitBreaker {
 /// A call that was admitted; its result must be passed to [`CallGuard::finish`].
 pub(super) struct CallGuard<'a> {
     breaker: &'a CircuitBreaker,
-    is_trial: bool,
     force: bool,
 }
 
@@ -91,16 +90,26 @@ impl CircuitBreaker {
         self.rejected.subscribe()
     }
 
-    /// Admits a call or returns why not. `force`: a deliberate check, which is always admitted.
-    pub(super) fn admit(&self, force: bool) -> Result<CallGuard<'_>, ClinchError> {
+    /// The trial that is due before a call can be admitted, or why it is not. `force`: a deliberate
+    /// check, which is always admitted.
+    pub(super) async fn trial(&self, force: bool) -> Result<Option<Trial<'_>>, ClinchError> {
         if force {
-            return Ok(CallGuard { breaker: self, is_trial: false, force });
+            return Ok(None);
         }
-        if *self.rejected.borrow() {
-            return Err(ClinchError::Unauthorized);
+        self.check_credential()?;
+        self.account.breaker().admit().await
+    }
+
+    /// Admits a call or returns why not.
+    pub(super) fn admit(&self, force: bool) -> Result<CallGuard<'_>, ClinchError> {
+        if !force {
+            self.check_credential()?;
         }
-        let is_trial = self.account.breaker().admit()?;
-        Ok(CallGuard { breaker: self, is_trial, force })
+        Ok(CallGuard { breaker: self, force })
+    }
+
+    fn check_credential(&self) -> Result<(), ClinchError> {
+        if *self.rejected.borrow() { Err(ClinchError::Unauthorized) } else { Ok(()) }
     }
 }
 
@@ -134,25 +143,16 @@ impl CallGuard<'_> {
     }
 }
 
-impl Drop for CallGuard<'_> {
-    fn drop(&mut self) {
-        // Also when the call was cancelled: otherwise no other trial would ever be admitted.
-        if self.is_trial {
-            self.breaker.account.breaker().end_trial();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, advance};
 
     use super::{
         super::{
             bucket::Limits,
-            outage_breaker::{FAILURES_TO_OPEN, OPEN_FOR},
+            outage_breaker::{FAILURES_TO_DOUBT, OPEN_FOR},
         },
         *,
     };
@@ -168,52 +168,100 @@ mod tests {
         CircuitBreaker::new(CredentialStanding::default(), account())
     }
 
-    fn open(breaker: &CircuitBreaker) {
-        for _ in 0..FAILURES_TO_OPEN {
-            breaker.admit(false).unwrap().finish(&DOWN);
+    fn fail(breaker: &CircuitBreaker) {
+        breaker.admit(false).unwrap().finish(&DOWN);
+    }
+
+    fn doubt(breaker: &CircuitBreaker) {
+        (0..FAILURES_TO_DOUBT).for_each(|_| fail(breaker));
+    }
+
+    /// Whether a trial is due.
+    async fn is_due(breaker: &CircuitBreaker) -> bool {
+        breaker.trial(false).await.unwrap().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_consecutive_failures_a_trial_decides() {
+        let breaker = breaker();
+        doubt(&breaker);
+        let trial = breaker.trial(false).await.unwrap().unwrap();
+        assert_eq!(trial.ended(DOWN), DOWN);
+        let refused = breaker.trial(false).await;
+        assert!(matches!(refused, Err(ClinchError::Unavailable { status: None, .. })));
+        fail(&breaker);
+        advance(OPEN_FOR).await;
+        drop(breaker.trial(false).await.unwrap().expect("the next one"));
+        let trial = breaker.trial(false).await.unwrap().expect("it was cancelled");
+        trial.ended(Ok(())).unwrap();
+        assert!(!is_due(&breaker).await, "closed for everyone again");
+        (1..FAILURES_TO_DOUBT).for_each(|_| fail(&breaker));
+        assert!(!is_due(&breaker).await, "counted from the beginning");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_calls_wait_for_the_trial_and_share_its_result() {
+        let breaker = Arc::new(breaker());
+        for result in [DOWN, Ok(())] {
+            doubt(&breaker);
+            advance(OPEN_FOR).await;
+            let trial = breaker.trial(false).await.unwrap().unwrap();
+            let waiting = tokio::spawn({
+                let breaker = Arc::clone(&breaker);
+                async move { breaker.trial(false).await.map(|trial| trial.is_some()) }
+            });
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished());
+            let ended = trial.ended(result.clone());
+            assert_eq!(ended, result);
+            assert_eq!(waiting.await.unwrap().is_err(), result.is_err());
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_consecutive_failures_one_trial_decides() {
+    async fn a_trial_that_is_not_sent_decides_nothing() {
         let breaker = breaker();
-        open(&breaker);
-        assert!(matches!(breaker.admit(false), Err(ClinchError::Unavailable { status: None, .. })));
-        tokio::time::advance(OPEN_FOR).await;
-        let trial = breaker.admit(false).unwrap();
-        assert!(breaker.admit(false).is_err(), "one trial at a time");
-        trial.finish(&DOWN);
-        assert!(breaker.admit(false).is_err(), "the trial failed: open again");
-        tokio::time::advance(OPEN_FOR).await;
-        drop(breaker.admit(false).unwrap());
-        breaker.admit(false).expect("a cancelled trial allows the next one").finish(&Ok(()));
-        breaker.admit(false).unwrap();
-        breaker.admit(false).expect("closed for everyone again");
+        doubt(&breaker);
+        for unsent in [ClinchError::GrantPaused, ClinchError::RateLimited { retry_after: None }] {
+            let trial = breaker.trial(false).await.unwrap().unwrap();
+            assert_eq!(trial.ended::<()>(Err(unsent.clone())), Err(unsent));
+        }
+        assert!(is_due(&breaker).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_costs_one_request_in_ten_seconds_however_many_callers_retry() {
+    async fn an_outage_costs_one_trial_in_ten_seconds_however_many_callers_retry() {
         let breaker = breaker();
-        let (start, mut sent) = (Instant::now(), 0);
+        let (start, mut sent, mut trials) = (Instant::now(), 0, 0);
         while start.elapsed() < Duration::from_secs(60) {
             // Sixteen at a time, all admitted before the first result is known.
-            let guards: Vec<_> = (0..16).filter_map(|_| breaker.admit(false).ok()).collect();
+            let mut guards = Vec::new();
+            for _ in 0..16 {
+                match breaker.trial(false).await {
+                    Ok(None) => guards.push(breaker.admit(false).unwrap()),
+                    Ok(Some(trial)) => {
+                        trials += 1;
+                        assert!(trial.ended(DOWN).is_err());
+                    }
+                    Err(_) => {}
+                }
+            }
             sent += guards.len();
             guards.into_iter().for_each(|guard| {
                 guard.finish(&DOWN);
             });
-            tokio::time::advance(Duration::from_millis(100)).await;
+            advance(Duration::from_millis(100)).await;
         }
-        assert_eq!(sent, 16 + 5, "once each, then one at 10, 20, 30, 40 and 50 s");
+        assert_eq!((sent, trials), (16, 6), "once each, then one at 0, 10, 20, 30, 40 and 50 s");
     }
 
     #[tokio::test(start_paused = true)]
     async fn refusals_of_single_records_do_not_open_it() {
         let breaker = breaker();
-        for _ in 0..3 * FAILURES_TO_OPEN {
+        for _ in 0..3 * FAILURES_TO_DOUBT {
             breaker.admit(false).unwrap().finish::<()>(&Err(ClinchError::Conflict));
         }
-        breaker.admit(false).unwrap();
+        assert!(!is_due(&breaker).await);
     }
 
     #[tokio::test(start_paused = true)]
@@ -221,18 +269,15 @@ mod tests {
         let account = account();
         let [one, other] = [(); 2]
             .map(|()| CircuitBreaker::new(CredentialStanding::default(), Arc::clone(&account)));
-        for failing in [&one, &other, &one, &other, &one] {
-            failing.admit(false).unwrap().finish(&DOWN);
-        }
-        assert!(one.admit(false).is_err() && other.admit(false).is_err(), "open for both");
-        tokio::time::advance(OPEN_FOR).await;
-        let trial = other.admit(false).unwrap();
-        assert!(one.admit(false).is_err(), "one trial for both");
-        trial.finish(&Ok(()));
-        one.admit(false)
-            .expect("the other client's success closes it")
-            .finish::<()>(&Err(ClinchError::Unauthorized));
+        [&one, &other, &one, &other, &one].into_iter().for_each(fail);
+        one.trial(false).await.unwrap().unwrap().ended(DOWN).unwrap_err();
+        assert!(one.trial(false).await.is_err() && other.trial(false).await.is_err());
+        advance(OPEN_FOR).await;
+        other.trial(false).await.unwrap().unwrap().ended(Ok(())).unwrap();
+        assert!(!is_due(&one).await, "the other client's trial closes it");
+        one.admit(false).unwrap().finish::<()>(&Err(ClinchError::Unauthorized));
         assert_eq!(one.admit(false).err(), Some(ClinchError::Unauthorized));
+        assert!(one.trial(false).await.is_err());
         other.admit(false).expect("its credential was not rejected");
     }
 

@@ -33,11 +33,13 @@ pub enum RecordOutcome {
     Suppressed,
     /// The record cannot be delivered as it is.
     Rejected,
+    /// The record could not be decided; the next run tries it again.
+    Pending,
 }
 
 impl RecordOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::Updated,
         Self::WouldCreate,
@@ -46,6 +48,7 @@ impl RecordOutcome {
         Self::Skipped,
         Self::Suppressed,
         Self::Rejected,
+        Self::Pending,
     ];
 }
 
@@ -58,14 +61,14 @@ pub struct RecordLine {
     pub record: Option<RecordId>,
     /// What became of it.
     pub outcome: RecordOutcome,
-    /// Why it was rejected or suppressed.
+    /// Why it was rejected, suppressed or not decided.
     pub cause: Option<Cause>,
     /// The place in the mapping or the spec.
     pub place: Option<Box<str>>,
 }
 
-/// Takes the lines of one run: one for each record that is decided, in no particular order. A record
-/// that is decided by a later attempt has a line in each.
+/// Takes the lines of one run: one for each record that is decided, or that Clinch leaves undecided, in no
+/// particular order. A record that a later run tries again has a line in each.
 pub trait RecordReport: Send + Sync {
     /// Takes a line.
     fn add(&self, line: RecordLine);
@@ -79,6 +82,8 @@ pub(super) enum Decided<'a> {
     Skipped,
     Suppressed(&'a Cause),
     Rejected(&'a Rejection),
+    /// Not decided.
+    Pending(&'a Cause),
 }
 
 /// What a run notes of each record.
@@ -110,26 +115,27 @@ impl RecordLog {
     ) {
         let foretold = |done, would| if self.foretells { would } else { done };
         let (planned, outcome) = match decided {
+            Decided::Pending(_) => (None, RecordOutcome::Pending),
             Decided::Created => {
                 let outcome = foretold(RecordOutcome::Created, RecordOutcome::WouldCreate);
-                (Planned::Create, outcome)
+                (Some(Planned::Create), outcome)
             }
             Decided::Updated => {
                 let outcome = foretold(RecordOutcome::Updated, RecordOutcome::WouldUpdate);
-                (Planned::Update, outcome)
+                (Some(Planned::Update), outcome)
             }
-            Decided::Unchanged => (Planned::Unchanged, RecordOutcome::Unchanged),
-            Decided::Skipped => (Planned::Skip, RecordOutcome::Skipped),
-            Decided::Suppressed(_) => (Planned::Suppress, RecordOutcome::Suppressed),
-            Decided::Rejected(_) => (Planned::Reject, RecordOutcome::Rejected),
+            Decided::Unchanged => (Some(Planned::Unchanged), RecordOutcome::Unchanged),
+            Decided::Skipped => (Some(Planned::Skip), RecordOutcome::Skipped),
+            Decided::Suppressed(_) => (Some(Planned::Suppress), RecordOutcome::Suppressed),
+            Decided::Rejected(_) => (Some(Planned::Reject), RecordOutcome::Rejected),
         };
-        if let Some(plan) = &mut self.plan {
+        if let (Some(plan), Some(planned)) = (&mut self.plan, planned) {
             plan.plan(number, planned, changed);
         }
         let Some(report) = &self.report else { return };
         let (cause, place) = match decided {
             Decided::Rejected(rejection) => (Some(&rejection.cause), rejection.place.clone()),
-            Decided::Suppressed(cause) => (Some(*cause), None),
+            Decided::Suppressed(cause) | Decided::Pending(cause) => (Some(*cause), None),
             _ => (None, None),
         };
         report.add(RecordLine {

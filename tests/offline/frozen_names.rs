@@ -169,6 +169,7 @@ fn outcomes_in_reports_are_spelled_as_frozen_and_documented() {
         "Skipped",
         "Suppressed",
         "Rejected",
+        "Pending",
     ];
     assert_eq!(found.to_vec(), expected);
     for outcome in expected {

@@ -11,6 +11,7 @@ mod paging;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -381,6 +382,7 @@ impl Client {
     ) -> Result<Response, ClinchError> {
         let successor = self.1.as_ref().and_then(|lease| lease.successor.get());
         let inner = successor.as_ref().unwrap_or(&self.0);
+        self.try_out(inner, &request, force).await?;
         let guard = inner.breaker.admit(force)?;
         // A check of the account itself is judged by its caller.
         let checked = !force && request.time_limit.is_none();

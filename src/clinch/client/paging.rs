@@ -98,7 +98,13 @@ pub(super) fn stated_total(document: &Document) -> Option<u64> {
 
 impl Client {
     /// The URL of a list, with page and page size.
-    fn list_url(&self, op: Op, id: Option<&ClinchId>, number: u64, per_page: u32) -> Url {
+    pub(super) fn list_url(
+        &self,
+        op: Op,
+        id: Option<&ClinchId>,
+        number: u64,
+        per_page: u32,
+    ) -> Url {
         let paging = &self.contract().paging;
         let mut url = self.url(op, id);
         url.query_pairs_mut()

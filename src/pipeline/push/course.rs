@@ -1,17 +1,22 @@
 //! The course of a push: which records stay undecided, and when no others are started. Asks Clinch
-//! whether it works when many records in a row fail.
+//! whether it works when many records in a row fail, and before one counts as failed.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     crm::{Crm, CrmFailure},
+    errored::Standing,
     feed::Feeds,
     run_ledger::RunLedger,
 };
 use crate::{
-    domain::SourcePosition, ledger::SegmentStore, pipeline::work::Work, source::SourceError,
+    domain::{Reason, SourcePosition},
+    ledger::SegmentStore,
+    pipeline::work::Work,
+    source::SourceError,
 };
 
 /// How many consecutive records may fail temporarily before the run is interrupted, or before Clinch is
@@ -21,6 +26,9 @@ const MAX_CONSECUTIVE_FAILURES: u32 = 16;
 const MAX_REASSURANCES: u32 = 16;
 /// How many records are in flight where errors are expected: fewer than open the circuit breaker.
 const CAUTIOUS: usize = 3;
+
+/// For how long an answer shows that Clinch works.
+const ANSWER_HOLDS: Duration = Duration::from_secs(10);
 
 /// How the records went so far, and whether others are started.
 pub(super) struct Course {
@@ -39,6 +47,8 @@ pub(super) struct Course {
     cautious: bool,
     /// Whether only records are left that failed in an earlier run.
     held_back: bool,
+    /// When Clinch said last that it works.
+    answered: Option<Instant>,
 }
 
 /// Records that stay undecided: how many, and the first of them.
@@ -92,6 +102,7 @@ impl Course {
             reassurances: 0,
             cautious,
             held_back: false,
+            answered: None,
         }
     }
 
@@ -144,6 +155,19 @@ impl Course {
         }
     }
 
+    /// Whether a record with errors fails now: not if Clinch is down.
+    pub(super) async fn fails(&mut self, standing: Option<&Standing>, crm: &impl Crm) -> bool {
+        standing.is_some_and(|standing| standing.fails) && self.asks(crm).await
+    }
+
+    /// Whether Clinch answers a read that concerns no record.
+    async fn asks(&mut self, crm: &impl Crm) -> bool {
+        if self.answered.is_none_or(|at| at.elapsed() >= ANSWER_HOLDS) {
+            self.answered = crm.total().await.is_ok().then(Instant::now);
+        }
+        self.answered.is_some()
+    }
+
     /// A record was not decided.
     pub(super) async fn met(
         &mut self,
@@ -156,16 +180,21 @@ impl Course {
             self.failure.get_or_insert(failure);
             return;
         }
-        let concerns_the_record =
-            matches!(failure, CrmFailure::Errored { .. } | CrmFailure::Undecided { .. });
+        let may_be_the_record = match &failure {
+            CrmFailure::Errored { .. } | CrmFailure::Undecided { .. } => true,
+            // A limit is not about the record.
+            CrmFailure::Later { disposition, .. } => {
+                disposition.reason() == Reason::VendorUnavailable
+            }
+            _ => false,
+        };
         self.note(position, failure);
         self.consecutive += 1;
         self.cautious |= self.consecutive > 1;
         if self.consecutive >= MAX_CONSECUTIVE_FAILURES {
             // Records with errors in front must not keep the others from being tried.
-            let works = concerns_the_record
-                && self.reassurances < MAX_REASSURANCES
-                && crm.total().await.is_ok();
+            let works =
+                may_be_the_record && self.reassurances < MAX_REASSURANCES && self.asks(crm).await;
             if !works {
                 self.halt.cancel();
                 return;

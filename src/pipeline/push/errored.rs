@@ -3,7 +3,7 @@
 //! tokio clock.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,8 +16,10 @@ use crate::ledger::{KeyHash, PayloadDigest};
 pub(super) const ATTEMPTS: u32 = 5;
 /// For how long at least.
 pub(super) const PERIOD: Duration = Duration::from_mins(1);
-/// How many records may fail although nothing was written meanwhile. If more are answered with an error
-/// while nothing can be written at all, it is not the records' fault.
+/// For how long if it is not certain that writes are possible at all.
+pub(super) const LONG_PERIOD: Duration = Duration::from_mins(30);
+/// How many records may fail after `PERIOD` although nobody was written since they were first tried. If
+/// more are answered with an error meanwhile, it may not be the records' fault.
 const MOST_WITHOUT_A_WRITE: usize = 16;
 /// How many records are remembered.
 const REMEMBERED: usize = 100_000;
@@ -29,6 +31,8 @@ pub(super) struct ErroredRecords(Mutex<Memory>);
 #[derive(Debug, Default)]
 struct Memory {
     records: HashMap<KeyHash, Tried>,
+    /// Those of them that were first tried after somebody was written last.
+    unblamed: HashSet<KeyHash>,
     /// When somebody was written last.
     written: Option<Instant>,
 }
@@ -38,6 +42,7 @@ struct Tried {
     /// What was sent: another one starts from the beginning.
     payload: PayloadDigest,
     attempts: u32,
+    /// When it was first tried.
     since: Instant,
 }
 
@@ -46,8 +51,8 @@ struct Tried {
 pub(super) struct Standing {
     /// In how many runs.
     pub(super) attempts: u32,
-    /// Whether that is enough.
-    pub(super) failed: bool,
+    /// Whether that is enough, if Clinch is up.
+    pub(super) fails: bool,
 }
 
 impl ErroredRecords {
@@ -65,47 +70,68 @@ impl ErroredRecords {
         self.lock().records.contains_key(record)
     }
 
-    /// Notes that Clinch answered a record with an error in this run.
-    pub(super) fn note(&self, record: KeyHash, payload: PayloadDigest) -> Standing {
+    /// Notes that Clinch answered a record with an error in this run, which began to push it at `started`.
+    pub(super) fn note(
+        &self,
+        record: KeyHash,
+        payload: PayloadDigest,
+        started: Instant,
+    ) -> Standing {
         let mut memory = self.lock();
-        let Some(mut tried) = memory.tried(record, payload) else {
-            return Standing { attempts: 1, failed: false };
+        let Some(mut tried) = memory.tried(record, payload, started) else {
+            return Standing { attempts: 1, fails: false };
         };
         tried.attempts = tried.attempts.saturating_add(1);
-        memory.records.insert(record, tried);
-        let answers = memory.written.is_some_and(|written| written >= tried.since)
-            || memory.records.len() <= MOST_WITHOUT_A_WRITE;
-        let failed = tried.attempts >= ATTEMPTS && tried.since.elapsed() >= PERIOD && answers;
-        Standing { attempts: tried.attempts, failed }
+        memory.insert(record, tried);
+        let least = if memory.blames(&record) { PERIOD } else { LONG_PERIOD };
+        let fails = tried.attempts >= ATTEMPTS && tried.since.elapsed() >= least;
+        Standing { attempts: tried.attempts, fails }
     }
 
     /// Notes that it is not known what became of a record. It never fails for that.
-    pub(super) fn note_undecided(&self, record: KeyHash, payload: PayloadDigest) {
+    pub(super) fn note_undecided(&self, record: KeyHash, payload: PayloadDigest, started: Instant) {
         let mut memory = self.lock();
-        if let Some(tried) = memory.tried(record, payload) {
-            memory.records.insert(record, tried);
+        if let Some(tried) = memory.tried(record, payload, started) {
+            memory.insert(record, tried);
         }
     }
 
     /// Notes that a record was decided.
     pub(super) fn forget(&self, record: &KeyHash) {
-        self.lock().records.remove(record);
+        let mut memory = self.lock();
+        memory.records.remove(record);
+        memory.unblamed.remove(record);
     }
 
     /// Notes that somebody was written.
     pub(super) fn note_written(&self) {
-        self.lock().written = Some(Instant::now());
+        let mut memory = self.lock();
+        memory.written = Some(Instant::now());
+        memory.unblamed.clear();
     }
 }
 
 impl Memory {
+    fn insert(&mut self, record: KeyHash, tried: Tried) {
+        if self.written.is_none_or(|written| written < tried.since) {
+            self.unblamed.insert(record);
+        }
+        self.records.insert(record, tried);
+    }
+
+    /// Whether the errors of a record are about it: somebody was written since it was first tried, or
+    /// hardly any others are answered with errors since somebody was.
+    fn blames(&self, record: &KeyHash) -> bool {
+        self.unblamed.len() <= MOST_WITHOUT_A_WRITE || !self.unblamed.contains(record)
+    }
+
     /// What is remembered of a record, or a beginning; `None` if nothing more is remembered.
-    fn tried(&self, record: KeyHash, payload: PayloadDigest) -> Option<Tried> {
+    fn tried(&self, record: KeyHash, payload: PayloadDigest, started: Instant) -> Option<Tried> {
         let known = self.records.get(&record).copied();
         if known.is_none() && self.records.len() >= REMEMBERED {
             return None;
         }
-        let new = Tried { payload, attempts: 0, since: Instant::now() };
+        let new = Tried { payload, attempts: 0, since: started };
         Some(known.filter(|tried| tried.payload == payload).unwrap_or(new))
     }
 }
@@ -120,21 +146,21 @@ mod tests {
 
     fn noted(errored: &ErroredRecords, n: u8) -> Standing {
         let (record, payload) = record(n);
-        errored.note(record, payload)
+        errored.note(record, payload, Instant::now())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_record_fails_after_enough_attempts_over_enough_time() {
         let errored = ErroredRecords::default();
         for attempts in 1..ATTEMPTS {
-            assert_eq!(noted(&errored, 1), Standing { attempts, failed: false });
+            assert_eq!(noted(&errored, 1), Standing { attempts, fails: false });
         }
-        assert!(!noted(&errored, 1).failed, "too soon");
+        assert!(!noted(&errored, 1).fails, "too soon");
         tokio::time::advance(PERIOD).await;
-        assert!(noted(&errored, 1).failed);
-        assert!(!noted(&errored, 2).failed, "another record");
-        let changed = errored.note(record(1).0, PayloadDigest([2; 16]));
-        assert_eq!(changed, Standing { attempts: 1, failed: false }, "the record was corrected");
+        assert!(noted(&errored, 1).fails);
+        assert!(!noted(&errored, 2).fails, "another record");
+        let changed = errored.note(record(1).0, PayloadDigest([2; 16]), Instant::now());
+        assert_eq!(changed, Standing { attempts: 1, fails: false }, "the record was corrected");
         errored.forget(&record(1).0);
         assert!(!errored.contains(&record(1).0));
     }
@@ -144,24 +170,49 @@ mod tests {
         let errored = ErroredRecords::default();
         let (undecided, payload) = record(1);
         for _ in 0..2 * ATTEMPTS {
-            errored.note_undecided(undecided, payload);
+            errored.note_undecided(undecided, payload, Instant::now());
             tokio::time::advance(PERIOD).await;
         }
         assert!(errored.contains(&undecided));
-        assert_eq!(noted(&errored, 1), Standing { attempts: 1, failed: false });
+        assert_eq!(noted(&errored, 1), Standing { attempts: 1, fails: false });
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_records_fail_only_if_others_are_written() {
+    async fn many_records_fail_soon_only_if_others_are_written() {
         let errored = ErroredRecords::default();
         let most = u8::try_from(MOST_WITHOUT_A_WRITE).unwrap();
-        let all_fail = || (0..=most).map(|n| noted(&errored, n).failed).collect::<Vec<_>>();
+        let all = |records: std::ops::RangeInclusive<u8>| {
+            records.map(|n| noted(&errored, n).fails).collect::<Vec<_>>()
+        };
         for _ in 0..ATTEMPTS {
-            all_fail();
+            all(0..=most);
             tokio::time::advance(PERIOD).await;
         }
-        assert!(all_fail().iter().all(|failed| !failed), "nothing can be written at all");
+        assert!(all(0..=most).iter().all(|fails| !fails), "nothing can be written at all");
         errored.note_written();
-        assert!(all_fail().iter().all(|failed| *failed));
+        assert!(all(0..=most).iter().all(|fails| *fails));
+
+        // A few that were first tried after that fail as soon.
+        tokio::time::advance(PERIOD).await;
+        for _ in 0..ATTEMPTS {
+            all(100..=99 + most);
+            tokio::time::advance(PERIOD).await;
+        }
+        assert!(all(100..=99 + most).iter().all(|fails| *fails));
+        assert!(all(0..=most).iter().all(|fails| *fails));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_records_fail_late_if_nobody_is_written() {
+        let errored = ErroredRecords::default();
+        let start = Instant::now();
+        let all_fail = || {
+            let fails: Vec<_> = (0..100).map(|n| noted(&errored, n).fails).collect();
+            !fails.contains(&false)
+        };
+        while !all_fail() {
+            tokio::time::advance(PERIOD).await;
+        }
+        assert_eq!(start.elapsed(), LONG_PERIOD);
     }
 }

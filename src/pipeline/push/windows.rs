@@ -1,6 +1,6 @@
 //! Pushes what is due, window by window, a bounded number of records at a time.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{sync::watch, time::Instant};
@@ -10,7 +10,7 @@ use super::{
     course::{Course, Undecided},
     crm::{Crm, CrmFailure},
     ending::unread,
-    errored::{ATTEMPTS, PERIOD},
+    errored::{ATTEMPTS, PERIOD, Standing},
     feed::Feeds,
     outcome::{Outcome, Pushed},
     pusher::Pusher,
@@ -51,7 +51,7 @@ impl Pushing<'_> {
         log: &mut RecordLog,
     ) -> Result<Option<Ending>, CrmFailure> {
         let mut course = Course::of(self.cancel, !pusher.guard.errored.is_empty());
-        let mut flight = FuturesUnordered::new();
+        let (mut flight, mut ended) = (FuturesUnordered::new(), VecDeque::new());
         let mut resting = pusher.crm.resting();
         let mut window: VecDeque<Work> = VecDeque::new();
         let mut in_order = pusher.absence_relies_on_a_list();
@@ -80,18 +80,24 @@ impl Pushing<'_> {
                     }
                     continue;
                 };
+                let started = Instant::now();
                 flight.push(async move {
                     let pushed = pusher.push(&work).await;
-                    (work, pushed)
+                    (work, started, pushed)
                 });
             }
-            let ended = tokio::select! {
-                ended = flight.next() => ended,
-                Ok(()) = resting.changed() => continue,
-            };
-            let Some((work, pushed)) = ended else { break };
+            if ended.is_empty() {
+                tokio::select! {
+                    one = flight.next() => ended.extend(one),
+                    Ok(()) = resting.changed() => continue,
+                }
+            }
+            let Some((work, started, pushed)) = ended.pop_front() else { break };
             let Pushed { result, person, steps, changed } = pushed;
-            let result = self.judge(pusher, &work, result);
+            let standing = Self::standing(pusher, &work, started, &result);
+            let fails = course.fails(standing.as_ref(), &pusher.crm);
+            let fails = meanwhile(fails, &mut flight, &mut ended).await;
+            let result = self.judge(&work, result, standing.filter(|_| fails), log);
             if pusher.mode == Mode::Push {
                 let entry = person.map(|person| work.entry(person, steps));
                 run_ledger.note(&work, entry.as_ref(), result.is_ok());
@@ -101,7 +107,10 @@ impl Pushing<'_> {
                     course.decided();
                     self.count(&work, outcome, &changed, log);
                 }
-                Err(failure) => course.met(&work.position, failure, &pusher.crm).await,
+                Err(failure) => {
+                    let met = course.met(&work.position, failure, &pusher.crm);
+                    meanwhile(met, &mut flight, &mut ended).await;
+                }
             }
             if run_ledger.ledger.has_unstored() && Instant::now() >= checkpoint {
                 // A ledger that cannot be written ends the run, but not the records in flight.
@@ -122,14 +131,14 @@ impl Pushing<'_> {
         }
     }
 
-    /// Notes how a record ended, for this run and the next ones. One that Clinch answered with an error
-    /// often enough counts as failed.
-    fn judge<C: Crm>(
-        &self,
+    /// Notes for the next runs how a record ended that was begun at `started`. Returns what is known of
+    /// it if Clinch answered it with an error.
+    fn standing<C: Crm>(
         pusher: &Pusher<C>,
         work: &Work,
-        result: Result<Outcome, CrmFailure>,
-    ) -> Result<Outcome, CrmFailure> {
+        started: Instant,
+        result: &Result<Outcome, CrmFailure>,
+    ) -> Option<Standing> {
         let errored = &pusher.guard.errored;
         match result {
             // A plan decides nothing: what cannot be written can be read.
@@ -139,36 +148,59 @@ impl Pushing<'_> {
                 if matches!(outcome, Outcome::Created | Outcome::Updated) {
                     errored.note_written();
                 }
-                Ok(outcome)
+                None
             }
-            Err(CrmFailure::Errored { disposition, message }) => {
-                let standing = errored.note(work.key_hash, work.payload);
-                let (attempts, seconds) = (standing.attempts, PERIOD.as_secs());
-                if standing.failed {
-                    let message = format!("{message}, in {attempts} attempts");
-                    return Ok(Outcome::Rejected(Cause::new(Reason::RecordErrored, message)));
-                }
-                let tried = format!(
-                    "{message}; it counts as failed after {ATTEMPTS} attempts over {seconds} s"
-                );
-                self.list(work, Cause::new(Reason::RecordErrored, tried));
-                Err(CrmFailure::Errored { disposition, message })
+            Err(CrmFailure::Errored { .. }) => {
+                Some(errored.note(work.key_hash, work.payload, started))
             }
-            Err(CrmFailure::Undecided { disposition, message }) => {
-                errored.note_undecided(work.key_hash, work.payload);
-                let listed = format!("{message}; the next run looks the person up again");
-                self.list(work, Cause::new(Reason::Undecided, listed));
-                Err(CrmFailure::Undecided { disposition, message })
+            Err(CrmFailure::Undecided { .. }) => {
+                errored.note_undecided(work.key_hash, work.payload, started);
+                None
             }
-            Err(failure) => Err(failure),
+            Err(_) => None,
         }
     }
 
-    fn list(&self, work: &Work, cause: Cause) {
-        let record = Some(self.keys.record_id(&work.key));
-        let position = work.position.clone();
-        let rejection = Rejection { position, record, place: None, cause };
-        self.progress.send_modify(|progress| progress.list(rejection));
+    /// The outcome of a record. `failed`: Clinch answered it with an error often enough to count as failed.
+    fn judge(
+        &self,
+        work: &Work,
+        result: Result<Outcome, CrmFailure>,
+        failed: Option<Standing>,
+        log: &mut RecordLog,
+    ) -> Result<Outcome, CrmFailure> {
+        let failure = match result {
+            Ok(outcome) => return Ok(outcome),
+            Err(failure) => failure,
+        };
+        let cause = match (&failure, failed) {
+            (CrmFailure::Errored { message, .. }, Some(Standing { attempts, .. })) => {
+                let message = format!("{message}, in {attempts} attempts");
+                return Ok(Outcome::Rejected(Cause::new(Reason::RecordErrored, message)));
+            }
+            (CrmFailure::Errored { message, .. }, None) => {
+                let seconds = PERIOD.as_secs();
+                let tried = format!(
+                    "{message}; it counts as failed after {ATTEMPTS} attempts over {seconds} s"
+                );
+                Cause::new(Reason::RecordErrored, tried)
+            }
+            (CrmFailure::Undecided { message, .. }, _) => {
+                let listed = format!("{message}; the next run looks the person up again");
+                Cause::new(Reason::Undecided, listed)
+            }
+            (CrmFailure::Later { disposition, message }, _) => {
+                Cause::new(disposition.reason(), message.clone())
+            }
+            _ => return Err(failure),
+        };
+        let (record, position) = (Some(self.keys.record_id(&work.key)), work.position.clone());
+        log.decided(work.number, &position, || record, &Decided::Pending(&cause), &[]);
+        if !matches!(failure, CrmFailure::Later { .. }) {
+            let rejection = Rejection { position, record, place: None, cause };
+            self.progress.send_modify(|progress| progress.list(rejection));
+        }
+        Err(failure)
     }
 
     /// Checks the people just created, unless Clinch can no longer be used.
@@ -245,5 +277,20 @@ impl Pushing<'_> {
                 progress.reject(rejection);
             }
         });
+    }
+}
+
+/// Awaits something while the records in flight continue: they may hold what it waits for.
+async fn meanwhile<T, F: Future>(
+    something: impl Future<Output = T>,
+    flight: &mut FuturesUnordered<F>,
+    ended: &mut VecDeque<F::Output>,
+) -> T {
+    let mut something = pin!(something);
+    loop {
+        tokio::select! {
+            done = &mut something => return done,
+            Some(one) = flight.next() => ended.push_back(one),
+        }
     }
 }

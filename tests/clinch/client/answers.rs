@@ -6,12 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clinch_operator::clinch::{ClinchError, Doubt, NotClinchSign, Registry};
+use clinch_operator::clinch::{Client, ClinchError, Doubt, NotClinchSign, Registry};
 
 use crate::{
     client::bench::{Bench, DATE, Seen, attributes, bench, config, deps, key},
     fake_clinch::{Fake, Fault, answer, raw},
 };
+
+/// Fails one read with all its attempts.
+fn fail_reads(fake: &Fake) {
+    for _ in 0..4 {
+        fake.fault("GET", Fault::Raw(answer(503, DATE, "")));
+    }
+}
 
 #[tokio::test]
 async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() {
@@ -25,6 +32,7 @@ async fn integrations_of_one_account_meet_its_outage_together_and_a_401_alone() 
         fake.fault("POST", Fault::Raw(answer(503, DATE, "")));
         one.create(&attributes("jane@example.com")).await.unwrap_err();
     }
+    fail_reads(&fake);
     let silent = other.create(&attributes("jane@example.com")).await.unwrap_err();
     assert!(matches!(silent, ClinchError::Unavailable { status: None, .. }), "{silent:?}");
     assert_eq!(fake.count("POST"), 5, "nothing was sent for the other");
@@ -134,20 +142,34 @@ async fn a_wrong_clock_is_distinguished_from_a_wrong_credential() {
 #[tokio::test]
 async fn an_outage_is_answered_with_silence_until_it_is_time_to_probe() {
     let Bench { fake, client, .. } = bench().await;
-    for _ in 0..20 {
-        fake.fault("POST", Fault::Raw(answer(503, DATE, "")));
-    }
+    fail_creates(&fake, &client).await;
+    fail_reads(&fake);
+    let is_silent =
+        |error: &ClinchError| matches!(error, ClinchError::Unavailable { status: None, .. });
+    let tried = client.create(&attributes("jane@example.com")).await.unwrap_err();
+    assert!(is_silent(&tried), "{tried:?}");
+    let sent = fake.account().requests.len();
+    let silent = client.find(&key("jane@example.com")).await.unwrap_err();
+    assert!(is_silent(&silent), "{silent:?}");
+    assert_eq!(fake.account().requests.len(), sent);
+    assert_eq!(fake.count("POST"), 5);
+    client.probe().await.unwrap();
+    client.verify().await.expect("an accepted probe opens it");
+}
+
+/// Fails five creates.
+async fn fail_creates(fake: &Fake, client: &Client) {
     for _ in 0..5 {
+        fake.fault("POST", Fault::Raw(answer(503, DATE, "")));
         let doubt = client.create(&attributes("jane@example.com")).await.unwrap_err();
         assert_eq!(doubt, ClinchError::Ambiguous(Doubt::Status(503)));
     }
-    let sent = fake.account().requests.len();
-    let silent = client.create(&attributes("jane@example.com")).await.unwrap_err();
-    assert!(
-        matches!(silent, ClinchError::Unavailable { status: None, retry_after: Some(_) }),
-        "{silent:?}"
-    );
-    assert_eq!(fake.account().requests.len(), sent);
-    client.probe().await.unwrap();
-    client.verify().await.expect("an accepted probe opens it");
+}
+
+#[tokio::test]
+async fn failures_that_are_about_the_records_hold_up_no_other_request() {
+    let Bench { fake, client, .. } = bench().await;
+    fail_creates(&fake, &client).await;
+    client.create(&attributes("jack@example.com")).await.expect("the plain list is answered");
+    assert_eq!((fake.count("GET"), fake.count("POST")), (1, 6));
 }
