@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod local;
 pub mod mapping;
 pub mod network;
+pub mod output;
 pub mod pipeline;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -155,6 +155,13 @@ reasons! {
     NotPermitted,
     /// The destination job or stage does not exist in Clinch.
     DestinationNotFound,
+    /// The operator's allow-list does not name the place of a file to write.
+    DestinationNotAllowed,
+    /// The file cannot be written until somebody changes something: credentials, permissions, a folder
+    /// in its place.
+    DestinationDenied,
+    /// The file cannot be written for now.
+    DestinationUnreachable,
     /// The API server refused a ledger segment.
     LedgerRefused,
     /// The object store of the ledgers does not answer.

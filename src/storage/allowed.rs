@@ -1,6 +1,9 @@
 //! The admin's list of places that specs may name. Pure.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -14,9 +17,31 @@ use super::{Location, PathPattern};
 )]
 pub struct AllowedPlaceError(String);
 
+/// The option that lists the places. `Display` shows its name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlaceList {
+    /// Places to read from.
+    #[default]
+    Sources,
+    /// Places to write to.
+    Destinations,
+}
+
+impl fmt::Display for PlaceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sources => "--allowed-sources",
+            Self::Destinations => "--allowed-destinations",
+        })
+    }
+}
+
 /// The places that specs may name; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AllowedPlaces(Vec<Entry>);
+pub struct AllowedPlaces {
+    entries: Vec<Entry>,
+    list: PlaceList,
+}
 
 /// Allows everything below a folder of an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +54,29 @@ struct Entry {
 }
 
 impl AllowedPlaces {
-    /// Parses the list.
+    /// Parses the list of places to read from.
     pub fn listed<'a>(
         entries: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AllowedPlaceError> {
-        entries.into_iter().map(parse).collect::<Result<_, _>>().map(Self)
+        let entries = entries.into_iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Self { entries, list: PlaceList::Sources })
+    }
+
+    /// Parses the list of places to write to.
+    pub fn destinations<'a>(
+        entries: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, AllowedPlaceError> {
+        Ok(Self { list: PlaceList::Destinations, ..Self::listed(entries)? })
+    }
+
+    /// The option that the list comes from.
+    pub fn list(&self) -> PlaceList {
+        self.list
+    }
+
+    /// Whether no place is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether specs may name a location. `account`: the storage account, for Azure.
@@ -60,14 +103,14 @@ impl AllowedPlaces {
                 path
             }
         };
-        self.0
+        self.entries
             .iter()
             .any(|entry| entry.origin == origin && folder.starts_with(&entry.folder) && also(entry))
     }
 
     /// Whether a whole origin is allowed, e.g. that of an S3-compatible server.
     pub fn allows_origin(&self, origin: &str) -> bool {
-        self.0.iter().any(|entry| entry.origin == origin && entry.folder.is_empty())
+        self.entries.iter().any(|entry| entry.origin == origin && entry.folder.is_empty())
     }
 
     /// The longest listed folder of this machine that holds every match.
@@ -75,7 +118,7 @@ impl AllowedPlaces {
         let holds = |entry: &&Entry| {
             entry.origin == "file://" && pattern.folder().starts_with(&entry.folder)
         };
-        let entry = self.0.iter().filter(holds).max_by_key(|entry| entry.folder.len())?;
+        let entry = self.entries.iter().filter(holds).max_by_key(|entry| entry.folder.len())?;
         Some(Path::new("/").join(&entry.folder))
     }
 }

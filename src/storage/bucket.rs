@@ -1,5 +1,5 @@
-//! One bucket or container, and every request to it: lists and reads objects of one version each,
-//! creates and deletes them. Does network I/O.
+//! One bucket or container, and the requests to it: lists and reads objects of one version each,
+//! creates and deletes them. `upload.rs` writes larger ones. Does network I/O.
 
 use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// An opened bucket or container. Clones share its connections. `Debug` shows no credential.
 #[derive(Clone)]
 pub struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
     /// Its HTTP client; `None` for a store in memory.
     guarded: Option<Guarded>,
     /// `None` for a store in memory.
@@ -60,9 +60,26 @@ impl Bucket {
         options: &StoreOptions,
         proxy: &OutboundProxy,
     ) -> Result<Self, ReadFault> {
-        let reach =
-            if options.trusted || options.listed_endpoint { Reach::Any } else { Reach::Public };
-        let guarded = Guarded::new(reach, proxy, Some(pattern))?;
+        let guarded = Guarded::new(options.reach(), proxy, Some(pattern))?;
+        Self::of_spec(kind, name, options, guarded)
+    }
+
+    /// Opens a bucket that a spec names, for files to write. The allow-list has been checked.
+    pub(super) fn open_for_writing(
+        kind: StoreKind,
+        name: &str,
+        options: &StoreOptions,
+        proxy: &OutboundProxy,
+    ) -> Result<Self, ReadFault> {
+        Self::of_spec(kind, name, options, Guarded::for_writing(options.reach(), proxy)?)
+    }
+
+    fn of_spec(
+        kind: StoreKind,
+        name: &str,
+        options: &StoreOptions,
+        guarded: Guarded,
+    ) -> Result<Self, ReadFault> {
         // The credentials are at fault: everything else has been checked.
         let store = store::open(kind, &Named::Bucket(name), options, &guarded)
             .map_err(|_| ReadFault::Server(ServerFault::IdentityUnusable))?;
@@ -214,7 +231,7 @@ impl Bucket {
         }
     }
 
-    fn has_sent(&self) -> bool {
+    pub(super) fn has_sent(&self) -> bool {
         self.guarded.as_ref().is_none_or(Guarded::has_sent)
     }
 

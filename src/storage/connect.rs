@@ -40,12 +40,23 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer of a store: a block, or a page of names.
 const MAX_ANSWER: usize = 32 << 20;
 
+/// The same for an answer to a request that takes long to send: a part of a file.
+const SEND_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// A client within `reach`.
 pub(super) fn client(reach: Reach, proxy: &OutboundProxy) -> Result<reqwest::Client, ReadFault> {
+    client_that_waits(reach, proxy, READ_TIMEOUT)
+}
+
+fn client_that_waits(
+    reach: Reach,
+    proxy: &OutboundProxy,
+    for_an_answer: Duration,
+) -> Result<reqwest::Client, ReadFault> {
     guarded_client(Arc::new(SystemResolver), reach, CONNECT_TIMEOUT, proxy)
         .map_err(|_| ReadFault::Unreachable)?
         .no_gzip()
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(for_an_answer)
         .build()
         .map_err(|_| ReadFault::Unreachable)
 }
@@ -90,6 +101,12 @@ impl Guarded {
         let shared = Shared { pattern: pattern.cloned(), ..Shared::default() };
         let http = client(reach, proxy)?;
         Ok(Self { http, reach, plain_http: false, shared: Arc::new(shared) })
+    }
+
+    /// For files to write.
+    pub(super) fn for_writing(reach: Reach, proxy: &OutboundProxy) -> Result<Self, ReadFault> {
+        let http = client_that_waits(reach, proxy, SEND_TIMEOUT)?;
+        Ok(Self { http, reach, plain_http: false, shared: Arc::default() })
     }
 
     /// Whether any request was sent.

@@ -8,7 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 use url::Url;
 
-use super::{AllowedPlaces, StoreKind, allowed::is_account};
+use super::{AllowedPlaces, PlaceList, StoreKind, allowed::is_account};
+use crate::network::Reach;
 
 /// Why a Secret cannot be used. Names fields, never values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -23,8 +24,8 @@ pub enum CredentialError {
     #[error("its field {0} has a malformed value")]
     Malformed(String),
     /// An endpoint that is not in the allow-list.
-    #[error("its field {0} names an origin that is not listed in --allowed-sources")]
-    Endpoint(String),
+    #[error("its field {0} names an origin that is not listed in {1}")]
+    Endpoint(String, PlaceList),
 }
 
 const S3: &str = "S3 takes AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and AWS_ENDPOINT_URL";
@@ -86,6 +87,11 @@ impl StoreOptions {
         Self { settings, trusted: true, listed_endpoint: true }
     }
 
+    /// The addresses that its client may connect to.
+    pub(super) fn reach(&self) -> Reach {
+        if self.trusted || self.listed_endpoint { Reach::Any } else { Reach::Public }
+    }
+
     /// The storage account, for Azure.
     pub(super) fn account(&self) -> Option<&str> {
         let of = |name: &str| {
@@ -95,6 +101,19 @@ impl StoreOptions {
         // The account that every emulator has.
         let emulated = of("AZURE_STORAGE_USE_EMULATOR") == Some("true");
         of("AZURE_STORAGE_ACCOUNT_NAME").or(emulated.then_some("devstoreaccount1"))
+    }
+
+    /// The configured endpoint, if there is one.
+    pub(super) fn endpoint(&self) -> Option<&str> {
+        let endpoints = [
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT",
+            "GOOGLE_BASE_URL",
+            "AZURE_STORAGE_ENDPOINT",
+        ];
+        let named = |name: &&str| self.settings.iter().rev().find(|(field, _)| field == name);
+        endpoints.iter().find_map(named).map(|(_, value)| value.trim_end_matches('/'))
     }
 
     /// The fields of a Secret, all of which must be known.
@@ -194,7 +213,7 @@ impl StoreOptions {
             return Ok(());
         }
         if !allowed.allows_origin(&url.origin().ascii_serialization()) {
-            return Err(CredentialError::Endpoint(field.to_owned()));
+            return Err(CredentialError::Endpoint(field.to_owned(), allowed.list()));
         }
         self.listed_endpoint = true;
         let prefix = match kind {
@@ -300,7 +319,7 @@ mod tests {
         assert!(!s3(&[]).unwrap().listed_endpoint);
         assert!(!format!("{:?}", s3(&[]).unwrap()).contains("hunter2"));
         assert!(s3(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")]).unwrap().listed_endpoint);
-        let endpoint = CredentialError::Endpoint("AWS_ENDPOINT_URL".into());
+        let endpoint = CredentialError::Endpoint("AWS_ENDPOINT_URL".into(), PlaceList::Sources);
         assert_eq!(s3(&[("AWS_ENDPOINT_URL", "http://169.254.169.254")]).unwrap_err(), endpoint);
         for region in ["x.evil.example/", "eu-west-1.evil", "EU", ""] {
             let malformed = CredentialError::Malformed("AWS_REGION".into());
@@ -365,7 +384,10 @@ mod tests {
         let unsigned = gcs(&[(url, "http://127.0.0.1:10000"), (skip, "false")]).unwrap_err();
         assert_eq!(unsigned, CredentialError::Missing("GOOGLE_SERVICE_ACCOUNT_KEY"));
         let elsewhere = gcs(&[(url, "https://storage.evil.example"), (skip, "true")]).unwrap_err();
-        assert_eq!(elsewhere, CredentialError::Endpoint("GOOGLE_BASE_URL".into()));
+        assert_eq!(
+            elsewhere,
+            CredentialError::Endpoint("GOOGLE_BASE_URL".into(), PlaceList::Sources)
+        );
     }
 
     #[test]

@@ -86,7 +86,8 @@ fn listed(dir: &Dir, name: &str) -> Result<ListedFile, ReadFault> {
     })
 }
 
-fn version(metadata: &Metadata) -> String {
+/// Changes with the content of a file.
+pub(super) fn version(metadata: &Metadata) -> String {
     let modified = metadata.modified().map_or(UNIX_EPOCH, cap_std::time::SystemTime::into_std);
     let since = SystemTime::duration_since(&modified, UNIX_EPOCH).unwrap_or_default();
     format!("{} {}", since.as_nanos(), metadata.len())

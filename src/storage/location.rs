@@ -28,6 +28,18 @@ pub enum LocationError {
         "the URL holds user info, a fragment, a backslash, a control character or a .. segment"
     )]
     NotPlain,
+    /// The URL of a file to write that ends with a slash.
+    #[error("the URL ends in a slash: name a file, e.g. s3://BUCKET/FOLDER/people.csv")]
+    Folder,
+    /// The URL of a file to write with a segment that means another folder.
+    #[error("the URL holds a . or .. segment: write the path out")]
+    Dots,
+    /// The URL of a file to write with a character of patterns or placeholders.
+    #[error(
+        "the URL holds one of * ? [ ] {{ }}, which the name of a file to write may not have, or a \
+         placeholder that is not known"
+    )]
+    NotOneFile,
     /// A pattern that cannot be used.
     #[error(
         "the pattern in the URL is not valid: * stands for any text within a segment, ** for any folders, \
@@ -155,6 +167,22 @@ impl Location {
         Ok(Self::Objects { kind, bucket: bucket.to_owned(), pattern: PathPattern::parse(key)? })
     }
 
+    /// Parses the URL of a file to write, in which placeholders are replaced already.
+    pub fn file(url: &str) -> Result<Self, LocationError> {
+        let path = url.split_once("://").map_or("", |(_, rest)| rest);
+        if path.contains(['*', '?', '[', ']', '{', '}']) {
+            return Err(LocationError::NotOneFile);
+        }
+        if path.split('/').skip(1).any(|segment| matches!(segment, "." | "..")) {
+            return Err(LocationError::Dots);
+        }
+        // Without anything in front of it, the slash is all there is of the path.
+        if path.ends_with('/') && path.trim_end_matches('/').contains('/') {
+            return Err(LocationError::Folder);
+        }
+        Self::objects(url)
+    }
+
     /// Parses the URL of an `http` field.
     pub fn web(text: &str) -> Result<Self, LocationError> {
         let url = Url::parse(text).map_err(|_| LocationError::NotWeb)?;
@@ -213,6 +241,34 @@ impl fmt::Debug for Location {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_url_of_a_file_to_write_names_one_file() {
+        for (url, shown) in [
+            ("s3://bucket/a/people.csv", "s3://bucket/a/people.csv"),
+            ("file:///srv/out/people.pdf", "file:///srv/out/people.pdf"),
+            ("az://people/%2e%2e/x", "az://people/%2e%2e/x"),
+        ] {
+            assert_eq!(Location::file(url).unwrap().to_string(), shown);
+        }
+        for (url, error) in [
+            ("s3://bucket/a/*.csv", LocationError::NotOneFile),
+            ("s3://bucket/{nobody}.csv", LocationError::NotOneFile),
+            ("s3://bucket/a/../b", LocationError::Dots),
+            ("file:///srv/./b", LocationError::Dots),
+            ("file:///..", LocationError::Dots),
+            ("s3://bucket/a/", LocationError::Folder),
+            ("file:///srv/", LocationError::Folder),
+            ("s3://bucket/", LocationError::NoObject),
+            ("s3://bucket", LocationError::NoObject),
+            ("file:///", LocationError::NoObject),
+            ("s3://bucket/a//b", LocationError::NotPlain),
+            ("https://host/a.csv", LocationError::NotObjects),
+            ("people.csv", LocationError::NotObjects),
+        ] {
+            assert_eq!(Location::file(url).unwrap_err(), error, "{url}");
+        }
+    }
 
     #[test]
     fn urls_are_parsed_into_plain_parts_or_refused() {

@@ -1,33 +1,42 @@
 //! Places outside the cluster: buckets, folders of this machine and HTTP servers. Does I/O.
 //!
 //! What a spec names is opened with [`Place::open`]: only under the admin's allow-list, with the
-//! credentials of one Secret, and without following anything to another host or folder. The folder
-//! of the ledgers, which the admin names, is opened with [`open_folder`]. Both use `bucket.rs`, which
-//! makes every request to an object store, reads and writes alike.
+//! credentials of one Secret, and without following anything to another host or folder; a file to write
+//! is opened with [`Destination::open`], under the same rules and a list of its own. The folder
+//! of the ledgers, which the admin names, is opened with [`open_folder`]. All use `bucket.rs`
+//! and, for files in parts, `upload.rs`: nothing else makes a request to an object store.
 
 mod allowed;
 mod blocks;
 mod bucket;
 mod connect;
 mod credentials;
+mod destination;
 mod fault;
 mod files;
 mod folder;
 mod listing;
+mod local_file;
 mod location;
 mod page;
 mod place;
 mod server;
 mod store;
+mod upload;
 mod web;
+mod write_fault;
+mod writer;
 
 use bucket::Bucket;
 
-pub use allowed::{AllowedPlaceError, AllowedPlaces};
+pub use allowed::{AllowedPlaceError, AllowedPlaces, PlaceList};
 pub use credentials::CredentialError;
+pub use destination::{Destination, SeenFile};
 pub use fault::{FolderError, ObjectFault, ReadFault};
 pub use folder::{AdminFolder, ObjectFolder, open_folder};
 pub use listing::{Listing, Opening, Reader, Skipped};
 pub use location::{Location, LocationError, PathPattern, StoreKind};
 pub use place::{Place, PlaceError, StoragePolicy};
 pub use server::ServerFault;
+pub use write_fault::WriteFault;
+pub use writer::{FileWriter, Written};

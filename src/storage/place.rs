@@ -8,7 +8,7 @@ use http::HeaderMap;
 use thiserror::Error;
 
 use super::{
-    AllowedPlaces, Bucket, CredentialError, Listing, Location, ReadFault,
+    AllowedPlaces, Bucket, CredentialError, Listing, Location, LocationError, PlaceList, ReadFault,
     credentials::{StoreOptions, headers},
     files,
     listing::Found,
@@ -36,15 +36,18 @@ impl fmt::Debug for StoragePolicy {
 /// Why a place cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlaceError {
+    /// The URL of a file to write cannot be used.
+    #[error("{0}")]
+    Url(LocationError),
     /// It is not on the list.
-    #[error("{0} is not under any place listed in the operator's --allowed-sources")]
-    NotAllowed(String),
+    #[error("{0} is not under any place listed in the operator's {1}")]
+    NotAllowed(String, PlaceList),
     /// Its container is on the list, of another account.
     #[error(
-        "{0} in the storage account {1} is not under any place listed in the operator's \
-         --allowed-sources (az://ACCOUNT/CONTAINER)"
+        "{0} in the storage account {1} is not under any place listed in the operator's {2} \
+         (az://ACCOUNT/CONTAINER)"
     )]
-    AccountNotAllowed(String, String),
+    AccountNotAllowed(String, String, PlaceList),
     /// A container of no account.
     #[error(
         "{0} is in no storage account: set AZURE_STORAGE_ACCOUNT_NAME in a Secret, or for the operator"
@@ -58,13 +61,14 @@ pub enum PlaceError {
 /// An allowed place, with the credentials to use it. `Debug` shows the place only.
 #[derive(Clone)]
 pub struct Place {
-    location: Location,
-    policy: Arc<StoragePolicy>,
-    access: Access,
+    pub(super) location: Location,
+    pub(super) policy: Arc<StoragePolicy>,
+    pub(super) access: Access,
 }
 
+/// The credentials of a place.
 #[derive(Clone)]
-enum Access {
+pub(super) enum Access {
     Store(StoreOptions),
     Headers(HeaderMap),
     None,
@@ -78,7 +82,8 @@ impl Place {
         secret: Option<&BTreeMap<String, Bytes>>,
         policy: &Arc<StoragePolicy>,
     ) -> Result<Self, PlaceError> {
-        let refused = || PlaceError::NotAllowed(location.to_string());
+        let list = policy.allowed.list();
+        let refused = || PlaceError::NotAllowed(location.to_string(), list);
         // Before the Secret is looked at: its faults are nobody's to see who may not read the place.
         if !policy.allowed.may_allow(&location) {
             return Err(refused());
@@ -107,7 +112,7 @@ impl Place {
         }
         if !policy.allowed.allows(&location, account) {
             return Err(account.map_or_else(refused, |account| {
-                PlaceError::AccountNotAllowed(location.to_string(), account.to_owned())
+                PlaceError::AccountNotAllowed(location.to_string(), account.to_owned(), list)
             }));
         }
         Ok(Self { location, policy: policy.clone(), access })

@@ -233,6 +233,15 @@ impl ServerFault {
         )
     }
 
+    /// Whether credentials that are refused so for an object's metadata may be good for writing it.
+    pub(super) fn may_concern_reading(&self) -> bool {
+        let permission = ["AccessDenied", "AuthorizationPermissionMismatch"];
+        match self {
+            Self::Denied(Code(Some(code))) => permission.contains(code),
+            other => other.needs_a_code(),
+        }
+    }
+
     /// Whether a body, with a code, would say more than this.
     pub(super) fn needs_a_code(&self) -> bool {
         match self {

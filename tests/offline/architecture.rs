@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cluster", &["api", "domain"]),
     // tier 2: the parts; they do not see each other, but for the store that a ledger is kept in
     ("clinch", &["api", "domain", "jsonapi", "network", "signing"]),
+    ("output", &["domain"]),
     ("source", &["domain", "storage"]),
     ("ledger", &["domain", "network", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),

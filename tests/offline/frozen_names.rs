@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 84] = [
+const REASONS: [&str; 87] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -38,7 +38,10 @@ const REASONS: [&str; 84] = [
     "CredentialsRejected",
     "DependencyNotFound",
     "DependencyNotReady",
+    "DestinationDenied",
+    "DestinationNotAllowed",
     "DestinationNotFound",
+    "DestinationUnreachable",
     "Discovered",
     "DryRunComplete",
     "DuplicateInSource",

@@ -35,12 +35,13 @@ pub(super) fn source(
 ) -> Result<Source, Cause> {
     match Place::open(location, secret, policy) {
         Ok(remote) => Ok(Source::Remote { remote, format, csv, applied_version: None }),
-        Err(error @ (PlaceError::NotAllowed(_) | PlaceError::AccountNotAllowed(..))) => {
+        Err(error @ (PlaceError::NotAllowed(..) | PlaceError::AccountNotAllowed(..))) => {
             Err(Cause::new(Reason::SourceNotAllowed, error.to_string()))
         }
         Err(error @ (PlaceError::Credentials(_) | PlaceError::NoAccount(_))) => {
             Err(Cause::new(Reason::SourceDenied, error.to_string()))
         }
+        Err(error @ PlaceError::Url(_)) => Err(Cause::new(Reason::InvalidSpec, error.to_string())),
     }
 }
 
