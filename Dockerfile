@@ -5,7 +5,7 @@ FROM rust:${RUST_VERSION}-alpine AS build
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
 COPY . .
-RUN cargo build --locked --release --no-default-features --bin clinch-operator \
+RUN cargo build --locked --release --no-default-features --features pdf --bin clinch-operator \
     && cp target/release/clinch-operator /clinch-operator
 
 FROM scratch

@@ -10,6 +10,8 @@
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
 #   hack/verify.sh stores     object stores of other authors, installed into target/stores from PyPI, npm and the Go
 #                             module proxy (needs Python 3, Node.js and Go)
+#   hack/verify.sh pdf        PDF documents read by veraPDF and poppler (needs Java, Maven, pdftotext, and fonts:
+#                             Debian's fonts-noto-core and fonts-noto-cjk, or the folders in CLINCH_TEST_FONTS)
 #   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
 #
 # Exit codes: 0 the part passed, 1 it failed, 2 usage.
@@ -107,6 +109,36 @@ stores() {
   versions="moto $moto, gofakes3 $gofakes3, versitygw $versitygw, Azurite $azurite, fake-gcs-server $fake_gcs"
 }
 
+verapdf=1.28.2
+
+install_verapdf() {
+  local folder=$1
+  [ "$(cat "$folder/.installed" 2>/dev/null)" = "$verapdf" ] && return
+  mkdir -p "$folder"
+  cat >"$folder/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion><groupId>verify</groupId><artifactId>verapdf</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>org.verapdf.apps</groupId><artifactId>greenfield-apps</artifactId><version>$verapdf</version>
+  </dependency></dependencies>
+</project>
+POM
+  (cd "$folder" && mvn --quiet --batch-mode dependency:copy-dependencies -DoutputDirectory=lib) || return 1
+  echo "$verapdf" >"$folder/.installed"
+}
+
+pdf() {
+  local folder
+  mkdir -p "${CARGO_TARGET_DIR:-target}/verapdf"
+  folder=$(cd "${CARGO_TARGET_DIR:-target}/verapdf" && pwd)
+  install_verapdf "$folder" || return 1
+  export VERAPDF_CLASSPATH="$folder/lib/*"
+  export CLINCH_TEST_FONTS=${CLINCH_TEST_FONTS:-/usr/share/fonts/truetype/noto:/usr/share/fonts/opentype/noto}
+  logged "$cargo" test --test offline pdf_readers -- --ignored --nocapture || return 1
+  result="$(sed -nE 's/^.*veraPDF: (.*)$/\1/p' "$log"); $(sed -nE 's/^.*poppler: (.*)$/\1/p' "$log" | paste -sd ';' | sed 's/;/; /g')"
+  versions="veraPDF $verapdf, poppler $(pdftotext -v 2>&1 | sed -n 's/^pdftotext version //p')"
+}
+
 bench() {
   logged hack/bench.sh || return 1
   result="$(grep -c ' met$' "$log") bars met, $(grep -c ' MISSED$' "$log") missed"
@@ -114,7 +146,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | kills | corpora | load | stores | bench) ;;
+examples | audit | kstatus | kills | corpora | load | stores | pdf | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

@@ -23,6 +23,8 @@ pub mod mapping;
 pub mod network;
 pub mod output;
 pub mod pipeline;
+#[cfg(feature = "pdf")]
+pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod signing;

@@ -14,6 +14,8 @@ mod frozen_names;
 mod ledger_fuzz;
 mod mapping_properties;
 mod named_tests;
+#[cfg(feature = "pdf")]
+mod pdf_readers;
 #[path = "../support/scale.rs"]
 mod scale;
 mod search;
