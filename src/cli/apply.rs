@@ -1,7 +1,7 @@
 //! `clinch-operator apply`: the controllers without a cluster, such as for a CI job.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use super::{
     BadArgument, ExitCode,
     engine::{self, Shown},
-    records,
+    name_of, records,
     report::ReportFile,
     settings::{self, LogArgs, SettingsArgs},
     stop,
@@ -24,9 +24,6 @@ use crate::{
     controllers::Reports,
     local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Severity},
 };
-
-/// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
 
 /// Reconciles manifests once, without a cluster, against real Clinch accounts.
 ///
@@ -137,12 +134,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Reads the manifests, or prints why they are not used.
 fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>, ExitCode>> {
-    let from_input = |path: &&PathBuf| path.as_os_str() == STANDARD_INPUT;
-    if args.filename.iter().filter(from_input).count() > 1 {
-        let error = anyhow::anyhow!("-f -: standard input can be read only once");
-        return Err(BadArgument(error).into());
-    }
-    let options = LoadOptions { namespace: args.namespace.clone(), recursive: args.recursive };
+    super::check_one_standard_input(&args.filename)?;
+    let options = LoadOptions {
+        namespace: args.namespace.clone(),
+        recursive: args.recursive,
+        ..LoadOptions::default()
+    };
     let manifests = match load_within(timeout, args.filename.clone(), options)? {
         Loaded::Manifests(manifests) => manifests,
         Loaded::Refused(problems) => return Ok(Err(refused(&problems))),
@@ -165,15 +162,6 @@ fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>,
         return Ok(Err(ExitCode::Refused));
     }
     Ok(Ok(manifests))
-}
-
-/// How messages name a path.
-fn name_of(path: &Path) -> String {
-    if path.as_os_str() == STANDARD_INPUT {
-        "standard input".to_owned()
-    } else {
-        path.display().to_string()
-    }
 }
 
 /// What became of reading the manifests.
@@ -204,7 +192,7 @@ fn load_within(
             if steps.send(Step::Reads(path.clone())).is_err() {
                 return;
             }
-            if path.as_os_str() == STANDARD_INPUT {
+            if super::is_standard_input(&path) {
                 loader.add_reader(&name_of(&path), std::io::stdin());
             } else {
                 loader.add_path(&path);

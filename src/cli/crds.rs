@@ -1,6 +1,9 @@
-//! `clinch-operator crds`: prints the CRDs, or writes one file each.
+//! `clinch-operator crds`: prints the CRDs, or writes one file each; also as JSON Schemas.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 
@@ -10,27 +13,32 @@ pub struct Args {
     /// Write one file per CRD into this folder instead.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Write a JSON Schema for each kind into this folder, for editors, instead.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    json_schema: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(dir) = &args.json_schema {
+        return write(dir, super::json_schema::schemas()?);
+    }
     let files = crate::api::crds_yaml().context("cannot write the CRDs as YAML")?;
-    match &args.dir {
-        None => {
-            let mut out = std::io::stdout().lock();
-            for (_, yaml) in files {
-                write!(out, "---\n{yaml}").context("cannot write to standard output")?;
-            }
-        }
-        Some(dir) => {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("cannot create {}", dir.display()))?;
-            for (name, yaml) in files {
-                let path = dir.join(name);
-                std::fs::write(&path, yaml)
-                    .with_context(|| format!("cannot write {}", path.display()))?;
-            }
-        }
+    if let Some(dir) = &args.dir {
+        return write(dir, files);
+    }
+    let mut out = std::io::stdout().lock();
+    for (_, yaml) in files {
+        write!(out, "---\n{yaml}").context("cannot write to standard output")?;
+    }
+    Ok(())
+}
+
+fn write(dir: &Path, files: Vec<(String, String)>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    for (name, text) in files {
+        let path = dir.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }

@@ -155,7 +155,8 @@ type Loaded = Result<crate::local::Manifests, ExitCode>;
 
 /// Loads the manifests, with the emulator's address instead of theirs.
 fn load(folder: &Path, origin: &str) -> anyhow::Result<Loaded> {
-    let mut loader = Loader::new(LoadOptions { namespace: "default".into(), recursive: false });
+    let mut loader =
+        Loader::new(LoadOptions { namespace: "default".into(), ..LoadOptions::default() });
     for path in files(folder)? {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;

@@ -1,19 +1,26 @@
 //! The commands. Each has a module with its `Args` and `run`.
 
 mod apply;
+mod completion;
 mod crds;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod engine;
 mod exit;
+mod explain;
+mod json_schema;
 mod kubeconfig;
 mod records;
 mod report;
 mod run;
 mod settings;
 mod stop;
+mod validate;
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -23,8 +30,9 @@ pub use self::exit::ExitCode;
 
 /// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
 ///
-/// `run` is the operator in a cluster. `apply` does the same work once, without a cluster. `demo`
-/// shows it against an emulator of Clinch on this machine.
+/// `run` is the operator in a cluster. `apply` does the same work once, without a cluster. `validate`
+/// checks manifests and contacts nothing. `demo` shows it all against an emulator of Clinch on this
+/// machine.
 #[derive(Debug, Parser)]
 #[command(name = "clinch-operator", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -39,7 +47,10 @@ enum Command {
     Apply(Box<apply::Args>),
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
+    Validate(validate::Args),
+    Explain(explain::Args),
     Crds(crds::Args),
+    Completion(completion::Args),
 }
 
 /// An argument that cannot be used. Nothing was done.
@@ -63,8 +74,32 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Apply(args) => apply::run(args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(args),
+        Command::Validate(args) => validate::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::Done),
+        Command::Completion(args) => completion::run(args),
     }
+}
+
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Whether a path stands for standard input.
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == STANDARD_INPUT
+}
+
+/// How messages name a path.
+fn name_of(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Refuses standard input where it is named twice.
+fn check_one_standard_input(paths: &[PathBuf]) -> Result<(), BadArgument> {
+    if paths.iter().filter(|path| is_standard_input(path)).count() > 1 {
+        return Err(BadArgument(anyhow::anyhow!("-f -: standard input can be read only once")));
+    }
+    Ok(())
 }
 
 /// Runs a command's work. Threads that are still busy with it afterwards are left behind: the process

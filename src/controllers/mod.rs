@@ -8,6 +8,7 @@ mod connections;
 mod context;
 mod drain;
 mod field_mapping;
+mod finding;
 mod mappings;
 mod publish;
 mod runs;
@@ -19,15 +20,34 @@ use std::{sync::Arc, time::Duration};
 
 pub use self::{
     context::Context,
+    finding::Finding,
     settings::{Enqueue, Regions, Reports, Settings},
 };
 use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, Reconciler},
     ledger::LedgerHome,
+    mapping::TargetAttributes,
 };
 
 /// The controllers of all kinds.
 pub struct Controllers<C>(pub Arc<Context<C>>);
+
+impl<C: Cluster> Controllers<C> {
+    /// What the controllers say of one object before anything is contacted. `target`: the attributes
+    /// that mappings may fill, as far as they are known.
+    pub async fn review(
+        &self,
+        kind: Kind,
+        key: &ObjectKey,
+        target: &TargetAttributes,
+    ) -> Result<Vec<Finding>, ClusterError> {
+        match kind {
+            Kind::Integration => clinch_integration::review(&self.0, key).await,
+            Kind::Mapping => field_mapping::review(&self.0, key, target).await,
+            Kind::Export => candidate_export::review(&self.0, key, target).await,
+        }
+    }
+}
 
 impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
     async fn reconcile(

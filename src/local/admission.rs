@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::{
     check::{check, check_shape, defaulted},
     node::{Entry, Node},
-    problem::Fault,
+    problem::{Fault, Rule},
     schema::Schema,
 };
 use crate::cluster::Kind;
@@ -102,11 +102,13 @@ fn rules(schema: &KindSchema, new: &Json, old: Option<&Json>, known: &[Fault]) -
             };
             match error.kind {
                 _ if known.iter().any(|fault| fault.path == path) => None,
-                ErrorKind::ValidationFailure => Some(Fault::new(0, &path, error.message)),
+                ErrorKind::ValidationFailure => {
+                    Some(Fault::new(0, &path, error.message).under(Rule::CEL))
+                }
                 _ if !known.is_empty() => None,
                 _ => {
                     let message = format!("rule '{}' cannot be evaluated", error.rule);
-                    Some(Fault::new(0, &path, message))
+                    Some(Fault::new(0, &path, message).under(Rule::CEL))
                 }
             }
         })

@@ -59,7 +59,8 @@ impl Assembler<'_> {
         let mut record = self.record(kind, key, &uid, &spec);
         if let (Kind::Integration, Some(old)) = (kind, &record.spec) {
             for fault in admission::admit_change(kind, &spec, old) {
-                let problem = declared.lines.problem(&fault.path, fault.message, Severity::Error);
+                let problem =
+                    declared.lines.problem(&fault.path, fault.message, Severity::Error, fault.rule);
                 self.refused.push(problem);
             }
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::{
     node::{Entry, Node, Value},
-    problem::{Fault, indexed, keyed, member},
+    problem::{Fault, Rule, indexed, keyed, member},
     schema::{Format, ListType, Schema, Type},
 };
 use crate::domain::did_you_mean;
@@ -51,6 +51,10 @@ struct Check<'a> {
 impl Check<'_> {
     fn fault(&mut self, line: usize, path: &str, message: impl Into<String>) {
         self.faults.push(Fault::new(line, path, message));
+    }
+
+    fn unknown(&mut self, line: usize, path: &str, message: impl Into<String>) {
+        self.faults.push(Fault::new(line, path, message).under(Rule::UNKNOWN_FIELD));
     }
 
     /// A fault of a value that has the right shape.
@@ -139,7 +143,7 @@ impl Check<'_> {
                     members.insert(entry.key.clone(), value);
                 }
             } else if schema.max_properties == Some(0) {
-                self.fault(entry.line, &member(path, &entry.key), "unknown field: it has none");
+                self.unknown(entry.line, &member(path, &entry.key), "unknown field: it has none");
             } else if let Some(child) = &schema.additional_properties {
                 let value = self.value(child, &entry.node, &keyed(path, &entry.key), entry.line);
                 members.insert(entry.key.clone(), value);
@@ -147,13 +151,14 @@ impl Check<'_> {
                 members.insert(entry.key.clone(), entry.node.to_json());
             } else {
                 let names = schema.properties.keys().map(String::as_str);
-                self.fault(entry.line, &member(path, &entry.key), unknown(&entry.key, names));
+                self.unknown(entry.line, &member(path, &entry.key), unknown(&entry.key, names));
             }
         }
         for name in &schema.required {
             let defaulted = schema.properties.get(name).is_some_and(|p| p.default.is_some());
-            if !members.contains_key(name) && !defaulted {
-                self.bound(line, &member(path, name), "required value is missing");
+            if !members.contains_key(name) && !defaulted && !self.shape_only {
+                let missing = Fault::new(line, &member(path, name), "required value is missing");
+                self.faults.push(missing.under(Rule::REQUIRED));
             }
         }
         if let Some(most) = schema.max_properties.filter(|most| members.len() > *most) {

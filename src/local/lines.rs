@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     node::{Node, Value},
-    problem::{Problem, Severity, member},
+    problem::{Problem, Rule, Severity, member},
 };
 
 /// The file of an object, and the line of each of its fields.
@@ -63,6 +63,7 @@ impl Lines {
         path: &str,
         message: impl Into<String>,
         severity: Severity,
+        rule: Rule,
     ) -> Problem {
         Problem {
             file: Arc::clone(&self.file),
@@ -70,6 +71,7 @@ impl Lines {
             path: path.to_owned(),
             message: message.into(),
             severity,
+            rule,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! is given; reports every problem, not only the first.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
@@ -15,9 +15,9 @@ use super::{
     kinds,
     lines::Lines,
     manifests::Manifests,
-    metadata,
+    metadata::{self, Metadata},
     node::{Node, Value},
-    problem::{Fault, Problem, Severity},
+    problem::{Fault, Problem, Rule, Severity},
     yaml::documents,
 };
 use crate::{
@@ -41,11 +41,13 @@ pub struct LoadOptions {
     pub namespace: String,
     /// Whether folders within folders are read.
     pub recursive: bool,
+    /// Whether the text of each file is kept, so that its lines can be shown.
+    pub keeps_texts: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { namespace: "default".to_owned(), recursive: false }
+        Self { namespace: "default".to_owned(), recursive: false, keeps_texts: false }
     }
 }
 
@@ -69,13 +71,49 @@ pub struct Loader {
     places: HashMap<(&'static str, ObjectKey), (Arc<str>, usize)>,
     /// Bytes read so far.
     read: u64,
+    /// Objects of our kinds, Secrets and ConfigMaps.
+    objects: usize,
+    /// Those of them that are refused.
+    refused: usize,
+    /// Objects of other kinds.
+    skipped: usize,
+    /// The text of each file, where it is kept.
+    texts: HashMap<Arc<str>, Arc<str>>,
+}
+
+/// Everything that was read, whether or not it can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The objects that can be used.
+    pub manifests: Manifests,
+    /// Every problem, in the order of files and lines.
+    pub problems: Vec<Problem>,
+    /// How many objects of our kinds, Secrets and ConfigMaps there are.
+    pub objects: usize,
+    /// How many of them are refused.
+    pub refused: usize,
+    /// Kind and name of each object that is declared, also of those that are refused.
+    pub declared: HashSet<(&'static str, ObjectKey)>,
+    /// How many objects of other kinds there are.
+    pub skipped: usize,
+    /// The text of each file, if [`LoadOptions::keeps_texts`].
+    pub texts: HashMap<Arc<str>, Arc<str>>,
 }
 
 impl Loader {
     /// A loader that has read nothing yet.
     pub fn new(options: LoadOptions) -> Self {
-        let manifests = Manifests::default();
-        Self { options, manifests, problems: Vec::new(), places: HashMap::new(), read: 0 }
+        Self {
+            options,
+            manifests: Manifests::default(),
+            problems: Vec::new(),
+            places: HashMap::new(),
+            read: 0,
+            objects: 0,
+            refused: 0,
+            skipped: 0,
+            texts: HashMap::new(),
+        }
     }
 
     /// Reads a file or folder.
@@ -163,7 +201,8 @@ impl Loader {
             Err(error) => {
                 let read = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let line = read.matches('\n').count() + 1;
-                self.report(&Arc::from(name), vec![Fault::new(line, "", "not UTF-8 text")]);
+                let fault = Fault::new(line, "", "not UTF-8 text").under(Rule::FILE);
+                self.report(&Arc::from(name), vec![fault]);
             }
         }
     }
@@ -171,6 +210,9 @@ impl Loader {
     /// Reads manifests from a text; `name` is the file in problems.
     pub fn add_text(&mut self, name: &str, text: &str) {
         let file = Arc::from(name);
+        if self.options.keeps_texts {
+            self.texts.insert(Arc::clone(&file), Arc::from(text));
+        }
         let (nodes, faults) = documents(text);
         self.report(&file, faults);
         for node in &nodes {
@@ -189,13 +231,23 @@ impl Loader {
         Ok(self.manifests)
     }
 
+    /// Everything that was read, whether or not it can be used.
+    pub fn loaded(mut self) -> Loaded {
+        self.problems.sort();
+        self.problems.dedup();
+        let Self { manifests, problems, objects, refused, skipped, texts, places, .. } = self;
+        let declared = places.into_keys().collect();
+        Loaded { manifests, problems, objects, refused, declared, skipped, texts }
+    }
+
     fn add_document(&mut self, file: &Arc<str>, node: &Node) {
         let text = |key: &str| node.get(key).and_then(|entry| entry.node.text());
         let mut faults = Vec::new();
         for key in ["apiVersion", "kind"] {
             if text(key).is_none_or(str::is_empty) {
                 let line = node.get(key).map_or(node.line, |entry| entry.line);
-                faults.push(Fault::new(line, key, "required value is missing"));
+                let missing = Fault::new(line, key, "required value is missing");
+                faults.push(missing.under(Rule::REQUIRED));
             }
         }
         if !matches!(node.value, Value::Map(_)) {
@@ -225,11 +277,13 @@ impl Loader {
             _ => {
                 if let Some(message) = kinds::misspelt(api_version, kind) {
                     let line = node.get("apiVersion").map_or(node.line, |entry| entry.line);
-                    return self.report(file, vec![Fault::new(line, "apiVersion", message)]);
+                    let fault = Fault::new(line, "apiVersion", message).under(Rule::KIND);
+                    return self.report(file, vec![fault]);
                 }
                 let line = node.get("kind").map_or(node.line, |entry| entry.line);
                 let message = format!("kind {kind} ({api_version}) is not used here; skipped");
-                let fault = Fault::new(line, "kind", message);
+                let fault = Fault::new(line, "kind", message).under(Rule::KIND);
+                self.skipped += 1;
                 self.problems.push(fault.in_file(file, Severity::Warning));
             }
         }
@@ -238,12 +292,15 @@ impl Loader {
     fn add_ours(&mut self, file: &Arc<str>, node: &Node, version: &str, kind_name: &str) {
         let line = |key: &str| node.get(key).map_or(node.line, |entry| entry.line);
         let mut faults = Vec::new();
+        self.objects += 1;
         if version != VERSION {
             let message = format!("unknown version; use {GROUP}/{VERSION}");
-            faults.push(Fault::new(line("apiVersion"), "apiVersion", message));
+            faults.push(Fault::new(line("apiVersion"), "apiVersion", message).under(Rule::KIND));
         }
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == kind_name) else {
-            faults.push(Fault::new(line("kind"), "kind", kinds::unknown_kind(kind_name)));
+            let unknown = Fault::new(line("kind"), "kind", kinds::unknown_kind(kind_name));
+            faults.push(unknown.under(Rule::KIND));
+            self.refused += 1;
             return self.report(file, faults);
         };
         for entry in node.entries() {
@@ -254,18 +311,19 @@ impl Loader {
                     let found = admission::written_status_faults(kind, entry);
                     if found.is_empty() {
                         let message = "status is ignored: remove it";
-                        let fault = Fault::new(entry.line, "status", message);
+                        let fault = Fault::new(entry.line, "status", message).under(Rule::STATUS);
                         self.problems.push(fault.in_file(file, Severity::Warning));
                     }
                     faults.extend(found);
                 }
                 key => {
                     let known = ["metadata", "spec"].into_iter();
-                    faults.push(Fault::new(entry.line, key, super::check::unknown(key, known)));
+                    let unknown = Fault::new(entry.line, key, super::check::unknown(key, known));
+                    faults.push(unknown.under(Rule::UNKNOWN_FIELD));
                 }
             }
         }
-        let metadata = metadata::read(node, &self.options.namespace, &mut faults);
+        let metadata = self.metadata(node, &mut faults);
         let lines = Lines::of(file, node);
         let written = node.get("spec").filter(|entry| entry.node.value != Value::Null);
         let spec = written.map(|spec| {
@@ -277,7 +335,8 @@ impl Loader {
             spec
         });
         if spec.is_none() {
-            faults.push(Fault::new(node.line, "spec", "required value is missing"));
+            let missing = Fault::new(node.line, "spec", "required value is missing");
+            faults.push(missing.under(Rule::REQUIRED));
         }
         if let Some(bytes) = too_large(node) {
             let message =
@@ -300,14 +359,17 @@ impl Loader {
                 faults.push(Fault::new(line("spec"), "spec", message));
             }
         }
+        self.refused += usize::from(!faults.is_empty());
         self.report(file, faults);
     }
 
     fn add_bundle(&mut self, file: &Arc<str>, node: &Node, kind: BundleKind) {
         let mut faults = Vec::new();
-        let metadata = metadata::read(node, &self.options.namespace, &mut faults);
+        let metadata = self.metadata(node, &mut faults);
         let named = metadata.clone();
-        let bundle = bundles::read(kind, node, metadata.unwrap_or_default(), &mut faults);
+        let mut found = Vec::new();
+        let bundle = bundles::read(kind, node, metadata.unwrap_or_default(), &mut found);
+        faults.extend(found.into_iter().map(|fault| fault.under(Rule::DATA)));
         if let Some(metadata) = named {
             faults.extend(self.claim(
                 file,
@@ -322,7 +384,16 @@ impl Loader {
                 BundleKind::ConfigMap => self.manifests.config_maps.insert(key, bundle),
             };
         }
+        self.objects += 1;
+        self.refused += usize::from(!faults.is_empty());
         self.report(file, faults);
+    }
+
+    fn metadata(&self, node: &Node, faults: &mut Vec<Fault>) -> Option<Metadata> {
+        let mut found = Vec::new();
+        let metadata = metadata::read(node, &self.options.namespace, &mut found);
+        faults.extend(found.into_iter().map(|fault| fault.under(Rule::METADATA)));
+        metadata
     }
 
     /// Records where an object is declared; a fault if it was declared before.
@@ -340,7 +411,8 @@ impl Loader {
         let key = ObjectKey::new(namespace, name);
         if let Some((first, first_line)) = self.places.get(&(kind, key.clone())) {
             let message = format!("{kind} {key} is declared twice; first in {first}:{first_line}");
-            return Some(Fault::new(line, "metadata.name", message));
+            let fault = Fault::new(line, "metadata.name", message);
+            return Some(fault.under(Rule::DECLARED_TWICE));
         }
         self.places.insert((kind, key), (Arc::clone(file), line));
         None
@@ -351,7 +423,7 @@ impl Loader {
     }
 
     fn file_error(&mut self, path: &Path, message: String) {
-        let fault = Fault::new(0, "", message);
+        let fault = Fault::new(0, "", message).under(Rule::FILE);
         self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
     }
 }

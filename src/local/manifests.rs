@@ -9,7 +9,7 @@ use super::{
     lines::Lines,
     metadata::Metadata,
     object::{ByKind, Object, parse, typed_ref},
-    problem::{Problem, Severity},
+    problem::{Problem, Rule, Severity},
 };
 use crate::{
     api::{GROUP, VERSION},
@@ -73,8 +73,9 @@ impl Manifests {
         path: &str,
         message: impl Into<String>,
         severity: Severity,
+        rule: Rule,
     ) -> Option<Problem> {
-        Some(self.lines(kind, key)?.problem(path, message, severity))
+        Some(self.lines(kind, key)?.problem(path, message, severity, rule))
     }
 
     pub(super) fn lines(&self, kind: Kind, key: &ObjectKey) -> Option<&Lines> {

@@ -26,9 +26,9 @@ mod yaml;
 
 pub use cluster::{Change, LocalCluster, LocalEvent};
 pub use ledger::LocalLedger;
-pub use load::{LoadOptions, Loader, load};
+pub use load::{LoadOptions, Loaded, Loader, load};
 pub use manifests::Manifests;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Rule, Severity};
 pub use settle::{ReconcileRequests, Settled, reconcile_queue, run_until_settled};
 pub use state::OpenError;
 pub use table::{TableOptions, age, table};

@@ -12,6 +12,45 @@ pub enum Severity {
     Warning,
 }
 
+/// Which rule a problem breaks. The spellings are API: machines may match on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Rule(&'static str);
+
+impl Rule {
+    /// A file or folder that cannot be read, or has no manifests.
+    pub const FILE: Self = Self("file");
+    /// Text that is not YAML.
+    pub const YAML: Self = Self("yaml");
+    /// An object of another kind.
+    pub const KIND: Self = Self("kind");
+    /// An object that is declared twice.
+    pub const DECLARED_TWICE: Self = Self("declared-twice");
+    /// Metadata that the API server refuses.
+    pub const METADATA: Self = Self("metadata");
+    /// The data of a Secret or ConfigMap.
+    pub const DATA: Self = Self("data");
+    /// A field of the wrong type, or beyond its bounds.
+    pub const SCHEMA: Self = Self("schema/value");
+    /// A required field without a value.
+    pub const REQUIRED: Self = Self("schema/required");
+    /// A field that does not exist.
+    pub const UNKNOWN_FIELD: Self = Self("schema/unknown-field");
+    /// A rule that concerns several fields or the form of a value.
+    pub const CEL: Self = Self("schema/rule");
+    /// A status in a manifest.
+    pub const STATUS: Self = Self("status");
+
+    /// A rule of the controllers.
+    pub const fn of_controllers(id: &'static str) -> Self {
+        Self(id)
+    }
+
+    /// The rule as machines match on it.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
 /// One problem of a manifest. `Display`: `exports.yaml:17: spec.fields[3].from: message`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Problem {
@@ -25,6 +64,8 @@ pub struct Problem {
     pub message: String,
     /// Whether it keeps the manifests from being used.
     pub severity: Severity,
+    /// The rule that it breaks.
+    pub rule: Rule,
 }
 
 impl fmt::Display for Problem {
@@ -49,16 +90,22 @@ pub(super) struct Fault {
     pub line: usize,
     pub path: String,
     pub message: String,
+    pub rule: Rule,
 }
 
 impl Fault {
     pub(super) fn new(line: usize, path: &str, message: impl Into<String>) -> Self {
-        Self { line, path: path.to_owned(), message: message.into() }
+        Self { line, path: path.to_owned(), message: message.into(), rule: Rule::SCHEMA }
+    }
+
+    /// The same under a rule of its own.
+    pub(super) fn under(self, rule: Rule) -> Self {
+        Self { rule, ..self }
     }
 
     pub(super) fn in_file(self, file: &Arc<str>, severity: Severity) -> Problem {
-        let Self { line, path, message } = self;
-        Problem { file: Arc::clone(file), line, path, message, severity }
+        let Self { line, path, message, rule } = self;
+        Problem { file: Arc::clone(file), line, path, message, severity, rule }
     }
 }
 

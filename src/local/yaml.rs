@@ -7,7 +7,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
     node::{Entry, Node, Value},
-    problem::{Fault, indexed, member},
+    problem::{Fault, Rule, indexed, member},
     scalar::{Plain, resolve},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn documents(text: &str) -> (Vec<Node>, Vec<Fault>) {
         if let Err(fault) = reader.read_all(&mut nodes) {
             reader.faults.push(fault);
         }
-        faults.append(&mut reader.faults);
+        faults.extend(reader.faults.into_iter().map(|fault| fault.under(Rule::YAML)));
     }
     (nodes, faults)
 }

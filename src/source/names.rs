@@ -44,8 +44,9 @@ const SOCIAL: &[(&str, &[&str])] = &[
     ("github", &["github", "githuburl"]),
 ];
 
-/// Top-level fields of paths that a header may spell out, e.g. `positions[0].title`.
-const ROOTS: &[&str] = &[
+/// The top-level fields of hireEZ profiles. A header may spell out a path that begins with one, e.g.
+/// `positions[0].title`.
+pub const PROFILE_FIELDS: &[&str] = &[
     "id",
     "firstName",
     "lastName",
@@ -91,7 +92,7 @@ const LISTS: &[(&str, &str)] = &[
     ("phones", "phones[].value"),
 ];
 
-/// Members of the values below [`ROOTS`], in whose spelling a path may differ.
+/// Members of the values below [`PROFILE_FIELDS`], in whose spelling a path may differ.
 const MEMBERS: &[&str] = &[
     "raw",
     "city",
@@ -192,7 +193,7 @@ impl<'a> Names<'a> {
 
 /// Whether a profile has a member of this name.
 pub(super) fn is_root(name: &str) -> bool {
-    ROOTS.contains(&name)
+    PROFILE_FIELDS.contains(&name)
 }
 
 fn built_in(name: &str, key: &str) -> Option<Meaning> {
@@ -204,7 +205,7 @@ fn built_in(name: &str, key: &str) -> Option<Meaning> {
     }
     let mut path = path::parse(name)?;
     let [Segment::Name(root), _, ..] = &mut path[..] else { return None };
-    *root = spelt(ROOTS, root)?.into();
+    *root = spelt(PROFILE_FIELDS, root)?.into();
     if &**root != "x" {
         for segment in &mut path[1..] {
             if let Segment::Name(member) = segment

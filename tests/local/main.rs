@@ -46,3 +46,4 @@ mod upgrade;
 #[cfg(feature = "sandbox")]
 #[path = "../support/upgrade.rs"]
 mod upgrade_fixtures;
+mod validate;

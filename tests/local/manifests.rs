@@ -14,7 +14,7 @@ use clinch_operator::{
     cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey},
     domain::{Clock, Profile, Reason},
     local::{
-        Change, LoadOptions, Loader, LocalCluster, Manifests, OpenError, Problem, Severity,
+        Change, LoadOptions, Loader, LocalCluster, Manifests, OpenError, Problem, Rule, Severity,
         TableOptions, load, table,
     },
     mapping::compile,
@@ -227,7 +227,8 @@ fn folders_are_read_by_name_without_hidden_files_and_deeper_ones_only_when_asked
     assert_eq!(problems.len(), 1, "{}", shown(&problems));
     assert!(problems[0].file.ends_with("b.yml"), "{}", problems[0]);
     assert!(problems[0].message.contains("a.yaml:3"), "{}", problems[0]);
-    let options = LoadOptions { recursive: true, namespace: "team".to_owned() };
+    let options =
+        LoadOptions { recursive: true, namespace: "team".to_owned(), ..LoadOptions::default() };
     let problems = load(&paths, &options).unwrap_err();
     assert_eq!(problems.len(), 2, "{}", shown(&problems));
     assert!(problems[1].message.contains("Secret team/same"), "{}", problems[1]);
@@ -247,7 +248,10 @@ fn a_problem_found_later_is_placed_at_its_field() {
     .unwrap();
     let place = |path: &str| {
         let key = ObjectKey::new("default", "m");
-        manifests.problem(Kind::Mapping, &key, path, "bad", Severity::Error).unwrap().line
+        manifests
+            .problem(Kind::Mapping, &key, path, "bad", Severity::Error, Rule::CEL)
+            .unwrap()
+            .line
     };
     assert_eq!(place("spec.fields[1].expression"), 9);
     assert_eq!(place("spec.fields[1].transforms[0].name"), 8, "the nearest parent");

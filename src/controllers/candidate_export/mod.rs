@@ -13,6 +13,7 @@ mod push_permission;
 mod recorded;
 mod remote;
 mod results;
+mod review;
 mod size;
 mod start;
 mod status;
@@ -20,6 +21,7 @@ mod validate;
 
 use std::{sync::Arc, time::Duration};
 
+pub(super) use self::review::review;
 use self::{gather::gather, plan::plan, start::start, status::status, validate::validate};
 use super::{
     context::Context,

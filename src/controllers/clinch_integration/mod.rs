@@ -8,12 +8,14 @@ mod execute;
 mod gather;
 mod listed;
 mod plan;
+mod review;
 mod status;
 mod validate;
 mod verify;
 
 use std::{sync::Arc, time::Duration};
 
+pub(super) use self::review::review;
 use self::{
     credential::credentials,
     execute::execute,

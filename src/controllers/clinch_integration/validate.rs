@@ -195,7 +195,7 @@ fn op(write: AssumedWrite) -> Op {
     }
 }
 
-fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideError> {
+pub(super) fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, OverrideError> {
     let mut overrides = Overrides::default();
     let Some(spec) = spec else { return Ok(overrides) };
     for (operation, path) in &spec.paths {

@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use super::{
     context::Context,
+    finding::Finding,
     mappings::{engine_spec, summary},
     publish::{new_request, object_ref, publish, receipt},
 };
 use crate::{
-    api::{ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, MappingProblem},
+    api::{
+        ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, MappingField,
+        MappingProblem,
+    },
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     conditions::{self, Observation, Verdict},
-    domain::Reason,
-    mapping::{self, Issue, Plan},
+    domain::{Reason, did_you_mean},
+    mapping::{self, Issue, IssueCode, Plan, TargetAttributes},
+    source::PROFILE_FIELDS,
 };
 
 /// How many errors are listed in the status.
@@ -33,6 +38,45 @@ pub(super) async fn reconcile<C: Cluster>(
     let reference = object_ref(Kind::Mapping, key, &object.metadata);
     publish::<FieldMapping>(&context.cluster, &reference, &previous, next, "Compile").await?;
     Ok(None)
+}
+
+/// What is wrong with one mapping. `target`: the attributes that it may fill, as far as they are known.
+pub(super) async fn review<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    target: &TargetAttributes,
+) -> Result<Vec<Finding>, ClusterError> {
+    let Some(object) = context.cluster.read::<FieldMapping>(key).await? else {
+        return Ok(Vec::new());
+    };
+    let issues = match compile(&object.spec) {
+        Ok(plan) => plan.check(target),
+        Err(issues) => issues,
+    };
+    let rule = |issue: &Issue| match issue.code {
+        IssueCode::UnknownAttribute => "mapping/unknown-attribute",
+        IssueCode::InvalidPath => "mapping/path",
+        IssueCode::InvalidExpression | IssueCode::ExpressionTooLarge => "mapping/expression",
+        IssueCode::InvalidTransform => "mapping/transform",
+        _ => "mapping/field",
+    };
+    let mut findings: Vec<Finding> =
+        issues.iter().map(|issue| Finding::issue(rule(issue), issue)).collect();
+    findings.extend(object.spec.fields.iter().enumerate().filter_map(unknown_path));
+    Ok(findings)
+}
+
+/// A field that reads something that hireEZ profiles do not have. Other sources may have it.
+fn unknown_path((index, field): (usize, &MappingField)) -> Option<Finding> {
+    let from = field.from.as_deref()?;
+    let first = from.split(['.', '[']).next()?;
+    if PROFILE_FIELDS.contains(&first) {
+        return None;
+    }
+    let hint = did_you_mean(first, PROFILE_FIELDS.iter().copied());
+    let hint = hint.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
+    let message = format!("hireEZ profiles have no field {first:?}{hint}");
+    Some(Finding::warning("mapping/unknown-path", &format!("spec.fields[{index}].from"), message))
 }
 
 /// Compiles the mapping of an object. Pure.

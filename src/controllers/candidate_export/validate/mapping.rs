@@ -9,7 +9,7 @@ use crate::{
         mappings::{engine_spec, summary},
     },
     domain::{Cause, Reason},
-    mapping::{self, MappingSpec, Plan, TargetAttributes},
+    mapping::{self, Issue, MappingSpec, Plan, TargetAttributes},
 };
 
 /// The compiled mapping, as far as it fits the contract.
@@ -17,23 +17,11 @@ pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
     let unknown = TargetAttributes::UNKNOWN;
     let connection = gathered.connection.as_ref();
     let target = connection.map_or(&unknown, |connection| &connection.attributes);
-    let (name, mut engine) = match source(gathered, target) {
+    let (name, engine) = match source(gathered, target) {
         Ok(found) => found,
         Err(check) => return *check,
     };
-    let spec = &gathered.export.spec;
-    if let Some(resume) = &spec.resume {
-        engine.resume.attach = resume.attach;
-        engine.resume.required = resume.required.unwrap_or(engine.resume.required);
-    }
-    if let Some(tags) = &spec.tags {
-        engine.tags.enabled = tags.enabled;
-    }
-    let compiled = mapping::compile(&engine).and_then(|plan| {
-        let issues = plan.check(target);
-        if issues.is_empty() { Ok(plan.for_target(target)) } else { Err(issues) }
-    });
-    match compiled {
+    match compiled(gathered, engine, target) {
         Ok(plan) => Check {
             value: Some(plan),
             observation: observe(true, Reason::Resolved, format!("{name} is usable")),
@@ -44,6 +32,37 @@ pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
             invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, message))
         }
     }
+}
+
+/// The compiled mapping for these attributes, if there is a mapping to compile.
+pub(in crate::controllers::candidate_export) fn mapping_for(
+    gathered: &Gathered,
+    target: &TargetAttributes,
+) -> Result<Plan, Vec<Issue>> {
+    match source(gathered, target) {
+        Ok((_, engine)) => compiled(gathered, engine, target),
+        Err(_) => Err(Vec::new()),
+    }
+}
+
+/// Compiles a mapping with what the export overrides of it.
+fn compiled(
+    gathered: &Gathered,
+    mut engine: MappingSpec,
+    target: &TargetAttributes,
+) -> Result<Plan, Vec<Issue>> {
+    let spec = &gathered.export.spec;
+    if let Some(resume) = &spec.resume {
+        engine.resume.attach = resume.attach;
+        engine.resume.required = resume.required.unwrap_or(engine.resume.required);
+    }
+    if let Some(tags) = &spec.tags {
+        engine.tags.enabled = tags.enabled;
+    }
+    mapping::compile(&engine).and_then(|plan| {
+        let issues = plan.check(target);
+        if issues.is_empty() { Ok(plan.for_target(target)) } else { Err(issues) }
+    })
 }
 
 /// The mapping as the engine reads it, and what to call it.

@@ -9,6 +9,7 @@ mod source;
 
 use std::time::Duration;
 
+pub(super) use self::mapping::mapping_for;
 use super::{
     gather::{Gathered, MappingFound, SourceFound},
     push_permission::{Permitted, permitted, rules},

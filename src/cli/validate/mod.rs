@@ -1,0 +1,257 @@
+//! `clinch-operator validate`: what the API server and the controllers would say of manifests. Opens
+//! no connection.
+
+mod formats;
+mod snippet;
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{BadArgument, ExitCode, name_of};
+use crate::{
+    api::{Environment, GROUP, VERSION},
+    app::{self, OutboundProxy},
+    clinch::{AllowedEndpoints, Timeouts, contract::discover},
+    cluster::{Kind, ObjectKey},
+    controllers::{Context, Controllers, Finding, Regions, Settings},
+    domain::Fence,
+    local::{
+        LoadOptions, Loaded, Loader, LocalCluster, Manifests, OpenError, Problem, Rule, Severity,
+    },
+    mapping::TargetAttributes,
+    pipeline::target_attributes,
+};
+
+/// Checks manifests without a cluster, and contacts nothing.
+///
+/// Reports what the API server would refuse and what the controllers would say: schema and rules,
+/// unknown fields, mappings and `select` expressions, schedules, URLs, references between the
+/// objects, and the integration's push permission. Objects that are not among the files are
+/// warnings; Secrets may be missing, but one that is given must fit.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = HELP)]
+pub struct Args {
+    /// A file or folder of manifests, or - for standard input; may be repeated.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
+    filename: Vec<PathBuf>,
+    /// Read folders recursively.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Namespace of manifests that do not name one.
+    #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
+    namespace: String,
+    /// An OpenAPI document of Clinch, as JSON: mappings may fill no attribute that is not in it.
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// Warnings fail, too: exit code 1.
+    #[arg(long)]
+    strict: bool,
+    /// Objects of other kinds fail: exit code 2.
+    #[arg(long)]
+    fail_on_skipped: bool,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+const HELP: &str = "Examples:
+  clinch-operator validate -R -f talent/
+  kustomize build . | clinch-operator validate -f -
+  clinch-operator validate -f talent/ -o sarif > clinch.sarif
+  clinch-operator validate -f talent/ --contract openapi.json --strict
+
+Exit codes:
+    0  no errors
+    1  warnings, with --strict
+    2  errors, or the command line is refused
+    4  could not work: the output
+";
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people, with the lines concerned.
+    Text,
+    /// One JSON object.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// What was found.
+struct Checked {
+    problems: Vec<Problem>,
+    objects: usize,
+    /// Objects without errors.
+    valid: usize,
+    skipped: usize,
+}
+
+impl Checked {
+    fn count(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    fn code(&self, args: &Args) -> ExitCode {
+        let skipped = args.fail_on_skipped && self.skipped > 0;
+        if skipped || self.count(Severity::Error) > 0 {
+            ExitCode::Refused
+        } else if args.strict && self.count(Severity::Warning) > 0 {
+            ExitCode::ActionNeeded
+        } else {
+            ExitCode::Done
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let target = match &args.contract {
+        Some(path) => contract(path).map_err(BadArgument)?,
+        None => TargetAttributes::UNKNOWN,
+    };
+    let mut loaded = load(args)?;
+    let texts = std::mem::take(&mut loaded.texts);
+    let checked = super::block_on(check(loaded, &target, args.fail_on_skipped))?;
+    let text = match args.output {
+        Output::Text => formats::text(&checked, &texts),
+        Output::Json => formats::json(&checked, &texts)?,
+        Output::Sarif => formats::sarif(&checked, &texts)?,
+        Output::Github => formats::github(&checked, &texts),
+    };
+    super::print_result(&text)?;
+    Ok(checked.code(args))
+}
+
+fn contract(path: &Path) -> anyhow::Result<TargetAttributes> {
+    let what = || format!("--contract {}", path.display());
+    let bytes = std::fs::read(path).with_context(what)?;
+    let contract = discover(&bytes).with_context(what)?;
+    Ok(target_attributes(&contract))
+}
+
+fn load(args: &Args) -> anyhow::Result<Loaded> {
+    super::check_one_standard_input(&args.filename)?;
+    let mut loader = Loader::new(LoadOptions {
+        namespace: args.namespace.clone(),
+        recursive: args.recursive,
+        keeps_texts: true,
+    });
+    for path in &args.filename {
+        if super::is_standard_input(path) {
+            loader.add_reader(&name_of(path), std::io::stdin());
+        } else {
+            loader.add_path(path);
+        }
+    }
+    Ok(loader.loaded())
+}
+
+async fn check(
+    loaded: Loaded,
+    target: &TargetAttributes,
+    fail_on_skipped: bool,
+) -> anyhow::Result<Checked> {
+    let Loaded { manifests, mut problems, objects, refused, declared, skipped, .. } = loaded;
+    for problem in &mut problems {
+        if fail_on_skipped && problem.rule == Rule::KIND {
+            problem.severity = Severity::Error;
+        }
+    }
+    // Objects of other kinds are counted.
+    problems.retain(|problem| problem.rule != Rule::KIND || problem.severity == Severity::Error);
+    if manifests.is_empty() && problems.is_empty() {
+        problems.push(nothing_of_ours());
+    }
+    let (found, faulty) = review(manifests, &declared, target).await?;
+    problems.extend(found);
+    problems.sort();
+    problems.dedup();
+    let valid = objects.saturating_sub(refused).saturating_sub(faulty);
+    Ok(Checked { problems, objects, valid, skipped })
+}
+
+fn nothing_of_ours() -> Problem {
+    let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+    Problem {
+        file: Arc::from("-f"),
+        line: 0,
+        path: String::new(),
+        message: format!("there is no object of {GROUP}/{VERSION} ({kinds})"),
+        severity: Severity::Error,
+        rule: Rule::FILE,
+    }
+}
+
+/// What the controllers say of the objects that can be read, and how many of them have errors.
+async fn review(
+    manifests: Manifests,
+    declared: &HashSet<(&'static str, ObjectKey)>,
+    target: &TargetAttributes,
+) -> anyhow::Result<(Vec<Problem>, usize)> {
+    let placed = manifests.clone();
+    let key = app::random_key()?;
+    let cluster = match LocalCluster::open(manifests, None, key, app::system_clock()) {
+        Ok(cluster) => cluster,
+        Err(OpenError::RefuseChange(problems)) => return Ok((problems, 0)),
+        Err(error) => return Err(error.into()),
+    };
+    let context = Context::new(
+        cluster.clone(),
+        app::system_clock(),
+        offline(),
+        Fence::open(),
+        Arc::new(|_: Kind, _: &ObjectKey| {}),
+        app::unobserved(),
+        CancellationToken::new(),
+    );
+    let controllers = Controllers(Arc::new(context));
+    let (mut problems, mut faulty) = (Vec::new(), HashSet::new());
+    for kind in Kind::ALL {
+        for key in cluster.keys(kind) {
+            for finding in controllers.review(kind, &key, target).await? {
+                if finding.is_error {
+                    faulty.insert((kind, key.clone()));
+                }
+                // What is refused has problems of its own.
+                if finding.absent.as_ref().is_some_and(|absent| declared.contains(absent)) {
+                    continue;
+                }
+                problems.extend(problem(&placed, kind, &key, &finding));
+            }
+        }
+    }
+    Ok((problems, faulty.len()))
+}
+
+fn problem(
+    manifests: &Manifests,
+    kind: Kind,
+    key: &ObjectKey,
+    finding: &Finding,
+) -> Option<Problem> {
+    let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
+    let rule = Rule::of_controllers(finding.rule);
+    manifests.problem(kind, key, &finding.path, finding.message.clone(), severity, rule)
+}
+
+/// Settings of controllers that contact nothing.
+fn offline() -> Settings {
+    Settings {
+        environment: Environment::Sandbox,
+        allowed_endpoints: AllowedEndpoints::documented(),
+        regions: Regions::default(),
+        proxy: OutboundProxy::default(),
+        sources: Arc::default(),
+        max_runs: 1,
+        timeouts: Timeouts::default(),
+    }
+}

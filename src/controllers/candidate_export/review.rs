@@ -1,0 +1,122 @@
+//! What can be said of an export without contacting anything: its own fields, and the objects that it
+//! refers to as far as they are given. Pure, except that the objects are read.
+
+use super::{
+    gather::{Gathered, IntegrationFound, MappingFound, SourceFound, gather},
+    push_permission::{Permitted, permitted},
+    validate::mapping_for,
+};
+use crate::{
+    api::CandidateExport,
+    cluster::{Cluster, ClusterError, Kind, ObjectKey},
+    controllers::{
+        context::Context, finding::Finding, mappings::engine_spec, publish::object_ref,
+        runs::Schedule,
+    },
+    mapping::{self, Select, TargetAttributes},
+};
+
+/// The findings on one export.
+pub(in crate::controllers) async fn review<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    target: &TargetAttributes,
+) -> Result<Vec<Finding>, ClusterError> {
+    let Some(export) = context.cluster.read::<CandidateExport>(key).await? else {
+        return Ok(Vec::new());
+    };
+    let reference = object_ref(Kind::Export, key, &export.metadata);
+    let gathered = gather(context, &reference, &export).await?;
+    let spec = &export.spec;
+    let mut findings = Vec::new();
+    findings.extend(integration(context, &gathered));
+    findings.extend(mapping(&gathered, target));
+    findings.extend(source(context, &gathered).await?);
+    if let Some(found) = gathered.integration.granted()
+        && let Permitted::No(message) = permitted(&spec.destination, &found.spec.push_permission)
+    {
+        findings.push(Finding::error("permission", "spec.destination", &message));
+    }
+    let select = spec.select.as_deref().map(|text| Select::compile(text, "spec.select"));
+    if let Some(Err(issue)) = select {
+        findings.push(Finding::issue("mapping/expression", &issue));
+    }
+    if let Err(fault) = Schedule::of(spec) {
+        findings.push(Finding::error("schedule", "spec.schedule", &fault));
+    }
+    Ok(findings)
+}
+
+fn integration<C: Cluster>(context: &Context<C>, gathered: &Gathered) -> Option<Finding> {
+    let path = "spec.integrationRef";
+    let namespace = &gathered.key().namespace;
+    match &gathered.integration {
+        IntegrationFound::Granted(_) => None,
+        IntegrationFound::Missing(named) if context.cluster.integration(named).is_none() => {
+            Some(Finding::not_given(path, Kind::Integration.as_str(), named.clone()))
+        }
+        IntegrationFound::Missing(named) => {
+            let message = format!(
+                "the spec.access of ClinchIntegration {named} does not grant access to namespace \
+                 {namespace}"
+            );
+            Some(Finding::error("reference/no-access", path, &message))
+        }
+        IntegrationFound::Awaiting(named) => {
+            let message = format!(
+                "the admin of ClinchIntegration {named} has not approved namespace {namespace}: \
+                 spec.access.approved"
+            );
+            Some(Finding::warning("reference/awaiting-approval", path, message))
+        }
+    }
+}
+
+/// What is wrong with the mapping as this export uses it. What is wrong with a `FieldMapping` in
+/// itself is a finding on that object.
+fn mapping(gathered: &Gathered, target: &TargetAttributes) -> Vec<Finding> {
+    let path = "spec.fieldMappingRef";
+    let own = match &gathered.mapping {
+        MappingFound::Withheld => return Vec::new(),
+        MappingFound::Missing(named) => {
+            return vec![Finding::not_given(path, Kind::Mapping.as_str(), named.clone())];
+        }
+        MappingFound::Forbidden(message) => {
+            return vec![Finding::error("reference/forbidden", path, message)];
+        }
+        MappingFound::Default => Vec::new(),
+        MappingFound::Named(object) => match mapping::compile(&engine_spec(&object.spec)) {
+            Ok(plan) => plan.check(target),
+            Err(issues) => issues,
+        },
+    };
+    let issues = mapping_for(gathered, target).err().unwrap_or_default();
+    let added = issues.iter().filter(|issue| !own.contains(issue));
+    added.map(|issue| Finding::error("mapping/override", path, &issue.to_string())).collect()
+}
+
+async fn source<C: Cluster>(
+    context: &Context<C>,
+    gathered: &Gathered,
+) -> Result<Option<Finding>, ClusterError> {
+    let path = "spec.source";
+    Ok(match &gathered.source {
+        SourceFound::Inline | SourceFound::Remote(..) | SourceFound::Parts(_) => None,
+        SourceFound::Unusable(message) => Some(Finding::error("source/url", path, message)),
+        SourceFound::KeyMissing(message) => Some(Finding::error("source/key", path, message)),
+        SourceFound::Missing(_) => {
+            let source = &gathered.export.spec.source;
+            let named = source.config_map_ref.as_ref().map(|named| named.name.as_str());
+            let key = gathered.key().sibling(named.unwrap_or_default());
+            Some(Finding::not_given(path, "ConfigMap", key))
+        }
+        SourceFound::Forbidden(message) => {
+            let source = &gathered.export.spec.source;
+            let own = source.secret_ref.as_ref().map(|reference| reference.name.as_str());
+            let Some(name) = own.or_else(|| source.remote_secret()) else { return Ok(None) };
+            // Secrets are rarely kept beside the manifests; one that is there must fit.
+            let given = context.cluster.secret(&gathered.key().sibling(name)).await?;
+            given.map(|_| Finding::error("reference/secret", path, message))
+        }
+    })
+}
