@@ -142,7 +142,7 @@ impl Pushing<'_> {
         let errored = &pusher.guard.errored;
         match result {
             // A plan decides nothing: what cannot be written can be read.
-            Ok(outcome) if pusher.mode == Mode::DryRun => Ok(outcome),
+            Ok(_) if pusher.mode == Mode::DryRun => None,
             Ok(outcome) => {
                 errored.forget(&work.key_hash);
                 if matches!(outcome, Outcome::Created | Outcome::Updated) {
