@@ -58,6 +58,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "controllers",
             "domain",
             "local",
+            "mapping",
             "pipeline",
         ],
     ),
