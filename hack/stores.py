@@ -106,6 +106,7 @@ class Store:
             "environment": environment,
             "ledgers": f"{scheme}://{BUCKET}/ledgers",
             "namesMissingBuckets": True,
+            "writesFiles": True,
         }
         return description | found | more
 
@@ -201,6 +202,7 @@ class FakeGcs(Store):
             # It has no plain PUT, and answers 500 for a bucket that does not exist.
             ledgers=None,
             namesMissingBuckets=False,
+            writesFiles=False,
         )
 
 

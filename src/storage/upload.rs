@@ -61,17 +61,20 @@ impl Upload {
 
     /// Puts the object in place; its version. `sha256`: of all its bytes.
     pub(super) async fn finish(mut self, sha256: &str) -> Result<String, WriteFault> {
-        let put = self.put(sha256).await;
-        let put = match put {
+        let in_parts = self.parts.is_some();
+        let put = match self.put(sha256).await {
             Ok(put) => put,
             Err(fault) => {
                 self.abort().await;
                 return Err(fault);
             }
         };
-        match put.e_tag.as_deref() {
-            Some(etag) => Ok(plain_etag(etag).to_owned()),
-            None => Ok(version(&self.bucket.meta(&self.path).await?)),
+        // Some stores have another ETag for an object in parts than the one that they answer.
+        let seen = if in_parts { self.bucket.seen(&self.path).await.ok().flatten() } else { None };
+        match (seen, put.e_tag.as_deref()) {
+            (Some((version, _)), _) => Ok(version),
+            (None, Some(etag)) => Ok(plain_etag(etag).to_owned()),
+            (None, None) => Ok(version(&self.bucket.meta(&self.path).await?)),
         }
     }
 

@@ -9,16 +9,31 @@ use clinch_operator::{
     network::OutboundProxy,
     pipeline::{Counts, Ending, RunSpec, Source, run},
     source::{CsvOptions, is_told_by_name},
-    storage::{AllowedPlaces, Listing, Location, Place, ReadFault, StoragePolicy},
+    storage::{AllowedPlaces, Destination, Listing, Location, Place, ReadFault, StoragePolicy},
 };
 use serde_json::Value;
 use url::Url;
 
 use crate::setup::{Export, World, careless};
 
+/// Where everybody is.
+const SOURCE: &str = "people/in/[ab]*";
+
 /// Everybody in the source of each store, and created.
 fn everybody() -> Counts {
     Counts { read: 100, total: 100, created: 100, ..Counts::default() }
+}
+
+/// The fields of a Secret.
+fn fields(secret: &BTreeMap<String, String>) -> BTreeMap<String, Bytes> {
+    secret.iter().map(|(name, value)| (name.clone(), Bytes::from(value.clone()))).collect()
+}
+
+/// A file of records: its size, and how many people are in it.
+fn csv(people: usize, bytes: usize) -> String {
+    let note = "x".repeat(bytes / people);
+    let rows = (0..people).map(|n| format!("Cy{n},cy{n}@example.com,{note}\n"));
+    std::iter::once("First Name,Email,Notes\n".to_owned()).chain(rows).collect()
 }
 
 /// A store, as the script describes it.
@@ -34,18 +49,22 @@ impl Store {
     }
 
     fn place(&self, path: &str, secret: Option<&BTreeMap<String, String>>) -> Place {
-        let allowed: Vec<String> = serde_json::from_value(self.0["allowed"].clone()).unwrap();
-        let policy = StoragePolicy {
-            allowed: AllowedPlaces::listed(allowed.iter().map(String::as_str)).unwrap(),
+        let policy = self.policy(|allowed| AllowedPlaces::listed(allowed).unwrap());
+        let location = Location::objects(&self.url(path)).unwrap();
+        Place::open(location, secret.map(fields).as_ref(), &policy).unwrap()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}://{path}", self.0["scheme"].as_str().unwrap())
+    }
+
+    fn policy(&self, allowed: impl FnOnce(Vec<&str>) -> AllowedPlaces) -> Arc<StoragePolicy> {
+        let places = self.0["allowed"].as_array().unwrap().iter();
+        Arc::new(StoragePolicy {
+            allowed: allowed(places.map(|place| place.as_str().unwrap()).collect()),
             environment: self.map("environment").into_iter().collect(),
             ..StoragePolicy::default()
-        };
-        let url = format!("{}://{path}", self.0["scheme"].as_str().unwrap());
-        let fields = secret.map(|fields| {
-            fields.iter().map(|(name, value)| (name.clone(), Bytes::from(value.clone()))).collect()
-        });
-        let location = Location::objects(&url).unwrap();
-        Place::open(location, fields.as_ref(), &Arc::new(policy)).unwrap()
+        })
     }
 
     async fn listed(&self, path: &str) -> Result<Listing, ReadFault> {
@@ -102,19 +121,55 @@ impl Store {
     /// With the operator's own identity, whose environment names another bucket.
     async fn delivers_everybody_once(&self) {
         let world = World::new(careless()).await;
-        let report = run(self.spec(), world.ports()).await;
+        let report = run(self.spec(SOURCE), world.ports()).await;
         assert_eq!(report.ending, Ending::Completed, "{}", self.name());
         assert_eq!(report.progress.counts, everybody(), "{}", self.name());
     }
 
-    fn spec(&self) -> RunSpec {
+    fn spec(&self, path: &str) -> RunSpec {
         let source = Source::Remote {
-            remote: self.place("people/in/[ab]*", None),
+            remote: self.place(path, None),
             format: None,
             csv: CsvOptions::default(),
             applied_version: None,
         };
         RunSpec { source, ..Export::of(Vec::new()).spec() }
+    }
+
+    /// Small files and files in parts appear as a whole, replace what was there, and are given up without
+    /// a trace.
+    async fn writes_files(&self) {
+        let name = self.name();
+        let policy = self.policy(|allowed| AllowedPlaces::destinations(allowed).unwrap());
+        let secret = fields(&self.map("secret"));
+        let url = self.url("people/out/people.csv");
+        let destination = Destination::open(&url, Some(&secret), &policy).unwrap();
+        assert_eq!(destination.seen().await, Ok(None), "{name}");
+        let mut versions = Vec::new();
+        for (people, bytes) in [(3, 3), (4, 20 << 20), (5, 5)] {
+            let file = csv(people, bytes);
+            let mut writer = destination.create("uid").await.unwrap();
+            for piece in file.as_bytes().chunks(1 << 20) {
+                writer.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            }
+            let written = writer.finish().await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+            let seen = destination.seen().await.unwrap().unwrap();
+            let size = file.len() as u64;
+            assert_eq!((seen.bytes, written.bytes), (size, size), "{name}");
+            assert_eq!(seen.version, written.version, "{name}");
+            versions.push(seen.version);
+            let world = World::new(careless()).await;
+            let report = run(self.spec("people/out/people.csv"), world.ports()).await;
+            assert_eq!(report.ending, Ending::Completed, "{name}");
+            assert_eq!(report.progress.counts.created, people as u64, "{name}");
+        }
+        versions.dedup();
+        assert_eq!(versions.len(), 3, "{name}: each file has another version");
+        let mut given_up = destination.create("uid").await.unwrap();
+        given_up.write(Bytes::from(csv(9, 20 << 20))).await.unwrap();
+        given_up.abort().await;
+        let seen = destination.seen().await.unwrap().unwrap();
+        assert_eq!(versions.last(), Some(&seen.version), "{name}: the file before is still there");
     }
 
     /// Whether ledgers can be kept, as the check at start says. If so, a second run knows everybody from
@@ -126,10 +181,10 @@ impl Store {
         let ledgers = ObjectLedgers::at(&url, environment, &OutboundProxy::default()).unwrap();
         ledgers.check("verify").await?;
         let world = World::new(careless()).await;
-        let first = run(self.spec(), world.ports_on(ledgers.of("export-uid"))).await;
+        let first = run(self.spec(SOURCE), world.ports_on(ledgers.of("export-uid"))).await;
         assert_eq!((&first.ending, first.progress.counts), (&Ending::Completed, everybody()));
         let requests = world.requests();
-        let again = run(self.spec(), world.ports_on(ledgers.of("export-uid"))).await;
+        let again = run(self.spec(SOURCE), world.ports_on(ledgers.of("export-uid"))).await;
         let known = Counts { created: 0, unchanged: 100, ..everybody() };
         assert_eq!((&again.ending, again.progress.counts), (&Ending::Completed, known));
         assert_eq!(world.requests(), requests, "{}: the ledger knows everybody", self.name());
@@ -147,17 +202,21 @@ async fn stores_of_other_authors_are_used_as_documented() {
         store.lists_what_can_be_read().await;
         store.names_what_is_wrong().await;
         store.delivers_everybody_once().await;
+        let mut used = vec!["sources"];
+        if store.0["writesFiles"] == true {
+            store.writes_files().await;
+            used.push("files");
+        }
         match store.keeps_ledgers().await {
             Ok(()) => {
-                println!("{}: sources and ledgers", store.name());
+                used.push("ledgers");
                 kept += 1;
             }
             // The check at start refuses it.
-            Err(StoreError::NoFence) => {
-                println!("{}: sources; no conditional writes", store.name());
-            }
+            Err(StoreError::NoFence) => {}
             Err(error) => panic!("{}: {error}", store.name()),
         }
+        println!("{}: {}", store.name(), used.join(", "));
     }
     assert!(kept >= 2, "two stores, at least, keep ledgers");
 }
