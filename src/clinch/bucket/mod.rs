@@ -15,6 +15,7 @@ mod limits;
 #[cfg(test)]
 mod limits_simulation;
 mod pace;
+mod rise;
 #[cfg(test)]
 mod simulation;
 mod strays;

@@ -17,6 +17,9 @@
 //! **429s in a row** without another response mean that the pause was too short (a window of requests
 //! that is used up), not that the rate is: the pauses grow, and the rate is that of the whole cycle.
 //!
+//! **Frequent 429s that ask for no wait** may not depend on the rate: it doubles as long as they are single
+//! ones (`rise.rs`).
+//!
 //! **429s that cuts do not change** are not ours to prevent (`strays.rs`, `fall.rs`): the rate from before
 //! is restored, and only their `Retry-After` is honoured.
 
@@ -28,6 +31,7 @@ use super::{
     Limits,
     fall::Fall,
     history::{Accepted, History},
+    rise::Rise,
     strays::{Sign, Strays},
 };
 
@@ -102,6 +106,8 @@ pub(super) struct Pace {
     test_until: Instant,
     /// The pace when the latest 429s proved to be strays.
     before_proof: Option<(Phase, f64)>,
+    /// Whether the rate may rise although single requests are refused.
+    rise: Rise,
     /// The 429s in a row, and the work before the first of them.
     streak: Option<Streak>,
     stragglers: Stragglers,
@@ -262,6 +268,7 @@ impl Pace {
             fall: None,
             test_until: now,
             before_proof: None,
+            rise: Rise::default(),
             streak: None,
             stragglers: Stragglers::default(),
         }
@@ -294,6 +301,7 @@ impl Pace {
             fall.accepted(self.history.recent_rate(now));
         }
         self.accepted(now);
+        self.rise.accepted();
         self.streak = None;
         match &mut self.phase {
             Phase::Open(window) => window.answered(limits, now),
@@ -355,6 +363,9 @@ impl Pace {
         if !self.strays.are_proved() && self.streak.is_none() && self.falls(&accepted, now) {
             return self.stray(requested);
         }
+        if pause.is_zero() && self.streak.is_none() && !self.strays.are_proved() && self.rises() {
+            return (true, pause);
+        }
         let mut sign = None;
         if self.strays.are_proved() {
             sign = Some(self.strays.refused(accepted.seconds));
@@ -379,6 +390,20 @@ impl Pace {
             self.history = History::from(now + pause);
         }
         (matches!(sign, Sign::Proved | Sign::Stray), pause)
+    }
+
+    /// Whether the rate rises although a request was refused.
+    fn rises(&mut self) -> bool {
+        match self.phase {
+            Phase::Doubling => self.rise.continues(),
+            Phase::Around(_) if self.rise.begins() => {
+                self.phase = Phase::Doubling;
+                (self.fall, self.fine, self.resume) = (None, None, None);
+                self.strays.end_test();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A pause that says nothing about the rate.
