@@ -46,19 +46,41 @@ pub(super) async fn run_until_settled(
     let ended = CancellationToken::new();
     let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));
     let deadline = Instant::now() + timeout;
-    let is_running = || context.is_running();
-    let work = local::run_until_settled(cluster, &controllers, requests, is_running, deadline);
-    let settled = tokio::select! {
-        settled = work => settled,
-        // A single reconcile may take longer than the deadline.
-        () = tokio::time::sleep_until(deadline) => Settled::TimedOut,
-        () = stop.token.cancelled() => Settled::TimedOut,
+    let (objects, running) = (cluster.clone(), context.clone());
+    let work = async move {
+        let is_running = || running.is_running();
+        local::run_until_settled(&objects, &controllers, requests, is_running, deadline).await
     };
+    let settled = within(deadline, &stop.token, work).await;
     halt.cancel();
     let _all_ended = context.drain(std::future::ready(())).await;
     ended.cancel();
     let _panicked = watching.await.is_err();
     settled
+}
+
+/// Awaits work until the deadline or a request to stop. The work is a task of its own: a single reconcile
+/// may take longer, and may even keep its thread busy.
+async fn within(
+    deadline: Instant,
+    stop: &CancellationToken,
+    work: impl Future<Output = Settled> + Send + 'static,
+) -> Settled {
+    let mut work = tokio::spawn(work);
+    let settled = tokio::select! {
+        settled = &mut work => settled,
+        () = tokio::time::sleep_until(deadline) => Ok(Settled::TimedOut),
+        () = stop.cancelled() => Ok(Settled::TimedOut),
+    };
+    work.abort();
+    match settled {
+        Ok(settled) => settled,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only this function cancels it.
+            Err(_) => Settled::TimedOut,
+        },
+    }
 }
 
 /// The exit code of work that ended like this.
@@ -191,4 +213,27 @@ pub(super) fn tables(cluster: &LocalCluster, wide: bool) -> String {
         }
     }
     shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reconcile_that_keeps_its_thread_busy_does_not_outlast_the_deadline() {
+        let (busy, ended) = std::sync::mpsc::channel::<()>();
+        let work = async move {
+            // Until the test is over.
+            let _disconnected = ended.recv().is_err();
+            Settled::Ready
+        };
+        let soon = Instant::now() + Duration::from_millis(20);
+        let stop = CancellationToken::new();
+        assert_eq!(within(soon, &stop, work).await, Settled::TimedOut);
+        drop(busy);
+        let far = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(within(far, &stop, async { Settled::Stalled }).await, Settled::Stalled);
+        stop.cancel();
+        assert_eq!(within(far, &stop, std::future::pending()).await, Settled::TimedOut);
+    }
 }

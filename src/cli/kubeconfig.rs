@@ -1,10 +1,12 @@
 //! How the API server is reached: as the kubeconfig says, else as a pod of the cluster.
 
 use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{
     Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{Cluster, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 /// Keeps the client's loader from reading HTTPS_PROXY where the kubeconfig names no proxy.
 const NO_PROXY_NAMED: &str = "http://none.invalid";
@@ -32,10 +34,60 @@ async fn of_kubeconfig() -> anyhow::Result<Config> {
 
 async fn of(mut kubeconfig: Kubeconfig) -> anyhow::Result<Config> {
     let proxy = take_proxy(&mut kubeconfig);
-    let mut config =
-        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let options = KubeConfigOptions::default();
+    let mut config = match Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await {
+        // The client's loader reads NO_PROXY in any case, and fails if it cannot.
+        Err(KubeconfigError::ParseNoProxy(_)) => {
+            tracing::warn!(
+                "NO_PROXY cannot be read and is ignored: it must be a comma-separated list of hosts \
+                 and addresses; it does not apply to the API server"
+            );
+            without_no_proxy(&kubeconfig)?
+        }
+        loaded => loaded?,
+    };
     config.proxy_url = proxy.as_deref().map(parsed).transpose()?;
     Ok(config)
+}
+
+/// What the client's loader makes of the current context, without a look at the environment. It has read
+/// the same kubeconfig up to the proxy, so only what that leaves open is checked here.
+fn without_no_proxy(kubeconfig: &Kubeconfig) -> anyhow::Result<Config> {
+    let current = kubeconfig.current_context.as_deref().unwrap_or_default();
+    let context = kubeconfig.contexts.iter().find(|context| context.name == current);
+    let context = context.and_then(|context| context.context.clone());
+    let context = context.context("the kubeconfig has no current context")?;
+    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster);
+    let cluster = cluster.and_then(|cluster| cluster.cluster.as_ref());
+    let cluster = cluster.context("the kubeconfig has no cluster for its current context")?;
+    let user = context.user.as_deref();
+    let user = kubeconfig.auth_infos.iter().find(|info| Some(info.name.as_str()) == user);
+    let mut user = user.and_then(|user| user.auth_info.clone()).unwrap_or_default();
+    if let Some(exec) = &mut user.exec
+        && exec.provide_cluster_info
+    {
+        exec.cluster = Some(cluster.try_into()?);
+    }
+    let server = cluster.server.as_deref().context("the kubeconfig names no server")?;
+    let mut config = Config::new(server.parse().context("the server of the kubeconfig")?);
+    config.default_namespace = context.namespace.unwrap_or_else(|| "default".to_owned());
+    config.root_cert = authorities(cluster)?;
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify.unwrap_or(false);
+    config.disable_compression = cluster.disable_compression.unwrap_or(false);
+    config.tls_server_name.clone_from(&cluster.tls_server_name);
+    config.auth_info = user;
+    Ok(config)
+}
+
+/// The certificates that the server's is checked with.
+fn authorities(cluster: &Cluster) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+    let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
+        (Some(data), _) => STANDARD.decode(data).context("certificate-authority-data")?,
+        (None, Some(path)) => std::fs::read(path).context("certificate-authority")?,
+        (None, None) => return Ok(None),
+    };
+    let certificates = CertificateDer::pem_slice_iter(&pem).map(|found| Ok(found?.to_vec()));
+    certificates.collect::<anyhow::Result<_>>().map(Some)
 }
 
 /// Takes the proxy of the current context's cluster out.
@@ -73,6 +125,31 @@ clusters:
 - {{name: one, cluster: {{server: 'https://127.0.0.1:1'{more}}}}}"
         );
         Kubeconfig::from_yaml(&text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn without_a_look_at_no_proxy_the_same_is_read() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let authority = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let data = STANDARD.encode(authority.pem());
+        for more in [
+            String::new(),
+            format!(", certificate-authority-data: {data}, tls-server-name: api"),
+            ", insecure-skip-tls-verify: true, disable-compression: true".to_owned(),
+        ] {
+            let mut kubeconfig = kubeconfig(&more);
+            take_proxy(&mut kubeconfig);
+            let options = KubeConfigOptions::default();
+            let read = without_no_proxy(&kubeconfig).unwrap();
+            let usual = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+            let shown = |config: &Config| {
+                let mut config = config.clone();
+                config.proxy_url = None;
+                (config.root_cert.clone(), format!("{config:?}"))
+            };
+            assert_eq!(shown(&read), shown(&usual));
+            assert_eq!(read.root_cert.is_some(), !data.is_empty() && more.contains("data"));
+        }
     }
 
     #[tokio::test]

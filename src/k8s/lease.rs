@@ -120,6 +120,7 @@ impl Elector {
     /// `leading` turns true on acquisition and false on loss or release.
     pub async fn run(mut self, leading: watch::Sender<bool>, stop: CancellationToken) {
         let mut renewed: Option<Instant> = None;
+        let mut failures = 0_u32;
         loop {
             let deadline = self.config.renew_deadline;
             let budget = renewed.map_or(deadline, |at| deadline.saturating_sub(at.elapsed()));
@@ -132,6 +133,7 @@ impl Elector {
             };
             match attempt {
                 Ok(Ok(true)) => {
+                    failures = 0;
                     renewed = Some(started);
                     self.tenure.extend(started + deadline);
                     leading.send_if_modified(|held| !std::mem::replace(held, true));
@@ -141,9 +143,15 @@ impl Elector {
                     self.step_down(&leading);
                     return;
                 }
-                Ok(Ok(false)) => {}
+                Ok(Ok(false)) => failures = 0,
                 Ok(Err(error)) => {
-                    tracing::warn!(error = %super::error::summary(&error), "lease request failed");
+                    failures = failures.saturating_add(1);
+                    let summary = super::error::summary(&error);
+                    if is_worth_a_warning(&error, failures) {
+                        tracing::warn!(error = %summary, failures, "lease request failed");
+                    } else {
+                        tracing::debug!(error = %summary, "lease request failed");
+                    }
                 }
                 Err(_) => tracing::warn!("lease request timed out"),
             }
@@ -265,6 +273,12 @@ impl Elector {
     }
 }
 
+/// Whether a failure deserves a warning: a single 429 or 5xx is normal for a busy API server.
+fn is_worth_a_warning(error: &kube::Error, in_a_row: u32) -> bool {
+    let busy = matches!(error, kube::Error::Api(status) if super::error::is_busy(status.code));
+    !busy || in_a_row > 1
+}
+
 fn to_microseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time)
 }
@@ -272,6 +286,19 @@ fn to_microseconds(time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_single_busy_answer_is_no_warning_and_a_second_one_is() {
+        let answered = |code| {
+            let status = kube::core::Status { code, ..kube::core::Status::default() };
+            kube::Error::Api(status.boxed())
+        };
+        for busy in [429, 500, 503] {
+            assert!(!is_worth_a_warning(&answered(busy), 1), "{busy}");
+            assert!(is_worth_a_warning(&answered(busy), 2), "{busy}");
+        }
+        assert!(is_worth_a_warning(&answered(403), 1));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn tenure_ends_without_a_renewal() {

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     api::{
-        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure, RunRecord,
+        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure,
+        RecordWarning, RunRecord,
     },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{
@@ -185,13 +186,24 @@ fn working(message: String, reason: Reason) -> Delivery {
 
 /// The verdict on counts that are final for this revision.
 fn settled(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
-    let delivery = counted(next, reported);
+    let mut delivery = counted(next, reported);
+    for warning in never_selected(next) {
+        delivery = delivery.adding(&format!("{}: {}", warning.place, warning.message));
+    }
     match distrust::reason(next.ledger.as_ref()) {
         Some(why) if next.ledger.as_ref().is_some_and(|seen| !seen.check_due) => {
             delivery.adding(&format!("everybody was read in Clinch again: {why}"))
         }
         Some(_) | None => delivery,
     }
+}
+
+/// The warnings about operands of the selection that no record has.
+fn never_selected(next: &CandidateExportStatus) -> impl Iterator<Item = &RecordWarning> {
+    let warnings = next.coverage.iter().flat_map(|coverage| &coverage.warnings);
+    warnings.filter(|warning| {
+        warning.place == "spec.select" && warning.reason == Reason::NeverFilled.as_str()
+    })
 }
 
 fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
@@ -358,7 +370,7 @@ mod tests {
     use super::{super::recorded::in_place, *};
     use crate::{
         controllers::runs::Ended,
-        pipeline::{Counts, Progress},
+        pipeline::{Counts, Coverage, Progress, Warning},
     };
 
     #[test]
@@ -448,10 +460,17 @@ mod tests {
         assert_eq!(run(ended(Ending::Completed), earlier).interruption(), None);
     }
 
-    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
+    fn progress(rejected: u64) -> Progress {
         let counts =
             Counts { total: 10, created: 10 - rejected, invalid: rejected, ..Counts::default() };
-        let progress = Progress { counts, ..Progress::default() };
+        Progress { counts, ..Progress::default() }
+    }
+
+    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
+        conclude_progress(progress(rejected), budget, mode)
+    }
+
+    fn conclude_progress(progress: Progress, budget: i32, mode: ExportMode) -> Delivery {
         let report = crate::pipeline::Report { progress, ending: Ending::Completed };
         let phase = RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into());
         let run = RunState { revision: "r".into(), phase, ..RunState::default() };
@@ -483,6 +502,29 @@ mod tests {
         assert_eq!(reason(7, true), Some(Reason::NothingSelected));
         assert_eq!(reason(0, true), Some(Reason::SourceEmpty));
         assert_eq!(reason(0, false), None, "not known from an earlier status");
+    }
+
+    #[test]
+    fn operands_of_the_selection_that_no_record_has_are_named() {
+        let warning = |place: &str| Warning {
+            place: place.into(),
+            cause: Cause::new(
+                Reason::NeverFilled,
+                "'candidate.skill' has a value in none of 10 records",
+            ),
+            records: 10,
+        };
+        let warnings = vec![warning("spec.fields[1].from"), warning("spec.select")];
+        let coverage = Coverage { warnings, ..Coverage::default() };
+        let progress = Progress { coverage: coverage.into(), ..progress(0) };
+        let Verdict::Ready(Cause { message, .. }) =
+            conclude_progress(progress, 0, ExportMode::Push).verdict
+        else {
+            panic!("not ready")
+        };
+        let named = "; spec.select: 'candidate.skill' has a value in none of 10 records";
+        assert!(message.ends_with(named), "{message}");
+        assert!(!message.contains("fields"), "{message}");
     }
 
     #[test]
