@@ -14,9 +14,14 @@ use clinch_operator::{
     sandbox::{Action, Credential, Fault},
 };
 
+use tokio::time::Instant;
+
 use crate::{
-    in_memory::{Unplugged, answer},
-    setup::{ACCOUNT, Export, SECRET, Store, World, careless, client_of, email, profiles},
+    in_memory::{Between, Unplugged, answer},
+    setup::{
+        ACCOUNT, Export, SECRET, Store, World, careless, client_of, email, in_clinch, keys_of,
+        profiles, seeded,
+    },
 };
 
 /// The access of a run, as the test sets it.
@@ -188,4 +193,69 @@ async fn somebody_just_created_who_cannot_be_read_after_a_pause_is_known_to_the_
     assert!(lines.iter().any(|line| line.contains("GET /v2/candidates/")), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("filter")), "known by id: {lines:?}");
     world.assert_exactly_once(1);
+}
+
+/// At which request of a run its access is paused.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// A page of the candidate list, with creates held back.
+    List,
+    /// A create that was refused and may be sent again, with a turn to create.
+    Create,
+    /// A create of unknown outcome.
+    Doubt,
+}
+
+impl Moment {
+    /// Pauses at the first such request, and answers it.
+    fn pauses(self, switch: Switch) -> Between {
+        let reached = AtomicBool::new(false);
+        Box::new(move |signed| {
+            let request = &signed.request;
+            let lists = request.method == "GET" && request.path_and_query().contains("per_page");
+            let creates = request.method == "POST";
+            let is_it = if matches!(self, Self::List) { lists } else { creates };
+            if !is_it || reached.swap(true, Ordering::Relaxed) {
+                return None;
+            }
+            switch.set(GrantState::Paused);
+            match self {
+                Self::List => None,
+                Self::Create => Some(answer(429, Some("0"))),
+                Self::Doubt => Some(answer(500, None)),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_paused_run_holds_up_no_other_run_of_the_account() {
+    const PEOPLE: usize = 20;
+    for moment in [Moment::List, Moment::Create, Moment::Doubt] {
+        let switch = Switch::new();
+        // More than one page.
+        let options = seeded(careless(), (0..150).map(|n| in_clinch(1000 + n)));
+        let Unplugged { world, .. } = Unplugged::new(options, moment.pauses(switch.clone())).await;
+        let export = Export::of(profiles(PEOPLE));
+        tokio::time::pause();
+        let other = async {
+            until(|| switch.waits.load(Ordering::Relaxed) >= 1).await;
+            let start = Instant::now();
+            let (store, keys) = (Store::default(), keys_of("other-uid"));
+            let ports = RunPorts { export: "other-uid".to_owned(), store, keys, ..world.ports() };
+            let report = run(export.spec(), ports).await;
+            assert_eq!(report.ending, Ending::Completed, "{moment:?}: {:?}", report.progress);
+            assert!(start.elapsed() < Duration::from_secs(10), "{moment:?}: {:?}", start.elapsed());
+            assert_eq!(world.people().len(), 150 + PEOPLE, "{moment:?}");
+            switch.set(GrantState::Valid);
+        };
+        let (report, ()) = tokio::join!(run(export.spec(), switch.ports(&world)), other);
+        if !matches!(moment, Moment::Doubt) {
+            assert_eq!(report.ending, Ending::Completed, "{moment:?}: {:?}", report.progress);
+        }
+        let counts = world.counts(&export).await;
+        assert_eq!(counts.created, 0, "{moment:?}");
+        assert!(world.people().values().all(|times| *times == 1), "{moment:?}");
+        tokio::time::resume();
+    }
 }

@@ -34,8 +34,8 @@ impl Client {
         if inner.standing.get() == Standing::Rejected {
             return Err(ClinchError::Unauthorized);
         }
-        // Boxed because it recurses: a probe is not checked again.
-        match Box::pin(self.probe()).await {
+        // Boxed because it recurses: a probe is not checked again. Other requests wait for it.
+        match Box::pin(self.clone().without_waiting().probe()).await {
             Ok(_) => {}
             Err(error @ (ClinchError::GrantRevoked | ClinchError::GrantPaused)) => {
                 return Err(error);

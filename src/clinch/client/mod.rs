@@ -141,6 +141,8 @@ pub struct Client(Arc<Inner>, Option<Lease>);
 #[derive(Clone)]
 struct Lease {
     grant: Grant,
+    /// Whether reads wait while it is paused.
+    waits: bool,
     successor: Successor,
     /// Namespace and name, for logs.
     export: Arc<str>,
@@ -266,7 +268,15 @@ impl Client {
     #[must_use]
     pub fn with_grant(&self, grant: Grant, successor: Successor, export: &str) -> Self {
         let export = export.into();
-        Self(Arc::clone(&self.0), Some(Lease { grant, successor, export }))
+        Self(Arc::clone(&self.0), Some(Lease { grant, waits: true, successor, export }))
+    }
+
+    /// The same client for a caller that holds what others wait for: while access is paused, every request
+    /// fails with [`ClinchError::GrantPaused`] at once. Such a caller waits with [`Client::admitted`].
+    #[must_use]
+    pub fn without_waiting(self) -> Self {
+        let Self(inner, lease) = self;
+        Self(inner, lease.map(|lease| Lease { waits: false, ..lease }))
     }
 
     /// How long Clinch has answered the reads, or the writes, of this account with nothing but 429.
@@ -284,7 +294,7 @@ impl Client {
     }
 
     /// Waits while the caller's access is paused. True if it was.
-    async fn admitted(&self) -> Result<bool, ClinchError> {
+    pub async fn admitted(&self) -> Result<bool, ClinchError> {
         let Some(Lease { grant, .. }) = &self.1 else { return Ok(false) };
         let mut waited = false;
         loop {
@@ -360,6 +370,13 @@ impl Client {
         request.grant = self.1.as_ref().map(|lease| lease.grant.clone());
         request.export = self.1.as_ref().map(|lease| lease.export.clone());
         request.force = force;
+        if self.1.as_ref().is_some_and(|lease| !lease.waits) {
+            return match request.granted() {
+                GrantState::Valid => self.send_now(op, request, force).await,
+                GrantState::Revoked => Err(ClinchError::GrantRevoked),
+                GrantState::Paused => Err(ClinchError::GrantPaused),
+            };
+        }
         let reads = request.effect == Effect::Read;
         let mut paused = false;
         loop {

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     census::Snapshot,
-    crm::{Crm, CrmFailure, Lookup},
+    crm::{Crm, CrmFailure, Lookup, unless_paused},
     guard::PeopleGuard,
 };
 use crate::{
@@ -78,6 +78,11 @@ impl Creations {
         !std::mem::replace(&mut self.lock().proving, true)
     }
 
+    /// The person just created could not be used for that.
+    pub(super) fn prove_later(&self) {
+        self.lock().proving = false;
+    }
+
     /// Notes that a look-up missed a person who was just created.
     pub(super) fn note_look_up_missed(&self) {
         self.lock().look_up_missed = true;
@@ -114,7 +119,7 @@ impl Creations {
         let mut doubtful: HashSet<MatchKey> = suspects.into_iter().collect();
         if let Some(snapshot) = snapshot.filter(|_| rested) {
             if account.census.is_current(snapshot) {
-                account.census.close(crm).await?;
+                unless_paused(crm, || account.census.close(crm)).await?;
             }
             let noted = self.lock();
             doubtful.extend(noted.sampled.iter().cloned());
@@ -146,7 +151,7 @@ async fn look_up(
     doubled: &mut Doubled,
 ) -> Result<(), CrmFailure> {
     let looked_up = stream::iter(people).map(|key| async move {
-        let found = crm.find(&key).await;
+        let found = unless_paused(crm, || crm.find(&key)).await;
         (key, found)
     });
     let mut looked_up = looked_up.buffer_unordered(max_in_flight);

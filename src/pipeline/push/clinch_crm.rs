@@ -79,6 +79,7 @@ impl std::fmt::Debug for SeenSource {
 impl ClinchCrm {
     /// Wraps a client for a run.
     pub fn new(client: Client, source: SeenSource) -> Self {
+        let client = client.without_waiting();
         Self { client, source, witnesses: None, resting: Resting::default() }
     }
 
@@ -141,6 +142,11 @@ impl ClinchCrm {
 
 impl Crm for ClinchCrm {
     type Cursor = Cursor;
+
+    async fn admitted(&self) -> Result<(), CrmFailure> {
+        self.client.admitted().await?;
+        Ok(())
+    }
 
     async fn resolve(&self, spec: &DestinationSpec) -> Result<Destination, CrmFailure> {
         destination::resolve(&self.client, spec).await

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    crm::{Crm, CrmFailure},
+    crm::{Crm, CrmFailure, unless_paused},
     errored::Standing,
     feed::Feeds,
     run_ledger::RunLedger,
@@ -163,7 +163,8 @@ impl Course {
     /// Whether Clinch answers a read that concerns no record.
     async fn asks(&mut self, crm: &impl Crm) -> bool {
         if self.answered.is_none_or(|at| at.elapsed() >= ANSWER_HOLDS) {
-            self.answered = crm.total().await.is_ok().then(Instant::now);
+            let total = unless_paused(crm, || crm.total()).await;
+            self.answered = total.is_ok().then(Instant::now);
         }
         self.answered.is_some()
     }

@@ -129,6 +129,8 @@ impl<C: Crm> Pusher<C> {
             Ok(Known::Absent(_)) if matches!(self.crm.get(id).await, Ok(Read::Present(_))) => {
                 self.creations.note_look_up_missed();
             }
+            // The next person created proves it.
+            Err(CrmFailure::Paused) => self.creations.prove_later(),
             // Proves nothing: the next run tries again.
             Ok(Known::Absent(_) | Known::Anonymised(_)) | Err(_) => {}
         }

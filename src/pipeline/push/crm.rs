@@ -142,8 +142,8 @@ pub enum CrmFailure {
     },
     /// The run may not use the account any more.
     Withdrawn,
-    /// The run could not use the account for a moment, and can again. The write was not sent: what
-    /// it was based on has to be read again.
+    /// The run may not use the account for a moment. Nothing was sent. The caller releases what other runs
+    /// wait for, then waits ([`Crm::admitted`]) and starts over: what it had read may have changed.
     Paused,
     /// No record can be delivered now.
     Everything {
@@ -154,10 +154,15 @@ pub enum CrmFailure {
     },
 }
 
-/// What a push needs of Clinch. The implementation retries within a call.
+/// What a push needs of Clinch. The implementation retries within a call. While access is paused no call
+/// waits, since callers hold what other runs of the account wait for: each fails with
+/// [`CrmFailure::Paused`] at once.
 pub trait Crm: Send + Sync + 'static {
     /// Position of a scan of all people.
     type Cursor: Send;
+
+    /// Waits while access is paused. `Withdrawn` if it is not given back.
+    fn admitted(&self) -> impl Future<Output = Result<(), CrmFailure>> + Send;
 
     /// Finds the job and stage in Clinch. Fails everything with `NotPermitted` if the rules do not name
     /// them, and with `DestinationNotFound` if they do but Clinch does not have them.
@@ -244,4 +249,21 @@ pub trait Crm: Send + Sync + 'static {
         body: &str,
         how: Ensure,
     ) -> impl Future<Output = Result<bool, CrmFailure>> + Send;
+}
+
+/// Carries out a step; from the beginning, once the run may use the account again, if access was paused
+/// meanwhile.
+pub(super) async fn unless_paused<T, F>(
+    crm: &impl Crm,
+    mut step: impl FnMut() -> F,
+) -> Result<T, CrmFailure>
+where
+    F: Future<Output = Result<T, CrmFailure>>,
+{
+    loop {
+        match step().await {
+            Err(CrmFailure::Paused) => crm.admitted().await?,
+            settled => return settled,
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     census::{CreatesPaused, Snapshot},
-    crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
+    crm::{Crm, CrmFailure, CrmPerson, Lookup, Read, unless_paused},
     guard::PeopleGuard,
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
@@ -59,7 +59,8 @@ impl<C: Crm> Learning<'_, C> {
                 self.progress.send_modify(|progress| progress.listing = Some(page));
             },
         };
-        let index = PeopleIndex::learn(self.crm, self.guard, &unknown).await;
+        let learn = || PeopleIndex::learn(self.crm, self.guard, &unknown);
+        let index = unless_paused(self.crm, learn).await;
         self.progress.send_modify(|progress| progress.listing = None);
         let mut index = index?;
         let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {

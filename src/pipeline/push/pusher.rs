@@ -44,69 +44,92 @@ pub(super) enum Target {
     Known(Known),
 }
 
+/// How far a record is pushed.
+struct Begun {
+    steps: Steps,
+    /// Of a dry run: the names of what would change.
+    changed: Vec<String>,
+    /// The person, once they are in place or it is decided that they will not be.
+    candidate: Option<Candidate>,
+}
+
 impl<C: Crm> Pusher<C> {
     /// Whether people are created on the strength of a list that is still valid.
     pub(super) fn absence_relies_on_a_list(&self) -> bool {
         self.index.snapshot.is_some_and(|snapshot| self.guard.census.is_current(snapshot))
     }
 
-    /// Pushes one record. Reports the steps in place even if the record stays undecided.
+    /// Pushes one record. Reports the steps in place even if the record stays undecided. While access is
+    /// paused, the claim is released: other runs may use the account.
     pub(super) async fn push(&self, work: &Work) -> Pushed {
-        let claim = self.guard.claim(&work.key).await;
-        let mut steps = work.done;
-        if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
-            return Pushed::of(Ok(Outcome::Suppressed(why)), None, steps);
-        }
-        let candidate = match &work.ours {
-            Some(id) if work.done.contains(Steps::CANDIDATE) => self.confirm(work, id).await,
-            _ => self.candidate(work, &claim).await,
-        };
-        let candidate = match candidate {
-            Ok(candidate) => candidate,
-            Err(failure) => {
-                return Pushed::of(decided(failure), None, steps);
+        let mut begun = Begun { steps: work.done, changed: Vec::new(), candidate: None };
+        loop {
+            let claim = self.guard.claim(&work.key).await;
+            let mut pushed = self.push_claimed(work, &claim, &mut begun).await;
+            drop(claim);
+            if !matches!(pushed.result, Err(CrmFailure::Paused)) {
+                return pushed;
             }
-        };
+            if let Err(failure) = self.crm.admitted().await {
+                pushed.result = Err(failure);
+                return pushed;
+            }
+        }
+    }
+
+    /// Pushes one record as far as possible. `Paused`: it is continued with the same `begun`.
+    async fn push_claimed(&self, work: &Work, claim: &Claim, begun: &mut Begun) -> Pushed {
+        if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
+            return Pushed::of(Ok(Outcome::Suppressed(why)), None, work.done);
+        }
+        let continued = begun.candidate.is_some();
+        if !continued {
+            let candidate = match &work.ours {
+                Some(id) if work.done.contains(Steps::CANDIDATE) => self.confirm(work, id).await,
+                _ => self.candidate(work, claim).await,
+            };
+            match candidate {
+                Ok(candidate) => begun.candidate = Some(candidate),
+                Err(failure) => return Pushed::of(decided(failure), None, work.done),
+            }
+        }
+        let Begun { steps, changed, candidate } = begun;
+        let candidate = candidate.as_mut().expect("it was put in place above");
         if matches!(candidate.outcome, Outcome::Skipped) {
             // Left alone in every respect: no step of this record is needed.
-            let steps = work.required();
-            return Pushed::of(Ok(candidate.outcome), candidate.id, steps);
+            let outcome = Ok(candidate.outcome.clone());
+            return Pushed::of(outcome, candidate.id.clone(), work.required());
         }
-        let Some(id) = candidate.id else {
-            return Pushed::of(Ok(candidate.outcome), None, steps);
+        let Some(id) = candidate.id.clone() else {
+            return Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
         };
-        steps = steps.with(Steps::CANDIDATE);
-        let (mut seen, mut fresh) = (candidate.seen, candidate.fresh);
-        let mut changed = candidate.changed;
-        let following = loop {
-            if !seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
-                // Known from a list, or from before a pause, which may be outdated.
-                let failed = match self.read(&id).await {
-                    Ok(Some(_)) => None,
-                    Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
-                    Err(CrmFailure::Gone) => Some(Err(gone_again())),
-                    Err(failure) => Some(Err(failure)),
-                };
-                if let Some(outcome) = failed {
-                    let result = outcome.or_else(decided);
-                    // A person who was just created is in place, even if they cannot be read now.
-                    let person = (result.is_err() && candidate.fresh).then_some(id);
-                    let steps = if person.is_some() { steps } else { work.done };
-                    return Pushed::of(result, person, steps);
-                }
+        *steps = steps.with(Steps::CANDIDATE);
+        changed.append(&mut candidate.changed);
+        // What was known before a pause may be outdated.
+        let (seen, fresh) =
+            if continued { (false, false) } else { (candidate.seen, candidate.fresh) };
+        if !seen && !steps.contains(work.required()) && self.crm.shows_anonymised() {
+            let failed = match self.read(&id).await {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(self.suppress(work, &id).await.map(|left| left.outcome)),
+                Err(CrmFailure::Gone) => Some(Err(gone_again())),
+                Err(failure) => Some(Err(failure)),
+            };
+            if let Some(outcome) = failed {
+                let result = outcome.or_else(decided);
+                // A person who was just created is in place, even if they cannot be read now.
+                let person = (result.is_err() && candidate.fresh).then_some(id);
+                let steps = if person.is_some() { *steps } else { work.done };
+                return Pushed::of(result, person, steps);
             }
-            match self.following_steps(work, &id, fresh, &mut steps, &mut changed).await {
-                Err(CrmFailure::Paused) => (seen, fresh) = (false, false),
-                settled => break settled,
-            }
-        };
-        let result = match following {
+        }
+        let result = match self.following_steps(work, &id, fresh, steps, changed).await {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
-            Ok(_) => Ok(candidate.outcome),
+            Ok(_) => Ok(candidate.outcome.clone()),
             Err(CrmFailure::Gone) => Err(gone_again()),
             Err(failure) => decided(failure),
         };
-        Pushed { result, person: Some(id), steps, changed }
+        Pushed { result, person: Some(id), steps: *steps, changed: changed.clone() }
     }
 
     /// Confirms the person of a record of which only later steps are missing.
@@ -140,17 +163,8 @@ impl<C: Crm> Pusher<C> {
         Ok(Candidate::nobody(outcome))
     }
 
-    /// The person of a record: found, created or updated. After a pause everything is read again.
+    /// The person of a record: found, created or updated.
     async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
-        loop {
-            match self.try_candidate(work, claim).await {
-                Err(CrmFailure::Paused) => {}
-                settled => return settled,
-            }
-        }
-    }
-
-    async fn try_candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
         let target = match &work.ours {
             Some(id) => Target::Ours(id.clone()),
             None => Target::Known(self.find(work, claim).await?),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     aftermath::Creations,
-    crm::{Crm, CrmFailure, Destination},
+    crm::{Crm, CrmFailure, Destination, unless_paused},
     ending::{interrupted, unread},
     feed::Feeds,
     gate::Gate,
@@ -301,7 +301,8 @@ async fn learned<C: Crm, S: SegmentStore>(
     ledger: &Ledger,
     neighbours: Neighbours<S>,
 ) -> Result<(Destination, PeopleIndex), CrmFailure> {
-    let destination = resolve(learning.crm, &spec.destination).await?;
+    let crm = learning.crm;
+    let destination = unless_paused(crm, || resolve(crm, &spec.destination)).await?;
     Ok((destination, learning.people(survey, ledger, neighbours).await?))
 }
 
