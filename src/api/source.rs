@@ -138,6 +138,20 @@ pub struct CsvSource {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "header_map")]
     pub headers: BTreeMap<String, String>,
+    /// Whether cells were escaped against spreadsheets, as in the CSV files of this operator and of other
+    /// programs.
+    #[serde(default)]
+    pub formulas: CsvFormulas,
+}
+
+/// Whether the cells of a CSV file were escaped against spreadsheets.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum CsvFormulas {
+    /// They were not: every cell is kept as it is.
+    #[default]
+    Keep,
+    /// They were: exactly one leading `'` is removed from each cell that begins with one.
+    Escaped,
 }
 
 fn header_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

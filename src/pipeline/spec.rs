@@ -46,7 +46,7 @@ impl Source {
             Self::Inline(values) => digest_json(values),
             Self::Parts { parts, csv, .. } => {
                 let content = digest(parts);
-                let headers = digest_json(&csv.headers);
+                let headers = how_read(csv);
                 let formats: Vec<&[u8]> = parts
                     .iter()
                     .map(|part| part.format.map_or("", Format::as_str).as_bytes())
@@ -56,7 +56,9 @@ impl Source {
             }
             // The place, not its content: that is unknown before a run.
             Self::Remote { remote, format, csv, .. } => {
-                digest_json(&(remote.identity(), format.map_or("", Format::as_str), &csv.headers))
+                let place = (remote.identity(), format.map_or("", Format::as_str), &csv.headers);
+                let digest = digest_json(&place);
+                if csv.unescape { unescaped(digest) } else { digest }
             }
         }
     }
@@ -67,6 +69,17 @@ impl Source {
             *applied_version = version;
         }
     }
+}
+
+/// Digest of how columns become fields. That of files without escapes is what it was before they were
+/// known, so that nothing runs again after an upgrade.
+fn how_read(csv: &CsvOptions) -> Digest {
+    let headers = digest_json(&csv.headers);
+    if csv.unescape { unescaped(headers) } else { headers }
+}
+
+fn unescaped(digest: Digest) -> Digest {
+    digest_parts([&digest.as_bytes()[..], b"unescaped"])
 }
 
 /// The requested destination.

@@ -8,7 +8,7 @@ use super::{
     dialect,
     input::Input,
     names::Names,
-    rows::{Row, Rows},
+    rows::{NotUtf8, Row, Rows},
 };
 use crate::domain::{Profile, SourcePosition};
 
@@ -18,6 +18,8 @@ pub struct CsvOptions {
     /// Profile path by column header; overrides the built-in names. Case, spaces, hyphens and underscores
     /// of headers are ignored.
     pub headers: BTreeMap<String, String>,
+    /// Whether one leading `'` is removed from each cell: the file was escaped against spreadsheets.
+    pub unescape: bool,
     /// The columns that the mapping reads by their header, under `x`.
     pub read: OwnColumns,
 }
@@ -25,6 +27,7 @@ pub struct CsvOptions {
 pub(super) struct CsvDecoder {
     rows: Rows,
     columns: Columns,
+    unescape: bool,
     index: u64,
 }
 
@@ -49,14 +52,15 @@ impl CsvDecoder {
             break match rows.next()? {
                 Row::End => Err(HeaderFault::Missing),
                 Row::TooLarge { .. } => Err(HeaderFault::TooLarge { limit: max_record }),
-                Row::Whole { .. } => match rows.cells() {
+                Row::Whole { .. } => match cells(&rows, options.unescape) {
                     Ok(cells) if cells.iter().all(|cell| is_blank(cell)) => continue,
                     Ok(cells) => Columns::resolve(&cells, &names, &options.read),
                     Err(_) => Err(HeaderFault::NotUtf8),
                 },
             };
         };
-        Ok(Self { columns: columns.map_err(in_header)?, rows, index: 0 })
+        let columns = columns.map_err(in_header)?;
+        Ok(Self { columns, rows, unescape: options.unescape, index: 0 })
     }
 
     /// What the header consists of.
@@ -67,7 +71,7 @@ impl CsvDecoder {
 
     /// The profile of the current row; `None` for a row of empty cells, which spreadsheets append.
     fn profile(&self, line: u64) -> Result<Option<Result<Profile, RecordError>>, SourceError> {
-        let cells = match self.rows.cells() {
+        let cells = match cells(&self.rows, self.unescape) {
             Ok(cells) => cells,
             Err(fault) if fault.cut_off => {
                 return Err(SourceError::HalfCharacter { part: self.rows.part().clone() });
@@ -88,6 +92,17 @@ impl CsvDecoder {
         }
         Ok(Some(Ok(self.columns.profile(cells.into_iter()))))
     }
+}
+
+/// The cells of the current row.
+fn cells(rows: &Rows, unescape: bool) -> Result<Vec<&str>, NotUtf8> {
+    let mut cells = rows.cells()?;
+    if unescape {
+        for cell in &mut cells {
+            *cell = cell.strip_prefix('\'').unwrap_or(cell);
+        }
+    }
+    Ok(cells)
 }
 
 impl Decoder for CsvDecoder {

@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use super::{Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile};
+use super::{
+    Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile,
+    profile_with_text,
+};
 use crate::domain::SourcePosition;
 
 /// Levels of nesting accepted in one profile; below what the JSON parser itself refuses.
@@ -106,13 +109,15 @@ pub(super) struct JsonDecoder {
     array: bool,
     index: u64,
     max_record: usize,
+    keeps_text: bool,
     element: Vec<u8>,
 }
 
 impl JsonDecoder {
-    pub(super) fn new(input: Input, max_record: usize) -> Self {
+    pub(super) fn new(input: Input, max_record: usize, keeps_text: bool) -> Self {
         let (place, element) = (LineColumn { line: 1, column: 1 }, Vec::new());
-        Self { input, place, next: Next::Document, array: false, index: 0, max_record, element }
+        let (next, array, index) = (Next::Document, false, 0);
+        Self { input, place, next, array, index, max_record, keeps_text, element }
     }
 
     fn consume(&mut self, count: usize) -> Result<(), SourceError> {
@@ -193,6 +198,7 @@ impl JsonDecoder {
             return Ok(Err(RecordError::NotUtf8 { line: place.line }));
         }
         match serde_json::from_slice::<Value>(&self.element) {
+            Ok(value) if self.keeps_text => Ok(profile_with_text(value, &self.element)),
             Ok(value) => Ok(profile(value)),
             Err(error) => {
                 let (line, column) = (error.line() as u64, error.column() as u64);

@@ -76,6 +76,8 @@ struct Unopened {
     charset: Option<Arc<str>>,
     format: Option<Format>,
     csv: CsvOptions,
+    /// Whether profiles keep their text.
+    keeps_text: bool,
 }
 
 enum Stage {
@@ -100,7 +102,8 @@ pub fn decode_reader(
     limits: &Limits,
 ) -> Records {
     let csv = csv.clone();
-    let unopened = Unopened { reader: Box::new(reader), charset: None, format, csv };
+    let (reader, charset, keeps_text) = (Box::new(reader), None, false);
+    let unopened = Unopened { reader, charset, format, csv, keeps_text };
     Records::of(name.clone(), unopened, limits)
 }
 
@@ -115,7 +118,8 @@ pub fn decode_opening(
     match opening.open() {
         Ok(reader) => {
             let charset = opening.charset.clone();
-            Records::of(part, Unopened { reader, charset, format, csv: csv.clone() }, limits)
+            let (csv, keeps_text) = (csv.clone(), false);
+            Records::of(part, Unopened { reader, charset, format, csv, keeps_text }, limits)
         }
         Err(fault) => {
             let stage = Stage::Failed(SourceError::Remote { part: part.clone(), fault });
@@ -147,7 +151,25 @@ fn profile(value: Value) -> Result<Profile, RecordError> {
     Profile::try_from(value).map_err(|found| RecordError::NotAnObject { found })
 }
 
+/// The same, with the text that it was read from. It was read before, so it is UTF-8.
+fn profile_with_text(value: Value, text: &[u8]) -> Result<Profile, RecordError> {
+    let profile = profile(value)?;
+    Ok(match std::str::from_utf8(text) {
+        Ok(text) => profile.with_text(text.trim()),
+        Err(_) => profile,
+    })
+}
+
 impl Records {
+    /// The same, where each profile of a JSON or NDJSON part keeps its text: [`Profile::text`].
+    #[must_use]
+    pub fn with_text(mut self) -> Self {
+        if let Stage::Unopened(unopened) = &mut self.stage {
+            unopened.keeps_text = true;
+        }
+        self
+    }
+
     fn of(part: Arc<str>, unopened: Unopened, limits: &Limits) -> Self {
         Self { part, limits: *limits, yielded: 0, stage: Stage::Unopened(unopened) }
     }
@@ -177,7 +199,7 @@ impl Records {
     /// What the part consists of, if it can be read so far.
     pub fn outline(self) -> Option<Outline> {
         let Self { part, limits, stage: Stage::Unopened(unopened), .. } = self else { return None };
-        let Unopened { reader, charset, format, csv } = unopened;
+        let Unopened { reader, charset, format, csv, .. } = unopened;
         let mut input = Input::open(&part, reader, charset.as_deref(), &limits).ok()?;
         match format.unwrap_or_else(|| format::detect(&part, &mut input)) {
             Format::Json | Format::Ndjson => Some(Outline::of_json(&part, input.look_ahead())),
@@ -189,13 +211,13 @@ impl Records {
     }
 
     fn open(&self, unopened: Unopened) -> Result<Box<dyn Decoder>, SourceError> {
-        let Unopened { reader, charset, format, csv } = unopened;
+        let Unopened { reader, charset, format, csv, keeps_text } = unopened;
         let mut input = Input::open(&self.part, reader, charset.as_deref(), &self.limits)?;
         let format = format.unwrap_or_else(|| format::detect(&self.part, &mut input));
         let max_record = self.limits.max_record_bytes;
         Ok(match format {
-            Format::Json => Box::new(json::JsonDecoder::new(input, max_record)),
-            Format::Ndjson => Box::new(ndjson::NdjsonDecoder::new(input, max_record)),
+            Format::Json => Box::new(json::JsonDecoder::new(input, max_record, keeps_text)),
+            Format::Ndjson => Box::new(ndjson::NdjsonDecoder::new(input, max_record, keeps_text)),
             Format::Csv => Box::new(csv::CsvDecoder::open(input, &csv, max_record)?),
         })
     }

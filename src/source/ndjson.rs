@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile};
+use super::{
+    Decoded, Decoder, END_OF_FILE, RecordError, SourceError, input::Input, profile,
+    profile_with_text,
+};
 use crate::domain::{Profile, SourcePosition};
 
 enum Line {
@@ -20,12 +23,13 @@ pub(super) struct NdjsonDecoder {
     line: u64,
     index: u64,
     max_record: usize,
+    keeps_text: bool,
     text: Vec<u8>,
 }
 
 impl NdjsonDecoder {
-    pub(super) fn new(input: Input, max_record: usize) -> Self {
-        Self { input, line: 0, index: 0, max_record, text: Vec::new() }
+    pub(super) fn new(input: Input, max_record: usize, keeps_text: bool) -> Self {
+        Self { input, line: 0, index: 0, max_record, keeps_text, text: Vec::new() }
     }
 
     /// Reads the next line into `text`, up to the size of a record.
@@ -79,6 +83,7 @@ impl NdjsonDecoder {
             return Ok(Err(RecordError::NotUtf8 { line }));
         }
         match serde_json::from_slice::<Value>(&self.text) {
+            Ok(value) if self.keeps_text => Ok(profile_with_text(value, &self.text)),
             Ok(value) => Ok(profile(value)),
             Err(error) if error.is_eof() && !ended => {
                 Err(SourceError::CutOff { part: part(), line })

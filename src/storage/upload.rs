@@ -21,8 +21,10 @@ const MAX_PARTS: u64 = 10_000;
 /// Bounds one request, including the client's own retries: a part over a slow line, or a store that puts
 /// many parts together.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// Bounds the end of an upload that is given up.
+/// Bounds the request that ends an upload that is given up.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long parts that are on their way may take before such an upload is ended.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An object that is being written. Dropping it gives the upload up.
 pub(super) struct Upload {
@@ -144,9 +146,13 @@ impl Parts {
         }
     }
 
-    /// Ends the requests that are on their way, then the upload: a part that arrives later could stay.
+    /// Ends the upload once the parts that are on their way have arrived. A store may still be receiving a
+    /// part whose request is cut off, and keep it.
     async fn abort(mut self, bucket: &Bucket, path: &Path) {
-        self.in_flight.shutdown().await;
+        let settled = async { while self.in_flight.join_next().await.is_some() {} };
+        if timeout(SETTLE_TIMEOUT, settled).await.is_err() {
+            self.in_flight.shutdown().await;
+        }
         let failed = match timeout(ABORT_TIMEOUT, self.upload.abort()).await {
             Ok(Ok(()) | Err(Error::NotFound { .. })) => return,
             Ok(Err(error)) => WriteFault::of_store(&error, bucket.has_sent()),

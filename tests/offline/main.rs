@@ -22,3 +22,4 @@ mod search;
 mod source_files;
 mod telephone_numbers;
 mod upgrade;
+mod written_files;

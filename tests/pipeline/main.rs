@@ -7,6 +7,7 @@
 mod absence;
 mod contract;
 mod delivery;
+mod destinations;
 mod distrust;
 mod doubt;
 mod drift;

@@ -28,7 +28,11 @@ impl FakeStore {
             let target = format!("{} {}", request.method(), request.uri());
             let answered = answer(&target);
             record.lock().expect("no panic").push(target);
-            async move { answered }
+            async move {
+                // All of it is read: otherwise the connection would be cut under the sender.
+                let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+                answered
+            }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Check;
 use crate::{
-    api::{ConditionType, SourceFormat},
+    api::{ConditionType, CsvFormulas, SourceFormat},
     conditions::{Observation, Verdict},
     controllers::candidate_export::{
         gather::{Gathered, SourceFound},
@@ -89,7 +89,8 @@ fn format_of(format: SourceFormat) -> Format {
 fn csv_options(gathered: &Gathered) -> CsvOptions {
     let csv = gathered.export.spec.source.csv.as_ref();
     let headers = csv.map(|csv| csv.headers.clone()).unwrap_or_default();
-    CsvOptions { headers, ..CsvOptions::default() }
+    let unescape = csv.is_some_and(|csv| csv.formulas == CsvFormulas::Escaped);
+    CsvOptions { headers, unescape, ..CsvOptions::default() }
 }
 
 fn shorten(text: &str) -> String {
