@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, ExportSource, Handled, common_status};
+use super::{Duration, ExportSource, FileDestination, FileSeen, Handled, common_status};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -16,6 +16,11 @@ use super::{Duration, ExportSource, Handled, common_status};
     .message("at most one of interval and schedule may be set"))]
 #[x_kube(validation = Rule::new("!has(self.approvedPlan) || !(has(self.interval) || has(self.schedule))")
     .message("approvedPlan names one plan and cannot be used with interval or schedule"))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || (!has(self.duplicatePolicy) && !has(self.resume) && !has(self.tags) && !has(self.approvedPlan))")
+    .message("duplicatePolicy, resume, tags and approvedPlan do not apply to a file"))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || (!has(self.guards.maxCreates) && !has(self.guards.maxUpdates))")
+    .message("maxCreates and maxUpdates do not apply to a file")
+    .field_path(".guards"))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -129,6 +134,14 @@ pub struct CandidateExportSpec {
     pub failure_budget: IntOrString,
 }
 
+impl CandidateExportSpec {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let file = self.destination.file.as_ref();
+        self.source.secrets().chain(file.and_then(|file| file.to.secret()))
+    }
+}
+
 fn default_grace() -> Duration {
     Duration::from_mins(5)
 }
@@ -217,10 +230,10 @@ pub struct MappingReference {
     pub namespace: Option<String>,
 }
 
-/// Where candidates go; exactly one of `prospect` and `job`.
+/// Where candidates go; exactly one of `prospect`, `job` and `file`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[x_kube(validation = Rule::new("has(self.prospect) != has(self.job)")
-    .message("exactly one of prospect and job must be set"))]
+#[x_kube(validation = Rule::new("[has(self.prospect), has(self.job), has(self.file)].filter(x, x).size() == 1")
+    .message("exactly one of prospect, job and file must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct ExportDestination {
     /// As prospects; has no settings.
@@ -230,6 +243,10 @@ pub struct ExportDestination {
     /// To a stage of a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobDestination>,
+    /// Into a file; the integration's `spec.pushPermission.files` and the operator's
+    /// `--allowed-destinations` decide whether.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileDestination>,
 }
 
 /// An object without members. The API server would drop unknown fields of an object without
@@ -324,7 +341,7 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ExportCounts>,
     /// Records that are in Clinch as mapped, out of those selected: `199/200`. After a dry run, how
-    /// many a push would deliver: `would 199/200`.
+    /// many a push would deliver: `would 199/200`. Of a file: `199/200 rows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 48))]
     pub delivered: Option<String>,
@@ -365,6 +382,9 @@ pub struct CandidateExportStatus {
     /// What the last read of a remote source found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSeen>,
+    /// The file written last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileSeen>,
     /// People created by this export who are in Clinch more than once. Absent: none are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicatesSeen>,
@@ -517,7 +537,7 @@ pub struct ExportCounts {
     pub not_selected: i64,
     /// Records selected.
     pub total: i64,
-    /// People created (DryRun: would be created).
+    /// People created, or written to a file (DryRun: would be).
     pub created: i64,
     /// People updated (DryRun: would be updated).
     pub updated: i64,

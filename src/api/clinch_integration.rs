@@ -216,7 +216,7 @@ fn default_secret_key_field() -> String {
 }
 
 /// What exports may push through this integration.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PushPermission {
     /// Whether people may be pushed as prospects.
@@ -226,6 +226,20 @@ pub struct PushPermission {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub jobs: Vec<JobPermission>,
+    /// Whether exports may write people to files. What is written is beyond the reach of this
+    /// operator: nobody can be removed from a copy of it.
+    #[serde(default = "denied")]
+    pub files: Permission,
+}
+
+impl Default for PushPermission {
+    fn default() -> Self {
+        Self { prospects: Permission::default(), jobs: Vec::new(), files: denied() }
+    }
+}
+
+const fn denied() -> Permission {
+    Permission::Denied
 }
 
 /// Allowed or denied.

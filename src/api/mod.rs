@@ -11,6 +11,7 @@ mod candidate_ledger;
 mod clinch_integration;
 mod conditions;
 mod duration;
+mod export_file;
 mod field_mapping;
 mod schema;
 mod source;
@@ -21,6 +22,7 @@ pub use candidate_ledger::*;
 pub use clinch_integration::*;
 pub use conditions::{ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN};
 pub use duration::Duration;
+pub use export_file::*;
 pub use field_mapping::*;
 pub use schema::{crds, crds_yaml};
 pub use source::*;
@@ -43,6 +45,8 @@ pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledge
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
 pub const USE_SOURCE: &str = "source";
+/// The label value for credentials that files are written with.
+pub const USE_DESTINATION: &str = "destination";
 /// The label value for lists of people who must never be written.
 pub const USE_SUPPRESSION: &str = "suppression";
 /// Annotation of a Secret with headers or store credentials: the origins that it may be sent to.

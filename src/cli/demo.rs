@@ -146,6 +146,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
         regions: Regions::default(),
         proxy: crate::app::OutboundProxy::default(),
         sources: std::sync::Arc::default(),
+        destinations: std::sync::Arc::default(),
         max_runs: 16,
         timeouts: crate::clinch::Timeouts::default(),
     })

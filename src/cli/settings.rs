@@ -50,6 +50,14 @@ pub struct SettingsArgs {
     /// with the operator's: AWS_*, GOOGLE_*, AZURE_* in its environment.
     #[arg(long, env = "CLINCH_ALLOWED_SOURCES", value_delimiter = ',', value_name = "PLACE,...")]
     pub allowed_sources: Vec<String>,
+    /// Places where exports may write files, as --allowed-sources names them. Default: none.
+    #[arg(
+        long,
+        env = "CLINCH_ALLOWED_DESTINATIONS",
+        value_delimiter = ',',
+        value_name = "PLACE,..."
+    )]
+    pub allowed_destinations: Vec<String>,
     /// Proxy for requests to Clinch, to sources and to object stores: http://HOST:PORT, or with
     /// USER:PASSWORD@. Default: none; HTTPS_PROXY and the like are not used. The API server is reached
     /// as the kubeconfig says.
@@ -109,6 +117,12 @@ impl SettingsArgs {
             sources: Arc::new(StoragePolicy {
                 allowed: AllowedPlaces::listed(entries(&self.allowed_sources))
                     .context("--allowed-sources")?,
+                environment: super::environment().collect(),
+                proxy: proxy.clone(),
+            }),
+            destinations: Arc::new(StoragePolicy {
+                allowed: AllowedPlaces::destinations(entries(&self.allowed_destinations))
+                    .context("--allowed-destinations")?,
                 environment: super::environment().collect(),
                 proxy,
             }),

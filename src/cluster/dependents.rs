@@ -2,6 +2,7 @@
 //! for the local cluster. Pure.
 
 use super::{Kind, Lister, ObjectKey, integration_of, mapping_of};
+use crate::{api::CandidateExport, domain::Reason};
 
 /// How an object of our kinds changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +73,11 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
         }
         Trigger::Export { key, change, integrations } => {
             // An integration counts the exports that name it.
-            let itself = (change == Requested).then(|| (Kind::Export, key.clone()));
+            let itself = (change == Requested).then(|| key.clone());
             let named = of_kind(Kind::Integration, integrations.iter().cloned());
-            itself.into_iter().chain(named).collect()
+            // One that writes the same file may continue now.
+            let others = refused_writers(seen).filter(|other| other != key);
+            of_kind(Kind::Export, itself.into_iter().chain(others)).chain(named).collect()
         }
         Trigger::ConfigMap(key) => {
             let exports = seen.exports(Some(&key.namespace)).into_iter();
@@ -92,7 +95,7 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
                     .filter(|(_, found)| found.spec.secrets().any(|name| name == key.name))
                     .map(|(integration, _)| integration),
                 exports
-                    .filter(|(_, found)| found.spec.source.secrets().any(|name| name == key.name))
+                    .filter(|(_, found)| found.spec.secrets().any(|name| name == key.name))
                     .map(|(export, _)| export),
             )
         }
@@ -124,6 +127,17 @@ fn users_of_mapping(mapping: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> {
     };
     let exports = seen.exports(None).into_iter();
     exports.filter(|(key, export)| uses(key, &export.spec)).map(|(key, _)| key).collect()
+}
+
+/// Exports that write no file because an older one writes it.
+fn refused_writers(seen: &impl Lister) -> impl Iterator<Item = ObjectKey> {
+    let is_refused = |export: &CandidateExport| {
+        let conditions = export.status.iter().flat_map(|status| &status.conditions);
+        let conflict = Reason::DestinationConflict.as_str();
+        conditions.into_iter().any(|condition| condition.reason == conflict)
+    };
+    let exports = seen.file_exports().into_iter();
+    exports.filter(move |(_, export)| is_refused(export)).map(|(key, _)| key)
 }
 
 /// An integration that selects namespaces by label may admit this one now, or no longer: the
@@ -159,7 +173,7 @@ mod tests {
         ObjectChange::{Deleted, Requested, StatusOnly},
         *,
     };
-    use crate::api::{CandidateExport, ClinchIntegration};
+    use crate::api::ClinchIntegration;
 
     #[derive(Default)]
     struct Objects {
@@ -305,6 +319,25 @@ mod tests {
         assert_eq!(after(Requested, &moved), ["e:team/a", "i:team/own", "i:hub/main"]);
         assert_eq!(after(StatusOnly, &[]), [""; 0]);
         assert_eq!(after(Deleted, &moved[1..]), ["i:hub/main"]);
+    }
+
+    #[test]
+    fn an_export_that_waits_for_a_file_follows_the_other_exports() {
+        let (mut seen, key) = (objects(), named("team/a"));
+        let refused = json!({"conditions": [{"type": "Permitted", "status": "False", "message": "",
+            "reason": "DestinationConflict", "lastTransitionTime": "2026-11-26T10:00:00Z"}]});
+        let export = Arc::make_mut(&mut seen.exports[1].1);
+        export.status = Some(serde_json::from_value(refused).unwrap());
+        let after = |seen: &Objects, change| {
+            due(Trigger::Export { key: &key, change, integrations: &[] }, seen)
+        };
+        assert_eq!(after(&seen, Deleted), [""; 0], "it writes no file any more");
+        let file = json!({"format": "CSV", "to": {"url": "s3://b/x.csv"}});
+        let export = Arc::make_mut(&mut seen.exports[1].1);
+        export.spec.destination.file = Some(serde_json::from_value(file).unwrap());
+        assert_eq!(after(&seen, Deleted), ["e:team/b"]);
+        assert_eq!(after(&seen, Requested), ["e:team/a", "e:team/b"]);
+        assert_eq!(after(&seen, StatusOnly), [""; 0]);
     }
 
     #[test]

@@ -29,6 +29,13 @@ pub trait Lister {
             .collect()
     }
 
+    /// The exports that write files.
+    fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+        let mut found = self.exports(None);
+        found.retain(|(_, export)| export.spec.destination.file.is_some());
+        found
+    }
+
     /// Whether this very export exists, not another one of its name.
     fn has_export(&self, export: &ObjectRef) -> bool {
         self.export(&export.key)

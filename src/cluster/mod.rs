@@ -18,7 +18,7 @@ pub use lister::Lister;
 pub use object::{Bundle, Notice, NoticeType, ObjectKey, ObjectRef};
 pub use reference::{integration_of, mapping_of};
 
-use crate::api::{ClinchIntegration, FieldMapping};
+use crate::api::{CandidateExport, ClinchIntegration, FieldMapping};
 
 /// What reconcile steps may ask of a cluster. Not found is data (`None`), not an error.
 pub trait Cluster: Clone + Send + Sync + 'static {
@@ -63,6 +63,9 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         &self,
         integration: &ObjectKey,
     ) -> impl Future<Output = Result<Vec<ObjectKey>, ClusterError>> + Send;
+
+    /// The exports that write files, as last seen and without I/O.
+    fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)>;
 
     /// The data of a ConfigMap.
     fn config_map(

@@ -188,7 +188,7 @@ mod health_table {
         let one = Some(1);
         let two = Some(2);
         let ready = ("Ready", "True", one);
-        let table = [
+        let table = vec![
             ("created, no status default (not ours)", raw(None, &[]), 1, Current, false, false),
             ("created, default -1", raw(Some(-1), &[]), 1, InProgress, false, false),
             (

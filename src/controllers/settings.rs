@@ -33,6 +33,8 @@ pub struct Settings {
     pub proxy: OutboundProxy,
     /// Which remote sources may be read.
     pub sources: Arc<StoragePolicy>,
+    /// Where files may be written.
+    pub destinations: Arc<StoragePolicy>,
     /// Maximum concurrent exports. Small exports have a second pool of the same size.
     pub max_runs: usize,
     /// How long requests to Clinch may take.

@@ -77,6 +77,8 @@ reasons! {
     SyncedWithRejections,
     /// As Synced, but some people were delivered without their resume.
     SyncedWithWarnings,
+    /// Every selected record that is not rejected is in the file.
+    FileWritten,
     /// People created by the export are in Clinch more than once.
     DuplicatesFound,
     /// The dry run has counted what a push would do.
@@ -162,6 +164,8 @@ reasons! {
     DestinationDenied,
     /// The file cannot be written for now.
     DestinationUnreachable,
+    /// An older export writes the same file.
+    DestinationConflict,
     /// The API server refused a ledger segment.
     LedgerRefused,
     /// The object store of the ledgers does not answer.

@@ -32,7 +32,7 @@ use self::{
     error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
 };
 use crate::{
-    api::{ClinchIntegration, FieldMapping},
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{Bundle, Cluster, ClusterError, Lister, Notice, ObjectKey, ObjectRef, OurKind},
     ledger::ObjectLedgers,
 };
@@ -100,6 +100,10 @@ impl Cluster for KubeCluster {
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         Ok(self.stores.exports_of(integration))
+    }
+
+    fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+        self.stores.file_exports()
     }
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {

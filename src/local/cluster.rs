@@ -277,6 +277,10 @@ impl Cluster for LocalCluster {
         Ok(self.objects().exports_of(integration))
     }
 
+    fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
+        self.objects().file_exports()
+    }
+
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
         Ok(self.0.config_maps.get(key).cloned())
     }

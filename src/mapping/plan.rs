@@ -86,6 +86,17 @@ impl Plan {
         self.fields.iter().map(|field| (&*field.place, &*field.to))
     }
 
+    /// The target attributes, each with the profile path that it comes from, if it comes from one.
+    pub fn origins(&self) -> impl ExactSizeIterator<Item = (&str, Option<String>)> {
+        self.fields.iter().map(|field| {
+            let path = match &field.source {
+                Source::Path(path) | Source::FirstUsable(path) => Some(path.to_string()),
+                Source::Constant(_) | Source::Expression(_) => None,
+            };
+            (&*field.to, path)
+        })
+    }
+
     /// The target attribute whose value is the match key.
     pub fn match_attribute(&self) -> &str {
         &self.fields[self.match_key].to

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     domain::{Cause, Reason},
-    mapping::Plan,
+    mapping::{Plan, Select},
 };
 
 /// How many warnings a run reports.
@@ -58,8 +58,8 @@ pub(super) struct CoverageCount {
 
 impl CoverageCount {
     /// Nothing read yet.
-    pub(super) fn of(plan: &Plan) -> Self {
-        let filled = vec![0; plan.attributes().len()];
+    pub(super) fn of(plan: Option<&Plan>) -> Self {
+        let filled = vec![0; plan.map_or(0, |plan| plan.attributes().len())];
         Self { records: 0, filled, warnings: BTreeMap::new() }
     }
 
@@ -82,17 +82,26 @@ impl CoverageCount {
         }
     }
 
+    /// Warns of operands of a selection that none of these records had.
+    pub(super) fn warn_never_seen(&mut self, select: &Select, missing: Vec<String>, records: u64) {
+        for path in missing {
+            let message = format!("'{path}' has a value in none of {records} records");
+            self.warn(select.place(), Cause::new(Reason::NeverFilled, message), records);
+        }
+    }
+
     /// What was counted, with a warning for each field that never had a value.
-    pub(super) fn finish(mut self, plan: &Plan) -> Coverage {
+    pub(super) fn finish(mut self, plan: Option<&Plan>) -> Coverage {
         let records = self.records;
         let filled = std::mem::take(&mut self.filled);
-        for ((place, attribute), filled) in plan.fields().zip(&filled) {
+        let named = || plan.into_iter().flat_map(Plan::fields);
+        for ((place, attribute), filled) in named().zip(&filled) {
             if *filled == 0 && records > 0 {
                 let message = format!("'{attribute}' has a value in none of {records} records");
                 self.warn(place, Cause::new(Reason::NeverFilled, message), records);
             }
         }
-        let fields = plan.fields().zip(filled);
+        let fields = named().zip(filled);
         let fields = fields
             .map(|((_, attribute), filled)| FieldCoverage { attribute: attribute.into(), filled })
             .collect();
@@ -132,7 +141,7 @@ mod tests {
     #[test]
     fn filled_fields_are_counted_also_in_rejected_records() {
         let plan = plan();
-        let mut count = CoverageCount::of(&plan);
+        let mut count = CoverageCount::of(Some(&plan));
         for profile in [
             json!({"email": "a@x.org", "lastName": "A"}),
             json!({"email": "b@x.org", "lastName": " "}),
@@ -141,7 +150,7 @@ mod tests {
             let profile = Profile::try_from(profile).unwrap();
             let _outcome = plan.apply_noting(&profile, &mut count.record());
         }
-        let coverage = count.finish(&plan);
+        let coverage = count.finish(Some(&plan));
         let filled: Vec<_> = coverage.fields.iter().map(|f| (&*f.attribute, f.filled)).collect();
         assert_eq!(coverage.records, 3);
         assert_eq!(filled, [("email", 2), ("last_name", 2), ("city", 0)], "cleared is not filled");
@@ -157,19 +166,19 @@ mod tests {
     #[test]
     fn a_source_without_records_warns_of_nothing() {
         let plan = plan();
-        assert_eq!(CoverageCount::of(&plan).finish(&plan).warnings, []);
+        assert_eq!(CoverageCount::of(Some(&plan)).finish(Some(&plan)).warnings, []);
     }
 
     #[test]
     fn equal_warnings_are_counted_together_and_only_some_are_listed() {
         let plan = plan();
-        let mut count = CoverageCount::of(&plan);
+        let mut count = CoverageCount::of(Some(&plan));
         for place in 0..1000 {
             for _ in 0..2 {
                 count.warn(&format!("p{place:03}"), Cause::new(Reason::InvalidValue, "long"), 1);
             }
         }
-        let coverage = count.finish(&plan);
+        let coverage = count.finish(Some(&plan));
         assert_eq!(coverage.warnings.len(), LISTED_WARNINGS);
         assert!(coverage.warnings.iter().all(|warning| warning.records == 2));
         assert_eq!(coverage.warnings_omitted, (COUNTED_WARNINGS - LISTED_WARNINGS) as u64);

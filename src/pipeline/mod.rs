@@ -2,11 +2,13 @@
 //! the same run serves a controller, a dry run, `apply`, a benchmark and a crash test.
 //!
 //! This module holds what every run shares: its spec, its source as prepared records, and its report.
-//! [`push`] is the run that delivers to Clinch.
+//! [`push`] is the run that delivers to Clinch, [`files`] the one that writes a file.
 
 mod blocking;
 mod coverage;
 mod drift;
+mod ending;
+mod files;
 mod guards;
 mod job_rules;
 mod mode;
@@ -24,6 +26,7 @@ mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
+pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
 pub use guards::Guards;
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;
@@ -35,8 +38,8 @@ pub use push::{
 };
 pub use record_log::{RecordLine, RecordOutcome, RecordReport};
 pub use report::{
-    Counts, Distrust, Doubled, Ending, LISTED_REJECTIONS, LedgerInfo, LedgerTrust, Progress,
-    RejectedByReason, Rejection, Report, SourceInfo, Suspects,
+    Counts, Distrust, Doubled, Ending, FileInfo, LISTED_REJECTIONS, LedgerInfo, LedgerTrust,
+    Progress, RejectedByReason, Rejection, Report, SourceInfo, Suspects,
 };
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
 pub use spec::{DestinationSpec, Duplicates, RunSpec, Source};

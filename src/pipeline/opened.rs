@@ -8,6 +8,7 @@ use super::{
     spec::{RunSpec, Source},
 };
 use crate::{
+    mapping::{Plan, Select},
     source::{
         CsvOptions, Decoded, Format, Limits, Outline, OwnColumns, Part, SourceError, decode,
         decode_opening, decode_values, is_told_by_name, outline_values,
@@ -34,10 +35,9 @@ pub(super) enum Opened {
 impl RunSpec {
     /// Opens the source. `None`: it is the version that is completely in Clinch.
     pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
-        let read = own_columns(&self);
-        let Self { mut source, select, limit, plan, destination, duplicates, mode, guards } = self;
-        source.note_read(read);
-        let opened = source.open().await?;
+        let read = own_columns(Some(&self.plan), self.select.as_ref());
+        let Self { source, select, limit, plan, destination, duplicates, mode, guards } = self;
+        let opened = source.open(read).await?;
         Ok(opened.map(|source| RunSpec {
             source,
             select,
@@ -51,10 +51,12 @@ impl RunSpec {
     }
 }
 
-/// The columns of a CSV source that mapping and filter read by their header.
-fn own_columns<S>(spec: &RunSpec<S>) -> OwnColumns {
-    let mut read = spec.plan.reads_below("x");
-    if let Some(select) = &spec.select {
+/// The columns of a CSV source that mapping and filter read by their header; all of them without a
+/// mapping.
+pub(super) fn own_columns(plan: Option<&Plan>, select: Option<&Select>) -> OwnColumns {
+    let Some(plan) = plan else { return OwnColumns { all: true, ..OwnColumns::default() } };
+    let mut read = plan.reads_below("x");
+    if let Some(select) = select {
         read.extend(select.reads_below("x"));
     }
     OwnColumns { all: read.all, names: read.names }
@@ -68,7 +70,10 @@ impl Source {
         }
     }
 
-    async fn open(self) -> Result<Option<Opened>, SourceError> {
+    /// Opens the source. `None`: it is the version that is in place. `read`: the columns of CSV that
+    /// are read by their header.
+    pub(super) async fn open(mut self, read: OwnColumns) -> Result<Option<Opened>, SourceError> {
+        self.note_read(read);
         let (remote, format, csv, applied_version) = match self {
             Self::Inline(values) => return Ok(Some(Opened::Inline(values))),
             Self::Parts { parts, csv, limits } => {

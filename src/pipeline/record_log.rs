@@ -25,6 +25,10 @@ pub enum RecordOutcome {
     WouldCreate,
     /// The same: the person would be updated.
     WouldUpdate,
+    /// The person is in the file.
+    Written,
+    /// Of a dry run: the person would be in the file.
+    WouldWrite,
     /// The person was already as mapped.
     Unchanged,
     /// The person was left alone because of the duplicate policy.
@@ -39,11 +43,13 @@ pub enum RecordOutcome {
 
 impl RecordOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Created,
         Self::Updated,
         Self::WouldCreate,
         Self::WouldUpdate,
+        Self::Written,
+        Self::WouldWrite,
         Self::Unchanged,
         Self::Skipped,
         Self::Suppressed,

@@ -69,7 +69,7 @@ impl<'a> PreparedRecords<'a> {
             read: 0,
             decoded: 0,
             selected: 0,
-            coverage: CoverageCount::of(&spec.plan),
+            coverage: CoverageCount::of(Some(&spec.plan)),
             never_seen: spec.select.as_ref().map(Select::never_seen),
             log: RecordLog::default(),
         }
@@ -91,16 +91,9 @@ impl<'a> PreparedRecords<'a> {
         let decoded = self.decoded;
         let missing = self.never_seen.as_ref().map(NeverSeen::paths).unwrap_or_default();
         if let Some(select) = self.spec.select.as_ref().filter(|_| decoded > 0) {
-            for path in missing {
-                let message = format!("'{path}' has a value in none of {decoded} records");
-                self.coverage.warn(
-                    select.place(),
-                    Cause::new(Reason::NeverFilled, message),
-                    decoded,
-                );
-            }
+            self.coverage.warn_never_seen(select, missing, decoded);
         }
-        (self.coverage.finish(&self.spec.plan), self.log)
+        (self.coverage.finish(Some(&self.spec.plan)), self.log)
     }
 
     /// Whether reading ended because enough records are selected.
@@ -168,7 +161,7 @@ impl<'a> PreparedRecords<'a> {
         if let Some(never_seen) = &mut self.never_seen {
             never_seen.note(&profile);
         }
-        match selected(self.spec, &profile) {
+        match selected(self.spec.select.as_ref(), &profile) {
             Ok(false) => return None,
             Ok(true) => {}
             Err(issue) => {
@@ -270,18 +263,19 @@ fn policy(spec: &RunSpec<Opened>) -> &'static str {
     if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
 }
 
-fn selected(spec: &RunSpec<Opened>, profile: &Profile) -> Result<bool, RecordIssue> {
-    spec.select.as_ref().map_or(Ok(true), |select| select.matches(profile))
+/// Whether a profile is selected.
+pub(super) fn selected(select: Option<&Select>, profile: &Profile) -> Result<bool, RecordIssue> {
+    select.map_or(Ok(true), |select| select.matches(profile))
 }
 
 /// The fault that gives a record its reason and place: that nobody is named, or the first.
-fn decisive(issues: &[RecordIssue]) -> Option<&RecordIssue> {
+pub(super) fn decisive(issues: &[RecordIssue]) -> Option<&RecordIssue> {
     let nobody = issues.iter().find(|issue| issue.reason == Reason::MatchKeyMissing);
     nobody.or(issues.first())
 }
 
 /// All faults of a record in one message, with the reason of the decisive one.
-fn summarize(issues: &[RecordIssue]) -> Cause {
+pub(super) fn summarize(issues: &[RecordIssue]) -> Cause {
     let reason = decisive(issues).map_or(Reason::InvalidValue, |issue| issue.reason);
     let texts: Vec<String> = issues.iter().map(ToString::to_string).collect();
     Cause::new(reason, texts.join("; "))

@@ -180,6 +180,25 @@ pub struct Progress {
     pub ledger: LedgerInfo,
     /// What a verification has found.
     pub drift: Arc<Drift>,
+    /// The file that was written.
+    pub file: Option<Arc<FileInfo>>,
+}
+
+/// A file that a run wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    /// Where it is.
+    pub url: String,
+    /// Number of people in it.
+    pub rows: u64,
+    /// Items of lists that were altered because they hold the separator of items.
+    pub altered: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Changes when the file does.
+    pub version: String,
 }
 
 impl Progress {

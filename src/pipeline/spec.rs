@@ -63,6 +63,11 @@ impl Source {
         }
     }
 
+    /// Whether its content is not known before a run.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Remote { .. })
+    }
+
     /// Notes the version of a remote source that is completely in Clinch.
     pub fn note_applied_version(&mut self, version: Option<String>) {
         if let Self::Remote { applied_version, .. } = self {

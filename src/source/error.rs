@@ -197,6 +197,14 @@ pub enum SourceError {
         /// What the source consists of.
         outline: Box<Outline>,
     },
+    /// No record has any field of a profile.
+    #[error("{} any field of a profile: {outline}", Nothing(*.records))]
+    NoProfile {
+        /// How many records there are.
+        records: u64,
+        /// What the source consists of.
+        outline: Box<Outline>,
+    },
     /// The place cannot be read.
     #[error("{part} {fault}")]
     Remote {
@@ -233,6 +241,7 @@ impl SourceError {
             | Self::Compressed { .. }
             | Self::NotData { .. }
             | Self::Nobody { .. }
+            | Self::NoProfile { .. }
             | Self::Utf32 { .. }
             | Self::UnknownCharset { .. }
             | Self::HalfCharacter { .. }

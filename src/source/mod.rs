@@ -35,7 +35,7 @@ pub use format::{Format, is_told_by_name};
 pub use found::Found;
 pub use header_fault::HeaderFault;
 pub use limits::Limits;
-pub use names::{PROFILE_FIELDS, built_in_headers};
+pub use names::{PROFILE_FIELDS, built_in_headers, is_root};
 pub use outline::{Outline, OwnColumns};
 pub use part::{Part, digest};
 

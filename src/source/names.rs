@@ -192,7 +192,7 @@ impl<'a> Names<'a> {
 }
 
 /// Whether a profile has a member of this name.
-pub(super) fn is_root(name: &str) -> bool {
+pub fn is_root(name: &str) -> bool {
     PROFILE_FIELDS.contains(&name)
 }
 

@@ -16,6 +16,7 @@ mod credentials;
 mod erasure;
 mod events;
 mod exports;
+mod files;
 mod gitops;
 mod hand_over;
 mod hostile;

@@ -19,6 +19,8 @@ mod exit_codes;
 #[path = "../support/fake_store.rs"]
 mod fake_store;
 #[cfg(feature = "sandbox")]
+mod files;
+#[cfg(feature = "sandbox")]
 #[path = "../support/proxy.rs"]
 mod forward_proxy;
 #[cfg(feature = "sandbox")]

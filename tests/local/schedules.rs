@@ -116,6 +116,7 @@ spec:
                 allowed: AllowedPlaces::listed([roots.as_str()]).unwrap(),
                 ..StoragePolicy::default()
             }),
+            destinations: Arc::default(),
             max_runs: 2,
             timeouts: clinch_operator::clinch::Timeouts::default(),
         };

@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ledger", &["domain", "network", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
     ("local", &["api", "cluster", "conditions", "domain", "ledger"]),
-    ("pipeline", &["clinch", "domain", "ledger", "mapping", "source", "storage"]),
+    ("pipeline", &["clinch", "domain", "ledger", "mapping", "output", "source", "storage"]),
     // tier 3
     (
         "controllers",
@@ -40,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "ledger",
             "mapping",
             "network",
+            "output",
             "pipeline",
             "source",
             "storage",

@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 87] = [
+const REASONS: [&str; 89] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -38,6 +38,7 @@ const REASONS: [&str; 87] = [
     "CredentialsRejected",
     "DependencyNotFound",
     "DependencyNotReady",
+    "DestinationConflict",
     "DestinationDenied",
     "DestinationNotAllowed",
     "DestinationNotFound",
@@ -50,6 +51,7 @@ const REASONS: [&str; 87] = [
     "EndpointNotClinch",
     "EndpointUnreachable",
     "EnvironmentMismatch",
+    "FileWritten",
     "Found",
     "GuardTripped",
     "IntegrationSuspended",
@@ -168,6 +170,8 @@ fn outcomes_in_reports_are_spelled_as_frozen_and_documented() {
         "Updated",
         "WouldCreate",
         "WouldUpdate",
+        "Written",
+        "WouldWrite",
         "Unchanged",
         "Skipped",
         "Suppressed",

@@ -18,6 +18,7 @@ mod fairness;
 #[path = "../support/fake_store.rs"]
 mod fake_store;
 mod faults;
+mod files;
 mod foretold;
 #[path = "../support/proxy.rs"]
 mod forward_proxy;

@@ -56,6 +56,8 @@ pub struct World {
     pub ledger_etcd_max: u64,
     /// What may be read as a remote source.
     pub allowed_sources: Vec<String>,
+    /// Where files may be written.
+    pub allowed_destinations: Vec<String>,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
 }
@@ -74,6 +76,7 @@ impl World {
             ledgers: None,
             ledger_etcd_max: 200_000,
             allowed_sources: Vec::new(),
+            allowed_destinations: Vec::new(),
             token: String::new(),
             running: None,
             members: Vec::new(),
@@ -135,6 +138,13 @@ impl World {
                 sources: Arc::new(StoragePolicy {
                     allowed: AllowedPlaces::listed(self.allowed_sources.iter().map(String::as_str))
                         .expect("places"),
+                    ..StoragePolicy::default()
+                }),
+                destinations: Arc::new(StoragePolicy {
+                    allowed: AllowedPlaces::destinations(
+                        self.allowed_destinations.iter().map(String::as_str),
+                    )
+                    .expect("places"),
                     ..StoragePolicy::default()
                 }),
                 max_runs: 8,

@@ -251,6 +251,7 @@ fn offline() -> Settings {
         regions: Regions::default(),
         proxy: OutboundProxy::default(),
         sources: Arc::default(),
+        destinations: Arc::default(),
         max_runs: 1,
         timeouts: Timeouts::default(),
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, RecordFailure,
+        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, FileFormat, RecordFailure,
         RecordWarning, RunRecord,
     },
     conditions::{Observation, Verdict, whole_seconds},
@@ -55,6 +55,8 @@ pub(super) struct Reported<'a> {
     pub(super) budget: &'a IntOrString,
     /// Whether the source may have no records.
     pub(super) may_be_empty: bool,
+    /// The format of the file, if one is written.
+    pub(super) file: Option<FileFormat>,
     /// The latest run.
     pub(super) run: Option<&'a RunState>,
     /// What interrupted the last attempt before the one in progress or due.
@@ -94,7 +96,7 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
 fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     match reported.step {
         Step::Keep | Step::Refresh => {
-            repair(next, reported.run);
+            repair(next, reported.run, reported.file);
             settled(next, reported)
         }
         Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } | Step::Stall
@@ -228,13 +230,24 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let first = first.unwrap_or_default();
     let over = format!("more than failureBudget allows ({allowed}){first}");
     if reported.mode == ExportMode::DryRun {
-        let message = dry_run(&counts, rejected);
+        let message = match reported.file {
+            None => dry_run(&counts, rejected),
+            Some(_) => file_dry_run(&counts, rejected),
+        };
         if rejected > allowed {
             return refused(format!("{message}, {over}"));
         }
         return ready(Reason::DryRunComplete, message, rejected == 0);
     }
-    delivered.push_str(" delivered");
+    match next.file.as_ref().filter(|_| reported.file.is_some()) {
+        None => delivered.push_str(" delivered"),
+        Some(_) if counts.created == 0 && rejected > 0 => {
+            delivered.push_str(" written: the file is as it was");
+        }
+        Some(file) => {
+            let _ = write!(delivered, " written to {}", file.url);
+        }
+    }
     if counts.suppressed > 0 {
         let _ = write!(delivered, ", {} suppressed", counts.suppressed);
     }
@@ -245,7 +258,8 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
         return ready(Reason::SyncedWithWarnings, delivered, true);
     }
     if rejected == 0 {
-        return ready(Reason::Synced, delivered, true);
+        let reason = if reported.file.is_some() { Reason::FileWritten } else { Reason::Synced };
+        return ready(reason, delivered, true);
     }
     if rejected <= allowed {
         let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
@@ -268,6 +282,14 @@ fn dry_run(counts: &ExportCounts, rejected: i64) -> String {
         "dry run: would create {}, update {}; {} unchanged, {} skipped{suppressed}{warnings}, \
          {rejected} rejected",
         counts.created, counts.updated, counts.unchanged, counts.skipped
+    )
+}
+
+/// What would be written to a file.
+fn file_dry_run(counts: &ExportCounts, rejected: i64) -> String {
+    format!(
+        "dry run: would write {} rows; {} suppressed, {rejected} rejected",
+        counts.created, counts.suppressed
     )
 }
 
@@ -333,7 +355,7 @@ fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Del
 fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
     let Some(run) = reported.run else { return };
     let RunPhase::Ended(ended) = &run.phase else { return };
-    show_result(next, &ended.report.progress, run);
+    show_result(next, &ended.report.progress, run, reported.file);
     next.last_applied_revision = Some(reported.revision.to_owned());
     next.last_attempted_revision = Some(reported.revision.to_owned());
     let counts = next.counts.unwrap_or_default();
@@ -425,6 +447,7 @@ mod tests {
                 mode: ExportMode::Push,
                 budget: &IntOrString::Int(0),
                 may_be_empty: false,
+                file: None,
                 run: Some(&run),
                 met: Some(&met),
                 asked: &Asked::No,
@@ -481,6 +504,7 @@ mod tests {
             mode,
             budget: &IntOrString::Int(budget),
             may_be_empty: false,
+            file: None,
             run: Some(&run),
             met: None,
             asked: &Asked::No,

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use super::{
     decision::Sending,
     distrust::{self, Asked},
+    file_target::{FileFound, is_claimed, rendered, zone},
     remote,
 };
 use crate::{
     api::{
         CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
-        FieldMapping, Handled, USE_LABEL, USE_SOURCE,
+        FieldMapping, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
     controllers::{
@@ -24,6 +25,7 @@ use crate::{
         runs::RunState,
         secrets::{is_for, usable},
     },
+    domain::{Cause, Reason},
     ledger::{AccountName, Keys},
     storage::{Location, StoragePolicy},
 };
@@ -47,8 +49,12 @@ pub(super) struct Gathered {
     pub(super) integration: IntegrationFound,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
+    /// The file that is written, if one is.
+    pub(super) file: Option<FileFound>,
     /// Which remote sources may be read.
     pub(super) policy: Arc<StoragePolicy>,
+    /// Where files may be written.
+    pub(super) destinations: Arc<StoragePolicy>,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
     /// Whether runs in progress may use it.
@@ -78,6 +84,20 @@ impl Gathered {
     /// Whether a run is wanted even if nothing has changed.
     pub(super) fn is_requested(&self) -> bool {
         self.request.is_some() || self.report_due
+    }
+
+    /// Whether a file is written. Nothing of that needs a connection to Clinch.
+    pub(super) fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Whether what runs need is there: a verified connection, or for a file the lists of people who
+    /// must not leave.
+    pub(super) fn is_connected(&self) -> bool {
+        match &self.file {
+            Some(file) => matches!(file.lists, Some(Ok(_))),
+            None => self.connection.is_some(),
+        }
     }
 
     /// Whether the source is remote, so that nothing announces its changes.
@@ -149,17 +169,19 @@ pub(super) async fn gather<C: Cluster>(
     let mapping = mapping(context, key, spec, integration.granted()).await?;
     let source = source(context, key, export).await?;
     let uid = reference.uid.as_str();
+    let now = context.clock.now();
+    let file = file(context, export, key, integration.granted(), now).await?;
     let root = context.root_key().await?;
     let known = integration.granted().and_then(|found| {
         context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
     });
     let sending = match &known {
-        Some(known) if known.paused => Sending::Paused,
+        Some(known) if known.paused && file.is_none() => Sending::Paused,
         _ => Sending::Permitted,
     };
     let connection = known.map(|known| known.connection);
     let limited = connection.as_ref().and_then(|open| open.client.limited_for());
-    let limited = limited.is_some_and(|lasted| lasted >= LIMITED);
+    let limited = file.is_none() && limited.is_some_and(|lasted| lasted >= LIMITED);
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
     let account = match &connection {
@@ -169,12 +191,16 @@ pub(super) async fn gather<C: Cluster>(
             .and_then(|found| AccountName::parse(&found.status.as_ref()?.account.as_ref()?.id)),
     };
     let keys = match account {
-        Some(account) => Keys::of(&root, account, uid),
-        None => Keys::derive(&root, uid),
+        Some(account) if file.is_none() => Keys::of(&root, account, uid),
+        // A file has the same revision whatever is known of the account.
+        Some(_) | None => Keys::derive(&root, uid),
     };
     let previous = export.status.clone().unwrap_or_default();
-    let now = context.clock.now();
-    let asked = distrust::asked(&export.metadata, &previous, now);
+    let asked = match &file {
+        None => distrust::asked(&export.metadata, &previous, now),
+        // There is no ledger.
+        Some(_) => Asked::No,
+    };
     let mut request = new_request(&export.metadata, previous.handled.as_ref());
     if let Asked::Accepted(value) = &asked {
         let receipts = request.get_or_insert_with(|| previous.handled.clone().unwrap_or_default());
@@ -191,7 +217,9 @@ pub(super) async fn gather<C: Cluster>(
         integration,
         mapping,
         source,
+        file,
         policy: context.settings.sources.clone(),
+        destinations: context.settings.destinations.clone(),
         connection,
         sending,
         keys,
@@ -288,6 +316,33 @@ async fn source<C: Cluster>(
         Ok(fields) => SourceFound::Remote(location, Some(fields)),
         Err(message) => SourceFound::Forbidden(message),
     })
+}
+
+/// The file that an export writes, if it does.
+async fn file<C: Cluster>(
+    context: &Context<C>,
+    export: &CandidateExport,
+    key: &ObjectKey,
+    integration: Option<&Arc<ClinchIntegration>>,
+    now: Timestamp,
+) -> Result<Option<FileFound>, ClusterError> {
+    let Some(file) = &export.spec.destination.file else { return Ok(None) };
+    let url = rendered(&file.to.url, key, now, &zone(&export.spec));
+    let secret = match (file.to.secret(), Location::file(&url)) {
+        // A URL that cannot be used is reported where it is opened.
+        (None, _) | (Some(_), Err(_)) => Ok(None),
+        (Some(name), Ok(location)) => {
+            let found = context.cluster.secret(&key.sibling(name)).await?;
+            usable(name, found, &location, USE_DESTINATION)
+                .map(Some)
+                .map_err(|message| Cause::new(Reason::ReferenceForbidden, message))
+        }
+    };
+    let others = context.cluster.file_exports();
+    let is_claimed = is_claimed(&[&url], (key, &export.metadata), &others, now);
+    let uid = integration.and_then(|found| found.metadata.uid.as_deref());
+    let lists = uid.and_then(|uid| context.connections.lists(uid));
+    Ok(Some(FileFound { spec: file.clone(), url, secret, is_claimed, lists }))
 }
 
 fn is_source(secret: &Bundle) -> bool {

@@ -6,6 +6,8 @@ mod coverage;
 mod decision;
 mod delivery;
 mod distrust;
+mod file_run;
+mod file_target;
 mod gather;
 mod periodic;
 mod plan;
@@ -63,10 +65,8 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     let next = status(&gathered, &plan);
     publish::<CandidateExport>(&context.cluster, &reference, &gathered.previous, next, "Push")
         .await?;
-    if let (Some(run), Some(validated), Some(connection)) =
-        (plan.start, plan.validated, gathered.connection.clone())
-    {
-        start(context, &gathered, connection, *validated, run.run);
+    if let (Some(run), Some(validated)) = (plan.start, plan.validated) {
+        start(context, &gathered, *validated, run.run);
     }
     Ok(plan.wait)
 }

@@ -52,7 +52,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         }
         periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now)
     });
-    let connected = gathered.connection.is_some();
+    let connected = gathered.is_connected();
     let obstacle = blocked
         .or_else(|| (gathered.sending == Sending::Paused).then(secret_gone))
         .or_else(|| (!connected).then(not_verified));
@@ -68,7 +68,9 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         next_run,
         grace: valid.map_or(Duration::ZERO, |valid| valid.grace),
         looks: if gathered.looks_once { Looks::Once } else { Looks::AsScheduled },
-        access: valid.filter(|_| gathered.is_remote()).map(|valid| valid.access.as_str()),
+        access: valid
+            .filter(|_| gathered.is_remote() || gathered.is_file())
+            .map(|valid| valid.access.as_str()),
         process_started_at: gathered.process_started_at,
         now: *now,
     };
@@ -90,6 +92,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
             },
             periodic: periodic::is_periodic(revision, previous, inputs.requested),
             access: valid.access.clone(),
+            is_file: gathered.is_file(),
             distrusted_at: gathered.asked.distrusted_at(previous, *now),
             ..earlier.next(revision, mode, attempt, *now)
         };

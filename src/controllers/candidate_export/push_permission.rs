@@ -39,6 +39,16 @@ pub(super) fn rules(permission: &PushPermission) -> JobRules {
 
 /// What the push permission says of a destination.
 pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermission) -> Permitted {
+    if destination.file.is_some() {
+        return match permission.files {
+            Permission::Allowed => Permitted::Yes,
+            Permission::Denied => Permitted::No(
+                "the integration does not permit writing people to files; ask its admin to set \
+                 spec.pushPermission.files: Allowed"
+                    .to_owned(),
+            ),
+        };
+    }
     let Some(job) = &destination.job else {
         return match permission.prospects {
             Permission::Allowed => Permitted::Yes,
@@ -61,6 +71,23 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
 /// What an integration contacts.
 fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
     (spec.region, spec.endpoint.clone())
+}
+
+/// The grant of a run that writes a file. It is revoked as soon as the integration is seen to be
+/// deleted, to be closed to the export's namespace, or to forbid files.
+pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
+    let spec = &gathered.export.spec;
+    let integration = integration_of(gathered.key(), spec);
+    let (cluster, namespace) = (cluster.clone(), gathered.key().namespace.clone());
+    let destination = spec.destination.clone();
+    Grant::new(move || {
+        let labels = |namespace: &str| cluster.namespace_labels(namespace);
+        let permits = cluster.integration(&integration).is_some_and(|found| {
+            access_of(&integration, &found.spec, &namespace, labels) == Access::Granted
+                && permitted(&destination, &found.spec.push_permission) == Permitted::Yes
+        });
+        if permits { GrantState::Valid } else { GrantState::Revoked }
+    })
 }
 
 /// The grant of a run that starts now. It is revoked as soon as the integration is seen to be

@@ -36,6 +36,9 @@ pub(super) fn reports(status: &CandidateExportStatus, run: &RunState) -> bool {
     if status.history.first().is_some_and(|last| results::is_of(last, run)) {
         return true;
     }
+    if ended.report.progress.file.is_some() {
+        return false;
+    }
     let counts = &ended.report.progress.counts;
     let (done, reported) = (run.put_in_place(), status.counts.unwrap_or_default());
     let number = |count: i64| u64::try_from(count).unwrap_or_default();

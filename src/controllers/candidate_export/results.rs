@@ -2,31 +2,62 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::coverage;
 use crate::{
     api::{
-        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, RecordFailure,
-        RejectionCount, RunRecord, SkippedFiles, SourceSeen,
+        CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, FileFormat, FileSeen,
+        RecordFailure, RejectionCount, RunRecord, SkippedFiles, SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
     domain::Reason,
-    pipeline::{Counts, Doubled, Ending, Progress, RejectedByReason, SourceInfo},
+    pipeline::{Counts, Doubled, Ending, FileInfo, Progress, RejectedByReason, SourceInfo},
     storage::Skipped,
 };
 
-/// Everything that a completed run reports of its records.
-pub(super) fn show_result(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
+/// Everything that a completed run reports of its records. `format`: that of its file, if it writes one.
+pub(super) fn show_result(
+    next: &mut CandidateExportStatus,
+    progress: &Progress,
+    run: &RunState,
+    format: Option<FileFormat>,
+) {
     show(next, progress, run);
     next.coverage = coverage::shown(&progress.coverage);
     next.source = progress.source.as_ref().map(seen);
     next.duplicates = duplicates(&progress.doubled);
     next.progress = Some(100);
+    if let (Some(file), Some(format), RunPhase::Ended(ended)) = (&progress.file, format, &run.phase)
+    {
+        next.file = Some(written(file, format, ended.at));
+    }
+}
+
+fn written(file: &FileInfo, format: FileFormat, at: Timestamp) -> FileSeen {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    FileSeen {
+        url: file.url.clone(),
+        format,
+        rows: number(file.rows),
+        bytes: number(file.bytes),
+        sha256: file.sha256.clone(),
+        files: 1,
+        altered: (file.altered > 0).then(|| number(file.altered)),
+        version: Some(file.version.clone()),
+        written_at: Time(whole_seconds(at)),
+    }
 }
 
 /// Shows the result of the run that delivered what is in place, which changes something only if
 /// somebody overwrote the status. A process that did not make the run knows its counts only.
-pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
+pub(super) fn repair(
+    next: &mut CandidateExportStatus,
+    run: Option<&RunState>,
+    format: Option<FileFormat>,
+) {
     let Some(last) = next.history.first() else { return };
     if next.last_applied_revision.as_ref() != Some(&last.revision) {
         return;
@@ -35,12 +66,12 @@ pub(super) fn repair(next: &mut CandidateExportStatus, run: Option<&RunState>) {
         && let RunPhase::Ended(ended) = &run.phase
         && is_of(last, run)
     {
-        return show_result(next, &ended.report.progress, run);
+        return show_result(next, &ended.report.progress, run, format);
     }
     let counts = last.counts;
     let there = counts.created + counts.updated + counts.unchanged + counts.skipped;
     let wanted = counts.total.saturating_sub(counts.suppressed);
-    next.delivered = Some(delivered(last.mode, there, wanted));
+    next.delivered = Some(delivered(last.mode, format.is_some(), there, wanted));
     next.rejected = Some(counts.invalid + counts.failed);
     next.counts = Some(counts);
     next.progress = Some(100);
@@ -88,10 +119,11 @@ fn skipped(found: Skipped) -> SkippedFiles {
 }
 
 /// The text of the column DELIVERED. A dry run delivers nothing.
-fn delivered(mode: ExportMode, there: impl Display, wanted: impl Display) -> String {
+fn delivered(mode: ExportMode, is_file: bool, there: impl Display, wanted: impl Display) -> String {
+    let rows = if is_file { " rows" } else { "" };
     match mode {
-        ExportMode::Push => format!("{there}/{wanted}"),
-        ExportMode::DryRun => format!("would {there}/{wanted}"),
+        ExportMode::Push => format!("{there}/{wanted}{rows}"),
+        ExportMode::DryRun => format!("would {there}/{wanted}{rows}"),
     }
 }
 
@@ -121,7 +153,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     next.counts = Some(shown_counts(progress, run));
     let wanted = counts.total.saturating_sub(counts.suppressed);
-    next.delivered = Some(delivered(run.mode, counts.delivered(), wanted));
+    next.delivered = Some(delivered(run.mode, run.is_file, counts.delivered(), wanted));
     next.rejected = Some(number(counts.rejected()));
     next.progress = Some(i32::from(counts.percent()));
     next.failures = progress
@@ -180,8 +212,6 @@ fn combined(counts: Counts, carried: Counts) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
     use super::*;
     use crate::{controllers::runs::Ended, pipeline::Report};
 
@@ -195,6 +225,10 @@ mod tests {
             show(&mut next, &progress, &run);
             next.delivered.unwrap()
         };
+        let file = RunState { is_file: true, ..RunState::default() };
+        let mut next = CandidateExportStatus::default();
+        show(&mut next, &progress, &file);
+        assert_eq!(next.delivered.as_deref(), Some("3/3 rows"));
         assert_eq!(shown(ExportMode::Push), "3/3");
         assert_eq!(shown(ExportMode::DryRun), "would 3/3");
     }

@@ -14,6 +14,7 @@ use crate::{
         runs::Schedule,
     },
     mapping::{self, Select, TargetAttributes},
+    storage::Location,
 };
 
 /// The findings on one export.
@@ -30,7 +31,13 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     let spec = &export.spec;
     let mut findings = Vec::new();
     findings.extend(integration(context, &gathered));
+    // A file need not fit the contract.
+    let target = if gathered.is_file() { &TargetAttributes::UNKNOWN } else { target };
     findings.extend(mapping(&gathered, target));
+    if let Some(Err(error)) = gathered.file.as_ref().map(|file| Location::file(&file.url)) {
+        let path = "spec.destination.file.to.url";
+        findings.push(Finding::error("destination/url", path, &error.to_string()));
+    }
     findings.extend(source(context, &gathered).await?);
     if let Some(found) = gathered.integration.granted()
         && let Permitted::No(message) = permitted(&spec.destination, &found.spec.push_permission)

@@ -5,6 +5,9 @@ use crate::api::CandidateExportStatus;
 /// The most bytes of a status, as JSON.
 const MAX_STATUS_BYTES: usize = 32 << 10;
 
+/// How many bytes of a URL are kept.
+const LEAST_URL: usize = 512;
+
 /// How much is left of each list and text.
 struct Room {
     failures: usize,
@@ -51,6 +54,10 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
             cut(&mut warning.message, room.text);
         }
     }
+    if let Some(file) = &mut status.file {
+        // One that is cut is written again by the next run.
+        cut(&mut file.url, room.message.max(LEAST_URL));
+    }
     for condition in &mut status.conditions {
         cut(&mut condition.message, room.message);
     }
@@ -80,8 +87,9 @@ mod tests {
 
     use super::*;
     use crate::api::{
-        ConditionType, DuplicatesSeen, ExportCounts, ExportMode, FieldCoverage, FilledField,
-        LedgerSeen, RecordFailure, RecordWarning, RejectionCount, RunRecord, SourceSeen,
+        ConditionType, DuplicatesSeen, ExportCounts, ExportMode, FieldCoverage, FileFormat,
+        FileSeen, FilledField, LedgerSeen, RecordFailure, RecordWarning, RejectionCount, RunRecord,
+        SourceSeen,
     };
 
     /// Every list full, every text as long as the schema allows, made of this.
@@ -145,6 +153,17 @@ mod tests {
             last_applied_revision: Some(word(64)),
             last_attempted_revision: Some(word(64)),
             source: Some(SourceSeen { version: Some(word(64)), ..SourceSeen::default() }),
+            file: Some(FileSeen {
+                url: text(1280),
+                format: FileFormat::Ndjson,
+                rows: i64::MAX,
+                bytes: i64::MAX,
+                sha256: word(64),
+                files: i64::MAX,
+                altered: Some(i64::MAX),
+                version: Some(word(64)),
+                written_at: now.clone(),
+            }),
             duplicates: Some(DuplicatesSeen { found: 99, records: vec![word(16); 20] }),
             ledger: Some(LedgerSeen::default()),
             history: vec![

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{distrust, gather::Gathered, push_permission, recorded, validate::Validated};
+use super::{
+    distrust, file_run,
+    gather::Gathered,
+    push_permission, recorded,
+    validate::{Task, Validated},
+};
 use crate::{
     api::ExportMode,
     cluster::{Cluster, Kind, ObjectRef},
@@ -21,12 +26,27 @@ use crate::{
 pub(super) fn start<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
-    connection: Connection,
     validated: Validated,
     state: RunState,
 ) {
+    match (validated.task, &gathered.connection) {
+        (Task::Push(spec), Some(connection)) => {
+            push(context, gathered, connection.clone(), *spec, state);
+        }
+        (Task::File(spec), _) => file_run::start(context, gathered, *spec, state),
+        // Blocked before it was planned.
+        (Task::Push(_), None) => {}
+    }
+}
+
+fn push<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    connection: Connection,
+    mut spec: RunSpec,
+    state: RunState,
+) {
     let Gathered { reference, previous, .. } = gathered;
-    let mut spec = validated.run;
     // What a dry run counts depends on Clinch, too.
     let counts_anew = context.looks_once && state.mode == ExportMode::DryRun;
     if state.periodic && previous.rejected.unwrap_or_default() == 0 && !counts_anew {

@@ -23,6 +23,9 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
     let Gathered { export, previous, run, now, .. } = gathered;
     let mut next = previous.clone();
     next.ledger = distrust::seen(previous, run.as_ref());
+    if !gathered.is_file() {
+        next.file = None;
+    }
     let mut observations = plan.observations.clone();
     if let Some(valid) = &plan.validated {
         if valid.asks_clinch {
@@ -54,6 +57,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
                 revision: &valid.revision,
                 mode: valid.mode,
                 budget: &export.spec.failure_budget,
+                file: export.spec.destination.file.as_ref().map(|file| file.format),
                 may_be_empty: export.spec.guards.as_ref().is_some_and(|g| g.min_records == 0),
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),

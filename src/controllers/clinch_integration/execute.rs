@@ -65,6 +65,7 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
         Plan::AwaitList { message, retry } => Executed::ListNotRead { message, retry },
         Plan::Refuse(cause) => {
             connections.revoke(uid);
+            connections.drop_lists(uid);
             Executed::Refused(cause)
         }
         Plan::Pause(cause) => match connections.pause(uid) {
@@ -86,7 +87,13 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
                 // The value before must not be used any more; the next one is not known to be valid.
                 connections.pause(uid);
             }
-            let outcome = verify(Subject::new(context, gathered, &validated)).await;
+            let subject = Subject::new(context, gathered, &validated);
+            // Before the first request: files need no verified credential.
+            let listed = connections.set_lists(uid, &gathered.key, subject.lists().await);
+            if listed && usable.is_none() {
+                enqueue_exports(context, gathered).await;
+            }
+            let outcome = verify(subject).await;
             if matches!(outcome, Outcome::Verified) {
                 connections.saw_secret(uid, gathered.secret_changes);
             }

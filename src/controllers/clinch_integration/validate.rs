@@ -243,6 +243,7 @@ mod tests {
             regions: Regions::default(),
             proxy: crate::network::OutboundProxy::default(),
             sources: Arc::default(),
+            destinations: Arc::default(),
             max_runs: 1,
             timeouts: crate::clinch::Timeouts::default(),
         };

@@ -11,8 +11,8 @@ use crate::{
     controllers::{
         Context, Settings,
         connections::{
-            Connections, Failure, KnownAccount, KnownContract, Outcome, SharedAccount, Verified,
-            basis,
+            Connections, Failure, KnownAccount, KnownContract, Outcome, ReadLists, SharedAccount,
+            Verified, basis,
         },
     },
     domain::{Digest, Disposition, MatchKey, Reason},
@@ -103,6 +103,21 @@ pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
 }
 
 impl<H: LedgerHome> Subject<'_, H> {
+    /// Who must not leave with a file: the people anonymised in the account, as far as it is known,
+    /// and the admin's own list. Sends no request to Clinch.
+    pub(super) async fn lists(&self) -> ReadLists {
+        let present = self.validated.account;
+        let known = match self.account {
+            Some(known) if !self.validated.accepted_account => Some(known.clone()),
+            _ => self.remembered(present).await?,
+        };
+        let account = known.unwrap_or_else(|| KnownAccount::new(present));
+        let suppressions = self.shared(account.name).await?.suppressions;
+        self.check_complete(&account, &suppressions)?;
+        let listed = self.listed(&suppressions)?;
+        Ok((suppressions, listed))
+    }
+
     async fn run(&self) -> Result<Verified, Failure> {
         let (client, contract, config) = self.sign_in().await?;
         let account = self.account(&client).await?;

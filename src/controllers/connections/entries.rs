@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{connection::Connection, verification::Verification};
 use crate::{
     cluster::ObjectKey,
-    domain::{Grant, GrantState},
-    ledger::AccountName,
+    domain::{Cause, Grant, GrantState},
+    ledger::{AccountName, Suppressions},
 };
 
 /// What this process knows of an integration.
@@ -23,6 +23,8 @@ pub(super) struct Entry {
     pub(super) verification: Option<Verification>,
     /// The connection, while it is usable.
     pub(super) connection: Option<Connection>,
+    /// Who must not leave with a file, or why that is not known; absent before a pass has read it.
+    pub(super) lists: Option<Result<Suppressions, Cause>>,
     /// What its grants depend on.
     access: Arc<Mutex<Access>>,
     /// How often its Secret had changed when a pass read the value that the connection uses.

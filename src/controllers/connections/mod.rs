@@ -26,8 +26,8 @@ use super::settings::{Enqueue, Settings};
 use crate::{
     clinch::{Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Registry},
     cluster::{Kind, ObjectKey},
-    domain::{Clock, Fence},
-    ledger::{AccountName, LedgerHome, SuppressionError},
+    domain::{Cause, Clock, Disposition, Fence},
+    ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
 };
 
 /// How long runs in progress wait for a Secret that was deleted, or for the verification of another
@@ -116,6 +116,51 @@ impl Connections {
         self.entries.change(uid, |entry| entry.verification = Some(verification));
     }
 
+    /// The people who must not leave with a file, or why that is not known. Unlike a connection it
+    /// needs no verified credential, only the name of the account.
+    pub(super) fn lists(&self, uid: &str) -> Option<Result<Suppressions, Cause>> {
+        self.entries.read(uid, |entry| entry.lists.clone())
+    }
+
+    /// Keeps the people who must not leave with a file. Runs in progress see a changed list of the
+    /// admin's at once. Returns whether something is different.
+    pub(super) fn set_lists(&self, uid: &str, key: &ObjectKey, lists: ReadLists) -> bool {
+        self.entries.change(uid, |entry| {
+            entry.key = Some(key.clone());
+            let before = entry.lists.take();
+            let known = before.as_ref().and_then(|known| known.as_ref().ok());
+            let was = known.map(Suppressions::revision);
+            let fault = before.as_ref().and_then(|known| known.as_ref().err());
+            let (next, changed) = match lists {
+                // As for a connection, an outage leaves everything as it is.
+                Err(Failure { disposition: Disposition::Retry { .. }, .. }) if known.is_some() => {
+                    entry.lists = before;
+                    return false;
+                }
+                Err(Failure { disposition, message }) => {
+                    let cause = Cause::new(disposition.reason(), message);
+                    let changed = fault != Some(&cause);
+                    (Err(cause), changed)
+                }
+                Ok((shared, listed)) => {
+                    let same = known.filter(|known| known.is_same(&shared));
+                    let next =
+                        same.map_or_else(|| shared.with_separate_listed(), Suppressions::clone);
+                    next.set_listed(listed);
+                    let changed = was != Some(next.revision());
+                    (Ok(next), changed)
+                }
+            };
+            entry.lists = Some(next);
+            changed
+        })
+    }
+
+    /// Forgets who must not leave with a file: no file is written before it is known again.
+    pub(super) fn drop_lists(&self, uid: &str) {
+        self.entries.change_existing(uid, |entry| entry.lists = None);
+    }
+
     /// What the integrations of an account share; see [`Accounts::shared`].
     pub(super) async fn shared(
         &self,
@@ -152,6 +197,8 @@ impl Connections {
         });
         let connection = verified.connection(previous, grant, changed);
         self.entries.change(uid, |entry| {
+            // It also learns who is found to be anonymised from now on.
+            entry.lists = Some(Ok(connection.suppressions.clone()));
             entry.connection = Some(connection);
             // Not before: runs that were paused continue with the new credential.
             entry.resume();
@@ -204,6 +251,9 @@ impl Connections {
         self.accounts.keep(&self.entries.accounts());
     }
 }
+
+/// The list of an account and the admin's own, as a pass has read them, or why it could not.
+pub(super) type ReadLists = Result<(Suppressions, Option<Arc<Listed>>), Failure>;
 
 /// A connection, and whether it is paused.
 pub(super) struct Known {

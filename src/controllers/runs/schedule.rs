@@ -40,6 +40,14 @@ impl Schedule {
         Ok(Self::At(Box::new((cron, zone))))
     }
 
+    /// The time zone of its times; UTC where it has none.
+    pub(in crate::controllers) fn zone(&self) -> TimeZone {
+        match self {
+            Self::Never | Self::Every(_) => TimeZone::UTC,
+            Self::At(times) => times.1.clone(),
+        }
+    }
+
     /// When the run after one that ended at `last` is due. `uid`: of the export, which decides by
     /// how much its runs are spread.
     pub(in crate::controllers) fn after(&self, last: Timestamp, uid: &str) -> Option<Timestamp> {

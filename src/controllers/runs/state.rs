@@ -19,6 +19,8 @@ pub(in crate::controllers) struct RunState {
     pub(in crate::controllers) attempt: u32,
     /// When it started.
     pub(in crate::controllers) started_at: Timestamp,
+    /// Whether it writes a file.
+    pub(in crate::controllers) is_file: bool,
     /// Whether an interval or a schedule started it, for a revision that was in place.
     pub(in crate::controllers) periodic: bool,
     /// Digest of the credentials that a remote source is read with; else empty.

@@ -18,7 +18,7 @@ use self::{
     stored::{Anonymised, StoredList},
 };
 use super::{AccountName, JournalError, KeyHash, Keys, Listed, SegmentStore};
-use crate::domain::{Cause, ClinchId, Disposition, MatchKey, Reason};
+use crate::domain::{Cause, ClinchId, Digest, Disposition, MatchKey, Reason, digest_parts};
 
 /// Why a list cannot be trusted. Then nobody is created or updated.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -191,6 +191,15 @@ impl Suppressions {
     pub async fn check_stored(&self) -> Result<(), SuppressionError> {
         self.flush().await?;
         self.account.stored.lock().await.reload(&self.account.anonymised).await
+    }
+
+    /// Changes with who must not be written.
+    pub fn revision(&self) -> Digest {
+        let listed = self.listed().map(|listed| listed.digest());
+        let count = self.len().to_be_bytes();
+        let folded = self.account.anonymised.folded();
+        let fixed: [&[u8]; 2] = [&count, &folded];
+        digest_parts(fixed.into_iter().chain(listed.as_ref().map(|digest| &digest[..])))
     }
 
     /// Why a person must not be written, if so. No I/O.

@@ -33,6 +33,15 @@ impl Anonymised {
         self.0.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Changes with the people. Their hashes are keyed, so that no two sets have one value.
+    pub(super) fn folded(&self) -> [u8; 16] {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().fold([0; 16], |mut folded, KeyHash(hash)| {
+            folded.iter_mut().zip(hash).for_each(|(byte, other)| *byte ^= other);
+            folded
+        })
+    }
+
     pub(super) fn extend(&self, people: impl IntoIterator<Item = KeyHash>) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).extend(people);
     }

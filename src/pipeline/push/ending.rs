@@ -1,23 +1,12 @@
-//! How a run ends when its source or Clinch fails. Pure.
+//! How a run ends when Clinch fails. Pure.
 
 use super::crm::CrmFailure;
 use crate::{
     domain::{Cause, Disposition, Reason},
     pipeline::report::Ending,
-    source::SourceError,
 };
 
-/// The ending of a run whose source cannot be read completely.
-pub(super) fn unread(error: &SourceError) -> Ending {
-    let (disposition, message) = (error.disposition(), error.to_string());
-    match disposition {
-        Disposition::Stalled { reason } => Ending::SourceFailed(Cause { reason, message }),
-        Disposition::Retry { .. } | Disposition::Wait { .. } => {
-            Ending::Interrupted { disposition, message }
-        }
-    }
-}
-
+/// The ending of a run that cannot continue.
 pub(super) fn interrupted(failure: CrmFailure) -> Ending {
     match failure {
         CrmFailure::Errored { disposition, message }

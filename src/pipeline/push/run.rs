@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     aftermath::Creations,
     crm::{Crm, CrmFailure, Destination, unless_paused},
-    ending::{interrupted, unread},
+    ending::interrupted,
     feed::Feeds,
     gate::Gate,
     guard::PeopleGuard,
@@ -26,6 +26,7 @@ use crate::{
     domain::{ClinchId, Disposition, Fence, MatchKey, Reason},
     ledger::{Keys, Ledger, SegmentStore, Suppressions},
     pipeline::{
+        ending::unread,
         mode::Mode,
         opened::Opened,
         plan_digest::PlanRecorder,

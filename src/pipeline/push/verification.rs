@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     course::Course,
     crm::{Crm, CrmFailure},
-    ending::unread,
     feed::Feeds,
     run_ledger::RunLedger,
     verifier::{Found, Task, Verifier},
@@ -19,6 +18,7 @@ use crate::{
     ledger::{Keys, SegmentStore},
     pipeline::{
         drift::{Difference, Drift, DriftKind},
+        ending::unread,
         opened::Opened,
         record_set::RecordSet,
         report::{Ending, Progress},

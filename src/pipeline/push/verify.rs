@@ -10,7 +10,7 @@ use std::{collections::HashSet, hash::RandomState, sync::Arc};
 use super::{
     aftermath::Creations,
     crm::{Crm, CrmFailure, Destination},
-    ending::{interrupted, unread},
+    ending::interrupted,
     guard::AtRest,
     index::PeopleIndex,
     listing::Listing,
@@ -26,6 +26,7 @@ use crate::{
     ledger::SegmentStore,
     pipeline::{
         drift::{Drift, DriftPolicy, HeldBack},
+        ending::unread,
         mode::Mode,
         record_set::RecordSet,
         report::{Distrust, Ending, Report},

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     course::{Course, Undecided},
     crm::{Crm, CrmFailure},
-    ending::unread,
     errored::{ATTEMPTS, PERIOD, Standing},
     feed::Feeds,
     outcome::{Outcome, Pushed},
@@ -20,6 +19,7 @@ use crate::{
     domain::{Cause, MatchKey, Reason},
     ledger::{Keys, SegmentStore},
     pipeline::{
+        ending::unread,
         mode::Mode,
         record_log::{Decided, RecordLog},
         report::{Ending, Progress, Rejection},

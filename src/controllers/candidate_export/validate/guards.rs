@@ -34,6 +34,17 @@ pub(super) fn guards(
     }
 }
 
+/// The limits of a run that writes a file. There is no plan to approve.
+pub(super) fn file_guards(spec: &CandidateExportSpec) -> Guards {
+    let Some(limits) = &spec.guards else { return Guards::default() };
+    let number = |limit: i64| u64::try_from(limit).unwrap_or_default();
+    Guards {
+        min_records: number(limits.min_records),
+        max_shrink_percent: limits.max_shrink_percent.map(|percent| number(percent.into())),
+        ..Guards::default()
+    }
+}
+
 /// Digest of spec, compiled mapping and account: the same in a cluster and without one.
 fn identity(spec: &CandidateExportSpec, mapping: Digest, account: Option<Digest>) -> Digest {
     let mut spec = serde_json::to_value(spec).expect("plain data serialises to JSON");

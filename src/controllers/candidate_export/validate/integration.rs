@@ -11,7 +11,7 @@ use crate::{
         },
         connections::basis,
     },
-    domain::Reason,
+    domain::{Cause, Reason},
 };
 
 /// Whether the integration is ready to be used.
@@ -55,22 +55,27 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         let message = format!("ClinchIntegration {name} is suspended");
         return waiting(Reason::IntegrationSuspended, message);
     }
+    let usable = |message: String| Check {
+        value: Some(()),
+        observation: observe(Some(true), Reason::Ready, message),
+        fault: None,
+    };
     let generation = found.metadata.generation.unwrap_or_default();
-    if is_ready(found.status.as_ref(), generation) || is_still_ready(found, gathered) {
-        let message = format!("ClinchIntegration {name} is ready");
-        return Check {
-            value: Some(()),
-            observation: observe(Some(true), Reason::Ready, message),
-            fault: None,
-        };
+    match gathered.file.as_ref().map(|file| &file.lists) {
+        // A file sends nothing to Clinch, and needs no verified credential.
+        Some(Some(Ok(_))) => {
+            return usable(format!("ClinchIntegration {name} says who must not leave"));
+        }
+        Some(Some(Err(Cause { message, .. }))) => {
+            let message = format!("ClinchIntegration {name}: {message}");
+            return waiting(Reason::SuppressionUnreadable, message);
+        }
+        None if is_ready(found.status.as_ref(), generation) || is_still_ready(found, gathered) => {
+            return usable(format!("ClinchIntegration {name} is ready"));
+        }
+        Some(None) | None => {}
     }
-    let why = found
-        .status
-        .as_ref()
-        .filter(|status| status.observed_generation == Some(generation))
-        .and_then(|status| find(&status.conditions, ConditionType::Ready))
-        .filter(|ready| ready.status != STATUS_TRUE);
-    let reason = why.and_then(|ready| Reason::from_word(&ready.reason));
+    let reason = why_not_ready(found, generation);
     let message = match reason {
         Some(reason) => format!("ClinchIntegration {name} is not ready: {reason}"),
         None => format!("ClinchIntegration {name} has not been verified yet"),
@@ -90,6 +95,16 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         };
     }
     waiting(Reason::DependencyNotReady, message)
+}
+
+/// Why an integration is not Ready, as its status says.
+fn why_not_ready(found: &ClinchIntegration, generation: i64) -> Option<Reason> {
+    let status = found.status.as_ref();
+    let ready = status
+        .filter(|status| status.observed_generation == Some(generation))
+        .and_then(|status| find(&status.conditions, ConditionType::Ready))
+        .filter(|ready| ready.status != STATUS_TRUE);
+    ready.and_then(|ready| Reason::from_word(&ready.reason))
 }
 
 /// Whether an integration was Ready before an edit that its status does not know yet, and the edit

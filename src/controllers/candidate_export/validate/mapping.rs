@@ -12,10 +12,16 @@ use crate::{
     mapping::{self, Issue, MappingSpec, Plan, TargetAttributes},
 };
 
-/// The compiled mapping, as far as it fits the contract.
-pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
+/// The compiled mapping, as far as it fits the contract. A file has none where none is named: then it
+/// holds the fields of profiles. And it need not fit a contract.
+pub(super) fn check(gathered: &Gathered) -> Check<Option<Plan>> {
+    if gathered.is_file() && matches!(gathered.mapping, MappingFound::Default) {
+        let message = "no mapping is named: the fields of profiles are written".to_owned();
+        let observation = observe(true, Reason::Resolved, message);
+        return Check { value: Some(None), observation, fault: None };
+    }
     let unknown = TargetAttributes::UNKNOWN;
-    let connection = gathered.connection.as_ref();
+    let connection = gathered.connection.as_ref().filter(|_| !gathered.is_file());
     let target = connection.map_or(&unknown, |connection| &connection.attributes);
     let (name, engine) = match source(gathered, target) {
         Ok(found) => found,
@@ -23,7 +29,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<Plan> {
     };
     match compiled(gathered, engine, target) {
         Ok(plan) => Check {
-            value: Some(plan),
+            value: Some(Some(plan)),
             observation: observe(true, Reason::Resolved, format!("{name} is usable")),
             fault: None,
         },
@@ -69,7 +75,7 @@ fn compiled(
 fn source(
     gathered: &Gathered,
     target: &TargetAttributes,
-) -> Result<(String, MappingSpec), Box<Check<Plan>>> {
+) -> Result<(String, MappingSpec), Box<Check<Option<Plan>>>> {
     match &gathered.mapping {
         MappingFound::Withheld => {
             let message = "read once the integration may be used";
@@ -99,7 +105,7 @@ fn source(
     }
 }
 
-fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<Plan> {
+fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<Option<Plan>> {
     let observation = observe(false, cause.reason, cause.message.clone());
     Check { value: None, observation, fault: Some(verdict(cause)) }
 }

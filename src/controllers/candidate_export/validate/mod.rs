@@ -1,11 +1,14 @@
 //! Step 2: the only constructor of a validated export. Pure. Reports every condition that it can,
 //! not only the first that fails.
 
+mod file;
 mod guards;
 mod integration;
 mod mapping;
 mod permission;
 mod source;
+
+pub(super) use file::refused;
 
 use std::time::Duration;
 
@@ -21,7 +24,7 @@ use crate::{
     controllers::runs::Schedule,
     domain::{Reason, digest_json, digest_parts},
     mapping::{Plan, Select},
-    pipeline::{DestinationSpec, Duplicates, Mode, RunSpec, Source},
+    pipeline::{DestinationSpec, Duplicates, FileSpec, Mode, RunSpec, Source},
 };
 
 /// What validation found: conditions, and either what to run or why not.
@@ -59,7 +62,7 @@ pub(super) struct Validated {
     /// Digest of everything that the outcome depends on.
     pub(super) revision: String,
     /// What to run.
-    pub(super) run: RunSpec,
+    pub(super) task: Task,
     /// The mode.
     pub(super) mode: ExportMode,
     /// Whether only Clinch's list of jobs says whether the destination is permitted.
@@ -72,6 +75,14 @@ pub(super) struct Validated {
     pub(super) access: String,
 }
 
+/// What a run does.
+pub(super) enum Task {
+    /// It pushes to Clinch.
+    Push(Box<RunSpec>),
+    /// It writes a file.
+    File(Box<FileSpec>),
+}
+
 /// Checks everything that can be checked without a request.
 pub(super) fn validate(gathered: &Gathered) -> Checked {
     let spec = &gathered.export.spec;
@@ -79,12 +90,17 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     let (mut observations, mut faults, mut waits) = (Vec::new(), Vec::new(), Vec::new());
 
     integration::check(gathered).record(&mut observations, &mut waits);
-    let plan = mapping::check(gathered).record(&mut observations, &mut faults);
+    let mapping = mapping::check(gathered).record(&mut observations, &mut faults);
     let source = source::check(gathered).record(&mut observations, &mut faults);
     let granted = gathered.integration.granted();
     if let Some(found) = granted {
-        permission::check(spec, found, connection, plan.as_ref())
-            .record(&mut observations, &mut faults);
+        let permitted = if let Some(file) = &gathered.file {
+            file::check(gathered, file, found)
+        } else {
+            let plan = mapping.as_ref().and_then(Option::as_ref);
+            permission::check(spec, found, connection, plan)
+        };
+        permitted.record(&mut observations, &mut faults);
     }
     let mut invalid = |message: String| {
         faults.insert(0, Verdict::stalled(Reason::InvalidSpec, message));
@@ -97,9 +113,15 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         invalid(fault);
         Schedule::Never
     });
-    let validated = match (plan, source, granted, faults.is_empty()) {
-        (Some(plan), Some(source), Some(found), true) => {
-            Some(Box::new(assemble(gathered, found, plan, source, select, schedule)))
+    let validated = match (mapping, source, granted, faults.is_empty()) {
+        (Some(mapping), Some(source), Some(found), true) => {
+            let inputs = Inputs { source, select, schedule };
+            Some(Box::new(match (mapping, &gathered.file) {
+                (mapping, Some(file)) => file::assemble(gathered, file, found, mapping, inputs),
+                (Some(plan), None) => assemble(gathered, found, plan, inputs),
+                // Without a file there always is a mapping.
+                (None, None) => return Checked { observations, validated: None, blocked: None },
+            }))
         }
         _ => None,
     };
@@ -109,13 +131,18 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     Checked { observations, validated, blocked: faults.into_iter().next() }
 }
 
+/// What all runs have.
+struct Inputs {
+    source: Source,
+    select: Option<Select>,
+    schedule: Schedule,
+}
+
 fn assemble(
     gathered: &Gathered,
     integration: &ClinchIntegration,
     plan: Plan,
-    source: Source,
-    select: Option<Select>,
-    schedule: Schedule,
+    Inputs { source, select, schedule }: Inputs,
 ) -> Validated {
     let spec = &gathered.export.spec;
     let defaults = integration.spec.defaults.as_ref();
@@ -177,30 +204,42 @@ fn assemble(
             DuplicatePolicy::Skip => Duplicates::Skip,
             DuplicatePolicy::Fail => Duplicates::Fail,
         },
-        mode: match spec.mode {
-            ExportMode::Push => Mode::Push,
-            ExportMode::DryRun => Mode::DryRun,
-        },
+        mode: mode(spec.mode),
     };
     let asks_clinch = asked.is_some();
-    let access = match &gathered.source {
-        SourceFound::Remote(_, Some(fields)) => {
-            digest_parts(fields.iter().flat_map(|(name, value)| [name.as_bytes(), value])).short()
-        }
-        _ => String::new(),
-    };
     let certain = gathered.connection.is_some()
         || !(matches!(gathered.mapping, MappingFound::Default)
             || integration.spec.suppression.is_some());
     Validated {
         revision: revision_to_compare(gathered, revision, certain),
-        run,
+        task: Task::Push(run.into()),
         mode: spec.mode,
         asks_clinch,
         schedule,
         grace: spec.ready_grace.get(),
-        access,
+        access: access(gathered),
     }
+}
+
+fn mode(mode: ExportMode) -> Mode {
+    match mode {
+        ExportMode::Push => Mode::Push,
+        ExportMode::DryRun => Mode::DryRun,
+    }
+}
+
+/// Digest of the credentials that a run reads and writes places with; empty where there are none.
+fn access(gathered: &Gathered) -> String {
+    let read = match &gathered.source {
+        SourceFound::Remote(_, fields) => fields.as_ref(),
+        _ => None,
+    };
+    let written = gathered.file.as_ref().and_then(|file| file.secret.as_ref().ok()?.as_ref());
+    if read.is_none() && written.is_none() {
+        return String::new();
+    }
+    let fields = [read, written].into_iter().flatten().flatten();
+    digest_parts(fields.flat_map(|(name, value)| [name.as_bytes(), value])).short()
 }
 
 /// Separates, in a revision, what the export decides from what the contract decides.
@@ -215,7 +254,7 @@ fn revision_to_compare(gathered: &Gathered, revision: String, certain: bool) -> 
     match recorded::in_place(previous) {
         Some(applied) if !certain && unchanged => applied.to_owned(),
         Some(applied)
-            if gathered.connection.is_none()
+            if !gathered.is_connected()
                 && applied.split_once(TARGET).is_some_and(|(ours, _)| ours == revision) =>
         {
             applied.to_owned()

@@ -1,0 +1,154 @@
+//! `spec.destination.file` of an export, and what its status says of the file.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+};
+
+const PLACEHOLDER_RULE: &str = "self.matches('^([^{}]|[{](namespace|export|date|run)[}])+$')";
+const PLACEHOLDER_MESSAGE: &str = "braces are for {namespace}, {export}, {date} and {run} only";
+
+/// A file of people. It appears complete or not at all, in place of one of the same name.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("!has(self.csv) || self.format == 'CSV'")
+    .message("csv applies to format CSV only"))]
+#[serde(rename_all = "camelCase")]
+pub struct FileDestination {
+    /// Format of the file.
+    pub format: FileFormat,
+    /// Where the file is written.
+    pub to: FileTarget,
+    /// How CSV is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvOutput>,
+}
+
+/// The format of a file.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum FileFormat {
+    /// A header line, then one person per row.
+    Csv,
+    /// One JSON object per line.
+    Ndjson,
+}
+
+impl FileFormat {
+    /// The spelling in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "CSV",
+            Self::Ndjson => "NDJSON",
+        }
+    }
+}
+
+/// Where a file is written; the operator's `--allowed-destinations` decides which places may be used.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[serde(rename_all = "camelCase")]
+pub struct FileTarget {
+    /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`, with
+    /// `{namespace}`, `{export}`, `{date}` (of the run, as 2026-11-26) and `{run}` (its start, as
+    /// 20261126T093000Z). Without `{date}` and `{run}` each run replaces the file. A name that ends
+    /// in `.gz` is compressed with gzip.
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[x_kube(validation = Rule::new(PLACEHOLDER_RULE).message(PLACEHOLDER_MESSAGE))]
+    #[schemars(length(min = 8, max = 1024))]
+    pub url: String,
+    /// A Secret in the export's namespace with credentials, labelled
+    /// `clinch.hireez.dev/use: destination` and annotated
+    /// `clinch.hireez.dev/allowed-origin: s3://BUCKET`. Absent: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<NameReference>,
+}
+
+impl FileTarget {
+    /// The name of the Secret that it is written with.
+    pub fn secret(&self) -> Option<&str> {
+        self.credentials_secret_ref.as_ref().map(|reference| reference.name.as_str())
+    }
+}
+
+/// How CSV is written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CsvOutput {
+    /// The first line.
+    #[serde(default)]
+    pub header: CsvHeader,
+    /// What happens to values that a spreadsheet takes for formulas.
+    #[serde(default)]
+    pub formulas: FormulaCells,
+    /// Whether the file begins with a byte order mark, which Excel needs and pipelines dislike.
+    #[serde(default)]
+    pub bom: bool,
+    /// Compression, whatever the name ends in.
+    #[serde(default)]
+    pub compress: FileCompression,
+}
+
+/// The first line of a CSV file.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum CsvHeader {
+    /// Names that people read. With a mapping: its attributes.
+    #[default]
+    Names,
+    /// Paths of the profile. With a mapping: its attributes.
+    Paths,
+    /// No header.
+    None,
+}
+
+/// What happens to values that a spreadsheet takes for formulas.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum FormulaCells {
+    /// A `'` is put in front of them, and of values that begin with one.
+    #[default]
+    Escape,
+    /// They are written as they are: for programs.
+    Keep,
+}
+
+/// How a file is compressed.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum FileCompression {
+    /// Not, unless its name ends in `.gz`.
+    #[default]
+    None,
+    /// With gzip.
+    Gzip,
+}
+
+/// A file that was written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FileSeen {
+    /// Where it is.
+    #[schemars(length(max = 1280))]
+    pub url: String,
+    /// Its format.
+    pub format: FileFormat,
+    /// Number of people in it.
+    pub rows: i64,
+    /// Its size.
+    pub bytes: i64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// Number of files.
+    pub files: i64,
+    /// Items of lists in which a `;` was written as `,`, because `;` separates the items of a cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub altered: Option<i64>,
+    /// Its version at the destination. The file is written again if it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub version: Option<String>,
+    /// When it was complete.
+    pub written_at: Time,
+}

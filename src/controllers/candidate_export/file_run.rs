@@ -1,0 +1,129 @@
+//! Starts a run that writes a file. Async; the run itself is a supervised task that no pass awaits.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    file_target::{is_of_the_day, rendered, zone},
+    gather::Gathered,
+    push_permission,
+    validate::refused,
+};
+use crate::{
+    api::{ExportMode, FileDestination},
+    cluster::{Cluster, Kind},
+    controllers::{
+        Context,
+        runs::{RunHandle, RunState, Size},
+    },
+    domain::{Cause, Disposition, Reason},
+    ledger::Suppressions,
+    pipeline::{self, Ending, FilePorts, FileSpec, LastFile, Report},
+    storage::Destination,
+};
+
+/// Starts a run. The status must have been written before.
+pub(super) fn start<C: Cluster>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    spec: FileSpec,
+    state: RunState,
+) {
+    let reference = &gathered.reference;
+    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
+    let ended = move || enqueue(Kind::Export, &key);
+    let run = run(context, gathered, spec, &state);
+    context.runs.start(&reference.uid, state, run, ended);
+    // The export may have been deleted before there was a run to end; later, deletion ends it.
+    if !context.cluster.has_export(reference) {
+        context.runs.forget(&reference.uid);
+    }
+}
+
+/// The work of a run.
+fn run<C: Cluster>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    spec: FileSpec,
+    state: &RunState,
+) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
+    let opened = opened(gathered, state);
+    let granted = gathered.integration.granted();
+    let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let grant = push_permission::file_grant(&context.cluster, gathered);
+    let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
+    let limiter = Arc::clone(&context.limiter);
+    let size = Size::of(&spec.source);
+    let export = gathered.uid().to_owned();
+    let report =
+        context.reports.as_ref().map(|reports| reports.of(gathered.key(), &state.revision));
+    move |handle: RunHandle| {
+        Box::pin(async move {
+            let RunHandle { cancel, progress } = handle;
+            let ended = |ending| Report { progress: progress.borrow().clone(), ending };
+            let Opened { destination, last, suppressions } = match opened {
+                Ok(opened) => opened,
+                Err(Cause { reason, message }) => {
+                    let disposition = Disposition::Stalled { reason };
+                    return ended(Ending::Interrupted { disposition, message });
+                }
+            };
+            let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
+            // Cancelled while queued: the run never started.
+            let Some(_permit) = permit else { return ended(Ending::Stopped) };
+            let ports = FilePorts {
+                destination,
+                export,
+                last,
+                suppressions,
+                keys,
+                grant,
+                fence,
+                progress,
+                report,
+                cancel,
+            };
+            pipeline::run_file(spec, ports).await
+        })
+    }
+}
+
+/// The places of a run, and who must not leave.
+struct Opened {
+    destination: Destination,
+    last: Option<LastFile>,
+    suppressions: Suppressions,
+}
+
+fn opened(gathered: &Gathered, state: &RunState) -> Result<Opened, Cause> {
+    // Both are there where a run is planned.
+    let unknown = || Cause::new(Reason::InternalError, "the run has no file");
+    let found = gathered.file.as_ref().ok_or_else(unknown)?;
+    let file = &found.spec;
+    let secret = found.secret.clone()?;
+    let suppressions = found.lists.clone().ok_or_else(unknown)??;
+    let open = |url: &str| Destination::open(url, secret.as_ref(), &gathered.destinations);
+    let zone = zone(&gathered.export.spec);
+    let url = rendered(&file.to.url, gathered.key(), state.started_at, &zone);
+    let destination = open(&url).map_err(|error| refused(&error))?;
+    let looks = state.periodic && state.mode == ExportMode::Push;
+    let last = looks.then(|| last(gathered, file, state.started_at, open)).flatten();
+    Ok(Opened { destination, last, suppressions })
+}
+
+/// The file that an earlier run of the same day wrote for the same revision.
+fn last<E>(
+    gathered: &Gathered,
+    file: &FileDestination,
+    at: Timestamp,
+    open: impl FnOnce(&str) -> Result<Destination, E>,
+) -> Option<LastFile> {
+    let seen = gathered.previous.file.as_ref()?;
+    let zone = zone(&gathered.export.spec);
+    if !is_of_the_day(&seen.url, &file.to.url, gathered.key(), at, &zone) {
+        return None;
+    }
+    let source = gathered.previous.source.as_ref().and_then(|seen| seen.version.clone());
+    Some(LastFile { destination: open(&seen.url).ok()?, version: seen.version.clone()?, source })
+}

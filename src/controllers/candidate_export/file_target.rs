@@ -1,0 +1,171 @@
+//! Where an export writes its file: the URL of a run, and whether an older export writes there, too.
+//! Pure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use jiff::{Timestamp, tz::TimeZone};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::{CandidateExport, CandidateExportSpec, FileDestination},
+    cluster::ObjectKey,
+    controllers::runs::Schedule,
+    domain::Cause,
+    ledger::Suppressions,
+};
+
+/// A file that an export writes, and everything that this depends on.
+pub(super) struct FileFound {
+    /// As the spec names it.
+    pub(super) spec: FileDestination,
+    /// Its URL, for a run that starts now.
+    pub(super) url: String,
+    /// The fields of the Secret for it, or why it cannot be used.
+    pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
+    /// Whether an older export writes the same file.
+    pub(super) is_claimed: bool,
+    /// Who must not leave, or why that is not known; absent before the integration was looked at.
+    pub(super) lists: Option<Result<Suppressions, Cause>>,
+}
+
+/// The zone of an export's dates: that of its schedule.
+pub(super) fn zone(spec: &CandidateExportSpec) -> TimeZone {
+    Schedule::of(spec).map_or(TimeZone::UTC, |schedule| schedule.zone())
+}
+
+/// The URL of a run that starts at a time.
+pub(super) fn rendered(template: &str, key: &ObjectKey, at: Timestamp, zone: &TimeZone) -> String {
+    dated(template, key, at, zone).replace(RUN, &at.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+const RUN: &str = "{run}";
+
+/// The URL of some run of a day.
+fn dated(template: &str, key: &ObjectKey, at: Timestamp, zone: &TimeZone) -> String {
+    let date = at.to_zoned(zone.clone()).date().to_string();
+    template
+        .replace("{namespace}", &key.namespace)
+        .replace("{export}", &key.name)
+        .replace("{date}", &date)
+}
+
+/// Whether a run of the same day wrote this URL: then a file that has not changed stays.
+pub(super) fn is_of_the_day(
+    url: &str,
+    template: &str,
+    key: &ObjectKey,
+    at: Timestamp,
+    zone: &TimeZone,
+) -> bool {
+    let dated = dated(template, key, at, zone);
+    let mut parts = dated.split(RUN);
+    let Some(mut rest) = parts.next().and_then(|first| url.strip_prefix(first)) else {
+        return false;
+    };
+    for part in parts {
+        // What `{run}` stands for.
+        let Some(after) = rest.get("20261126T093000Z".len()..) else { return false };
+        let Some(behind) = after.strip_prefix(part) else { return false };
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+/// Whether an older export writes to one of these URLs at this time.
+pub(super) fn is_claimed(
+    urls: &[&str],
+    own: (&ObjectKey, &ObjectMeta),
+    others: &[(ObjectKey, Arc<CandidateExport>)],
+    at: Timestamp,
+) -> bool {
+    let mine = age(own.0, own.1);
+    others.iter().any(|(key, other)| {
+        age(key, &other.metadata) < mine
+            && templates(&other.spec).any(|template| {
+                urls.contains(&rendered(template, key, at, &zone(&other.spec)).as_str())
+            })
+    })
+}
+
+/// The URLs that an export writes to.
+fn templates(spec: &CandidateExportSpec) -> impl Iterator<Item = &str> {
+    spec.destination.file.iter().map(|file| file.to.url.as_str())
+}
+
+/// Sorts exports by age; those created in one second by name.
+fn age<'a>(key: &'a ObjectKey, meta: &ObjectMeta) -> (Option<Timestamp>, &'a ObjectKey) {
+    (meta.creation_timestamp.as_ref().map(|time| time.0), key)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::new("talent", name)
+    }
+
+    #[test]
+    fn placeholders_stand_for_names_day_and_start() {
+        let template = "s3://b/{namespace}/{export}-{date}-{run}.csv";
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let late = at("2026-11-26T23:30:05Z");
+        assert_eq!(
+            rendered(template, &key("people"), late, &berlin),
+            "s3://b/talent/people-2026-11-27-20261126T233005Z.csv"
+        );
+        let utc = rendered(template, &key("people"), late, &TimeZone::UTC);
+        assert_eq!(utc, "s3://b/talent/people-2026-11-26-20261126T233005Z.csv");
+        assert_eq!(rendered("file:///x.csv", &key("p"), late, &berlin), "file:///x.csv");
+    }
+
+    #[test]
+    fn a_file_stays_until_the_day_of_its_name_is_over() {
+        let template = "s3://b/{date}/{run}/{run}.csv";
+        let (key, utc) = (key("p"), TimeZone::UTC);
+        let url = rendered(template, &key, at("2026-11-26T10:00:00Z"), &utc);
+        let on = |time: &str| is_of_the_day(&url, template, &key, at(time), &utc);
+        assert!(on("2026-11-26T23:59:59Z") && !on("2026-11-27T00:00:00Z"));
+        let plain =
+            |url: &str| is_of_the_day(url, "s3://b/x.csv", &key, at("2026-11-26T10:00:00Z"), &utc);
+        assert!(plain("s3://b/x.csv") && !plain("s3://b/x.csv.gz") && !plain("s3://b/y.csv"));
+    }
+
+    fn export(name: &str, url: &str, created: &str) -> (ObjectKey, Arc<CandidateExport>) {
+        let spec = json!({"integrationRef": {"name": "c"}, "source": {}, "destination": {"file":
+            {"format": "CSV", "to": {"url": url}}}});
+        let mut export = CandidateExport::new(name, serde_json::from_value(spec).unwrap());
+        export.metadata.creation_timestamp = Some(Time(at(created)));
+        (key(name), export.into())
+    }
+
+    #[test]
+    fn the_older_of_two_exports_of_one_url_keeps_it() {
+        let (first, second) = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z");
+        let all = [
+            export("a", "s3://b/{export}.csv", second),
+            export("b", "s3://b/a.csv", first),
+            export("c", "s3://b/{date}.csv", second),
+            export("d", "s3://b/{date}.csv", second),
+        ];
+        let now = at("2026-11-26T10:00:00Z");
+        let claimed = all.each_ref().map(|(key, own)| {
+            let url = rendered(
+                &own.spec.destination.file.as_ref().unwrap().to.url,
+                key,
+                now,
+                &zone(&own.spec),
+            );
+            is_claimed(&[&url], (key, &own.metadata), &all, now)
+        });
+        assert_eq!(claimed, [true, false, false, true], "by age, then by name");
+    }
+}

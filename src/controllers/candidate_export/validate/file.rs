@@ -1,0 +1,173 @@
+//! The file that an export writes: whether it may, and what a run does. Pure.
+
+use super::{Check, Inputs, Task, Validated, access, guards, mode, revision_to_compare};
+use crate::{
+    api::{
+        ClinchIntegration, ConditionType, CsvHeader, CsvOutput, FileCompression, FileDestination,
+        FileFormat, FormulaCells,
+    },
+    conditions::{Observation, Verdict},
+    controllers::candidate_export::{
+        file_target::FileFound,
+        gather::Gathered,
+        push_permission::{Permitted, permitted},
+    },
+    domain::{Cause, Reason, digest_json},
+    mapping::Plan,
+    output::{Compression, CsvStyle, Formulas, Header},
+    pipeline::{Encoding, FileSpec},
+    storage::{Destination, PlaceError},
+};
+
+/// Part of every revision. Raised when rows are written in another way: then files are written again.
+const LAYOUT: u32 = 1;
+
+/// Whether the file may be written: by the integration, by the operator, and as no older export does.
+pub(super) fn check(
+    gathered: &Gathered,
+    file: &FileFound,
+    integration: &ClinchIntegration,
+) -> Check<()> {
+    let observe = |status: bool, reason, message: &str| {
+        Observation::new(ConditionType::Permitted, status, reason, message)
+    };
+    match refusal(gathered, file, integration) {
+        None => Check {
+            value: Some(()),
+            observation: observe(true, Reason::Allowed, "the destination is permitted"),
+            fault: None,
+        },
+        Some(cause) => Check {
+            value: None,
+            observation: observe(false, cause.reason, &cause.message),
+            fault: Some(Verdict::Stalled(cause)),
+        },
+    }
+}
+
+fn refusal(
+    gathered: &Gathered,
+    file: &FileFound,
+    integration: &ClinchIntegration,
+) -> Option<Cause> {
+    let destination = &gathered.export.spec.destination;
+    if let Permitted::No(message) = permitted(destination, &integration.spec.push_permission) {
+        return Some(Cause::new(Reason::NotPermitted, message));
+    }
+    // Before the Secret is looked at: its faults are nobody's to see who may not use the place.
+    let of_place = |secret| match Destination::open(&file.url, secret, &gathered.destinations) {
+        Ok(_) => None,
+        Err(error) => Some(refused(&error)),
+    };
+    let opened = match &file.secret {
+        Ok(secret) => of_place(secret.as_ref()),
+        Err(cause) => of_place(None)
+            .filter(|fault| {
+                matches!(fault.reason, Reason::DestinationNotAllowed | Reason::InvalidSpec)
+            })
+            .or_else(|| Some(cause.clone())),
+    };
+    opened.or_else(|| {
+        file.is_claimed.then(|| {
+            let message = "an older export writes this file: change spec.destination.file.to.url, \
+                           e.g. with {namespace} and {export}";
+            Cause::new(Reason::DestinationConflict, message)
+        })
+    })
+}
+
+/// Why a destination cannot be opened.
+pub(in super::super) fn refused(error: &PlaceError) -> Cause {
+    let reason = match error {
+        PlaceError::Url(_) => {
+            let message = format!("spec.destination.file.to.url: {error}");
+            return Cause::new(Reason::InvalidSpec, message);
+        }
+        PlaceError::NotAllowed(..) | PlaceError::AccountNotAllowed(..) => {
+            Reason::DestinationNotAllowed
+        }
+        PlaceError::Credentials(_) | PlaceError::NoAccount(_) => Reason::DestinationDenied,
+    };
+    Cause::new(reason, error.to_string())
+}
+
+/// A run that writes the file.
+pub(super) fn assemble(
+    gathered: &Gathered,
+    file: &FileFound,
+    integration: &ClinchIntegration,
+    mapping: Option<Plan>,
+    Inputs { source, select, schedule }: Inputs,
+) -> Validated {
+    let spec = &gathered.export.spec;
+    let written = mapping.as_ref().map(|mapping| mapping.digest().to_string());
+    let base = digest_json(&(
+        LAYOUT,
+        (&spec.select, spec.limit, &spec.destination, spec.mode, &spec.guards),
+        written,
+        hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
+        &integration.metadata.uid,
+    ));
+    // Written again without those who must not leave any more.
+    let lists = file.lists.as_ref().and_then(|lists| lists.as_ref().ok());
+    let revision = match lists {
+        Some(lists) => format!("{}{}{}", base.short(), super::TARGET, lists.revision().short()),
+        None => base.short(),
+    };
+    let guards = guards::file_guards(spec);
+    let task = FileSpec {
+        source,
+        select,
+        limit: spec.limit.and_then(|limit| u64::try_from(limit).ok()),
+        mapping,
+        encoding: encoding(&file.spec),
+        compression: compression(&file.spec),
+        mode: mode(spec.mode),
+        guards,
+        baseline: baseline(gathered),
+    };
+    Validated {
+        revision: revision_to_compare(gathered, revision, true),
+        task: Task::File(task.into()),
+        mode: spec.mode,
+        asks_clinch: false,
+        schedule,
+        grace: spec.ready_grace.get(),
+        access: access(gathered),
+    }
+}
+
+/// How rows become bytes.
+fn encoding(file: &FileDestination) -> Encoding {
+    match file.format {
+        FileFormat::Ndjson => Encoding::Ndjson,
+        FileFormat::Csv => {
+            let CsvOutput { header, formulas, bom, .. } = file.csv.clone().unwrap_or_default();
+            Encoding::Csv(CsvStyle {
+                header: match header {
+                    CsvHeader::Names => Header::Names,
+                    CsvHeader::Paths => Header::Paths,
+                    CsvHeader::None => Header::None,
+                },
+                formulas: match formulas {
+                    FormulaCells::Escape => Formulas::Escape,
+                    FormulaCells::Keep => Formulas::Keep,
+                },
+                bom,
+            })
+        }
+    }
+}
+
+fn compression(file: &FileDestination) -> Compression {
+    match file.csv.as_ref().map(|csv| csv.compress) {
+        Some(FileCompression::Gzip) => Compression::Gzip,
+        Some(FileCompression::None) | None => Compression::of_name(&file.to.url),
+    }
+}
+
+/// How many records the source had when it was last read to its end.
+fn baseline(gathered: &Gathered) -> Option<u64> {
+    let last = gathered.previous.history.first()?;
+    u64::try_from(last.counts.read).ok()
+}

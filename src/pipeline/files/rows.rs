@@ -1,0 +1,285 @@
+//! The records of a source as rows of a file, one at a time, with a decision on each. Pure, but for the
+//! source. Keeps no record.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{people, spec::FileSpec};
+use crate::{
+    domain::{Cause, MatchKey, Profile, Reason, RecordId, SourcePosition},
+    ledger::{Keys, Suppressions},
+    mapping::{NeverSeen, Plan, RecordIssue, Select},
+    pipeline::{
+        coverage::{Coverage, CoverageCount},
+        mode::Mode,
+        opened::Opened,
+        record_log::{RecordLine, RecordOutcome, RecordReport},
+        records::{decisive, selected, summarize},
+        report::{Progress, Rejection},
+    },
+    source::{Decoded, SourceError, is_root},
+};
+
+/// What is written of a person.
+pub(super) enum Row {
+    /// The profile as the source gave it.
+    Profile(Profile),
+    /// The attributes of a mapping.
+    Mapped(Map<String, Value>),
+}
+
+/// What the records are compared with, and who wants to know of them.
+pub(super) struct Judge {
+    pub(super) keys: Keys,
+    pub(super) suppressions: Suppressions,
+    pub(super) report: Option<Arc<dyn RecordReport>>,
+}
+
+/// The rows of a source, in order.
+pub(super) struct Rows<'a> {
+    spec: &'a FileSpec<Opened>,
+    judge: &'a Judge,
+    items: Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>,
+    pub(super) progress: Progress,
+    /// Records that are profiles.
+    decoded: u64,
+    /// Records that say who they are about, or at least something known of a profile.
+    known: u64,
+    /// Records that were read and do not.
+    unknown: u64,
+    /// The first of those whose value is no address: where, and why.
+    unusable: Option<Box<str>>,
+    coverage: CoverageCount,
+    never_seen: Option<NeverSeen>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn of(spec: &'a FileSpec<Opened>, judge: &'a Judge) -> Self {
+        Self {
+            spec,
+            judge,
+            items: spec.source.records(),
+            progress: Progress { source: spec.source.info().cloned(), ..Progress::default() },
+            decoded: 0,
+            known: 0,
+            unknown: 0,
+            unusable: None,
+            coverage: CoverageCount::of(spec.mapping.as_ref()),
+            never_seen: spec.select.as_ref().map(Select::never_seen),
+        }
+    }
+
+    /// The next person to be written. `None` at the end of the source and at the limit.
+    pub(super) fn next(&mut self) -> Option<Result<(Written, Row), SourceError>> {
+        while !self.is_limited() {
+            let decoded = match self.items.next()? {
+                Ok(decoded) => decoded,
+                Err(error) => return Some(Err(error)),
+            };
+            self.progress.counts.read += 1;
+            if let Some(row) = self.judge(decoded) {
+                return Some(Ok(row));
+            }
+        }
+        None
+    }
+
+    fn is_limited(&self) -> bool {
+        self.spec.limit.is_some_and(|limit| self.progress.counts.total >= limit)
+    }
+
+    /// Notes that a person was written.
+    pub(super) fn written(&self, written: Written) {
+        let outcome = match self.spec.mode {
+            Mode::Push => RecordOutcome::Written,
+            Mode::DryRun => RecordOutcome::WouldWrite,
+        };
+        let Written { position, person } = written;
+        self.note(position, person.as_ref(), outcome, None, None);
+    }
+
+    fn judge(&mut self, decoded: Decoded) -> Option<(Written, Row)> {
+        let position = decoded.position;
+        let profile = match decoded.result {
+            Ok(profile) => profile,
+            Err(error) => {
+                let cause = Cause::new(error.reason(), error.to_string());
+                self.reject(position, None, None, cause);
+                return None;
+            }
+        };
+        self.decoded += 1;
+        if let Some(never_seen) = &mut self.never_seen {
+            never_seen.note(&profile);
+        }
+        match selected(self.spec.select.as_ref(), &profile) {
+            Ok(false) => {
+                self.progress.counts.not_selected += 1;
+                return None;
+            }
+            Ok(true) => {}
+            Err(issue) => {
+                let cause = Cause::new(issue.reason, issue.to_string());
+                self.reject(position, None, Some(&issue.path), cause);
+                return None;
+            }
+        }
+        let mut people: Vec<MatchKey> = people::addresses(&profile).collect();
+        let row = match self.row(profile, &mut people) {
+            Ok(row) => row,
+            Err(issues) => {
+                let decisive = decisive(&issues);
+                self.note_key(&position, decisive);
+                let place = decisive.map(|issue| issue.path.as_str());
+                self.reject(position, people.first(), place, summarize(&issues));
+                return None;
+            }
+        };
+        self.progress.counts.total += 1;
+        if let Some(why) = people::suppressed(&self.judge.suppressions, &people) {
+            self.suppress(position, people.first(), why.cause());
+            return None;
+        }
+        Some((Written { position, person: people.into_iter().next() }, row))
+    }
+
+    /// Notes whether a record that cannot be mapped says who it is about.
+    fn note_key(&mut self, position: &SourcePosition, issue: Option<&RecordIssue>) {
+        let match_place = self.spec.mapping.as_ref().map(Plan::match_place);
+        match issue {
+            Some(issue) if issue.reason == Reason::MatchKeyMissing => self.unknown += 1,
+            Some(issue)
+                if issue.reason == Reason::InvalidValue
+                    && Some(issue.path.as_str()) == match_place =>
+            {
+                self.unknown += 1;
+                let cause = || format!("{position} {}: {issue}", issue.reason).into();
+                self.unusable.get_or_insert_with(cause);
+            }
+            _ => self.known += 1,
+        }
+    }
+
+    /// The row of a profile. Adds the person whom the mapping names to `people`, in front.
+    fn row(
+        &mut self,
+        profile: Profile,
+        people: &mut Vec<MatchKey>,
+    ) -> Result<Row, Vec<RecordIssue>> {
+        let Some(mapping) = &self.spec.mapping else {
+            let has =
+                |(name, value): (&String, &Value)| is_root(name) && name != "x" && !value.is_null();
+            if profile.members().iter().any(has) {
+                self.known += 1;
+            } else {
+                self.unknown += 1;
+            }
+            return Ok(Row::Profile(profile));
+        };
+        let mapped = mapping.apply_noting(&profile, &mut self.coverage.record())?;
+        self.known += 1;
+        people.insert(0, mapped.match_key);
+        Ok(Row::Mapped(mapped.attributes))
+    }
+
+    fn suppress(&mut self, position: SourcePosition, person: Option<&MatchKey>, cause: Cause) {
+        self.progress.counts.suppressed += 1;
+        self.note(position.clone(), person, RecordOutcome::Suppressed, Some(&cause), None);
+        let record = self.record(person);
+        self.progress.list(Rejection { record, position, place: None, cause });
+    }
+
+    fn reject(
+        &mut self,
+        position: SourcePosition,
+        person: Option<&MatchKey>,
+        place: Option<&str>,
+        cause: Cause,
+    ) {
+        self.progress.counts.total += 1;
+        self.progress.counts.invalid += 1;
+        self.note(position.clone(), person, RecordOutcome::Rejected, Some(&cause), place);
+        let record = self.record(person);
+        self.progress.reject(Rejection { record, position, place: place.map(Into::into), cause });
+    }
+
+    fn record(&self, person: Option<&MatchKey>) -> Option<RecordId> {
+        person.map(|key| self.judge.keys.record_id(key))
+    }
+
+    fn note(
+        &self,
+        position: SourcePosition,
+        person: Option<&MatchKey>,
+        outcome: RecordOutcome,
+        cause: Option<&Cause>,
+        place: Option<&str>,
+    ) {
+        if let Some(report) = &self.judge.report {
+            let (record, cause) = (self.record(person), cause.cloned());
+            report.add(RecordLine {
+                position,
+                record,
+                outcome,
+                cause,
+                place: place.map(Into::into),
+            });
+        }
+    }
+
+    /// Counts the records behind the limit. Returns the first error of the source.
+    pub(super) fn count_rest(&mut self) -> Option<SourceError> {
+        if !self.is_limited() || !self.spec.guards.counts_all() {
+            return None;
+        }
+        for decoded in self.items.by_ref() {
+            match decoded {
+                Ok(_) => self.progress.counts.read += 1,
+                Err(error) => return Some(error),
+            }
+        }
+        None
+    }
+
+    /// The fault of a source of which no record is a person.
+    pub(super) fn is_nobody(&self) -> Option<SourceError> {
+        let (read, records) = (self.progress.counts.read, self.progress.counts.total);
+        if self.known > 0 || (read > 0 && records == 0) {
+            return None;
+        }
+        let outline = self.spec.source.outline()?;
+        let nobody = if read == 0 {
+            self.spec.source.own_columns().is_some_and(|columns| outline.means_nothing(columns))
+        } else {
+            self.unknown > 0 || outline.is_wrapper()
+        };
+        let outline = Box::new(outline);
+        nobody.then(|| match &self.spec.mapping {
+            Some(mapping) => {
+                let attribute = mapping.match_attribute().into();
+                let unusable = self.unusable.clone();
+                SourceError::Nobody { records, attribute, unusable, outline }
+            }
+            None => SourceError::NoProfile { records, outline },
+        })
+    }
+
+    /// How the records filled the mapping, and what was counted.
+    pub(super) fn finish(mut self) -> Progress {
+        let decoded = self.decoded;
+        let missing = self.never_seen.as_ref().map(NeverSeen::paths).unwrap_or_default();
+        if let Some(select) = self.spec.select.as_ref().filter(|_| decoded > 0) {
+            self.coverage.warn_never_seen(select, missing, decoded);
+        }
+        let coverage: Coverage = self.coverage.finish(self.spec.mapping.as_ref());
+        self.progress.coverage = coverage.into();
+        self.progress
+    }
+}
+
+/// A record that is written: where it is, and who it is about, if that is known.
+pub(super) struct Written {
+    position: SourcePosition,
+    person: Option<MatchKey>,
+}

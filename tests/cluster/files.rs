@@ -1,0 +1,160 @@
+//! Files on a real API server: who may write where, with which Secret, and which two exports may not.
+
+use std::{fs, path::Path};
+
+use clinch_operator::controllers::Regions;
+
+use crate::support::{
+    manifests::INTEGRATION,
+    world::{World, condition},
+};
+
+const SECRET_VALUE: &str = "open-sesame-5309";
+
+fn export(name: &str, url: &str, credentials: &str) -> String {
+    format!(
+        "
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {{name: {name}}}
+spec:
+  integrationRef: {{name: acme}}
+  source:
+    inline:
+    - {{firstName: Ann, emails: [{{value: ann@marker.example}}]}}
+    - {{firstName: Ben, emails: [{{value: ben@marker.example}}]}}
+  destination: {{file: {{format: NDJSON, to: {{url: '{url}'{credentials}}}}}}}
+"
+    )
+}
+
+fn secret(purpose: &str, origin: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Secret
+metadata:
+  name: store
+  labels: {{clinch.hireez.dev/use: {purpose}}}
+  annotations: {{clinch.hireez.dev/allowed-origin: '{origin}'}}
+stringData: {{AWS_ACCESS_KEY_ID: {SECRET_VALUE}, AWS_SECRET_ACCESS_KEY: {SECRET_VALUE}}}
+"
+    )
+}
+
+fn permit(world: &World, files: &str) {
+    let patch = format!(r#"{{"spec": {{"pushPermission": {{"files": "{files}"}}}}}}"#);
+    world.kubectl(&[
+        "patch",
+        "clinchintegration",
+        "acme",
+        "--type=merge",
+        "-p",
+        &patch,
+        "-n",
+        &world.namespace,
+    ]);
+}
+
+fn people(path: &Path) -> usize {
+    fs::read_to_string(path).map_or(0, |text| text.lines().count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_only_as_both_admins_and_the_secrets_owner_allow() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone(), "s3://listed".to_owned()];
+    // A place for sources is none for files.
+    world.allowed_sources = vec!["s3://sources".to_owned()];
+    world.run_operator(Regions::default());
+    world.apply(INTEGRATION);
+    let file = folder.path().join("people.ndjson");
+
+    // The integration's admin: denied by default, allowed, and withdrawn.
+    world.apply(&export("people", &format!("{place}/people.ndjson"), ""));
+    let refused = world.ready("CandidateExport", "people", "False", "NotPermitted").await;
+    assert_eq!(condition(&refused, "Permitted")["status"], "False");
+    assert_eq!(people(&file), 0);
+    permit(&world, "Allowed");
+    let done = world.ready("CandidateExport", "people", "True", "FileWritten").await;
+    assert_eq!((people(&file), &done["status"]["delivered"]), (2, &"2/2 rows".into()));
+    assert_eq!(done["status"]["file"]["rows"], 2);
+
+    // The operator's admin.
+    world.apply(&export("elsewhere", "s3://sources/x.ndjson", ""));
+    world.ready("CandidateExport", "elsewhere", "False", "DestinationNotAllowed").await;
+
+    // The Secret's owner: one for sources is not used to write, nor one for another bucket.
+    let with_secret = ", credentialsSecretRef: {name: store}";
+    world.apply(&secret("source", "s3://listed"));
+    world.apply(&export("bucket", "s3://listed/x.ndjson", with_secret));
+    world.ready("CandidateExport", "bucket", "False", "ReferenceForbidden").await;
+    world.apply(&secret("destination", "s3://another"));
+    world.apply(&export("bucket2", "s3://listed/y.ndjson", with_secret));
+    world.ready("CandidateExport", "bucket2", "False", "ReferenceForbidden").await;
+    // And one for files is not used to read.
+    world.apply(&secret("destination", "s3://sources"));
+    let source = export("reads", &format!("{place}/other.ndjson"), "");
+    let inline = source.find("    inline:").expect("a source");
+    let end = source.find("  destination:").expect("a destination");
+    let store =
+        "    objectStore: {url: 's3://sources/x.csv', credentialsSecretRef: {name: store}}\n";
+    world.apply(&format!("{}{store}{}", &source[..inline], &source[end..]));
+    world.ready("CandidateExport", "reads", "False", "ReferenceForbidden").await;
+
+    let events =
+        world.kubectl(&["get", "events.events.k8s.io", "-n", &world.namespace, "-o", "yaml"]);
+    let exports = world.kubectl(&[
+        "get",
+        "candidateexport",
+        "-n",
+        &world.namespace,
+        "-o",
+        "jsonpath={.items[*].status}",
+    ]);
+    assert!(events.contains("reason: FileWritten"), "{events}");
+    for text in [events, exports] {
+        for value in [SECRET_VALUE, "marker.example"] {
+            assert!(!text.contains(value), "{value} leaked: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_younger_of_two_exports_of_one_file_waits_for_the_older() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(Regions::default());
+    world.apply(INTEGRATION);
+    permit(&world, "Allowed");
+    world.apply(&export("a-first", &format!("{place}/z-second.ndjson"), ""));
+    world.ready("CandidateExport", "a-first", "True", "FileWritten").await;
+    world.apply(&export("z-second", &format!("{place}/{{export}}.ndjson"), ""));
+    let refused = world.ready("CandidateExport", "z-second", "False", "DestinationConflict").await;
+    assert_eq!(condition(&refused, "Stalled")["status"], "True");
+    world.kubectl(&["delete", "candidateexport", "a-first", "-n", &world.namespace]);
+    world.ready("CandidateExport", "z-second", "True", "FileWritten").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_refuses_what_does_not_apply_to_files() {
+    let Some(world) = World::prepare().await else { return };
+    let manifest = export("people", "s3://b/{export}-{date}.ndjson", "");
+    let (ok, err) = world.try_apply_dry(&manifest);
+    assert!(ok, "{err}");
+    for (from, to, message) in [
+        ("{export}", "{name}", "braces are for"),
+        ("s3://", "ftp://", "url must begin with"),
+        ("  destination:", "  resume: {attach: true}\n  destination:", "do not apply to a file"),
+        ("{file:", "{prospect: {}, file:", "exactly one of prospect, job and file"),
+        ("format: NDJSON", "format: NDJSON, csv: {bom: true}", "csv applies to format CSV only"),
+        ("format: NDJSON", "format: XLSX", "Unsupported value"),
+    ] {
+        let (ok, err) = world.try_apply_dry(&manifest.replace(from, to));
+        assert!(!ok && err.contains(message), "{to}: {err}");
+    }
+}
