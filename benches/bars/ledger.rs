@@ -230,6 +230,10 @@ struct Prompt {
 impl Crm for Prompt {
     type Cursor = ();
 
+    async fn admitted(&self) -> Result<(), CrmFailure> {
+        Ok(())
+    }
+
     async fn resolve(&self, _: &DestinationSpec) -> Result<Destination, CrmFailure> {
         Ok(Destination::Prospect)
     }
