@@ -165,8 +165,8 @@ fn each_kind_of_fault_has_a_rule_and_a_place() {
             0,
         ),
         (
-            "engineers, namespace: talent",
-            "engineers, namespace: team",
+            "engineers, namespace: talent}\nspec:\n  integrationRef: {name: clinch}",
+            "engineers, namespace: team}\nspec:\n  integrationRef: {name: clinch, namespace: talent}",
             "reference/no-access",
             "spec.integrationRef",
             2,
