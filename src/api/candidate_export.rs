@@ -61,6 +61,12 @@ use super::{Duration, ExportSource, FileDestination, FileSeen, Handled, common_s
         priority = 1
     ),
     printcolumn(
+        name = "Drifted",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Drifted")].status"#,
+        priority = 1
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
@@ -114,6 +120,17 @@ pub struct CandidateExportSpec {
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub ready_grace: Duration,
+    /// Reads the people who were delivered back from Clinch this long after the last time, e.g. `24h`,
+    /// and reports in `status.drift` who is missing, changed or anonymised; the first time once
+    /// everybody is delivered. Absent: only on request, by the annotation
+    /// `clinch.hireez.dev/verify-requested-at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('720h')").message("verifyInterval must be between 1h and 720h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub verify_interval: Option<Duration>,
+    /// What happens to people whom a verification finds changed in Clinch.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
     /// Suspends this export; a run in progress ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
@@ -325,6 +342,17 @@ pub enum ExportMode {
     DryRun,
 }
 
+/// What happens to people whom a verification finds changed in Clinch.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum DriftPolicy {
+    /// They are reported.
+    #[default]
+    Report,
+    /// The attributes that differ are written again. Nobody is created: people who were deleted or
+    /// anonymised in Clinch are reported.
+    Correct,
+}
+
 /// What the operator knows of the export.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -388,6 +416,9 @@ pub struct CandidateExportStatus {
     /// People created by this export who are in Clinch more than once. Absent: none are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicatesSeen>,
+    /// What the last verification found. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftSeen>,
     /// What is known of the ledger, which is kept elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerSeen>,
@@ -460,6 +491,66 @@ pub enum LedgerCheck {
     Requested,
     /// The ledger ended before the segment that the status names.
     LedgerBehind,
+}
+
+/// What a verification found. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftSeen {
+    /// When it ended.
+    pub checked_at: Time,
+    /// People verified: whom the export delivered and its source still names.
+    pub people: i64,
+    /// Those who are no longer in Clinch.
+    pub missing: i64,
+    /// Those of whom mapped attributes have other values in Clinch.
+    pub changed: i64,
+    /// Those who were anonymised in Clinch. From now on they are suppressed, and not verified again.
+    pub anonymised: i64,
+    /// Those among `changed` who were written again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<i64>,
+    /// Those not among `changed` whose values Clinch stores in a form of its own, as was seen when they
+    /// were written again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalised: Option<i64>,
+    /// Those who could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<i64>,
+    /// Why the first of them could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub first_unread: Option<String>,
+    /// Why nobody was written again although `spec.driftPolicy` is Correct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub held_back: Option<String>,
+    /// The first people who differ, in the order of the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub positions: Vec<DriftPosition>,
+    /// How many others differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions_omitted: Option<i64>,
+}
+
+/// One person who is not in Clinch as they were delivered. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftPosition {
+    /// Position of their record in its source.
+    #[schemars(length(max = 320))]
+    pub position: String,
+    /// Opaque id of the record; stable within the export.
+    #[schemars(length(max = 32))]
+    pub record: String,
+    /// In which way they differ: Missing, Changed, Anonymised or Normalised.
+    #[schemars(length(max = 32))]
+    pub kind: String,
+    /// The names of the attributes that differ; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 128)))]
+    pub attributes: Vec<String>,
 }
 
 /// People created by an export who are in Clinch more than once.

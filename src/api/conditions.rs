@@ -68,6 +68,9 @@ condition_types! {
     /// Export: people it created are in Clinch more than once. Present only while True; a warning
     /// that does not affect Ready.
     DuplicatesFound,
+    /// Export: people are not in Clinch as they were delivered, as of the last verification. A warning
+    /// that does not affect Ready. Absent unless a verification is asked for.
+    Drifted,
 }
 
 impl fmt::Display for ConditionType {

@@ -41,6 +41,9 @@ pub const RETRY_REQUESTED_AT: &str = "clinch.hireez.dev/retry-requested-at";
 /// Annotation of an export that requests that nothing its ledger says about values is believed; any new
 /// value is a new request.
 pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledger-requested-at";
+/// Annotation of an export that requests that the people it delivered are read back from Clinch; any new
+/// value is a new request.
+pub const VERIFY_REQUESTED_AT: &str = "clinch.hireez.dev/verify-requested-at";
 /// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
@@ -89,6 +92,11 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub distrust_ledger_requested_at: Option<String>,
+    /// The value of `clinch.hireez.dev/verify-requested-at` of the last verification that ended with a
+    /// result; exports only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub verify_requested_at: Option<String>,
 }
 
 /// What every user-facing status has: the generation it was computed for, and conditions.

@@ -258,6 +258,7 @@ fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
         let coverage = status.coverage.as_ref().map(|shown| records::coverage(&key.name, shown));
         lines.extend(records::failures(&key.name, &status));
+        lines.extend(records::drift(&key.name, &status));
         lines.extend(coverage.into_iter().flatten());
         lines.extend(records::plan(&key.name, &status));
     }

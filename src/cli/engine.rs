@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ExitCode, stop::Stop};
 use crate::{
-    api::{CandidateExport, ConditionType, GROUP, STATUS_TRUE},
+    api::{CandidateExport, ConditionType, GROUP, STATUS_FALSE, STATUS_TRUE},
     app,
     cluster::{Kind, NoticeType, ObjectKey},
     conditions::find,
     controllers::{Context, Controllers, Reports, Settings},
-    domain::Fence,
+    domain::{Fence, Reason},
     local::{self, Change, LocalCluster, Settled, TableOptions, reconcile_queue, table},
 };
 
@@ -177,8 +177,14 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
             if let Some(ready) = ready.filter(|ready| ready.status != STATUS_TRUE) {
                 lines.push(format!("{kind} {key}: {}: {}", ready.reason, ready.message));
             }
-            if let Some(warning) = find(&conditions, ConditionType::DuplicatesFound) {
-                lines.push(format!("{kind} {key}: {}: {}", warning.reason, warning.message));
+            for warning in [ConditionType::DuplicatesFound, ConditionType::Drifted] {
+                // Neither known to be over, nor in progress.
+                let warning = find(&conditions, warning).filter(|warning| {
+                    warning.status != STATUS_FALSE && warning.reason != Reason::Progressing.as_str()
+                });
+                if let Some(warning) = warning {
+                    lines.push(format!("{kind} {key}: {}: {}", warning.reason, warning.message));
+                }
             }
         }
     }

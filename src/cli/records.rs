@@ -1,6 +1,6 @@
 //! What `apply` prints about the records of its exports: rejections, coverage and warnings. Pure.
 
-use crate::api::{CandidateExportStatus, FieldCoverage};
+use crate::api::{CandidateExportStatus, DriftPosition, FieldCoverage};
 
 /// Lists are wrapped before this column.
 const WIDTH: usize = 80;
@@ -15,6 +15,22 @@ pub(super) fn failures(name: &str, status: &CandidateExportStatus) -> Vec<String
         })
         .collect();
     lines.extend(status.failures_omitted.map(|omitted| format!("{name}: and {omitted} more")));
+    lines
+}
+
+/// One line for each person whom the last verification found different, and whom the status lists.
+pub(super) fn drift(name: &str, status: &CandidateExportStatus) -> Vec<String> {
+    let Some(drift) = &status.drift else { return Vec::new() };
+    let line = |one: &DriftPosition| {
+        let differing = match &*one.attributes {
+            [] => String::new(),
+            names => format!(": {}", names.join(", ")),
+        };
+        format!("{name}: {} {}{differing}", one.position, one.kind)
+    };
+    let mut lines: Vec<String> = drift.positions.iter().map(line).collect();
+    let omitted = drift.positions_omitted;
+    lines.extend(omitted.map(|omitted| format!("{name}: and {omitted} more differ")));
     lines
 }
 

@@ -48,6 +48,13 @@ impl Observation {
 pub enum Verdict {
     /// Everything is as the spec asks.
     Ready(Cause),
+    /// Everything is as the spec asks, and something that somebody requested is in progress.
+    Working {
+        /// Why the object is Ready.
+        ready: Cause,
+        /// What is in progress.
+        message: String,
+    },
     /// Not there yet; the operator continues by itself. `Progressing` shows Ready as Unknown, any
     /// other reason as False.
     Reconciling(Cause),
@@ -115,6 +122,10 @@ fn computed<S: CommonStatus>(previous: &S, verdict: &Verdict) -> Vec<Observation
     };
     match verdict {
         Verdict::Ready(Cause { reason, message }) => vec![ready(Some(true), *reason, message)],
+        Verdict::Working { ready: Cause { reason, message }, message: work } => vec![
+            ready(Some(true), *reason, message),
+            Observation::new(ConditionType::Reconciling, true, Reason::Progressing, work.as_str()),
+        ],
         Verdict::Reconciling(Cause { reason, message }) => {
             let first = *reason == Reason::Progressing;
             let why = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };

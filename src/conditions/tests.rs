@@ -38,6 +38,11 @@ fn each_verdict_gives_its_conditions_and_no_others() {
         [("Ready", "False"), ("Reconciling", "True")]
     );
     assert_eq!(types(&settled(&none, &stalled(), 1)), [("Ready", "False"), ("Stalled", "True")]);
+    let ready = Cause::new(Reason::Synced, "");
+    let working = Verdict::Working { ready, message: "verifying".into() };
+    let status = settled(&none, &working, 1);
+    assert_eq!(types(&status), [("Ready", "True"), ("Reconciling", "True")]);
+    assert_eq!(status.conditions[1].reason, "Progressing");
 }
 
 #[test]
@@ -332,10 +337,14 @@ mod health_table {
         let partial = Verdict::ready(Reason::SyncedWithRejections, "1");
         let over = Verdict::stalled(Reason::RecordsRejected, "2");
         let suspended = |standing| Verdict::Suspended { standing, message: "suspended".into() };
+        let verifying = Verdict::Working {
+            ready: Cause::new(Reason::Synced, "200 of 200 delivered"),
+            message: "verifying".into(),
+        };
         let fresh = |verdict: &Verdict| settled(&CandidateExportStatus::default(), verdict, 1);
         let after = |verdict: &Verdict| settled(&fresh(&ready()), verdict, 2);
         // (state, status, generation of the object, kstatus, wait Ready, wait Stalled)
-        let table = [
+        let table = vec![
             ("created", unseen, 1, Kstatus::InProgress, false, false),
             ("first pass", fresh(&first), 3, Kstatus::InProgress, false, false),
             ("retrying", fresh(&retrying()), 3, Kstatus::InProgress, false, false),
@@ -344,6 +353,7 @@ mod health_table {
             ("edited, unseen", fresh(&ready()), 4, Kstatus::InProgress, false, false),
             ("stalled, edited, unseen", fresh(&stalled()), 4, Kstatus::InProgress, false, false),
             ("routine resync", after(&ready()), 3, Kstatus::Current, true, false),
+            ("a requested verification", after(&verifying), 3, Kstatus::InProgress, true, false),
             ("retrying after sync", after(&retrying()), 3, Kstatus::InProgress, false, false),
             (
                 "suspended in sync",

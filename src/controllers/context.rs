@@ -25,6 +25,8 @@ pub struct Context<C> {
     pub(super) settings: Settings,
     pub(super) connections: Connections,
     pub(super) runs: Runs,
+    /// The verifications of exports. None works beside a run of its export.
+    pub(super) verifications: Runs,
     pub(super) limiter: Arc<RunLimiter>,
     pub(super) trouble: Trouble,
     pub(super) fence: Fence,
@@ -49,6 +51,7 @@ impl<C: Cluster> Context<C> {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
+        let runs = Runs::new(clock.clone(), stop);
         Self {
             connections: Connections::new(
                 &settings,
@@ -58,7 +61,8 @@ impl<C: Cluster> Context<C> {
                 observer,
             ),
             limiter: Arc::new(RunLimiter::new(settings.max_runs)),
-            runs: Runs::new(clock.clone(), stop),
+            verifications: runs.of_another_kind(),
+            runs,
             trouble: Trouble::default(),
             looks_once: false,
             started_at: clock.now(),

@@ -68,6 +68,7 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
             Kind::Mapping => {}
             Kind::Export => {
                 self.0.runs.forget(uid);
+                self.0.verifications.forget(uid);
                 self.0.cluster.ledger_gone(uid);
             }
         }

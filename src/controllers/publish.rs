@@ -28,18 +28,23 @@ pub(super) async fn publish<K: OurKind>(
     let notice = ready_changed(previous, &next).then(|| notice(&next, action)).flatten();
     cluster.write_status::<K>(object, next).await?;
     if let Some(notice) = notice {
-        let (kind, object_key, reason) = (object.kind, &object.key, notice.reason);
-        match notice.kind {
-            NoticeType::Normal => {
-                tracing::info!(%kind, object = %object_key, %reason, "{}", notice.message);
-            }
-            NoticeType::Warning => {
-                tracing::warn!(%kind, object = %object_key, %reason, "{}", notice.message);
-            }
-        }
-        cluster.publish(object, notice).await;
+        announce(cluster, object, notice).await;
     }
     Ok(())
+}
+
+/// Logs and publishes an Event.
+pub(super) async fn announce(cluster: &impl Cluster, object: &ObjectRef, notice: Notice) {
+    let (kind, object_key, reason) = (object.kind, &object.key, notice.reason);
+    match notice.kind {
+        NoticeType::Normal => {
+            tracing::info!(%kind, object = %object_key, %reason, "{}", notice.message);
+        }
+        NoticeType::Warning => {
+            tracing::warn!(%kind, object = %object_key, %reason, "{}", notice.message);
+        }
+    }
+    cluster.publish(object, notice).await;
 }
 
 fn notice<S: CommonStatus>(status: &S, action: &'static str) -> Option<Notice> {
@@ -83,6 +88,8 @@ pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Optio
             .or_else(|| before.retry_requested_at.clone()),
         // Only exports have a ledger: `candidate_export::distrust`.
         distrust_ledger_requested_at: before.distrust_ledger_requested_at.clone(),
+        // And only exports are verified: `candidate_export::drift`.
+        verify_requested_at: before.verify_requested_at.clone(),
     };
     (receipts != before).then_some(receipts)
 }

@@ -69,7 +69,7 @@ reasons! {
     Read,
     /// The integration allows this destination.
     Allowed,
-    /// Every selected record is in Clinch as mapped.
+    /// As of the last push, every selected record is in Clinch as mapped.
     Synced,
     /// The source has records, and none of them is selected.
     NothingSelected,
@@ -81,6 +81,14 @@ reasons! {
     FileWritten,
     /// People created by the export are in Clinch more than once.
     DuplicatesFound,
+    /// The last verification found people in Clinch as they were delivered.
+    NoDrift,
+    /// The last verification found people who are missing, changed or anonymised in Clinch.
+    DriftFound,
+    /// The last verification found people changed in Clinch, and wrote them again.
+    DriftCorrected,
+    /// It is not known whether people are in Clinch as they were delivered.
+    NotVerified,
     /// The dry run has counted what a push would do.
     DryRunComplete,
     // -- lifecycle

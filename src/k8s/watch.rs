@@ -30,7 +30,7 @@ use super::{
 use crate::{
     api::{
         DISTRUST_LEDGER_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT, RECONCILE_REQUESTED_AT,
-        RETRY_REQUESTED_AT,
+        RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT,
     },
     cluster::{ObjectChange, ObjectKey, Trigger, dependents},
 };
@@ -143,6 +143,7 @@ fn mark<K: Resource>(object: &K) -> u64 {
         FLUX_RECONCILE_REQUESTED_AT,
         RETRY_REQUESTED_AT,
         DISTRUST_LEDGER_REQUESTED_AT,
+        VERIFY_REQUESTED_AT,
     ] {
         object.annotations().get(annotation).hash(&mut hasher);
     }

@@ -21,7 +21,7 @@ fn events(world: &World, name: &str, reason: &str) -> Vec<Value> {
 }
 
 /// Waits for this many Events.
-async fn count(world: &World, name: &str, reason: &str, expected: usize) -> Vec<Value> {
+pub(crate) async fn count(world: &World, name: &str, reason: &str, expected: usize) -> Vec<Value> {
     let started = std::time::Instant::now();
     loop {
         let found = events(world, name, reason);

@@ -13,6 +13,7 @@ mod all_namespaces;
 mod canary;
 mod canary_commands;
 mod credentials;
+mod drift;
 mod erasure;
 mod events;
 mod exports;

@@ -11,6 +11,8 @@ mod apply;
 #[cfg(feature = "sandbox")]
 mod approval;
 #[cfg(feature = "sandbox")]
+mod drift;
+#[cfg(feature = "sandbox")]
 mod erasure;
 #[cfg(feature = "sandbox")]
 mod exit_codes;

@@ -19,7 +19,7 @@ use clinch_operator::{
     controllers::{Context, Controllers, Regions, Settings},
     domain::{Clock, Fence},
     local::{LoadOptions, Loader, LocalCluster, ReconcileRequests, reconcile_queue},
-    sandbox::{Options, Sandbox},
+    sandbox::{Action, Fault, Options, Sandbox},
     storage::{AllowedPlaces, StoragePolicy},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -140,6 +140,11 @@ spec:
     /// Reconciles, waits for the run that this starts, and reconciles again.
     async fn run(&mut self) -> CandidateExportStatus {
         self.pass().await;
+        self.ended().await
+    }
+
+    /// Waits for the end of what is in progress, and reconciles again.
+    async fn ended(&mut self) -> CandidateExportStatus {
         loop {
             let request = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
             let (kind, key) = request.expect("a run that ends").unwrap();
@@ -156,7 +161,9 @@ spec:
     }
 
     fn later(&self, seconds: i64) {
-        self.ahead.fetch_add(seconds, Ordering::Relaxed);
+        let before = self.ahead.fetch_add(seconds, Ordering::Relaxed);
+        // Clinch has the same clock.
+        self.sandbox.set_clock_offset(before + seconds);
     }
 
     fn requests(&self) -> u64 {
@@ -334,4 +341,108 @@ async fn a_healthy_first_start_publishes_no_warning_and_bad_news_is_one() {
     let mut world = World::new(folder.path(), "suspend: false").await;
     world.run().await;
     assert_eq!(warnings(&world), ["SourceNotFound"]);
+}
+
+/// Status and reason of the condition `Drifted`.
+fn drifted(status: &CandidateExportStatus) -> (String, String) {
+    let found = find(&status.conditions, ConditionType::Drifted).unwrap();
+    (found.status.clone(), found.reason.clone())
+}
+
+fn warned(world: &World) -> Vec<String> {
+    let events = world.cluster.events().into_iter().map(|event| event.notice);
+    let warnings = events.filter(|notice| notice.kind == NoticeType::Warning);
+    warnings.map(|notice| notice.reason.to_string()).collect()
+}
+
+#[tokio::test]
+async fn people_are_verified_by_interval_and_ready_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 3);
+    let mut world = World::new(folder.path(), "verifyInterval: 1h").await;
+    let pushed = world.run().await;
+    assert_eq!(drifted(&pushed), is("Unknown", "Progressing"), "the first follows the first push");
+    let first = world.ended().await;
+    assert_eq!(drifted(&first), is("False", "NoDrift"));
+    assert_eq!(first.drift.as_ref().unwrap().people, 3);
+    let wait = world.pass().await.unwrap().as_secs();
+    assert!((3590..=3661).contains(&wait), "{wait}");
+    let requests = world.requests();
+    world.later(1800);
+    world.pass().await;
+    assert_eq!(world.requests(), requests, "not due");
+
+    world.sandbox.delete("hireEZ", "p1@example.com").unwrap();
+    world.later(1900);
+    world.pass().await;
+    let works = world.status();
+    assert_eq!(ready(&works), ready(&first));
+    assert!(find(&works.conditions, ConditionType::Reconciling).is_none(), "nobody waits for it");
+    let found = world.ended().await;
+    assert_eq!(drifted(&found), is("True", "DriftFound"));
+    let drift = found.drift.unwrap();
+    assert_eq!((drift.people, drift.missing, drift.changed), (3, 1, 0));
+    assert_eq!(drift.positions[0].kind, "Missing");
+    assert_eq!(drift.positions[0].position, "people.ndjson line 2");
+    assert_eq!((ready(&works), &works.delivered), (ready(&first), &first.delivered));
+    assert_eq!(warned(&world), ["DriftFound"]);
+
+    // The same once more is no news, also for another process.
+    world.restart();
+    world.verify().await;
+    world.later(3700);
+    assert_eq!(drifted(&world.run().await), is("True", "DriftFound"));
+    assert_eq!(warned(&world), ["DriftFound"]);
+    assert_eq!(world.sandbox.people("hireEZ").len(), 2);
+}
+
+#[tokio::test]
+async fn a_verification_never_works_beside_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "interval: 2h\n  verifyInterval: 1h").await;
+    world.run().await;
+    let before = world.ended().await.drift.unwrap();
+    write(folder.path(), 3);
+    world.later(3700);
+    world.sandbox.set_latency(Duration::from_millis(400));
+    world.pass().await;
+    // Now a run is due, too.
+    world.later(3700);
+    world.pass().await;
+    let works = world.status();
+    assert_eq!((ready(&works), works.drift), (is("True", "Synced"), Some(before.clone())));
+    let verified = world.ended().await;
+    let drift = verified.drift.unwrap();
+    assert!(drift.checked_at > before.checked_at);
+    assert_eq!((drift.people, world.sandbox.people("hireEZ").len()), (2, 2), "the run waits");
+    assert_eq!(world.ended().await.delivered.as_deref(), Some("3/3"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_verified_and_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 2);
+    let mut world = World::new(folder.path(), "verifyInterval: 1h").await;
+    world.run().await;
+    let first = world.ended().await;
+    let refused = Action::Status { code: 403, retry_after: None, html: false };
+    world.sandbox.set_faults(vec![Fault::always("getCandidate", refused)]);
+    world.later(3700);
+    let failed = world.run().await;
+    assert_eq!(drifted(&failed), is("Unknown", "NotVerified"));
+    assert_eq!(failed.drift, first.drift, "nothing is known to be missing");
+    let message = &find(&failed.conditions, ConditionType::Drifted).unwrap().message;
+    assert!(message.ends_with("it is tried again"), "{message}");
+    let wait = world.pass().await.unwrap().as_secs();
+    assert!((20..=33).contains(&wait), "{wait}");
+    // It fails once more, and that is no news.
+    world.later(40);
+    assert_eq!(drifted(&world.run().await), is("Unknown", "NotVerified"));
+    assert_eq!(warned(&world), ["NotVerified"]);
+    world.sandbox.set_faults(Vec::new());
+    world.later(70);
+    world.verify().await;
+    assert_eq!(drifted(&world.run().await), is("False", "NoDrift"));
+    assert_eq!(warned(&world), ["NotVerified"]);
 }

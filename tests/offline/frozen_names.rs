@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 89] = [
+const REASONS: [&str; 93] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -44,6 +44,8 @@ const REASONS: [&str; 89] = [
     "DestinationNotFound",
     "DestinationUnreachable",
     "Discovered",
+    "DriftCorrected",
+    "DriftFound",
     "DryRunComplete",
     "DuplicateInSource",
     "DuplicatesFound",
@@ -66,7 +68,9 @@ const REASONS: [&str; 89] = [
     "MatchKeyMissing",
     "Matched",
     "NeverFilled",
+    "NoDrift",
     "NotPermitted",
+    "NotVerified",
     "NothingSelected",
     "OutsideContract",
     "PermissionDenied",
@@ -113,13 +117,14 @@ const REASONS: [&str; 89] = [
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 19] = [
     "AccountVerified",
     "Authenticated",
     "Compiled",
     "ContractResolved",
     "CredentialsFound",
     "Delivered",
+    "Drifted",
     "DuplicatesFound",
     "EnvironmentMatched",
     "IntegrationReady",

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrSt
 use super::{
     coverage,
     decision::Step,
-    distrust::{self, Asked},
+    distrust,
+    requests::Asked,
     results::{repair, show_once_surveyed, show_result},
 };
 use crate::{
@@ -87,7 +88,7 @@ pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: boo
 /// Writes counts, progress, failures, revisions and history into `next`.
 pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let delivery = of_step(next, reported);
-    match reported.asked.answer() {
+    match distrust::answer(reported.asked) {
         Some(answer) => delivery.adding(&answer),
         None => delivery,
     }

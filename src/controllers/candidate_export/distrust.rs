@@ -1,11 +1,10 @@
 //! Whether a run believes the ledger: a request by annotation, at most once an hour, and a ledger that
 //! ends before the segment that the status names. Pure.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
+use super::requests::{self, Asked};
 use crate::{
     api::{CandidateExportStatus, DISTRUST_LEDGER_REQUESTED_AT, LedgerCheck, LedgerSeen},
     conditions::whole_seconds,
@@ -13,74 +12,33 @@ use crate::{
     pipeline::{Distrust, LedgerTrust},
 };
 
-/// How long after one request the next one is accepted.
-const ONCE_IN: SignedDuration = SignedDuration::from_hours(1);
-
-/// A request that has no receipt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// There is none.
-    No,
-    /// The next run acts on it; this is its receipt.
-    Accepted(String),
-    /// It comes too early, and is accepted then.
-    From(Timestamp),
-}
-
 /// The request of an export.
 pub(super) fn asked(meta: &ObjectMeta, previous: &CandidateExportStatus, now: Timestamp) -> Asked {
-    let annotations = meta.annotations.as_ref();
-    let Some(value) = annotations.and_then(|all| all.get(DISTRUST_LEDGER_REQUESTED_AT)) else {
-        return Asked::No;
-    };
-    let value: String = value.chars().take(256).collect();
     let receipt =
         previous.handled.as_ref().and_then(|handled| handled.distrust_ledger_requested_at.as_ref());
-    if receipt == Some(&value) {
-        return Asked::No;
-    }
     let last = previous.ledger.as_ref().and_then(|seen| seen.distrusted_at.as_ref());
-    let from = last.and_then(|last| last.0.checked_add(ONCE_IN).ok());
-    // A time in the future is the error of some clock.
-    match from.filter(|from| now < *from && last.is_some_and(|last| last.0 <= now)) {
-        Some(from) => Asked::From(from),
-        None => Asked::Accepted(value),
-    }
+    requests::asked(meta, DISTRUST_LEDGER_REQUESTED_AT, receipt, last.map(|last| last.0), now)
 }
 
-impl Asked {
-    /// Whether a run acts on it.
-    pub(super) fn is_accepted(&self) -> bool {
-        matches!(self, Self::Accepted(_))
+/// When the latest request was accepted, if the one at hand is.
+pub(super) fn distrusted_at(
+    asked: &Asked,
+    previous: &CandidateExportStatus,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if asked.is_accepted() {
+        return Some(whole_seconds(now));
     }
+    Some(previous.ledger.as_ref()?.distrusted_at.as_ref()?.0)
+}
 
-    /// When the latest request was accepted, if the one at hand is.
-    pub(super) fn distrusted_at(
-        &self,
-        previous: &CandidateExportStatus,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        if self.is_accepted() {
-            return Some(whole_seconds(now));
-        }
-        Some(previous.ledger.as_ref()?.distrusted_at.as_ref()?.0)
-    }
-
-    /// The wait for the next pass, which must not be later than the moment of acceptance.
-    pub(super) fn wait(&self, wait: Option<Duration>, now: Timestamp) -> Option<Duration> {
-        let Self::From(from) = self else { return wait };
-        let left = Duration::try_from(from.duration_since(now)).unwrap_or_default();
-        Some(wait.map_or(left, |wait| wait.min(left)))
-    }
-
-    /// What the message says of it.
-    pub(super) fn answer(&self) -> Option<String> {
-        let Self::From(from) = self else { return None };
-        Some(format!(
-            "the request to distrust the ledger is accepted at {}, an hour after the last one",
-            whole_seconds(*from)
-        ))
-    }
+/// What the message says of a request.
+pub(super) fn answer(asked: &Asked) -> Option<String> {
+    let Asked::From(from) = asked else { return None };
+    Some(format!(
+        "the request to distrust the ledger is accepted at {}, an hour after the last one",
+        whole_seconds(*from)
+    ))
 }
 
 /// What is known of the ledger, including what the latest run found in it.
@@ -146,6 +104,8 @@ fn cause(why: Distrust) -> LedgerCheck {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         api::Handled,
@@ -184,7 +144,7 @@ mod tests {
         let early = asked(&second, &status, at(3699));
         assert_eq!(early, Asked::From(at(3700)));
         assert_eq!(early.wait(None, at(3699)), Some(Duration::from_secs(1)));
-        assert!(early.answer().unwrap().contains("1970-01-01T01:01:40Z"));
+        assert!(answer(&early).unwrap().contains("1970-01-01T01:01:40Z"));
         assert!(asked(&second, &status, at(3700)).is_accepted());
         assert!(asked(&second, &status, at(99)).is_accepted(), "the clock was set back");
     }

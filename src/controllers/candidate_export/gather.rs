@@ -7,9 +7,11 @@ use jiff::Timestamp;
 
 use super::{
     decision::Sending,
-    distrust::{self, Asked},
+    distrust,
     file_target::{FileFound, is_claimed, rendered, zone},
     remote,
+    requests::Asked,
+    verify_request,
 };
 use crate::{
     api::{
@@ -43,6 +45,8 @@ pub(super) struct Gathered {
     pub(super) request: Option<Handled>,
     /// Among it, whether the ledger is to be distrusted.
     pub(super) asked: Asked,
+    /// A request to verify that people are in Clinch as they were delivered.
+    pub(super) asked_to_verify: Asked,
     /// Whether a report of all records is wanted, and no run has made it yet.
     pub(super) report_due: bool,
     /// The integration and its name; absent where the export may not use it.
@@ -67,6 +71,8 @@ pub(super) struct Gathered {
     pub(super) looks_once: bool,
     /// The latest run of this export in this process.
     pub(super) run: Option<RunState>,
+    /// The latest verification of this export in this process.
+    pub(super) verification: Option<RunState>,
     /// When this process started.
     pub(super) process_started_at: Timestamp,
     pub(super) now: Timestamp,
@@ -207,10 +213,18 @@ pub(super) async fn gather<C: Cluster>(
         receipts.distrust_ledger_requested_at = Some(value.clone());
     }
     let run = context.runs.state(uid);
+    let verification = context.verifications.state(uid);
     Ok(Gathered {
         request,
         report_due: context.reports.is_some() && run.is_none(),
         asked,
+        asked_to_verify: verify_request::asked(
+            &export.metadata,
+            &previous,
+            verification.as_ref(),
+            now,
+        ),
+        verification,
         export: export.clone(),
         reference: reference.clone(),
         previous,

@@ -6,6 +6,8 @@ mod coverage;
 mod decision;
 mod delivery;
 mod distrust;
+mod drift;
+mod drift_seen;
 mod file_run;
 mod file_target;
 mod gather;
@@ -14,20 +16,29 @@ mod plan;
 mod push_permission;
 mod recorded;
 mod remote;
+mod requests;
 mod results;
 mod review;
 mod size;
 mod start;
 mod status;
 mod validate;
+mod verify_request;
 
 use std::{sync::Arc, time::Duration};
 
 pub(super) use self::review::review;
-use self::{gather::gather, plan::plan, start::start, status::status, validate::validate};
+use self::{
+    drift::Verifying,
+    gather::gather,
+    plan::plan,
+    start::{start, verify},
+    status::status,
+    validate::validate,
+};
 use super::{
     context::Context,
-    publish::{object_ref, publish},
+    publish::{announce, object_ref, publish},
 };
 use crate::{
     api::CandidateExport,
@@ -45,6 +56,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     if export.metadata.deletion_timestamp.is_some() {
         // Deleting an export never deletes people; requests in flight complete.
         context.runs.stop(&reference.uid);
+        context.verifications.stop(&reference.uid);
         return Ok(None);
     }
     // gather: everything that the pass depends on
@@ -61,12 +73,25 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     if plan.decision.ends_run() {
         context.runs.stop(&reference.uid);
     }
+    if matches!(plan.verifying, Verifying::Stops) {
+        context.verifications.stop(&reference.uid);
+    }
     // status: written before a run starts, so that the next process, too, knows about the run
     let next = status(&gathered, &plan);
+    let news = drift_seen::news(&gathered.previous, &next);
     publish::<CandidateExport>(&context.cluster, &reference, &gathered.previous, next, "Push")
         .await?;
-    if let (Some(run), Some(validated)) = (plan.start, plan.validated) {
-        start(context, &gathered, *validated, run.run);
+    if let Some(notice) = news {
+        announce(&context.cluster, &reference, notice).await;
+    }
+    if let Some(validated) = plan.validated {
+        match (plan.start, plan.verifying) {
+            (Some(run), _) => start(context, &gathered, *validated, run.run),
+            (None, Verifying::Starts(verification)) => {
+                verify(context, &gathered, *validated, *verification);
+            }
+            (None, _) => {}
+        }
     }
     Ok(plan.wait)
 }

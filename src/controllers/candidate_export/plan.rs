@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use super::{
     attempts::Attempts,
     decision::{Decision, Inputs, Looks, Sending, Step, is_unready, not_verified, secret_gone},
+    distrust,
+    drift::{self, Verifying, verifying},
     gather::Gathered,
     periodic, recorded,
     validate::{Checked, Validated},
@@ -32,6 +34,8 @@ pub(super) struct Plan {
     pub(super) validated: Option<Box<Validated>>,
     /// The run to start, for `validated`.
     pub(super) start: Option<Start>,
+    /// What to do about a verification.
+    pub(super) verifying: Verifying,
 }
 
 /// A run to start.
@@ -76,12 +80,27 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     };
     let (decision, quiet) = decide(&inputs);
     let wait = gathered.asked.wait(wait_for(&decision, next_run, *now), *now);
+    let verification = drift::Inputs {
+        gathered,
+        validated: valid,
+        decision: &decision,
+        obstacle: obstacle.as_ref(),
+    };
+    let (verifying, wait) = verifying(&verification, wait);
+    let decision = match (decision, &verifying) {
+        // A run that an interval or a schedule starts waits for the end of a verification.
+        (Decision::Proceed(Step::Refresh), Verifying::Works) => Decision::Proceed(Step::Keep),
+        (decision, _) => decision,
+    };
     // It is reported in time, even if nothing else happens before.
     let wait = match (wait, quiet) {
         (Some(wait), Some(quiet)) => Some(wait.min(quiet + Duration::from_secs(1))),
         (wait, _) => wait,
     };
-    let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
+    // Any other run starts once a verification has ended.
+    let may_start = !matches!(verifying, Verifying::Stops);
+    let attempt = decision.attempt().filter(|_| may_start);
+    let start = valid.zip(attempt).map(|(valid, attempt)| {
         let (revision, mode) = (valid.revision.as_str(), valid.mode);
         let earlier = Attempts::of(revision, mode, previous, run.as_ref());
         let last = run.as_ref().filter(|run| run.revision == revision);
@@ -93,13 +112,13 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
             periodic: periodic::is_periodic(revision, previous, inputs.requested),
             access: valid.access.clone(),
             is_file: gathered.is_file(),
-            distrusted_at: gathered.asked.distrusted_at(previous, *now),
+            distrusted_at: distrust::distrusted_at(&gathered.asked, previous, *now),
             ..earlier.next(revision, mode, attempt, *now)
         };
         Start { run, first: earlier.is_none() }
     });
     let quiet = quiet.is_some() || start.as_ref().is_some_and(|start| start.run.periodic);
-    Plan { decision, quiet, wait, observations, validated, start }
+    Plan { decision, quiet, wait, observations, validated, start, verifying }
 }
 
 /// Decides, and says how long the run in question is quiet, if it is.

@@ -24,7 +24,7 @@ const ROOMS: [Room; 4] = [
     Room { failures: 20, fields: 64, warnings: 20, text: 160, message: 4096 },
     Room { failures: 20, fields: 32, warnings: 10, text: 160, message: 1024 },
     Room { failures: 10, fields: 16, warnings: 5, text: 128, message: 512 },
-    Room { failures: 5, fields: 8, warnings: 2, text: 48, message: 128 },
+    Room { failures: 5, fields: 8, warnings: 2, text: 32, message: 128 },
 ];
 
 /// Shortens lists and texts of a status that is too large.
@@ -46,6 +46,14 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
     for failure in &mut status.failures {
         cut(&mut failure.position, room.text);
         cut(&mut failure.message, room.text);
+    }
+    if let Some(drift) = &mut status.drift {
+        shorten_list(&mut drift.positions, room.failures, &mut drift.positions_omitted);
+        for position in &mut drift.positions {
+            cut(&mut position.position, room.text);
+            position.attributes.truncate(room.fields / 16);
+        }
+        drift.first_unread.iter_mut().for_each(|why| cut(why, room.text));
     }
     if let Some(coverage) = &mut status.coverage {
         shorten_list(&mut coverage.fields, room.fields, &mut coverage.fields_omitted);
@@ -87,10 +95,33 @@ mod tests {
 
     use super::*;
     use crate::api::{
-        ConditionType, DuplicatesSeen, ExportCounts, ExportMode, FieldCoverage, FileFormat,
-        FileSeen, FilledField, LedgerSeen, RecordFailure, RecordWarning, RejectionCount, RunRecord,
-        SourceSeen,
+        ConditionType, DriftPosition, DriftSeen, DuplicatesSeen, ExportCounts, ExportMode,
+        FieldCoverage, FileFormat, FileSeen, FilledField, LedgerSeen, RecordFailure, RecordWarning,
+        RejectionCount, RunRecord, SourceSeen,
     };
+
+    fn largest_drift(character: &str) -> DriftSeen {
+        let position = DriftPosition {
+            position: character.repeat(320),
+            record: "w".repeat(32),
+            kind: "w".repeat(32),
+            attributes: vec!["w".repeat(128); 16],
+        };
+        DriftSeen {
+            checked_at: Time(Timestamp::UNIX_EPOCH),
+            people: i64::MAX,
+            missing: i64::MAX,
+            changed: i64::MAX,
+            anonymised: i64::MAX,
+            corrected: Some(i64::MAX),
+            normalised: Some(i64::MAX),
+            unread: Some(i64::MAX),
+            first_unread: Some(character.repeat(512)),
+            held_back: Some("w".repeat(256)),
+            positions: vec![position; 20],
+            positions_omitted: Some(i64::MAX - 20),
+        }
+    }
 
     /// Every list full, every text as long as the schema allows, made of this.
     fn largest(character: &str) -> CandidateExportStatus {
@@ -165,6 +196,7 @@ mod tests {
                 written_at: now.clone(),
             }),
             duplicates: Some(DuplicatesSeen { found: 99, records: vec![word(16); 20] }),
+            drift: Some(largest_drift(character)),
             ledger: Some(LedgerSeen::default()),
             history: vec![
                 RunRecord {
@@ -199,6 +231,7 @@ mod tests {
     #[test]
     fn an_ordinary_status_is_not_changed_and_what_is_left_out_is_counted() {
         let mut status = largest("x");
+        status.drift = None;
         status.conditions.truncate(8);
         status.conditions.iter_mut().for_each(|condition| condition.message.truncate(100));
         status.failures.truncate(4);
@@ -208,6 +241,9 @@ mod tests {
         assert_eq!(status, before);
         let mut status = largest("\u{1f600}");
         fit(&mut status);
+        let drift = status.drift.as_ref().unwrap();
+        let omitted = drift.positions_omitted.unwrap() - (i64::MAX - 20);
+        assert_eq!(usize::try_from(omitted).unwrap() + drift.positions.len(), 20);
         let omitted = status.failures_omitted.unwrap() - (i64::MAX - 20);
         assert_eq!(usize::try_from(omitted).unwrap() + status.failures.len(), 20);
     }

@@ -9,7 +9,7 @@ use super::{
     validate::{Task, Validated},
 };
 use crate::{
-    api::ExportMode,
+    api::{DriftPolicy, ExportMode},
     cluster::{Cluster, Kind, ObjectRef},
     controllers::{
         Context,
@@ -18,7 +18,8 @@ use crate::{
     },
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
     pipeline::{
-        self, ClinchCrm, Ending, LedgerTrust, Neighbour, Neighbours, Report, RunPorts, RunSpec,
+        self, ClinchCrm, Ending, LedgerTrust, Neighbour, Neighbours, RecordReport, Report,
+        RunPorts, RunSpec,
     },
 };
 
@@ -55,7 +56,8 @@ fn push<C: Cluster + LedgerHome>(
     }
     let ledger = distrust::seen(previous, gathered.run.as_ref());
     let trust = distrust::trust(&gathered.asked, ledger.as_ref());
-    let run = run(context, gathered, connection, spec, trust, &state.revision);
+    let report = context.reports.as_ref().map(|all| all.of(&reference.key, &state.revision));
+    let run = run(context, gathered, connection, spec, trust, Work::Push(report));
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
     context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
     // The export may have been deleted before there was a run to end; later, deletion ends it.
@@ -64,14 +66,49 @@ fn push<C: Cluster + LedgerHome>(
     }
 }
 
-/// The work of a run.
+/// Starts a verification. No run of the export may be in progress.
+pub(super) fn verify<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    validated: Validated,
+    state: RunState,
+) {
+    let (Task::Push(spec), Some(connection)) = (validated.task, gathered.connection.clone()) else {
+        // Neither is planned.
+        return;
+    };
+    let Gathered { reference, previous, export, .. } = gathered;
+    let ledger = distrust::seen(previous, gathered.run.as_ref());
+    let trust = distrust::trust(&gathered.asked, ledger.as_ref());
+    let policy = match export.spec.drift_policy {
+        DriftPolicy::Report => pipeline::DriftPolicy::Report,
+        DriftPolicy::Correct => pipeline::DriftPolicy::Correct,
+    };
+    let work = run(context, gathered, connection, *spec, trust, Work::Verify(policy));
+    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
+    let ended = move || enqueue(Kind::Export, &key);
+    context.verifications.start(&reference.uid, state, work, ended);
+    if !context.cluster.has_export(reference) {
+        context.verifications.forget(&reference.uid);
+    }
+}
+
+/// What is started.
+enum Work {
+    /// A run, which reports all of its records if that is wanted.
+    Push(Option<Arc<dyn RecordReport>>),
+    /// A verification.
+    Verify(pipeline::DriftPolicy),
+}
+
+/// The work of a run or a verification.
 fn run<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
     connection: Connection,
     spec: RunSpec,
     trust: LedgerTrust,
-    revision: &str,
+    task: Work,
 ) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
     let Gathered { reference, previous, .. } = gathered;
     let owner = LedgerOwner {
@@ -90,7 +127,6 @@ fn run<C: Cluster + LedgerHome>(
     let export = reference.uid.clone();
     let name = reference.key.to_string();
     let neighbours = neighbours(context, connection.account.name(), reference);
-    let report = context.reports.as_ref().map(|reports| reports.of(&reference.key, revision));
     let duplicates = previous.duplicates.as_ref();
     let suspects = duplicates.map(recorded::suspects).unwrap_or_default();
     move |handle: RunHandle| {
@@ -120,10 +156,13 @@ fn run<C: Cluster + LedgerHome>(
                 fence,
                 max_in_flight: connection.max_in_flight,
                 progress,
-                report,
+                report: None,
                 cancel,
             };
-            pipeline::run(spec, ports).await
+            match task {
+                Work::Push(report) => pipeline::run(spec, RunPorts { report, ..ports }).await,
+                Work::Verify(policy) => pipeline::verify(spec, ports, policy).await,
+            }
         })
     }
 }

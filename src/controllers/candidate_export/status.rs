@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     decision::{Decision, not_verified},
     delivery::{self, Reported},
-    distrust,
+    distrust, drift_seen,
     gather::Gathered,
     plan::Plan,
     push_permission, remote, size,
@@ -70,6 +70,9 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
             delivery.verdict
         }
     };
+    drift_seen::show(&mut next, gathered);
+    observations.extend(drift_seen::observation(&next, gathered, &plan.verifying));
+    let verdict = drift_seen::in_progress(&mut next, verdict, gathered, &plan.verifying);
     finish(&mut next, export, previous, observations, &verdict, *now);
     next
 }
@@ -83,7 +86,8 @@ pub(super) fn unreadable(
 ) -> CandidateExportStatus {
     let mut next = previous.clone();
     let verdict = Verdict::reconciling(error.disposition().reason(), error.to_string());
-    finish(&mut next, export, previous, Vec::new(), &verdict, now);
+    let observations = drift_seen::last_result(&next).into_iter().collect();
+    finish(&mut next, export, previous, observations, &verdict, now);
     next
 }
 

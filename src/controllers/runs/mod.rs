@@ -62,6 +62,12 @@ impl Runs {
         Self { entries: Arc::default(), tracker: TaskTracker::new(), stop, clock }
     }
 
+    /// Work of another kind on the same objects, which ends with these runs, and counts as running with
+    /// them.
+    pub(super) fn of_another_kind(&self) -> Self {
+        Self { entries: Arc::default(), ..self.clone() }
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Supervised>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

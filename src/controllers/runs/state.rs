@@ -25,6 +25,8 @@ pub(in crate::controllers) struct RunState {
     pub(in crate::controllers) periodic: bool,
     /// Digest of the credentials that a remote source is read with; else empty.
     pub(in crate::controllers) access: String,
+    /// Of a verification: the request by annotation that it acts on.
+    pub(in crate::controllers) requested: Option<String>,
     /// When the request to distrust the ledger was accepted that it acts on, or an earlier run did.
     pub(in crate::controllers) distrusted_at: Option<Timestamp>,
     /// What interrupted the last attempt at this revision.
