@@ -16,6 +16,8 @@ use crate::{
 };
 
 const PEOPLE: usize = 1885;
+/// How many times the bar the slowest seed may take.
+const WORST: f64 = 2.0;
 
 fn status(code: u16, retry_after: Option<u64>) -> Action {
     Action::Status { code, retry_after, html: code == 502 }
@@ -86,25 +88,33 @@ async fn until_delivered(faults: Vec<Fault>) -> (f64, f64) {
     (seconds, f64::from(requests))
 }
 
-/// Runs with several seeds: all but one meet the bar, and that one takes at most five times as long. It
-/// is the one in which 429s come before anything is known of the rate.
-async fn judge(name: &str, plain: f64, waits: f64, mix: fn(u64) -> Vec<Fault>) {
-    let mut table = format!("without faults: {plain:.1} s\n");
-    let (mut missed, mut worst) = (0, 0.0_f64);
-    for seed in 1..=3 {
+/// Runs with four seeds. Returns how long they took, which of them missed the bar, and by how much at most.
+async fn judge(
+    name: &str,
+    plain: f64,
+    waits: f64,
+    mix: fn(u64) -> Vec<Fault>,
+) -> (String, u32, f64) {
+    let (mut table, mut missed, mut worst) = (String::new(), 0, 0.0_f64);
+    for seed in 1..=4 {
         let (seconds, requests) = until_delivered(mix(seed)).await;
         let bar = 3.0 * plain + waits * requests;
         missed += u32::from(seconds > bar);
         worst = worst.max(seconds / bar);
         writeln!(table, "{name} {seed}: {seconds:.1} s, bar {bar:.1} s").unwrap();
     }
-    assert!(missed <= 1 && worst < 5.0, "{table}");
+    (table, missed, worst)
 }
 
+/// At most one seed of each kind misses the bar, and takes at most twice as long.
 #[tokio::test]
 async fn faults_and_stray_429s_cost_a_run_little_more_than_the_waits_they_ask_for() {
     let (plain, _) = until_delivered(Vec::new()).await;
     // A second after a 429 without `Retry-After` counts as one that was asked for.
-    judge("mixed", plain, 0.03, mix).await;
-    judge("429", plain, 0.005, strays).await;
+    let mixed = judge("mixed", plain, 0.03, mix).await;
+    let strays = judge("429", plain, 0.005, strays).await;
+    let table = format!("without faults: {plain:.1} s\n{}{}", mixed.0, strays.0);
+    for (_, missed, worst) in [mixed, strays] {
+        assert!(missed <= 1 && worst < WORST, "{table}");
+    }
 }
