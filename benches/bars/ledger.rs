@@ -210,7 +210,8 @@ impl Memory {
     }
 }
 
-fn kib(what: &str) -> anyhow::Result<f64> {
+/// A number of this process's status, in KiB.
+pub(crate) fn kib(what: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(what));
     let kib = line.and_then(|line| line.split_whitespace().next()).context("no such line")?;

@@ -11,6 +11,7 @@ mod cluster;
 mod emulator;
 mod encoding;
 mod export_100k;
+mod files;
 mod harness;
 mod idle_10k;
 #[path = "../../tests/support/kubectl.rs"]
@@ -85,29 +86,35 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 8] = [
+    const ALL: [&str; 9] = [
         "throughput",
         "encoding",
         "ledger",
         "export_100k",
         "remote_source",
+        "files",
         "rate_limit",
         "cluster",
         "idle_10k",
     ];
+    // As the operator's own runtime.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // `cargo bench` adds flags of its own.
     let mut requested: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let [files::WRITER, ..] = requested.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        println!("{}", runtime.block_on(files::write(&requested[1..]))?);
+        return Ok(());
+    }
     if requested.is_empty() {
         requested = ALL.map(str::to_owned).to_vec();
     }
-    // As the operator's own runtime.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     for name in requested {
         println!("{name}\n");
         let rows = match name.as_str() {
             "throughput" => runtime.block_on(throughput::measure())?,
             "export_100k" => runtime.block_on(export_100k::measure())?,
+            "files" => runtime.block_on(files::measure())?,
             "remote_source" => runtime.block_on(remote_source::measure())?,
             "rate_limit" => runtime.block_on(rate_limit::measure())?,
             "encoding" => encoding::measure()?,

@@ -29,8 +29,10 @@ pub struct Written {
 /// where the process may end soon: parts that are in the store already can be removed only while it runs.
 #[must_use = "dropping it gives the file up"]
 pub struct FileWriter {
-    /// `None` while a write is in progress, and after one that failed or was cancelled.
+    /// `None` once it was given up.
     target: Option<Target>,
+    /// Whether all bytes so far were taken: false after a write that failed or was cancelled.
+    whole: bool,
     hasher: Sha256,
     bytes: u64,
 }
@@ -54,7 +56,7 @@ impl FileWriter {
     }
 
     fn of(target: Target) -> Self {
-        Self { target: Some(target), hasher: Sha256::new(), bytes: 0 }
+        Self { target: Some(target), whole: true, hasher: Sha256::new(), bytes: 0 }
     }
 
     /// How many bytes were taken.
@@ -62,34 +64,45 @@ impl FileWriter {
         self.bytes
     }
 
-    /// Takes the next bytes, of any number. A writer whose write failed or was cancelled is of no more use.
+    /// Takes the next bytes, of any number. A writer whose write failed or was cancelled can only be given
+    /// up.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), WriteFault> {
-        let target = self.target.take().ok_or(WriteFault::Interrupted)?;
+        if !std::mem::take(&mut self.whole) {
+            return Err(WriteFault::Interrupted);
+        }
         self.hasher.update(&bytes);
         self.bytes += bytes.len() as u64;
-        let target = match target {
-            Target::Object(mut upload) => match upload.write(&bytes).await {
-                Ok(()) => Target::Object(upload),
-                Err(fault) => {
-                    upload.abort().await;
-                    return Err(fault);
-                }
-            },
-            Target::Local { file, mut pending } => {
-                pending.extend_from_slice(&bytes);
-                if pending.len() < CHUNK_BYTES {
-                    Target::Local { file, pending }
-                } else {
-                    blocking(move || flush(file, pending)).await?
-                }
-            }
+        let taken = self.take(&bytes).await;
+        match taken {
+            Ok(()) => self.whole = true,
+            Err(_) => self.give_up().await,
+        }
+        taken
+    }
+
+    async fn take(&mut self, bytes: &[u8]) -> Result<(), WriteFault> {
+        // It stays here, so that it can still be given up if this is cancelled.
+        if let Some(Target::Object(upload)) = &mut self.target {
+            return upload.write(bytes).await;
+        }
+        // The blocking thread has the file meanwhile, and gives it up if this is cancelled.
+        let Some(Target::Local { file, mut pending }) = self.target.take() else {
+            return Err(WriteFault::Interrupted);
         };
-        self.target = Some(target);
+        pending.extend_from_slice(bytes);
+        self.target = Some(if pending.len() < CHUNK_BYTES {
+            Target::Local { file, pending }
+        } else {
+            blocking(move || flush(file, pending)).await?
+        });
         Ok(())
     }
 
     /// Puts the file in place, durably once this returns.
     pub async fn finish(mut self) -> Result<Written, WriteFault> {
+        if !self.whole {
+            self.give_up().await;
+        }
         let target = self.target.take().ok_or(WriteFault::Interrupted)?;
         let sha256 = hex::encode(std::mem::take(&mut self.hasher).finalize());
         let version = match target {
@@ -107,10 +120,14 @@ impl FileWriter {
 
     /// Gives the file up, and removes what was written of it.
     pub async fn abort(mut self) {
+        self.give_up().await;
+    }
+
+    async fn give_up(&mut self) {
         match self.target.take() {
             Some(Target::Object(upload)) => upload.abort().await,
             Some(Target::Local { file, .. }) => {
-                let _ = spawn_blocking(move || drop(file)).await;
+                spawn_blocking(move || drop(file)).await.ok();
             }
             None => {}
         }

@@ -64,7 +64,7 @@ const RACES: u64 = 2;
 const LONGEST_LIFE: u64 = 40;
 pub const SOON: Duration = Duration::from_mins(1);
 
-fn number(name: &str, usual: u64) -> u64 {
+pub fn number(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }
 

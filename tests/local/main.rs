@@ -33,6 +33,8 @@ mod input;
 #[cfg(feature = "sandbox")]
 mod killed;
 #[cfg(feature = "sandbox")]
+mod killed_writers;
+#[cfg(feature = "sandbox")]
 mod looks;
 mod manifests;
 #[cfg(feature = "sandbox")]
@@ -41,6 +43,9 @@ mod outside;
 mod proxy;
 #[cfg(feature = "sandbox")]
 mod rollback;
+#[cfg(feature = "sandbox")]
+#[path = "../support/s3.rs"]
+mod s3;
 #[cfg(feature = "sandbox")]
 mod schedules;
 #[cfg(feature = "sandbox")]

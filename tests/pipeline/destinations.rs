@@ -154,10 +154,18 @@ async fn an_upload_that_is_given_up_leaves_neither_parts_nor_an_object() {
     tokio::time::timeout(Duration::from_mins(1), gone).await.expect("the parts are removed");
     assert!(bucket.object("big.ndjson").unwrap() == old, "the old file stays");
     // A write that is cancelled half way makes the writer useless, not the file.
-    let mut file = half().await;
-    let more = content(60 * MEBIBYTE, 3);
-    assert!(futures::poll!(std::pin::pin!(file.write(more))).is_pending());
-    assert_eq!(file.finish().await, Err(WriteFault::Interrupted));
+    for finish in [true, false] {
+        let mut file = half().await;
+        let more = content(60 * MEBIBYTE, 3);
+        assert!(futures::poll!(std::pin::pin!(file.write(more))).is_pending());
+        assert_eq!(file.write(Bytes::new()).await, Err(WriteFault::Interrupted));
+        if finish {
+            assert_eq!(file.finish().await, Err(WriteFault::Interrupted));
+        } else {
+            file.abort().await;
+        }
+        assert_eq!(bucket.of_uploads(), Vec::<String>::new());
+    }
     assert!(bucket.object("big.ndjson").unwrap() == old);
 }
 
