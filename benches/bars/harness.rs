@@ -8,7 +8,7 @@ use clinch_operator::{
     ledger::{AccountName, Keys, SegmentStore, Suppressions},
     pipeline::{
         ClinchCrm, DestinationSpec, Duplicates, Guards, LedgerTrust, Mode, PeopleGuard, Progress,
-        RunPorts, RunSpec, SeenSource, Source, Suspects, no_neighbours,
+        Renderer, RunPorts, RunSpec, SeenSource, Source, Suspects, no_neighbours,
     },
     source::{CsvOptions, Part},
 };
@@ -34,6 +34,7 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
         duplicates: Duplicates::Update,
         mode: Mode::Push,
         guards: Guards::default(),
+        renderer: Renderer::default(),
     })
 }
 

@@ -170,6 +170,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
         duplicates: Duplicates::Update,
         mode: Mode::Push,
         guards: Guards::default(),
+        renderer: clinch_operator::pipeline::Renderer::default(),
     })
 }
 
@@ -195,17 +196,17 @@ fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt,
 }
 
 /// Resident memory at a moment, in KiB.
-struct Memory(f64);
+pub(crate) struct Memory(f64);
 
 impl Memory {
     /// Forgets the peak so far.
-    fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak")?;
         Ok(Self(kib("VmRSS:")?))
     }
 
     /// How far the peak has risen since, in MiB.
-    fn grown(&self) -> anyhow::Result<f64> {
+    pub(crate) fn grown(&self) -> anyhow::Result<f64> {
         Ok((kib("VmHWM:")? - self.0) / 1024.0)
     }
 }

@@ -18,6 +18,7 @@ mod idle_10k;
 #[expect(dead_code, reason = "the benchmarks report a failure as an error")]
 mod kubectl;
 mod ledger;
+mod pdf;
 mod people;
 mod rate_limit;
 mod remote_source;
@@ -86,10 +87,11 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 9] = [
+    const ALL: [&str; 10] = [
         "throughput",
         "encoding",
         "ledger",
+        "pdf",
         "export_100k",
         "remote_source",
         "files",
@@ -118,6 +120,7 @@ fn main() -> anyhow::Result<()> {
             "remote_source" => runtime.block_on(remote_source::measure())?,
             "rate_limit" => runtime.block_on(rate_limit::measure())?,
             "encoding" => encoding::measure()?,
+            "pdf" => pdf::measure()?,
             "idle_10k" => runtime.block_on(idle_10k::measure())?,
             "ledger" => runtime.block_on(ledger::measure())?,
             "cluster" => runtime.block_on(cluster::measure())?,

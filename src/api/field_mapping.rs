@@ -263,13 +263,29 @@ pub enum WriteMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeMapping {
-    /// Attach the profile's resume to the person in Clinch.
+    /// Attach a resume to the person in Clinch.
     #[serde(default)]
     pub attach: bool,
+    /// What is attached: Resume (the profile's own, the default), RenderedProfile (the profile as a PDF
+    /// document), or ResumeOrRenderedProfile (the document for people without a usable resume).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: ResumeSource,
     /// Reject a record whose resume cannot be attached. By default the person is delivered without it,
     /// with a warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
+}
+
+/// What is attached as a resume.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum ResumeSource {
+    /// The profile's own resume.
+    #[default]
+    Resume,
+    /// The profile, rendered as a PDF document.
+    RenderedProfile,
+    /// The profile's own resume; the rendered profile for people without a usable one.
+    ResumeOrRenderedProfile,
 }
 
 /// hireEZ tags to a Clinch activity field.

@@ -147,6 +147,7 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
         proxy: crate::app::OutboundProxy::default(),
         sources: std::sync::Arc::default(),
         destinations: std::sync::Arc::default(),
+        renderer: crate::pipeline::Renderer::default(),
         max_runs: 16,
         timeouts: crate::clinch::Timeouts::default(),
     })

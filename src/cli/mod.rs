@@ -8,6 +8,7 @@ mod demo;
 mod engine;
 mod exit;
 mod explain;
+mod fonts;
 mod json_schema;
 mod kubeconfig;
 mod records;

@@ -1,10 +1,11 @@
 //! Arguments that several commands share, as settings of the controllers.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use super::fonts;
 use crate::{
     api::Environment,
     app::{AMBIENT_PROXIES, AllowedPlaces, OutboundProxy, ProxyError, StoragePolicy},
@@ -58,6 +59,10 @@ pub struct SettingsArgs {
         value_name = "PLACE,..."
     )]
     pub allowed_destinations: Vec<String>,
+    /// Folder with more fonts (ttf, otf, ttc) for profiles rendered as PDF documents; may be repeated.
+    /// Built in is Noto Sans: Latin, Greek, Cyrillic, Vietnamese and Devanagari.
+    #[arg(long, env = "CLINCH_FONT_PATH", value_delimiter = ',', value_name = "DIR")]
+    pub font_path: Vec<PathBuf>,
     /// Proxy for requests to Clinch, to sources and to object stores: http://HOST:PORT, or with
     /// USER:PASSWORD@. Default: none; HTTPS_PROXY and the like are not used. The API server is reached
     /// as the kubeconfig says.
@@ -126,6 +131,7 @@ impl SettingsArgs {
                 environment: super::environment().collect(),
                 proxy,
             }),
+            renderer: fonts::renderer(&self.font_path).context("--font-path")?,
             max_runs: self.max_runs.max(1),
             timeouts: Timeouts::of_attempt(Duration::from_secs(self.request_timeout)),
         })

@@ -44,7 +44,7 @@ mod tests {
                  ]},
                 {"to": "title", "expression": "candidate.title"}
             ],
-            "resume": {"attach": true, "required": true},
+            "resume": {"attach": true, "from": "RenderedProfile", "required": true},
             "tags": {"enabled": true, "from": "tags", "activity": "sourcing"},
             "matchKeys": ["email"]
         });
@@ -58,6 +58,7 @@ mod tests {
             "/fields/2/transforms/5/otherwise",
             "/fields/3/expression",
             "/resume/attach",
+            "/resume/from",
             "/tags/activity",
             "/matchKeys/0",
         ] {

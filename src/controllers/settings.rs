@@ -7,7 +7,7 @@ use crate::{
     clinch::{AllowedEndpoints, Endpoint, Timeouts},
     cluster::{Kind, ObjectKey},
     network::OutboundProxy,
-    pipeline::RecordReport,
+    pipeline::{RecordReport, Renderer},
     storage::StoragePolicy,
 };
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub sources: Arc<StoragePolicy>,
     /// Where files may be written.
     pub destinations: Arc<StoragePolicy>,
+    /// Renders profiles as documents, with the fonts of this process.
+    pub renderer: Renderer,
     /// Maximum concurrent exports. Small exports have a second pool of the same size.
     pub max_runs: usize,
     /// How long requests to Clinch may take.

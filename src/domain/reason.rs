@@ -218,6 +218,8 @@ reasons! {
     TooLarge,
     /// The resume cannot be attached.
     ResumeRefused,
+    /// A rendered profile has characters for which no font of the operator has a shape.
+    MissingGlyph,
     // -- warnings
     /// A value was sent that is beyond a format, length or `enum` of the contract.
     OutsideContract,

@@ -45,6 +45,12 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
     }
     check_match_key(spec, &mut issues);
     let tags = compile_tags(spec, &mut issues);
+    if spec.resume.from.renders() && !cfg!(feature = "pdf") {
+        let message = "this operator is built without the feature `pdf` and renders no profiles; \
+                       use Resume, or an image with it"
+            .to_owned();
+        issues.push(Issue::new("spec.resume.from", IssueCode::InvalidField, message));
+    }
     if !issues.is_empty() {
         return Err(issues);
     }
@@ -56,6 +62,7 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
         fields,
         match_key,
         resume: spec.resume.attach,
+        resume_from: spec.resume.from,
         resume_required: spec.resume.required,
         tags,
         digest: digest(spec),

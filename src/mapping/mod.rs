@@ -35,8 +35,8 @@ pub use plan::Plan;
 pub use select::{NeverSeen, Select};
 pub use shape::AttributeKind;
 pub use spec::{
-    ConstantSpec, FieldSpec, MappingSpec, Otherwise, ResumeSpec, TagsSpec, TransformName,
-    TransformSpec, WhenMissing, WriteMode,
+    ConstantSpec, FieldSpec, MappingSpec, Otherwise, ResumeFrom, ResumeSpec, TagsSpec,
+    TransformName, TransformSpec, WhenMissing, WriteMode,
 };
 pub use target::{TargetAttribute, TargetAttributes};
 pub use value_format::ValueFormat;

@@ -13,6 +13,7 @@ use super::{
     mapped::{Doubt, Mapped, ResumeRef},
     path::Path,
     shape::Shape,
+    spec::ResumeFrom,
     target::TargetAttribute,
     transform::{Refusal, Transform},
     usable,
@@ -25,6 +26,7 @@ pub struct Plan {
     pub(super) fields: Vec<Field>,
     pub(super) match_key: usize,
     pub(super) resume: bool,
+    pub(super) resume_from: ResumeFrom,
     pub(super) resume_required: bool,
     pub(super) tags: Option<Tags>,
     pub(super) digest: Digest,
@@ -110,6 +112,11 @@ impl Plan {
     /// Whether the mapping attaches the profile's resume.
     pub const fn attaches_resume(&self) -> bool {
         self.resume
+    }
+
+    /// What is attached as a resume.
+    pub const fn resume_from(&self) -> ResumeFrom {
+        self.resume_from
     }
 
     /// The members of `<member>` of a profile that the mapping reads.
@@ -213,7 +220,8 @@ impl Plan {
         });
         let mapped = match match_key {
             Some(match_key) if issues.is_empty() => {
-                let resume = if self.resume { ResumeRef::of(members) } else { None };
+                let own = self.resume && self.resume_from.takes_own();
+                let resume = if own { ResumeRef::of(members) } else { None };
                 let lacking = self.lacking(&attributes);
                 Ok(Mapped { attributes, only_if_empty, match_key, resume, doubts, lacking, tags })
             }

@@ -200,10 +200,41 @@ pub struct ResumeSpec {
     /// Attach the profile's `resume`.
     #[serde(default)]
     pub attach: bool,
+    /// What is attached. Left out where it is the profile's own resume, as `required` is where false.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: ResumeFrom,
     /// Reject a record whose resume cannot be attached. Left out where false, so that the digest of a
     /// mapping without it is what it was before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
+}
+
+/// What is attached as a resume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResumeFrom {
+    /// The profile's own resume.
+    #[default]
+    Resume,
+    /// The profile, rendered as a document.
+    RenderedProfile,
+    /// The profile's own resume; the rendered profile for people without a usable one.
+    ResumeOrRenderedProfile,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl ResumeFrom {
+    /// Whether profiles are rendered.
+    pub const fn renders(self) -> bool {
+        !matches!(self, Self::Resume)
+    }
+
+    /// Whether a profile's own resume is attached.
+    pub const fn takes_own(self) -> bool {
+        !matches!(self, Self::RenderedProfile)
+    }
 }
 
 /// hireEZ tags to a Clinch activity field.

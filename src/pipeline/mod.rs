@@ -18,10 +18,12 @@ mod push;
 mod record_log;
 mod record_set;
 mod records;
+mod rendered;
 mod report;
 mod resume;
 mod spec;
 mod target;
+mod weight;
 mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
@@ -37,6 +39,7 @@ pub use push::{
     Updated, Witnesses, no_neighbours, run, verify,
 };
 pub use record_log::{RecordLine, RecordOutcome, RecordReport};
+pub use rendered::Renderer;
 pub use report::{
     Counts, Distrust, Doubled, Ending, FileInfo, LISTED_REJECTIONS, LedgerInfo, LedgerTrust,
     Progress, RejectedByReason, Rejection, Report, SourceInfo, Suspects,

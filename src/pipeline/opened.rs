@@ -36,7 +36,8 @@ impl RunSpec {
     /// Opens the source. `None`: it is the version that is completely in Clinch.
     pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
         let read = own_columns(Some(&self.plan), self.select.as_ref());
-        let Self { source, select, limit, plan, destination, duplicates, mode, guards } = self;
+        let Self { source, select, limit, plan, destination, duplicates, mode, guards, renderer } =
+            self;
         let opened = source.open(read).await?;
         Ok(opened.map(|source| RunSpec {
             source,
@@ -47,6 +48,7 @@ impl RunSpec {
             duplicates,
             mode,
             guards,
+            renderer,
         }))
     }
 }

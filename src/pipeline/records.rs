@@ -10,8 +10,9 @@ use super::{
     opened::Opened,
     record_log::RecordLog,
     record_set::RecordSet,
+    rendered::{Renderer, Resume},
     report::Rejection,
-    resume,
+    resume::{self, ResumeError},
     spec::{DestinationSpec, Duplicates, RunSpec},
     work::{Tags, Work},
 };
@@ -180,7 +181,7 @@ impl<'a> PreparedRecords<'a> {
             let cause = Cause::new(Reason::OutsideContract, doubt.beyond.words());
             self.coverage.warn(&doubt.place(), cause, 1);
         }
-        match self.work(position.clone(), mapped) {
+        match self.work(position.clone(), mapped, &profile) {
             Ok(work) => Some(Prepared::Ready(Box::new(work))),
             Err((key, cause)) => {
                 reject(Some(self.keys.record_id(&key)), Some("spec.resume"), cause)
@@ -188,27 +189,24 @@ impl<'a> PreparedRecords<'a> {
         }
     }
 
-    fn work(&self, position: SourcePosition, mapped: Mapped) -> Result<Work, (MatchKey, Cause)> {
-        let Self { spec, keys, .. } = self;
-        let policy = policy(spec);
-        let resume_base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
-            ResumeContent::Base64(text) => Some(text.as_str()),
-            ResumeContent::Url(_) | ResumeContent::Unusable => None,
-        });
+    fn work(
+        &mut self,
+        position: SourcePosition,
+        mapped: Mapped,
+        profile: &Profile,
+    ) -> Result<Work, (MatchKey, Cause)> {
+        let policy = policy(self.spec);
         let tags = self
             .activity
             .as_ref()
             .filter(|_| !mapped.tags.is_empty())
             .map(|activity| Tags { activity: activity.clone(), body: mapped.tags.join(", ") });
         let mut extras = self.plain;
-        if resume_base64.is_some() {
-            extras.resume = keys.step_digest(&(policy, resume_base64));
-        }
+        let resume = self.resume(&mapped, profile, &mut extras);
+        let Self { spec, keys, .. } = &*self;
         if let Some(tags) = &tags {
             extras.activity = keys.step_digest(&(policy, Some((&*tags.activity, &tags.body))));
         }
-        let resume =
-            resume_base64.map(|base64| resume::attachment(base64, &extras.resume.0)).transpose();
         let (resume, warning) = match resume {
             Ok(resume) => (resume, None),
             Err(error) => {
@@ -245,6 +243,42 @@ impl<'a> PreparedRecords<'a> {
 }
 
 impl PreparedRecords<'_> {
+    /// What is attached as a resume, and its digest: of the profile's own file, or of what a rendered
+    /// profile depends on.
+    fn resume(
+        &mut self,
+        mapped: &Mapped,
+        profile: &Profile,
+        extras: &mut Extras,
+    ) -> Result<Option<Resume>, ResumeError> {
+        let (keys, policy, plan) = (self.keys, policy(self.spec), &self.spec.plan);
+        let base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
+            ResumeContent::Base64(text) => Some(text.as_str()),
+            ResumeContent::Url(_) | ResumeContent::Unusable => None,
+        });
+        if let Some(base64) = base64 {
+            extras.resume = keys.step_digest(&(policy, base64));
+            let own = resume::attachment(base64, &extras.resume.0);
+            if own.is_ok() || !plan.resume_from().renders() {
+                return own.map(|file| Some(Resume::File(file)));
+            }
+        }
+        if !plan.attaches_resume() || !plan.resume_from().renders() {
+            return Ok(None);
+        }
+        let renderer = &self.spec.renderer;
+        let preview = renderer.preview(profile);
+        for script in &preview.lacking {
+            let message = format!(
+                "rendered profiles lack characters ({script}) for which the operator has no font; \
+                 add one with --font-path"
+            );
+            self.coverage.warn("spec.resume", Cause::new(Reason::MissingGlyph, message), 1);
+        }
+        extras.resume = keys.step_digest(&(policy, "profile", &preview.inputs));
+        Ok(Some(Resume::Profile(Box::new(Renderer::later(profile, &preview)))))
+    }
+
     /// The digest of the values with the address folded; `None` where it is written that way.
     fn folded(&self, mapped: &Mapped) -> Option<PayloadDigest> {
         let (name, folded) = (self.spec.plan.match_attribute(), mapped.match_key.expose());

@@ -40,6 +40,10 @@ pub(super) enum ResumeError {
     Empty,
     #[error("the resume is not a PDF, DOC, DOCX, ODT, RTF, PNG, JPEG or GIF file")]
     UnknownType,
+    #[error("the rendered profile is larger than 5 MiB")]
+    DocumentTooLarge,
+    #[error("the profile could not be rendered as a PDF document")]
+    NotRendered,
 }
 
 /// Decodes a resume and detects its type. Its name in Clinch is derived from its content, so that the

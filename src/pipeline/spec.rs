@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{guards::Guards, job_rules::JobRules, mode::Mode};
+use super::{guards::Guards, job_rules::JobRules, mode::Mode, rendered::Renderer};
 use crate::{
     domain::{Digest, digest_json, digest_parts},
     mapping::{Plan, Select},
@@ -135,4 +135,6 @@ pub struct RunSpec<S = Source> {
     pub mode: Mode,
     /// Limits on what is read and written.
     pub guards: Guards,
+    /// Renders profiles, if the mapping attaches them.
+    pub renderer: Renderer,
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
+    rendered::Resume,
     report::{Progress, Rejection},
-    resume::ResumeFile,
+    weight::weight,
 };
 use crate::{
     domain::{Cause, ClinchId, MatchKey, SourcePosition},
@@ -24,7 +25,7 @@ pub(super) struct Work {
     pub(super) only_if_empty: Vec<String>,
     /// Attributes that Clinch requires of a new person and the record does not fill.
     pub(super) lacking: Vec<Box<str>>,
-    pub(super) resume: Option<ResumeFile>,
+    pub(super) resume: Option<Resume>,
     /// What is left out although the mapping asks for it.
     pub(super) warning: Option<Box<Cause>>,
     pub(super) tags: Option<Tags>,
@@ -65,7 +66,7 @@ impl Work {
 
     /// Roughly how many bytes it holds.
     pub(super) fn weight(&self) -> usize {
-        let resume = self.resume.as_ref().map_or(0, |resume| resume.bytes.len());
+        let resume = self.resume.as_ref().map_or(0, Resume::weight);
         let tags = self.tags.as_ref().map_or(0, |tags| tags.body.len());
         size_of::<Self>() + resume + tags + weight(&self.attributes)
     }
@@ -85,20 +86,6 @@ impl Work {
             steps,
         }
     }
-}
-
-/// Roughly how many bytes attributes hold.
-pub(super) fn weight(attributes: &Map<String, Value>) -> usize {
-    fn of(value: &Value) -> usize {
-        let held = match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(of).sum(),
-            Value::Object(members) => weight(members),
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        };
-        size_of::<Value>() + held
-    }
-    attributes.iter().map(|(name, value)| 2 * size_of::<String>() + name.len() + of(value)).sum()
 }
 
 /// Tags for an activity field.

@@ -46,6 +46,26 @@ pub(super) struct When {
     pub current: bool,
 }
 
+/// The members of a profile that are shown, in whole or in part.
+pub(super) const MEMBERS: [&str; 16] = [
+    "fullName",
+    "firstName",
+    "lastName",
+    "title",
+    "currentCompany",
+    "location",
+    "emails",
+    "phones",
+    "socialLinks",
+    "summary",
+    "positions",
+    "education",
+    "certifications",
+    "skills",
+    "languages",
+    "tags",
+];
+
 impl Person {
     pub(super) fn of(profile: &Profile) -> Self {
         let members = profile.members();
@@ -77,7 +97,9 @@ impl Person {
         });
         let lists = [&self.summary, &self.skills, &self.languages, &self.tags];
         let facts = self.name.iter().chain(&self.title).chain(&self.company).chain(&self.place);
-        facts.chain(lists.into_iter().flatten()).chain(of_entries).map(String::as_str)
+        let of_links = self.contacts.iter().chain(&self.links).map(|link| &link.text);
+        let facts = facts.chain(lists.into_iter().flatten()).chain(of_entries).chain(of_links);
+        facts.map(String::as_str)
     }
 }
 

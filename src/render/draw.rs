@@ -92,12 +92,12 @@ impl Document {
         setter.begin(Han::of(person, &self.locale));
         let mirrored = mirrored(person);
         let width = self.paper.0 - 2.0 * MARGIN;
-        let laid = layout::person(person, setter, self.words, mirrored, width);
+        let laid = layout::person(person, setter, self.words, (mirrored, self.people > 1), width);
         let mut structure = laid.structure;
         let pages = flow::paginate(laid.rows, self.paper.1 - 2.0 * MARGIN);
         let title = title_of(&laid.name);
         let start = XyzDestination::new(self.pages, Point::from_xy(0.0, 0.0));
-        let mut bookmark = OutlineNode::new(title.clone(), start).with_open(self.people == 1);
+        let mut bookmark = OutlineNode::new(title.clone(), start).with_open(true);
         let sheets = Sheets {
             words: self.words,
             name: &laid.name,
@@ -106,7 +106,9 @@ impl Document {
             count: pages.len(),
         };
         for (number, page) in pages.into_iter().enumerate() {
-            for (top, section) in &page.sections {
+            // In a document about several people the outline names the people.
+            let sections = if self.people == 1 { page.sections.as_slice() } else { &[] };
+            for (top, section) in sections {
                 let at = Point::from_xy(0.0, (MARGIN + top - 6.0).max(0.0));
                 let there = XyzDestination::new(self.pages, at);
                 bookmark.push_child(OutlineNode::new(section.clone(), there));

@@ -63,7 +63,7 @@ impl Fonts {
             names.extend(fonts.register(Blob::new(Arc::new(data))));
         }
         for (name, data) in files {
-            match usable(&data) {
+            match usable(data) {
                 Usable::Yes(data) => names.extend(fonts.register(data)),
                 Usable::NotNeeded => {}
                 Usable::No => fonts.unusable.push(name),
@@ -184,11 +184,11 @@ enum Usable {
     No,
 }
 
-fn usable(data: &[u8]) -> Usable {
-    if !has_outlines(data) {
+fn usable(data: Vec<u8>) -> Usable {
+    if !is_embeddable(&data) {
         return Usable::No;
     }
-    let blob = Blob::new(Arc::new(data.to_vec()));
+    let blob = Blob::new(Arc::new(data));
     let mut alone = Collection::new(CollectionOptions { shared: false, system_fonts: false });
     let registered = alone.register_fonts(blob.clone(), None);
     let wanted = |font: &FontInfo| {
@@ -205,24 +205,46 @@ fn usable(data: &[u8]) -> Usable {
     if other { Usable::Yes(blob) } else { Usable::NotNeeded }
 }
 
-/// Whether a font file has outlines. One with bitmaps only (most colour emoji) would draw nothing.
-fn has_outlines(data: &[u8]) -> bool {
-    let u32_at = |at: usize| {
-        let bytes = data.get(at..at.checked_add(4)?)?;
-        Some(u32::from_be_bytes(bytes.try_into().ok()?))
-    };
+/// Whether a font file can be embedded: it has outlines (one with bitmaps only, as most colour emoji,
+/// would draw nothing), and its licence permits it. Documents with a font that does not are refused.
+fn is_embeddable(data: &[u8]) -> bool {
+    const OUTLINES: [&[u8]; 3] = [b"glyf", b"CFF ", b"CFF2"];
+    let tables = tables(data);
+    let outlines = tables.iter().any(|(tag, _)| OUTLINES.contains(tag));
+    let metrics = tables.iter().find(|(tag, _)| *tag == b"OS/2");
+    let licence = metrics.and_then(|(_, at)| u16_at(data, at.saturating_add(8)));
+    outlines && licence.is_none_or(|licence| licence & 0xf != RESTRICTED)
+}
+
+/// The value of `fsType` of a font that must not be embedded without the consent of its owner.
+const RESTRICTED: u16 = 2;
+
+/// Names and positions of the tables of the first face of a font file.
+fn tables(data: &[u8]) -> Vec<(&[u8], usize)> {
     let start = match data.get(..4) {
-        Some(b"ttcf") => u32_at(12).and_then(|at| usize::try_from(at).ok()),
+        Some(b"ttcf") => u32_at(data, 12),
         Some(_) => Some(0),
         None => None,
     };
-    let Some(start) = start else { return false };
-    let tables = u32_at(start.saturating_add(4)).map_or(0, |word| word >> 16);
-    (0..tables).any(|table| {
-        let at = usize::try_from(table).unwrap_or(0) * 16 + start.saturating_add(12);
-        let tag = data.get(at..at.saturating_add(4));
-        matches!(tag, Some(b"glyf" | b"CFF " | b"CFF2"))
-    })
+    let Some(start) = start else { return Vec::new() };
+    let count = u16_at(data, start.saturating_add(4)).unwrap_or_default();
+    let records = (0..usize::from(count)).map(|n| start.saturating_add(12 + 16 * n));
+    records
+        .map_while(|at| {
+            let tag = data.get(at..at.saturating_add(4))?;
+            Some((tag, u32_at(data, at.saturating_add(8))?))
+        })
+        .collect()
+}
+
+fn u16_at(data: &[u8], at: usize) -> Option<u16> {
+    let bytes = data.get(at..at.checked_add(2)?)?;
+    bytes.try_into().ok().map(u16::from_be_bytes)
+}
+
+fn u32_at(data: &[u8], at: usize) -> Option<usize> {
+    let bytes = data.get(at..at.checked_add(4)?)?;
+    usize::try_from(u32::from_be_bytes(bytes.try_into().ok()?)).ok()
 }
 
 #[cfg(test)]
@@ -249,6 +271,15 @@ mod tests {
         ]);
         assert_eq!(fonts.unusable(), ["a.ttf", "b.ttf", "d.ttc"]);
         assert_eq!(fonts.families(), 1);
+    }
+
+    #[test]
+    fn a_font_whose_licence_restricts_embedding_is_not_used() {
+        let mut font = REGULAR.to_vec();
+        assert!(is_embeddable(&font));
+        let (_, metrics) = tables(REGULAR).into_iter().find(|(tag, _)| *tag == b"OS/2").unwrap();
+        font[metrics + 9] = 2;
+        assert!(!is_embeddable(&font));
     }
 
     #[test]

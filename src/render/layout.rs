@@ -40,6 +40,9 @@ pub(super) struct Sheet<'a, 'f> {
     pub root: Element,
     pub side: Side,
     pub width: f32,
+    /// Whether chips are one paragraph of the structure instead of a list. In a document about
+    /// thousands of people, the items of lists would be a third of its size and memory.
+    pub compact: bool,
 }
 
 /// Lays out a person in lines of this width.
@@ -47,12 +50,13 @@ pub(super) fn person(
     person: &Person,
     setter: &mut Typesetter<'_>,
     words: &'static Words,
-    mirrored: bool,
+    (mirrored, compact): (bool, bool),
     width: f32,
 ) -> Laid {
     let (structure, root) = Structure::new();
     let side = side(mirrored);
-    let mut sheet = Sheet { setter, structure, rows: Vec::new(), words, root, side, width };
+    let mut sheet =
+        Sheet { setter, structure, rows: Vec::new(), words, root, side, width, compact };
     let name = sheet.header(person);
     sheet.paragraphs(words.summary, &person.summary);
     sheet.timeline(words.experience, &person.positions);
@@ -68,8 +72,16 @@ pub(super) fn person(
 /// The page of a document about nobody: its title.
 pub(super) fn cover(words: &'static Words, width: f32, setter: &mut Typesetter<'_>) -> Laid {
     let (structure, root) = Structure::new();
-    let mut sheet =
-        Sheet { setter, structure, rows: Vec::new(), words, root, side: Side::Left, width };
+    let mut sheet = Sheet {
+        setter,
+        structure,
+        rows: Vec::new(),
+        words,
+        root,
+        side: Side::Left,
+        width,
+        compact: false,
+    };
     let name = sheet.name(words.profiles);
     Laid { rows: sheet.rows, structure: sheet.structure, name }
 }
@@ -149,9 +161,9 @@ impl Sheet<'_, '_> {
         let mut x = 0.0;
         let mut cells: Vec<Cell> = Vec::new();
         let mut dots: Vec<f32> = Vec::new();
+        let paragraph = self.structure.paragraph(self.root);
         for fact in facts {
             let block = self.setter.set(&fact.text, fact.style, self.width, self.side);
-            let paragraph = self.structure.paragraph(self.root);
             let element = match &fact.link {
                 Some(_) => self.structure.link(paragraph),
                 None => paragraph,
@@ -199,15 +211,18 @@ impl Sheet<'_, '_> {
             return;
         }
         self.section(title);
-        let list = self.structure.list(self.root);
+        let group = if self.compact {
+            self.structure.paragraph(self.root)
+        } else {
+            self.structure.list(self.root)
+        };
         let (beside, above) = CHIP_PADDING;
         let mut row = Row::new(1.0, 0.0, Vec::new());
         let mut x = 0.0;
         for text in texts {
             let widest = self.width - 2.0 * beside;
             let block = self.setter.set(text, style, widest, Side::Left);
-            let item = self.structure.item(list);
-            let element = self.structure.body(item);
+            let element = self.chip_element(group);
             let width = block.width + 2.0 * beside;
             let text_height: f32 = block.lines.iter().map(|line| line.above + line.below).sum();
             let height = text_height + 2.0 * above;
@@ -228,6 +243,14 @@ impl Sheet<'_, '_> {
             x += width + CHIP_GAP.0;
         }
         self.rows.push(row);
+    }
+
+    fn chip_element(&mut self, group: Element) -> Element {
+        if self.compact {
+            return group;
+        }
+        let item = self.structure.item(group);
+        self.structure.body(item)
     }
 
     fn languages(&mut self, languages: &[String]) {

@@ -7,6 +7,7 @@
 
 mod clean;
 mod content;
+mod covering;
 mod design;
 mod draw;
 mod flow;
@@ -127,8 +128,29 @@ pub fn render(
     Ok(Rendered { bytes, pages, missing })
 }
 
-/// What a document of this person depends on, beside [`RENDER_VERSION`]: the facts that it shows, as
-/// JSON with a fixed order of members. Anything else in the profile changes nothing.
-pub fn facts(profile: &Profile) -> String {
-    serde_json::to_string(&content::Person::of(profile)).expect("facts are strings and lists")
+/// What a document of one person would show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The facts that it shows, as JSON with a fixed order of members: with [`RENDER_VERSION`] they are
+    /// all that it depends on. Anything else in the profile changes nothing.
+    pub facts: String,
+    /// The scripts of which a character has no shape in any font, and `Emoji`.
+    pub missing: Vec<&'static str>,
+}
+
+/// Looks at what a document of this person would show, without making it.
+pub fn preview(profile: &Profile, fonts: &Fonts) -> Preview {
+    let person = content::Person::of(profile);
+    let facts = serde_json::to_string(&person).expect("facts are strings and lists");
+    let missing = if facts.is_ascii() { Vec::new() } else { covering::uncovered(&person, fonts) };
+    Preview { facts, missing }
+}
+
+/// A profile without the members that a document does not show.
+pub fn shown(profile: &Profile) -> Profile {
+    let members = content::MEMBERS.iter().filter_map(|name| {
+        let (name, value) = profile.members().get_key_value(*name)?;
+        Some((name.clone(), value.clone()))
+    });
+    Profile::new(members.collect())
 }

@@ -47,7 +47,7 @@ fn pages_of(value: Value) -> Vec<Page> {
     let (width, height) = (width - 2.0 * MARGIN, height - 2.0 * MARGIN);
     let mirrored = language::mirrored(&person);
     let mut setter = Typesetter::new(&fonts);
-    let laid = layout::person(&person, &mut setter, words::of("en"), mirrored, width);
+    let laid = layout::person(&person, &mut setter, words::of("en"), (mirrored, false), width);
     let pages = paginate(laid.rows, height);
     for (top, mark) in pages.iter().flat_map(|page| &page.marks) {
         assert!(mark.x >= -0.01 && mark.x + mark.width <= width + 0.01, "beside the page");
@@ -68,14 +68,14 @@ fn pages_of(value: Value) -> Vec<Page> {
 
 /// The text of a page, line by line.
 fn lines_of(page: &Page) -> Vec<String> {
-    let shown = |shape: &Shape| match shape {
-        Shape::Line { line, .. } => Some(shown(line)),
+    let of_line = |shape: &Shape| match shape {
+        Shape::Line { line, .. } => Some(shown_line(line)),
         _ => None,
     };
-    page.marks.iter().filter_map(|(_, mark)| shown(&mark.shape)).collect()
+    page.marks.iter().filter_map(|(_, mark)| of_line(&mark.shape)).collect()
 }
 
-fn shown(line: &text::Line) -> String {
+fn shown_line(line: &text::Line) -> String {
     let mut ranges: Vec<_> = line
         .runs
         .iter()
@@ -149,7 +149,7 @@ fn characters_without_a_shape_are_replaced_and_counted_and_emoji_are_left_out() 
     let emoji = MissingGlyphs { record: 4, script: "Emoji", count: 2 };
     assert_eq!(document.missing, [emoji, gothic]);
     set("a 𐌰 b 👩🏽‍💻 c ❤\u{fe0f} 🇨🇭", Han::Simplified, |block, _| {
-        assert_eq!(shown(&block.lines[0]), "a \u{fffd} b c");
+        assert_eq!(shown_line(&block.lines[0]), "a \u{fffd} b c");
     });
 }
 
@@ -170,7 +170,7 @@ fn ligatures_of_right_to_left_text_stand_for_all_of_their_letters() {
     for text in ["سلام", "الإسلام لا", "كلمة لأن خلال", "العربية ولا English 12"]
     {
         set(text, Han::Simplified, |block, setter| {
-            assert_eq!(shown(&block.lines[0]), text);
+            assert_eq!(shown_line(&block.lines[0]), text);
             assert!(setter.take_missing().is_empty(), "{text}");
         });
     }
@@ -336,13 +336,13 @@ fn control_characters_change_nothing() {
 #[test]
 fn only_what_is_shown_is_among_the_facts() {
     let person = |refreshed: &str, skill: &str| {
-        facts(&profile(json!({"fullName": "Ada", "skills": [skill], "lastRefreshedAt": refreshed,
-            "notes": [refreshed], "emails": [{"value": "a@example.org", "verifiedAt": refreshed}]})))
+        facts(json!({"fullName": "Ada", "skills": [skill], "lastRefreshedAt": refreshed,
+            "notes": [refreshed], "emails": [{"value": "a@example.org", "verifiedAt": refreshed}]}))
     };
     assert_eq!(person("2025-01-01", "Rust"), person("2026-01-01", "Rust"));
     assert_ne!(person("2025-01-01", "Rust"), person("2025-01-01", "Go"));
-    let swapped = profile(json!({"skills": ["Rust"], "fullName": "Ada"}));
-    assert_eq!(facts(&swapped), facts(&profile(json!({"fullName": "Ada", "skills": ["Rust"]}))));
+    let swapped = facts(json!({"skills": ["Rust"], "fullName": "Ada"}));
+    assert_eq!(swapped, facts(json!({"fullName": "Ada", "skills": ["Rust"]})));
 }
 
 #[test]
@@ -352,6 +352,25 @@ fn several_people_share_a_document_and_no_people_are_an_empty_page() {
     let letter = PageSetup { size: PageSize::Letter, locale: "de".to_owned() };
     assert_eq!(render(&mixed_people(), &fonts(), &letter).unwrap().pages, 5);
     assert_eq!(render(&[], &fonts(), &letter).unwrap().pages, 1);
+}
+
+#[test]
+fn a_preview_names_what_the_document_lacks_and_what_is_not_shown_decides_nothing() {
+    let fonts = fonts();
+    for person in mixed_people() {
+        let document =
+            render(std::slice::from_ref(&person), &fonts, &PageSetup::default()).unwrap();
+        let lacking: Vec<&str> = document.missing.iter().map(|missing| missing.script).collect();
+        assert_eq!(preview(&person, &fonts).missing, lacking);
+        let alone = render(&[shown(&person)], &fonts, &PageSetup::default()).unwrap();
+        assert!(alone.bytes == document.bytes);
+    }
+    let internal = json!({"fullName": "Ada", "notes": ["x"], "resume": {"bytes": "eA=="}});
+    assert_eq!(shown(&profile(internal)).members().len(), 1);
+}
+
+fn facts(value: Value) -> String {
+    preview(&profile(value), &Fonts::built_in()).facts
 }
 
 /// Letters of many scripts, marks, controls, private use and emoji.

@@ -1,33 +1,21 @@
 //! From a text to lines of glyphs: fonts for every character, shaping, direction and line breaks. A
 //! character without a shape becomes U+FFFD and is counted; no line has a glyph 0.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-    rc::Rc,
-};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, rc::Rc};
 
-use icu_properties::{
-    CodePointSetData,
-    props::{Emoji, EmojiModifier, ExtendedPictographic, RegionalIndicator},
-};
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use parley::{
     Alignment, AlignmentOptions, FontContext, FontFamily, FontFamilyName, FontWeight,
     IndentOptions, Language, Layout, LayoutContext, LineHeight, OverflowWrap, Run, StyleProperty,
 };
-use unicode_script::UnicodeScript;
 
 use super::{
+    covering::{Covering, REPLACEMENT},
     design::{Ink, Style},
     fonts::{BASE, Fonts},
     language::Han,
 };
 use crate::domain::is_invisible;
-
-/// Shown instead of a character without a shape.
-const REPLACEMENT: char = '\u{fffd}';
 
 /// Where the lines of a text begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +64,7 @@ pub(super) struct Typesetter<'f> {
     context: FontContext,
     layouts: LayoutContext<Ink>,
     layout: Layout<Ink>,
-    han: Han,
-    covering: HashMap<(char, Han), Option<usize>>,
-    missing: BTreeMap<&'static str, usize>,
+    covering: Covering<'f>,
 }
 
 impl<'f> Typesetter<'f> {
@@ -88,25 +74,23 @@ impl<'f> Typesetter<'f> {
             context: fonts.context(),
             layouts: LayoutContext::new(),
             layout: Layout::new(),
-            han: Han::Simplified,
-            covering: HashMap::new(),
-            missing: BTreeMap::new(),
+            covering: Covering::new(fonts),
         }
     }
 
     /// Begins a person, whose Chinese characters take this form.
     pub(super) fn begin(&mut self, han: Han) {
-        self.han = han;
+        self.covering.set_han(han);
     }
 
     /// What had no shape since the last call, by script.
     pub(super) fn take_missing(&mut self) -> BTreeMap<&'static str, usize> {
-        std::mem::take(&mut self.missing)
+        self.covering.take_missing()
     }
 
     /// Sets a text in lines no wider than `width`.
     pub(super) fn set(&mut self, text: &str, style: Style, width: f32, side: Side) -> Block {
-        let (mut text, families) = self.covered(text);
+        let (mut text, families) = self.covering.covered(text);
         // A shape can also be missing where characters are joined. Replacing them changes the layout, so
         // it is made again; the last attempt leaves out what is still without a shape.
         for attempt in 0..3 {
@@ -123,57 +107,6 @@ impl<'f> Typesetter<'f> {
         Block { width: lines.iter().map(|line| line.width).fold(0.0, f32::max), lines }
     }
 
-    /// The text without characters for which no font has a shape, and the families that it needs.
-    fn covered(&mut self, text: &str) -> (String, Vec<usize>) {
-        let mut families = Vec::new();
-        if text.is_ascii() {
-            return (text.to_owned(), families);
-        }
-        let mut covered = String::with_capacity(text.len());
-        let mut left_out = false;
-        for c in text.chars() {
-            // What joins or follows a character that is left out goes with it.
-            let joins = c == '\u{200d}' || (c == ' ' && covered.ends_with(' '));
-            if left_out && joins {
-                continue;
-            }
-            left_out = false;
-            if c.is_ascii() {
-                covered.push(c);
-                continue;
-            }
-            let (fonts, han) = (self.fonts, self.han);
-            let known = self.covering.entry((c, han)).or_insert_with(|| fonts.covering(c, han));
-            match *known {
-                Some(family) if families.contains(&family) => covered.push(c),
-                Some(family) => {
-                    covered.push(c);
-                    families.push(family);
-                }
-                None if is_invisible(c) && !is_emoji(c) => covered.push(c),
-                None => {
-                    let shown = self.miss(c);
-                    left_out = shown.is_none();
-                    covered.extend(shown);
-                }
-            }
-        }
-        families.sort_unstable();
-        // What was left out may have stood at the edge.
-        (covered.trim().to_owned(), families)
-    }
-
-    /// Counts a character without a shape, and returns what is shown instead.
-    fn miss(&mut self, c: char) -> Option<char> {
-        let emoji = is_emoji(c);
-        let modifies = CodePointSetData::new::<EmojiModifier>().contains(c) || is_invisible(c);
-        if !(emoji && modifies) {
-            let script = if emoji { "Emoji" } else { c.script().full_name() };
-            *self.missing.entry(script).or_default() += 1;
-        }
-        (!emoji).then_some(REPLACEMENT)
-    }
-
     fn lay_out(&mut self, text: &str, style: Style, width: f32, side: Side, families: &[usize]) {
         let mut names = vec![FontFamilyName::Named(Cow::Borrowed(BASE))];
         let others =
@@ -188,7 +121,9 @@ impl<'f> Typesetter<'f> {
         builder
             .push_default(StyleProperty::LineHeight(LineHeight::FontSizeRelative(style.leading)));
         builder.push_default(StyleProperty::OverflowWrap(OverflowWrap::Anywhere));
-        builder.push_default(StyleProperty::Locale(Language::parse(self.han.locale()).ok()));
+        builder.push_default(StyleProperty::Locale(
+            Language::parse(self.covering.han().locale()).ok(),
+        ));
         builder.build_into(&mut self.layout, text);
         let hanging = IndentOptions { each_line: false, hanging: true };
         self.layout.set_text_indent(style.hanging, hanging);
@@ -218,7 +153,7 @@ impl<'f> Typesetter<'f> {
             kept.push_str(&text[from..place.start.max(from)]);
             let visible =
                 text[place.clone()].chars().find(|c| !is_invisible(*c) && *c != REPLACEMENT);
-            let shown = visible.and_then(|c| self.miss(c));
+            let shown = visible.and_then(|c| self.covering.miss(c));
             if attempt == 0 {
                 kept.extend(shown);
             }
@@ -302,13 +237,4 @@ fn glyphs(run: &Run<'_, Ink>) -> Vec<KrillaGlyph> {
 
 fn join(one: &Range<usize>, other: &Range<usize>) -> Range<usize> {
     one.start.min(other.start)..one.end.max(other.end)
-}
-
-fn is_emoji(c: char) -> bool {
-    let picture = CodePointSetData::new::<ExtendedPictographic>().contains(c);
-    let flag = CodePointSetData::new::<RegionalIndicator>().contains(c);
-    let tone = CodePointSetData::new::<EmojiModifier>().contains(c);
-    let joined = matches!(c, '\u{fe0f}' | '\u{20e3}');
-    !c.is_ascii()
-        && (picture || flag || tone || joined || CodePointSetData::new::<Emoji>().contains(c))
 }

@@ -27,7 +27,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ledger", &["domain", "network", "storage"]),
     ("k8s", &["api", "cluster", "domain", "ledger"]),
     ("local", &["api", "cluster", "conditions", "domain", "ledger"]),
-    ("pipeline", &["clinch", "domain", "ledger", "mapping", "output", "source", "storage"]),
+    (
+        "pipeline",
+        &["clinch", "domain", "ledger", "mapping", "output", "render", "source", "storage"],
+    ),
     // tier 3
     (
         "controllers",

@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 93] = [
+const REASONS: [&str; 94] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -67,6 +67,7 @@ const REASONS: [&str; 93] = [
     "MappingInvalid",
     "MatchKeyMissing",
     "Matched",
+    "MissingGlyph",
     "NeverFilled",
     "NoDrift",
     "NotPermitted",

@@ -24,8 +24,8 @@ use clinch_operator::{
     mapping::{MappingSpec, compile},
     pipeline::{
         ClinchCrm, Counts, DestinationSpec, Duplicates as Policy, Ending, Guards, JobRule,
-        JobRules, LedgerTrust, Mode, PeopleGuard, Progress, Report, RunPorts, RunSpec, SeenSource,
-        Source, Suspects, no_neighbours, run, target_attributes,
+        JobRules, LedgerTrust, Mode, PeopleGuard, Progress, Renderer, Report, RunPorts, RunSpec,
+        SeenSource, Source, Suspects, no_neighbours, run, target_attributes,
     },
     sandbox::{Options, Sandbox, Seed},
 };
@@ -149,6 +149,7 @@ impl Export {
             duplicates: self.duplicates,
             mode: self.mode,
             guards: Guards::default(),
+            renderer: Renderer::default(),
         }
     }
 }

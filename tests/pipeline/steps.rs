@@ -88,6 +88,86 @@ async fn a_changed_resume_is_attached_and_nothing_else_is_done() {
     assert_eq!(parts(&world.person(1)), [1, 2, 1]);
 }
 
+/// An export that attaches profiles as documents.
+#[cfg(feature = "pdf")]
+fn rendering(count: usize, from: &str) -> Export {
+    let mut export = export(count);
+    export.mapping["resume"] = json!({"attach": true, "from": from});
+    export
+}
+
+#[cfg(feature = "pdf")]
+fn attached(world: &World, n: usize) -> Vec<(String, String, u64)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let attachments = world.person(n)["attachments"].as_array().unwrap().clone();
+    let file = |a: &Value| {
+        (text(&a["file_name"]), text(&a["content_type"]), a["byte_size"].as_u64().unwrap())
+    };
+    attachments.iter().map(file).collect()
+}
+
+#[cfg(feature = "pdf")]
+#[tokio::test]
+async fn a_rendered_profile_is_attached_again_only_when_what_it_shows_changes() {
+    let world = World::new(options()).await;
+    let mut export = rendering(3, "RenderedProfile");
+    assert_eq!(world.counts(&export).await.created, 3);
+    let [(name, kind, size)] = &attached(&world, 0)[..] else { panic!("one document") };
+    let digits = name.strip_prefix("profile-").and_then(|rest| rest.strip_suffix(".pdf"));
+    assert!(digits.is_some_and(|digits| digits.len() == 8), "{name}");
+    assert_eq!(kind, "application/pdf");
+    assert!(*size > 5_000, "{size} bytes");
+    // Neither internal members nor the time of the last refresh are shown.
+    export.profiles[0]["lastRefreshedAt"] = json!("2026-01-01T00:00:00Z");
+    export.profiles[0]["notes"] = json!([{"text": "call back"}]);
+    let before = world.requests();
+    assert_eq!(world.counts(&export).await.unchanged, 3);
+    assert_eq!(world.requests(), before);
+    // Another process, without a ledger, finds it by its name.
+    let forgetful = World { store: Store::default(), ..world };
+    assert_eq!(forgetful.counts(&export).await.unchanged, 3);
+    assert_eq!(attached(&forgetful, 0).len(), 1);
+    export.profiles[0]["skills"] = json!(["Rust"]);
+    assert_eq!(forgetful.counts(&export).await.updated, 1);
+    let documents = attached(&forgetful, 0);
+    assert_eq!(documents.len(), 2);
+    assert_ne!(documents[0].0, documents[1].0);
+}
+
+#[cfg(feature = "pdf")]
+#[tokio::test]
+async fn people_without_a_usable_resume_get_the_rendered_profile() {
+    let world = World::new(options()).await;
+    let mut export = rendering(4, "ResumeOrRenderedProfile");
+    export.profiles[1]["resume"] = json!({"url": "https://files.example/cv.pdf"});
+    export.profiles[2]["resume"] = json!({"bytes": "%%"});
+    export.profiles[3]["resume"] = json!(null);
+    let dry = world.run(&export.dry()).await.progress.counts;
+    let counts = world.counts(&export).await;
+    assert_eq!((counts.created, counts.warnings), (4, 0));
+    assert_eq!((dry.created, dry.warnings), (4, 0));
+    let name = |n: usize| attached(&world, n)[0].0.split('-').next().unwrap().to_owned();
+    assert_eq!([0, 1, 2, 3].map(name), ["resume", "profile", "profile", "profile"]);
+}
+
+#[cfg(feature = "pdf")]
+#[tokio::test]
+async fn characters_without_a_font_are_a_warning_of_the_coverage() {
+    let world = World::new(options()).await;
+    let mut export = rendering(3, "RenderedProfile");
+    for n in [0, 1] {
+        export.profiles[n]["fullName"] = json!("直子");
+    }
+    let report = world.run(&export).await;
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.warnings, counts.rejected()), (3, 0, 0));
+    let warnings = &report.progress.coverage.warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert_eq!((&*warning.place, warning.cause.reason), ("spec.resume", Reason::MissingGlyph));
+    assert_eq!(warning.records, 2);
+    assert!(warning.cause.message.contains("Han"), "{}", warning.cause.message);
+}
+
 #[tokio::test]
 async fn a_job_or_stage_that_is_not_there_stalls_before_anything_is_written() {
     let world = World::new(options()).await;

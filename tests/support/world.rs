@@ -147,6 +147,7 @@ impl World {
                     .expect("places"),
                     ..StoragePolicy::default()
                 }),
+                renderer: clinch_operator::pipeline::Renderer::default(),
                 max_runs: 8,
                 // An operator that follows another one waits this long for its requests.
                 timeouts: Timeouts { orphaned: Duration::from_secs(5), ..Timeouts::default() },

@@ -48,6 +48,7 @@ fn push<C: Cluster + LedgerHome>(
     state: RunState,
 ) {
     let Gathered { reference, previous, .. } = gathered;
+    spec.renderer = context.settings.renderer.clone();
     // What a dry run counts depends on Clinch, too.
     let counts_anew = context.looks_once && state.mode == ExportMode::DryRun;
     if state.periodic && previous.rejected.unwrap_or_default() == 0 && !counts_anew {

@@ -244,6 +244,7 @@ mod tests {
             proxy: crate::network::OutboundProxy::default(),
             sources: Arc::default(),
             destinations: Arc::default(),
+            renderer: crate::pipeline::Renderer::default(),
             max_runs: 1,
             timeouts: crate::clinch::Timeouts::default(),
         };

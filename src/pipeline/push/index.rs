@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{ClinchId, Disposition, MatchKey, Reason},
     ledger::{KeyHash, Table},
-    pipeline::work::weight,
+    pipeline::weight::weight,
 };
 
 /// How many bytes of attributes are kept. Beyond that only ids are, and attributes are read when the

@@ -25,8 +25,16 @@ pub(super) struct Pushed {
     /// The person, once known; with the steps in place it makes the ledger entry.
     pub(super) person: Option<ClinchId>,
     pub(super) steps: Steps,
+    pub(super) noted: Noted,
+}
+
+/// What is noted of a record beside its outcome.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noted {
     /// Of a dry run: the names of what would change, and of the steps that would follow.
     pub(super) changed: Vec<String>,
+    /// What was left out although the mapping asks for it.
+    pub(super) warning: Option<Cause>,
 }
 
 impl Pushed {
@@ -35,7 +43,7 @@ impl Pushed {
         person: Option<ClinchId>,
         steps: Steps,
     ) -> Self {
-        Self { result, person, steps, changed: Vec::new() }
+        Self { result, person, steps, noted: Noted::default() }
     }
 }
 

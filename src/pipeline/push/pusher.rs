@@ -12,12 +12,12 @@ use super::{
     crm::{Crm, CrmFailure, CrmPerson, Destination, Read},
     guard::{Claim, PeopleGuard},
     index::{Known, PeopleIndex},
-    outcome::{Candidate, Outcome, Pushed, already_there, decided, gone_again},
+    outcome::{Candidate, Noted, Outcome, Pushed, already_there, decided, gone_again},
 };
 use crate::{
     domain::{Cause, ClinchId, Disposition, Fence, Reason},
     ledger::{Steps, Suppressed, Suppressions},
-    pipeline::{mode::Mode, spec::Duplicates, work::Work},
+    pipeline::{mode::Mode, rendered::Renderer, spec::Duplicates, work::Work},
 };
 
 /// What the records of a run share.
@@ -33,6 +33,9 @@ pub(super) struct Pusher<C> {
     pub(super) reads_first: bool,
     pub(super) destination: Destination,
     pub(super) suppressions: Suppressions,
+    /// Renders profiles to attach, and whether a record is rejected if that fails.
+    pub(super) renderer: Renderer,
+    pub(super) resume_required: bool,
     /// The people this run created.
     pub(super) creations: Creations,
 }
@@ -47,8 +50,7 @@ pub(super) enum Target {
 /// How far a record is pushed.
 struct Begun {
     steps: Steps,
-    /// Of a dry run: the names of what would change.
-    changed: Vec<String>,
+    noted: Noted,
     /// The person, once they are in place or it is decided that they will not be.
     candidate: Option<Candidate>,
 }
@@ -62,7 +64,7 @@ impl<C: Crm> Pusher<C> {
     /// Pushes one record. Reports the steps in place even if the record stays undecided. While access is
     /// paused, the claim is released: other runs may use the account.
     pub(super) async fn push(&self, work: &Work) -> Pushed {
-        let mut begun = Begun { steps: work.done, changed: Vec::new(), candidate: None };
+        let mut begun = Begun { steps: work.done, noted: Noted::default(), candidate: None };
         loop {
             let claim = self.guard.claim(&work.key).await;
             let mut pushed = self.push_claimed(work, &claim, &mut begun).await;
@@ -93,7 +95,7 @@ impl<C: Crm> Pusher<C> {
                 Err(failure) => return Pushed::of(decided(failure), None, work.done),
             }
         }
-        let Begun { steps, changed, candidate } = begun;
+        let Begun { steps, noted, candidate } = begun;
         let candidate = candidate.as_mut().expect("it was put in place above");
         if matches!(candidate.outcome, Outcome::Skipped) {
             // Left alone in every respect: no step of this record is needed.
@@ -104,7 +106,7 @@ impl<C: Crm> Pusher<C> {
             return Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
         };
         *steps = steps.with(Steps::CANDIDATE);
-        changed.append(&mut candidate.changed);
+        noted.changed.append(&mut candidate.changed);
         // What was known before a pause may be outdated.
         let (seen, fresh) =
             if continued { (false, false) } else { (candidate.seen, candidate.fresh) };
@@ -123,13 +125,13 @@ impl<C: Crm> Pusher<C> {
                 return Pushed::of(result, person, steps);
             }
         }
-        let result = match self.following_steps(work, &id, fresh, steps, changed).await {
+        let result = match self.following_steps(work, &id, fresh, steps, noted).await {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
             Ok(_) => Ok(candidate.outcome.clone()),
             Err(CrmFailure::Gone) => Err(gone_again()),
             Err(failure) => decided(failure),
         };
-        Pushed { result, person: Some(id), steps: *steps, changed: changed.clone() }
+        Pushed { result, person: Some(id), steps: *steps, noted: noted.clone() }
     }
 
     /// Confirms the person of a record of which only later steps are missing.

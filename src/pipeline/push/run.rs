@@ -280,6 +280,8 @@ impl<C: Crm> Delivery<C> {
             reads_first: self.reads_first,
             destination,
             suppressions: self.suppressions,
+            renderer: self.spec.renderer.clone(),
+            resume_required: self.spec.plan.requires_resume(),
             creations: Creations::default(),
         };
         (pusher, self.suspects)

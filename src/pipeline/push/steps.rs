@@ -1,14 +1,22 @@
 //! The steps that follow once the person is in place: application, resume, activity. Makes requests
 //! through the port.
 
+use std::borrow::Cow;
+
 use super::{
     crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
+    outcome::Noted,
     pusher::Pusher,
 };
 use crate::{
-    domain::ClinchId,
+    domain::{Cause, ClinchId, Reason},
     ledger::Steps,
-    pipeline::{mode::Mode, work::Work},
+    pipeline::{
+        mode::Mode,
+        rendered::Resume,
+        resume::{ResumeError, ResumeFile},
+        work::Work,
+    },
 };
 
 impl<C: Crm> Pusher<C> {
@@ -20,7 +28,7 @@ impl<C: Crm> Pusher<C> {
         id: &ClinchId,
         fresh: bool,
         steps: &mut Steps,
-        changed: &mut Vec<String>,
+        noted: &mut Noted,
     ) -> Result<bool, CrmFailure> {
         let how = match self.mode {
             Mode::DryRun => Ensure::DryRun,
@@ -33,17 +41,29 @@ impl<C: Crm> Pusher<C> {
         {
             let applied = self.apply(id, stage, how).await?;
             written |= applied;
-            self.foretell(applied, "+application", changed);
+            self.foretell(applied, "+application", noted);
             *steps = steps.with(Steps::APPLICATION);
         }
         if let Some(resume) = &work.resume
             && !steps.contains(Steps::RESUME)
         {
-            self.check_fence()?;
-            let attached = self.crm.ensure_attachment(id, resume, how).await?;
-            written |= attached;
-            self.foretell(attached, "+resume", changed);
-            *steps = steps.with(Steps::RESUME);
+            match self.file(resume).await {
+                Ok(file) => {
+                    self.check_fence()?;
+                    let attached = self.crm.ensure_attachment(id, &file, how).await?;
+                    written |= attached;
+                    self.foretell(attached, "+resume", noted);
+                    *steps = steps.with(Steps::RESUME);
+                }
+                Err(error) => {
+                    let cause = Cause::new(Reason::ResumeRefused, error.to_string());
+                    if self.resume_required {
+                        return Err(CrmFailure::Record(cause));
+                    }
+                    // The step is not recorded: the next run tries it again.
+                    noted.warning = Some(cause);
+                }
+            }
         }
         if let Some(tags) = &work.tags
             && !steps.contains(Steps::ACTIVITY)
@@ -51,16 +71,24 @@ impl<C: Crm> Pusher<C> {
             self.check_fence()?;
             let tagged = self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
             written |= tagged;
-            self.foretell(tagged, "+tags", changed);
+            self.foretell(tagged, "+tags", noted);
             *steps = steps.with(Steps::ACTIVITY);
         }
         Ok(written)
     }
 
     /// Names a step that a dry run would take. No attribute begins with a plus sign.
-    fn foretell(&self, written: bool, step: &str, changed: &mut Vec<String>) {
+    fn foretell(&self, written: bool, step: &str, noted: &mut Noted) {
         if written && self.mode == Mode::DryRun {
-            changed.push(step.to_owned());
+            noted.changed.push(step.to_owned());
+        }
+    }
+
+    /// The file to attach. A dry run renders it, too: only then it is known whether it can be attached.
+    async fn file<'r>(&self, resume: &'r Resume) -> Result<Cow<'r, ResumeFile>, ResumeError> {
+        match resume {
+            Resume::File(file) => Ok(Cow::Borrowed(file)),
+            Resume::Profile(document) => self.renderer.file(document).await.map(Cow::Owned),
         }
     }
 

@@ -98,6 +98,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
             reads_first: true,
             destination: Destination::Prospect,
             suppressions,
+            renderer: spec.renderer.clone(),
+            resume_required: spec.plan.requires_resume(),
             creations: Creations::default(),
         },
         policy,

@@ -92,8 +92,11 @@ impl Pushing<'_> {
                     Ok(()) = resting.changed() => continue,
                 }
             }
-            let Some((work, started, pushed)) = ended.pop_front() else { break };
-            let Pushed { result, person, steps, changed } = pushed;
+            let Some((mut work, started, pushed)) = ended.pop_front() else { break };
+            let Pushed { result, person, steps, noted } = pushed;
+            if let Some(warning) = noted.warning {
+                work.warning = Some(Box::new(warning));
+            }
             let standing = Self::standing(pusher, &work, started, &result);
             let fails = course.fails(standing.as_ref(), &pusher.crm);
             let fails = meanwhile(fails, &mut flight, &mut ended).await;
@@ -105,7 +108,7 @@ impl Pushing<'_> {
             match result {
                 Ok(outcome) => {
                     course.decided();
-                    self.count(&work, outcome, &changed, log);
+                    self.count(&work, outcome, &noted.changed, log);
                 }
                 Err(failure) => {
                     let met = course.met(&work.position, failure, &pusher.crm);

@@ -24,7 +24,7 @@ use crate::{
     controllers::runs::Schedule,
     domain::{Reason, digest_json, digest_parts},
     mapping::{Plan, Select},
-    pipeline::{DestinationSpec, Duplicates, FileSpec, Mode, RunSpec, Source},
+    pipeline::{DestinationSpec, Duplicates, FileSpec, Mode, Renderer, RunSpec, Source},
 };
 
 /// What validation found: conditions, and either what to run or why not.
@@ -205,6 +205,7 @@ fn assemble(
             DuplicatePolicy::Fail => Duplicates::Fail,
         },
         mode: mode(spec.mode),
+        renderer: Renderer::default(),
     };
     let asks_clinch = asked.is_some();
     let certain = gathered.connection.is_some()
