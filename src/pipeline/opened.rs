@@ -10,8 +10,8 @@ use super::{
 use crate::{
     mapping::{Plan, Select},
     source::{
-        CsvOptions, Decoded, Format, Limits, Outline, OwnColumns, Part, SourceError, decode,
-        decode_opening, decode_values, is_told_by_name, outline_values,
+        CsvOptions, Decoded, Format, Limits, Outline, OwnColumns, Part, Records, SourceError,
+        decode, decode_opening, decode_values, is_told_by_name, outline_values,
     },
     storage::Opening,
 };
@@ -23,6 +23,9 @@ const REMOTE: Limits = Limits {
     max_ratio: 200,
     max_records: 100_000_000,
 };
+
+/// Records of a source, in order.
+pub(super) type Items<'a> = Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + 'a>;
 
 /// A source whose records can be read, any number of times.
 #[derive(Debug)]
@@ -140,16 +143,25 @@ impl Opened {
     }
 
     /// Decodes the source from its beginning.
-    pub(super) fn records(
-        &self,
-    ) -> Box<dyn Iterator<Item = Result<Decoded, SourceError>> + Send + '_> {
+    pub(super) fn records(&self) -> Items<'_> {
+        self.decoded(|records| records)
+    }
+
+    /// The same, where the profiles of JSON and NDJSON keep their text.
+    pub(super) fn records_with_text(&self) -> Items<'_> {
+        self.decoded(Records::with_text)
+    }
+
+    fn decoded(&self, with: fn(Records) -> Records) -> Items<'_> {
         match self {
             Self::Inline(values) => Box::new(decode_values(&"inline".into(), values)),
             Self::Parts { parts, csv, limits } => {
-                Box::new(parts.iter().flat_map(move |part| decode(part, csv, limits)))
+                Box::new(parts.iter().flat_map(move |part| with(decode(part, csv, limits))))
             }
             Self::Remote { openings, format, csv, .. } => Box::new(
-                openings.iter().flat_map(move |one| decode_opening(one, *format, csv, &REMOTE)),
+                openings
+                    .iter()
+                    .flat_map(move |one| with(decode_opening(one, *format, csv, &REMOTE))),
             ),
         }
     }

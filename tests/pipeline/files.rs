@@ -143,6 +143,20 @@ fn last(info: &FileInfo, destination: Destination) -> LastFile {
     LastFile { destination, version: info.version.clone(), source: None }
 }
 
+#[tokio::test]
+async fn a_line_of_ndjson_is_the_profile_as_the_source_gave_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let given = r#"{"lastName":"B","emails":[{"value":"b@example.com","kind":"work"}],"x":{"z":1.50,"a":1e2},"id":"7"}"#;
+    let array = format!("[\n  {} ]", given.replace(',', " ,\n "));
+    for (name, text) in [("people.ndjson", format!("{given}\n")), ("people.json", array)] {
+        let to = local(folder.path(), name);
+        let report = run_file(spec(parts(name, text.into_bytes())), ports(to)).await;
+        assert_eq!(file(&report).rows, 1);
+        let written = fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(written, format!("{given}\n"), "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_is_streamed_into_a_bucket_and_left_alone_while_it_is_there() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{people, spec::FileSpec};
+use super::{
+    people,
+    spec::{Encoding, FileSpec},
+};
 use crate::{
     domain::{Cause, MatchKey, Profile, Reason, RecordId, SourcePosition},
     ledger::{Keys, Suppressions},
@@ -56,10 +59,13 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn of(spec: &'a FileSpec<Opened>, judge: &'a Judge) -> Self {
+        // Members in the order in which the source has them.
+        let as_given = spec.encoding == Encoding::Ndjson && spec.mapping.is_none();
+        let source = &spec.source;
         Self {
             spec,
             judge,
-            items: spec.source.records(),
+            items: if as_given { source.records_with_text() } else { source.records() },
             progress: Progress { source: spec.source.info().cloned(), ..Progress::default() },
             decoded: 0,
             known: 0,
