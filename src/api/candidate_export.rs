@@ -8,7 +8,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, ExportSource, FileDestination, FileSeen, Handled, common_status};
+use super::{
+    Duration, ExportSource, FileDestination, FileSeen, FileTarget, Handled, ReportOutput,
+    ReportSeen, common_status,
+};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -21,6 +24,9 @@ use super::{Duration, ExportSource, FileDestination, FileSeen, Handled, common_s
 #[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || (!has(self.guards.maxCreates) && !has(self.guards.maxUpdates))")
     .message("maxCreates and maxUpdates do not apply to a file")
     .field_path(".guards"))]
+#[x_kube(validation = Rule::new("!has(self.report) || !has(self.destination.file) || self.report.to.url != self.destination.file.to.url")
+    .message("the report and the file must not have the same URL")
+    .field_path(".report"))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -92,6 +98,10 @@ pub struct CandidateExportSpec {
     pub limit: Option<i64>,
     /// Where the candidates go.
     pub destination: ExportDestination,
+    /// A file with a line for each record: what became of it. Needs the same permissions as a file
+    /// of people, although it holds no value of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportOutput>,
     /// What happens to people who are already in Clinch. Absent: the integration's default, else
     /// Update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,7 +165,9 @@ impl CandidateExportSpec {
     /// The names of the Secrets that it refers to.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let file = self.destination.file.as_ref();
-        self.source.secrets().chain(file.and_then(|file| file.to.secret()))
+        let report = self.report.as_ref();
+        let targets = file.map(|file| &file.to).into_iter().chain(report.map(|report| &report.to));
+        self.source.secrets().chain(targets.filter_map(FileTarget::secret))
     }
 }
 
@@ -413,6 +425,9 @@ pub struct CandidateExportStatus {
     /// The file written last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileSeen>,
+    /// The report written last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportSeen>,
     /// People created by this export who are in Clinch more than once. Absent: none are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<DuplicatesSeen>,

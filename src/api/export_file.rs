@@ -124,6 +124,48 @@ pub enum FileCompression {
     Gzip,
 }
 
+/// A file with a line for each record: position, record, outcome, reason, place and message.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.to.url.matches('[.](csv|ndjson)([.]gz)?$')")
+    .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz")
+    .field_path(".to.url"))]
+#[serde(rename_all = "camelCase")]
+pub struct ReportOutput {
+    /// Where it is written. Its name says whether it is CSV or NDJSON.
+    pub to: FileTarget,
+    /// Which records have a line.
+    #[serde(default)]
+    pub include: ReportInclude,
+}
+
+/// Which records have a line in a report.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum ReportInclude {
+    /// All that are selected.
+    #[default]
+    All,
+    /// Those that are rejected or suppressed.
+    Rejected,
+}
+
+/// A report that was written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportSeen {
+    /// Where it is.
+    #[schemars(length(max = 1280))]
+    pub url: String,
+    /// Number of its lines.
+    pub lines: i64,
+    /// Its size.
+    pub bytes: i64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+    /// When it was complete.
+    pub written_at: Time,
+}
+
 /// A file that was written.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]

@@ -201,6 +201,7 @@ mod tests {
             outcome,
             cause: rejected.then(|| Cause::new(Reason::InvalidValue, "not a telephone number")),
             place: rejected.then(|| "spec.fields[3].from".into()),
+            foretold: false,
         }
     }
 

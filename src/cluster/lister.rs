@@ -29,10 +29,13 @@ pub trait Lister {
             .collect()
     }
 
-    /// The exports that write files.
+    /// The exports that write files or reports.
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
         let mut found = self.exports(None);
-        found.retain(|(_, export)| export.spec.destination.file.is_some());
+        let writes = |export: &CandidateExport| {
+            export.spec.destination.file.is_some() || export.spec.report.is_some()
+        };
+        found.retain(|(_, export)| writes(export));
         found
     }
 

@@ -64,7 +64,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         integration: &ObjectKey,
     ) -> impl Future<Output = Result<Vec<ObjectKey>, ClusterError>> + Send;
 
-    /// The exports that write files, as last seen and without I/O.
+    /// The exports that write files or reports, as last seen and without I/O.
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)>;
 
     /// The data of a ConfigMap.

@@ -20,6 +20,7 @@ mod record_set;
 mod records;
 mod rendered;
 mod report;
+mod report_file;
 mod resume;
 mod spec;
 mod target;
@@ -44,6 +45,7 @@ pub use report::{
     Counts, Distrust, Doubled, Ending, FileInfo, LISTED_REJECTIONS, LedgerInfo, LedgerTrust,
     Progress, RejectedByReason, Rejection, Report, SourceInfo, Suspects,
 };
+pub use report_file::{ReportSpec, with_report};
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
 pub use spec::{DestinationSpec, Duplicates, RunSpec, Source};
 pub use target::target_attributes;

@@ -42,6 +42,23 @@ pub enum RecordOutcome {
 }
 
 impl RecordOutcome {
+    /// The spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "Created",
+            Self::Updated => "Updated",
+            Self::WouldCreate => "WouldCreate",
+            Self::WouldUpdate => "WouldUpdate",
+            Self::Written => "Written",
+            Self::WouldWrite => "WouldWrite",
+            Self::Unchanged => "Unchanged",
+            Self::Skipped => "Skipped",
+            Self::Suppressed => "Suppressed",
+            Self::Rejected => "Rejected",
+            Self::Pending => "Pending",
+        }
+    }
+
     /// Every outcome.
     pub const ALL: [Self; 11] = [
         Self::Created,
@@ -71,6 +88,8 @@ pub struct RecordLine {
     pub cause: Option<Cause>,
     /// The place in the mapping or the spec.
     pub place: Option<Box<str>>,
+    /// Whether nothing was written: of a dry run, or of the plan that a push makes first.
+    pub foretold: bool,
 }
 
 /// Takes the lines of one run: one for each record that is decided, or that Clinch leaves undecided, in no
@@ -78,6 +97,10 @@ pub struct RecordLine {
 pub trait RecordReport: Send + Sync {
     /// Takes a line.
     fn add(&self, line: RecordLine);
+
+    /// Blocks while lines cannot be stored as fast as they come. Called between records by those who
+    /// read a source on a blocking thread.
+    fn make_room(&self) {}
 }
 
 /// A decision on a record.
@@ -102,8 +125,11 @@ pub(super) struct RecordLog {
 }
 
 impl RecordLog {
-    /// Notes a record as it is read.
+    /// Notes a record as it is read. May block: sources are read on blocking threads.
     pub(super) fn read(&mut self, decoded: &Decoded) {
+        if let Some(report) = &self.report {
+            report.make_room();
+        }
         if let Some(plan) = &mut self.plan {
             plan.read(decoded);
         }
@@ -150,6 +176,7 @@ impl RecordLog {
             outcome,
             cause: cause.cloned(),
             place,
+            foretold: self.foretells,
         });
     }
 }

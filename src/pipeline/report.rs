@@ -182,6 +182,8 @@ pub struct Progress {
     pub drift: Arc<Drift>,
     /// The file that was written.
     pub file: Option<Arc<FileInfo>>,
+    /// The report that was written; its rows are its lines.
+    pub report: Option<Arc<FileInfo>>,
 }
 
 /// A file that a run wrote.

@@ -330,3 +330,88 @@ async fn the_example_writes_its_files() {
     let daily: Vec<_> = fs::read_dir(world.out("engineers-daily")).unwrap().collect();
     assert_eq!(daily.len(), 1);
 }
+
+/// A push of these people with a report.
+fn reported(report: &str, source: Value) -> Value {
+    let mut push = export("people", "x.csv", source);
+    push["spec"]["destination"] = json!({"prospect": {}});
+    push["spec"]["failureBudget"] = json!(1);
+    push["spec"]["report"] = json!({"to": {"url": format!("OUT/{report}")}});
+    push
+}
+
+fn outcomes(text: &str) -> Vec<(String, String)> {
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        (word("outcome"), word("reason"))
+    };
+    text.lines().map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_has_a_line_for_each_record_of_a_push() {
+    let mut world = World::new(vec![reported("report.ndjson", people())]).await;
+    world.exports[0]["spec"]["guards"] = json!({"maxCreates": 2});
+    world.exports[0]["spec"]["mode"] = json!("DryRun");
+    world.expect(0, "DryRunComplete").await;
+    let pair = |outcome: &str, reason: &str| (outcome.to_owned(), reason.to_owned());
+    let mut found = outcomes(&world.read("report.ndjson"));
+    found.sort();
+    let rejected = pair("Rejected", "MatchKeyMissing");
+    assert_eq!(found, [rejected.clone(), pair("WouldCreate", ""), pair("WouldCreate", "")]);
+    assert_eq!(world.sandbox.people("hireEZ").len(), 0);
+    // A push that plans first: what it did has one line, not what it planned.
+    world.exports[0]["spec"]["mode"] = json!("Push");
+    let done = world.expect(0, "SyncedWithRejections").await;
+    let text = world.read("report.ndjson");
+    let mut found = outcomes(&text);
+    found.sort();
+    assert_eq!(found, [pair("Created", ""), pair("Created", ""), rejected]);
+    assert!(
+        text.contains("{\"position\":\"inline[2]\",\"record\":null,\"outcome\":\"Rejected\","),
+        "{text}"
+    );
+    for value in ["zoe", "Zoë", "bo@x.org"] {
+        assert!(!text.contains(value), "{text}");
+    }
+    let report = &done["status"]["report"];
+    assert_eq!((&report["lines"], &report["bytes"]), (&json!(3), &json!(text.len())));
+    assert_eq!(world.names(), ["report.ndjson"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_may_list_what_is_rejected_and_needs_the_permission_of_files() {
+    let mut world = World::new(vec![reported("report.csv", people())]).await;
+    world.exports[0]["spec"]["report"]["include"] = json!("Rejected");
+    world.files = "Denied";
+    world.expect(1, "NotPermitted").await;
+    assert_eq!(world.sandbox.people("hireEZ").len(), 0, "nothing is pushed without its report");
+    world.files = "Allowed";
+    fs::create_dir(world.out("report.csv")).unwrap();
+    world.expect(1, "DestinationDenied").await;
+    assert_eq!(world.sandbox.people("hireEZ").len(), 0, "nor where it cannot be written");
+    fs::remove_dir(world.out("report.csv")).unwrap();
+    world.expect(0, "SyncedWithRejections").await;
+    let text = world.read("report.csv");
+    assert!(
+        text.starts_with(
+            "position,record,outcome,reason,place,message\r\ninline[2],,Rejected,MatchKeyMissing,"
+        ),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_may_have_a_report_too() {
+    let mut world = World::new(vec![export("people", "people.csv", people())]).await;
+    world.exports[0]["spec"]["report"] = json!({"to": {"url": "OUT/{export}.report.ndjson.gz"}});
+    world.expect(0, "FileWritten").await;
+    let bytes = fs::read(world.out("people.report.ndjson.gz")).unwrap();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text)
+        .unwrap();
+    assert_eq!(outcomes(&text).len(), 3);
+    assert!(outcomes(&text).iter().all(|(outcome, _)| outcome == "Written"), "{text}");
+}

@@ -350,3 +350,12 @@ async fn a_person_is_left_out_for_any_of_their_addresses() {
     let text = fs::read_to_string(folder.path().join("x.csv")).unwrap();
     assert!(!text.contains("new@x.org") && text.contains("two@x.org"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn profiles_are_written_as_the_source_gave_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "{\"lastName\":\"Z\",\"firstName\":\"A\",\"yearsOfExperience\":2.0,\"own\":{\"b\":1,\"a\":1e3}}\n";
+    let source = parts("people.ndjson", text.as_bytes().to_vec());
+    file(&run_file(spec(source), ports(local(folder.path(), "x.ndjson"))).await);
+    assert_eq!(fs::read_to_string(folder.path().join("x.ndjson")).unwrap(), text);
+}

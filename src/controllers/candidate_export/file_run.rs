@@ -8,6 +8,7 @@ use super::{
     file_target::{is_of_the_day, rendered, zone},
     gather::Gathered,
     push_permission,
+    reporting::Reporting,
     validate::refused,
 };
 use crate::{
@@ -56,8 +57,7 @@ fn run<C: Cluster>(
     let limiter = Arc::clone(&context.limiter);
     let size = Size::of(&spec.source);
     let export = gathered.uid().to_owned();
-    let report =
-        context.reports.as_ref().map(|reports| reports.of(gathered.key(), &state.revision));
+    let reported = Reporting::of(context, gathered, state);
     move |handle: RunHandle| {
         Box::pin(async move {
             let RunHandle { cancel, progress } = handle;
@@ -72,7 +72,7 @@ fn run<C: Cluster>(
             let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
             // Cancelled while queued: the run never started.
             let Some(_permit) = permit else { return ended(Ending::Stopped) };
-            let ports = FilePorts {
+            let ports = |report| FilePorts {
                 destination,
                 export,
                 last,
@@ -84,7 +84,7 @@ fn run<C: Cluster>(
                 report,
                 cancel,
             };
-            pipeline::run_file(spec, ports).await
+            reported.run(|report| pipeline::run_file(spec, ports(report))).await
         })
     }
 }
@@ -101,12 +101,12 @@ fn opened(gathered: &Gathered, state: &RunState) -> Result<Opened, Cause> {
     let unknown = || Cause::new(Reason::InternalError, "the run has no file");
     let found = gathered.file.as_ref().ok_or_else(unknown)?;
     let file = &found.spec;
-    let secret = found.secret.clone()?;
+    let secret = found.target.secret.clone()?;
     let suppressions = found.lists.clone().ok_or_else(unknown)??;
     let open = |url: &str| Destination::open(url, secret.as_ref(), &gathered.destinations);
     let zone = zone(&gathered.export.spec);
     let url = rendered(&file.to.url, gathered.key(), state.started_at, &zone);
-    let destination = open(&url).map_err(|error| refused(&error))?;
+    let destination = open(&url).map_err(|error| refused(found.target.field, &error))?;
     let looks = state.periodic && state.mode == ExportMode::Push;
     let last = looks.then(|| last(gathered, file, state.started_at, open)).flatten();
     Ok(Opened { destination, last, suppressions })

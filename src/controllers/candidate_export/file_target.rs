@@ -8,23 +8,41 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{CandidateExport, CandidateExportSpec, FileDestination},
+    api::{CandidateExport, CandidateExportSpec, FileDestination, FileTarget, ReportInclude},
     cluster::ObjectKey,
     controllers::runs::Schedule,
     domain::Cause,
     ledger::Suppressions,
 };
 
-/// A file that an export writes, and everything that this depends on.
-pub(super) struct FileFound {
+/// Where something is written, and what this depends on.
+pub(super) struct TargetFound {
+    /// The field of the spec that names it.
+    pub(super) field: &'static str,
     /// As the spec names it.
-    pub(super) spec: FileDestination,
+    pub(super) to: FileTarget,
     /// Its URL, for a run that starts now.
     pub(super) url: String,
     /// The fields of the Secret for it, or why it cannot be used.
     pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
-    /// Whether an older export writes the same file.
+    /// Whether an older export writes there, too.
     pub(super) is_claimed: bool,
+}
+
+/// A report that an export writes.
+pub(super) struct ReportFound {
+    /// Which records have a line.
+    pub(super) include: ReportInclude,
+    /// Where it is written.
+    pub(super) target: TargetFound,
+}
+
+/// A file that an export writes, and everything that this depends on.
+pub(super) struct FileFound {
+    /// As the spec names it.
+    pub(super) spec: FileDestination,
+    /// Where it is written.
+    pub(super) target: TargetFound,
     /// Who must not leave, or why that is not known; absent before the integration was looked at.
     pub(super) lists: Option<Result<Suppressions, Cause>>,
 }
@@ -72,9 +90,9 @@ pub(super) fn is_of_the_day(
     rest.is_empty()
 }
 
-/// Whether an older export writes to one of these URLs at this time.
+/// Whether an older export writes to this URL at this time.
 pub(super) fn is_claimed(
-    urls: &[&str],
+    url: &str,
     own: (&ObjectKey, &ObjectMeta),
     others: &[(ObjectKey, Arc<CandidateExport>)],
     at: Timestamp,
@@ -82,15 +100,16 @@ pub(super) fn is_claimed(
     let mine = age(own.0, own.1);
     others.iter().any(|(key, other)| {
         age(key, &other.metadata) < mine
-            && templates(&other.spec).any(|template| {
-                urls.contains(&rendered(template, key, at, &zone(&other.spec)).as_str())
-            })
+            && templates(&other.spec)
+                .any(|template| rendered(template, key, at, &zone(&other.spec)) == url)
     })
 }
 
 /// The URLs that an export writes to.
 fn templates(spec: &CandidateExportSpec) -> impl Iterator<Item = &str> {
-    spec.destination.file.iter().map(|file| file.to.url.as_str())
+    let file = spec.destination.file.as_ref().map(|file| &file.to);
+    let report = spec.report.as_ref().map(|report| &report.to);
+    file.into_iter().chain(report).map(|to| to.url.as_str())
 }
 
 /// Sorts exports by age; those created in one second by name.
@@ -164,7 +183,7 @@ mod tests {
                 now,
                 &zone(&own.spec),
             );
-            is_claimed(&[&url], (key, &own.metadata), &all, now)
+            is_claimed(&url, (key, &own.metadata), &all, now)
         });
         assert_eq!(claimed, [true, false, false, true], "by age, then by name");
     }

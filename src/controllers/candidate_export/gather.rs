@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     decision::Sending,
     distrust,
-    file_target::{FileFound, is_claimed, rendered, zone},
+    file_target::{FileFound, ReportFound, TargetFound, is_claimed, rendered, zone},
     remote,
     requests::Asked,
     verify_request,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{
         CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
-        FieldMapping, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
+        FieldMapping, FileTarget, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
     controllers::{
@@ -55,6 +55,8 @@ pub(super) struct Gathered {
     pub(super) source: SourceFound,
     /// The file that is written, if one is.
     pub(super) file: Option<FileFound>,
+    /// The report that is written, if one is.
+    pub(super) report: Option<ReportFound>,
     /// Which remote sources may be read.
     pub(super) policy: Arc<StoragePolicy>,
     /// Where files may be written.
@@ -177,6 +179,7 @@ pub(super) async fn gather<C: Cluster>(
     let uid = reference.uid.as_str();
     let now = context.clock.now();
     let file = file(context, export, key, integration.granted(), now).await?;
+    let report = report(context, export, key, now).await?;
     let root = context.root_key().await?;
     let known = integration.granted().and_then(|found| {
         context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
@@ -232,6 +235,7 @@ pub(super) async fn gather<C: Cluster>(
         mapping,
         source,
         file,
+        report,
         policy: context.settings.sources.clone(),
         destinations: context.settings.destinations.clone(),
         connection,
@@ -341,8 +345,34 @@ async fn file<C: Cluster>(
     now: Timestamp,
 ) -> Result<Option<FileFound>, ClusterError> {
     let Some(file) = &export.spec.destination.file else { return Ok(None) };
-    let url = rendered(&file.to.url, key, now, &zone(&export.spec));
-    let secret = match (file.to.secret(), Location::file(&url)) {
+    let field = "spec.destination.file.to.url";
+    let target = target(context, export, key, (field, &file.to), now).await?;
+    let uid = integration.and_then(|found| found.metadata.uid.as_deref());
+    let lists = uid.and_then(|uid| context.connections.lists(uid));
+    Ok(Some(FileFound { spec: file.clone(), target, lists }))
+}
+
+/// The report that an export writes, if it does.
+async fn report<C: Cluster>(
+    context: &Context<C>,
+    export: &CandidateExport,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<Option<ReportFound>, ClusterError> {
+    let Some(report) = &export.spec.report else { return Ok(None) };
+    let target = target(context, export, key, ("spec.report.to.url", &report.to), now).await?;
+    Ok(Some(ReportFound { include: report.include, target }))
+}
+
+async fn target<C: Cluster>(
+    context: &Context<C>,
+    export: &CandidateExport,
+    key: &ObjectKey,
+    (field, to): (&'static str, &FileTarget),
+    now: Timestamp,
+) -> Result<TargetFound, ClusterError> {
+    let url = rendered(&to.url, key, now, &zone(&export.spec));
+    let secret = match (to.secret(), Location::file(&url)) {
         // A URL that cannot be used is reported where it is opened.
         (None, _) | (Some(_), Err(_)) => Ok(None),
         (Some(name), Ok(location)) => {
@@ -353,10 +383,8 @@ async fn file<C: Cluster>(
         }
     };
     let others = context.cluster.file_exports();
-    let is_claimed = is_claimed(&[&url], (key, &export.metadata), &others, now);
-    let uid = integration.and_then(|found| found.metadata.uid.as_deref());
-    let lists = uid.and_then(|uid| context.connections.lists(uid));
-    Ok(Some(FileFound { spec: file.clone(), url, secret, is_claimed, lists }))
+    let is_claimed = is_claimed(&url, (key, &export.metadata), &others, now);
+    Ok(TargetFound { field, to: to.clone(), url, secret, is_claimed })
 }
 
 fn is_source(secret: &Bundle) -> bool {

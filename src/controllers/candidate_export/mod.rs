@@ -16,6 +16,7 @@ mod plan;
 mod push_permission;
 mod recorded;
 mod remote;
+mod reporting;
 mod requests;
 mod results;
 mod review;

@@ -37,17 +37,19 @@ pub(super) fn rules(permission: &PushPermission) -> JobRules {
     JobRules(permission.jobs.iter().map(rule).collect())
 }
 
+/// Why the push permission refuses files and reports, if so.
+pub(super) fn refuses_files(permission: &PushPermission) -> Option<String> {
+    (permission.files == Permission::Denied).then(|| {
+        "the integration does not permit files and reports; ask its admin to set \
+         spec.pushPermission.files: Allowed"
+            .to_owned()
+    })
+}
+
 /// What the push permission says of a destination.
 pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermission) -> Permitted {
     if destination.file.is_some() {
-        return match permission.files {
-            Permission::Allowed => Permitted::Yes,
-            Permission::Denied => Permitted::No(
-                "the integration does not permit writing people to files; ask its admin to set \
-                 spec.pushPermission.files: Allowed"
-                    .to_owned(),
-            ),
-        };
+        return refuses_files(permission).map_or(Permitted::Yes, Permitted::No);
     }
     let Some(job) = &destination.job else {
         return match permission.prospects {

@@ -36,7 +36,7 @@ pub(super) fn reports(status: &CandidateExportStatus, run: &RunState) -> bool {
     if status.history.first().is_some_and(|last| results::is_of(last, run)) {
         return true;
     }
-    if ended.report.progress.file.is_some() {
+    if ended.report.progress.file.is_some() || ended.report.progress.report.is_some() {
         return false;
     }
     let counts = &ended.report.progress.counts;

@@ -9,7 +9,7 @@ use super::coverage;
 use crate::{
     api::{
         CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, FileFormat, FileSeen,
-        RecordFailure, RejectionCount, RunRecord, SkippedFiles, SourceSeen,
+        RecordFailure, RejectionCount, ReportSeen, RunRecord, SkippedFiles, SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
@@ -33,6 +33,20 @@ pub(super) fn show_result(
     if let (Some(file), Some(format), RunPhase::Ended(ended)) = (&progress.file, format, &run.phase)
     {
         next.file = Some(written(file, format, ended.at));
+    }
+    if let (Some(report), RunPhase::Ended(ended)) = (&progress.report, &run.phase) {
+        next.report = Some(reported(report, ended.at));
+    }
+}
+
+fn reported(report: &FileInfo, at: Timestamp) -> ReportSeen {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    ReportSeen {
+        url: report.url.clone(),
+        lines: number(report.rows),
+        bytes: number(report.bytes),
+        sha256: report.sha256.clone(),
+        written_at: Time(whole_seconds(at)),
     }
 }
 

@@ -34,9 +34,12 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     // A file need not fit the contract.
     let target = if gathered.is_file() { &TargetAttributes::UNKNOWN } else { target };
     findings.extend(mapping(&gathered, target));
-    if let Some(Err(error)) = gathered.file.as_ref().map(|file| Location::file(&file.url)) {
-        let path = "spec.destination.file.to.url";
-        findings.push(Finding::error("destination/url", path, &error.to_string()));
+    let file = gathered.file.as_ref().map(|file| &file.target);
+    let report = gathered.report.as_ref().map(|report| &report.target);
+    for target in file.into_iter().chain(report) {
+        if let Err(error) = Location::file(&target.url) {
+            findings.push(Finding::error("destination/url", target.field, &error.to_string()));
+        }
     }
     findings.extend(source(context, &gathered).await?);
     if let Some(found) = gathered.integration.granted()

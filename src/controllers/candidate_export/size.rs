@@ -66,6 +66,9 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
         // One that is cut is written again by the next run.
         cut(&mut file.url, room.message.max(LEAST_URL));
     }
+    if let Some(report) = &mut status.report {
+        cut(&mut report.url, room.message.max(LEAST_URL));
+    }
     for condition in &mut status.conditions {
         cut(&mut condition.message, room.message);
     }
@@ -97,7 +100,7 @@ mod tests {
     use crate::api::{
         ConditionType, DriftPosition, DriftSeen, DuplicatesSeen, ExportCounts, ExportMode,
         FieldCoverage, FileFormat, FileSeen, FilledField, LedgerSeen, RecordFailure, RecordWarning,
-        RejectionCount, RunRecord, SourceSeen,
+        RejectionCount, ReportSeen, RunRecord, SourceSeen,
     };
 
     fn largest_drift(character: &str) -> DriftSeen {
@@ -193,6 +196,13 @@ mod tests {
                 files: i64::MAX,
                 altered: Some(i64::MAX),
                 version: Some(word(64)),
+                written_at: now.clone(),
+            }),
+            report: Some(ReportSeen {
+                url: text(1280),
+                lines: i64::MAX,
+                bytes: i64::MAX,
+                sha256: word(64),
                 written_at: now.clone(),
             }),
             duplicates: Some(DuplicatesSeen { found: 99, records: vec![word(16); 20] }),

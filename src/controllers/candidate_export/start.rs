@@ -6,6 +6,7 @@ use super::{
     distrust, file_run,
     gather::Gathered,
     push_permission, recorded,
+    reporting::Reporting,
     validate::{Task, Validated},
 };
 use crate::{
@@ -18,8 +19,7 @@ use crate::{
     },
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
     pipeline::{
-        self, ClinchCrm, Ending, LedgerTrust, Neighbour, Neighbours, RecordReport, Report,
-        RunPorts, RunSpec,
+        self, ClinchCrm, Ending, LedgerTrust, Neighbour, Neighbours, Report, RunPorts, RunSpec,
     },
 };
 
@@ -57,8 +57,8 @@ fn push<C: Cluster + LedgerHome>(
     }
     let ledger = distrust::seen(previous, gathered.run.as_ref());
     let trust = distrust::trust(&gathered.asked, ledger.as_ref());
-    let report = context.reports.as_ref().map(|all| all.of(&reference.key, &state.revision));
-    let run = run(context, gathered, connection, spec, trust, Work::Push(report));
+    let reporting = Reporting::of(context, gathered, &state);
+    let run = run(context, gathered, connection, spec, trust, Work::Push(reporting.into()));
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
     context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
     // The export may have been deleted before there was a run to end; later, deletion ends it.
@@ -97,7 +97,7 @@ pub(super) fn verify<C: Cluster + LedgerHome>(
 /// What is started.
 enum Work {
     /// A run, which reports all of its records if that is wanted.
-    Push(Option<Arc<dyn RecordReport>>),
+    Push(Box<Reporting>),
     /// A verification.
     Verify(pipeline::DriftPolicy),
 }
@@ -161,7 +161,10 @@ fn run<C: Cluster + LedgerHome>(
                 cancel,
             };
             match task {
-                Work::Push(report) => pipeline::run(spec, RunPorts { report, ..ports }).await,
+                Work::Push(reporting) => {
+                    let run = |report| pipeline::run(spec, RunPorts { report, ..ports });
+                    reporting.run(run).await
+                }
                 Work::Verify(policy) => pipeline::verify(spec, ports, policy).await,
             }
         })

@@ -26,6 +26,9 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
     if !gathered.is_file() {
         next.file = None;
     }
+    if gathered.report.is_none() {
+        next.report = None;
+    }
     let mut observations = plan.observations.clone();
     if let Some(valid) = &plan.validated {
         if valid.asks_clinch {

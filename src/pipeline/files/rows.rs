@@ -79,6 +79,9 @@ impl<'a> Rows<'a> {
     /// The next person to be written. `None` at the end of the source and at the limit.
     pub(super) fn next(&mut self) -> Option<Result<(Written, Row), SourceError>> {
         while !self.is_limited() {
+            if let Some(report) = &self.judge.report {
+                report.make_room();
+            }
             let decoded = match self.items.next()? {
                 Ok(decoded) => decoded,
                 Err(error) => return Some(Err(error)),
@@ -224,13 +227,9 @@ impl<'a> Rows<'a> {
     ) {
         if let Some(report) = &self.judge.report {
             let (record, cause) = (self.record(person), cause.cloned());
-            report.add(RecordLine {
-                position,
-                record,
-                outcome,
-                cause,
-                place: place.map(Into::into),
-            });
+            let place = place.map(Into::into);
+            let foretold = self.spec.mode == Mode::DryRun;
+            report.add(RecordLine { position, record, outcome, cause, place, foretold });
         }
     }
 

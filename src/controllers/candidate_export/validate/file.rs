@@ -1,5 +1,7 @@
 //! The file that an export writes: whether it may, and what a run does. Pure.
 
+use std::sync::Arc;
+
 use super::{Check, Inputs, Task, Validated, access, guards, mode, revision_to_compare};
 use crate::{
     api::{
@@ -8,30 +10,27 @@ use crate::{
     },
     conditions::{Observation, Verdict},
     controllers::candidate_export::{
-        file_target::FileFound,
+        file_target::{FileFound, TargetFound},
         gather::Gathered,
-        push_permission::{Permitted, permitted},
+        push_permission::refuses_files,
     },
     domain::{Cause, Reason, digest_json},
     mapping::Plan,
     output::{Compression, CsvStyle, Formulas, Header},
     pipeline::{Encoding, FileSpec},
-    storage::{Destination, PlaceError},
+    storage::{Destination, PlaceError, StoragePolicy},
 };
 
 /// Part of every revision. Raised when rows are written in another way: then files are written again.
 const LAYOUT: u32 = 1;
 
-/// Whether the file may be written: by the integration, by the operator, and as no older export does.
-pub(super) fn check(
-    gathered: &Gathered,
-    file: &FileFound,
-    integration: &ClinchIntegration,
-) -> Check<()> {
+/// Whether file and report may be written: by the integration, by the operator, and as no older export
+/// does.
+pub(super) fn check(gathered: &Gathered, integration: &ClinchIntegration) -> Check<()> {
     let observe = |status: bool, reason, message: &str| {
         Observation::new(ConditionType::Permitted, status, reason, message)
     };
-    match refusal(gathered, file, integration) {
+    match refusal(gathered, integration) {
         None => Check {
             value: Some(()),
             observation: observe(true, Reason::Allowed, "the destination is permitted"),
@@ -45,21 +44,23 @@ pub(super) fn check(
     }
 }
 
-fn refusal(
-    gathered: &Gathered,
-    file: &FileFound,
-    integration: &ClinchIntegration,
-) -> Option<Cause> {
-    let destination = &gathered.export.spec.destination;
-    if let Permitted::No(message) = permitted(destination, &integration.spec.push_permission) {
+fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause> {
+    let file = gathered.file.as_ref().map(|file| &file.target);
+    let report = gathered.report.as_ref().map(|report| &report.target);
+    if let Some(message) = refuses_files(&integration.spec.push_permission) {
         return Some(Cause::new(Reason::NotPermitted, message));
     }
+    let mut targets = file.into_iter().chain(report);
+    targets.find_map(|target| unusable(target, &gathered.destinations))
+}
+
+fn unusable(target: &TargetFound, destinations: &Arc<StoragePolicy>) -> Option<Cause> {
     // Before the Secret is looked at: its faults are nobody's to see who may not use the place.
-    let of_place = |secret| match Destination::open(&file.url, secret, &gathered.destinations) {
+    let of_place = |secret| match Destination::open(&target.url, secret, destinations) {
         Ok(_) => None,
-        Err(error) => Some(refused(&error)),
+        Err(error) => Some(refused(target.field, &error)),
     };
-    let opened = match &file.secret {
+    let opened = match &target.secret {
         Ok(secret) => of_place(secret.as_ref()),
         Err(cause) => of_place(None)
             .filter(|fault| {
@@ -68,20 +69,21 @@ fn refusal(
             .or_else(|| Some(cause.clone())),
     };
     opened.or_else(|| {
-        file.is_claimed.then(|| {
-            let message = "an older export writes this file: change spec.destination.file.to.url, \
-                           e.g. with {namespace} and {export}";
+        target.is_claimed.then(|| {
+            let message = format!(
+                "an older export writes this file: change {}, e.g. with {{namespace}} and {{export}}",
+                target.field
+            );
             Cause::new(Reason::DestinationConflict, message)
         })
     })
 }
 
-/// Why a destination cannot be opened.
-pub(in super::super) fn refused(error: &PlaceError) -> Cause {
+/// Why a destination cannot be opened. `field`: of the spec, that names it.
+pub(in super::super) fn refused(field: &str, error: &PlaceError) -> Cause {
     let reason = match error {
         PlaceError::Url(_) => {
-            let message = format!("spec.destination.file.to.url: {error}");
-            return Cause::new(Reason::InvalidSpec, message);
+            return Cause::new(Reason::InvalidSpec, format!("{field}: {error}"));
         }
         PlaceError::NotAllowed(..) | PlaceError::AccountNotAllowed(..) => {
             Reason::DestinationNotAllowed
@@ -103,7 +105,7 @@ pub(super) fn assemble(
     let written = mapping.as_ref().map(|mapping| mapping.digest().to_string());
     let base = digest_json(&(
         LAYOUT,
-        (&spec.select, spec.limit, &spec.destination, spec.mode, &spec.guards),
+        (&spec.select, spec.limit, &spec.destination, spec.mode, &spec.guards, &spec.report),
         written,
         hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
         &integration.metadata.uid,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub(super) use self::mapping::mapping_for;
 use super::{
+    file_target::TargetFound,
     gather::{Gathered, MappingFound, SourceFound},
     push_permission::{Permitted, permitted, rules},
     recorded,
@@ -94,11 +95,17 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     let source = source::check(gathered).record(&mut observations, &mut faults);
     let granted = gathered.integration.granted();
     if let Some(found) = granted {
-        let permitted = if let Some(file) = &gathered.file {
-            file::check(gathered, file, found)
+        let plan = mapping.as_ref().and_then(Option::as_ref);
+        let pushed = || permission::check(spec, found, connection, plan);
+        let permitted = if gathered.file.is_some() {
+            file::check(gathered, found)
+        } else if gathered.report.is_some() {
+            // The push first: without it there is nothing to report.
+            let pushed = pushed();
+            let report = file::check(gathered, found);
+            if pushed.fault.is_none() && report.fault.is_some() { report } else { pushed }
         } else {
-            let plan = mapping.as_ref().and_then(Option::as_ref);
-            permission::check(spec, found, connection, plan)
+            pushed()
         };
         permitted.record(&mut observations, &mut faults);
     }
@@ -177,6 +184,12 @@ fn assemble(
     } else {
         digest_parts([&revision.as_bytes()[..], &digest_json(&limits).as_bytes()[..]])
     };
+    let revision = match &spec.report {
+        Some(report) => {
+            digest_parts([&revision.as_bytes()[..], &digest_json(report).as_bytes()[..]])
+        }
+        None => revision,
+    };
     let target = plan.target_digest();
     let revision = match &target {
         Some(target) => format!("{}{TARGET}{}", revision.short(), target.short()),
@@ -235,11 +248,15 @@ fn access(gathered: &Gathered) -> String {
         SourceFound::Remote(_, fields) => fields.as_ref(),
         _ => None,
     };
-    let written = gathered.file.as_ref().and_then(|file| file.secret.as_ref().ok()?.as_ref());
-    if read.is_none() && written.is_none() {
+    let file = gathered.file.as_ref().map(|file| &file.target);
+    let report = gathered.report.as_ref().map(|report| &report.target);
+    let of = |target: Option<&TargetFound>| target?.secret.as_ref().ok()?.clone();
+    let written = [of(file), of(report)];
+    if read.is_none() && written.iter().all(Option::is_none) {
         return String::new();
     }
-    let fields = [read, written].into_iter().flatten().flatten();
+    let written = written.iter().map(Option::as_ref);
+    let fields = [read].into_iter().chain(written).flatten().flatten();
     digest_parts(fields.flat_map(|(name, value)| [name.as_bytes(), value])).short()
 }
 
