@@ -39,7 +39,7 @@ pub(super) fn renderer(folders: &[PathBuf]) -> anyhow::Result<Renderer> {
 #[cfg(not(feature = "pdf"))]
 pub(super) fn renderer(folders: &[PathBuf]) -> anyhow::Result<Renderer> {
     anyhow::ensure!(folders.is_empty(), "this program is built without the feature `pdf`");
-    Ok(Renderer)
+    Ok(Renderer::default())
 }
 
 #[cfg(all(test, feature = "pdf"))]

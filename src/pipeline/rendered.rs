@@ -149,7 +149,7 @@ mod without_pdf {
 
     /// Renders nothing: a mapping that asks for documents is refused before a run starts.
     #[derive(Debug, Clone, Default)]
-    pub struct Renderer;
+    pub struct Renderer(());
 
     #[allow(clippy::unused_self, clippy::unused_async, reason = "as with the feature `pdf`")]
     impl Renderer {

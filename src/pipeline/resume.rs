@@ -40,6 +40,7 @@ pub(super) enum ResumeError {
     Empty,
     #[error("the resume is not a PDF, DOC, DOCX, ODT, RTF, PNG, JPEG or GIF file")]
     UnknownType,
+    #[cfg(feature = "pdf")]
     #[error("the rendered profile is larger than 5 MiB")]
     DocumentTooLarge,
     #[error("the profile could not be rendered as a PDF document")]
