@@ -204,10 +204,10 @@ mod tests {
         let wide = table(Kind::Export, &rows, options, now);
         let lines: Vec<&str> = wide.lines().collect();
         assert!(lines[0].starts_with("NAMESPACE   NAME        READY"), "{wide}");
-        assert!(lines[0].ends_with("AGE    INTEGRATION   MESSAGE"), "{wide}");
-        assert!(lines[1].ends_with("clinch        a..."), "{wide}");
+        assert!(lines[0].ends_with("AGE    INTEGRATION   DRIFTED   MESSAGE"), "{wide}");
+        assert!(lines[1].ends_with("clinch                  a..."), "{wide}");
         // An empty last cell leaves the padding of the one before it.
-        assert!(lines[2].ends_with("clinch        "), "{wide}");
+        assert!(lines[2].ends_with("clinch                  "), "{wide}");
     }
 
     #[test]
@@ -247,6 +247,7 @@ mod tests {
                 "conditions": [
                     {"type": "Ready", "status": "x", "reason": "x", "message": "x"},
                     {"type": "Suspended", "status": "x"},
+                    {"type": "Drifted", "status": "x"},
                 ],
                 "contract": {"origin": "x"}, "exports": "x", "requests": "x", "endpoint": "x", "fields": "x",
                 "errors": "x", "delivered": "x", "rejected": "x",

@@ -11,6 +11,8 @@ const LEAST_URL: usize = 512;
 /// How much is left of each list and text.
 struct Room {
     failures: usize,
+    /// People who differ.
+    drifted: usize,
     fields: usize,
     warnings: usize,
     /// Bytes of each text about records.
@@ -21,10 +23,10 @@ struct Room {
 
 /// What is tried, one after the other. The messages of conditions are kept the longest.
 const ROOMS: [Room; 4] = [
-    Room { failures: 20, fields: 64, warnings: 20, text: 160, message: 4096 },
-    Room { failures: 20, fields: 32, warnings: 10, text: 160, message: 1024 },
-    Room { failures: 10, fields: 16, warnings: 5, text: 128, message: 512 },
-    Room { failures: 5, fields: 8, warnings: 2, text: 32, message: 128 },
+    Room { failures: 20, drifted: 20, fields: 64, warnings: 20, text: 160, message: 4096 },
+    Room { failures: 20, drifted: 10, fields: 32, warnings: 10, text: 160, message: 1024 },
+    Room { failures: 10, drifted: 5, fields: 16, warnings: 5, text: 128, message: 512 },
+    Room { failures: 5, drifted: 1, fields: 8, warnings: 2, text: 24, message: 104 },
 ];
 
 /// Shortens lists and texts of a status that is too large.
@@ -48,7 +50,7 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
         cut(&mut failure.message, room.text);
     }
     if let Some(drift) = &mut status.drift {
-        shorten_list(&mut drift.positions, room.failures, &mut drift.positions_omitted);
+        shorten_list(&mut drift.positions, room.drifted, &mut drift.positions_omitted);
         for position in &mut drift.positions {
             cut(&mut position.position, room.text);
             position.attributes.truncate(room.fields / 16);
