@@ -1,6 +1,6 @@
 //! What a controller says of an object before anything is contacted. Pure.
 
-use crate::{cluster::ObjectKey, mapping::Issue};
+use crate::{cluster::ObjectKey, domain::did_you_mean, mapping::Issue, source::PROFILE_FIELDS};
 
 /// A fault of an object, or something that deserves attention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,17 @@ impl Finding {
             absent: None,
         }
     }
+}
+
+/// Why a path reads something that hireEZ profiles do not have, if it does. Other sources may have it.
+pub(super) fn not_of_profiles(path: &str) -> Option<String> {
+    let first = path.split(['.', '[']).next()?;
+    if PROFILE_FIELDS.contains(&first) {
+        return None;
+    }
+    let hint = did_you_mean(first, PROFILE_FIELDS.iter().copied());
+    let hint = hint.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
+    Some(format!("hireEZ profiles have no field {first:?}{hint}"))
 }
 
 /// The field at the beginning of a message and the rest; `path` if there is none.

@@ -17,7 +17,7 @@ use super::{
     manifests::Manifests,
     metadata::{self, Metadata},
     node::{Node, Value},
-    problem::{Fault, Problem, Rule, Severity},
+    problem::{Fault, Problem, Rule, Severity, shown_key},
     yaml::documents,
 };
 use crate::{
@@ -318,7 +318,8 @@ impl Loader {
                 }
                 key => {
                     let known = ["metadata", "spec"].into_iter();
-                    let unknown = Fault::new(entry.line, key, super::check::unknown(key, known));
+                    let path = shown_key(key);
+                    let unknown = Fault::new(entry.line, path, super::check::unknown(key, known));
                     faults.push(unknown.under(Rule::UNKNOWN_FIELD));
                 }
             }

@@ -109,8 +109,19 @@ impl Fault {
     }
 }
 
+/// The longest key that is taken for the name of a field, in bytes.
+const MAX_NAME: usize = 64;
+
+/// A key as messages show it. What is not spelt as a field is data that has slipped into a key, such as a
+/// row of a file without its indentation.
+pub(super) fn shown_key(name: &str) -> &str {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$');
+    if name.len() <= MAX_NAME && name.bytes().all(usual) { name } else { "?" }
+}
+
 /// The path of a member: `spec` and `fields` give `spec.fields`.
 pub(super) fn member(parent: &str, name: &str) -> String {
+    let name = shown_key(name);
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
@@ -127,6 +138,13 @@ pub(super) fn indexed(parent: &str, index: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_no_name_of_a_field_is_not_shown() {
+        assert_eq!(member("spec", "fields"), "spec.fields");
+        assert_eq!(member("", "ann@example.com, Ann"), "?");
+        assert_eq!(member("data", &"x".repeat(65)), "data.?");
+    }
 
     #[test]
     fn a_problem_is_printed_as_compilers_print_theirs() {

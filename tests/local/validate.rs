@@ -130,9 +130,10 @@ fn what_apply_refuses_is_refused_with_the_same_words() {
 
 #[test]
 fn each_kind_of_fault_has_a_rule_and_a_place() {
-    let cases: [(&str, &str, &str, &str, i32); 15] = [
+    let cases: [(&str, &str, &str, &str, i32); 16] = [
         ("emails[0].value", "emails[0", "mapping/path", "spec.fields[0].from", 2),
         ("emails[0].value", "emial", "mapping/unknown-path", "spec.fields[0].from", 0),
+        ("candidate.title ==", "candidate.titel ==", "mapping/unknown-path", "spec.select", 0),
         (
             "from: title",
             "expression: candidate.title +",
@@ -226,6 +227,26 @@ fn the_place_is_underlined_and_no_candidate_is_shown() {
         let shown = text_of(&output.stdout);
         assert_eq!(output.status.code(), Some(2), "{shown}");
         assert!(!shown.contains("secretive"), "{shown}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let keys = "credentials:\n    accessKey: SECRETIVE\n    secretKey: SECRETIVE";
+    let row = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  a.csv: |\n    email\nsecretive@example.com, SECRETIVE: x\n---\napiVersion: clinch";
+    for (old, new) in [
+        ("credentials: {secretRef: {name: clinch}}", keys),
+        ("region: EU", "endpoint: https://me:SECRETIVE@clinch.example.com"),
+        ("candidate.title == 'Engineer'", "candidate.title = 'secretive@example.com'"),
+        ("---\napiVersion: clinch", row),
+    ] {
+        let files = Files::with(&[(old, new)]);
+        for format in ["text", "json", "sarif", "github"] {
+            let output = files.validate(&["-o", format]);
+            let shown = text_of(&output.stdout);
+            assert_eq!(output.status.code(), Some(2), "{shown}");
+            assert!(!shown.to_lowercase().contains("secretive"), "{shown}");
+        }
     }
 }
 

@@ -120,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut loaded = load(args)?;
     let texts = std::mem::take(&mut loaded.texts);
-    let checked = super::block_on(check(loaded, &target, args.fail_on_skipped))?;
+    let checked = super::block_on(check(loaded, &target, args))?;
     let text = match args.output {
         Output::Text => formats::text(&checked, &texts),
         Output::Json => formats::json(&checked, &texts)?,
@@ -155,34 +155,33 @@ fn load(args: &Args) -> anyhow::Result<Loaded> {
     Ok(loader.loaded())
 }
 
-async fn check(
-    loaded: Loaded,
-    target: &TargetAttributes,
-    fail_on_skipped: bool,
-) -> anyhow::Result<Checked> {
+async fn check(loaded: Loaded, target: &TargetAttributes, args: &Args) -> anyhow::Result<Checked> {
     let Loaded { manifests, mut problems, objects, refused, declared, skipped, .. } = loaded;
     for problem in &mut problems {
-        if fail_on_skipped && problem.rule == Rule::KIND {
+        if args.fail_on_skipped && problem.rule == Rule::KIND {
             problem.severity = Severity::Error;
         }
     }
     // Objects of other kinds are counted.
     problems.retain(|problem| problem.rule != Rule::KIND || problem.severity == Severity::Error);
     if manifests.is_empty() && problems.is_empty() {
-        problems.push(nothing_of_ours());
+        problems.push(nothing_of_ours(&args.filename));
     }
     let (found, faulty) = review(manifests, &declared, target).await?;
     problems.extend(found);
     problems.sort();
     problems.dedup();
-    let valid = objects.saturating_sub(refused).saturating_sub(faulty);
+    // A document that is no YAML is an object in part.
+    let cut = problems.iter().filter(|problem| problem.rule == Rule::YAML).count();
+    let valid = objects.saturating_sub(refused).saturating_sub(faulty).saturating_sub(cut);
     Ok(Checked { problems, objects, valid, skipped })
 }
 
-fn nothing_of_ours() -> Problem {
+fn nothing_of_ours(paths: &[PathBuf]) -> Problem {
     let kinds = Kind::ALL.map(Kind::as_str).join(", ");
+    let names: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
     Problem {
-        file: Arc::from("-f"),
+        file: Arc::from(names.join(", ")),
         line: 0,
         path: String::new(),
         message: format!("there is no object of {GROUP}/{VERSION} ({kinds})"),

@@ -1,6 +1,7 @@
 //! Where in its line a problem is. Pure.
 //!
-//! Lines that may hold values of people or Secrets are not shown.
+//! A line may hold a value of a person or a secret in the wrong place. So the value is shown only of
+//! fields that cannot be mistaken for one.
 
 use crate::local::Problem;
 
@@ -9,10 +10,13 @@ const MAX_LINE: usize = 120;
 /// Fields whose values are data.
 const DATA: [&str; 4] = ["spec.source.inline", "data", "stringData", "binaryData"];
 
-/// A line of a manifest, and the part of it that is meant.
+/// Fields whose values are shown: paths of profiles and attributes, times, and references.
+const SHOWN: [&str; 6] = ["from", "to", "cron", "timeZone", "defaultCountry", "kind"];
+
+/// What is shown of a line of a manifest, and the part of it that is meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Snippet<'a> {
-    pub(super) line: &'a str,
+pub(super) struct Snippet {
+    pub(super) line: String,
     /// Number of the first character, from 1.
     pub(super) column: usize,
     /// How many characters.
@@ -20,7 +24,7 @@ pub(super) struct Snippet<'a> {
 }
 
 /// The part of its line that a problem is about, if it may be shown.
-pub(super) fn snippet<'a>(problem: &Problem, text: &'a str) -> Option<Snippet<'a>> {
+pub(super) fn snippet(problem: &Problem, text: &str) -> Option<Snippet> {
     let is_data = |field: &str| {
         problem.path.strip_prefix(field).is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
     };
@@ -32,29 +36,29 @@ pub(super) fn snippet<'a>(problem: &Problem, text: &'a str) -> Option<Snippet<'a
     if line.chars().count() > MAX_LINE || line.contains('{') || line.contains('\t') {
         return None;
     }
-    let (start, end) = meant(line, &problem.path)?;
+    let (shown, start, end) = meant(line, &problem.path)?;
     let column = line[..start].chars().count() + 1;
-    Some(Snippet { line, column, length: line[start..end].chars().count().max(1) })
+    Some(Snippet { line: shown, column, length: line[start..end].chars().count().max(1) })
 }
 
-/// The bytes of the value of the path's last field, of its key where it has no value in this line, and
-/// else of all that the line says.
-fn meant(line: &str, path: &str) -> Option<(usize, usize)> {
+/// What is shown of a line, and the bytes that are meant: of the value of the path's last field, or else of
+/// its key. `None` if the line is about something else.
+fn meant(line: &str, path: &str) -> Option<(String, usize, usize)> {
     let field = path.rsplit('.').next()?;
     let field = field.split('[').next()?;
-    let key = format!("{field}:");
     let content = line.trim_start_matches([' ', '-']);
     let start = line.len() - content.len();
-    let Some(after) = content.strip_prefix(&key) else {
-        let trimmed = content.trim_end();
-        return (!trimmed.is_empty()).then_some((start, start + trimmed.len()));
-    };
+    let after = content.strip_prefix(field)?.strip_prefix(':')?;
     let value = after.split(" #").next()?.trim();
+    let key_end = start + field.len();
     if value.is_empty() {
-        return Some((start, start + field.len()));
+        return Some((line[..=key_end].to_owned(), start, key_end));
     }
-    let at = start + key.len() + after.find(value)?;
-    Some((at, at + value.len()))
+    if !SHOWN.contains(&field) {
+        return Some((format!("{} ...", &line[..=key_end]), start, key_end));
+    }
+    let at = key_end + 1 + after.find(value)?;
+    Some((line[..at + value.len()].to_owned(), at, at + value.len()))
 }
 
 #[cfg(test)]
@@ -82,8 +86,20 @@ mod tests {
         assert_eq!((found.column, found.length), (11, 5));
         let key = snippet(&problem(2, "spec.fields"), text).unwrap();
         assert_eq!((key.column, key.length), (3, 6));
-        let missing = snippet(&problem(3, "spec.fields[0].from"), text).unwrap();
-        assert_eq!((missing.column, missing.length), (7, 9));
+        assert_eq!(
+            snippet(&problem(3, "spec.fields[0].from"), text),
+            None,
+            "a line of another field"
+        );
+    }
+
+    #[test]
+    fn a_value_that_may_be_a_secret_is_not_shown() {
+        let text = "spec:\n  accessKey: SECRET\n  endpoint: https://me:SECRET@host # x\n";
+        let found = snippet(&problem(2, "spec.accessKey"), text).unwrap();
+        assert_eq!((found.line.as_str(), found.column, found.length), ("  accessKey: ...", 3, 9));
+        let found = snippet(&problem(3, "spec.endpoint"), text).unwrap();
+        assert_eq!(found.line, "  endpoint: ...");
     }
 
     #[test]

@@ -7,10 +7,13 @@ use super::{
     validate::mapping_for,
 };
 use crate::{
-    api::CandidateExport,
+    api::{CandidateExport, CandidateExportSpec},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     controllers::{
-        context::Context, finding::Finding, mappings::engine_spec, publish::object_ref,
+        context::Context,
+        finding::{Finding, not_of_profiles},
+        mappings::engine_spec,
+        publish::object_ref,
         runs::Schedule,
     },
     mapping::{self, Select, TargetAttributes},
@@ -47,14 +50,27 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     {
         findings.push(Finding::error("permission", "spec.destination", &message));
     }
-    let select = spec.select.as_deref().map(|text| Select::compile(text, "spec.select"));
-    if let Some(Err(issue)) = select {
-        findings.push(Finding::issue("mapping/expression", &issue));
-    }
+    findings.extend(select(spec));
     if let Err(fault) = Schedule::of(spec) {
         findings.push(Finding::error("schedule", "spec.schedule", &fault));
     }
     Ok(findings)
+}
+
+fn select(spec: &CandidateExportSpec) -> Vec<Finding> {
+    let path = "spec.select";
+    match spec.select.as_deref().map(|text| Select::compile(text, path)) {
+        None => Vec::new(),
+        Some(Err(issue)) => vec![Finding::issue("mapping/expression", &issue)],
+        Some(Ok(select)) => {
+            // Nothing has been seen yet: these are all the paths that it reads.
+            let paths = select.never_seen().paths();
+            let named = paths.iter().filter_map(|read| {
+                not_of_profiles(read.strip_prefix("candidate.").unwrap_or(read))
+            });
+            named.map(|message| Finding::warning("mapping/unknown-path", path, message)).collect()
+        }
+    }
 }
 
 fn integration<C: Cluster>(context: &Context<C>, gathered: &Gathered) -> Option<Finding> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     context::Context,
-    finding::Finding,
+    finding::{Finding, not_of_profiles},
     mappings::{engine_spec, summary},
     publish::{new_request, object_ref, publish, receipt},
 };
@@ -16,9 +16,8 @@ use crate::{
     },
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     conditions::{self, Observation, Verdict},
-    domain::{Reason, did_you_mean},
+    domain::Reason,
     mapping::{self, Issue, IssueCode, Plan, TargetAttributes},
-    source::PROFILE_FIELDS,
 };
 
 /// How many errors are listed in the status.
@@ -68,14 +67,7 @@ pub(super) async fn review<C: Cluster>(
 
 /// A field that reads something that hireEZ profiles do not have. Other sources may have it.
 fn unknown_path((index, field): (usize, &MappingField)) -> Option<Finding> {
-    let from = field.from.as_deref()?;
-    let first = from.split(['.', '[']).next()?;
-    if PROFILE_FIELDS.contains(&first) {
-        return None;
-    }
-    let hint = did_you_mean(first, PROFILE_FIELDS.iter().copied());
-    let hint = hint.map(|known| format!("; did you mean {known:?}?")).unwrap_or_default();
-    let message = format!("hireEZ profiles have no field {first:?}{hint}");
+    let message = not_of_profiles(field.from.as_deref()?)?;
     Some(Finding::warning("mapping/unknown-path", &format!("spec.fields[{index}].from"), message))
 }
 
