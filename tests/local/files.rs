@@ -21,6 +21,8 @@ struct World {
     exports: Vec<Value>,
     more: Vec<Value>,
     allowed: bool,
+    /// The addresses on the list of the integration, if it has one.
+    never: Option<&'static str>,
 }
 
 /// An export of this source into a file of the folder `out`.
@@ -56,6 +58,7 @@ impl World {
             exports,
             more: Vec::new(),
             allowed: true,
+            never: None,
         }
     }
 
@@ -88,6 +91,13 @@ impl World {
                     "credentials": {"secretRef": {"name": "clinch"}},
                     "pushPermission": {"files": self.files}}}),
         ];
+        if let Some(never) = self.never {
+            objects[1]["spec"]["suppression"] = json!({"secretRef": {"name": "never"}});
+            objects.push(json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": "never",
+                    "labels": {"clinch.hireez.dev/use": "suppression"}},
+                "stringData": {"people.txt": never}}));
+        }
         objects.extend(self.exports.iter().chain(&self.more).cloned());
         let text: Vec<String> = objects.iter().map(ToString::to_string).collect();
         let path = self.folder.path().join("manifests.yaml");
@@ -303,6 +313,59 @@ async fn people_on_the_lists_are_left_out_and_the_file_is_written_again_for_them
     let text = world.read("people.ndjson");
     assert_eq!(text.lines().count(), 2, "{text}\n{}", shown(&output));
     assert!(!text.contains("bo@x.org"), "{text}");
+}
+
+fn columns(fields: &Value) -> Value {
+    json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "FieldMapping",
+        "metadata": {"name": "columns"}, "spec": {"fields": fields, "matchKeys": ["mail"]}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_which_nobody_may_stay_is_replaced_by_one_without_rows() {
+    let source = json!({"inline": [{"id": "1", "emails": [{"value": "p3@x.org"}]}, {"id": "2"}]});
+    let mut world = World::new(vec![export("people", "people.csv", source)]).await;
+    world.exports[0]["spec"]["fieldMappingRef"] = json!({"name": "columns"});
+    world.exports[0]["spec"]["failureBudget"] = json!(5);
+    world.more = vec![columns(&json!([{"to": "mail", "from": "emails[0].value"}]))];
+    world.never = Some("nobody@x.org");
+    world.expect(0, "SyncedWithRejections").await;
+    assert_eq!(world.read("people.csv"), "mail\r\np3@x.org\r\n");
+    world.never = Some("p3@x.org");
+    let done = world.expect(0, "SyncedWithRejections").await;
+    assert_eq!(world.read("people.csv"), "mail\r\n", "{done}");
+    let message = condition(&done, "Ready")["message"].to_string();
+    assert!(
+        message.contains("0/1 rows written to ") && message.contains("1 suppressed"),
+        "{message}"
+    );
+    assert_eq!(done["status"]["file"]["rows"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_left_out_for_any_address_that_is_written() {
+    let ann = json!([{"value": "ann@x.org"}]);
+    let source = json!({"inline": [
+        {"id": "1", "emails": ann, "x": {"other": "q@x.org; P3@x.org"}},
+        {"id": "2", "emails": "bo@x.org, p3@x.org."},
+        {"id": "3", "emails": ann, "x": {"other": "cy@x.org"}},
+    ]});
+    for file in ["people.csv", "people.ndjson"] {
+        let mut world = World::new(vec![export("people", file, source.clone())]).await;
+        world.never = Some("p3@x.org");
+        let done = world.expect(0, "FileWritten").await;
+        assert_eq!(done["status"]["delivered"], "1/1 rows", "{done}");
+        assert!(!world.read(file).to_lowercase().contains("p3@"), "{}", world.read(file));
+        world.exports[0]["spec"]["fieldMappingRef"] = json!({"name": "columns"});
+        world.exports[0]["spec"]["failureBudget"] = json!(1);
+        world.more = vec![columns(&json!([
+            {"to": "mail", "from": "emails[0].value"},
+            {"to": "work_email", "from": "x.other"},
+        ]))];
+        let done = world.expect(0, "FileWritten").await;
+        assert_eq!(done["status"]["counts"]["suppressed"], 2, "{done}");
+        let text = world.read(file);
+        assert!(!text.to_lowercase().contains("p3@") && text.contains("cy@x.org"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

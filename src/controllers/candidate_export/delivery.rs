@@ -242,7 +242,7 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     }
     match next.file.as_ref().filter(|_| reported.file.is_some()) {
         None => delivered.push_str(" delivered"),
-        Some(_) if counts.created == 0 && rejected > 0 => {
+        Some(_) if counts.created == 0 && rejected > 0 && counts.suppressed == 0 => {
             delivered.push_str(" written: the file is as it was");
         }
         Some(file) => {

@@ -134,10 +134,17 @@ impl<'a> Rows<'a> {
                 return None;
             }
         }
-        let mut people: Vec<MatchKey> = people::addresses(&profile).collect();
+        let mut people = people::addresses(&profile);
         let row = match self.row(profile, &mut people) {
             Ok(row) => row,
             Err(issues) => {
+                if let Some(why) = people::suppressed(&self.judge.suppressions, &people) {
+                    // Says who it is about. A run that leaves somebody out replaces the file.
+                    self.known += 1;
+                    self.progress.counts.total += 1;
+                    self.suppress(position, people.first(), why.cause());
+                    return None;
+                }
                 let decisive = decisive(&issues);
                 self.note_key(&position, decisive);
                 let place = decisive.map(|issue| issue.path.as_str());
@@ -170,7 +177,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The row of a profile. Adds the person whom the mapping names to `people`, in front.
+    /// The row of a profile. Adds the person whom the mapping names to `people`, in front, and everybody
+    /// whose address is written.
     fn row(
         &mut self,
         profile: Profile,
@@ -184,11 +192,13 @@ impl<'a> Rows<'a> {
             } else {
                 self.unknown += 1;
             }
+            people::add_others(&profile, people);
             return Ok(Row::Profile(profile));
         };
         let mapped = mapping.apply_noting(&profile, &mut self.coverage.record())?;
         self.known += 1;
         people.insert(0, mapped.match_key);
+        people::add_written(&mapped.attributes, people);
         Ok(Row::Mapped(mapped.attributes))
     }
 

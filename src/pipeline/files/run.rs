@@ -207,8 +207,10 @@ async fn conclude(
     }
     ports.progress.send_replace(progress.clone());
     if let Some(writer) = writer {
-        if rows == 0 && progress.counts.invalid > 0 {
-            // Nobody is left of a source with people: that does not replace a file.
+        let counts = progress.counts;
+        if rows == 0 && counts.invalid > 0 && counts.suppressed == 0 {
+            // Every record is rejected: that does not replace a file. Where somebody must not leave, the
+            // file that is there may hold them.
             writer.abort().await;
             return Ok(Ending::Completed);
         }
