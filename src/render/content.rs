@@ -158,8 +158,16 @@ fn entries(list: Option<&Value>, read: fn(&Value) -> Entry) -> Vec<Entry> {
 
 fn when(entry: &Value) -> When {
     let current = entry.get("current").and_then(Value::as_bool) == Some(true);
-    let end = text(entry.get("end")).filter(|_| !current);
-    When { start: text(entry.get("start")), end, current }
+    let date = |name: &str| text(entry.get(name)).filter(|text| is_date(text));
+    let end = date("end").filter(|_| !current);
+    When { start: date("start"), end, current }
+}
+
+/// Whether a text may be a date. The column of years is narrow, and no place for anything else.
+fn is_date(text: &str) -> bool {
+    let usual =
+        |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '/' | '.' | ',' | ':' | '+');
+    text.chars().count() <= 32 && text.chars().all(usual)
 }
 
 fn position(entry: &Value) -> Entry {

@@ -58,8 +58,9 @@ async fn until_completed(world: &World, export: &Export) -> Report {
     panic!("{MOST_RUNS} runs are not enough: {:?}", world.run(export).await.ending);
 }
 
-/// Five attempts, with one more run for those that the first one did not come to.
-const MOST_RUNS: u32 = 6;
+/// Five attempts take six runs, with one more for those that the first one did not come to. On a slow
+/// machine the paused clock may run ahead of an answer, and a request that times out is no attempt.
+const MOST_RUNS: u32 = 20;
 
 #[tokio::test]
 async fn a_record_with_errors_is_named_does_not_hold_up_others_and_fails_in_the_end() {

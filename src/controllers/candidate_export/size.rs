@@ -69,7 +69,7 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
         cut(&mut file.url, room.message.max(LEAST_URL));
     }
     if let Some(report) = &mut status.report {
-        cut(&mut report.url, room.message.max(LEAST_URL));
+        cut(&mut report.url, room.message.max(LEAST_URL / 2));
     }
     for condition in &mut status.conditions {
         cut(&mut condition.message, room.message);
