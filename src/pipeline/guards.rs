@@ -65,16 +65,26 @@ impl Guards {
             exceeded
                 .push(format!("the source has {read} records, fewer than minRecords ({least})"));
         }
-        if let (Some(percent), Some(baseline)) = (self.max_shrink_percent, facts.read) {
-            let kept = 100 - percent.min(100);
-            if u128::from(read) * 100 < u128::from(baseline) * u128::from(kept) {
-                exceeded.push(format!(
-                    "the source has {read} records, {baseline} in the last completed run: it shrank \
-                     by more than maxShrinkPercent ({percent})"
-                ));
-            }
+        if let (Some(percent), Some(baseline)) = (self.max_shrink_percent, facts.read)
+            && is_shrunk(read, baseline, percent)
+        {
+            exceeded.push(format!(
+                "the source has {read} records, {baseline} in the last completed run: it shrank by \
+                 more than maxShrinkPercent ({percent})"
+            ));
         }
         exceeded
+    }
+
+    /// The limit that the rows of a file exceed. `had`: those of the file that is there.
+    pub(super) fn on_rows(&self, rows: u64, suppressed: u64, had: Option<u64>) -> Option<String> {
+        let (percent, had) = (self.max_shrink_percent?, had?);
+        is_shrunk(rows.saturating_add(suppressed), had, percent).then(|| {
+            format!(
+                "the file would have {rows} rows, {had} in the last one: it would shrink by more than \
+                 maxShrinkPercent ({percent})"
+            )
+        })
     }
 
     /// Whether this many records may exceed a limit on writes.
@@ -94,6 +104,12 @@ impl Guards {
         });
         exceeded.collect()
     }
+}
+
+/// Whether a number is smaller than before by more than so many percent.
+fn is_shrunk(now: u64, before: u64, percent: u64) -> bool {
+    let kept = 100 - percent.min(100);
+    u128::from(now) * 100 < u128::from(before) * u128::from(kept)
 }
 
 /// What a run would do, in words.

@@ -287,8 +287,14 @@ async fn of_two_exports_into_one_file_the_first_by_name_writes_it() {
     let mut world = World::new(exports).await;
     let output = world.apply().await;
     assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
-    assert!(shown(&output).contains("DestinationConflict"), "{}", shown(&output));
+    let text = shown(&output);
+    assert!(text.contains("DestinationConflict"), "{text}");
+    assert!(text.contains("the older export default/one writes this file"), "{text}");
     assert_eq!(world.read("people.ndjson"), "{\"firstName\":\"One\"}\n");
+    world.exports[0]["spec"]["suspend"] = json!(true);
+    let output = world.apply().await;
+    assert!(!shown(&output).contains("DestinationConflict"), "{}", shown(&output));
+    assert_eq!(world.read("people.ndjson").lines().count(), 3);
     world.exports.remove(0);
     world.expect(0, "FileWritten").await;
     assert_eq!(world.read("people.ndjson").lines().count(), 3);
@@ -313,6 +319,24 @@ async fn people_on_the_lists_are_left_out_and_the_file_is_written_again_for_them
     let text = world.read("people.ndjson");
     assert_eq!(text.lines().count(), 2, "{text}\n{}", shown(&output));
     assert!(!text.contains("bo@x.org"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_of_nobody_empties_the_file_unless_a_guard_forbids_it() {
+    let mut world = World::new(vec![export("people", "people.ndjson", people())]).await;
+    world.expect(0, "FileWritten").await;
+    let first = world.read("people.ndjson");
+    world.exports[0]["spec"]["select"] = json!("candidate.firstName == 'Nobody'");
+    world.exports[0]["spec"]["guards"] = json!({"maxShrinkPercent": 50});
+    let held = world.expect(1, "GuardTripped").await;
+    let message = condition(&held, "Ready")["message"].to_string();
+    assert!(message.contains("the file would have 0 rows, 3 in the last one"), "{message}");
+    assert_eq!(world.read("people.ndjson"), first);
+    world.exports[0]["spec"]["guards"] = json!({});
+    let done = world.expect(0, "NothingSelected").await;
+    let message = condition(&done, "Ready")["message"].to_string();
+    assert!(message.contains("people.ndjson was replaced and now has no rows"), "{message}");
+    assert_eq!(world.read("people.ndjson"), "");
 }
 
 fn columns(fields: &Value) -> Value {

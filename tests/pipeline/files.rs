@@ -43,6 +43,7 @@ fn spec(source: Source) -> FileSpec {
         mode: Mode::Push,
         guards: Guards::default(),
         baseline: None,
+        rows: None,
     }
 }
 
@@ -273,7 +274,13 @@ async fn a_source_that_ends_early_writes_nothing() {
         (names(folder.path()), fs::read_to_string(folder.path().join("x")).unwrap()),
         (vec!["x".to_owned()], "old".to_owned())
     );
-    let limited = FileSpec { limit: Some(3), ..shrunk(50) };
+    // Whatever is the cause, a selection, too: but neither a lower limit nor people who must not leave.
+    let rows = FileSpec { rows: Some(101), ..shrunk(50) };
+    let report = run_file(rows, ports(local(folder.path(), "x"))).await;
+    let Ending::Interrupted { message, .. } = &report.ending else { panic!("{report:?}") };
+    assert!(message.starts_with("the file would have 50 rows, 101 in the last one"), "{message}");
+    assert_eq!(fs::read_to_string(folder.path().join("x")).unwrap(), "old");
+    let limited = FileSpec { limit: Some(3), rows: Some(101), ..shrunk(50) };
     assert_eq!(
         file(&run_file(limited, ports(local(folder.path(), "x"))).await).rows,
         3,

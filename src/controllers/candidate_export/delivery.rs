@@ -217,7 +217,11 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     if counts.total == 0
         && let Some(nothing) = nothing_to_do(counts.read, reported.may_be_empty)
     {
-        return nothing;
+        let is_written = reported.file.is_some() && reported.mode == ExportMode::Push;
+        return match next.file.as_ref().filter(|file| is_written && file.rows == 0) {
+            Some(file) => nothing.adding(&format!("{} was replaced and now has no rows", file.url)),
+            None => nothing,
+        };
     }
     let is_rejection = |failure: &&RecordFailure| {
         let suppressed = [Reason::Anonymised, Reason::Suppressed];

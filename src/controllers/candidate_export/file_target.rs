@@ -8,7 +8,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::{CandidateExport, CandidateExportSpec, FileDestination, FileTarget, ReportInclude},
+    api::{
+        CandidateExport, CandidateExportSpec, ExportMode, FileDestination, FileTarget,
+        ReportInclude,
+    },
     cluster::ObjectKey,
     controllers::runs::Schedule,
     domain::Cause,
@@ -25,8 +28,8 @@ pub(super) struct TargetFound {
     pub(super) url: String,
     /// The fields of the Secret for it, or why it cannot be used.
     pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
-    /// Whether an older export writes there, too.
-    pub(super) is_claimed: bool,
+    /// The older export that writes there, too.
+    pub(super) claimed_by: Option<ObjectKey>,
 }
 
 /// A report that an export writes.
@@ -62,10 +65,12 @@ const RUN: &str = "{run}";
 /// The URL of some run of a day.
 fn dated(template: &str, key: &ObjectKey, at: Timestamp, zone: &TimeZone) -> String {
     let date = at.to_zoned(zone.clone()).date().to_string();
-    template
-        .replace("{namespace}", &key.namespace)
-        .replace("{export}", &key.name)
-        .replace("{date}", &date)
+    named(template, key).replace("{date}", &date)
+}
+
+/// With the names of the export.
+fn named(template: &str, key: &ObjectKey) -> String {
+    template.replace("{namespace}", &key.namespace).replace("{export}", &key.name)
 }
 
 /// Whether a run of the same day wrote this URL: then a file that has not changed stays.
@@ -90,26 +95,49 @@ pub(super) fn is_of_the_day(
     rest.is_empty()
 }
 
-/// Whether an older export writes to this URL at this time.
-pub(super) fn is_claimed(
+/// The older export that writes to this URL at this time.
+pub(super) fn claimed_by(
     url: &str,
     own: (&ObjectKey, &ObjectMeta),
     others: &[(ObjectKey, Arc<CandidateExport>)],
     at: Timestamp,
-) -> bool {
+) -> Option<ObjectKey> {
     let mine = age(own.0, own.1);
-    others.iter().any(|(key, other)| {
+    let claims = |key: &ObjectKey, other: &CandidateExport| {
         age(key, &other.metadata) < mine
-            && templates(&other.spec)
-                .any(|template| rendered(template, key, at, &zone(&other.spec)) == url)
-    })
+            && templates(&other.spec).any(|template| writes(template, url, key, &other.spec, at))
+    };
+    others.iter().find(|(key, other)| claims(key, other)).map(|(key, _)| key.clone())
 }
 
-/// The URLs that an export writes to.
+/// The URLs that an export writes to. A dry run writes its report only, and a suspended export nothing.
 fn templates(spec: &CandidateExportSpec) -> impl Iterator<Item = &str> {
-    let file = spec.destination.file.as_ref().map(|file| &file.to);
+    let pushes = spec.mode == ExportMode::Push;
+    let file = spec.destination.file.as_ref().filter(|_| pushes).map(|file| &file.to);
     let report = spec.report.as_ref().map(|report| &report.to);
-    file.into_iter().chain(report).map(|to| to.url.as_str())
+    let targets = file.into_iter().chain(report).filter(|_| !spec.suspend);
+    targets.map(|to| to.url.as_str())
+}
+
+/// Whether a template stands for a URL. There may be a thousand exports for each of a thousand: the zone,
+/// which is costly, is looked up for those whose names fit.
+fn writes(
+    template: &str,
+    url: &str,
+    key: &ObjectKey,
+    spec: &CandidateExportSpec,
+    at: Timestamp,
+) -> bool {
+    let Some((front, _)) = template.split_once('{') else { return template == url };
+    if !url.starts_with(front) {
+        return false;
+    }
+    let named = named(template, key);
+    let Some((front, _)) = named.split_once('{') else { return named == url };
+    let behind = named.rsplit('}').next().unwrap_or_default();
+    url.starts_with(front)
+        && url.ends_with(behind)
+        && rendered(template, key, at, &zone(spec)) == url
 }
 
 /// Sorts exports by age; those created in one second by name.
@@ -183,8 +211,31 @@ mod tests {
                 now,
                 &zone(&own.spec),
             );
-            is_claimed(&url, (key, &own.metadata), &all, now)
+            claimed_by(&url, (key, &own.metadata), &all, now).map(|older| older.name)
         });
-        assert_eq!(claimed, [true, false, false, true], "by age, then by name");
+        let by = |name: &str| Some(name.to_owned());
+        assert_eq!(claimed, [by("b"), None, None, by("c")], "by age, then by name");
+    }
+
+    #[test]
+    fn an_export_that_writes_nothing_claims_nothing() {
+        let url = "s3://b/x-2026-11-26.csv";
+        let (own, now) = (export("own", url, "2026-01-02T00:00:00Z"), at("2026-11-26T10:00:00Z"));
+        let claimed = |change: fn(&mut CandidateExportSpec)| {
+            let (key, older) = export("x", "s3://b/{export}-{date}.csv", "2026-01-01T00:00:00Z");
+            let mut older = Arc::unwrap_or_clone(older);
+            change(&mut older.spec);
+            claimed_by(url, (&own.0, &own.1.metadata), &[(key, older.into())], now).is_some()
+        };
+        let report = |spec: &mut CandidateExportSpec| {
+            spec.mode = ExportMode::DryRun;
+            spec.report = Some(
+                serde_json::from_value(json!({"to": {"url": "s3://b/x-{date}.csv"}})).unwrap(),
+            );
+        };
+        assert!(claimed(|_| {}));
+        assert!(!claimed(|spec| spec.mode = ExportMode::DryRun));
+        assert!(!claimed(|spec| spec.suspend = true));
+        assert!(claimed(report), "a dry run writes its report");
     }
 }

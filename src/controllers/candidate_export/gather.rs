@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     decision::Sending,
     distrust,
-    file_target::{FileFound, ReportFound, TargetFound, is_claimed, rendered, zone},
+    file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, zone},
     remote,
     requests::Asked,
     verify_request,
@@ -383,8 +383,8 @@ async fn target<C: Cluster>(
         }
     };
     let others = context.cluster.file_exports();
-    let is_claimed = is_claimed(&url, (key, &export.metadata), &others, now);
-    Ok(TargetFound { field, to: to.clone(), url, secret, is_claimed })
+    let claimed_by = claimed_by(&url, (key, &export.metadata), &others, now);
+    Ok(TargetFound { field, to: to.clone(), url, secret, claimed_by })
 }
 
 fn is_source(secret: &Bundle) -> bool {

@@ -149,8 +149,18 @@ fn short(version: &str) -> String {
 
 async fn open(spec: FileSpec) -> Result<Option<FileSpec<Opened>>, SourceError> {
     let read = own_columns(spec.mapping.as_ref(), spec.select.as_ref());
-    let FileSpec { source, select, limit, mapping, encoding, compression, mode, guards, baseline } =
-        spec;
+    let FileSpec {
+        source,
+        select,
+        limit,
+        mapping,
+        encoding,
+        compression,
+        mode,
+        guards,
+        baseline,
+        rows,
+    } = spec;
     let opened = source.open(read).await?;
     Ok(opened.map(|source| FileSpec {
         source,
@@ -162,6 +172,7 @@ async fn open(spec: FileSpec) -> Result<Option<FileSpec<Opened>>, SourceError> {
         mode,
         guards,
         baseline,
+        rows,
     }))
 }
 
@@ -193,7 +204,7 @@ async fn conclude(
     read: Read,
 ) -> Result<Ending, WriteFault> {
     let Read { mut progress, rows, altered, fault, .. } = read;
-    let refusal = refusal(spec, &progress, fault).or_else(|| {
+    let refusal = refusal(spec, &progress, rows, fault).or_else(|| {
         // The one who withdrew it reports why.
         let may = ports.grant.state() == GrantState::Valid && ports.fence.holds();
         (!may || ports.cancel.is_cancelled()).then_some(Ending::Stopped)
@@ -229,6 +240,7 @@ async fn conclude(
 fn refusal(
     spec: &FileSpec<Opened>,
     progress: &Progress,
+    rows: u64,
     fault: Option<SourceError>,
 ) -> Option<Ending> {
     let read = progress.counts.read;
@@ -240,7 +252,10 @@ fn refusal(
         return Some(unread(&error));
     }
     let facts = RunFacts { read: spec.baseline, ..RunFacts::default() };
-    let exceeded = spec.guards.on_source(read, facts);
+    let mut exceeded = spec.guards.on_source(read, facts);
+    // A lower limit is meant, and people who must not leave have to disappear.
+    let had = spec.rows.map(|had| spec.limit.map_or(had, |limit| had.min(limit)));
+    exceeded.extend(spec.guards.on_rows(rows, progress.counts.suppressed, had));
     if exceeded.is_empty() {
         return None;
     }

@@ -28,6 +28,8 @@ pub struct FileSpec<S = Source> {
     pub guards: Guards,
     /// How many records the source had in the last completed run, if that is known.
     pub baseline: Option<u64>,
+    /// How many rows the file has that was written last, if there is one.
+    pub rows: Option<u64>,
 }
 
 /// How rows become bytes.

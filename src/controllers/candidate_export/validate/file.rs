@@ -1,7 +1,5 @@
 //! The file that an export writes: whether it may, and what a run does. Pure.
 
-use std::sync::Arc;
-
 use super::{Check, Inputs, Task, Validated, access, guards, mode, revision_to_compare};
 use crate::{
     api::{
@@ -18,7 +16,7 @@ use crate::{
     mapping::Plan,
     output::{Compression, CsvStyle, Formulas, Header},
     pipeline::{Encoding, FileSpec},
-    storage::{Destination, PlaceError, StoragePolicy},
+    storage::{Destination, PlaceError},
 };
 
 /// Part of every revision. Raised when rows are written in another way: then files are written again.
@@ -51,12 +49,12 @@ fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause
         return Some(Cause::new(Reason::NotPermitted, message));
     }
     let mut targets = file.into_iter().chain(report);
-    targets.find_map(|target| unusable(target, &gathered.destinations))
+    targets.find_map(|target| unusable(gathered, target))
 }
 
-fn unusable(target: &TargetFound, destinations: &Arc<StoragePolicy>) -> Option<Cause> {
+fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
     // Before the Secret is looked at: its faults are nobody's to see who may not use the place.
-    let of_place = |secret| match Destination::open(&target.url, secret, destinations) {
+    let of_place = |secret| match Destination::open(&target.url, secret, &gathered.destinations) {
         Ok(_) => None,
         Err(error) => Some(refused(target.field, &error)),
     };
@@ -69,13 +67,18 @@ fn unusable(target: &TargetFound, destinations: &Arc<StoragePolicy>) -> Option<C
             .or_else(|| Some(cause.clone())),
     };
     opened.or_else(|| {
-        target.is_claimed.then(|| {
-            let message = format!(
-                "an older export writes this file: change {}, e.g. with {{namespace}} and {{export}}",
-                target.field
-            );
-            Cause::new(Reason::DestinationConflict, message)
-        })
+        let older = target.claimed_by.as_ref()?;
+        // Names of other namespaces are not for everybody here.
+        let named = if older.namespace == gathered.key().namespace {
+            format!("the older export {older}")
+        } else {
+            "an older export of another namespace".to_owned()
+        };
+        let message = format!(
+            "{named} writes this file: change {}, e.g. with {{namespace}} and {{export}}",
+            target.field
+        );
+        Some(Cause::new(Reason::DestinationConflict, message))
     })
 }
 
@@ -127,6 +130,7 @@ pub(super) fn assemble(
         mode: mode(spec.mode),
         guards,
         baseline: baseline(gathered),
+        rows: gathered.previous.file.as_ref().and_then(|seen| u64::try_from(seen.rows).ok()),
     };
     Validated {
         revision: revision_to_compare(gathered, revision, true),
