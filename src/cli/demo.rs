@@ -62,7 +62,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     start_logs(app::LogFormat::Pretty, &args.log)?;
     super::block_on(async {
-        if args.cluster { cluster::run(args).await } else { local(args).await }
+        if args.cluster { cluster::run(args).await } else { Box::pin(local(args)).await }
     })
 }
 
