@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{CandidateExport, Environment},
-    app,
+    app::{self, AllowedPlaces, StoragePolicy},
     clinch::AllowedEndpoints,
     cluster::Kind,
     controllers::{Regions, Settings},
@@ -29,6 +29,8 @@ use crate::{
 
 /// The endpoint in the quickstart, which the demo replaces with the emulator's.
 const QUICKSTART_ENDPOINT: &str = "http://127.0.0.1:18080";
+/// The folder for files in the quickstart, which the demo replaces with one of its own.
+const QUICKSTART_FOLDER: &str = "file:///var/lib/clinch-demo";
 /// How long the demo waits for everything to be Ready.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -73,7 +75,8 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     let sandbox = Sandbox::start(&args.state.join("sandbox.json")).await?;
     super::print(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
 
-    let manifests = match load(&args.filename, sandbox.origin())? {
+    let files = file_folder(&args.state)?;
+    let manifests = match load(&args.filename, sandbox.origin(), &files)? {
         Ok(manifests) => manifests,
         Err(code) => return Ok(code),
     };
@@ -94,7 +97,7 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     .context("cannot use the demo's state folder")?;
     let before = sandbox.writes().await?;
     super::print("3. reconciling");
-    let settings = settings(sandbox.origin())?;
+    let settings = settings(sandbox.origin(), &files)?;
     let stop =
         stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     let shown = Shown { events: true, bars: true };
@@ -106,6 +109,7 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     show_rejections(&cluster);
     super::print("6. one candidate, as stored by the emulator\n");
     super::print(&sandbox.one_candidate().await?);
+    show_files(&cluster);
     super::print(&closing(writes, started.elapsed()));
     sandbox.stop().await?;
     Ok(engine::exit_code(settled, &stop))
@@ -139,14 +143,41 @@ fn show_rejections(cluster: &LocalCluster) {
     super::print("");
 }
 
-fn settings(origin: &str) -> anyhow::Result<Settings> {
+/// Says where files were written.
+fn show_files(cluster: &LocalCluster) {
+    let written = cluster.keys(Kind::Export).into_iter().filter_map(|key| {
+        let file = cluster.status::<CandidateExport>(&key)?.file?;
+        let (rows, path) = (file.rows, file.url.trim_start_matches("file://").to_owned());
+        Some(format!("  {}: {rows} rows in {path}", key.name))
+    });
+    let lines: Vec<String> = written.collect();
+    if !lines.is_empty() {
+        super::print(&format!("\n7. the same people as files\n\n{}", lines.join("\n")));
+    }
+}
+
+/// The folder that files are written to, as a URL.
+fn file_folder(state: &Path) -> anyhow::Result<String> {
+    let folder = state.join("files");
+    let failed = || format!("cannot create {}", folder.display());
+    std::fs::create_dir_all(&folder).with_context(failed)?;
+    let folder = std::fs::canonicalize(&folder).with_context(failed)?;
+    Ok(format!("file://{}", folder.display()))
+}
+
+/// `files`: the folder that files are written to.
+fn settings(origin: &str, files: &str) -> anyhow::Result<Settings> {
+    let destinations = StoragePolicy {
+        allowed: AllowedPlaces::destinations([files])?,
+        ..StoragePolicy::default()
+    };
     Ok(Settings {
         environment: Environment::Sandbox,
         allowed_endpoints: AllowedEndpoints::listed([origin])?,
         regions: Regions::default(),
         proxy: crate::app::OutboundProxy::default(),
         sources: std::sync::Arc::default(),
-        destinations: std::sync::Arc::default(),
+        destinations: std::sync::Arc::new(destinations),
         renderer: crate::pipeline::Renderer::default(),
         max_runs: 16,
         timeouts: crate::clinch::Timeouts::default(),
@@ -155,14 +186,20 @@ fn settings(origin: &str) -> anyhow::Result<Settings> {
 
 type Loaded = Result<crate::local::Manifests, ExitCode>;
 
-/// Loads the manifests, with the emulator's address instead of theirs.
-fn load(folder: &Path, origin: &str) -> anyhow::Result<Loaded> {
+/// Loads the manifests, with the emulator's address instead of theirs, and those in the folder `files`,
+/// whose files go to the folder at this URL.
+fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded> {
     let mut loader =
         Loader::new(LoadOptions { namespace: "default".into(), ..LoadOptions::default() });
-    for path in files(folder)? {
+    let mut paths = files(folder)?;
+    if folder.join("files").is_dir() {
+        paths.extend(files(&folder.join("files"))?);
+    }
+    for path in paths {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let text = text.replace(QUICKSTART_ENDPOINT, origin);
+        let text = text.replace(QUICKSTART_FOLDER, file_folder);
         loader.add_text(&path.display().to_string(), &text);
     }
     Ok(loader.finish().map_err(|problems| super::apply::refused(&problems)))
