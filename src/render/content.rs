@@ -165,8 +165,7 @@ fn when(entry: &Value) -> When {
 
 /// Whether a text may be a date. The column of years is narrow, and no place for anything else.
 fn is_date(text: &str) -> bool {
-    let usual =
-        |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '/' | '.' | ',' | ':' | '+');
+    let usual = |c: char| c.is_alphanumeric() || " -–—/.,:+'’()".contains(c);
     text.chars().count() <= 32 && text.chars().all(usual)
 }
 
