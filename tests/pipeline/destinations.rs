@@ -216,7 +216,7 @@ async fn each_answer_of_a_store_has_a_reason_and_a_message_of_its_own() {
     }
 }
 
-/// Begins a multipart upload, and answers everything else as told.
+/// Begins a multipart upload, and answers every other request as configured.
 fn beginning(target: &str, rest: fn(&str) -> Response<Body>) -> Response<Body> {
     if target.starts_with("POST") && target.contains("uploads") {
         let body = "<InitiateMultipartUploadResult><Bucket>people</Bucket><Key>a.csv</Key>\

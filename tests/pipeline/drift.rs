@@ -99,7 +99,7 @@ async fn many_are_read_in_pages_and_few_by_id() {
     assert!((2..=10).contains(&pages), "{pages}");
     assert_eq!(after.total - before.total, pages, "nothing but pages");
 
-    // Whoever differs is read by id, too.
+    // People who differ are read by id, too.
     for n in 0..7 {
         edit(&world, n, &json!({"first_name": "Other"}));
     }
@@ -197,7 +197,7 @@ async fn a_correction_writes_what_differs_and_creates_nobody() {
         assert_eq!(found.remaining(), 2, "missing and anonymised people stay as they are");
         assert_eq!(after.of("createCandidate"), before.of("createCandidate"));
         assert_eq!(after.of("updateCandidate") - before.of("updateCandidate"), 3);
-        assert_eq!(world.sandbox.people(ACCOUNT).len(), count - 1, "nobody is there anew");
+        assert_eq!(world.sandbox.people(ACCOUNT).len(), count - 1, "nobody was created again");
         let person = world.person(1);
         assert_eq!(person["attributes"]["current_job_title"], "Engineer");
         assert_eq!(person["attributes"]["phone"], "+353861234567", "not mapped: left alone");

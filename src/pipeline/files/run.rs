@@ -56,7 +56,7 @@ pub async fn run_file(spec: FileSpec, ports: FilePorts) -> Report {
     let (url, cancel) = (ports.destination.location().to_string(), ports.cancel.clone());
     let ending = match Box::pin(attempt(spec, ports)).await {
         Ok(ending) => ending,
-        // What failed while the run was being ended is nobody's concern.
+        // A failure while the run is being ended is not reported.
         Err(_) if cancel.is_cancelled() => Ending::Stopped,
         Err(fault) => Ending::Interrupted {
             disposition: fault.disposition(),

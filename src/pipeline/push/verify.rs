@@ -1,7 +1,7 @@
 //! A verification: reads the people whom the ledger knows and the source names back from Clinch, and
 //! reports who is not as they were delivered. Reads the candidate list where that takes fewer requests
-//! than reading everybody by id. The list only strikes people off: whoever differs on it, or is not on
-//! it, is read by id, so that nothing is reported because a page was missing or has shifted.
+//! than reading everybody by id. The list only strikes people off: people who differ on it, or are not
+//! on it, are read by id, so that nothing is reported because a page was missing or has shifted.
 //!
 //! Writes nothing, unless the policy is to correct; creates nobody.
 

@@ -53,7 +53,7 @@ fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause
 }
 
 fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
-    // Before the Secret is looked at: its faults are nobody's to see who may not use the place.
+    // Before the Secret is looked at: a caller who may not use the place must not see its faults.
     let of_place = |secret| match Destination::open(&target.url, secret, &gathered.destinations) {
         Ok(_) => None,
         Err(error) => Some(refused(target.field, &error)),
