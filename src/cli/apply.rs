@@ -12,7 +12,9 @@ use anyhow::Context as _;
 use super::{
     BadArgument, ExitCode,
     engine::{self, Shown},
-    name_of, records,
+    name_of,
+    output_file::OutputFile,
+    page, records,
     report::ReportFile,
     settings::{self, LogArgs, SettingsArgs},
     stop,
@@ -55,6 +57,10 @@ pub struct Args {
     /// reason, place, message. It appears when the work ends, and holds no value of a person.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Writes the result as one HTML page for people: counts, reasons, coverage, the latest runs. It
+    /// appears when the work ends, needs no other file, and holds no value of a person.
+    #[arg(long, value_name = "FILE")]
+    report_html: Option<PathBuf>,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -96,6 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     let records = args.report.as_deref().map(ReportFile::create).transpose()?.map(Arc::new);
+    let html = args.report_html.as_deref().map(OutputFile::prepare).transpose()?;
     let reports = records.clone().map(|records| records as Arc<dyn Reports>);
     let left = timeout.saturating_sub(started.elapsed());
     let stop = stop::on_signal(stop::Limits {
@@ -116,6 +123,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     if let Some(records) = records {
         records.finish()?;
+    }
+    if let Some((file, _)) = html {
+        let objects: Vec<_> = objects(&cluster).collect();
+        let page = page::page(&objects, app::system_clock().now());
+        file.write(|file| file.write_all(page.as_bytes()))?;
     }
     report(&cluster, args.output)?;
     let code = engine::exit_code(settled, &stop);

@@ -11,6 +11,8 @@ mod explain;
 mod fonts;
 mod json_schema;
 mod kubeconfig;
+mod output_file;
+mod page;
 mod records;
 mod report;
 mod run;

@@ -5,16 +5,16 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, OpenOptions},
-    io::{self, BufWriter, Write},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt as _,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context as _, bail};
 use serde::Serialize;
 
+use super::output_file::OutputFile;
 use crate::{
     cluster::ObjectKey,
     controllers::Reports,
@@ -24,7 +24,7 @@ use crate::{
 
 /// A report that is being made.
 pub(super) struct ReportFile {
-    path: PathBuf,
+    file: OutputFile,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -63,49 +63,31 @@ impl ReportFile {
     /// Prepares a report, so that a place that cannot be written is noticed before anything is
     /// pushed. Nothing appears there yet.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        let failed = || format!("cannot write the report {}", path.display());
-        let path = match fs::metadata(path) {
-            Ok(found) if found.is_file() => fs::canonicalize(path).with_context(failed)?,
-            Ok(_) => bail!("{}: it exists and is not a file", failed()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
-            Err(error) => return Err(error).with_context(failed),
-        };
-        let name = beside(&path, "lines").with_context(failed)?;
-        let lines = private(&name).with_context(failed)?;
-        // It goes away with this process.
-        fs::remove_file(&name).with_context(failed)?;
+        let (file, lines) = OutputFile::prepare(path)?;
         let kept =
             Kept { lines, end: 0, order: BTreeMap::new(), revisions: HashMap::new(), failed: None };
-        Ok(Self { path, kept: Arc::new(Mutex::new(kept)) })
+        Ok(Self { file, kept: Arc::new(Mutex::new(kept)) })
     }
 
     /// Writes the report, in the order of the records, in place of a file of this name.
     pub(super) fn finish(&self) -> anyhow::Result<()> {
-        let failed = || format!("cannot write the report {}", self.path.display());
         let mut kept = lock(&self.kept);
         if let Some(error) = kept.failed.take() {
-            return Err(error).with_context(failed);
+            return Err(self.file.failed(error));
         }
-        let name = beside(&self.path, "tmp").with_context(failed)?;
-        let written = kept.write(&name).and_then(|()| fs::rename(&name, &self.path));
-        if written.is_err() {
-            // The error that counts is the one above.
-            let _ = fs::remove_file(&name);
-        }
-        written.with_context(failed)
+        self.file.write(|file| kept.write(file))
     }
 }
 
 impl Kept {
-    fn write(&self, name: &Path) -> io::Result<()> {
-        let mut file = BufWriter::new(private(name)?);
+    fn write(&self, file: &mut dyn Write) -> io::Result<()> {
         let mut line = Vec::new();
         for Kind { at, length, .. } in self.order.values() {
             line.resize(*length, 0);
             self.lines.read_exact_at(&mut line, *at)?;
             file.write_all(&line)?;
         }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        Ok(())
     }
 
     fn add(&mut self, export: &ObjectKey, line: &RecordLine) {
@@ -175,20 +157,10 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A hidden name in the same folder, of this process.
-fn beside(path: &Path, suffix: &str) -> anyhow::Result<PathBuf> {
-    let Some(name) = path.file_name() else { bail!("it has no file name") };
-    let name = format!(".{}.{}.{suffix}", name.to_string_lossy(), std::process::id());
-    Ok(path.with_file_name(name))
-}
-
-/// A new file that only this user may read.
-fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::domain::{Cause, Reason};
 

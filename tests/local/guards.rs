@@ -161,13 +161,31 @@ async fn a_report_lists_every_record_without_a_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_the_result_without_a_value() {
+    let world = World::new().await;
+    let text = format!("{}Zyzzyva,\n", csv(2));
+    let page = world.path("report.html");
+    fs::write(&page, "of the last time").unwrap();
+    let output = world.apply(&text, &json!({}), &["--report-html", page.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+    let page = fs::read_to_string(&page).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "{page}");
+    for expected in ["people.csv line 4", "MatchKeyMissing", "needs attention", "2 created"] {
+        assert!(page.contains(expected), "{expected}: {page}");
+    }
+    assert!(!page.contains("Zyzzyva"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_cannot_be_written_is_an_error_before_anything_is_pushed() {
     let world = World::new().await;
-    let missing = world.path("no/folder/report.ndjson");
-    let output = world.apply(&csv(2), &json!({}), &["--report", missing.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
-    assert!(shown(&output).contains("cannot write the report"), "{}", shown(&output));
-    assert_eq!(world.people(), 0);
+    let missing = world.path("no/folder/report");
+    for option in ["--report", "--report-html"] {
+        let output = world.apply(&csv(2), &json!({}), &[option, missing.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(4), "{}", shown(&output));
+        assert!(shown(&output).contains("cannot write the report"), "{}", shown(&output));
+        assert_eq!(world.people(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
