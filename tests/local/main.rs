@@ -41,6 +41,7 @@ mod manifests;
 mod outside;
 #[cfg(feature = "sandbox")]
 mod proxy;
+mod recipes;
 #[cfg(feature = "sandbox")]
 mod rollback;
 #[cfg(feature = "sandbox")]
