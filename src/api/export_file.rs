@@ -16,15 +16,24 @@ const PLACEHOLDER_MESSAGE: &str = "braces are for {namespace}, {export}, {date} 
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!has(self.csv) || self.format == 'CSV'")
     .message("csv applies to format CSV only"))]
+#[x_kube(validation = Rule::new("!has(self.pdf) || self.format == 'PDF'")
+    .message("pdf applies to format PDF only"))]
+#[x_kube(validation = Rule::new("self.format != 'PDF' || !self.to.url.matches('[.][gG][zZ]$')")
+    .message("a PDF file is not compressed: its name must not end in .gz")
+    .field_path(".to.url"))]
 #[serde(rename_all = "camelCase")]
 pub struct FileDestination {
-    /// Format of the file.
+    /// Format of the file: CSV, NDJSON, or PDF: one document with pages for each person, at most 5,000
+    /// people and 10,000 pages. A mapping in use must permit it by its `resume.from`.
     pub format: FileFormat,
     /// Where the file is written.
     pub to: FileTarget,
     /// How CSV is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvOutput>,
+    /// How PDF is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pdf: Option<PdfOutput>,
 }
 
 /// The format of a file.
@@ -35,6 +44,8 @@ pub enum FileFormat {
     Csv,
     /// One JSON object per line.
     Ndjson,
+    /// One document, each person on pages of their own.
+    Pdf,
 }
 
 impl FileFormat {
@@ -43,6 +54,7 @@ impl FileFormat {
         match self {
             Self::Csv => "CSV",
             Self::Ndjson => "NDJSON",
+            Self::Pdf => "PDF",
         }
     }
 }
@@ -122,6 +134,40 @@ pub enum FileCompression {
     None,
     /// With gzip.
     Gzip,
+}
+
+/// How PDF is written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PdfOutput {
+    /// Size of the paper.
+    #[serde(default)]
+    pub page_size: PdfPageSize,
+    /// Language of headings (de, en, es or fr; else English), as a BCP 47 tag. Also decides the form of
+    /// Chinese characters of people whose profile does not show it, e.g. `zh-TW`.
+    #[serde(default = "english")]
+    #[schemars(length(min = 2, max = 35), regex(pattern = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"))]
+    pub locale: String,
+}
+
+impl Default for PdfOutput {
+    fn default() -> Self {
+        Self { page_size: PdfPageSize::A4, locale: english() }
+    }
+}
+
+fn english() -> String {
+    "en".to_owned()
+}
+
+/// Size of the paper.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum PdfPageSize {
+    /// 210 mm by 297 mm.
+    #[default]
+    A4,
+    /// 8.5 inches by 11 inches.
+    Letter,
 }
 
 /// A file with a line for each record: position, record, outcome, reason, place and message.

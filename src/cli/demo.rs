@@ -19,7 +19,7 @@ use super::{
     stop,
 };
 use crate::{
-    api::{CandidateExport, Environment},
+    api::{CandidateExport, Environment, FileFormat},
     app::{self, AllowedPlaces, StoragePolicy},
     clinch::AllowedEndpoints,
     cluster::Kind,
@@ -148,7 +148,8 @@ fn show_files(cluster: &LocalCluster) {
     let written = cluster.keys(Kind::Export).into_iter().filter_map(|key| {
         let file = cluster.status::<CandidateExport>(&key)?.file?;
         let (rows, path) = (file.rows, file.url.trim_start_matches("file://").to_owned());
-        Some(format!("  {}: {rows} rows in {path}", key.name))
+        let what = if file.format == FileFormat::Pdf { "people" } else { "rows" };
+        Some(format!("  {}: {rows} {what} in {path}", key.name))
     });
     let lines: Vec<String> = written.collect();
     if !lines.is_empty() {

@@ -174,6 +174,8 @@ reasons! {
     DestinationUnreachable,
     /// An older export writes the same file.
     DestinationConflict,
+    /// A PDF document cannot be made of the profiles.
+    RenderFailed,
     /// The API server refused a ledger segment.
     LedgerRefused,
     /// The object store of the ledgers does not answer.

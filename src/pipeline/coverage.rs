@@ -48,6 +48,15 @@ pub struct Warning {
     pub records: u64,
 }
 
+/// That rendered profiles have characters of a script for which no font has a shape.
+pub(super) fn lacking_glyphs(script: &str) -> Cause {
+    let message = format!(
+        "rendered profiles lack characters ({script}) for which the operator has no font; add one with \
+         --font-path"
+    );
+    Cause::new(Reason::MissingGlyph, message)
+}
+
 /// Counts while a source is read.
 #[derive(Debug)]
 pub(super) struct CoverageCount {

@@ -6,6 +6,7 @@
 
 mod blocking;
 mod coverage;
+mod document;
 mod drift;
 mod ending;
 mod files;
@@ -28,6 +29,7 @@ mod weight;
 mod work;
 
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
+pub use document::{DocumentStyle, no_documents};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
 pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
 pub use guards::Guards;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    coverage::{Coverage, CoverageCount},
+    coverage::{Coverage, CoverageCount, lacking_glyphs},
     opened::Opened,
     record_log::RecordLog,
     record_set::RecordSet,
@@ -269,11 +269,7 @@ impl PreparedRecords<'_> {
         let renderer = &self.spec.renderer;
         let preview = renderer.preview(profile);
         for script in &preview.lacking {
-            let message = format!(
-                "rendered profiles lack characters ({script}) for which the operator has no font; \
-                 add one with --font-path"
-            );
-            self.coverage.warn("spec.resume", Cause::new(Reason::MissingGlyph, message), 1);
+            self.coverage.warn("spec.resume", lacking_glyphs(script), 1);
         }
         extras.resume = keys.step_digest(&(policy, "profile", &preview.inputs));
         Ok(Some(Resume::Profile(Box::new(Renderer::later(profile, &preview)))))

@@ -1,5 +1,6 @@
-//! Profiles as PDF documents to attach, and what a document would show, without making it. Rendering
-//! takes milliseconds of a processor: it is done on blocking threads, two at a time in a process.
+//! Profiles as PDF documents, to attach or to write to a file, and what a document would show, without
+//! making it. Rendering takes milliseconds of a processor: it is done on blocking threads, two documents
+//! to attach and one about many people at a time in a process.
 
 #[cfg(feature = "pdf")]
 pub use with_pdf::Renderer;
@@ -57,7 +58,7 @@ impl std::fmt::Debug for Unrendered {
 mod with_pdf {
     use std::sync::{Arc, LazyLock};
 
-    use tokio::sync::Semaphore;
+    use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
     use super::{Preview, Profile, ResumeError, ResumeFile, Unrendered};
     use crate::{
@@ -73,13 +74,19 @@ mod with_pdf {
     #[derive(Debug, Clone)]
     pub struct Renderer {
         fonts: Arc<Fonts>,
+        /// What `fonts` was made of.
+        named: Arc<str>,
         turns: Arc<Semaphore>,
+        /// For documents about many people.
+        alone: Arc<Semaphore>,
     }
 
     impl Renderer {
         /// With the built-in fonts and those of these files, each with its name. Also returns what is
         /// wrong with them.
         pub fn with(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> (Self, Vec<String>) {
+            let files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
+            let named = named(&files);
             let fonts = Fonts::with(files);
             let unusable = fonts
                 .unusable()
@@ -89,11 +96,33 @@ mod with_pdf {
             let thin = (!thin.is_empty())
                 .then(|| format!("no bold face for headings of: {}", thin.join(", ")));
             let faults = unusable.chain(thin).collect();
-            (Self::of(fonts), faults)
+            (Self::of(fonts, &named), faults)
         }
 
-        fn of(fonts: Fonts) -> Self {
-            Self { fonts: Arc::new(fonts), turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+        fn of(fonts: Fonts, named: &str) -> Self {
+            Self {
+                fonts: Arc::new(fonts),
+                named: named.into(),
+                turns: Arc::new(Semaphore::new(AT_A_TIME)),
+                alone: Arc::new(Semaphore::new(1)),
+            }
+        }
+
+        /// Changes when the same profile may look different: with the version of the design, and with
+        /// the fonts.
+        pub fn version(&self) -> String {
+            format!("{RENDER_VERSION} {}", self.named)
+        }
+
+        /// Waits until no other document about many people is made in this process. Such a document is
+        /// in memory as a whole: keep the permit as long as it is.
+        pub(in crate::pipeline) async fn alone(&self) -> Option<OwnedSemaphorePermit> {
+            // It is never closed.
+            Arc::clone(&self.alone).acquire_owned().await.ok()
+        }
+
+        pub(in crate::pipeline) fn fonts(&self) -> &Fonts {
+            &self.fonts
         }
 
         /// How many font families there are.
@@ -137,9 +166,19 @@ mod with_pdf {
     impl Default for Renderer {
         /// With the built-in fonts.
         fn default() -> Self {
-            static BUILT_IN: LazyLock<Renderer> = LazyLock::new(|| Renderer::of(Fonts::built_in()));
+            static BUILT_IN: LazyLock<Renderer> =
+                LazyLock::new(|| Renderer::of(Fonts::built_in(), ""));
             BUILT_IN.clone()
         }
+    }
+
+    /// Digest of the names and sizes of font files; their order does not matter.
+    fn named(files: &[(String, Vec<u8>)]) -> String {
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut named: Vec<String> =
+            files.iter().map(|(path, bytes)| format!("{} {}", name(path), bytes.len())).collect();
+        named.sort_unstable();
+        digest_parts(named.iter().map(String::as_bytes)).short()
     }
 }
 
@@ -153,6 +192,15 @@ mod without_pdf {
 
     #[allow(clippy::unused_self, clippy::unused_async, reason = "as with the feature `pdf`")]
     impl Renderer {
+        /// Never used for anything.
+        pub fn version(&self) -> String {
+            String::new()
+        }
+
+        pub(in crate::pipeline) async fn alone(&self) -> Option<()> {
+            None
+        }
+
         pub(in crate::pipeline) fn preview(&self, _: &Profile) -> Preview {
             Preview { inputs: String::new(), lacking: Vec::new() }
         }

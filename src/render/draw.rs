@@ -42,7 +42,8 @@ pub(super) struct Document {
     words: &'static Words,
     tree: TagTree,
     outline: Outline,
-    people: usize,
+    /// Whether it is about several people.
+    several: bool,
     /// Title, and whether it reads from right to left.
     title: Option<(String, bool)>,
     pages: usize,
@@ -65,7 +66,7 @@ struct Sheets<'a> {
 }
 
 impl Document {
-    pub(super) fn new(people: usize, setup: &PageSetup) -> Result<Self, RenderFailed> {
+    pub(super) fn new(several: bool, setup: &PageSetup) -> Result<Self, RenderFailed> {
         let configuration = ConfigurationBuilder::new()
             .with_accessibility_validator(Accessibility::UA1)
             .finish()
@@ -81,7 +82,7 @@ impl Document {
             words: words::of(&setup.locale),
             tree: TagTree::new(),
             outline: Outline::new(),
-            people,
+            several,
             title: None,
             pages: 0,
         })
@@ -92,7 +93,7 @@ impl Document {
         setter.begin(Han::of(person, &self.locale));
         let mirrored = mirrored(person);
         let width = self.paper.0 - 2.0 * MARGIN;
-        let laid = layout::person(person, setter, self.words, (mirrored, self.people > 1), width);
+        let laid = layout::person(person, setter, self.words, (mirrored, self.several), width);
         let mut structure = laid.structure;
         let pages = flow::paginate(laid.rows, self.paper.1 - 2.0 * MARGIN);
         let title = title_of(&laid.name);
@@ -107,7 +108,7 @@ impl Document {
         };
         for (number, page) in pages.into_iter().enumerate() {
             // In a document about several people the outline names the people.
-            let sections = if self.people == 1 { page.sections.as_slice() } else { &[] };
+            let sections = if self.several { &[][..] } else { page.sections.as_slice() };
             for (top, section) in sections {
                 let at = Point::from_xy(0.0, (MARGIN + top - 6.0).max(0.0));
                 let there = XyzDestination::new(self.pages, at);
@@ -120,9 +121,14 @@ impl Document {
         if let Some(group) = structure.finish() {
             self.tree.push(group);
         }
-        if self.people == 1 {
+        if !self.several {
             self.title = Some((title, mirrored));
         }
+    }
+
+    /// How many pages it has so far.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
     }
 
     /// The page of a document about nobody: a document without pages is not valid.

@@ -3,9 +3,10 @@
 //!
 //! A profile becomes facts ([`content`]), facts become rows of lines ([`layout`], [`text`]), rows
 //! become pages ([`flow`]), and pages are drawn ([`draw`]) together with the structure that makes them
-//! accessible ([`tags`]).
+//! accessible ([`tags`]). A document grows by one person at a time ([`combined`]).
 
 mod clean;
+mod combined;
 mod content;
 mod covering;
 mod design;
@@ -28,6 +29,7 @@ use thiserror::Error;
 
 use crate::domain::Profile;
 
+pub use combined::Combined;
 pub use fonts::Fonts;
 
 /// Version of what a document shows and how. Part of the digest by which an attached document is
@@ -111,21 +113,14 @@ pub fn render(
     fonts: &Fonts,
     setup: &PageSetup,
 ) -> Result<Rendered, RenderFailed> {
-    let mut document = draw::Document::new(profiles.len(), setup)?;
-    let mut setter = text::Typesetter::new(fonts);
+    let mut document = Combined::new(fonts, setup);
     let mut missing = Vec::new();
-    for (record, profile) in profiles.iter().enumerate() {
-        let person = content::Person::of(profile);
-        document.add(&person, &mut setter);
-        let counts = setter.take_missing();
-        missing.extend(counts.into_iter().map(|(script, count)| MissingGlyphs {
-            record,
-            script,
-            count,
-        }));
+    for profile in profiles {
+        missing.extend(document.add(profile)?);
     }
-    let (bytes, pages) = document.finish(&mut setter)?;
-    Ok(Rendered { bytes, pages, missing })
+    let mut rendered = document.finish()?;
+    missing.append(&mut rendered.missing);
+    Ok(Rendered { missing, ..rendered })
 }
 
 /// What a document of one person would show.

@@ -140,6 +140,42 @@ async fn the_younger_of_two_exports_of_one_file_waits_for_the_older() {
     world.ready("CandidateExport", "z-second", "True", "FileWritten").await;
 }
 
+const DOCUMENTS: &str = "
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: FieldMapping
+metadata: {name: documents}
+spec:
+  fields: [{to: email, from: 'emails[0].value'}]
+  resume: {attach: false, from: Resume}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_written_once_the_mapping_permits_rendered_profiles() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(Regions::default());
+    world.apply(INTEGRATION);
+    permit(&world, "Allowed");
+    world.apply(DOCUMENTS);
+    let defaults = r#"{"spec": {"defaults": {"fieldMappingRef": {"name": "documents"}}}}"#;
+    let patch = ["patch", "clinchintegration", "acme", "--type=merge", "-p", defaults];
+    world.kubectl(&[&patch[..], &["-n", &world.namespace]].concat());
+    let manifest = export("people", &format!("{place}/people.pdf"), "");
+    world.apply(&manifest.replace("format: NDJSON", "format: PDF"));
+    let refused = world.ready("CandidateExport", "people", "False", "NotPermitted").await;
+    assert_eq!(condition(&refused, "MappingReady")["reason"], "NotPermitted");
+    assert!(!folder.path().join("people.pdf").exists());
+    world.apply(&DOCUMENTS.replace("from: Resume}", "from: RenderedProfile}"));
+    let done = world.ready("CandidateExport", "people", "True", "FileWritten").await;
+    let file = &done["status"]["file"];
+    assert_eq!((&file["format"], &file["rows"]), (&"PDF".into(), &2.into()));
+    let bytes = fs::read(folder.path().join("people.pdf")).expect("a document");
+    assert!(bytes.starts_with(b"%PDF-") && file["bytes"] == bytes.len());
+    assert!(!done["status"].to_string().contains("marker.example"), "{done}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_refuses_what_does_not_apply_to_files() {
     let Some(world) = World::prepare().await else { return };
@@ -153,6 +189,9 @@ async fn the_api_server_refuses_what_does_not_apply_to_files() {
         ("{file:", "{prospect: {}, file:", "exactly one of prospect, job and file"),
         ("format: NDJSON", "format: NDJSON, csv: {bom: true}", "csv applies to format CSV only"),
         ("format: NDJSON", "format: XLSX", "Unsupported value"),
+        ("format: NDJSON", "format: NDJSON, pdf: {locale: de}", "pdf applies to format PDF only"),
+        ("format: NDJSON", "format: PDF, pdf: {pageSize: A5}", "Unsupported value"),
+        ("format: NDJSON", "format: PDF, pdf: {locale: 'de_'}", "should match"),
     ] {
         let (ok, err) = world.try_apply_dry(&manifest.replace(from, to));
         assert!(!ok && err.contains(message), "{to}: {err}");

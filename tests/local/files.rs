@@ -12,23 +12,24 @@ use serde_json::{Value, json};
 
 use crate::apply::{self, condition, object, shown};
 
-struct World {
+pub(crate) struct World {
     sandbox: Sandbox,
     folder: tempfile::TempDir,
     /// Of the integration.
     files: &'static str,
     secret: &'static str,
-    exports: Vec<Value>,
-    more: Vec<Value>,
+    pub(crate) exports: Vec<Value>,
+    pub(crate) more: Vec<Value>,
     allowed: bool,
     /// The addresses on the list of the integration, if it has one.
-    never: Option<&'static str>,
+    pub(crate) never: Option<&'static str>,
 }
 
 /// An export of this source into a file of the folder `out`.
-fn export(name: &str, file: &str, source: impl Into<Value>) -> Value {
+pub(crate) fn export(name: &str, file: &str, source: impl Into<Value>) -> Value {
     let source: Value = source.into();
-    let format = if file.contains(".csv") { "CSV" } else { "NDJSON" };
+    let format = [(".csv", "CSV"), (".pdf", "PDF")].into_iter().find(|(end, _)| file.contains(end));
+    let format = format.map_or("NDJSON", |(_, format)| format);
     json!({
         "apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
         "metadata": {"name": name},
@@ -37,7 +38,7 @@ fn export(name: &str, file: &str, source: impl Into<Value>) -> Value {
     })
 }
 
-fn people() -> Value {
+pub(crate) fn people() -> Value {
     json!({"inline": [
         {"firstName": "Zoë", "lastName": "Ng", "emails": [{"value": "zoe@x.org"}], "skills": ["Go", "C;D"]},
         {"lastName": "=HYPERLINK()", "firstName": "Bo", "emails": ["bo@x.org"]},
@@ -46,7 +47,7 @@ fn people() -> Value {
 }
 
 impl World {
-    async fn new(exports: Vec<Value>) -> Self {
+    pub(crate) async fn new(exports: Vec<Value>) -> Self {
         let options = Options::default().with_credential("hireEZ", "K", "S");
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("out")).unwrap();
@@ -62,7 +63,7 @@ impl World {
         }
     }
 
-    fn out(&self, name: &str) -> PathBuf {
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.folder.path().join("out").join(name)
     }
 
@@ -71,7 +72,7 @@ impl World {
     }
 
     /// The names in the folder of files.
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let found = fs::read_dir(self.folder.path().join("out")).unwrap();
         let mut names: Vec<String> =
             found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -79,7 +80,7 @@ impl World {
         names
     }
 
-    async fn apply(&self) -> Output {
+    pub(crate) async fn apply(&self) -> Output {
         let origin = self.sandbox.base_url();
         let out = format!("file://{}/out", self.folder.path().display());
         let mut objects = vec![
@@ -112,7 +113,7 @@ impl World {
     }
 
     /// Applies; the only export has this reason.
-    async fn expect(&self, code: i32, reason: &str) -> Value {
+    pub(crate) async fn expect(&self, code: i32, reason: &str) -> Value {
         let output = self.apply().await;
         assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
         let export = object(&output, "CandidateExport");
@@ -121,7 +122,7 @@ impl World {
     }
 }
 
-fn modified(path: &Path) -> std::time::SystemTime {
+pub(crate) fn modified(path: &Path) -> std::time::SystemTime {
     fs::metadata(path).unwrap().modified().unwrap()
 }
 
@@ -413,6 +414,8 @@ async fn the_example_writes_its_files() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = shown(&output);
     assert!(text.contains("3/3 rows") && text.contains("2/3 rows"), "{text}");
+    let document = fs::read(world.out("engineers-pdf.pdf")).unwrap_or_default();
+    assert_eq!(document.starts_with(b"%PDF-"), cfg!(feature = "pdf"), "{text}");
     assert!(world.read("engineers-csv.csv").starts_with("\u{feff}Id,First Name,"));
     let daily: Vec<_> = fs::read_dir(world.out("engineers-daily")).unwrap().collect();
     assert_eq!(daily.len(), 1);

@@ -10,6 +10,8 @@
 mod apply;
 #[cfg(feature = "sandbox")]
 mod approval;
+#[cfg(all(feature = "sandbox", feature = "pdf"))]
+mod documents;
 #[cfg(feature = "sandbox")]
 mod drift;
 #[cfg(feature = "sandbox")]

@@ -130,7 +130,11 @@ fn what_apply_refuses_is_refused_with_the_same_words() {
 
 #[test]
 fn each_kind_of_fault_has_a_rule_and_a_place() {
-    let cases: [(&str, &str, &str, &str, i32); 16] = [
+    let pdf = "destination: {file: {format: PDF, to: {url: 's3://b/x.pdf'}}}";
+    // Without the feature it is the format that cannot be used.
+    let document = if cfg!(feature = "pdf") { "mapping/documents" } else { "destination/format" };
+    let cases: [(&str, &str, &str, &str, i32); 17] = [
+        ("destination: {prospect: {}}", pdf, document, "spec.destination.file.format", 2),
         ("emails[0].value", "emails[0", "mapping/path", "spec.fields[0].from", 2),
         ("emails[0].value", "emial", "mapping/unknown-path", "spec.fields[0].from", 0),
         ("candidate.title ==", "candidate.titel ==", "mapping/unknown-path", "spec.select", 0),

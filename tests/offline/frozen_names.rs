@@ -21,7 +21,7 @@ use clinch_operator::{
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
-const REASONS: [&str; 94] = [
+const REASONS: [&str; 95] = [
     "AccountChanged",
     "AccountConfirmed",
     "AccountShared",
@@ -85,6 +85,7 @@ const REASONS: [&str; 94] = [
     "RecordRejected",
     "RecordsRejected",
     "ReferenceForbidden",
+    "RenderFailed",
     "RequestAltered",
     "RequiredMissing",
     "Resolved",

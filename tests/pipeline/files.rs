@@ -18,7 +18,7 @@ use clinch_operator::{
     output::{Compression, CsvStyle},
     pipeline::{
         Encoding, Ending, FileInfo, FilePorts, FileSpec, Guards, LastFile, Mode, Progress,
-        RecordLine, RecordOutcome, RecordReport, Report, Source, run_file,
+        RecordLine, RecordOutcome, RecordReport, Renderer, Report, Source, run_file,
     },
     storage::{AllowedPlaces, Destination, StoragePolicy},
 };
@@ -32,7 +32,7 @@ use crate::{
     setup::profile,
 };
 
-fn spec(source: Source) -> FileSpec {
+pub(crate) fn spec(source: Source) -> FileSpec {
     FileSpec {
         source,
         select: None,
@@ -63,7 +63,7 @@ fn keys() -> Keys {
     Keys::derive(&[7; 32], "export")
 }
 
-fn ports(destination: Destination) -> FilePorts {
+pub(crate) fn ports(destination: Destination) -> FilePorts {
     FilePorts {
         destination,
         export: "uid".to_owned(),
@@ -73,6 +73,7 @@ fn ports(destination: Destination) -> FilePorts {
         grant: Grant::new(|| GrantState::Valid),
         fence: Fence::open(),
         progress: watch::channel(Progress::default()).0,
+        renderer: Renderer::default(),
         report: None,
         cancel: CancellationToken::new(),
     }
@@ -84,13 +85,13 @@ fn policy(allowed: &[&str]) -> Arc<StoragePolicy> {
 }
 
 /// A file of a folder.
-fn local(folder: &Path, name: &str) -> Destination {
+pub(crate) fn local(folder: &Path, name: &str) -> Destination {
     let place = format!("file://{}", folder.display());
     Destination::open(&format!("{place}/{name}"), None, &policy(&[&place])).unwrap()
 }
 
 /// An object of the bucket `people` of a server.
-fn object(origin: &str, name: &str) -> Destination {
+pub(crate) fn object(origin: &str, name: &str) -> Destination {
     let secret: BTreeMap<String, Bytes> = [
         ("AWS_ACCESS_KEY_ID", "AKIATEST"),
         ("AWS_SECRET_ACCESS_KEY", "s3-secret"),
@@ -103,7 +104,7 @@ fn object(origin: &str, name: &str) -> Destination {
     Destination::open(&format!("s3://people/{name}"), Some(&secret), &policy).unwrap()
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -111,7 +112,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn reason(report: &Report) -> Reason {
+pub(crate) fn reason(report: &Report) -> Reason {
     match &report.ending {
         Ending::SourceFailed(cause) => cause.reason,
         Ending::Interrupted { disposition, .. } => disposition.reason(),
@@ -119,16 +120,16 @@ fn reason(report: &Report) -> Reason {
     }
 }
 
-fn file(report: &Report) -> Arc<FileInfo> {
+pub(crate) fn file(report: &Report) -> Arc<FileInfo> {
     assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
     report.progress.file.clone().unwrap()
 }
 
 /// Calls something with each record that is decided.
-struct Each(Box<dyn Fn(usize) + Send + Sync>, AtomicUsize);
+pub(crate) struct Each(Box<dyn Fn(usize) + Send + Sync>, AtomicUsize);
 
 impl Each {
-    fn call(each: impl Fn(usize) + Send + Sync + 'static) -> Arc<Self> {
+    pub(crate) fn call(each: impl Fn(usize) + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self(Box::new(each), AtomicUsize::new(0)))
     }
 }
@@ -140,7 +141,7 @@ impl RecordReport for Each {
     }
 }
 
-fn last(info: &FileInfo, destination: Destination) -> LastFile {
+pub(crate) fn last(info: &FileInfo, destination: Destination) -> LastFile {
     LastFile { destination, version: info.version.clone(), source: None }
 }
 

@@ -9,6 +9,8 @@ mod contract;
 mod delivery;
 mod destinations;
 mod distrust;
+#[cfg(feature = "pdf")]
+mod documents;
 mod doubt;
 mod drift;
 mod dry_run;

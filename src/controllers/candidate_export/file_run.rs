@@ -57,6 +57,7 @@ fn run<C: Cluster>(
     let limiter = Arc::clone(&context.limiter);
     let size = Size::of(&spec.source);
     let export = gathered.uid().to_owned();
+    let renderer = gathered.renderer.clone();
     let reported = Reporting::of(context, gathered, state);
     move |handle: RunHandle| {
         Box::pin(async move {
@@ -81,6 +82,7 @@ fn run<C: Cluster>(
                 grant,
                 fence,
                 progress,
+                renderer,
                 report,
                 cancel,
             };

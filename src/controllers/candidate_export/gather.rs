@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{
         CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
-        FieldMapping, FileTarget, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
+        FieldMapping, FileFormat, FileTarget, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
     },
     cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
     controllers::{
@@ -29,6 +29,7 @@ use crate::{
     },
     domain::{Cause, Reason},
     ledger::{AccountName, Keys},
+    pipeline::Renderer,
     storage::{Location, StoragePolicy},
 };
 
@@ -61,6 +62,8 @@ pub(super) struct Gathered {
     pub(super) policy: Arc<StoragePolicy>,
     /// Where files may be written.
     pub(super) destinations: Arc<StoragePolicy>,
+    /// Renders profiles.
+    pub(super) renderer: Renderer,
     /// The verified connection of the integration.
     pub(super) connection: Option<Connection>,
     /// Whether runs in progress may use it.
@@ -97,6 +100,11 @@ impl Gathered {
     /// Whether a file is written. Nothing of that needs a connection to Clinch.
     pub(super) fn is_file(&self) -> bool {
         self.file.is_some()
+    }
+
+    /// Whether a document is written, which shows profiles instead of mapped attributes.
+    pub(super) fn is_document(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.spec.format == FileFormat::Pdf)
     }
 
     /// Whether what runs need is there: a verified connection, or for a file the lists of people who
@@ -238,6 +246,7 @@ pub(super) async fn gather<C: Cluster>(
         report,
         policy: context.settings.sources.clone(),
         destinations: context.settings.destinations.clone(),
+        renderer: context.settings.renderer.clone(),
         connection,
         sending,
         keys,

@@ -4,7 +4,7 @@
 use super::{
     gather::{Gathered, IntegrationFound, MappingFound, SourceFound, gather},
     push_permission::{Permitted, permitted},
-    validate::mapping_for,
+    validate::{FORMAT, mapping_for, refuses_documents, refuses_format},
 };
 use crate::{
     api::{CandidateExport, CandidateExportSpec},
@@ -16,7 +16,7 @@ use crate::{
         publish::object_ref,
         runs::Schedule,
     },
-    mapping::{self, Select, TargetAttributes},
+    mapping::{self, Plan, Select, TargetAttributes},
     storage::Location,
 };
 
@@ -43,6 +43,9 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         if let Err(error) = Location::file(&target.url) {
             findings.push(Finding::error("destination/url", target.field, &error.to_string()));
         }
+    }
+    if let Some(message) = refuses_format(spec) {
+        findings.push(Finding::error("destination/format", FORMAT, message));
     }
     findings.extend(source(context, &gathered).await?);
     if let Some(found) = gathered.integration.granted()
@@ -116,9 +119,20 @@ fn mapping(gathered: &Gathered, target: &TargetAttributes) -> Vec<Finding> {
             Err(issues) => issues,
         },
     };
-    let issues = mapping_for(gathered, target).err().unwrap_or_default();
+    let issues = match mapping_for(gathered, target) {
+        Ok(plan) => return refused_document(gathered, &plan).into_iter().collect(),
+        Err(issues) => issues,
+    };
     let added = issues.iter().filter(|issue| !own.contains(issue));
     added.map(|issue| Finding::error("mapping/override", path, &issue.to_string())).collect()
+}
+
+/// A document that the mapping does not permit.
+fn refused_document(gathered: &Gathered, plan: &Plan) -> Option<Finding> {
+    let MappingFound::Named(object) = &gathered.mapping else { return None };
+    let name = format!("FieldMapping {}", object.metadata.name.as_deref().unwrap_or_default());
+    let message = refuses_documents(&name, plan).filter(|_| gathered.is_document())?;
+    Some(Finding::error("mapping/documents", FORMAT, &message))
 }
 
 async fn source<C: Cluster>(

@@ -8,38 +8,117 @@ use super::{
     spec::{Encoding, FileSpec},
 };
 use crate::{
+    domain::Cause,
     mapping::Plan,
-    output::{CsvEncoder, Field, FileEncoder, NdjsonEncoder, Record, RowEncoder},
+    output::{CsvEncoder, CsvStyle, Field, FileEncoder, NdjsonEncoder, Record},
+    pipeline::{document::Combined, rendered::Renderer},
 };
 
+/// The size of the pieces of a document.
+const PIECE_BYTES: usize = 256 << 10;
+
 /// Encodes rows.
-pub(super) struct Encoder {
+pub(super) enum Encoder<'a> {
+    /// One row after the other.
+    Rows(RowFile),
+    /// One document, complete with the last person.
+    Document(Box<Combined<'a>>),
+}
+
+/// What comes of a row.
+#[derive(Default)]
+pub(super) struct Encoded {
+    /// A piece of the file, when enough has come together.
+    pub(super) piece: Option<Bytes>,
+    /// Scripts of which a character has no shape in any font, one for each person and script.
+    pub(super) lacking: Vec<&'static str>,
+}
+
+/// What ends a file.
+#[derive(Default)]
+pub(super) struct Finished {
+    /// The last pieces of the file.
+    pub(super) pieces: Vec<Bytes>,
+    /// As that of [`Encoded`].
+    pub(super) lacking: Vec<&'static str>,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn of<S>(spec: &FileSpec<S>, renderer: &'a Renderer) -> Self {
+        match &spec.encoding {
+            Encoding::Csv(style) => Self::Rows(RowFile::csv(spec, *style)),
+            Encoding::Ndjson => Self::Rows(RowFile::ndjson(spec)),
+            Encoding::Pdf(style) => Self::Document(Box::new(Combined::new(renderer, style))),
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, row: &Row) -> Result<Encoded, Cause> {
+        match (self, row) {
+            (Self::Rows(file), row) => Ok(Encoded { piece: file.row(row), ..Encoded::default() }),
+            (Self::Document(document), Row::Profile(profile)) => {
+                Ok(Encoded { lacking: document.add(profile)?, ..Encoded::default() })
+            }
+            // A document has no mapping.
+            (Self::Document(_), Row::Mapped(_)) => Ok(Encoded::default()),
+        }
+    }
+
+    /// Whether rows are encoded even if nothing is written: only that shows whether they can be.
+    pub(super) fn foretells(&self) -> bool {
+        matches!(self, Self::Document(_))
+    }
+
+    /// How many values differ from those of their records.
+    pub(super) fn altered(&self) -> u64 {
+        match self {
+            Self::Rows(file) => file.file.altered(),
+            Self::Document(_) => 0,
+        }
+    }
+
+    /// Ends the file.
+    pub(super) fn finish(self) -> Result<Finished, Cause> {
+        match self {
+            Self::Rows(file) => {
+                Ok(Finished { pieces: vec![file.file.finish()], ..Finished::default() })
+            }
+            Self::Document(document) => {
+                let (bytes, lacking) = document.finish()?;
+                let bytes = Bytes::from(bytes);
+                let piece = |at| bytes.slice(at..bytes.len().min(at + PIECE_BYTES));
+                let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(piece).collect();
+                Ok(Finished { pieces, lacking })
+            }
+        }
+    }
+}
+
+/// A file of rows.
+pub(super) struct RowFile {
     file: FileEncoder,
     /// The attributes in the order of the mapping, where the order of members shows in the file.
     order: Option<Vec<String>>,
     text: Vec<u8>,
 }
 
-impl Encoder {
-    pub(super) fn of<S>(spec: &FileSpec<S>) -> Self {
-        let mapping = spec.mapping.as_ref();
-        let rows: Box<dyn RowEncoder> = match (spec.encoding, mapping) {
-            (Encoding::Csv(style), None) => Box::new(CsvEncoder::of_profiles(style)),
-            (Encoding::Csv(style), Some(mapping)) => {
-                Box::new(CsvEncoder::of_attributes(columns(mapping), style))
-            }
-            (Encoding::Ndjson, _) => Box::new(NdjsonEncoder),
+impl RowFile {
+    fn csv<S>(spec: &FileSpec<S>, style: CsvStyle) -> Self {
+        let rows = match &spec.mapping {
+            None => CsvEncoder::of_profiles(style),
+            Some(mapping) => CsvEncoder::of_attributes(columns(mapping), style),
         };
-        let ordered = mapping.filter(|_| spec.encoding == Encoding::Ndjson);
-        Self {
-            file: FileEncoder::new(rows, spec.compression),
-            order: ordered.map(|mapping| mapping.attributes().map(str::to_owned).collect()),
-            text: Vec::new(),
-        }
+        let file = FileEncoder::new(Box::new(rows), spec.compression);
+        Self { file, order: None, text: Vec::new() }
     }
 
-    /// Adds a row. Returns a piece of the file when enough has come together.
-    pub(super) fn row(&mut self, row: &Row) -> Option<Bytes> {
+    fn ndjson<S>(spec: &FileSpec<S>) -> Self {
+        let names = |mapping: &Plan| mapping.attributes().map(str::to_owned).collect();
+        let file = FileEncoder::new(Box::new(NdjsonEncoder), spec.compression);
+        Self { file, order: spec.mapping.as_ref().map(names), text: Vec::new() }
+    }
+
+    fn row(&mut self, row: &Row) -> Option<Bytes> {
         match (row, &self.order) {
             (Row::Profile(profile), _) => self.file.row(profile.into()),
             (Row::Mapped(members), None) => self.file.row(members.into()),
@@ -50,16 +129,6 @@ impl Encoder {
                 self.file.row(Record { members, text })
             }
         }
-    }
-
-    /// How many values differ from those of their records.
-    pub(super) fn altered(&self) -> u64 {
-        self.file.altered()
-    }
-
-    /// Ends the file; its last piece.
-    pub(super) fn finish(self) -> Bytes {
-        self.file.finish()
     }
 }
 

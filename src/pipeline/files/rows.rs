@@ -14,7 +14,7 @@ use crate::{
     ledger::{Keys, Suppressions},
     mapping::{NeverSeen, Plan, RecordIssue, Select},
     pipeline::{
-        coverage::{Coverage, CoverageCount},
+        coverage::{Coverage, CoverageCount, lacking_glyphs},
         mode::Mode,
         opened::Opened,
         record_log::{RecordLine, RecordOutcome, RecordReport},
@@ -106,6 +106,13 @@ impl<'a> Rows<'a> {
         };
         let Written { position, person } = written;
         self.note(position, person.as_ref(), outcome, None, None);
+    }
+
+    /// Warns of characters without a shape: a script for each person who has such.
+    pub(super) fn lacks(&mut self, scripts: &[&'static str]) {
+        for script in scripts {
+            self.coverage.warn("spec.destination.file", lacking_glyphs(script), 1);
+        }
     }
 
     fn judge(&mut self, decoded: Decoded) -> Option<(Written, Row)> {

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     rows::Judge,
-    spec::{FileSpec, LastFile},
+    spec::{Encoding, FileSpec, LastFile},
     stream::{CHUNKS, Read, Reading},
 };
 use crate::{
-    domain::{Disposition, Fence, Grant, GrantState, Reason, digest_parts},
+    domain::{Cause, Disposition, Fence, Grant, GrantState, Reason, digest_parts},
     ledger::{Keys, RunFacts, Suppressions},
     pipeline::{
         blocking::join_blocking,
@@ -20,6 +20,7 @@ use crate::{
         mode::Mode,
         opened::{Opened, own_columns},
         record_log::RecordReport,
+        rendered::Renderer,
         report::{Ending, FileInfo, Progress, Report},
     },
     source::SourceError,
@@ -44,6 +45,8 @@ pub struct FilePorts {
     pub fence: Fence,
     /// Where progress is reported.
     pub progress: watch::Sender<Progress>,
+    /// Renders profiles.
+    pub renderer: Renderer,
     /// Takes a line for each record that is decided.
     pub report: Option<Arc<dyn RecordReport>>,
     /// Ends the run. Nothing of it appears.
@@ -86,6 +89,12 @@ async fn attempt(mut spec: FileSpec, ports: FilePorts) -> Result<Ending, WriteFa
         Some(Err(error)) => return Ok(unread(&error)),
         None => return Ok(Ending::Stopped),
     };
+    let alone = match &spec.encoding {
+        // Others wait: it is in memory as a whole until it is written.
+        Encoding::Pdf(_) => cancel.run_until_cancelled(ports.renderer.alone()).await,
+        Encoding::Csv(_) | Encoding::Ndjson => Some(None),
+    };
+    let Some(_alone) = alone else { return Ok(Ending::Stopped) };
     let writer = match spec.mode {
         Mode::Push => {
             ports.destination.clean_up(&ports.export).await?;
@@ -102,11 +111,12 @@ async fn attempt(mut spec: FileSpec, ports: FilePorts) -> Result<Ending, WriteFa
     let chunk_sender = writer.is_some().then_some(sender);
     let thread = tokio::task::spawn_blocking({
         let (spec, cancel) = (spec.clone(), cancel.clone());
-        let progress = ports.progress.clone();
+        let (progress, renderer) = (ports.progress.clone(), ports.renderer.clone());
         move || {
             let reading = Reading {
                 spec: &spec,
                 judge: &judge,
+                renderer: &renderer,
                 progress: &progress,
                 cancel: &cancel,
                 chunks: chunk_sender,
@@ -203,8 +213,13 @@ async fn conclude(
     writer: Option<FileWriter>,
     read: Read,
 ) -> Result<Ending, WriteFault> {
-    let Read { mut progress, rows, altered, fault, .. } = read;
-    let refusal = refusal(spec, &progress, rows, fault).or_else(|| {
+    let Read { mut progress, rows, altered, fault, refused } = read;
+    let refused = refused.map(|Cause { reason, message }| {
+        let url = ports.destination.location();
+        let message = format!("{url} was not written: {message}");
+        Ending::Interrupted { disposition: Disposition::Stalled { reason }, message }
+    });
+    let refusal = refused.or_else(|| refusal(spec, &progress, rows, fault)).or_else(|| {
         // The one who withdrew it reports why.
         let may = ports.grant.state() == GrantState::Valid && ports.fence.holds();
         (!may || ports.cancel.is_cancelled()).then_some(Ending::Stopped)

@@ -3,7 +3,7 @@
 use crate::{
     mapping::{Plan, Select},
     output::{Compression, CsvStyle},
-    pipeline::{Guards, Mode, Source},
+    pipeline::{DocumentStyle, Guards, Mode, Source},
     storage::Destination,
 };
 
@@ -16,7 +16,8 @@ pub struct FileSpec<S = Source> {
     pub select: Option<Select>,
     /// Maximum number of records written, counted after `select`.
     pub limit: Option<u64>,
-    /// How a profile becomes attributes. Absent: profiles are written as they are.
+    /// How a profile becomes attributes. Absent: profiles are written as they are. A document shows
+    /// profiles, and has none.
     pub mapping: Option<Plan>,
     /// How rows become bytes.
     pub encoding: Encoding,
@@ -33,12 +34,14 @@ pub struct FileSpec<S = Source> {
 }
 
 /// How rows become bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encoding {
     /// As CSV.
     Csv(CsvStyle),
     /// As NDJSON.
     Ndjson,
+    /// As one PDF document, each person on pages of their own.
+    Pdf(DocumentStyle),
 }
 
 /// The file that the last run wrote.

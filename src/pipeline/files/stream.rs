@@ -6,12 +6,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    encode::Encoder,
+    encode::{Encoded, Encoder, Finished},
     rows::{Judge, Rows},
     spec::FileSpec,
 };
 use crate::{
-    pipeline::{opened::Opened, report::Progress},
+    domain::Cause,
+    pipeline::{opened::Opened, rendered::Renderer, report::Progress},
     source::SourceError,
 };
 
@@ -30,12 +31,15 @@ pub(super) struct Read {
     pub(super) altered: u64,
     /// Why the source cannot be read to its end, or is of nobody.
     pub(super) fault: Option<SourceError>,
+    /// Why the rows cannot be a file. The source was not read any further.
+    pub(super) refused: Option<Cause>,
 }
 
 /// A source that is read, and where its rows go.
 pub(super) struct Reading<'a> {
     pub(super) spec: &'a FileSpec<Opened>,
     pub(super) judge: &'a Judge,
+    pub(super) renderer: &'a Renderer,
     pub(super) progress: &'a watch::Sender<Progress>,
     pub(super) cancel: &'a CancellationToken,
     /// Absent where nothing is written.
@@ -46,18 +50,25 @@ impl Reading<'_> {
     /// Reads the source. `None`: it was cancelled, or nobody takes the rows any more.
     pub(super) fn run(self) -> Option<Read> {
         let mut rows = Rows::of(self.spec, self.judge);
-        let mut encoder = Encoder::of(self.spec);
-        let (mut count, mut fault) = (0, None);
+        let mut encoder = Encoder::of(self.spec, self.renderer);
+        let encodes = self.chunks.is_some() || encoder.foretells();
+        let (mut count, mut fault, mut refused) = (0, None, None);
         while let Some(next) = rows.next() {
             if self.cancel.is_cancelled() {
                 return None;
             }
             match next {
                 Ok((written, row)) => {
-                    if let Some(chunks) = &self.chunks
-                        && let Some(piece) = encoder.row(&row)
-                    {
-                        chunks.blocking_send(piece).ok()?;
+                    match encodes.then(|| encoder.row(&row)).transpose() {
+                        Ok(encoded) => {
+                            let Encoded { piece, lacking } = encoded.unwrap_or_default();
+                            piece.into_iter().try_for_each(|piece| self.send(piece))?;
+                            rows.lacks(&lacking);
+                        }
+                        Err(cause) => {
+                            refused = Some(cause);
+                            break;
+                        }
                     }
                     rows.written(written);
                     count += 1;
@@ -71,11 +82,24 @@ impl Reading<'_> {
                 self.progress.send_replace(rows.progress.clone());
             }
         }
-        fault = fault.or_else(|| rows.count_rest()).or_else(|| rows.is_nobody());
         let altered = encoder.altered();
-        if let Some(chunks) = &self.chunks {
-            chunks.blocking_send(encoder.finish()).ok()?;
+        if refused.is_none() {
+            fault = fault.or_else(|| rows.count_rest()).or_else(|| rows.is_nobody());
+            if encodes {
+                match encoder.finish() {
+                    Ok(Finished { pieces, lacking }) => {
+                        pieces.into_iter().try_for_each(|piece| self.send(piece))?;
+                        rows.lacks(&lacking);
+                    }
+                    Err(cause) => refused = Some(cause),
+                }
+            }
         }
-        Some(Read { progress: rows.finish(), rows: count, altered, fault })
+        Some(Read { progress: rows.finish(), rows: count, altered, fault, refused })
+    }
+
+    /// `None`: nobody takes it any more.
+    fn send(&self, piece: Bytes) -> Option<()> {
+        self.chunks.as_ref().map_or(Some(()), |chunks| chunks.blocking_send(piece).ok())
     }
 }

@@ -3,8 +3,8 @@
 use super::{Check, Inputs, Task, Validated, access, guards, mode, revision_to_compare};
 use crate::{
     api::{
-        ClinchIntegration, ConditionType, CsvHeader, CsvOutput, FileCompression, FileDestination,
-        FileFormat, FormulaCells,
+        CandidateExportSpec, ClinchIntegration, ConditionType, CsvHeader, CsvOutput,
+        FileCompression, FileDestination, FileFormat, FormulaCells, PdfOutput, PdfPageSize,
     },
     conditions::{Observation, Verdict},
     controllers::candidate_export::{
@@ -15,7 +15,7 @@ use crate::{
     domain::{Cause, Reason, digest_json},
     mapping::Plan,
     output::{Compression, CsvStyle, Formulas, Header},
-    pipeline::{Encoding, FileSpec},
+    pipeline::{DocumentStyle, Encoding, FileSpec, no_documents},
     storage::{Destination, PlaceError},
 };
 
@@ -47,6 +47,9 @@ fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause
     let report = gathered.report.as_ref().map(|report| &report.target);
     if let Some(message) = refuses_files(&integration.spec.push_permission) {
         return Some(Cause::new(Reason::NotPermitted, message));
+    }
+    if let Some(message) = refuses_format(&gathered.export.spec) {
+        return Some(Cause::new(Reason::InvalidSpec, format!("{FORMAT}: {message}")));
     }
     let mut targets = file.into_iter().chain(report);
     targets.find_map(|target| unusable(gathered, target))
@@ -82,6 +85,15 @@ fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
     })
 }
 
+/// The field that names the format of a file.
+pub(in super::super) const FORMAT: &str = "spec.destination.file.format";
+
+/// Why this program cannot write the format of the file, if so.
+pub(in super::super) fn refuses_format(spec: &CandidateExportSpec) -> Option<&'static str> {
+    let file = spec.destination.file.as_ref()?;
+    no_documents(cfg!(feature = "pdf")).filter(|_| file.format == FileFormat::Pdf)
+}
+
 /// Why a destination cannot be opened. `field`: of the spec, that names it.
 pub(in super::super) fn refused(field: &str, error: &PlaceError) -> Cause {
     let reason = match error {
@@ -107,7 +119,7 @@ pub(super) fn assemble(
     let spec = &gathered.export.spec;
     let written = mapping.as_ref().map(|mapping| mapping.digest().to_string());
     let base = digest_json(&(
-        LAYOUT,
+        layout(gathered, file),
         (&spec.select, spec.limit, &spec.destination, spec.mode, &spec.guards, &spec.report),
         written,
         hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
@@ -143,10 +155,21 @@ pub(super) fn assemble(
     }
 }
 
+/// The version of how rows are written; of documents also that of their design and fonts.
+fn layout(gathered: &Gathered, file: &FileFound) -> (u32, Option<String>) {
+    let document = file.spec.format == FileFormat::Pdf;
+    (LAYOUT, document.then(|| gathered.renderer.version()))
+}
+
 /// How rows become bytes.
 fn encoding(file: &FileDestination) -> Encoding {
     match file.format {
         FileFormat::Ndjson => Encoding::Ndjson,
+        FileFormat::Pdf => {
+            let PdfOutput { page_size, locale } = file.pdf.clone().unwrap_or_default();
+            let letter = page_size == PdfPageSize::Letter;
+            Encoding::Pdf(DocumentStyle { letter, locale, ..DocumentStyle::default() })
+        }
         FileFormat::Csv => {
             let CsvOutput { header, formulas, bom, .. } = file.csv.clone().unwrap_or_default();
             Encoding::Csv(CsvStyle {

@@ -13,10 +13,12 @@ use crate::{
 };
 
 /// The compiled mapping, as far as it fits the contract. A file has none where none is named: then it
-/// holds the fields of profiles. And it need not fit a contract.
+/// holds the fields of profiles. And it need not fit a contract. A document has none at all, but where one
+/// is named, it decides whether profiles may leave.
 pub(super) fn check(gathered: &Gathered) -> Check<Option<Plan>> {
     if gathered.is_file() && matches!(gathered.mapping, MappingFound::Default) {
-        let message = "no mapping is named: the fields of profiles are written".to_owned();
+        let what = if gathered.is_document() { "profiles" } else { "the fields of profiles" };
+        let message = format!("no mapping is named: {what} are written");
         let observation = observe(true, Reason::Resolved, message);
         return Check { value: Some(None), observation, fault: None };
     }
@@ -28,6 +30,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<Option<Plan>> {
         Err(check) => return *check,
     };
     match compiled(gathered, engine, target) {
+        Ok(plan) if gathered.is_document() => document(&name, &plan),
         Ok(plan) => Check {
             value: Some(Some(plan)),
             observation: observe(true, Reason::Resolved, format!("{name} is usable")),
@@ -38,6 +41,29 @@ pub(super) fn check(gathered: &Gathered) -> Check<Option<Plan>> {
             invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, message))
         }
     }
+}
+
+/// A mapping names what may leave, and a document shows whole profiles: so it must name those.
+fn document(name: &str, plan: &Plan) -> Check<Option<Plan>> {
+    if let Some(message) = refuses_documents(name, plan) {
+        return invalid(Verdict::Stalled, Cause::new(Reason::NotPermitted, message));
+    }
+    let message =
+        format!("{name} permits rendered profiles; its fields do not limit what a document shows");
+    Check { value: Some(None), observation: observe(true, Reason::Resolved, message), fault: None }
+}
+
+/// Why documents may not be written with this mapping, if so.
+pub(in crate::controllers::candidate_export) fn refuses_documents(
+    name: &str,
+    plan: &Plan,
+) -> Option<String> {
+    (!plan.resume_from().renders()).then(|| {
+        format!(
+            "{name} names what may leave, and a PDF document shows more: its spec.resume.from must be \
+             RenderedProfile or ResumeOrRenderedProfile; spec.fieldMappingRef may name such a mapping"
+        )
+    })
 }
 
 /// The compiled mapping for these attributes, if there is a mapping to compile.

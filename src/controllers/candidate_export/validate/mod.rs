@@ -8,11 +8,11 @@ mod mapping;
 mod permission;
 mod source;
 
-pub(super) use file::refused;
+pub(super) use file::{FORMAT, refused, refuses_format};
 
 use std::time::Duration;
 
-pub(super) use self::mapping::mapping_for;
+pub(super) use self::mapping::{mapping_for, refuses_documents};
 use super::{
     file_target::TargetFound,
     gather::{Gathered, MappingFound, SourceFound},

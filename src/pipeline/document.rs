@@ -1,0 +1,155 @@
+//! One PDF document about many people, for a file. It is in memory until it is complete, so it is
+//! limited, and one is made at a time in a process. Pure.
+
+#[cfg(feature = "pdf")]
+pub(super) use with_pdf::Combined;
+#[cfg(not(feature = "pdf"))]
+pub(super) use without_pdf::Combined;
+
+use crate::domain::{Cause, Profile, Reason};
+
+/// How a document looks, and how large it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentStyle {
+    /// Paper of 8.5 by 11 inches instead of A4.
+    pub letter: bool,
+    /// BCP 47 tag: the language of headings, and of Chinese characters whose form nothing else decides.
+    pub locale: String,
+    /// How many people it may be about.
+    pub max_people: usize,
+    /// How many pages it may have.
+    pub max_pages: usize,
+}
+
+impl Default for DocumentStyle {
+    fn default() -> Self {
+        Self { letter: false, locale: "en".to_owned(), max_people: 5_000, max_pages: 10_000 }
+    }
+}
+
+impl DocumentStyle {
+    /// Whether a document about this many people with this many pages is within the limits.
+    #[cfg_attr(not(feature = "pdf"), expect(dead_code, reason = "nothing is rendered"))]
+    fn admits(&self, people: usize, pages: usize) -> Result<(), Cause> {
+        let Self { max_people, max_pages, .. } = self;
+        let message = if people > *max_people {
+            format!("more than {max_people} people are selected, the most of one document")
+        } else if pages > *max_pages {
+            format!(
+                "the first {people} people fill more than {max_pages} pages, the most of one document"
+            )
+        } else {
+            return Ok(());
+        };
+        let message = format!("{message}: narrow spec.select, or set spec.limit");
+        Err(Cause::new(Reason::TooLarge, message))
+    }
+}
+
+/// Why this program cannot write documents, if so. `with_pdf`: whether it is built with the feature `pdf`.
+pub const fn no_documents(with_pdf: bool) -> Option<&'static str> {
+    if with_pdf {
+        return None;
+    }
+    Some(
+        "this operator is built without the feature `pdf` and renders no profiles; use CSV or NDJSON, or \
+         an image with it",
+    )
+}
+
+#[cfg(feature = "pdf")]
+mod with_pdf {
+    use std::collections::BTreeSet;
+
+    use super::{Cause, DocumentStyle, Profile, Reason};
+    use crate::{
+        pipeline::rendered::Renderer,
+        render::{self, MissingGlyphs, PageSetup, PageSize, RenderFailed, Rendered},
+    };
+
+    /// A document that grows by one person at a time. Errors say nothing of the people.
+    pub(in crate::pipeline) struct Combined<'a> {
+        document: render::Combined<'a>,
+        people: usize,
+        style: DocumentStyle,
+    }
+
+    impl<'a> Combined<'a> {
+        /// A document about nobody yet.
+        pub(in crate::pipeline) fn new(renderer: &'a Renderer, style: &DocumentStyle) -> Self {
+            let size = if style.letter { PageSize::Letter } else { PageSize::A4 };
+            let setup = PageSetup { size, locale: style.locale.clone() };
+            let document = render::Combined::new(renderer.fonts(), &setup);
+            Self { document, people: 0, style: style.clone() }
+        }
+
+        /// Adds a person. Returns scripts of which a character has no shape in any font, one for each
+        /// person and script of those who were laid out by this.
+        pub(in crate::pipeline) fn add(
+            &mut self,
+            profile: &Profile,
+        ) -> Result<Vec<&'static str>, Cause> {
+            self.people += 1;
+            self.style.admits(self.people, self.document.pages())?;
+            let missing = self.document.add(profile).map_err(failed)?;
+            self.style.admits(self.people, self.document.pages())?;
+            Ok(scripts(&missing))
+        }
+
+        /// The bytes of the document, and what [`Self::add`] has not returned yet.
+        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, Vec<&'static str>), Cause> {
+            let Rendered { bytes, missing, .. } = self.document.finish().map_err(failed)?;
+            Ok((bytes, scripts(&missing)))
+        }
+    }
+
+    fn scripts(missing: &[MissingGlyphs]) -> Vec<&'static str> {
+        let of_people: BTreeSet<(usize, &str)> =
+            missing.iter().map(|missing| (missing.record, missing.script)).collect();
+        of_people.into_iter().map(|(_, script)| script).collect()
+    }
+
+    fn failed(error: RenderFailed) -> Cause {
+        Cause::new(Reason::RenderFailed, error.to_string())
+    }
+}
+
+#[cfg(not(feature = "pdf"))]
+mod without_pdf {
+    use super::{Cause, DocumentStyle, Profile, Reason, no_documents};
+    use crate::pipeline::rendered::Renderer;
+
+    /// No document: an export that asks for one is refused before a run starts.
+    pub(in crate::pipeline) struct Combined<'a>(std::marker::PhantomData<&'a Renderer>);
+
+    #[allow(clippy::unused_self, reason = "as with the feature `pdf`")]
+    impl<'a> Combined<'a> {
+        pub(in crate::pipeline) fn new(_: &'a Renderer, _: &DocumentStyle) -> Self {
+            Self(std::marker::PhantomData)
+        }
+
+        pub(in crate::pipeline) fn add(&mut self, _: &Profile) -> Result<Vec<&'static str>, Cause> {
+            Err(refused())
+        }
+
+        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, Vec<&'static str>), Cause> {
+            Err(refused())
+        }
+    }
+
+    fn refused() -> Cause {
+        Cause::new(Reason::RenderFailed, no_documents(false).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_without_the_feature_says_so() {
+        assert_eq!(no_documents(true), None);
+        let why = no_documents(false).unwrap();
+        assert!(why.starts_with("this operator is built without the feature `pdf`"), "{why}");
+    }
+}
