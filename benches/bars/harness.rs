@@ -11,6 +11,7 @@ use clinch_operator::{
         Renderer, RunPorts, RunSpec, SeenSource, Source, Suspects, no_neighbours,
     },
     source::{CsvOptions, Part},
+    storage::NamedFiles,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,7 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
         mode: Mode::Push,
         guards: Guards::default(),
         renderer: Renderer::default(),
+        resumes: NamedFiles::default(),
     })
 }
 

@@ -171,6 +171,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
         mode: Mode::Push,
         guards: Guards::default(),
         renderer: clinch_operator::pipeline::Renderer::default(),
+        resumes: clinch_operator::storage::NamedFiles::default(),
     })
 }
 

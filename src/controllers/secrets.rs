@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     api::{ALLOWED_ORIGIN, USE_LABEL},
     cluster::Bundle,
-    storage::Location,
+    storage::{Location, SecretFields},
 };
 
 /// Whether a Secret may be read for a use: it is labelled for it, and holds no token of a service
@@ -16,6 +16,26 @@ pub(super) fn is_for(secret: &Bundle, wanted: &str) -> bool {
     let token = secret.secret_type == "kubernetes.io/service-account-token";
     let labelled = secret.labels.get(USE_LABEL).is_some_and(|value| value == wanted);
     labelled && !token
+}
+
+/// The origins that a Secret may be sent to.
+fn origins(secret: &Bundle) -> impl Iterator<Item = &str> {
+    let separated = |c: char| c == ',' || c.is_whitespace();
+    let named = secret.annotations.get(ALLOWED_ORIGIN).into_iter();
+    let all = named.flat_map(move |origins| origins.split(separated));
+    all.map(|one| one.trim_end_matches('/')).filter(|one| !one.is_empty())
+}
+
+/// As [`usable`], with the origins that its owner names.
+pub(super) fn usable_fields(
+    name: &str,
+    found: Option<Bundle>,
+    location: &Location,
+    wanted: &str,
+) -> Result<SecretFields, String> {
+    let named = found.as_ref().map(|secret| origins(secret).map(str::to_owned).collect());
+    let fields = usable(name, found, location, wanted)?;
+    Ok(SecretFields { fields, origins: named.unwrap_or_default() })
 }
 
 /// The fields of a Secret that may be sent to `location`. One answer for "does not exist" and "may
@@ -27,12 +47,7 @@ pub(super) fn usable(
     wanted: &str,
 ) -> Result<BTreeMap<String, Bytes>, String> {
     let origin = location.origin();
-    let names_origin = |secret: &Bundle| {
-        let separated = |c: char| c == ',' || c.is_whitespace();
-        secret.annotations.get(ALLOWED_ORIGIN).is_some_and(|origins| {
-            origins.split(separated).any(|one| one.trim_end_matches('/') == origin)
-        })
-    };
+    let names_origin = |secret: &Bundle| origins(secret).any(|one| one == origin);
     let usable = found.filter(|secret| is_for(secret, wanted) && names_origin(secret));
     usable.map(|secret| secret.data).ok_or_else(|| {
         format!(

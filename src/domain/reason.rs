@@ -220,6 +220,8 @@ reasons! {
     TooLarge,
     /// The resume cannot be attached.
     ResumeRefused,
+    /// The server of a resume does not answer: the person is delivered, and the resume is tried again.
+    ResumeUnreachable,
     /// A rendered profile has characters for which no font of the operator has a shape.
     MissingGlyph,
     // -- warnings

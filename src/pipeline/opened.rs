@@ -39,8 +39,18 @@ impl RunSpec {
     /// Opens the source. `None`: it is the version that is completely in Clinch.
     pub(super) async fn open(self) -> Result<Option<RunSpec<Opened>>, SourceError> {
         let read = own_columns(Some(&self.plan), self.select.as_ref());
-        let Self { source, select, limit, plan, destination, duplicates, mode, guards, renderer } =
-            self;
+        let Self {
+            source,
+            select,
+            limit,
+            plan,
+            destination,
+            duplicates,
+            mode,
+            guards,
+            renderer,
+            resumes,
+        } = self;
         let opened = source.open(read).await?;
         Ok(opened.map(|source| RunSpec {
             source,
@@ -52,6 +62,7 @@ impl RunSpec {
             mode,
             guards,
             renderer,
+            resumes,
         }))
     }
 }

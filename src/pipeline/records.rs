@@ -10,9 +10,9 @@ use super::{
     opened::Opened,
     record_log::RecordLog,
     record_set::RecordSet,
-    rendered::{Renderer, Resume},
+    rendered::{Named, Preview, Renderer, Resume},
     report::Rejection,
-    resume::{self, ResumeError},
+    resume::{self, ResumeError, ResumeFile},
     spec::{DestinationSpec, Duplicates, RunSpec},
     work::{Tags, Work},
 };
@@ -21,6 +21,7 @@ use crate::{
     ledger::{Extras, Keys, PayloadDigest, Steps},
     mapping::{Mapped, NeverSeen, RecordIssue, ResumeContent, Select},
     source::{Decoded, SourceError},
+    storage::NamedFile,
 };
 
 /// A selected record after mapping.
@@ -243,8 +244,8 @@ impl<'a> PreparedRecords<'a> {
 }
 
 impl PreparedRecords<'_> {
-    /// What is attached as a resume, and its digest: of the profile's own file, or of what a rendered
-    /// profile depends on.
+    /// What is attached as a resume, and its digest: of the profile's own file, of its `resume` member
+    /// if that names a file, or of what a rendered profile depends on.
     fn resume(
         &mut self,
         mapped: &Mapped,
@@ -252,27 +253,48 @@ impl PreparedRecords<'_> {
         extras: &mut Extras,
     ) -> Result<Option<Resume>, ResumeError> {
         let (keys, policy, plan) = (self.keys, policy(self.spec), &self.spec.plan);
-        let base64 = mapped.resume.as_ref().map(|resume| match &resume.content {
-            ResumeContent::Base64(text) => Some(text.as_str()),
-            ResumeContent::Url(_) | ResumeContent::Unusable => None,
-        });
-        if let Some(base64) = base64 {
-            extras.resume = keys.step_digest(&(policy, base64));
-            let own = resume::attachment(base64, &extras.resume.0);
-            if own.is_ok() || !plan.resume_from().renders() {
-                return own.map(|file| Some(Resume::File(file)));
+        let renders = plan.attaches_resume() && plan.resume_from().renders();
+        let own = match mapped.resume.as_ref().map(|resume| &resume.content) {
+            None => None,
+            Some(ResumeContent::Base64(text)) => {
+                extras.resume = keys.step_digest(&(policy, Some(text)));
+                Some(resume::attachment(text, &extras.resume.0).map(Own::File))
             }
+            Some(ResumeContent::Url(url)) => {
+                Some(self.spec.resumes.find(url).map(Own::Named).map_err(ResumeError::Url))
+            }
+            Some(ResumeContent::Unusable) => Some(Err(ResumeError::Nothing)),
+        };
+        match own {
+            Some(Ok(Own::File(file))) => return Ok(Some(Resume::File(file))),
+            Some(Ok(Own::Named(file))) => {
+                let (otherwise, inputs) = if renders {
+                    let preview = self.preview(profile);
+                    (Some(Renderer::later(profile, &preview)), preview.inputs)
+                } else {
+                    (None, String::new())
+                };
+                let shown = named(profile, &file);
+                extras.resume = keys.step_digest(&(policy, "url", shown, inputs));
+                return Ok(Some(Resume::Named(Box::new(Named { file, otherwise }))));
+            }
+            Some(Err(error)) if !renders => return Err(error),
+            None if !renders => return Ok(None),
+            Some(Err(_)) | None => {}
         }
-        if !plan.attaches_resume() || !plan.resume_from().renders() {
-            return Ok(None);
-        }
+        let preview = self.preview(profile);
+        extras.resume = keys.step_digest(&(policy, "profile", &preview.inputs));
+        Ok(Some(Resume::Profile(Box::new(Renderer::later(profile, &preview)))))
+    }
+
+    /// What a document of a profile would show. Warns of what it lacks.
+    fn preview(&mut self, profile: &Profile) -> Preview {
         let renderer = &self.spec.renderer;
         let preview = renderer.preview(profile);
         for script in &preview.lacking {
             self.coverage.warn("spec.resume", lacking_glyphs(script), 1);
         }
-        extras.resume = keys.step_digest(&(policy, "profile", &preview.inputs));
-        Ok(Some(Resume::Profile(Box::new(Renderer::later(profile, &preview)))))
+        preview
     }
 
     /// The digest of the values with the address folded; `None` where it is written that way.
@@ -285,6 +307,22 @@ impl PreparedRecords<'_> {
         attributes.insert(name.to_owned(), folded.into());
         Some(self.keys.payload_digest(&(policy(self.spec), &attributes)))
     }
+}
+
+/// The resume of a profile itself.
+enum Own {
+    File(ResumeFile),
+    Named(NamedFile),
+}
+
+/// The `resume` member of a profile, with the identity of the file instead of its URL: if any of it
+/// changes, the file is read again.
+fn named(profile: &Profile, file: &NamedFile) -> Value {
+    let mut member = profile.members().get("resume").cloned().unwrap_or_default();
+    if let Some(url) = member.get_mut("url") {
+        *url = file.identity().into();
+    }
+    member
 }
 
 /// Part of every digest: a person who was left alone differs from one who was updated to the same

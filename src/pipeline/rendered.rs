@@ -11,7 +11,7 @@ use super::{
     resume::{ResumeError, ResumeFile},
     weight::weight,
 };
-use crate::domain::Profile;
+use crate::{domain::Profile, storage::NamedFile};
 
 /// What is attached as a resume.
 #[derive(Debug)]
@@ -20,6 +20,16 @@ pub(super) enum Resume {
     File(ResumeFile),
     /// The profile itself, rendered when it is attached.
     Profile(Box<Unrendered>),
+    /// A file that the profile names by URL, read when it is attached.
+    Named(Box<Named>),
+}
+
+/// A file that is read when it is attached.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) file: NamedFile,
+    /// What is attached if it cannot be.
+    pub(super) otherwise: Option<Unrendered>,
 }
 
 impl Resume {
@@ -27,7 +37,9 @@ impl Resume {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::File(file) => file.bytes.len(),
-            Self::Profile(document) => weight(document.profile.members()),
+            Self::Profile(document) => document.weight(),
+            // It is read when there is room for it.
+            Self::Named(named) => named.otherwise.as_ref().map_or(0, Unrendered::weight),
         }
     }
 }
@@ -46,6 +58,12 @@ pub(super) struct Unrendered {
     /// File name, made of the digest of the inputs: no candidate value.
     pub(super) name: String,
     pub(super) profile: Profile,
+}
+
+impl Unrendered {
+    fn weight(&self) -> usize {
+        weight(self.profile.members())
+    }
 }
 
 impl std::fmt::Debug for Unrendered {

@@ -1,11 +1,13 @@
-//! A profile's resume as a file to attach. Only bytes inside the profile count: data never picks a
-//! host to fetch them from. Pure.
+//! A profile's resume as a file to attach: its type comes from its bytes, its name from a digest. Pure.
 
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+use crate::storage::{NameError, NamedFault};
 
 /// The largest resume accepted, in bytes.
 pub const MAX_RESUME_BYTES: usize = 5 * 1024 * 1024;
@@ -28,10 +30,16 @@ impl fmt::Debug for ResumeFile {
 }
 
 /// Why a resume cannot be attached. Never carries its name or content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(super) enum ResumeError {
-    #[error("the resume has a url but no inline bytes; fetching is not permitted")]
-    NotInline,
+    #[error("the resume has neither bytes nor a url")]
+    Nothing,
+    #[error("the url of the resume {0}")]
+    Url(NameError),
+    #[error("the file at the url of the resume {0}")]
+    Unread(NamedFault),
+    #[error("the file at the url of the resume {0}, in {1} attempts")]
+    GivenUp(NamedFault, u32),
     #[error("the resume's bytes are not Base64")]
     NotBase64,
     #[error("the resume is larger than 5 MiB")]
@@ -47,14 +55,33 @@ pub(super) enum ResumeError {
     NotRendered,
 }
 
+impl From<NamedFault> for ResumeError {
+    fn from(fault: NamedFault) -> Self {
+        match fault {
+            NamedFault::Name(error) => Self::Url(error),
+            NamedFault::TooLarge => Self::TooLarge,
+            other => Self::Unread(other),
+        }
+    }
+}
+
+/// A file that was read from a URL.
+pub(super) fn of_file(bytes: Bytes) -> Result<ResumeFile, ResumeError> {
+    let digest = Sha256::digest(&bytes);
+    file(bytes, &digest)
+}
+
 /// Decodes a resume and detects its type. Its name in Clinch is derived from its content, so that the
 /// same resume is recognised and the name carries no candidate value.
-pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<ResumeFile, ResumeError> {
-    let text = base64.ok_or(ResumeError::NotInline)?;
+pub(super) fn attachment(text: &str, digest: &[u8]) -> Result<ResumeFile, ResumeError> {
     if text.len() / 4 * 3 > MAX_RESUME_BYTES + 3 {
         return Err(ResumeError::TooLarge);
     }
     let bytes = STANDARD.decode(text.trim()).map_err(|_| ResumeError::NotBase64)?;
+    file(bytes.into(), digest)
+}
+
+fn file(bytes: Bytes, digest: &[u8]) -> Result<ResumeFile, ResumeError> {
     if bytes.len() > MAX_RESUME_BYTES {
         return Err(ResumeError::TooLarge);
     }
@@ -63,7 +90,7 @@ pub(super) fn attachment(base64: Option<&str>, digest: &[u8]) -> Result<ResumeFi
     }
     let (content_type, extension) = sniff(&bytes).ok_or(ResumeError::UnknownType)?;
     let name = format!("resume-{}.{extension}", hex::encode(&digest[..digest.len().min(4)]));
-    Ok(ResumeFile { name, content_type, bytes: Bytes::from(bytes) })
+    Ok(ResumeFile { name, content_type, bytes })
 }
 
 /// Media type and extension by the first bytes; a name or declared type is not trusted.
@@ -97,7 +124,7 @@ mod tests {
     use super::*;
 
     fn of(bytes: &[u8]) -> Result<ResumeFile, ResumeError> {
-        attachment(Some(&STANDARD.encode(bytes)), &[1, 2, 3, 4, 5])
+        attachment(&STANDARD.encode(bytes), &[1, 2, 3, 4, 5])
     }
 
     #[test]
@@ -112,8 +139,7 @@ mod tests {
 
     #[test]
     fn each_unusable_resume_has_its_own_error() {
-        assert_eq!(attachment(None, &[]).unwrap_err(), ResumeError::NotInline);
-        assert_eq!(attachment(Some("%%"), &[]).unwrap_err(), ResumeError::NotBase64);
+        assert_eq!(attachment("%%", &[]).unwrap_err(), ResumeError::NotBase64);
         assert_eq!(of(b"").unwrap_err(), ResumeError::Empty);
         assert_eq!(of(b"MZ\x90").unwrap_err(), ResumeError::UnknownType);
         let mut large = b"%PDF-".to_vec();

@@ -9,7 +9,7 @@ use crate::{
     domain::{Digest, digest_json, digest_parts},
     mapping::{Plan, Select},
     source::{CsvOptions, Format, Limits, Part, digest},
-    storage::Place,
+    storage::{NamedFiles, Place},
 };
 
 /// Where the records come from.
@@ -137,4 +137,6 @@ pub struct RunSpec<S = Source> {
     pub guards: Guards,
     /// Renders profiles, if the mapping attaches them.
     pub renderer: Renderer,
+    /// Reads resumes that profiles name by URL.
+    pub resumes: NamedFiles,
 }

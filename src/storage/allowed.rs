@@ -74,6 +74,16 @@ impl AllowedPlaces {
         self.list
     }
 
+    /// Distinguishes lists in digests, whatever their order.
+    pub fn identity(&self) -> Vec<(&str, Option<&str>, &str)> {
+        let entries = self.entries.iter();
+        let mut places: Vec<_> = entries
+            .map(|entry| (&*entry.origin, entry.account.as_deref(), &*entry.folder))
+            .collect();
+        places.sort_unstable();
+        places
+    }
+
     /// Whether no place is allowed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -7,6 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use cap_std::{
     ambient_authority,
     fs::{Dir, File, Metadata},
@@ -60,6 +61,23 @@ pub(super) fn list(
     names.sort();
     found.files = names.iter().map(|name| listed(&dir, name)).collect::<Result<_, _>>()?;
     found.without_empty(has_format).of_pattern()
+}
+
+/// The bytes of the one file that a pattern without wildcards names; `None` if there are more than
+/// `max_bytes`.
+pub(super) fn whole(
+    root: &Path,
+    pattern: &PathPattern,
+    max_bytes: usize,
+) -> Result<Option<Bytes>, ReadFault> {
+    let file = list(root, pattern, |_| true)?.files.pop().ok_or(ReadFault::Missing)?;
+    let mut bytes = Vec::new();
+    let mut reader = file.opening.open()?.take(max_bytes as u64 + 1);
+    reader.read_to_end(&mut bytes).map_err(|error| {
+        let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<ReadFault>());
+        ours.cloned().unwrap_or_else(|| fault(&error))
+    })?;
+    Ok((bytes.len() <= max_bytes).then(|| bytes.into()))
 }
 
 fn listed(dir: &Dir, name: &str) -> Result<ListedFile, ReadFault> {

@@ -202,6 +202,15 @@ impl Location {
         matches!(self, Self::Objects { kind: StoreKind::Azure, .. })
     }
 
+    /// Whether credentials for one have the same fields as those for the other.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Objects { kind, .. }, Self::Objects { kind: other, .. }) => kind == other,
+            (Self::Files(_), Self::Files(_)) | (Self::Web(_), Self::Web(_)) => true,
+            _ => false,
+        }
+    }
+
     /// What the `allowed-origin` annotation of a Secret has to name for use here.
     pub fn origin(&self) -> String {
         match self {

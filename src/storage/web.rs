@@ -41,7 +41,37 @@ impl Page {
         proxy: &OutboundProxy,
     ) -> Result<Self, ReadFault> {
         // The allow-list has been checked, and names the origin.
-        Ok(Self { http: connect::client(Reach::Any, proxy)?, url, headers })
+        Ok(Self::with(connect::client(Reach::Any, proxy)?, url, headers))
+    }
+
+    /// The same, with a client that was built before.
+    pub(super) fn with(http: reqwest::Client, url: Url, headers: HeaderMap) -> Self {
+        Self { http, url, headers }
+    }
+
+    /// The whole file; `None` if it has more than `max_bytes`, of which no more is read.
+    pub(super) async fn read(&self, max_bytes: usize) -> Result<Option<Bytes>, ReadFault> {
+        let mut answer = self.request(Method::GET, &[]).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(ReadFault::of_status(answer.status().as_u16()));
+        }
+        if is_web_page(answer.headers()) {
+            return Err(ReadFault::WebPage);
+        }
+        // What the server states saves reading, and is not believed otherwise.
+        if Metadata::of(&answer).size.is_some_and(|size| size > max_bytes as u64) {
+            return Ok(None);
+        }
+        let mut whole = BytesMut::new();
+        while let Some(chunk) =
+            answer.chunk().await.map_err(|error| ReadFault::no_answer(&error))?
+        {
+            if whole.len() + chunk.len() > max_bytes {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(Some(whole.freeze()))
     }
 
     /// Requests version and size, without reading the file.

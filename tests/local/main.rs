@@ -19,7 +19,6 @@ mod erasure;
 #[cfg(feature = "sandbox")]
 mod exit_codes;
 #[cfg(feature = "sandbox")]
-#[expect(dead_code, reason = "the tests of this binary need a part of it")]
 #[path = "../support/fake_store.rs"]
 mod fake_store;
 #[cfg(feature = "sandbox")]
@@ -44,6 +43,8 @@ mod outside;
 #[cfg(feature = "sandbox")]
 mod proxy;
 mod recipes;
+#[cfg(feature = "sandbox")]
+mod resumes;
 #[cfg(feature = "sandbox")]
 mod rollback;
 #[cfg(feature = "sandbox")]

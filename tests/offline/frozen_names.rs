@@ -90,6 +90,7 @@ const REASONS: &[&str] = &[
     "RequiredMissing",
     "Resolved",
     "ResumeRefused",
+    "ResumeUnreachable",
     "SecretFieldEmpty",
     "SecretFieldMissing",
     "SecretInvalid",

@@ -31,6 +31,7 @@ mod paused;
 mod poison;
 mod real_stores;
 mod remote;
+mod resumes;
 mod rotation;
 #[path = "../support/s3.rs"]
 mod s3;

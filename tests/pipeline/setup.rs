@@ -28,6 +28,7 @@ use clinch_operator::{
         SeenSource, Source, Suspects, no_neighbours, run, target_attributes,
     },
     sandbox::{Options, Sandbox, Seed},
+    storage::NamedFiles,
 };
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
@@ -92,6 +93,7 @@ pub(crate) struct Export {
     pub(crate) destination: DestinationSpec,
     pub(crate) duplicates: Policy,
     pub(crate) mode: Mode,
+    pub(crate) resumes: NamedFiles,
 }
 
 /// Every stage of every job.
@@ -111,6 +113,7 @@ impl Export {
             destination: DestinationSpec::Prospect,
             duplicates: Policy::Update,
             mode: Mode::Push,
+            resumes: NamedFiles::default(),
         }
     }
 
@@ -150,6 +153,7 @@ impl Export {
             mode: self.mode,
             guards: Guards::default(),
             renderer: Renderer::default(),
+            resumes: self.resumes.clone(),
         }
     }
 }

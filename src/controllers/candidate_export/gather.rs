@@ -1,6 +1,6 @@
 //! Step 1: reads every object that an export refers to. Not found is data. Async.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -25,12 +25,12 @@ use crate::{
         connections::Connection,
         publish::new_request,
         runs::RunState,
-        secrets::{is_for, usable},
+        secrets::{is_for, usable, usable_fields},
     },
     domain::{Cause, Reason},
     ledger::{AccountName, Keys},
     pipeline::Renderer,
-    storage::{Location, StoragePolicy},
+    storage::{Location, SecretFields, StoragePolicy},
 };
 
 /// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
@@ -161,7 +161,7 @@ pub(super) enum SourceFound {
     /// `inline`: the values are in the export.
     Inline,
     /// A remote place, with the fields of the Secret for it.
-    Remote(Location, Option<BTreeMap<String, Bytes>>),
+    Remote(Location, Option<SecretFields>),
     /// The URL cannot be used.
     Unusable(String),
     /// Values by key.
@@ -339,7 +339,7 @@ async fn source<C: Cluster>(
         return Ok(SourceFound::Remote(location, None));
     };
     let found = context.cluster.secret(&key.sibling(name)).await?;
-    Ok(match usable(name, found, &location, USE_SOURCE) {
+    Ok(match usable_fields(name, found, &location, USE_SOURCE) {
         Ok(fields) => SourceFound::Remote(location, Some(fields)),
         Err(message) => SourceFound::Forbidden(message),
     })

@@ -36,13 +36,14 @@ pub(super) fn next_run(
 }
 
 /// Whether a process that looks once has yet to look at an export whose revision is in place: at a remote
-/// source and at a file, whose changes nothing announces, at records that were rejected, and at what a dry run counts,
-/// which depends on Clinch, too.
+/// source and at a file, whose changes nothing announces, at records that were rejected or lack their resume,
+/// and at what a dry run counts, which depends on Clinch, too.
 pub(super) fn is_look_due(gathered: &Gathered, validated: &Validated) -> bool {
     let looked = gathered.run.as_ref().is_some_and(|run| run.revision == validated.revision);
     let may_differ = gathered.is_remote()
         || gathered.is_file()
         || gathered.previous.rejected.unwrap_or_default() > 0
+        || gathered.previous.counts.is_some_and(|counts| counts.warnings > 0)
         || validated.mode == ExportMode::DryRun;
     gathered.looks_once && !looked && may_differ
 }

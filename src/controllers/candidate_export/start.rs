@@ -51,7 +51,10 @@ fn push<C: Cluster + LedgerHome>(
     spec.renderer = context.settings.renderer.clone();
     // What a dry run counts depends on Clinch, too.
     let counts_anew = context.looks_once && state.mode == ExportMode::DryRun;
-    if state.periodic && previous.rejected.unwrap_or_default() == 0 && !counts_anew {
+    // A resume that could not be attached may be there now.
+    let lacks = previous.counts.is_some_and(|counts| counts.warnings > 0);
+    let rejected = previous.rejected.unwrap_or_default() > 0;
+    if state.periodic && !rejected && !lacks && !counts_anew {
         let version = previous.source.as_ref().and_then(|seen| seen.version.clone());
         spec.source.note_applied_version(version);
     }

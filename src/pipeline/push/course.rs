@@ -86,9 +86,21 @@ impl Undecided {
             CrmFailure::Undecided { disposition, message } => {
                 CrmFailure::Undecided { disposition, message: named(message) }
             }
+            resume @ CrmFailure::Later { .. } if is_about_resume(&resume) => {
+                let CrmFailure::Later { disposition, message } = resume else { return resume };
+                CrmFailure::Later { disposition, message: named(message) }
+            }
             other => other,
         }
     }
+}
+
+/// Whether a resume cannot be read for now, and nothing else.
+fn is_about_resume(failure: &CrmFailure) -> bool {
+    matches!(
+        failure,
+        CrmFailure::Later { disposition, .. } if disposition.reason() == Reason::ResumeUnreachable
+    )
 }
 
 impl Course {
@@ -189,7 +201,12 @@ impl Course {
             }
             _ => false,
         };
+        // The person is delivered; what fails is another server than Clinch.
+        let is_resume = is_about_resume(&failure);
         self.note(position, failure);
+        if is_resume {
+            return;
+        }
         self.consecutive += 1;
         self.cautious |= self.consecutive > 1;
         if self.consecutive >= MAX_CONSECUTIVE_FAILURES {

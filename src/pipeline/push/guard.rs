@@ -8,7 +8,10 @@ use std::{
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{census::Census, errored::ErroredRecords, neighbours::Directory, own_forms::OwnForms};
+use super::{
+    census::Census, errored::ErroredRecords, neighbours::Directory, own_forms::OwnForms,
+    unread::UnreadResumes,
+};
 use crate::domain::{ClinchId, MatchKey};
 
 /// Shared by the runs of one account, whichever integration they belong to.
@@ -26,6 +29,8 @@ pub struct PeopleGuard {
     pub(super) at_rest: Arc<AtRest>,
     /// Records that could not be decided in earlier runs.
     pub(super) errored: ErroredRecords,
+    /// Resumes that could not be read in earlier runs.
+    pub(super) unread: UnreadResumes,
     /// Values that Clinch stores in a form of its own.
     pub(super) own_forms: OwnForms,
 }

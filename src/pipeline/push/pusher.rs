@@ -10,6 +10,7 @@ use super::{
     aftermath::Creations,
     changes::changes,
     crm::{Crm, CrmFailure, CrmPerson, Destination, Read},
+    fetch::Fetcher,
     guard::{Claim, PeopleGuard},
     index::{Known, PeopleIndex},
     outcome::{Candidate, Noted, Outcome, Pushed, already_there, decided, gone_again},
@@ -36,6 +37,8 @@ pub(super) struct Pusher<C> {
     /// Renders profiles to attach, and whether a record is rejected if that fails.
     pub(super) renderer: Renderer,
     pub(super) resume_required: bool,
+    /// Reads resumes that profiles name.
+    pub(super) resumes: Fetcher,
     /// The people this run created.
     pub(super) creations: Creations,
 }
@@ -84,6 +87,13 @@ impl<C: Crm> Pusher<C> {
         if let Some(why) = self.suppressions.check(&work.key, &work.key_hash) {
             return Pushed::of(Ok(Outcome::Suppressed(why)), None, work.done);
         }
+        let file = match self.required_file(work, begun.steps).await {
+            Ok(file) => file,
+            Err(failure) => {
+                let person = begun.candidate.as_ref().and_then(|candidate| candidate.id.clone());
+                return Pushed::of(decided(failure), person, begun.steps);
+            }
+        };
         let continued = begun.candidate.is_some();
         if !continued {
             let candidate = match &work.ours {
@@ -125,7 +135,7 @@ impl<C: Crm> Pusher<C> {
                 return Pushed::of(result, person, steps);
             }
         }
-        let result = match self.following_steps(work, &id, fresh, steps, noted).await {
+        let result = match self.following_steps(work, &id, fresh, (steps, noted), file).await {
             Ok(true) if candidate.outcome == Outcome::Unchanged => Ok(Outcome::Updated),
             Ok(_) => Ok(candidate.outcome.clone()),
             Err(CrmFailure::Gone) => Err(gone_again()),

@@ -11,6 +11,7 @@ use super::{
     crm::{Crm, CrmFailure, Destination, unless_paused},
     ending::interrupted,
     feed::Feeds,
+    fetch::Fetcher,
     gate::Gate,
     guard::PeopleGuard,
     index::PeopleIndex,
@@ -282,6 +283,7 @@ impl<C: Crm> Delivery<C> {
             suppressions: self.suppressions,
             renderer: self.spec.renderer.clone(),
             resume_required: self.spec.plan.requires_resume(),
+            resumes: Fetcher::of(self.spec.resumes.clone(), self.cancel),
             creations: Creations::default(),
         };
         (pusher, self.suspects)

@@ -1,34 +1,43 @@
 //! The steps that follow once the person is in place: application, resume, activity. Makes requests
 //! through the port.
 
-use std::borrow::Cow;
-
 use super::{
     crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
+    fetch::{NotRead, Ready},
     outcome::Noted,
     pusher::Pusher,
 };
 use crate::{
-    domain::{Cause, ClinchId, Reason},
+    domain::{Cause, ClinchId, Disposition, Reason},
     ledger::Steps,
     pipeline::{
         mode::Mode,
-        rendered::Resume,
-        resume::{ResumeError, ResumeFile},
+        rendered::{Named, Resume},
+        resume::ResumeError,
         work::Work,
     },
 };
 
+/// What becomes of the resume step.
+enum Step {
+    /// It is in place; true if something was, or would be, written.
+    Done(bool),
+    /// The person is delivered without it.
+    Refused(Cause),
+    /// It is tried again.
+    Later(CrmFailure),
+}
+
 impl<C: Crm> Pusher<C> {
     /// Runs the steps that the record requires and that are not in place. True if something was, or
-    /// would be, written.
+    /// would be, written. `file`: the resume, if it was read already.
     pub(super) async fn following_steps(
         &self,
         work: &Work,
         id: &ClinchId,
         fresh: bool,
-        steps: &mut Steps,
-        noted: &mut Noted,
+        (steps, noted): (&mut Steps, &mut Noted),
+        file: Option<Ready>,
     ) -> Result<bool, CrmFailure> {
         let how = match self.mode {
             Mode::DryRun => Ensure::DryRun,
@@ -44,25 +53,22 @@ impl<C: Crm> Pusher<C> {
             self.foretell(applied, "+application", noted);
             *steps = steps.with(Steps::APPLICATION);
         }
+        let mut later = None;
         if let Some(resume) = &work.resume
             && !steps.contains(Steps::RESUME)
         {
-            match self.file(resume).await {
-                Ok(file) => {
-                    self.check_fence()?;
-                    let attached = self.crm.ensure_attachment(id, &file, how).await?;
+            match self.attach(work, resume, id, how, file).await? {
+                Step::Done(attached) => {
                     written |= attached;
                     self.foretell(attached, "+resume", noted);
                     *steps = steps.with(Steps::RESUME);
                 }
-                Err(error) => {
-                    let cause = Cause::new(Reason::ResumeRefused, error.to_string());
-                    if self.resume_required {
-                        return Err(CrmFailure::Record(cause));
-                    }
-                    // The step is not recorded: the next run tries it again.
-                    noted.warning = Some(cause);
+                Step::Refused(cause) if self.resume_required => {
+                    return Err(CrmFailure::Record(cause));
                 }
+                // The step is not recorded: the next run tries it again.
+                Step::Refused(cause) => noted.warning = Some(cause),
+                Step::Later(failure) => later = Some(failure),
             }
         }
         if let Some(tags) = &work.tags
@@ -74,7 +80,7 @@ impl<C: Crm> Pusher<C> {
             self.foretell(tagged, "+tags", noted);
             *steps = steps.with(Steps::ACTIVITY);
         }
-        Ok(written)
+        later.map_or(Ok(written), Err)
     }
 
     /// Names a step that a dry run would take. No attribute begins with a plus sign.
@@ -84,11 +90,89 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
+    async fn attach(
+        &self,
+        work: &Work,
+        resume: &Resume,
+        id: &ClinchId,
+        how: Ensure,
+        file: Option<Ready>,
+    ) -> Result<Step, CrmFailure> {
+        if self.mode == Mode::DryRun && matches!(resume, Resume::Named(_)) {
+            // Nothing is read: whether the person has the file is not known before.
+            return Ok(Step::Done(true));
+        }
+        let ready = match file {
+            Some(ready) => Ok(ready),
+            None => self.file(work, resume).await,
+        };
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(step) => return Ok(step),
+        };
+        self.check_fence()?;
+        self.crm.ensure_attachment(id, &ready.file, how).await.map(Step::Done)
+    }
+
     /// The file to attach. A dry run renders it, too: only then it is known whether it can be attached.
-    async fn file<'r>(&self, resume: &'r Resume) -> Result<Cow<'r, ResumeFile>, ResumeError> {
+    async fn file(&self, work: &Work, resume: &Resume) -> Result<Ready, Step> {
         match resume {
-            Resume::File(file) => Ok(Cow::Borrowed(file)),
-            Resume::Profile(document) => self.renderer.file(document).await.map(Cow::Owned),
+            Resume::File(file) => Ok(file.clone().into()),
+            Resume::Profile(document) => self
+                .renderer
+                .file(document)
+                .await
+                .map(Ready::from)
+                .map_err(|error| Step::of(&error)),
+            Resume::Named(named) => self.named(work, named).await,
+        }
+    }
+
+    /// A file that the profile names.
+    async fn named(&self, work: &Work, named: &Named) -> Result<Ready, Step> {
+        let (whose, origin) = ((work.key_hash, work.extras.resume), named.file.origin());
+        let error = match self.resumes.read(&named.file).await {
+            Ok(ready) => {
+                self.guard.unread.note_read(&whose, &origin);
+                return Ok(ready);
+            }
+            Err(NotRead::Refused(error)) => error,
+            Err(NotRead::NotAsked) => {
+                let message = "the resume is not read in this run: its server failed several times, \
+                               or the run ends";
+                return Err(Step::later(message.to_owned()));
+            }
+            Err(NotRead::Later(fault)) => match self.guard.unread.note(whose, &origin) {
+                Some(attempts) => ResumeError::GivenUp(fault, attempts),
+                None => return Err(Step::later(ResumeError::from(fault).to_string())),
+            },
+        };
+        match &named.otherwise {
+            Some(document) => self
+                .renderer
+                .file(document)
+                .await
+                .map(Ready::from)
+                .map_err(|error| Step::of(&error)),
+            None => Err(Step::of(&error)),
+        }
+    }
+
+    /// The resume of a record that is rejected without it, read before the person is written.
+    pub(super) async fn required_file(
+        &self,
+        work: &Work,
+        steps: Steps,
+    ) -> Result<Option<Ready>, CrmFailure> {
+        let Some(resume @ Resume::Named(_)) = &work.resume else { return Ok(None) };
+        if !self.resume_required || self.mode == Mode::DryRun || steps.contains(Steps::RESUME) {
+            return Ok(None);
+        }
+        match self.file(work, resume).await {
+            Ok(ready) => Ok(Some(ready)),
+            Err(Step::Refused(cause)) => Err(CrmFailure::Record(cause)),
+            Err(Step::Later(failure)) => Err(failure),
+            Err(Step::Done(_)) => Ok(None),
         }
     }
 
@@ -100,5 +184,16 @@ impl<C: Crm> Pusher<C> {
     ) -> Result<bool, CrmFailure> {
         self.check_fence()?;
         self.crm.ensure_application(id, stage, how).await
+    }
+}
+
+impl Step {
+    fn of(error: &ResumeError) -> Self {
+        Self::Refused(Cause::new(Reason::ResumeRefused, error.to_string()))
+    }
+
+    fn later(message: String) -> Self {
+        let disposition = Disposition::retry(Reason::ResumeUnreachable);
+        Self::Later(CrmFailure::Later { disposition, message })
     }
 }

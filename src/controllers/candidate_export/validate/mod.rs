@@ -6,6 +6,7 @@ mod guards;
 mod integration;
 mod mapping;
 mod permission;
+mod resumes;
 mod source;
 
 pub(super) use file::{FORMAT, refused, refuses_format};
@@ -190,6 +191,10 @@ fn assemble(
         }
         None => revision,
     };
+    let revision = match resumes::digest(gathered, &plan) {
+        Some(places) => digest_parts([&revision.as_bytes()[..], &places.as_bytes()[..]]),
+        None => revision,
+    };
     let target = plan.target_digest();
     let revision = match &target {
         Some(target) => format!("{}{TARGET}{}", revision.short(), target.short()),
@@ -219,6 +224,7 @@ fn assemble(
         },
         mode: mode(spec.mode),
         renderer: Renderer::default(),
+        resumes: resumes::files(gathered),
     };
     let asks_clinch = asked.is_some();
     let certain = gathered.connection.is_some()
@@ -245,7 +251,7 @@ fn mode(mode: ExportMode) -> Mode {
 /// Digest of the credentials that a run reads and writes places with; empty where there are none.
 fn access(gathered: &Gathered) -> String {
     let read = match &gathered.source {
-        SourceFound::Remote(_, fields) => fields.as_ref(),
+        SourceFound::Remote(_, secret) => secret.as_ref().map(|secret| &secret.fields),
         _ => None,
     };
     let file = gathered.file.as_ref().map(|file| &file.target);

@@ -40,7 +40,8 @@ pub(super) fn check(gathered: &Gathered) -> Check<Source> {
         SourceFound::Remote(location, secret) => {
             let (format, csv) = (spec.format.map(format_of), csv_options(gathered));
             let policy = &gathered.policy;
-            match remote::source(location.clone(), secret.as_ref(), policy, format, csv) {
+            let fields = secret.as_ref().map(|secret| &secret.fields);
+            match remote::source(location.clone(), fields, policy, format, csv) {
                 Ok(source) => {
                     Check { value: Some(source), observation: remote::not_yet(), fault: None }
                 }

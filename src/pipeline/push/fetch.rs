@@ -1,0 +1,111 @@
+//! Reads the resumes that profiles name by URL, a few at a time in a process, so that memory is
+//! bounded however many are due. Makes requests.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    pipeline::resume::{MAX_RESUME_BYTES, ResumeError, ResumeFile, of_file},
+    storage::{NamedFault, NamedFile, NamedFiles},
+};
+
+/// How many resumes are read at a time. Each is kept until it is attached, and takes a few times its
+/// size while it is sent.
+const AT_A_TIME: usize = 4;
+/// Attempts for each resume.
+const ATTEMPTS: u32 = 3;
+/// How many resumes of a server may fail in a row before it is asked for no other in this run.
+const MOST_FAILURES: u32 = 4;
+
+static TURNS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
+
+/// Reads the resumes of a run.
+pub(super) struct Fetcher {
+    files: NamedFiles,
+    /// Ends with the run, which does not wait for an unresponsive server.
+    cancel: CancellationToken,
+    /// How many resumes of a server failed in a row.
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+/// A file to attach. One that was read holds its turn: another is read once it is dropped.
+pub(super) struct Ready {
+    pub(super) file: ResumeFile,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl From<ResumeFile> for Ready {
+    fn from(file: ResumeFile) -> Self {
+        Self { file, _turn: None }
+    }
+}
+
+/// Why there is no file to attach.
+pub(super) enum NotRead {
+    /// It cannot be attached.
+    Refused(ResumeError),
+    /// It could not be read for now.
+    Later(NamedFault),
+    /// Its server was not asked.
+    NotAsked,
+}
+
+impl Fetcher {
+    pub(super) fn of(files: NamedFiles, cancel: CancellationToken) -> Self {
+        Self { files, cancel, failures: Mutex::default() }
+    }
+
+    /// Reads a file. A server that fails again and again is not asked any more in this run.
+    pub(super) async fn read(&self, file: &NamedFile) -> Result<Ready, NotRead> {
+        let read = self.cancel.run_until_cancelled(self.attempts(file)).await;
+        read.unwrap_or(Err(NotRead::NotAsked))
+    }
+
+    async fn attempts(&self, file: &NamedFile) -> Result<Ready, NotRead> {
+        let turn = TURNS.clone().acquire_owned().await.ok();
+        let origin = file.origin();
+        let mut attempt = 1;
+        let fault = loop {
+            if self.failures(&origin) >= MOST_FAILURES {
+                return Err(NotRead::NotAsked);
+            }
+            match self.files.read(file, MAX_RESUME_BYTES).await {
+                Ok(bytes) => {
+                    self.note(&origin, |_| 0);
+                    let file = of_file(bytes).map_err(NotRead::Refused)?;
+                    return Ok(Ready { file, _turn: turn });
+                }
+                Err(fault) if fault.is_transient() && attempt < ATTEMPTS => {
+                    tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
+                    attempt += 1;
+                }
+                Err(fault) => break fault,
+            }
+        };
+        if fault.is_transient() {
+            self.note(&origin, |failures| failures.saturating_add(1));
+            Err(NotRead::Later(fault))
+        } else {
+            // It answers, if not as wanted.
+            self.note(&origin, |_| 0);
+            Err(NotRead::Refused(fault.into()))
+        }
+    }
+
+    fn failures(&self, origin: &str) -> u32 {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(origin).copied().unwrap_or_default()
+    }
+
+    fn note(&self, origin: &str, change: impl Fn(u32) -> u32) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(origin.to_owned()).or_default();
+        *count = change(*count);
+    }
+}
