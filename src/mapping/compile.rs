@@ -17,13 +17,13 @@ use crate::domain::{Digest, digest_json};
 
 /// Maximum number of fields in a mapping, and of transforms in a field; the CRD schema has the same
 /// limits.
-const MAX_FIELDS: usize = 128;
+pub(super) const MAX_FIELDS: usize = 128;
 const MAX_TRANSFORMS: usize = 16;
 /// The longest attribute name and constant, in bytes.
 const MAX_NAME: usize = 128;
 const MAX_CONSTANT: usize = 4096;
 /// Part of every digest: incremented when the same spec starts to produce other values.
-const LANGUAGE_REVISION: u32 = 2;
+pub(super) const LANGUAGE_REVISION: u32 = 2;
 
 /// Compiles a mapping. Reports every fault at once, each with its path.
 pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
@@ -40,6 +40,11 @@ pub fn compile(spec: &MappingSpec) -> Result<Plan, Vec<Issue>> {
                 format!("'{}' is already the target of an earlier field", shown(&field.to));
             let path = format!("spec.fields[{index}].to");
             issues.push(Issue::new(path, IssueCode::DuplicateTarget, message));
+        }
+        if field.to.trim().is_empty() || field.to.len() > MAX_NAME {
+            let message = format!("an attribute name must have 1 to {MAX_NAME} bytes");
+            let path = format!("spec.fields[{index}].to");
+            issues.push(Issue::new(path, IssueCode::InvalidField, message));
         }
         fields.extend(compile_field(index, field, &mut issues));
     }
@@ -78,16 +83,17 @@ fn digest(spec: &MappingSpec) -> Digest {
     digest_json(&(LANGUAGE_REVISION, ordered))
 }
 
-fn compile_field(index: usize, spec: &FieldSpec, issues: &mut Vec<Issue>) -> Option<Field> {
+/// Compiles a field but for its target, which is a name here and a path on the way back.
+pub(super) fn compile_field(
+    index: usize,
+    spec: &FieldSpec,
+    issues: &mut Vec<Issue>,
+) -> Option<Field> {
     let place = format!("spec.fields[{index}]");
     let before = issues.len();
     let mut fault = |part: &str, code, message: String| {
         issues.push(Issue::new(format!("{place}{part}"), code, message));
     };
-    if spec.to.trim().is_empty() || spec.to.len() > MAX_NAME {
-        let message = format!("an attribute name must have 1 to {MAX_NAME} bytes");
-        fault(".to", IssueCode::InvalidField, message);
-    }
     if spec.when_missing == WhenMissing::Clear && spec.required {
         let message =
             "a required field is never cleared; remove required or whenMissing: Clear".to_owned();

@@ -76,6 +76,12 @@ impl MappingSpec {
     }
 }
 
+/// Whether a path of the default mapping leads to one text, which a `join` leaves as it is.
+pub(super) fn is_one_text(path: &str) -> bool {
+    let mut paths = DOCUMENTED.iter().chain(&WHERE_OFFERED).map(|(_, path)| *path);
+    path != PHONES && paths.any(|known| known == path)
+}
+
 fn transform(name: TransformName) -> TransformSpec {
     TransformSpec { name, ..TransformSpec::default() }
 }

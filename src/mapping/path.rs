@@ -15,10 +15,14 @@ const MAX_STEPS: usize = 16;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+pub enum Step {
+    /// To the member of an object.
     Member(Box<str>),
+    /// To the item of a list, counted from 0.
     Item(usize),
+    /// To every item of a list.
     Every,
 }
 
@@ -85,6 +89,23 @@ impl Path {
     pub fn every(mut self) -> Self {
         self.0.push(Step::Every);
         self
+    }
+
+    /// The steps, at least one, the first to a member.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The path without its last step, if that is `[*]` and no other is.
+    pub fn of_every_item(&self) -> Option<Self> {
+        let (last, before) = self.0.split_last()?;
+        (*last == Step::Every && !before.contains(&Step::Every)).then(|| Self(before.to_vec()))
+    }
+
+    /// The path to what it finds first, if it collects a list.
+    pub fn first(&self) -> Self {
+        let first = |step: &Step| if *step == Step::Every { Step::Item(0) } else { step.clone() };
+        Self(self.0.iter().map(first).collect())
     }
 
     /// Whether this path leads through what another one leads to, or to it.

@@ -318,7 +318,7 @@ impl Field {
     }
 
     /// The value to send; `None` when there is none.
-    fn value(
+    pub(super) fn value(
         &self,
         members: &Map<String, Value>,
         fuel: &mut Fuel,
@@ -368,7 +368,7 @@ impl Field {
         }
     }
 
-    fn issue(&self, reason: Reason, message: String) -> RecordIssue {
+    pub(super) fn issue(&self, reason: Reason, message: String) -> RecordIssue {
         let attribute = Some(self.to.to_string());
         RecordIssue { path: self.place.to_string(), attribute, reason, message }
     }

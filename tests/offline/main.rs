@@ -12,6 +12,7 @@ mod crds;
 mod decoders;
 mod frozen_names;
 mod ledger_fuzz;
+mod mapping_back;
 mod mapping_properties;
 mod named_tests;
 #[cfg(feature = "pdf")]

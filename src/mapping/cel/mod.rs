@@ -97,6 +97,11 @@ impl Expression {
         reads::below(member, &self.root)
     }
 
+    /// The members of `candidate` that it reads.
+    pub fn reads(&self) -> MembersRead {
+        reads::top(&self.root)
+    }
+
     /// The paths in a profile that the expression needs, each once.
     pub fn operands(&self) -> Vec<Path> {
         operands::of(&self.root)

@@ -24,11 +24,18 @@ impl MembersRead {
 /// The members of `candidate.<of>` that a tree reads.
 pub(super) fn below(of: &str, root: &Node) -> MembersRead {
     let mut read = MembersRead::default();
-    walk(of, root, &mut read);
+    walk(Some(of), root, &mut read);
     read
 }
 
-fn walk(of: &str, node: &Node, read: &mut MembersRead) {
+/// The members of `candidate` itself that a tree reads.
+pub(super) fn top(root: &Node) -> MembersRead {
+    let mut read = MembersRead::default();
+    walk(None, root, &mut read);
+    read
+}
+
+fn walk(of: Option<&str>, node: &Node, read: &mut MembersRead) {
     match &node.kind {
         Kind::Candidate => read.all = true,
         Kind::Select { of: from, field, .. } | Kind::Has { of: from, field } => {
@@ -67,15 +74,16 @@ fn walk(of: &str, node: &Node, read: &mut MembersRead) {
 }
 
 /// A member `name` of a value; `None` if the name is computed.
-fn member(of: &str, from: &Node, name: Option<&str>, read: &mut MembersRead) {
-    if matches!(from.kind, Kind::Candidate) {
-        // The whole of it, or any member of the profile.
-        read.all |= name.is_none_or(|name| name == of);
-    } else if is_member(of, from) {
+fn member(of: Option<&str>, from: &Node, name: Option<&str>, read: &mut MembersRead) {
+    let whole = matches!(from.kind, Kind::Candidate);
+    if of.map_or(whole, |of| is_member(of, from)) {
         match name {
             Some(name) => drop(read.names.insert(name.to_owned())),
             None => read.all = true,
         }
+    } else if whole {
+        // The whole of it, or any member of the profile.
+        read.all |= name.is_none_or(|name| Some(name) == of);
     } else {
         walk(of, from, read);
     }
@@ -120,6 +128,26 @@ mod tests {
             ("size(candidate) > 1", true, &[]),
         ] {
             let read = Expression::compile(text).unwrap().reads_below("x");
+            assert_eq!(read.all, all, "{text}");
+            assert_eq!(read.names.iter().collect::<Vec<_>>(), names, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_of_the_candidate_are_found_wherever_they_are_read() {
+        for (text, all, names) in [
+            ("candidate.email", false, &["email"][..]),
+            ("candidate['a b'] + candidate.?x.?b.orValue('')", false, &["a b", "x"]),
+            (
+                "has(candidate.a) ? candidate.b.filter(e, e.x == candidate.c)[0].v : ''",
+                false,
+                &["a", "b", "c"],
+            ),
+            ("candidate.map(k, k).join()", true, &[]),
+            ("candidate[candidate.n]", true, &["n"]),
+            ("size(candidate) > 1", true, &[]),
+        ] {
+            let read = Expression::compile(text).unwrap().reads();
             assert_eq!(read.all, all, "{text}");
             assert_eq!(read.names.iter().collect::<Vec<_>>(), names, "{text}");
         }

@@ -58,6 +58,10 @@ pub enum Action {
     Prefix(Box<str>),
     /// Adds a string at the end.
     Suffix(Box<str>),
+    /// Removes a string at the start, if it is there. Only the way back uses it.
+    StripPrefix(Box<str>),
+    /// Removes a string at the end, if it is there. Only the way back uses it.
+    StripSuffix(Box<str>),
 }
 
 /// Why a transform refuses a value. Never contains the value.
@@ -154,6 +158,14 @@ impl Transform {
                 bounded(text.len() + added.len())?;
                 FieldValue::text([&*text, &**added].concat())
             }
+            Action::StripPrefix(added) => match text.strip_prefix(&**added) {
+                Some(rest) => FieldValue::text(rest.to_owned()),
+                None => FieldValue::text(text),
+            },
+            Action::StripSuffix(added) => match text.strip_suffix(&**added) {
+                Some(rest) => FieldValue::text(rest.to_owned()),
+                None => FieldValue::text(text),
+            },
             // Joining a single value changes nothing; the other three are handled by the caller.
             Action::Join(_) | Action::Default(_) | Action::First | Action::Unique => {
                 FieldValue::text(text)
@@ -201,8 +213,8 @@ impl Transform {
             Action::Default(_) => "default",
             Action::First => "first",
             Action::Unique => "unique",
-            Action::Prefix(_) => "prefix",
-            Action::Suffix(_) => "suffix",
+            Action::Prefix(_) | Action::StripPrefix(_) => "prefix",
+            Action::Suffix(_) | Action::StripSuffix(_) => "suffix",
         }
     }
 }

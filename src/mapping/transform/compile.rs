@@ -152,7 +152,8 @@ fn parameters(spec: &TransformSpec) -> [(&'static str, bool, bool); 11] {
     ]
 }
 
-const fn name(of: TransformName) -> &'static str {
+/// The name as a mapping writes it.
+pub const fn name(of: TransformName) -> &'static str {
     match of {
         TransformName::Trim => "trim",
         TransformName::Lower => "lower",

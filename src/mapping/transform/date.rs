@@ -42,6 +42,26 @@ impl Formats {
     }
 }
 
+/// Whether a date that was read in the format `from` and written in the format `to` can be read and
+/// written back as it was.
+pub fn comes_back(from: &str, to: Option<&str>) -> bool {
+    const SAMPLES: [&str; 3] =
+        ["1950-12-31T23:59:58+00:00", "2000-02-29T13:14:15+00:00", "2031-07-04T00:00:00+00:00"];
+    let written = to.unwrap_or("%Y-%m-%d");
+    let formats = (
+        Formats::compile(&[], Some(from)),
+        Formats::compile(&[from.to_owned()], Some(written)),
+        Formats::compile(&[written.to_owned()], Some(from)),
+    );
+    let (Ok(sample), Ok(there), Ok(back)) = formats else { return false };
+    SAMPLES.iter().all(|date| {
+        let given = sample.convert(date);
+        let returned =
+            given.as_ref().map(|given| there.convert(given).and_then(|sent| back.convert(&sent)));
+        returned.is_ok_and(|returned| returned == given)
+    })
+}
+
 fn check(format: &str) -> Result<(), String> {
     let mut any = false;
     let mut rest = format.chars();

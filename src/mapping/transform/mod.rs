@@ -11,5 +11,6 @@ mod phone;
 mod tests;
 mod words;
 
-pub use apply::{Refusal, Transform};
-pub use compile::compile;
+pub use apply::{Action, Refusal, Transform};
+pub use compile::{compile, name};
+pub use date::comes_back;
