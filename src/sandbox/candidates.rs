@@ -2,14 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, invalid, not_found, one},
     contract::{Beyond, Duplicates, PatchAnonymised},
+    merge::Merged,
     person::Person,
     respond::Answer,
     state::{Account, lock},
+    updated_since::{Filtering, is_changed},
 };
 
 impl Call<'_> {
@@ -78,6 +81,16 @@ impl Call<'_> {
     }
 
     pub(super) fn get_candidate(&self, account: &Mutex<Account>) -> Result<Answer, Answer> {
+        if let Some(merged) = lock(account).merged(self.id()) {
+            return match merged {
+                Merged::Other(person) => Ok(one(200, &self.show(&person))),
+                Merged::Moved(id) => {
+                    let place = self.path.replace(self.id(), &id);
+                    Err(Answer::error(301, "the candidate was merged", None)
+                        .with("location", place))
+                }
+            };
+        }
         Ok(one(200, &self.show(&*self.person(account)?)))
     }
 
@@ -121,11 +134,21 @@ impl Call<'_> {
             };
             return self.page(found.iter().map(|person| self.show(person)));
         }
+        let since = match self.since() {
+            Ok(since) => since,
+            Err(refusal) => return refusal,
+        };
         let paging = &self.contract.paging;
         let (page, size) = self.query.page(paging);
         let (people, listed) = {
             let mut account = lock(account);
-            let listed = account.people.listed();
+            let everybody = account.people.listed();
+            let changed = since.map(|bound| {
+                let mut people = account.people.page(paging.order, 0..everybody);
+                people.retain(|person| is_changed(person, bound));
+                people
+            });
+            let listed = changed.as_ref().map_or(everybody, Vec::len);
             let end = paging.reachable(listed);
             let last = end.saturating_sub(1) / size;
             let page = match paging.beyond {
@@ -134,11 +157,14 @@ impl Call<'_> {
             };
             let from = (page - 1).saturating_mul(size).min(end);
             let to = from.saturating_add(size).min(end);
-            let people = account.people.page(paging.order, from..to);
+            let people = match &changed {
+                Some(people) => people[from..to].to_vec(),
+                None => account.people.page(paging.order, from..to),
+            };
             // A page of one person is a check of the account, not a reading of the list.
-            if size > 1 {
-                let lag = self.contract.search_lag();
-                account.shift(self.contract.shift, paging.order, lag, self.now);
+            let shift = self.contract.shift;
+            if size > 1 && shift.after_page.is_none_or(|after| after == page) {
+                account.shift(shift, paging.order, self.contract.search_lag(), self.now);
             }
             (people, listed)
         };
@@ -151,6 +177,19 @@ impl Call<'_> {
                 "attributes": attributes}));
         }
         self.paged(&shown, linked, paging.claimed(listed))
+    }
+
+    /// The time since which people must have changed, if the query has one and the server honours it.
+    fn since(&self) -> Result<Option<Timestamp>, Answer> {
+        let Some(since) = &self.contract.updated_since else { return Ok(None) };
+        let given = self.query.get(&since.parameter);
+        let Some(value) = given.filter(|_| since.filtering == Filtering::Honoured) else {
+            return Ok(None);
+        };
+        match since.bound(value) {
+            Some(bound) => Ok(Some(bound)),
+            None => Err(Answer::error(400, "not a time", None)),
+        }
     }
 
     fn show(&self, person: &Person) -> Value {

@@ -12,6 +12,7 @@ use super::{
     limit::RateLimit,
     operation::Operation,
     seed::Seed,
+    shift::Shift,
 };
 
 impl SandboxContract {
@@ -41,6 +42,9 @@ impl SandboxContract {
                 return Err(format!("operations.{}: {path} is taken", operation.id()));
             }
         }
+        if self.updated_since.as_ref().is_some_and(|since| since.parameter.is_empty()) {
+            return Err("updatedSince.parameter: is empty".to_owned());
+        }
         if self.paging.max == 0 || self.paging.default == 0 {
             return Err("paging: default and max are at least 1".to_owned());
         }
@@ -49,13 +53,14 @@ impl SandboxContract {
                 return Err(format!("paging.{name}: must be at least 1"));
             }
         }
-        if let Some(times) = self.shift.times {
-            if times == 0 {
-                return Err("shift.times: must be at least 1".to_owned());
+        let Shift { times, after_page, .. } = self.shift;
+        for (name, zero) in [("times", times == Some(0)), ("afterPage", after_page == Some(0))] {
+            if zero {
+                return Err(format!("shift.{name}: must be at least 1"));
             }
-            if !self.shift.changes_something() {
-                return Err("shift: one of delete, insert, touch must be at least 1".to_owned());
-            }
+        }
+        if (times.is_some() || after_page.is_some()) && !self.shift.changes_something() {
+            return Err("shift: one of delete, insert, touch must be at least 1".to_owned());
         }
         self.rate_limit.as_ref().map_or(Ok(()), |limit| check_limit("rateLimit", limit))
     }

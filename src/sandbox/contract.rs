@@ -14,6 +14,7 @@ use super::{
     shift::Shift,
     signature::Generation,
     stored_form::StoredForm,
+    updated_since::UpdatedSince,
 };
 
 /// The response to a second create with the same e-mail address.
@@ -77,6 +78,8 @@ pub struct SandboxContract {
     pub(super) filter: BTreeMap<String, String>,
     /// Ignore the candidate filter and list everybody.
     pub(super) ignore_filter: bool,
+    /// A parameter for people changed since a time; absent: there is none.
+    pub(super) updated_since: Option<UpdatedSince>,
     /// The response to a second create with the same e-mail address.
     pub duplicate_email: Duplicates,
     /// How long list and filter hide a created person, in milliseconds.

@@ -11,6 +11,7 @@ use super::{
     contract::Duplicates,
     elsewhere::{ChangeError, Who},
     faults::Fault,
+    merge::OldId,
     options::{Credential, parse},
     respond::Answer,
     shared::Shared,
@@ -63,6 +64,16 @@ struct Add {
     account: Option<String>,
     attributes: Value,
     source: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Merge {
+    account: Option<String>,
+    from: String,
+    into: String,
+    #[serde(default)]
+    old_id: OldId,
 }
 
 fn who<'a>(id: Option<&'a str>, email: Option<&'a str>) -> Result<Who<'a>, ChangeError> {
@@ -120,7 +131,11 @@ fn control(
         }
         (
             "POST",
-            "/_sandbox/anonymise" | "/_sandbox/delete" | "/_sandbox/edit" | "/_sandbox/add",
+            "/_sandbox/anonymise"
+            | "/_sandbox/delete"
+            | "/_sandbox/edit"
+            | "/_sandbox/add"
+            | "/_sandbox/merge",
         ) => {
             return Ok(match change(shared, path, text)? {
                 Ok(id) => Answer::plain_json(&json!({"ok": true, "id": id})),
@@ -146,6 +161,11 @@ fn change(shared: &Shared, path: &str, text: &str) -> Result<Result<String, Chan
         let Edit { account, id, email, attributes } = parse(text)?;
         return Ok(who(id.as_deref(), email.as_deref())
             .and_then(|who| shared.edit(account.as_deref(), who, &attributes)));
+    }
+    if path == "/_sandbox/merge" {
+        let Merge { account, from, into, old_id } = parse(text)?;
+        let who = (Who::from_text(&from), Who::from_text(&into));
+        return Ok(shared.merge(account.as_deref(), who, old_id));
     }
     let Person { account, id, email } = parse(text)?;
     let account = account.as_deref();

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     constraints::fits,
     contract::CANDIDATE_ATTRIBUTES,
+    merge::OldId,
     person::Person,
     shared::Shared,
     shift::ELSEWHERE,
@@ -45,6 +46,9 @@ pub enum ChangeError {
     /// Neither or both of id and e-mail address were given.
     #[error("id, email: give exactly one of them")]
     WhichPerson,
+    /// A person cannot be merged with themselves.
+    #[error("from, into: one and the same person")]
+    OnePerson,
     /// The attributes are not an object.
     #[error("attributes: not an object")]
     NotAnObject,
@@ -104,6 +108,31 @@ impl Shared {
             FORGOTTEN.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
         changes.insert("anonymized".to_owned(), true.into());
         self.change(account, who, changes)
+    }
+
+    /// Merges one record into another, which keeps its attributes and gets the applications, files and
+    /// activities of both. Returns the id that is left.
+    pub(super) fn merge(
+        &self,
+        account: Option<&str>,
+        (from, into): (Who<'_>, Who<'_>),
+        old_id: OldId,
+    ) -> Result<String, ChangeError> {
+        let account = self.account(account)?;
+        let mut account = lock(&account);
+        let (from, into) = (from.find(&account)?, into.find(&account)?);
+        if from.id == into.id {
+            return Err(ChangeError::OnePerson);
+        }
+        account.people.remove(&from.id);
+        if let Some(kept) = account.people.get_mut(&into.id) {
+            kept.applications.extend(from.applications.iter().cloned());
+            kept.attachments.extend(from.attachments.iter().cloned());
+            kept.activities.extend(from.activities.iter().cloned());
+        }
+        account.change(&into.id, Map::new(), self.now());
+        account.merges.insert(from.id.clone(), (into.id.clone(), old_id));
+        Ok(into.id.clone())
     }
 
     /// Deletes the person. Returns the id.

@@ -72,6 +72,10 @@ fn describe(contract: &SandboxContract, operation: Operation, path: &str) -> Val
         for name in ["candidateInclude", "candidateFilter"] {
             parameters.push(json!({"$ref": format!("#/components/parameters/{name}")}));
         }
+        if let Some(since) = &contract.updated_since {
+            parameters.push(json!({"name": since.parameter, "in": "query", "x-assumed": true,
+                "schema": {"type": "string", "format": "date-time"}}));
+        }
     }
     if operation == Operation::ListJobs {
         parameters.push(json!({"$ref": "#/components/parameters/jobFilter"}));

@@ -21,6 +21,8 @@ pub(super) enum Order {
     Created,
     /// Most recently updated first.
     Updated,
+    /// By id, which says nothing about time: new people appear anywhere.
+    Random,
 }
 
 /// The people of one account.
@@ -34,6 +36,8 @@ pub(super) struct People {
     by_email: HashMap<String, Vec<usize>>,
     /// Maintained only if lists use this order.
     updates: Option<Updates>,
+    /// The visible slots in the order of ids; maintained only if lists use this order.
+    by_chance: Option<Vec<usize>>,
 }
 
 /// The order of the last updates, oldest first.
@@ -83,6 +87,18 @@ impl People {
         self.updates = Some(updates);
     }
 
+    /// Maintains the order of ids from now on.
+    pub(super) fn keep_chance(&mut self) {
+        let mut slots: Vec<usize> = (0..self.shown.len()).filter(|at| self.is_shown(*at)).collect();
+        self.sort_by_id(&mut slots);
+        self.by_chance = Some(slots);
+    }
+
+    fn sort_by_id(&self, slots: &mut [usize]) {
+        let id = |slot: &usize| self.slots[*slot].as_ref().map(|person| person.id.as_str());
+        slots.sort_by(|left, right| id(left).cmp(&id(right)));
+    }
+
     pub(super) fn push(&mut self, person: Arc<Person>) {
         let slot = self.slots.len();
         self.by_id.insert(person.id.clone(), slot);
@@ -128,6 +144,9 @@ impl People {
         let Some(slot) = self.by_id.remove(id) else { return };
         if self.is_shown(slot) {
             self.shown.unmark(slot);
+            if let Some(slots) = &mut self.by_chance {
+                slots.retain(|found| *found != slot);
+            }
             if let Some(updates) = &mut self.updates {
                 updates.last.unmark(updates.of_slot[slot]);
             }
@@ -168,6 +187,7 @@ impl People {
 
     /// Number of people visible in lists. Everybody becomes visible after the same delay, so in order.
     pub(super) fn listed(&mut self) -> usize {
+        let before = self.shown.len();
         while let Some(person) = self.slots.get(self.shown.len()) {
             if person.as_ref().is_some_and(|person| !person.is_found()) {
                 break;
@@ -177,16 +197,24 @@ impl People {
             }
             self.shown.push(person.is_some());
         }
+        if let Some(mut slots) = self.by_chance.take() {
+            if self.shown.len() > before {
+                slots.extend((before..self.shown.len()).filter(|slot| self.is_shown(*slot)));
+                self.sort_by_id(&mut slots);
+            }
+            self.by_chance = Some(slots);
+        }
         self.shown.count()
     }
 
     /// People by position in a list, as of the last `listed`.
     pub(super) fn page(&self, order: Order, places: Range<usize>) -> Vec<Arc<Person>> {
-        let slot = |place: usize| match (order, &self.updates) {
-            (Order::Updated, Some(updates)) => {
+        let slot = |place: usize| match (order, &self.updates, &self.by_chance) {
+            (Order::Updated, Some(updates), _) => {
                 let from_the_oldest = updates.last.count().checked_sub(place + 1)?;
                 Some(updates.slots[updates.last.nth(from_the_oldest)?])
             }
+            (Order::Random, _, Some(slots)) => slots.get(place).copied(),
             _ => self.shown.nth(place),
         };
         places.map_while(|place| self.slots[slot(place)?].clone()).collect()

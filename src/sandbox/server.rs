@@ -14,6 +14,7 @@ use super::{
     counts::RequestCounts,
     elsewhere::{ChangeError, Who},
     faults::Fault,
+    merge::OldId,
     options::{Credential, Options},
     person::PersonDump,
     serve::serve,
@@ -71,6 +72,18 @@ impl Sandbox {
     /// Anonymises a person, by id or e-mail address. Returns the id if the person exists.
     pub fn anonymise(&self, account: &str, person: &str) -> Option<String> {
         self.shared.anonymise(Some(account), Who::from_text(person)).ok()
+    }
+
+    /// Merges one person into another, by ids or e-mail addresses. Returns the id that is left.
+    pub fn merge(
+        &self,
+        account: &str,
+        from: &str,
+        into: &str,
+        old_id: OldId,
+    ) -> Result<String, ChangeError> {
+        let who = (Who::from_text(from), Who::from_text(into));
+        self.shared.merge(Some(account), who, old_id)
     }
 
     /// Deletes a person, by id or e-mail address. Returns the id if the person existed.

@@ -96,8 +96,10 @@ impl Shared {
     }
 
     fn in_order(&self, mut account: Account) -> Account {
-        if self.contract().paging.order == Order::Updated {
-            account.people.keep_updates();
+        match self.contract().paging.order {
+            Order::Created => {}
+            Order::Updated => account.people.keep_updates(),
+            Order::Random => account.people.keep_chance(),
         }
         account
     }

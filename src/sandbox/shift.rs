@@ -24,6 +24,8 @@ pub(super) struct Shift {
     pub(super) touch: usize,
     /// Maximum number of pages followed by changes; absent: all.
     pub(super) times: Option<u64>,
+    /// The number of the page that is followed by changes, from 1; absent: each.
+    pub(super) after_page: Option<usize>,
 }
 
 impl Shift {

@@ -1,6 +1,7 @@
 //! The emulator's data: accounts with their people and jobs.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,7 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{people::People, person::Person};
+use super::{
+    merge::{Merged, OldId},
+    people::People,
+    person::Person,
+};
 
 /// A job with its stages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +41,8 @@ pub(super) struct Account {
     pub(super) jobs: Vec<Job>,
     next: u64,
     salt: u64,
+    /// Merged records: the id of the record that is left, and what a read of the old id answers.
+    pub(super) merges: HashMap<String, (String, OldId)>,
     /// Number of pages after which the list was changed.
     pub(super) shifts: u64,
     /// Number of people created by such changes.
@@ -132,6 +139,16 @@ impl Account {
             person.attributes.extend(changes);
             person.attributes.insert("updated_at".into(), stamp(now));
         });
+    }
+
+    /// What became of a merged record, if the API shows it.
+    pub(super) fn merged(&self, id: &str) -> Option<Merged> {
+        let (into, answer) = self.merges.get(id)?;
+        match answer {
+            OldId::NotFound => None,
+            OldId::Other => self.people.get(into).cloned().map(Merged::Other),
+            OldId::Moved => Some(Merged::Moved(into.clone())),
+        }
     }
 
     pub(super) fn job(&self, id: &str) -> Option<&Job> {

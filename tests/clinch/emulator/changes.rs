@@ -1,6 +1,6 @@
 //! Changes by somebody else: anonymise, delete, edit and add people, by code and by request.
 
-use clinch_operator::sandbox::{ChangeError, Options, Sandbox};
+use clinch_operator::sandbox::{ChangeError, OldId, Options, Sandbox};
 use serde_json::{Value, json};
 
 use super::support::{Caller, FIRST, start, with};
@@ -199,4 +199,34 @@ async fn the_requests_do_as_the_methods_and_need_no_account_where_there_is_one()
     assert_eq!(post("delete", json!({"id": id})).await, id);
     assert!(sandbox.people("first").is_empty());
     assert_eq!(sandbox.requests().total, 1, "control requests are not counted");
+}
+
+#[tokio::test]
+async fn merged_people_are_one_and_the_old_id_answers_as_configured() {
+    for (old_id, status) in [(OldId::NotFound, 404), (OldId::Other, 200), (OldId::Moved, 301)] {
+        let (sandbox, caller) = start("").await;
+        let (from, into) = (ada(&caller).await, caller.person("b@example.com").await.id());
+        assert_eq!(
+            sandbox.merge("first", "ada@example.com", &into, old_id),
+            Ok(into.clone()),
+            "{old_id:?}"
+        );
+        assert_eq!(listed(&caller).await, (1, json!(1)));
+        assert_eq!(found(&caller, "ada@example.com").await, 0);
+        assert_eq!(caller.get(&format!("/v2/candidates/{into}/activities")).await.count(), 1);
+        let path = format!("/v2/candidates/{from}");
+        let old = caller.get(&path).await;
+        assert_eq!(old.status, status);
+        match old_id {
+            OldId::NotFound => {}
+            OldId::Other => assert_eq!(old.id(), into),
+            OldId::Moved => {
+                assert_eq!(old.headers["location"], format!("/v2/candidates/{into}"));
+            }
+        }
+        let change = with(&json!({"last_name": "Doe"}));
+        assert_eq!(caller.patch(&path, &change).await.status, 404);
+        let again = sandbox.merge("first", &into, "b@example.com", old_id);
+        assert_eq!(again, Err(ChangeError::OnePerson));
+    }
 }

@@ -52,7 +52,7 @@ async fn every_file_and_control_request_described_is_taken() {
         assert_eq!(reply.status, 200, "{line}: {}", reply.text);
         seen += 1;
     }
-    assert_eq!(seen, 15, "each control endpoint, and state with an account");
+    assert_eq!(seen, 17, "each control endpoint, and state with an account");
 }
 
 #[test]

@@ -163,3 +163,83 @@ async fn deleted_people_leave_no_gap_in_any_order() {
         assert_eq!(sandbox.people("first").len(), 4);
     }
 }
+
+#[tokio::test]
+async fn a_list_in_random_order_is_complete_and_new_people_appear_anywhere() {
+    let (sandbox, caller) = populated("paging: {order: random}", 30).await;
+    let first = names(&caller, 1, 100).await;
+    let mut sorted = first.clone();
+    sorted.sort_by_key(|name| name[1..].parse::<u32>().unwrap());
+    assert_ne!(first, sorted);
+    assert_eq!(sorted, (0..30).map(|at| format!("p{at}")).collect::<Vec<_>>());
+    for at in 30..40 {
+        caller.person(&format!("p{at}@example.com")).await;
+    }
+    sandbox.delete("first", "p3@example.com").unwrap();
+    let second = names(&caller, 1, 100).await;
+    assert_eq!(second.len(), 39);
+    let kept: Vec<&String> =
+        second.iter().filter(|name| name[1..].parse::<u32>().unwrap() < 30).collect();
+    assert!(kept.iter().copied().eq(first.iter().filter(|name| *name != "p3")), "others stay");
+    assert!(!second[29..].iter().all(|name| name[1..].parse::<u32>().unwrap() >= 30));
+}
+
+#[tokio::test]
+async fn changes_after_one_page_are_made_after_that_page_only() {
+    let (_sandbox, caller) = populated("shift: {delete: 1, afterPage: 2}", 6).await;
+    assert_eq!(names(&caller, 1, 2).await, ["p0", "p1"]);
+    assert_eq!(names(&caller, 1, 2).await, ["p0", "p1"]);
+    assert_eq!(names(&caller, 2, 2).await, ["p2", "p3"]);
+    assert_eq!(names(&caller, 1, 2).await, ["p1", "p2"]);
+}
+
+/// Names of the people changed since a time.
+async fn since(caller: &Caller, value: &str) -> Vec<String> {
+    let path = format!("/v2/candidates?updated_since={value}&per_page=2");
+    let mut names = Vec::new();
+    for page in 1.. {
+        let reply = caller.get(&format!("{path}&page={page}")).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let people = reply.at("/data").as_array().cloned().unwrap();
+        let name = |person: &Value| person["attributes"]["email"].as_str().map(str::to_owned);
+        names.extend(people.iter().filter_map(name));
+        if reply.at("/links/next").is_null() {
+            assert_eq!(reply.at("/meta/total_count"), names.len());
+            break;
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn people_changed_since_a_time_are_listed_as_the_contract_says() {
+    let seed = json!({"first": {"people": (0..5).map(|day| json!({
+        "email": format!("p{day}@x.org"), "updated_at": format!("2024-03-0{}T12:00:00Z", day + 1),
+    })).collect::<Vec<_>>()}})
+    .to_string();
+    let all = ["p0@x.org", "p1@x.org", "p2@x.org", "p3@x.org", "p4@x.org"];
+    for (rest, value, expected) in [
+        ("", "2024-03-03T12:00:00Z", &all[2..]),
+        ("", "2024-03-03T14:00:00.5%2B02:00", &all[2..]),
+        ("", "2024-03-03T12:00:01Z", &all[3..]),
+        ("", "1709553600", &all[3..]),
+        ("", "2999-01-01T00:00:00Z", &[]),
+        (", resolution: day", "2024-03-03T23:00:00Z", &all[2..]),
+        (", filtering: ignored", "2999-01-01T00:00:00Z", &all[..]),
+    ] {
+        let contract = format!("updatedSince: {{parameter: updated_since{rest}}}");
+        let sandbox = Sandbox::start(options(&contract, "", &seed)).await.unwrap();
+        let caller = Caller::new(&sandbox.base_url(), FIRST);
+        assert_eq!(since(&caller, value).await, expected, "{contract} {value}");
+        let document = caller.unsigned("GET", "/v2", "").await;
+        assert!(document.text.contains("updated_since"));
+        if rest.is_empty() {
+            let wrong = caller.get("/v2/candidates?updated_since=yesterday").await;
+            assert_eq!(wrong.status, 400);
+        }
+    }
+    let sandbox = Sandbox::start(options("", "", &seed)).await.unwrap();
+    let caller = Caller::new(&sandbox.base_url(), FIRST);
+    assert_eq!(since(&caller, "2999-01-01T00:00:00Z").await, all, "there is no such parameter");
+    assert!(!caller.unsigned("GET", "/v2", "").await.text.contains("updated_since"));
+}
