@@ -267,6 +267,7 @@ async fn a_server_that_fails_is_tried_again_later_and_costs_nobody_anything_else
     let report = world.run(&export).await;
     let message = unreachable(&report);
     assert!(message.contains("60 records are undecided"), "{message}");
+    assert!(message.contains("the server fails (status 503)"), "{message}");
     assert!(listed(&report, "token").is_empty(), "not refused");
     world.assert_exactly_once(60);
     assert!((0..60).all(|n| attached(&world, n).is_empty() && tags(&world, n) == 1));

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -30,8 +30,8 @@ pub(super) struct Fetcher {
     files: NamedFiles,
     /// Ends with the run, which does not wait for an unresponsive server.
     cancel: CancellationToken,
-    /// How many resumes of a server failed in a row.
-    failures: Mutex<HashMap<String, u32>>,
+    /// How many resumes of a server failed in a row, and why the last one did.
+    failures: Mutex<HashMap<String, (u32, NamedFault)>>,
 }
 
 /// A file to attach. One that was read holds its turn: another is read once it is dropped.
@@ -52,8 +52,10 @@ pub(super) enum NotRead {
     Refused(ResumeError),
     /// It could not be read for now.
     Later(NamedFault),
-    /// Its server was not asked.
-    NotAsked,
+    /// Its server is not asked any more in this run, because of this.
+    NotAsked(NamedFault),
+    /// The run ends.
+    Ended,
 }
 
 impl Fetcher {
@@ -64,7 +66,7 @@ impl Fetcher {
     /// Reads a file. A server that fails again and again is not asked any more in this run.
     pub(super) async fn read(&self, file: &NamedFile) -> Result<Ready, NotRead> {
         let read = self.cancel.run_until_cancelled(self.attempts(file)).await;
-        read.unwrap_or(Err(NotRead::NotAsked))
+        read.unwrap_or(Err(NotRead::Ended))
     }
 
     async fn attempts(&self, file: &NamedFile) -> Result<Ready, NotRead> {
@@ -72,12 +74,12 @@ impl Fetcher {
         let origin = file.origin();
         let mut attempt = 1;
         let fault = loop {
-            if self.failures(&origin) >= MOST_FAILURES {
-                return Err(NotRead::NotAsked);
+            if let Some(fault) = self.given_up(&origin) {
+                return Err(NotRead::NotAsked(fault));
             }
             match self.files.read(file, MAX_RESUME_BYTES).await {
                 Ok(bytes) => {
-                    self.note(&origin, |_| 0);
+                    self.note_answer(&origin);
                     let file = of_file(bytes).map_err(NotRead::Refused)?;
                     return Ok(Ready { file, _turn: turn });
                 }
@@ -89,23 +91,34 @@ impl Fetcher {
             }
         };
         if fault.is_transient() {
-            self.note(&origin, |failures| failures.saturating_add(1));
+            self.note_failure(origin, &fault);
             Err(NotRead::Later(fault))
         } else {
             // It answers, if not as wanted.
-            self.note(&origin, |_| 0);
+            self.note_answer(&origin);
             Err(NotRead::Refused(fault.into()))
         }
     }
 
-    fn failures(&self, origin: &str) -> u32 {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(origin).copied().unwrap_or_default()
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (u32, NamedFault)>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, origin: &str, change: impl Fn(u32) -> u32) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(origin.to_owned()).or_default();
-        *count = change(*count);
+    /// Why a server is not asked any more, if it is not.
+    fn given_up(&self, origin: &str) -> Option<NamedFault> {
+        let failures = self.lock();
+        let (count, fault) = failures.get(origin)?;
+        (*count >= MOST_FAILURES).then(|| fault.clone())
+    }
+
+    fn note_answer(&self, origin: &str) {
+        self.lock().remove(origin);
+    }
+
+    fn note_failure(&self, origin: String, fault: &NamedFault) {
+        let mut failures = self.lock();
+        let (count, last) = failures.entry(origin).or_insert_with(|| (0, fault.clone()));
+        *count = count.saturating_add(1);
+        last.clone_from(fault);
     }
 }

@@ -137,10 +137,15 @@ impl<C: Crm> Pusher<C> {
                 return Ok(ready);
             }
             Err(NotRead::Refused(error)) => error,
-            Err(NotRead::NotAsked) => {
-                let message = "the resume is not read in this run: its server failed several times, \
-                               or the run ends";
-                return Err(Step::later(message.to_owned()));
+            Err(NotRead::Ended) => {
+                return Err(Step::later("the resume is not read: the run ends".to_owned()));
+            }
+            Err(NotRead::NotAsked(fault)) => {
+                let last = ResumeError::from(fault);
+                let message = format!(
+                    "the resume is not read in this run: its server failed before ({last})"
+                );
+                return Err(Step::later(message));
             }
             Err(NotRead::Later(fault)) => match self.guard.unread.note(whose, &origin) {
                 Some(attempts) => ResumeError::GivenUp(fault, attempts),
