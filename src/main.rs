@@ -1,8 +1,7 @@
 //! Parses the command line and calls `cli`.
 
-use clap::Parser;
 use clinch_operator::cli;
 
 fn main() {
-    std::process::exit(cli::main(&cli::Cli::parse()))
+    std::process::exit(cli::main(&cli::parse()))
 }

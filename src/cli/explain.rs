@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 
-use super::{BadArgument, ExitCode};
+use super::{
+    BadArgument, ExitCode,
+    text::{WIDTH, wrapped},
+};
 use crate::domain::did_you_mean;
 
 /// The operations guide, which has the tables of conditions and reasons.
 const GUIDE: &str = include_str!("../../docs/OPERATIONS.md");
 /// The sections of the guide whose tables are read.
 const SECTIONS: [&str; 2] = ["Conditions", "Reasons"];
-/// The widest line printed, in characters.
-const WIDTH: usize = 80;
 
 /// Explains a reason or a condition: what it means, and what to do.
 ///
@@ -125,7 +126,8 @@ fn plain(markdown: &str) -> String {
 
 fn explained(entries: &[&Entry]) -> String {
     let block = |entry: &&Entry| {
-        format!("{}  ({})\n\n{}", entry.word, entry.section, wrapped(&entry.meaning, "  "))
+        let meaning = wrapped(&entry.meaning, "  ", "  ", WIDTH).join("\n");
+        format!("{}  ({})\n\n{meaning}", entry.word, entry.section)
     };
     entries.iter().map(block).collect::<Vec<_>>().join("\n\n")
 }
@@ -142,24 +144,6 @@ fn listed(entries: &[&Entry]) -> String {
     }
     text.push_str("\nclinch-operator explain REASON says what it means and what to do.");
     text
-}
-
-/// The text in lines of at most [`WIDTH`] characters.
-fn wrapped(text: &str, indent: &str) -> String {
-    let mut lines = vec![indent.to_owned()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        let is_empty = line.len() == indent.len();
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(format!("{indent}{word}"));
-            continue;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -182,11 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_wrapped_and_links_become_their_labels() {
+    fn links_become_their_labels() {
         let text = plain("see [what stores answer](#what-stores-answer) and [A](B.md), `x`");
         assert_eq!(text, "see what stores answer (docs/OPERATIONS.md) and A, x");
-        let lines = wrapped(&"word ".repeat(40), "  ");
-        assert!(lines.lines().all(|line| line.chars().count() <= WIDTH && line.starts_with("  ")));
-        assert_eq!(lines.split_whitespace().count(), 40);
     }
 }

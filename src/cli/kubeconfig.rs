@@ -1,5 +1,7 @@
 //! How the API server is reached: as the kubeconfig says, else as a pod of the cluster.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::{
@@ -8,14 +10,30 @@ use kube::{
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
+use super::BadArgument;
+
 /// Keeps the client's loader from reading HTTPS_PROXY where the kubeconfig names no proxy.
 const NO_PROXY_NAMED: &str = "http://none.invalid";
 
+/// Which API server, as which user; by default as the environment says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Access {
+    /// The kubeconfig.
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    pub(super) context: Option<String>,
+    /// The user to act as.
+    pub(super) user: Option<String>,
+}
+
 /// The connection to the API server. A proxy is used only if the kubeconfig names one (`proxy-url`):
 /// neither HTTPS_PROXY nor --proxy applies to it.
-pub(super) async fn connection() -> anyhow::Result<Config> {
-    let mut config = match of_kubeconfig().await {
+pub(super) async fn connection(access: &Access) -> anyhow::Result<Config> {
+    let named = access.kubeconfig.is_some() || access.context.is_some();
+    let mut config = match of_kubeconfig(access).await {
         Ok(config) => config,
+        // What was asked for and is not there is not replaced by something else.
+        Err(error) if named => return Err(BadArgument(error).into()),
         Err(error) => match Config::incluster() {
             Ok(config) => config,
             Err(in_pod) => anyhow::bail!(
@@ -25,11 +43,27 @@ pub(super) async fn connection() -> anyhow::Result<Config> {
         },
     };
     config.apply_debug_overrides();
+    if let Some(user) = &access.user {
+        config.auth_info.impersonate = Some(user.clone());
+    }
     Ok(config)
 }
 
-async fn of_kubeconfig() -> anyhow::Result<Config> {
-    of(Kubeconfig::read()?).await
+async fn of_kubeconfig(access: &Access) -> anyhow::Result<Config> {
+    let mut kubeconfig = match &access.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)
+            .with_context(|| format!("--kubeconfig {}", path.display()))?,
+        None => Kubeconfig::read()?,
+    };
+    if let Some(context) = &access.context {
+        let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| &*known.name).collect();
+        if !known.contains(&context.as_str()) {
+            let known = known.join(", ");
+            anyhow::bail!("--context {context}: the kubeconfig has no such context, but: {known}");
+        }
+        kubeconfig.current_context = Some(context.clone());
+    }
+    of(kubeconfig).await
 }
 
 async fn of(mut kubeconfig: Kubeconfig) -> anyhow::Result<Config> {

@@ -13,11 +13,14 @@ mod json_schema;
 mod kubeconfig;
 mod output_file;
 mod page;
+mod objects;
+mod plugin;
 mod records;
 mod report;
 mod run;
 mod settings;
 mod stop;
+mod text;
 mod validate;
 
 use std::{
@@ -29,13 +32,17 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use thiserror::Error;
 
-pub use self::exit::ExitCode;
+pub use self::{exit::ExitCode, plugin::parse};
+use self::{
+    objects::{failures, requests, status, suspend},
+    plugin::program,
+};
 
 /// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
 ///
 /// `run` is the operator in a cluster. `apply` does the same work once, without a cluster. `validate`
-/// checks manifests and contacts nothing. `demo` shows it all against an emulator of Clinch on this
-/// machine.
+/// checks manifests and contacts nothing. `status` and the commands after it are for the people who
+/// use the objects of a cluster. `demo` shows it all against an emulator of Clinch on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "clinch-operator", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -51,6 +58,13 @@ enum Command {
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
     Validate(validate::Args),
+    Status(status::Args),
+    Failures(failures::Args),
+    Retry(requests::RetryArgs),
+    Reconcile(requests::ReconcileArgs),
+    Verify(requests::VerifyArgs),
+    Suspend(suspend::SuspendArgs),
+    Resume(suspend::ResumeArgs),
     Explain(explain::Args),
     Crds(crds::Args),
     Completion(completion::Args),
@@ -78,6 +92,13 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(args),
         Command::Validate(args) => validate::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Failures(args) => failures::run(args),
+        Command::Retry(args) => requests::retry(args),
+        Command::Reconcile(args) => requests::reconcile(args),
+        Command::Verify(args) => requests::verify(args),
+        Command::Suspend(args) => suspend::suspend(args),
+        Command::Resume(args) => suspend::resume(args),
         Command::Explain(args) => explain::run(args),
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::Done),
         Command::Completion(args) => completion::run(args),

@@ -79,7 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop =
         stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     super::block_on(async {
-        let mut config = kubeconfig::connection().await?;
+        let mut config = kubeconfig::connection(&kubeconfig::Access::default()).await?;
         // Reconciles have a backoff of their own, which retries of the client would hide.
         config.default_retry = false;
         let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;

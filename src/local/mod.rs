@@ -21,6 +21,7 @@ mod scalar;
 mod schema;
 mod settle;
 mod state;
+mod stored;
 mod table;
 mod yaml;
 
@@ -31,4 +32,5 @@ pub use manifests::Manifests;
 pub use problem::{Problem, Rule, Severity};
 pub use settle::{ReconcileRequests, Settled, reconcile_queue, run_until_settled};
 pub use state::OpenError;
+pub use stored::{Stored, stored};
 pub use table::{TableOptions, age, table};

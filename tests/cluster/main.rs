@@ -12,6 +12,7 @@ mod account;
 mod all_namespaces;
 mod canary;
 mod canary_commands;
+mod commands;
 mod credentials;
 mod drift;
 mod erasure;

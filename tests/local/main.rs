@@ -55,6 +55,8 @@ mod schedules;
 #[cfg(feature = "sandbox")]
 mod signals;
 #[cfg(feature = "sandbox")]
+mod stored;
+#[cfg(feature = "sandbox")]
 mod upgrade;
 #[cfg(feature = "sandbox")]
 #[path = "../support/upgrade.rs"]

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod chart;
+mod command_lines;
 mod crds;
 mod decoders;
 mod frozen_names;

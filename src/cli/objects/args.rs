@@ -1,0 +1,44 @@
+//! Arguments that the commands on objects share, named as those of kubectl.
+
+use std::path::PathBuf;
+
+use super::super::kubeconfig::Access;
+
+/// Which API server, as which user.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ClusterArgs {
+    /// Namespace of the objects. Default: that of the context.
+    #[arg(short = 'n', long, value_name = "NS")]
+    pub(super) namespace: Option<String>,
+    /// Context of the kubeconfig. Default: its current one.
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+    /// The kubeconfig. Default: KUBECONFIG, or ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// User to act as, where the API server allows it.
+    #[arg(long = "as", value_name = "USER")]
+    user: Option<String>,
+}
+
+impl ClusterArgs {
+    /// How the API server is reached.
+    pub(super) fn access(&self) -> Access {
+        Access {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            user: self.user.clone(),
+        }
+    }
+}
+
+/// Which objects are listed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListArgs {
+    /// The objects of all namespaces.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(super) all_namespaces: bool,
+    /// Only objects with these labels, e.g. team=sourcing.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub(super) selector: Option<String>,
+}

@@ -1,0 +1,266 @@
+//! The objects of a cluster, read and changed with the rights of the user. Not the port of the
+//! controllers: that is for the operator, which can do other things.
+
+use anyhow::{Context as _, anyhow};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, Patch, PatchParams},
+    runtime::watcher,
+};
+use serde_json::Value as Json;
+
+use super::{
+    super::{BadArgument, kubeconfig},
+    args::ClusterArgs,
+    found::Found,
+    kinds::{self, Target},
+};
+use crate::{
+    api::{GROUP, VERSION},
+    cluster::{Kind, ObjectKey},
+};
+
+/// Who writes, in `metadata.managedFields`. Flux takes over what managers named `kubectl...` own.
+pub(super) const FIELD_MANAGER: &str = "clinch-cli";
+/// How many objects one list request returns.
+const PAGE: u32 = 500;
+
+/// A cluster, and the namespace in which names are looked up.
+#[derive(Clone)]
+pub(super) struct Objects {
+    client: Client,
+    server: String,
+    pub(super) namespace: String,
+}
+
+/// Why an object was not read.
+pub(super) enum NotRead {
+    /// There is no such object.
+    NotFound,
+    /// The user has no right to it.
+    Forbidden(anyhow::Error),
+    Failed(anyhow::Error),
+}
+
+impl From<NotRead> for anyhow::Error {
+    fn from(error: NotRead) -> Self {
+        match error {
+            NotRead::NotFound => anyhow!("it does not exist"),
+            NotRead::Forbidden(error) | NotRead::Failed(error) => error,
+        }
+    }
+}
+
+impl Objects {
+    /// Connects as the arguments say.
+    pub(super) async fn connect(args: &ClusterArgs) -> anyhow::Result<Self> {
+        let config = kubeconfig::connection(&args.access()).await?;
+        let namespace = args.namespace.clone().unwrap_or(config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
+        let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;
+        Ok(Self { client, server, namespace })
+    }
+
+    fn api(&self, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
+        let resource = kinds::row(kind).resource;
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    /// The objects of a kind, of one namespace or of all.
+    pub(super) async fn list(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> anyhow::Result<Vec<Found>> {
+        let api = self.api(kind, namespace);
+        let mut params = ListParams::default().limit(PAGE);
+        params.label_selector = selector.map(str::to_owned);
+        let mut all = Vec::new();
+        loop {
+            let page = api.list(&params).await;
+            let page = page.map_err(|error| self.explained(&error, "list", kind))?;
+            for object in page.items {
+                all.extend(found(kind, &object)?);
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// One object.
+    pub(super) async fn get(&self, kind: Kind, key: &ObjectKey) -> Result<Found, NotRead> {
+        match self.api(kind, Some(&key.namespace)).get_opt(&key.name).await {
+            Ok(Some(object)) => {
+                let object = found(kind, &object).map_err(NotRead::Failed)?;
+                object.ok_or(NotRead::NotFound)
+            }
+            Ok(None) => Err(NotRead::NotFound),
+            Err(error) => {
+                let forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
+                let explained = self.explained(&error, "get", kind);
+                Err(if forbidden {
+                    NotRead::Forbidden(explained)
+                } else {
+                    NotRead::Failed(explained)
+                })
+            }
+        }
+    }
+
+    /// The object that a user names. `usual` is its kind where the command has only one.
+    pub(super) async fn named(
+        &self,
+        target: &Target,
+        usual: Option<Kind>,
+    ) -> anyhow::Result<Found> {
+        if let (Some(kind), Some(usual)) = (target.kind, usual)
+            && kind != usual
+        {
+            let (kind, usual) = (kinds::word(kind), kinds::word(usual));
+            let text = format!("{target}: this command takes an {usual}, not a {kind}");
+            return Err(BadArgument(anyhow!(text)).into());
+        }
+        let kinds: Vec<Kind> = match target.kind.or(usual) {
+            Some(kind) => vec![kind],
+            None => Kind::ALL.to_vec(),
+        };
+        let key = ObjectKey::new(&self.namespace, &target.name);
+        let mut all = Vec::new();
+        for kind in &kinds {
+            match self.get(*kind, &key).await {
+                Ok(found) => all.push(found),
+                Err(NotRead::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match (all.len(), all.pop()) {
+            (1, Some(found)) => Ok(found),
+            (_, None) => Err(self.unknown(target, &kinds).await),
+            (_, Some(last)) => {
+                let names: Vec<String> = all.iter().chain([&last]).map(Found::name).collect();
+                let text = format!("{target} is the name of several: {}", names.join(", "));
+                Err(BadArgument(anyhow!(text)).into())
+            }
+        }
+    }
+
+    /// The error for a name that nothing has, with similar names.
+    async fn unknown(&self, target: &Target, kinds: &[Kind]) -> anyhow::Error {
+        let mut names = Vec::new();
+        for kind in kinds {
+            // The user may have the right to get and not to list.
+            let listed = self.list(*kind, Some(&self.namespace), None).await;
+            names.extend(listed.unwrap_or_default().iter().map(|found| found.key.name.clone()));
+        }
+        let similar = crate::domain::did_you_mean(&target.name, names.iter().map(String::as_str));
+        let hint = match similar {
+            Some(similar) => format!("did you mean {similar}?"),
+            None => "name its namespace with -n".to_owned(),
+        };
+        let namespace = &self.namespace;
+        let target = match kinds {
+            [kind] => format!("{}/{}", kinds::word(*kind), target.name),
+            _ => target.to_string(),
+        };
+        BadArgument(anyhow!("there is no {target} in namespace {namespace}; {hint}")).into()
+    }
+
+    /// Changes an object by a merge patch.
+    pub(super) async fn merge(&self, found: &Found, patch: &Json) -> anyhow::Result<Found> {
+        self.patch(found, Patch::Merge(patch)).await
+    }
+
+    async fn patch(&self, object: &Found, patch: Patch<&Json>) -> anyhow::Result<Found> {
+        let api = self.api(object.kind, Some(&object.key.namespace));
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = api.patch(&object.key.name, &params, &patch).await;
+        let patched = patched.map_err(|error| self.explained(&error, "patch", object.kind))?;
+        found(object.kind, &patched)?.context("the API server returned an object without a name")
+    }
+
+    /// An object each time it changes, at first as it is; `None` once it is deleted. Ends with an error
+    /// that waiting does not remove; after another one the watch is begun again.
+    pub(super) fn watch(
+        &self,
+        kind: Kind,
+        key: &ObjectKey,
+    ) -> impl Stream<Item = anyhow::Result<Option<Found>>> + Send + use<> {
+        use kube::runtime::WatchStreamExt as _;
+        let api = self.api(kind, Some(&key.namespace));
+        let this = self.clone();
+        watcher::watch_object(api, &key.name)
+            .default_backoff()
+            .filter_map(move |event| {
+                let event = match event {
+                    Ok(object) => Some(object.map_or(Ok(None), |object| found(kind, &object))),
+                    Err(error) => this.lasting(error, kind).map(Err),
+                };
+                futures::future::ready(event)
+            })
+            .into_stream()
+    }
+
+    /// The error, if waiting does not remove it.
+    fn lasting(&self, error: watcher::Error, kind: Kind) -> Option<anyhow::Error> {
+        let (watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error)) = error
+        else {
+            return None;
+        };
+        let lasts =
+            matches!(&error, kube::Error::Api(status) if [401, 403, 404].contains(&status.code));
+        lasts.then(|| self.explained(&error, "watch", kind))
+    }
+
+    /// An error of the client in one line that says what to do.
+    fn explained(&self, error: &kube::Error, verb: &str, kind: Kind) -> anyhow::Error {
+        let plural = kinds::row(kind).resource.plural;
+        let server = &self.server;
+        match error {
+            kube::Error::Api(status) => match status.code {
+                401 => anyhow!("{server} does not accept the credentials of the kubeconfig (401)"),
+                403 => anyhow!(
+                    "you may not {verb} {plural}: {}; docs/CLI.md lists the rights that each command \
+                     needs",
+                    status.message.trim()
+                ),
+                404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
+                    anyhow!(
+                        "{server} has no {plural}.{GROUP}/{VERSION}; install the CRDs: \
+                         clinch-operator crds | kubectl apply --server-side -f -"
+                    )
+                }
+                _ => anyhow!("cannot {verb} {plural}: {}", status.message.trim()),
+            },
+            _ => anyhow!("cannot reach {server}: {}", innermost(error)),
+        }
+    }
+}
+
+/// The cause that no other error caused.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn found(kind: Kind, object: &DynamicObject) -> anyhow::Result<Option<Found>> {
+    let mut json = serde_json::to_value(object).context("cannot read an object")?;
+    if let Some(members) = json.as_object_mut() {
+        // Lists leave them out.
+        members.insert("apiVersion".to_owned(), format!("{GROUP}/{VERSION}").into());
+        members.insert("kind".to_owned(), kind.as_str().into());
+    }
+    Ok(Found::new(kind, json))
+}

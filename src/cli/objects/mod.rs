@@ -1,0 +1,16 @@
+//! Commands on the objects of a cluster, with the rights of the user: what is their state, and requests
+//! to the operator by annotation. Also the plugin `kubectl clinch`.
+
+mod args;
+mod cluster;
+pub(super) mod failures;
+mod found;
+mod kinds;
+mod owner;
+mod print;
+pub(super) mod requests;
+pub(super) mod status;
+mod stored;
+pub(super) mod suspend;
+mod tree;
+mod waiting;

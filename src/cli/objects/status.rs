@@ -1,0 +1,193 @@
+//! `clinch-operator status`: what is Ready, what is not, and what blocks it.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::{
+    super::{BadArgument, ExitCode, print_error, print_result, program, text},
+    args::{ClusterArgs, ListArgs},
+    cluster::{NotRead, Objects},
+    found::{Found, State},
+    kinds::{self, Target},
+    print::{self, Style},
+    stored,
+    tree::{self, Elsewhere, Node},
+};
+use crate::{
+    api::GROUP,
+    app,
+    cluster::{Kind, ObjectKey},
+};
+
+/// Shows integrations with their exports, and what blocks each.
+///
+/// What needs a person comes first, with its whole message. Namespaces that ask for access are listed
+/// with the command that approves them. The exit code says only whether the status could be read; `watch`
+/// and `kubectl wait` end with the state.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  clinch-operator status -n talent\n  \
+                             clinch-operator status export/engineers -n talent\n  \
+                             clinch-operator status -A -o json | jq -r '.[] | select(.state != \"Ready\").name'\n  \
+                             clinch-operator status --state .clinch-state")]
+pub struct Args {
+    /// One object, e.g. export/engineers, with what blocks it. Default: all.
+    #[arg(value_name = "KIND/NAME")]
+    target: Option<Target>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    list: ListArgs,
+    /// The state folder of `apply`, instead of a cluster.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user", "selector"])]
+    state: Option<PathBuf>,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+/// How the result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// A tree, with the messages of what is not Ready.
+    Table,
+    /// The same with all messages and namespaces.
+    Wide,
+    /// The tree as JSON.
+    Json,
+    /// The tree as YAML.
+    Yaml,
+    /// Kind and name of each object.
+    Name,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let (Some(target), true) = (&args.target, args.list.all_namespaces) {
+        let text = format!("{target}: a name is looked up in one namespace, not with -A");
+        return Err(BadArgument(anyhow::anyhow!(text)).into());
+    }
+    let (roots, namespace) = match &args.state {
+        Some(folder) => of_folder(args, folder)?,
+        None => super::super::block_on(of_cluster(args))?,
+    };
+    if roots.is_empty() {
+        let place = if args.list.all_namespaces || args.state.is_some() {
+            String::new()
+        } else {
+            format!(" in namespace {namespace}; see all with -A")
+        };
+        print_error(&format!("there are no objects of {GROUP}{place}"));
+        return print(args, &roots, &namespace);
+    }
+    print(args, &roots, &namespace)
+}
+
+async fn of_cluster(args: &Args) -> anyhow::Result<(Vec<Node>, String)> {
+    let cluster = Objects::connect(&args.cluster).await?;
+    let target = match &args.target {
+        Some(target) => Some(cluster.named(target, None).await?),
+        None => None,
+    };
+    let namespace = (!args.list.all_namespaces).then_some(cluster.namespace.as_str());
+    let mut objects = Vec::new();
+    for kind in Kind::ALL {
+        objects.extend(cluster.list(kind, namespace, args.list.selector.as_deref()).await?);
+    }
+    let elsewhere = elsewhere(&cluster, &objects).await?;
+    let mut roots = tree::tree(&objects, &elsewhere, app::system_clock().now());
+    if let Some(target) = target {
+        roots = tree::around(roots, target.kind, &target.key);
+    }
+    Ok((roots, cluster.namespace.clone()))
+}
+
+/// What exports refer to that is not among the objects. First integrations, whose defaults name
+/// mappings.
+async fn elsewhere(cluster: &Objects, objects: &[Found]) -> anyhow::Result<Elsewhere> {
+    let mut found = Elsewhere::new();
+    let has = |kind: Kind, key: &ObjectKey| {
+        objects.iter().find(|object| object.kind == kind && object.key == *key)
+    };
+    for _integrations_then_mappings in 0..2 {
+        let known = |key: &ObjectKey| {
+            let other = || found.get(&(Kind::Integration, key.clone()))?.as_ref().ok();
+            has(Kind::Integration, key).or_else(other).cloned()
+        };
+        let exports = objects.iter().filter(|object| object.kind == Kind::Export);
+        let wanted: Vec<_> = exports
+            .flat_map(|export| tree::references(export, &known))
+            .filter(|(kind, key)| has(*kind, key).is_none())
+            .collect();
+        for (kind, key) in wanted {
+            if found.contains_key(&(kind, key.clone())) {
+                continue;
+            }
+            let object = match cluster.get(kind, &key).await {
+                Ok(object) => Ok(object),
+                Err(NotRead::NotFound) => Err(State::Missing),
+                Err(NotRead::Forbidden(_)) => Err(State::Hidden),
+                Err(NotRead::Failed(error)) => return Err(error),
+            };
+            found.insert((kind, key), object);
+        }
+    }
+    Ok(found)
+}
+
+fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>, String)> {
+    let namespace = args.cluster.namespace.clone();
+    let mut objects = stored::all(folder, namespace.as_deref())?;
+    if let Some(target) = &args.target {
+        let is_it = |kind| target.kind.is_none_or(|wanted| wanted == kind);
+        objects.retain(|found| target.name == found.key.name && is_it(found.kind));
+    }
+    if let (Some(target), true) = (&args.target, objects.is_empty()) {
+        let text = format!("there is no {target} in {}", folder.display());
+        return Err(BadArgument(anyhow::anyhow!(text)).into());
+    }
+    let roots = tree::tree(&objects, &Elsewhere::new(), app::system_clock().now());
+    Ok((roots, namespace.unwrap_or_default()))
+}
+
+fn print(args: &Args, roots: &[Node], namespace: &str) -> anyhow::Result<ExitCode> {
+    let wide = args.output == Output::Wide;
+    let text = match args.output {
+        Output::Json => serde_json::to_string_pretty(roots).context("cannot write JSON")?,
+        Output::Yaml => serde_saphyr::to_string(&roots).context("cannot write YAML")?,
+        Output::Name => names(roots).join("\n"),
+        Output::Table | Output::Wide => {
+            let known = (!wide && !args.list.all_namespaces).then_some(namespace);
+            let known = known.filter(|namespace| !namespace.is_empty());
+            let style = Style { width: text::width(), namespace: known, wide };
+            print::lines(roots, style).join("\n")
+        }
+    };
+    if !text.is_empty() {
+        print_result(text.trim_end())?;
+    }
+    let shows = matches!(args.output, Output::Table | Output::Wide);
+    if shows && roots.iter().any(has_reason) {
+        print_error(&format!("what a reason means: {} explain REASON", program()));
+    }
+    Ok(ExitCode::Done)
+}
+
+/// Whether there is a reason that somebody may want to have explained.
+fn has_reason(node: &Node) -> bool {
+    let own = node.state < State::Running && !node.reason.is_empty();
+    own || node.children.iter().any(has_reason)
+}
+
+fn names(nodes: &[Node]) -> Vec<String> {
+    let mut all = Vec::new();
+    for node in nodes {
+        let kind = Kind::ALL.into_iter().find(|kind| kinds::word(*kind) == node.kind);
+        let is_there = !matches!(node.state, State::Missing | State::Hidden);
+        if let Some(kind) = kind.filter(|_| is_there) {
+            all.push(format!("{}.{GROUP}/{}", kind.as_str().to_lowercase(), node.name));
+        }
+        all.extend(names(&node.children));
+    }
+    all
+}

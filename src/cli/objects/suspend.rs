@@ -1,0 +1,119 @@
+//! `suspend` and `resume`: set `spec.suspend`, and wait until the operator has seen it.
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    super::{BadArgument, ExitCode, print_error, print_result},
+    args::ClusterArgs,
+    cluster::Objects,
+    found::{Found, State},
+    kinds::Target,
+    owner,
+    waiting::{self, Waited},
+};
+use crate::cluster::Kind;
+
+/// Suspends exports, or integrations with all of their exports.
+///
+/// A run in progress ends after its requests in flight.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  clinch-operator suspend export/engineers -n talent\n  \
+                             clinch-operator suspend integration/clinch -n talent")]
+pub struct SuspendArgs {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Resumes suspended exports and integrations.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  clinch-operator resume export/engineers -n talent")]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    args: Args,
+}
+
+#[derive(Debug, clap::Args)]
+struct Args {
+    /// The objects, e.g. export/engineers or integration/clinch.
+    #[arg(required = true, value_name = "KIND/NAME")]
+    targets: Vec<Target>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Give up waiting for the operator after this many seconds. The change remains.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    timeout: u64,
+}
+
+/// Runs `suspend`.
+pub fn suspend(args: &SuspendArgs) -> anyhow::Result<ExitCode> {
+    run(&args.args, true)
+}
+
+/// Runs `resume`.
+pub fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
+    run(&args.args, false)
+}
+
+fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
+    super::super::block_on(async {
+        let cluster = Objects::connect(&args.cluster).await?;
+        let deadline = waiting::deadline(args.timeout);
+        let mut objects = Vec::new();
+        for target in &args.targets {
+            let found = cluster.named(target, None).await?;
+            if !can_be_suspended(found.kind) {
+                let text = format!("{}: objects of this kind cannot be suspended", found.name());
+                return Err(BadArgument(anyhow::anyhow!(text)).into());
+            }
+            objects.push(found);
+        }
+        let mut codes = Vec::new();
+        for object in objects {
+            codes.push(set(&cluster, &object, suspend, deadline).await?);
+        }
+        Ok(waiting::worst(codes))
+    })
+}
+
+const fn can_be_suspended(kind: Kind) -> bool {
+    match kind {
+        Kind::Integration | Kind::Export => true,
+        // It is only compiled.
+        Kind::Mapping => false,
+    }
+}
+
+async fn set(
+    cluster: &Objects,
+    object: &Found,
+    suspend: bool,
+    deadline: Instant,
+) -> anyhow::Result<ExitCode> {
+    let name = object.name();
+    let word = if suspend { "suspended" } else { "resumed" };
+    if let Some(warning) = owner::warning(object, "spec.suspend") {
+        print_error(&warning);
+    }
+    let patched = cluster.merge(object, &json!({"spec": {"suspend": suspend}})).await?;
+    let generation = patched.number("/metadata/generation").unwrap_or_default();
+    let is_seen = |found: &Found| {
+        let seen = found.number("/status/observedGeneration").unwrap_or(-1) >= generation;
+        seen && (found.state().0 == State::Suspended) == suspend
+    };
+    match waiting::until(cluster, &patched, deadline, is_seen).await? {
+        Waited::Until(_) => {
+            print_result(&format!("{name}: {word}"))?;
+            Ok(ExitCode::Done)
+        }
+        Waited::Deleted => Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into()),
+        Waited::TimedOut(_) => {
+            let now = if suspend { "is set" } else { "is cleared" };
+            print_error(&format!(
+                "{name}: spec.suspend {now}, and the operator has not acted on it in time \
+                 (--timeout); is it running, and does it watch this namespace?"
+            ));
+            Ok(ExitCode::TimedOut)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The program under its second name: `kubectl-clinch`, which kubectl runs as `kubectl clinch`.
+
+use std::{ffi::OsStr, path::Path};
+
+use clap::{Command, CommandFactory as _, FromArgMatches as _};
+
+use super::Cli;
+
+/// The program's own name.
+pub(super) const OWN: &str = "clinch-operator";
+/// How kubectl's users call it.
+const PLUGIN: &str = "kubectl clinch";
+/// The file name by which kubectl finds it.
+const PLUGIN_FILE: &str = "kubectl-clinch";
+
+/// Parses the command line, or prints help or an error and ends the process.
+pub fn parse() -> Cli {
+    let mut command = command_of(program());
+    let matches = command.get_matches_mut();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// How the user called this program.
+pub(super) fn program() -> &'static str {
+    std::env::args_os().next().map_or(OWN, |called| name_for(&called))
+}
+
+fn name_for(called: &OsStr) -> &'static str {
+    let stem = Path::new(called).file_stem();
+    if stem == Some(OsStr::new(PLUGIN_FILE)) { PLUGIN } else { OWN }
+}
+
+/// The command line, in whose usage and examples the program has this name.
+pub(super) fn command_of(program: &'static str) -> Command {
+    let command = Cli::command();
+    if program == OWN {
+        return command;
+    }
+    let renamed = |command: Command| {
+        let help = command.get_after_long_help().map(ToString::to_string);
+        match help {
+            Some(help) => command.after_long_help(help.replace(OWN, program)),
+            None => command,
+        }
+    };
+    command.name(program).bin_name(program).mut_subcommands(renamed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectl_runs_the_program_by_its_second_name() {
+        for (called, name) in [
+            ("/usr/local/bin/kubectl-clinch", PLUGIN),
+            ("kubectl-clinch.exe", PLUGIN),
+            ("/usr/bin/clinch-operator", OWN),
+            ("", OWN),
+        ] {
+            assert_eq!(name_for(OsStr::new(called)), name, "{called}");
+        }
+    }
+
+    #[test]
+    fn help_of_the_plugin_shows_its_own_name() {
+        let mut command = command_of(PLUGIN);
+        command.build();
+        for sub in command.get_subcommands_mut() {
+            let name = sub.get_name().to_owned();
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains(&format!("Usage: kubectl clinch {name}")), "{help}");
+            assert!(!help.contains(&format!("{OWN} {name}")), "{name}: {help}");
+        }
+    }
+}

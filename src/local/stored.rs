@@ -1,0 +1,92 @@
+//! The objects of a state folder as `apply` left them, read without its lock: files there are replaced
+//! as a whole. Changes nothing.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value as Json, json};
+
+use super::state::Record;
+use crate::{
+    api::{GROUP, VERSION},
+    cluster::Kind,
+};
+
+/// What a state folder holds.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The objects, with the spec where it is kept: that of exports is not, because it may hold profiles.
+    pub objects: Vec<(Kind, Json)>,
+    /// Files that cannot be read as an object.
+    pub damaged: Vec<PathBuf>,
+}
+
+/// Reads a state folder. Errors are those of reading it; a damaged file is none.
+pub fn stored(dir: &Path) -> io::Result<Stored> {
+    let mut stored = Stored::default();
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir.join("objects"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    for path in paths {
+        let record = fs::read(&path)?;
+        let record = serde_json::from_slice::<Record>(&record).ok();
+        match record.and_then(object) {
+            Some(object) => stored.objects.push(object),
+            None => stored.damaged.push(path),
+        }
+    }
+    Ok(stored)
+}
+
+/// The object of a record, as the API server would return it.
+fn object(record: Record) -> Option<(Kind, Json)> {
+    let (kind, key) = record.object.split_once(' ')?;
+    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+    let (namespace, name) = key.split_once('/')?;
+    let mut object = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": kind.as_str(),
+        "metadata": {
+            "name": name, "namespace": namespace, "generation": record.generation,
+            "creationTimestamp": record.created_at,
+        },
+    });
+    for (part, value) in [("spec", record.spec), ("status", record.status)] {
+        if let Some(value) = value {
+            object[part] = value;
+        }
+    }
+    Some((kind, object))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_read_and_damaged_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = stored(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let objects = folder.path().join("objects");
+        fs::create_dir(&objects).unwrap();
+        let record = json!({
+            "object": "CandidateExport talent/engineers", "generation": 3, "specDigest": "x",
+            "createdAt": "2026-11-26T10:00:00Z", "status": {"delivered": "1/1"},
+        });
+        fs::write(objects.join("a.json"), record.to_string()).unwrap();
+        fs::write(objects.join("b.json"), "{").unwrap();
+        fs::write(objects.join("b.json.corrupt"), "{").unwrap();
+        let found = stored(folder.path()).unwrap();
+        assert_eq!(found.damaged, [objects.join("b.json")]);
+        let [(Kind::Export, object)] = &*found.objects else { panic!("{found:?}") };
+        assert_eq!(object["metadata"]["generation"], 3);
+        assert_eq!(object["metadata"]["namespace"], "talent");
+        assert_eq!(object["status"]["delivered"], "1/1");
+        assert_eq!(object.get("spec"), None);
+    }
+}

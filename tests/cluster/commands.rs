@@ -1,0 +1,261 @@
+//! The commands on objects of a cluster, as real processes with the rights of a user: `status`,
+//! `failures`, `retry`, `reconcile`, `verify`, `suspend` and `resume`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use crate::{
+    access::{approving, member_export, reason_is},
+    support::{
+        manifests::{INTEGRATION, PROSPECT, export},
+        plane,
+        world::World,
+    },
+};
+
+/// A person without the attribute by which people are recognised.
+const REJECTED: &str = "
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: rejected}
+spec:
+  integrationRef: {name: acme}
+  source: {inline: [{firstName: Zoe}, {firstName: Ann, emails: [{value: ann@marker.example}]}]}
+  destination: {prospect: {}}
+";
+const BROKEN: &str = "
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: FieldMapping
+metadata: {name: broken}
+spec: {fields: [{to: email, from: 'emails[0'}]}
+";
+
+/// The program with the kubeconfig of the admin, under one of its names.
+fn command(kubeconfig: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    command.args(arguments).env("KUBECONFIG", kubeconfig);
+    command
+}
+
+fn run(world: &World, arguments: &[&str]) -> Output {
+    let arguments = [arguments, &["-n", &world.namespace]].concat();
+    command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("it prints UTF-8")
+}
+
+/// What it printed to standard output, if it ended with this code.
+fn printed(output: &Output, code: i32) -> String {
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    out
+}
+
+fn line_with<'a>(text: &'a str, part: &str) -> &'a str {
+    text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}:\n{text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_what_blocks_what_and_the_command_that_helps() {
+    let Some(world) = World::start_with_members(1).await else { return };
+    let member = world.members[0].clone();
+    world.apply(&(approving("") + "---" + BROKEN + "---" + REJECTED));
+    world.apply(&export("fine", 2, PROSPECT));
+    let with_mapping = format!("  fieldMappingRef: {{name: broken}}\n{PROSPECT}");
+    world.apply(&export("blocked", 1, &with_mapping));
+    world.apply_in(&member, &member_export("asking", 1, PROSPECT));
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    world.ready("CandidateExport", "rejected", "False", "RecordsRejected").await;
+    world.ready("CandidateExport", "blocked", "False", "MappingInvalid").await;
+    reason_is(&world, &member, "asking", "AwaitingApproval").await;
+    let listed = |object: &Value| object["status"]["requests"] == 1;
+    let soon = crate::support::world::SOON;
+    world.wait("ClinchIntegration", "acme", "asked", soon, listed).await;
+
+    let output = run(&world, &["status"]);
+    let tree = printed(&output, 0);
+    assert!(tree.lines().all(|line| line.chars().count() <= 80), "{tree}");
+    let place = |part: &str| tree.find(part).unwrap_or_else(|| panic!("no {part}:\n{tree}"));
+    assert!(line_with(&tree, "integration/acme").contains("Ready"), "{tree}");
+    assert!(line_with(&tree, "export/fine").contains("2/2"), "{tree}");
+    assert!(place("export/blocked") < place("export/fine"), "the worst first:\n{tree}");
+    assert!(place("export/rejected") < place("export/fine"), "{tree}");
+    // The mapping's own message says what is wrong, and is not cut.
+    assert!(place("mapping/broken STALLED:") < place("export/fine"), "{tree}");
+    assert!(tree.contains("expected [0], [*]"), "{tree}");
+    assert!(tree.contains("rejected: MatchKeyMissing 1"), "{tree}");
+    let failures = format!("→ clinch-operator failures export/rejected -n {}", world.namespace);
+    assert!(tree.contains(&failures), "{tree}");
+    assert!(line_with(&tree, &format!("request/{member}")).contains("Waiting"), "{tree}");
+    assert!(
+        tree.split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .contains(&format!("→ clinch-operator approve acme {member} -n {}", world.namespace))
+    );
+    assert!(text(&output.stderr).contains("explain REASON"));
+    assert!(!tree.contains("marker.example"), "no value of a person:\n{tree}");
+
+    let json: Value =
+        serde_json::from_slice(&run(&world, &["status", "-o", "json"]).stdout).expect("JSON");
+    let exports = json.as_array().expect("roots").iter().find(|root| root["kind"] == "integration");
+    let exports = exports.expect("the integration")["children"].as_array().expect("children");
+    let blocked = exports.iter().find(|node| node["name"] == "blocked").expect("the export");
+    assert_eq!(blocked["state"], "Stalled");
+    assert_eq!(blocked["blockers"][0]["name"], "broken");
+
+    let one = printed(&run(&world, &["status", "clexp/fine"]), 0);
+    assert!(one.contains("integration/acme") && one.contains("export/fine"), "{one}");
+    assert!(!one.contains("rejected"), "{one}");
+    let names = printed(&run(&world, &["status", "-o", "name"]), 0);
+    assert!(names.contains("candidateexport.clinch.hireez.dev/fine"), "{names}");
+    // In the member's namespace the integration is somewhere else, and is found.
+    let arguments = ["status", "-n", &member];
+    let theirs = command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs");
+    let theirs = printed(&theirs, 0);
+    assert!(theirs.contains(&format!("integration/acme ({})", world.namespace)), "{theirs}");
+    assert!(line_with(&theirs, "export/asking").contains("AwaitingApproval"), "{theirs}");
+
+    let failures = printed(&run(&world, &["failures", "rejected", "-o", "csv"]), 0);
+    assert!(failures.starts_with("position,record,reason,message\n"), "{failures}");
+    assert!(failures.contains("MatchKeyMissing") && failures.lines().count() == 2, "{failures}");
+    let table = printed(&run(&world, &["failures", "export/rejected"]), 0);
+    assert!(table.trim_start().starts_with("1  MatchKeyMissing"), "{table}");
+    let none = run(&world, &["failures", "fine"]);
+    assert_eq!(printed(&none, 0), "");
+    assert!(text(&none.stderr).contains("no record is rejected"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
+    let Some(world) = World::start().await else { return };
+    world.apply(&(INTEGRATION.to_owned() + "---" + REJECTED));
+    world.apply(&export("fine", 2, PROSPECT));
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    world.ready("CandidateExport", "rejected", "False", "RecordsRejected").await;
+
+    let both = ["reconcile", "integration/acme", "export/fine", "--wait"];
+    let reconciled = printed(&run(&world, &both), 0);
+    assert!(reconciled.contains("integration/acme: Ready Verified:"), "{reconciled}");
+    assert!(reconciled.contains("export/fine: Ready Synced:"), "{reconciled}");
+    assert!(printed(&run(&world, &["retry", "fine"]), 0).contains("export/fine: retry accepted"));
+    // It is tried again, is rejected again, and a person must act.
+    let again = printed(&run(&world, &["retry", "rejected", "--wait"]), 1);
+    assert!(again.contains("export/rejected: STALLED RecordsRejected:"), "{again}");
+    let verified = printed(&run(&world, &["verify", "fine"]), 0);
+    let expected = "export/fine: 2 verified: 0 missing, 0 changed, 0 anonymised";
+    assert!(verified.contains(expected), "{verified}");
+    let object = world.get("CandidateExport", "fine").await;
+    let managers = object["metadata"]["managedFields"].as_array().expect("managers");
+    assert!(managers.iter().any(|entry| entry["manager"] == "clinch-cli"), "{managers:?}");
+
+    let label = ["label", "clexp", "fine", "argocd.argoproj.io/instance=talent"];
+    world.kubectl(&[&label[..], &["-n", &world.namespace]].concat());
+    let suspended = run(&world, &["suspend", "export/fine"]);
+    assert!(printed(&suspended, 0).contains("export/fine: suspended"));
+    let warning = text(&suspended.stderr);
+    assert!(warning.contains("the Argo CD application talent"), "{warning}");
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    let refused = run(&world, &["retry", "fine"]);
+    printed(&refused, 1);
+    let hint = text(&refused.stderr);
+    assert!(hint.contains("clinch-operator resume export/fine"), "{hint}");
+    assert!(printed(&run(&world, &["resume", "export/fine"]), 0).contains("resumed"));
+    // A name of the wrong kind is refused before anything is requested.
+    let arguments = ["retry", "fine", "integration/acme"];
+    printed(&run(&world, &arguments), 2);
+}
+
+/// Bad input: the arguments, the exit code, and what the one line on standard error says.
+struct Bad {
+    kubeconfig: PathBuf,
+    arguments: Vec<String>,
+    code: i32,
+    says: String,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_work_is_said_in_one_line() {
+    let Some(world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let admin = world.plane.kubeconfig_path().to_owned();
+    world.apply(&format!("{INTEGRATION}---{}", BROKEN.replace("broken", "acme")));
+    let gone = folder.path().join("gone");
+    let nowhere = folder.path().join("nowhere");
+    let text_of = std::fs::read_to_string(&admin).expect("a kubeconfig");
+    let server = regex::Regex::new("https://[^\"\\s,}]+").expect("a pattern");
+    let dead = server.replace_all(&text_of, "https://127.0.0.1:1");
+    std::fs::write(&nowhere, &*dead).expect("written");
+    let gone_name = gone.display().to_string();
+    let case = |kubeconfig: &Path, arguments: &str, code, says: &str| Bad {
+        kubeconfig: kubeconfig.to_owned(),
+        arguments: arguments.split(' ').map(str::to_owned).collect(),
+        code,
+        says: says.to_owned(),
+    };
+    let mut cases = Vec::new();
+    let commands = [
+        "status export/x",
+        "failures x",
+        "retry x",
+        "reconcile export/x",
+        "verify x",
+        "suspend export/x",
+        "resume export/x",
+    ];
+    for command in commands {
+        cases.push(case(&gone, command, 4, "cannot find a Kubernetes API server"));
+        cases.push(case(&nowhere, command, 4, "cannot reach https://127.0.0.1:1"));
+        cases.push(case(&admin, command, 2, "there is no export/x in namespace"));
+        let nobody = format!("{command} --as nobody");
+        cases.push(case(&admin, &nobody, 4, "you may not get candidateexports"));
+        let context = format!("{command} --context other");
+        cases.push(case(&admin, &context, 2, "--context other: the kubeconfig has no such"));
+        let file = format!("{command} --kubeconfig {gone_name}");
+        cases.push(case(&admin, &file, 2, &format!("--kubeconfig {gone_name}")));
+    }
+    cases.push(case(&admin, "status --as nobody", 4, "you may not list clinchintegrations"));
+    cases.push(case(&admin, "status -A export/x", 2, "not with -A"));
+    cases.push(case(&admin, "status acme", 2, "integration/acme, mapping/acme"));
+    cases.push(case(&admin, "status integration/acm", 2, "did you mean acme?"));
+    cases.push(case(&admin, "status exprot/x", 2, "did you mean export?"));
+    cases.push(case(&admin, "retry integration/acme", 2, "this command takes an export"));
+    cases.push(case(&admin, "suspend mapping/acme", 2, "cannot be suspended"));
+    cases.push(case(&admin, "status --state gone", 2, "--state gone"));
+    for case in cases {
+        check(&world.namespace, &case);
+    }
+}
+
+/// The line is one, unless clap adds its usage.
+fn check(namespace: &str, case: &Bad) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    command.args(&case.arguments).env("KUBECONFIG", &case.kubeconfig);
+    if !case.arguments.iter().any(|argument| argument == "-A" || argument == "--state") {
+        command.args(["-n", namespace]);
+    }
+    let output = command.output().expect("it runs");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(case.code), "{:?}: {error}", case.arguments);
+    assert!(error.contains(&case.says), "{:?}: {error}", case.arguments);
+    assert!(error.lines().count() == 1 || error.contains("--help"), "{error}");
+    assert!(output.stdout.is_empty(), "{:?}", case.arguments);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_crds_the_error_says_how_to_install_them() {
+    let Some(plane) = plane::start().await else { return };
+    for arguments in [vec!["status"], vec!["status", "export/x"], vec!["retry", "x"]] {
+        let output = command(plane.kubeconfig_path(), &arguments).output().expect("it runs");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{error}");
+        assert!(error.contains("clinch-operator crds | kubectl apply"), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}

@@ -1,0 +1,65 @@
+//! `status` and `failures` on the state folder that `apply` left, as real processes.
+
+use std::process::Command;
+
+use clinch_operator::sandbox::{Options, Sandbox};
+
+use crate::apply::{self, shown};
+
+const MANIFESTS: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: clinch}
+stringData: {accessKey: K, secretKey: S}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: ClinchIntegration
+metadata: {name: clinch}
+spec:
+  endpoint: ORIGIN
+  environment: Sandbox
+  credentials: {secretRef: {name: clinch}}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: people}
+spec:
+  integrationRef: {name: clinch}
+  source: {inline: [{firstName: Ann, emails: [{value: ann@example.com}]}, {firstName: Bob}]}
+  destination: {prospect: {}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
+    let options = Options::default().with_credential("hireEZ", "K", "S");
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, state) = (folder.path().join("manifests.yaml"), folder.path().join("state"));
+    std::fs::write(&path, MANIFESTS.replace("ORIGIN", &sandbox.base_url())).unwrap();
+    let applied = apply::apply(&path, &state, &sandbox.base_url()).output().unwrap();
+    assert_eq!(applied.status.code(), Some(1), "{}", shown(&applied));
+
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+        command.args(arguments).arg("--state").arg(&state);
+        // No cluster can be reached.
+        command.env("KUBECONFIG", folder.path().join("none")).output().unwrap()
+    };
+    let status = run(&["status"]);
+    assert_eq!(status.status.code(), Some(0), "{}", shown(&status));
+    let text = shown(&status);
+    for part in ["export/people", "STALLED", "RecordsRejected", "1/2, 1 rejected"] {
+        assert!(text.contains(part), "no {part}:\n{text}");
+    }
+    assert!(text.contains("integration/clinch") && text.contains("Verified"), "{text}");
+    let failures = run(&["failures", "people", "-o", "json"]);
+    assert_eq!(failures.status.code(), Some(0), "{}", shown(&failures));
+    let json: serde_json::Value = serde_json::from_slice(&failures.stdout).unwrap();
+    assert_eq!(json["rejected"], 1);
+    assert_eq!(json["failures"][0]["reason"], "MatchKeyMissing");
+    for unknown in [["status", "export/other"], ["failures", "other"]] {
+        let unknown = run(&unknown);
+        assert_eq!(unknown.status.code(), Some(2), "{}", shown(&unknown));
+        assert!(shown(&unknown).contains("there is no export/other in"), "{}", shown(&unknown));
+    }
+}
