@@ -286,6 +286,16 @@ pub struct Access {
         inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
     )]
     pub approved: Vec<String>,
+    /// Namespaces that have no access, whatever else this says: their exports are Stalled with
+    /// `NotPermitted`, and they are not listed in `status.accessRequests`. Does not apply to the
+    /// integration's own namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
+    )]
+    pub denied: Vec<String>,
     /// Under mode Approval, also gives access to every namespace with these labels; an empty
     /// selector matches all of them. Only an operator that watches all namespaces may read their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,9 +11,9 @@ mod explain;
 mod fonts;
 mod json_schema;
 mod kubeconfig;
+mod objects;
 mod output_file;
 mod page;
-mod objects;
 mod plugin;
 mod records;
 mod report;
@@ -34,7 +34,7 @@ use thiserror::Error;
 
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
-    objects::{failures, requests, status, suspend},
+    objects::{access, failures, requests, status, suspend},
     plugin::program,
 };
 
@@ -63,6 +63,9 @@ enum Command {
     Retry(requests::RetryArgs),
     Reconcile(requests::ReconcileArgs),
     Verify(requests::VerifyArgs),
+    Approve(access::ApproveArgs),
+    Deny(access::DenyArgs),
+    Revoke(access::RevokeArgs),
     Suspend(suspend::SuspendArgs),
     Resume(suspend::ResumeArgs),
     Explain(explain::Args),
@@ -97,6 +100,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Retry(args) => requests::retry(args),
         Command::Reconcile(args) => requests::reconcile(args),
         Command::Verify(args) => requests::verify(args),
+        Command::Approve(args) => access::approve(args),
+        Command::Deny(args) => access::deny(args),
+        Command::Revoke(args) => access::revoke(args),
         Command::Suspend(args) => suspend::suspend(args),
         Command::Resume(args) => suspend::resume(args),
         Command::Explain(args) => explain::run(args),

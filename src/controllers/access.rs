@@ -14,6 +14,8 @@ pub(super) enum Access {
     Granted,
     /// They may not until the namespace is approved.
     Awaiting,
+    /// They may not: the admin has denied the namespace.
+    Denied,
     /// They may not, and must not learn that the integration exists.
     Refused,
 }
@@ -34,8 +36,10 @@ pub(super) fn access_of(
         let selector = spec.access.namespace_selector.as_ref();
         selector.is_some_and(|wanted| labels(namespace).is_some_and(|found| wanted.matches(&found)))
     };
+    let is_denied = || spec.access.denied.iter().any(|known| known == namespace);
     match spec.access.mode {
         AccessMode::SameNamespace => Access::Refused,
+        AccessMode::Approval | AccessMode::Automatic if is_denied() => Access::Denied,
         AccessMode::Automatic => Access::Granted,
         AccessMode::Approval if listed() || selected() => Access::Granted,
         AccessMode::Approval => Access::Awaiting,
@@ -45,7 +49,7 @@ pub(super) fn access_of(
 #[cfg(test)]
 mod tests {
     use super::{
-        Access::{Awaiting, Granted, Refused},
+        Access::{Awaiting, Denied, Granted, Refused},
         *,
     };
 
@@ -68,6 +72,19 @@ mod tests {
         assert_eq!(granted("talent"), [Granted, Granted, Granted]);
         assert_eq!(granted("team-a"), [Refused, Granted, Granted]);
         assert_eq!(granted("team-b"), [Refused, Awaiting, Granted]);
+        // A denial is stronger than an approval, a selector, and mode Automatic.
+        let denied = |mode: serde_json::Value, namespace: &str| {
+            let mut mode = mode;
+            mode["denied"] = serde_json::json!(["talent", "team-a"]);
+            of(mode, namespace)
+        };
+        let found = |namespace| modes.clone().map(|mode| denied(mode, namespace));
+        assert_eq!(found("talent"), [Granted, Granted, Granted], "the own namespace");
+        assert_eq!(found("team-a"), [Refused, Denied, Denied]);
+        assert_eq!(found("team-b"), [Refused, Awaiting, Granted]);
+        let any = serde_json::json!({"mode": "Approval", "namespaceSelector": {}});
+        assert_eq!(denied(any.clone(), "team-a"), Denied);
+        assert_eq!(denied(any, "team-b"), Granted);
         let cases = [
             (serde_json::json!({"matchLabels": {"team": "x"}}), ["x"].as_slice()),
             (serde_json::json!({}), &["x", "y"]),

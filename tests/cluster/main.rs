@@ -14,6 +14,7 @@ mod canary;
 mod canary_commands;
 mod commands;
 mod credentials;
+mod decisions;
 mod drift;
 mod erasure;
 mod events;

@@ -177,6 +177,12 @@ impl Objects {
         self.patch(found, Patch::Merge(patch)).await
     }
 
+    /// Changes an object by a server-side apply: what the field manager applied earlier and leaves out
+    /// now is removed.
+    pub(super) async fn apply(&self, found: &Found, patch: &Json) -> anyhow::Result<Found> {
+        self.patch(found, Patch::Apply(patch)).await
+    }
+
     async fn patch(&self, object: &Found, patch: Patch<&Json>) -> anyhow::Result<Found> {
         let api = self.api(object.kind, Some(&object.key.namespace));
         let params =
@@ -239,6 +245,7 @@ impl Objects {
                          clinch-operator crds | kubectl apply --server-side -f -"
                     )
                 }
+                409 => anyhow!("somebody changed it meanwhile; nothing was done, try again"),
                 _ => anyhow!("cannot {verb} {plural}: {}", status.message.trim()),
             },
             _ => anyhow!("cannot reach {server}: {}", innermost(error)),

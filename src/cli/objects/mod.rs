@@ -1,8 +1,10 @@
 //! Commands on the objects of a cluster, with the rights of the user: what is their state, and requests
 //! to the operator by annotation. Also the plugin `kubectl clinch`.
 
+pub(super) mod access;
 mod args;
 mod cluster;
+mod decisions;
 pub(super) mod failures;
 mod found;
 mod kinds;

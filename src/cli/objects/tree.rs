@@ -96,10 +96,14 @@ impl Node {
         "AwaitingApproval".clone_into(&mut node.reason);
         let exports = counted(request.exports, "export");
         node.detail = format!("{exports} since {}", local::age(request.since.0, now));
-        let (name, namespace) = (&integration.name, &integration.namespace);
-        let (program, asking) = (program(), &request.namespace);
-        node.next = Some(format!("{program} approve {name} {asking} -n {namespace}"));
+        node.next = Some(Self::approval(integration, &request.namespace));
         node
+    }
+
+    /// The command that approves a namespace.
+    pub(super) fn approval(integration: &ObjectKey, asking: &str) -> String {
+        let ObjectKey { namespace, name } = integration;
+        format!("{} approve {name} {asking} -n {namespace}", program())
     }
 
     fn rejections(&mut self, found: &Found) {

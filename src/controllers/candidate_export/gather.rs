@@ -128,6 +128,8 @@ pub(super) enum IntegrationFound {
     Granted(Arc<ClinchIntegration>),
     /// It may not be used before its admin approves the export's namespace.
     Awaiting(ObjectKey),
+    /// It may not be used: its admin has denied the export's namespace.
+    Denied(ObjectKey),
     /// It does not exist, or the export must not learn that it does.
     Missing(ObjectKey),
 }
@@ -137,7 +139,7 @@ impl IntegrationFound {
     pub(super) fn granted(&self) -> Option<&Arc<ClinchIntegration>> {
         match self {
             Self::Granted(found) => Some(found),
-            Self::Awaiting(_) | Self::Missing(_) => None,
+            Self::Awaiting(_) | Self::Denied(_) | Self::Missing(_) => None,
         }
     }
 }
@@ -271,6 +273,7 @@ fn integration<C: Cluster>(
     match access_of(&named, &found.spec, &key.namespace, labels) {
         Access::Granted => IntegrationFound::Granted(found),
         Access::Awaiting => IntegrationFound::Awaiting(named),
+        Access::Denied => IntegrationFound::Denied(named),
         Access::Refused => IntegrationFound::Missing(named),
     }
 }

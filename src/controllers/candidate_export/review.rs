@@ -98,6 +98,13 @@ fn integration<C: Cluster>(context: &Context<C>, gathered: &Gathered) -> Option<
             );
             Some(Finding::warning("reference/awaiting-approval", path, message))
         }
+        IntegrationFound::Denied(named) => {
+            let message = format!(
+                "the admin of ClinchIntegration {named} has denied namespace {namespace}: \
+                 spec.access.denied"
+            );
+            Some(Finding::error("reference/no-access", path, &message))
+        }
     }
 }
 

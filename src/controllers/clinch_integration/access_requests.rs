@@ -36,7 +36,7 @@ impl Referrers {
             match access_of(key, spec, &export.namespace, &labels) {
                 Access::Granted => referrers.using += 1,
                 Access::Awaiting => *referrers.waiting.entry(export.namespace).or_default() += 1,
-                Access::Refused => {}
+                Access::Refused | Access::Denied => {}
             }
         }
         referrers
@@ -130,5 +130,10 @@ mod tests {
         assert_eq!(found.using, 1);
         assert!(found.write_to(&closed, &mut status, Timestamp::UNIX_EPOCH).is_empty());
         assert_eq!((listed(&status), status.requests), (vec![], None));
+        let denied = spec(&serde_json::json!({"mode": "Approval", "denied": ["z"]}));
+        let found = referrers(&denied, &[("talent", "a"), ("z", "b")]);
+        assert_eq!(found.using, 1);
+        assert!(found.write_to(&denied, &mut status, Timestamp::UNIX_EPOCH).is_empty());
+        assert_eq!((listed(&status), status.requests), (vec![], Some(0)));
     }
 }

@@ -24,6 +24,11 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         observation: observe(Some(false), reason, message.clone()),
         fault: Some(Verdict::reconciling(reason, message)),
     };
+    let stalled = |reason, message: String| Check {
+        value: None,
+        observation: observe(Some(false), reason, message.clone()),
+        fault: Some(Verdict::stalled(reason, message)),
+    };
     let found = match &gathered.integration {
         IntegrationFound::Granted(found) => found,
         IntegrationFound::Missing(named) if named.namespace == gathered.key().namespace => {
@@ -48,6 +53,14 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
                 gathered.key().namespace
             );
             return waiting(Reason::AwaitingApproval, message);
+        }
+        IntegrationFound::Denied(named) => {
+            let message = format!(
+                "the admin of ClinchIntegration {named} has denied namespace {} the use of it: \
+                 spec.access.denied",
+                gathered.key().namespace
+            );
+            return stalled(Reason::NotPermitted, message);
         }
     };
     let name = &gathered.export.spec.integration_ref.name;
@@ -88,11 +101,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         return waiting(reason, message);
     }
     if reason == Some(Reason::EnvironmentMismatch) {
-        return Check {
-            value: None,
-            observation: observe(Some(false), Reason::EnvironmentMismatch, message.clone()),
-            fault: Some(Verdict::stalled(Reason::EnvironmentMismatch, message)),
-        };
+        return stalled(Reason::EnvironmentMismatch, message);
     }
     waiting(Reason::DependencyNotReady, message)
 }

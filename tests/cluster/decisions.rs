@@ -1,0 +1,115 @@
+//! `approve`, `deny` and `revoke` as real processes: what an admin decides on namespaces.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::{
+    access::{approving, integration, member_export, message, reason_is},
+    support::{
+        manifests::PROSPECT,
+        world::{SOON, World, condition},
+    },
+};
+
+fn run(world: &World, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    command.args(arguments).args(["-n", &world.namespace]);
+    command.env("KUBECONFIG", world.plane.kubeconfig_path()).output().expect("it runs")
+}
+
+/// What it printed to standard output and standard error, if it ended with this code.
+fn printed(output: &Output, code: i32) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
+    (out, err)
+}
+
+async fn lists(world: &World) -> (Value, Value) {
+    let access = world.get("ClinchIntegration", "acme").await["spec"]["access"].clone();
+    (access["approved"].clone(), access["denied"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_approved_denied_and_approved_again() {
+    let Some(world) = World::start_with_members(1).await else { return };
+    let member = world.members[0].clone();
+    world.apply(&approving(""));
+    world.apply_in(&member, &member_export("asking", 2, PROSPECT));
+    reason_is(&world, &member, "asking", "AwaitingApproval").await;
+    let listed = |object: &Value| object["status"]["requests"] == 1;
+    world.wait("ClinchIntegration", "acme", "asked", SOON, listed).await;
+    let (requests, _) = printed(&run(&world, &["approve"]), 0);
+    assert!(requests.starts_with(&format!("{member} asks for integration/acme")), "{requests}");
+    let command = format!("clinch-operator approve acme {member} -n {}", world.namespace);
+    assert!(requests.contains(&command), "{requests}");
+
+    let (print, _) = printed(&run(&world, &["approve", "acme", &member, "--print"]), 0);
+    assert!(print.contains("approved:") && print.contains(&member), "{print}");
+    assert_eq!(lists(&world).await.0.as_array().map(Vec::len), Some(0), "nothing is changed");
+
+    let (out, err) = printed(&run(&world, &["approve", "acme", &member]), 0);
+    assert_eq!(out, format!("integration/acme: {member} approved\n"));
+    assert_eq!(err, "");
+    reason_is(&world, &member, "asking", "Synced").await;
+    // A second one leaves the first alone.
+    printed(&run(&world, &["approve", "integration/acme", "team-x"]), 0);
+    let mut expected = vec![member.clone(), "team-x".to_owned()];
+    expected.sort();
+    assert_eq!(lists(&world).await.0, serde_json::json!(expected));
+    let (none, hint) = printed(&run(&world, &["approve"]), 0);
+    assert_eq!((none.as_str(), hint.as_str()), ("", "no namespace asks for access\n"));
+
+    printed(&run(&world, &["deny", "acme", &member]), 0);
+    let denied = reason_is(&world, &member, "asking", "NotPermitted").await;
+    assert_eq!(condition(&denied, "Stalled")["status"], "True");
+    assert!(message(&denied).contains("spec.access.denied"), "{}", message(&denied));
+    assert_eq!(lists(&world).await, (serde_json::json!(["team-x"]), serde_json::json!([member])));
+    let found = world.get("ClinchIntegration", "acme").await;
+    assert_eq!(found["status"]["requests"], 0);
+    assert!(found["status"]["accessRequests"].as_array().is_none_or(Vec::is_empty));
+
+    printed(&run(&world, &["revoke", "acme", &member]), 0);
+    reason_is(&world, &member, "asking", "AwaitingApproval").await;
+    printed(&run(&world, &["approve", "acme", &member]), 0);
+    reason_is(&world, &member, "asking", "Synced").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_applied_is_revoked_with_a_warning() {
+    let Some(world) = World::start_with_members(1).await else { return };
+    let member = world.members[0].clone();
+    world.apply(&approving(&format!("{member}, other")));
+    let label = ["label", "clint", "acme", "argocd.argoproj.io/instance=talent"];
+    world.kubectl(&[&label[..], &["-n", &world.namespace]].concat());
+    world.apply_in(&member, &member_export("using", 2, PROSPECT));
+    reason_is(&world, &member, "using", "Synced").await;
+    let (_, err) = printed(&run(&world, &["revoke", "acme", &member]), 0);
+    assert!(err.contains("another field manager"), "{err}");
+    assert!(err.contains("the Argo CD application talent") && err.contains("--print"), "{err}");
+    assert_eq!(lists(&world).await.0, serde_json::json!(["other"]));
+    reason_is(&world, &member, "using", "AwaitingApproval").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_without_effect_or_right_are_refused() {
+    let Some(world) = World::start().await else { return };
+    world.apply(&integration("{mode: SameNamespace}"));
+    let refused = |arguments: &[&str], code: i32, says: &str| {
+        let (out, err) = printed(&run(&world, arguments), code);
+        assert!(err.contains(says) && out.is_empty(), "{arguments:?}: {out}{err}");
+    };
+    refused(&["approve", "acme", "team-a"], 2, "lets no other namespace in");
+    refused(&["deny", "acme", "team-a"], 2, "lets no other namespace in");
+    world.apply(&integration("{mode: Automatic}"));
+    refused(&["approve", "acme", "team-a"], 2, "lets every namespace in");
+    refused(&["deny", "acme", &world.namespace], 2, "always has access");
+    refused(&["deny", "acme", "Team_A"], 2, "not the name of a namespace");
+    refused(&["deny", "acm", "team-a"], 2, "did you mean acme?");
+    refused(&["deny", "export/acme", "team-a"], 2, "takes an integration");
+    refused(&["approve", "--as", "nobody"], 4, "you may not list clinchintegrations");
+    refused(&["deny", "acme", "team-a", "--as", "nobody"], 4, "you may not get clinchintegrations");
+    printed(&run(&world, &["deny", "acme", "team-a"]), 0);
+    assert_eq!(lists(&world).await.1, serde_json::json!(["team-a"]));
+}
