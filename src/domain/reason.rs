@@ -184,6 +184,10 @@ reasons! {
     LedgerTooLarge,
     /// The source has no records.
     SourceEmpty,
+    /// The list of people in Clinch changes faster than it can be read, or contradicts itself.
+    SourceUnsettled,
+    /// More people are missing in Clinch than `spec.maxDeletions` allows.
+    DeletionsHeld,
     /// A run would exceed a limit of `spec.guards`.
     GuardTripped,
     /// A run would do something else than `spec.approvedPlan` names.

@@ -319,7 +319,7 @@ impl<S: SegmentStore> Journal<S> {
 }
 
 /// The first position behind a gap that no run leaves.
-fn absurd(sorted: &[u64]) -> Option<u64> {
+pub(super) fn absurd(sorted: &[u64]) -> Option<u64> {
     let before = std::iter::once(&0).chain(sorted);
     let mut gaps = sorted.iter().zip(before);
     gaps.find(|(seq, before)| **seq - **before > MAX_GAP).map(|(seq, _)| *seq)

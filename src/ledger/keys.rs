@@ -20,8 +20,8 @@ use super::{
 };
 use crate::domain::{MatchKey, RecordId};
 
-type HmacSha256 = Hmac<Sha256>;
-type Subkey = Zeroizing<[u8; 32]>;
+pub(super) type HmacSha256 = Hmac<Sha256>;
+pub(super) type Subkey = Zeroizing<[u8; 32]>;
 
 const SALT: &[u8] = b"clinch-operator ledger v1";
 /// Bytes of a segment's MAC.
@@ -80,14 +80,7 @@ impl Keys {
 
     /// Derives the keys of an owner. `people`: the owner whose key hashes match keys.
     fn expand(root: &[u8; 32], key_id: &str, export_uid: &str, people: &str) -> Self {
-        let hkdf = Hkdf::<Sha256>::new(Some(SALT), root);
-        let derived = |purpose: &str, owner: &str| {
-            let mut key = Zeroizing::new([0; 32]);
-            // No purpose contains a zero byte, so no two inputs give the same bytes.
-            let info = [purpose.as_bytes(), b"\0", owner.as_bytes()].concat();
-            hkdf.expand(&info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
-            key
-        };
+        let derived = |purpose: &str, owner: &str| subkey(root, purpose, owner);
         let subkey = |purpose: &str| derived(purpose, export_uid);
         let first = |key: &Subkey| {
             let mut id = [0; 8];
@@ -193,7 +186,17 @@ fn account_of(account: AccountName) -> String {
     format!("account/{account}")
 }
 
-fn keyed(key: &HmacSha256, parts: &[&[u8]]) -> HmacSha256 {
+/// The key of an owner for a purpose.
+pub(super) fn subkey(root: &[u8; 32], purpose: &str, owner: &str) -> Subkey {
+    let mut key = Zeroizing::new([0; 32]);
+    // No purpose contains a zero byte, so no two inputs give the same bytes.
+    let info = [purpose.as_bytes(), b"\0", owner.as_bytes()].concat();
+    let hkdf = Hkdf::<Sha256>::new(Some(SALT), root);
+    hkdf.expand(&info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
+    key
+}
+
+pub(super) fn keyed(key: &HmacSha256, parts: &[&[u8]]) -> HmacSha256 {
     let mut mac = key.clone();
     for part in parts {
         mac.update(part);
@@ -201,13 +204,14 @@ fn keyed(key: &HmacSha256, parts: &[&[u8]]) -> HmacSha256 {
     mac
 }
 
-fn short<const N: usize>(mac: HmacSha256) -> [u8; N] {
+pub(super) fn short<const N: usize>(mac: HmacSha256) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&mac.finalize().into_bytes()[..N]);
     out
 }
 
-struct MacWriter(HmacSha256);
+/// Takes what is written to it into a MAC.
+pub(super) struct MacWriter(pub(super) HmacSha256);
 
 impl Write for MacWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -7,6 +7,7 @@ mod base;
 mod entry;
 mod facts;
 mod folder;
+mod import;
 mod journal;
 mod keys;
 mod listed;
@@ -25,6 +26,11 @@ pub use account::AccountName;
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use facts::RunFacts;
 pub use folder::FolderStore;
+pub use import::{
+    FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts, ImportJournal, ImportKeys,
+    ImportMarks, ImportPart, ImportSegment, ImportSegmentError, ImportedPeople, ManifestFact,
+    OpenedImport, Revision,
+};
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};
 pub use listed::{LineFault, Listed, ListedFault};

@@ -4,7 +4,7 @@
 use crate::domain::ClinchId;
 
 /// The form of a UUID; that of any other id is the length of its text.
-const UUID: u8 = 0;
+pub(super) const UUID: u8 = 0;
 const UUID_BYTES: usize = 16;
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 

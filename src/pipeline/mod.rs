@@ -2,7 +2,8 @@
 //! the same run serves a controller, a dry run, `apply`, a benchmark and a crash test.
 //!
 //! This module holds what every run shares: its spec, its source as prepared records, and its report.
-//! [`push`] is the run that delivers to Clinch, [`files`] the one that writes a file.
+//! [`push`] is the run that delivers to Clinch, [`files`] the one that writes a file, [`import`] the one
+//! that brings people back.
 
 mod blocking;
 mod coverage;
@@ -11,6 +12,7 @@ mod drift;
 mod ending;
 mod files;
 mod guards;
+pub mod import;
 mod job_rules;
 mod mode;
 mod opened;

@@ -1,0 +1,76 @@
+//! One person in the state of an import. Pure; pseudonymous: keyed hashes and the Clinch id only.
+
+use std::fmt;
+
+use crate::{domain::ClinchId, ledger::KeyHash};
+
+/// Keyed digest of the profile that was emitted last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Revision(pub [u8; 16]);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revision({self})")
+    }
+}
+
+/// What became of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportMarks(u8);
+
+impl ImportMarks {
+    /// They were emitted.
+    pub const EMITTED: Self = Self(1);
+    /// They are gone, and whoever knew them was told so.
+    pub const TOMBSTONED: Self = Self(2);
+    /// They were as an export of the account wrote them, and were not emitted.
+    pub const OWN: Self = Self(4);
+
+    const KNOWN: u8 = 7;
+
+    /// The marks with these bits; `None` when a bit is not known.
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        if bits & !Self::KNOWN == 0 { Some(Self(bits)) } else { None }
+    }
+
+    /// The marks as bits.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Whether every mark of `other` is set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These marks and those of `other`.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the person was emitted, and is not gone as far as the receiver knows.
+    pub const fn is_live(self) -> bool {
+        self.contains(Self::EMITTED) && !self.contains(Self::TOMBSTONED)
+    }
+}
+
+/// What is known of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportEntry {
+    /// Their id in Clinch.
+    pub id: ClinchId,
+    /// What was emitted, or seen, last.
+    pub revision: Revision,
+    /// The hash of their match key, which is the same in ledgers and suppression lists of the account.
+    /// `None`: they had no match key.
+    pub person: Option<KeyHash>,
+    /// What became of them.
+    pub marks: ImportMarks,
+}

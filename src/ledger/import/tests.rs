@@ -1,0 +1,206 @@
+//! The pinned segment format, and the state under faults.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    domain::ClinchId,
+    ledger::{AccountName, JournalError, KeyHash, MemoryStore, SegmentStore, segment::Base},
+};
+
+fn root() -> [u8; 32] {
+    std::array::from_fn(|i| u8::try_from(i).unwrap())
+}
+
+fn keys() -> ImportKeys {
+    let account = AccountName::parse("00112233445566aa").unwrap();
+    ImportKeys::of(&root(), account, "0a1b2c3d-0000-4000-8000-000000000001")
+}
+
+fn entry(n: u32, revision: u8) -> ImportEntry {
+    let id =
+        if n % 2 == 0 { format!("{n:08x}-5b6c-4d7e-8f90-a1b2c3d4e5f6") } else { format!("c-{n}") };
+    ImportEntry {
+        id: ClinchId::parse(&id).unwrap(),
+        revision: Revision([revision; 16]),
+        person: (n % 3 > 0).then_some(KeyHash([9; 16])),
+        marks: ImportMarks::EMITTED,
+    }
+}
+
+fn facts(run: u64) -> ImportFacts {
+    ImportFacts { run, batch: run * 10, cursor: Some(1_700_000_000), ..ImportFacts::default() }
+}
+
+fn part(batch: u64) -> ImportPart {
+    let name = format!("parts/{batch:010}-0011223344556677.ndjson");
+    ImportPart { name, batch, rows: 2, bytes: 100, sha256: "00".repeat(32) }
+}
+
+async fn open(store: &MemoryStore) -> OpenedImport<MemoryStore> {
+    ImportJournal::open(store.clone(), keys()).await.unwrap()
+}
+
+fn known(opened: &OpenedImport<MemoryStore>) -> Vec<ImportEntry> {
+    let mut known: Vec<_> = opened.people.iter(&keys()).collect();
+    known.sort_by(|a, b| a.id.cmp(&b.id));
+    known
+}
+
+#[tokio::test]
+async fn what_is_stored_is_known_again_and_later_segments_win() {
+    let store = MemoryStore::default();
+    let mut opened = open(&store).await;
+    assert!(opened.people.is_empty() && opened.lost.is_none());
+    let journal = &mut opened.journal;
+    let open_facts = ImportFacts { open: true, ..facts(1) };
+    journal
+        .append(vec![entry(1, 1), entry(2, 1)], open_facts.clone(), Some(part(1)))
+        .await
+        .unwrap();
+    journal.append(vec![entry(2, 2)], open_facts, Some(part(2))).await.unwrap();
+    let opened = open(&store).await;
+    assert_eq!(opened.people.get(&keys(), &entry(2, 0).id), Some(entry(2, 2)));
+    assert_eq!(opened.people.get(&keys(), &entry(4, 0).id), None);
+    assert_eq!((opened.people.len(), opened.people.live()), (2, 2));
+    assert_eq!(opened.parts, [part(1), part(2)], "of a run that has not ended");
+    let mut journal = opened.journal;
+    journal.append(Vec::new(), facts(1), None).await.unwrap();
+    let opened = open(&store).await;
+    assert_eq!((opened.facts, opened.parts.len()), (facts(1), 0));
+}
+
+#[tokio::test]
+async fn a_rewritten_state_is_the_same_in_fewer_segments() {
+    let store = MemoryStore::default();
+    let mut journal = open(&store).await.journal;
+    for n in 0..70 {
+        let entries = (0..300).map(|i| entry(n * 300 + i, 1)).collect();
+        journal.append(entries, facts(u64::from(n)), None).await.unwrap();
+    }
+    let before = open(&store).await;
+    assert!(before.journal.rewrite_due(before.people.len()));
+    let expected = known(&before);
+    let mut journal = before.journal;
+    journal.rewrite(&before.people, &before.facts).await.unwrap();
+    assert!(!journal.rewrite_due(before.people.len()));
+    let with_both = open(&store).await;
+    assert_eq!(known(&with_both), expected);
+    journal.sweep().await.unwrap();
+    assert_eq!(store.list().await.unwrap().len(), 3, "21 000 people");
+    let after = open(&store).await;
+    assert_eq!(known(&after), expected);
+    assert_eq!((after.facts, after.lost), (facts(69), None));
+    journal.append(vec![entry(1, 7)], facts(70), None).await.unwrap();
+    let last = open(&store).await;
+    assert_eq!(last.people.get(&keys(), &entry(1, 0).id), Some(entry(1, 7)));
+}
+
+#[tokio::test]
+async fn a_rewrite_that_was_cut_off_changes_nothing() {
+    let store = MemoryStore::default();
+    let mut journal = open(&store).await.journal;
+    for n in 0..30 {
+        let entries = (0..1000).map(|i| entry(n * 1000 + i, 1)).collect();
+        journal.append(entries, facts(1), None).await.unwrap();
+    }
+    let before = open(&store).await;
+    let expected = known(&before);
+    let mut journal = before.journal;
+    journal.rewrite(&before.people, &before.facts).await.unwrap();
+    let last = store.list().await.unwrap().into_iter().max().unwrap();
+    store.delete(last).await.unwrap();
+    let cut = open(&store).await;
+    assert_eq!(known(&cut), expected);
+    assert_eq!((cut.facts, cut.lost), (facts(1), None));
+    let mut journal = cut.journal;
+    journal.rewrite(&cut.people, &cut.facts).await.unwrap();
+    journal.sweep().await.unwrap();
+    assert_eq!(known(&open(&store).await), expected);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_used_is_none_and_is_replaced() {
+    for damage in ["foreign", "cut", "missing", "misplaced"] {
+        let store = MemoryStore::default();
+        let mut journal = open(&store).await.journal;
+        for n in 1..4 {
+            journal.append(vec![entry(n, 1)], facts(n.into()), None).await.unwrap();
+        }
+        let bytes = store.read(1).await.unwrap().unwrap();
+        store.delete(1).await.unwrap();
+        let damaged = match damage {
+            "foreign" => {
+                let account = AccountName::parse("0000000000000000").unwrap();
+                let other = ImportKeys::of(&root(), account, "another");
+                let segment = ImportSegment::decode(&keys(), 1, &bytes).unwrap();
+                segment.encode(&other)
+            }
+            "cut" => Some(bytes.slice(..bytes.len() - 1)),
+            "misplaced" => store.read(2).await.unwrap(),
+            _ => None,
+        };
+        if let Some(damaged) = damaged {
+            store.create(1, damaged).await.unwrap();
+        }
+        let mut opened = open(&store).await;
+        assert!(opened.people.is_empty() && opened.lost.is_some(), "{damage}");
+        assert_eq!(opened.facts, ImportFacts::default());
+        opened.journal.append(vec![entry(9, 1)], facts(9), None).await.unwrap();
+        let again = open(&store).await;
+        assert_eq!((known(&again), again.lost), (vec![entry(9, 1)], None), "{damage}");
+        opened.journal.sweep().await.unwrap();
+        assert_eq!(store.list().await.unwrap(), [3], "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn two_writers_of_one_state_are_told_apart() {
+    let store = MemoryStore::default();
+    let (mut one, mut other) = (open(&store).await.journal, open(&store).await.journal);
+    one.append(vec![entry(1, 1)], facts(1), None).await.unwrap();
+    let error = other.append(vec![entry(2, 1)], facts(1), None).await.unwrap_err();
+    assert_eq!(error, JournalError::Fenced { seq: 0 });
+    // The same bytes are the same write, repeated.
+    other.append(vec![entry(1, 1)], facts(1), None).await.unwrap();
+}
+
+proptest! {
+    #[test]
+    fn a_segment_is_read_as_it_was_written(
+        people in proptest::collection::vec((any::<u32>(), any::<u8>(), 0_u8..8), 0..50),
+        seq: u64,
+        base in proptest::option::of((0_u16..5, 5_u16..9)),
+        run: u64,
+    ) {
+        let entries: Vec<_> = people.into_iter().map(|(n, revision, marks)| ImportEntry {
+            marks: ImportMarks::from_bits(marks).unwrap(),
+            ..entry(n, revision)
+        }).collect();
+        let base = base.map(|(part, parts)| Base { part, parts });
+        let facts = Some(facts(run / 10));
+        let segment = ImportSegment { seq, base, after: 7, entries, facts, part: Some(part(run)) };
+        let bytes = segment.encode(&keys()).unwrap();
+        prop_assert_eq!(ImportSegment::decode(&keys(), seq, &bytes), Ok(segment));
+    }
+
+    #[test]
+    fn bytes_that_were_changed_are_no_segment(at: prop::sample::Index, bit in 0_u8..8) {
+        let entries = vec![entry(1, 1), entry(2, 2)];
+        let facts = Some(facts(1));
+        let segment = ImportSegment { seq: 3, base: None, after: 0, entries, facts, part: None };
+        let mut bytes = segment.encode(&keys()).unwrap().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        prop_assert!(ImportSegment::decode(&keys(), 3, &bytes).is_err());
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_segment(bytes: Vec<u8>) {
+        let authentic = keys();
+        prop_assert!(ImportSegment::decode(&authentic, 0, &bytes).is_err());
+        let prefixed = [b"CLIM\x01".as_slice(), &authentic.key_id(), &bytes].concat();
+        prop_assert!(ImportSegment::decode(&authentic, 0, &Bytes::from(prefixed)).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! People who are known and were not on a complete list. Absence alone proves nothing: each is read by id.
+//! Makes requests.
+
+use super::{
+    feed::{Feed, FeedFault, FeedRead},
+    record::Gone,
+    sink::Sink,
+    walk::Walked,
+    work::{Halt, Work},
+};
+use crate::{
+    domain::ClinchId,
+    ledger::{HeldFact, SegmentStore},
+};
+
+/// How many more people may be missing than somebody accepted: some may be deleted meanwhile.
+const SPARE: u64 = 10;
+
+impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
+    /// Decides on the people who are missing, unless they are too many. `known`: how many were known before
+    /// the scan. Returns how many are held back, if so.
+    pub(super) async fn absent(
+        &mut self,
+        walked: &Walked,
+        known: u64,
+    ) -> Result<Option<HeldFact>, Halt> {
+        debug_assert!(
+            walked.complete,
+            "absence from a list that was not read to its end says nothing"
+        );
+        let is_missing = |entry: &crate::ledger::ImportEntry| {
+            entry.marks.is_live() && !self.seen.contains(&entry.id)
+        };
+        let absent = self.people.iter(&self.keys).filter(is_missing).count() as u64;
+        let most = self.spec.max_deletions.of(known);
+        if absent > most && !self.is_accepted(absent) {
+            return Ok(Some(self.hold(absent)));
+        }
+        let missing: Vec<ClinchId> =
+            self.people.iter(&self.keys).filter(is_missing).map(|entry| entry.id).collect();
+        for id in missing {
+            self.check()?;
+            let read = self.cancel.run_until_cancelled(self.feed.get(&id)).await;
+            match read.ok_or(Halt::Stopped)? {
+                Ok(FeedRead::Present(person)) if person.id == id => {
+                    let is_new = self.seen.insert(&id);
+                    self.progress.counts.scanned += u64::from(is_new);
+                    self.decide(person, is_new);
+                }
+                // Another person answers to this id.
+                Ok(FeedRead::Present(other)) => self.left(&id, &Gone::Merged(other.id)),
+                Ok(FeedRead::Merged(into)) => self.left(&id, &Gone::Merged(into)),
+                Ok(FeedRead::Gone) => self.left(&id, &Gone::Deleted),
+                // The next full scan asks again.
+                Err(FeedFault::Person) => {}
+                Err(fault) => return Err(fault.into()),
+            }
+            self.commit_full().await?;
+        }
+        Ok(None)
+    }
+
+    fn left(&mut self, id: &ClinchId, gone: &Gone) {
+        let known = self.people.get(&self.keys, id);
+        self.gone(id, known, gone);
+    }
+
+    /// Whether somebody accepted that so many are missing.
+    fn is_accepted(&self, absent: u64) -> bool {
+        self.facts.held.is_some_and(|held| {
+            self.spec.accept_deletions == Some(held.run)
+                && absent <= held.absent.saturating_add(SPARE)
+        })
+    }
+
+    /// The number of a scan that was held back stays the same while no more people are missing, so that it
+    /// can be accepted.
+    fn hold(&self, absent: u64) -> HeldFact {
+        match self.facts.held {
+            Some(held) if absent <= held.absent.saturating_add(SPARE) => held,
+            _ => HeldFact { run: self.facts.run + u64::from(!self.begun), absent },
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The run that brings people of Clinch back: walks the list of everybody or of those who changed, maps
+//! each person to a profile, and delivers who is new, changed or gone to a [`Sink`]. Knows no Kubernetes,
+//! and no export.
+
+mod absent;
+mod close;
+mod decide;
+mod feed;
+mod pending;
+mod record;
+mod report;
+mod run;
+mod sink;
+mod spec;
+mod walk;
+mod work;
+
+pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
+pub use report::{
+    ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
+    LastFullScan,
+};
+pub use run::run_import;
+pub use sink::{
+    Batch, BatchLimits, Delivered, LastManifest, Manifest, Sink, SinkFault, SinkPosition,
+};
+pub use spec::{
+    AttributeFilter, Deletions, ImportName, ImportSpec, MaxDeletions, ProfileMapping, Unmapped,
+};
+pub use work::ImportPorts;

@@ -1,0 +1,50 @@
+//! What was decided and is not delivered yet. Pure.
+
+use super::sink::{Batch, BatchLimits};
+use crate::{
+    domain::ClinchId,
+    ledger::{IMPORT_ENTRY_ROOM, ImportEntry, ImportSegment, KeyHash},
+};
+
+/// The most people whose state is stored together.
+const MAX_ENTRIES: usize = 8000;
+
+/// Records and states that will be delivered and stored together.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) lines: Vec<u8>,
+    pub(super) ids: Vec<ClinchId>,
+    pub(super) entries: Vec<ImportEntry>,
+    entry_bytes: usize,
+    /// People who must not be written to Clinch any more.
+    pub(super) anonymised: Vec<(KeyHash, ClinchId)>,
+}
+
+impl Pending {
+    /// Adds what is known of a person from now on.
+    pub(super) fn know(&mut self, entry: ImportEntry) {
+        self.entry_bytes += ImportSegment::size_of(&entry);
+        self.entries.push(entry);
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it has to be delivered before anything is added.
+    pub(super) fn is_full(&self, limits: BatchLimits) -> bool {
+        /// More than any entry takes.
+        const ONE_MORE: usize = 128;
+        self.ids.len() >= limits.rows
+            || self.lines.len() >= limits.bytes
+            || self.entries.len() >= MAX_ENTRIES
+            || self.entry_bytes + ONE_MORE > IMPORT_ENTRY_ROOM
+    }
+
+    /// The records as a batch, if there are any.
+    pub(super) fn take_batch(&mut self, number: u64) -> Option<Batch> {
+        let (ids, lines) = (std::mem::take(&mut self.ids), std::mem::take(&mut self.lines));
+        (!ids.is_empty()).then(|| Batch { number, ids, lines: lines.into() })
+    }
+}

@@ -1,0 +1,114 @@
+//! What an import reports, while it runs and when it ends. Pure.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::sink::LastManifest;
+use crate::{
+    domain::{Cause, RecordId},
+    pipeline::report::Ending,
+};
+
+/// How many failures a report lists; the rest are only counted.
+pub const LISTED_FAILURES: usize = 20;
+
+/// What became of the people that a run read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ImportCounts {
+    /// Different people read.
+    pub scanned: u64,
+    /// People emitted because they are new or changed.
+    pub emitted: u64,
+    /// People emitted before as they are now.
+    pub unchanged: u64,
+    /// People as an export of the same account wrote them.
+    pub own: u64,
+    /// People that the selection leaves out.
+    pub not_selected: u64,
+    /// People emitted as gone.
+    pub tombstones: u64,
+    /// People who cannot be mapped.
+    pub invalid: u64,
+    /// People whom the sink refuses.
+    pub failed: u64,
+}
+
+/// What a run reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImportMode {
+    /// People changed since the last run.
+    Incremental,
+    /// Everybody.
+    #[default]
+    FullScan,
+}
+
+/// The last full scan that was complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastFullScan {
+    /// When it began, by Clinch's clock.
+    pub at: Timestamp,
+    /// How often the list was read.
+    pub passes: u32,
+    /// How many people were known after it.
+    pub known: u64,
+}
+
+/// One person who was not emitted. No value of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportFailure {
+    /// Their opaque id.
+    pub record: RecordId,
+    /// The place in the mapping that is to blame.
+    pub place: Option<Box<str>>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// A snapshot of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportProgress {
+    /// What became of the people so far.
+    pub counts: ImportCounts,
+    /// What the run reads.
+    pub mode: ImportMode,
+    /// Why it reads that.
+    pub mode_reason: &'static str,
+    /// How often the list was begun.
+    pub pass: u32,
+    /// The page that is being read.
+    pub page: u64,
+    /// The time up to which changes were read, by Clinch's clock.
+    pub cursor: Option<Timestamp>,
+    /// The last full scan that was complete.
+    pub last_full_scan: Option<LastFullScan>,
+    /// The last manifest.
+    pub last_manifest: Option<LastManifest>,
+    /// People who are known and were emitted.
+    pub known: u64,
+    /// The first failures.
+    pub failures: Arc<Vec<ImportFailure>>,
+    /// What was known of earlier runs cannot be used, and why: everybody is emitted again.
+    pub state_lost: Option<String>,
+}
+
+impl ImportProgress {
+    /// Lists a failure; it is counted by the caller.
+    pub(super) fn fail(&mut self, failure: ImportFailure) {
+        if self.failures.len() < LISTED_FAILURES {
+            Arc::make_mut(&mut self.failures).push(failure);
+        }
+    }
+}
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// The last snapshot.
+    pub progress: ImportProgress,
+    /// How it ended.
+    pub ending: Ending,
+}

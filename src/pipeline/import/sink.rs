@@ -1,0 +1,126 @@
+//! The port to whoever takes what an import emits. No I/O here; `objects.rs` implements it on an object
+//! store or a folder.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::report::{ImportCounts, ImportMode};
+use crate::{
+    domain::{Cause, ClinchId, Disposition},
+    ledger::ImportPart,
+};
+
+/// The most that a batch may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Records.
+    pub rows: usize,
+    /// Bytes of their lines. One record may be larger.
+    pub bytes: usize,
+}
+
+/// Records that are delivered together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number in its import, from 1.
+    pub number: u64,
+    /// The people, in the order of the lines.
+    pub ids: Vec<ClinchId>,
+    /// A line of JSON for each, ended by a line feed.
+    pub lines: Bytes,
+}
+
+impl Batch {
+    /// The JSON of each record, without the end of its line.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    }
+}
+
+/// A batch that was delivered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Where it is, for sinks that keep it.
+    pub part: Option<ImportPart>,
+    /// People of it whom the sink refuses, and why.
+    pub refused: Vec<(ClinchId, Cause)>,
+}
+
+/// What a run delivered: the index of its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Namespace and name of the import.
+    pub import: String,
+    /// The number of the run.
+    pub run: u64,
+    /// The number of the run with the manifest before this one, if there is one.
+    pub previous: Option<u64>,
+    /// What the run read.
+    pub mode: ImportMode,
+    /// Whether it read everything that it had to.
+    pub complete: bool,
+    /// The time, by Clinch's clock, up to which changes are in the manifests so far.
+    pub cursor: Option<String>,
+    /// The first of its batches.
+    pub from_batch: u64,
+    /// The last of its batches.
+    pub to_batch: u64,
+    /// Its parts, in order.
+    pub parts: Vec<ImportPart>,
+    /// What became of the people that it read; absent if the run was cut off.
+    pub counts: Option<ImportCounts>,
+}
+
+/// Where a manifest is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastManifest {
+    /// Its URL.
+    pub url: String,
+    /// The number of its run.
+    pub sequence: u64,
+    /// The SHA-256 of its bytes, in lower-case hex digits.
+    pub sha256: String,
+}
+
+/// The last run and batch that a sink knows of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinkPosition {
+    /// The number of the run.
+    pub run: u64,
+    /// The number of its last batch.
+    pub batch: u64,
+}
+
+/// Why a sink does not take something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkFault {
+    /// What to do next.
+    pub disposition: Disposition,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Takes what an import emits. Fence and grant are checked before each call that writes.
+pub trait Sink: Send + Sync {
+    /// The most that a batch may hold.
+    fn limits(&self) -> BatchLimits;
+
+    /// The last run and batch that it has, if it keeps any. Only reads.
+    fn position(&self) -> impl Future<Output = Result<Option<SinkPosition>, SinkFault>> + Send;
+
+    /// Removes what a killed process left of batches after this one.
+    fn repair(&self, after_batch: u64) -> impl Future<Output = Result<(), SinkFault>> + Send;
+
+    /// Takes a batch, durably once it returns. The same batch may be delivered again.
+    fn deliver(&self, batch: &Batch) -> impl Future<Output = Result<Delivered, SinkFault>> + Send;
+
+    /// Takes the index of a run that delivered something; where it is, for sinks that keep it. The same
+    /// manifest may be delivered again.
+    fn close(
+        &self,
+        manifest: &Manifest,
+    ) -> impl Future<Output = Result<Option<LastManifest>, SinkFault>> + Send;
+}

@@ -1,0 +1,161 @@
+//! Reads the list until it is certain that everybody on it was seen, however it shifts meanwhile. Makes
+//! requests.
+
+use std::time::Duration;
+
+use futures::future::join;
+use jiff::Timestamp;
+
+use super::{
+    feed::{Feed, FeedPage},
+    sink::Sink,
+    work::{Halt, Work},
+};
+use crate::ledger::SegmentStore;
+
+/// How often a list is read before the run gives up on it.
+pub(super) const MAX_PASSES: u32 = 5;
+/// How many pages a list may have beyond twice those that its total allows.
+const SPARE_PAGES: u64 = 10;
+/// How far the clock of a server may be behind that of this machine, where it states none: a signature
+/// is not accepted beyond that.
+const SIGNATURE_WINDOW: Duration = Duration::from_mins(15);
+
+/// What came of reading the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// When the first page was answered, by Clinch's clock, and never in the future.
+    pub(super) began: Timestamp,
+    /// Whether everybody was seen.
+    pub(super) complete: bool,
+    pub(super) passes: u32,
+    /// Pages read, over all passes.
+    pub(super) pages: u64,
+}
+
+/// One reading of the list.
+#[derive(Debug, Default)]
+struct Pass {
+    answered_at: Option<Timestamp>,
+    /// The total on the first page.
+    first_total: Option<u64>,
+    /// The total on the last page.
+    total: Option<u64>,
+    /// The number of people on the first page.
+    page_len: u64,
+    pages: u64,
+    /// Different people seen.
+    people: u64,
+    /// People whom no pass had seen before.
+    new: u64,
+    /// Somebody was listed twice.
+    repeats: bool,
+    /// The page before this one was not full.
+    was_short: bool,
+    /// A page other than the last was not full.
+    short: bool,
+    /// The list has many more pages than it should.
+    endless: bool,
+}
+
+impl Pass {
+    fn note<C>(&mut self, page: &FeedPage<C>) {
+        self.pages += 1;
+        self.people += page.people.len() as u64;
+        self.repeats |= page.listed > page.people.len() as u64;
+        self.short |= self.was_short && page.listed > 0;
+        if self.pages == 1 {
+            self.answered_at = page.answered_at;
+            self.first_total = page.total;
+            self.page_len = page.listed;
+        }
+        self.was_short = page.listed < self.page_len;
+        self.total = page.total;
+        self.endless |= page.cut_off || self.total.is_some_and(|total| self.is_endless(total));
+    }
+
+    /// Whether it has many more pages than its total allows. Pages that shift hold people seen before, and
+    /// so make a list longer; it may have twice the pages.
+    fn is_endless(&self, total: u64) -> bool {
+        let pages = total.div_ceil(self.page_len.max(1));
+        self.pages > pages.saturating_mul(2).saturating_add(SPARE_PAGES)
+    }
+
+    /// Whether nothing suggests that the list changed while it was read.
+    fn is_settled(&self) -> bool {
+        !self.repeats
+            && !self.short
+            && !self.endless
+            && self.first_total == self.total
+            && self.total.is_none_or(|total| total == self.people)
+    }
+}
+
+impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
+    /// Reads everybody, or those changed since a time, and decides on each. `confirm`: reads the list again
+    /// even if nothing suggests that it changed.
+    pub(super) async fn walk(
+        &mut self,
+        since: Option<Timestamp>,
+        confirm: bool,
+    ) -> Result<Walked, Halt> {
+        let now = self.clock.now();
+        let mut walked = Walked { began: now, complete: false, passes: 0, pages: 0 };
+        while !walked.complete && walked.passes < MAX_PASSES {
+            walked.passes += 1;
+            self.progress.pass = walked.passes;
+            let pass = self.pass(since).await?;
+            walked.pages += pass.pages;
+            if walked.passes == 1 {
+                let unknown = now.saturating_sub(SIGNATURE_WINDOW).unwrap_or(now);
+                walked.began = pass.answered_at.unwrap_or(unknown).min(now);
+            }
+            if pass.endless {
+                break;
+            }
+            let all_seen = pass.total.is_none_or(|total| self.seen.len() >= total);
+            let nobody_new = pass.new == 0 && all_seen;
+            walked.complete = nobody_new || (pass.is_settled() && pass.total.is_some() && !confirm);
+        }
+        Ok(walked)
+    }
+
+    /// Reads the list once. A page is requested while the one before it is being worked on, and no other.
+    async fn pass(&mut self, since: Option<Timestamp>) -> Result<Pass, Halt> {
+        let (mut pass, cancel, feed) = (Pass::default(), self.cancel, self.feed);
+        let read = |cursor| cancel.run_until_cancelled(feed.page(cursor, since));
+        let mut page = read(None).await.ok_or(Halt::Stopped)??;
+        loop {
+            self.check()?;
+            pass.note(&page);
+            self.progress.page = pass.pages;
+            let next = page.next.take().filter(|_| !pass.endless);
+            let following = async {
+                match next {
+                    Some(cursor) => read(Some(cursor)).await.ok_or(Halt::Stopped)?.map(Some),
+                    None => Ok(None),
+                }
+                .map_err(Halt::from)
+            };
+            let (taken, following) = join(self.take(page, &mut pass.new), following).await;
+            taken?;
+            match following? {
+                Some(following) => page = following,
+                None => return Ok(pass),
+            }
+        }
+    }
+
+    /// Decides on the people of a page.
+    async fn take(&mut self, page: FeedPage<F::Cursor>, new: &mut u64) -> Result<(), Halt> {
+        for person in page.people {
+            let is_new = self.seen.insert(&person.id);
+            *new += u64::from(is_new);
+            self.progress.counts.scanned += u64::from(is_new);
+            self.decide(person, is_new);
+            self.commit_full().await?;
+        }
+        self.show();
+        Ok(())
+    }
+}

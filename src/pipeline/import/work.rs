@@ -1,0 +1,250 @@
+//! A run in progress: what is known, what waits to be delivered, and the one place where both are stored.
+//! Delivers through the sink and stores through the journal.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher as _, RandomState},
+};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    feed::FeedFault,
+    pending::Pending,
+    report::{ImportFailure, ImportMode, ImportProgress, LastFullScan},
+    sink::{LastManifest, Sink, SinkFault},
+    spec::ImportSpec,
+};
+use crate::{
+    domain::{ClinchId, Clock, Disposition, Fence, Grant, GrantState},
+    ledger::{
+        ImportFacts, ImportJournal, ImportKeys, ImportPart, ImportedPeople, JournalError,
+        SegmentStore, SuppressionError, Suppressions,
+    },
+};
+
+/// What a run needs besides its spec.
+pub struct ImportPorts<F, K, S> {
+    /// Reads Clinch.
+    pub feed: F,
+    /// Takes what is emitted.
+    pub sink: K,
+    /// Keeps what is known.
+    pub store: S,
+    /// The keys of the import.
+    pub keys: ImportKeys,
+    /// The people who must not be written to Clinch; those seen as anonymised are added.
+    pub suppressions: Suppressions,
+    /// Whether the integration permits the import.
+    pub grant: Grant,
+    /// Whether this process may write.
+    pub fence: Fence,
+    /// The clock.
+    pub clock: Clock,
+    /// Where progress is reported.
+    pub progress: watch::Sender<ImportProgress>,
+    /// Ends the run at the border of a batch.
+    pub cancel: CancellationToken,
+}
+
+/// Why a run ends early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// It was ended, or may not continue. The one who ended it reports why.
+    Stopped,
+    /// Clinch cannot be read. What was delivered so far can be closed.
+    Unread { disposition: Disposition, message: String },
+    /// What is delivered or known cannot be stored.
+    Unstored { disposition: Disposition, message: String },
+}
+
+impl From<FeedFault> for Halt {
+    fn from(fault: FeedFault) -> Self {
+        match fault {
+            // Callers who can leave a person out do.
+            FeedFault::Person => Self::Unread {
+                disposition: Disposition::retry(crate::domain::Reason::InternalError),
+                message: "a person cannot be read".to_owned(),
+            },
+            FeedFault::Withdrawn => Self::Stopped,
+            FeedFault::Everything { disposition, message } => Self::Unread { disposition, message },
+        }
+    }
+}
+
+impl From<SinkFault> for Halt {
+    fn from(SinkFault { disposition, message }: SinkFault) -> Self {
+        Self::Unstored { disposition, message }
+    }
+}
+
+impl From<JournalError> for Halt {
+    fn from(error: JournalError) -> Self {
+        let cause = std::error::Error::source(&error);
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        Self::Unstored { disposition: error.disposition(), message: format!("{error}{cause}") }
+    }
+}
+
+impl From<SuppressionError> for Halt {
+    fn from(error: SuppressionError) -> Self {
+        let message = format!("an anonymised person cannot be recorded: {error}");
+        Self::Unstored { disposition: error.disposition(), message }
+    }
+}
+
+/// The people whom a run has seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    hasher: RandomState,
+    ids: HashSet<u64>,
+}
+
+impl Seen {
+    /// Notes a person; true if they were not seen before.
+    pub(super) fn insert(&mut self, id: &ClinchId) -> bool {
+        self.ids.insert(self.hasher.hash_one(id.as_str()))
+    }
+
+    pub(super) fn contains(&self, id: &ClinchId) -> bool {
+        self.ids.contains(&self.hasher.hash_one(id.as_str()))
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.ids.len() as u64
+    }
+}
+
+/// A run in progress.
+pub(super) struct Work<'a, F, K, S> {
+    pub(super) spec: &'a ImportSpec,
+    pub(super) feed: &'a F,
+    pub(super) sink: &'a K,
+    pub(super) keys: ImportKeys,
+    pub(super) suppressions: &'a Suppressions,
+    pub(super) grant: &'a Grant,
+    pub(super) fence: &'a Fence,
+    pub(super) clock: &'a Clock,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) reports: &'a watch::Sender<ImportProgress>,
+    /// The attribute with the time of the last change, if there is one.
+    pub(super) updated_at: Option<String>,
+    /// Namespace and name, as every record has it.
+    pub(super) name: String,
+    pub(super) people: ImportedPeople,
+    /// As stored, but for the run that is being closed.
+    pub(super) facts: ImportFacts,
+    pub(super) journal: ImportJournal<S>,
+    /// The parts of this run.
+    pub(super) parts: Vec<ImportPart>,
+    /// Whether this run has stored something.
+    pub(super) begun: bool,
+    pub(super) mode: ImportMode,
+    pub(super) pending: Pending,
+    pub(super) seen: Seen,
+    pub(super) progress: ImportProgress,
+}
+
+impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
+    /// Fails if the run has to end.
+    pub(super) fn check(&self) -> Result<(), Halt> {
+        let may = !self.cancel.is_cancelled() && self.grant.state() != GrantState::Revoked;
+        if may { Ok(()) } else { Err(Halt::Stopped) }
+    }
+
+    /// Fails if this process may not write, or the import may not read.
+    pub(super) fn check_writes(&self) -> Result<(), Halt> {
+        self.check()?;
+        if self.fence.holds() { Ok(()) } else { Err(Halt::Stopped) }
+    }
+
+    /// Shows how far the run is.
+    pub(super) fn show(&mut self) {
+        self.progress.known = self.people.live();
+        self.progress.cursor = self.facts.cursor.and_then(at);
+        self.progress.last_full_scan = self.facts.last_full_scan.and_then(|scan| {
+            Some(LastFullScan { at: at(scan.at)?, passes: scan.passes, known: scan.known })
+        });
+        self.progress.last_manifest = self.facts.manifest.as_ref().map(|manifest| LastManifest {
+            url: manifest.url.clone(),
+            sequence: manifest.run,
+            sha256: manifest.sha256.clone(),
+        });
+        self.reports.send_replace(self.progress.clone());
+    }
+
+    /// Delivers and stores what waits, if it is as much as a batch may be.
+    pub(super) async fn commit_full(&mut self) -> Result<(), Halt> {
+        if self.pending.is_full(self.sink.limits()) { self.commit().await } else { Ok(()) }
+    }
+
+    /// Delivers what waits, and then stores that it was delivered.
+    pub(super) async fn commit(&mut self) -> Result<(), Halt> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.check_writes()?;
+        let mut pending = std::mem::take(&mut self.pending);
+        // Before anybody learns that they are gone: nobody may write them again.
+        self.suppressions.record(std::mem::take(&mut pending.anonymised)).await?;
+        let number = self.facts.batch + 1;
+        let mut part = None;
+        if let Some(batch) = pending.take_batch(number) {
+            let delivered = self.sink.deliver(&batch).await?;
+            self.refuse(&delivered.refused, &mut pending);
+            part = delivered.part;
+            self.facts.batch = number;
+        }
+        self.check_writes()?;
+        self.store(std::mem::take(&mut pending.entries), part).await
+    }
+
+    /// People whom the sink refuses are not known: they are tried again.
+    fn refuse(&mut self, refused: &[(ClinchId, crate::domain::Cause)], pending: &mut Pending) {
+        for (id, cause) in refused {
+            pending.entries.retain(|entry| entry.id != *id);
+            self.progress.counts.failed += 1;
+            self.progress.counts.emitted = self.progress.counts.emitted.saturating_sub(1);
+            self.progress.fail(ImportFailure {
+                record: self.keys.record_id(id),
+                place: None,
+                cause: cause.clone(),
+            });
+        }
+    }
+
+    /// Stores what is known, as part of this run.
+    async fn store(
+        &mut self,
+        entries: Vec<crate::ledger::ImportEntry>,
+        part: Option<ImportPart>,
+    ) -> Result<(), Halt> {
+        self.begin();
+        self.journal.append(entries, self.facts.clone(), part.clone()).await?;
+        self.parts.extend(part);
+        Ok(())
+    }
+
+    /// Gives the run its number, with the first thing that it stores.
+    pub(super) fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.facts.run += 1;
+            self.facts.open = true;
+            self.facts.full_scan = self.mode == ImportMode::FullScan;
+        }
+    }
+
+    /// Notes why a person is not emitted.
+    pub(super) fn fail(&mut self, failure: ImportFailure) {
+        self.progress.counts.invalid += 1;
+        self.progress.fail(failure);
+    }
+}
+
+/// A time in seconds since 1970.
+pub(super) fn at(seconds: i64) -> Option<Timestamp> {
+    Timestamp::from_second(seconds).ok()
+}
