@@ -149,8 +149,12 @@ pub fn postpones(response: &Response, now: Timestamp) -> Option<Duration> {
 
 /// Clinch's time minus ours in seconds, from a response's `Date`.
 pub fn skew_seconds(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
-    let date = headers.get(header::DATE)?.to_str().ok()?;
-    Some(http_date(date)?.as_second() - now.as_second())
+    Some(answered_at(headers)?.as_second() - now.as_second())
+}
+
+/// When a response was made, by the server's clock.
+pub fn answered_at(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(header::DATE)?.to_str().ok()?)
 }
 
 /// What a response means to the caller: the response itself if it is a success, otherwise the

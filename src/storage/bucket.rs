@@ -241,6 +241,17 @@ impl Bucket {
         self.bounded(paths.try_collect()).await
     }
 
+    /// The names of the objects in the folder of a path, and of those below it, that sort after the path.
+    pub(super) async fn names_after(&self, path: &Path) -> Result<Vec<String>, ObjectFault> {
+        let mut folder: Vec<_> = path.parts().collect();
+        folder.pop();
+        let folder: Path = folder.into_iter().collect();
+        let listed = self.store.list_with_offset(Some(&folder), path);
+        let names = listed.map_ok(|meta| meta.location.filename().map(str::to_owned));
+        let names: Vec<Option<String>> = self.bounded(names.try_collect()).await?;
+        Ok(names.into_iter().flatten().collect())
+    }
+
     /// The bytes of an object; `None` when there is none. A larger object is not read.
     pub(super) async fn read(
         &self,

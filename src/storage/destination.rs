@@ -22,10 +22,10 @@ pub struct SeenFile {
 
 /// The name of a file to write, at an allowed place. `Debug` shows the place only.
 #[derive(Clone)]
-pub struct Destination(Place);
+pub struct Destination(pub(super) Place);
 
 /// What the name is resolved to for an operation.
-enum Target {
+pub(super) enum Target {
     Object(Bucket, Path),
     Local(LocalTarget),
 }
@@ -98,7 +98,7 @@ impl Destination {
         }
     }
 
-    fn target(&self) -> Result<Target, WriteFault> {
+    pub(super) fn target(&self) -> Result<Target, WriteFault> {
         match (&self.0.location, &self.0.access) {
             (Location::Objects { kind, bucket, pattern }, Access::Store(options)) => {
                 let path = Path::parse(&pattern.text).map_err(|_| WriteFault::BadName)?;

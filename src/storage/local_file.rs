@@ -24,7 +24,7 @@ pub(super) struct LocalTarget {
     root: PathBuf,
     /// Below the root; empty for the root itself.
     folder: PathBuf,
-    name: String,
+    pub(super) name: String,
 }
 
 impl LocalTarget {
@@ -106,14 +106,14 @@ impl LocalTarget {
         Ok(removed)
     }
 
-    fn open_root(&self) -> Result<Dir, WriteFault> {
+    pub(super) fn open_root(&self) -> Result<Dir, WriteFault> {
         Dir::open_ambient_dir(&self.root, ambient_authority()).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => WriteFault::NoFolder,
             _ => WriteFault::of_io(&error),
         })
     }
 
-    fn open_folder(&self, root: &Dir) -> io::Result<Dir> {
+    pub(super) fn open_folder(&self, root: &Dir) -> io::Result<Dir> {
         if self.folder.as_os_str().is_empty() {
             root.try_clone()
         } else {
@@ -122,7 +122,7 @@ impl LocalTarget {
     }
 
     /// What has the name of the file, which nothing but a file may have.
-    fn look(&self, folder: &Dir) -> Result<Option<(String, u64)>, WriteFault> {
+    pub(super) fn look(&self, folder: &Dir) -> Result<Option<(String, u64)>, WriteFault> {
         match folder.symlink_metadata(&self.name) {
             Ok(metadata) if metadata.is_dir() => Err(WriteFault::IsAFolder),
             Ok(metadata) if !metadata.is_file() => Err(WriteFault::NotAFile),

@@ -28,6 +28,9 @@ pub enum LocationError {
         "the URL holds user info, a fragment, a backslash, a control character or a .. segment"
     )]
     NotPlain,
+    /// The URL of a folder to write to that ends with no slash.
+    #[error("the URL names no folder: end it with a slash, e.g. s3://BUCKET/FOLDER/")]
+    NotAFolder,
     /// The URL of a file to write that ends with a slash.
     #[error("the URL ends in a slash: name a file, e.g. s3://BUCKET/FOLDER/people.csv")]
     Folder,

@@ -2,7 +2,7 @@
 //!
 //! What a spec names is opened with [`Place::open`]: only under the admin's allow-list, with the
 //! credentials of one Secret, and without following anything to another host or folder; a file to write
-//! is opened with [`Destination::open`], under the same rules and a list of its own. The folder
+//! is opened with [`Destination::open`], and a folder for several with [`WrittenFolder::open`], under the same rules and a list of its own. The folder
 //! of the ledgers, which the admin names, is opened with [`open_folder`]. All use `bucket.rs`
 //! and, for files in parts, `upload.rs`: nothing else makes a request to an object store.
 
@@ -17,6 +17,7 @@ mod files;
 mod folder;
 mod listing;
 mod local_file;
+mod local_reads;
 mod location;
 mod named;
 mod page;
@@ -27,6 +28,7 @@ mod upload;
 mod web;
 mod write_fault;
 mod writer;
+mod written_folder;
 
 use bucket::Bucket;
 
@@ -42,3 +44,4 @@ pub use place::{Place, PlaceError, StoragePolicy};
 pub use server::ServerFault;
 pub use write_fault::WriteFault;
 pub use writer::{FileWriter, Written};
+pub use written_folder::WrittenFolder;

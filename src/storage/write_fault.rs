@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use object_store::Error as StoreError;
 use thiserror::Error;
 
-use super::{ReadFault, fault::fault_in, server::ServerFault};
+use super::{ObjectFault, ReadFault, fault::fault_in, server::ServerFault};
 use crate::{
     domain::{Disposition, Reason},
     network::NoAnswer,
@@ -56,6 +56,9 @@ pub enum WriteFault {
     /// Another program removed what was written so far, or replaces the file at the same time.
     #[error("was interrupted by another program or by a rule of the store: it is written again")]
     Interrupted,
+    /// The store cannot create an object only if none of its name exists.
+    #[error("cannot be written safely: the object store has no conditional writes")]
+    NoConditionalWrites,
     /// A request took too long.
     #[error("cannot be written: the server does not answer within {} s", .0.as_secs())]
     TimedOut(Duration),
@@ -84,6 +87,7 @@ impl WriteFault {
             }
             Self::TooLarge { .. } => stalled(Reason::TooLarge),
             Self::Server(_)
+            | Self::NoConditionalWrites
             | Self::Denied
             | Self::ReadOnly
             | Self::IsAFolder
@@ -130,6 +134,19 @@ impl WriteFault {
     }
 }
 
+impl From<ObjectFault> for WriteFault {
+    fn from(fault: ObjectFault) -> Self {
+        match fault {
+            ObjectFault::Missing => Self::Server(ServerFault::BucketMissing),
+            ObjectFault::NoConditionalWrites => Self::NoConditionalWrites,
+            ObjectFault::TimedOut => Self::TimedOut(Duration::from_secs(60)),
+            ObjectFault::Server(fault) => Self::Server(fault),
+            // Callers who ask for either handle it.
+            ObjectFault::AlreadyExists | ObjectFault::TooLarge => Self::Interrupted,
+        }
+    }
+}
+
 impl From<ReadFault> for WriteFault {
     fn from(fault: ReadFault) -> Self {
         match fault {
@@ -170,6 +187,7 @@ mod tests {
             WriteFault::NotAFile,
             WriteFault::BelowAFile,
             WriteFault::BadName,
+            WriteFault::NoConditionalWrites,
             WriteFault::Server(ServerFault::of_status(403)),
             WriteFault::Server(ServerFault::of_status(400)),
         ] {

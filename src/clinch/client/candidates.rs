@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{Client, Cursor, Purpose, encode, one, paging::stated_total};
@@ -29,6 +30,10 @@ pub struct Verified {
 pub struct Page {
     /// The people.
     pub people: Vec<Candidate>,
+    /// How many people it lists, with those that the walk has returned before.
+    pub listed: u64,
+    /// When it was answered, by Clinch's own clock, if it states that.
+    pub answered_at: Option<Timestamp>,
     /// Where the walk continues; `None`: this was the last page, or the last one allowed.
     pub next: Option<Cursor>,
     /// The total number of people, if Clinch states it. A hint: never used to end a walk.
@@ -114,6 +119,8 @@ impl Client {
         let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
         Ok(Page {
             people: people.collect::<Result<_, _>>()?,
+            listed: page.listed,
+            answered_at: page.answered_at,
             next: page.next,
             total: page.total,
             seen: page.seen,

@@ -10,11 +10,13 @@ use std::{
 };
 
 use http::Method;
+use jiff::Timestamp;
 use url::Url;
 
 use super::{Client, MAX_LIST_BYTES, Purpose};
 use crate::{
     clinch::{
+        classify::answered_at,
         contract::Op,
         error::{ClinchError, NotClinchSign},
         wire::Request,
@@ -83,10 +85,21 @@ impl std::fmt::Debug for Cursor {
 /// One page of resources not seen before.
 pub(super) struct RawPage {
     pub resources: Vec<Resource>,
+    /// How many resources it lists, with those seen before.
+    pub listed: u64,
+    /// When it was answered, by the server's clock.
+    pub answered_at: Option<Timestamp>,
     pub next: Option<Cursor>,
     pub total: Option<u64>,
     pub seen: u64,
     pub cut_off: bool,
+}
+
+/// A list page as it was answered.
+pub(super) struct Listed {
+    pub resources: Vec<Resource>,
+    pub document: Document,
+    pub answered_at: Option<Timestamp>,
 }
 
 /// The total that a response states, under any of the usual names.
@@ -119,7 +132,7 @@ impl Client {
         op: Op,
         url: Url,
         purpose: Purpose,
-    ) -> Result<(Vec<Resource>, Document), ClinchError> {
+    ) -> Result<Listed, ClinchError> {
         let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
         request.max_response_bytes = MAX_LIST_BYTES;
         request.time_limit = purpose.time_limit(self.0.config.timeouts);
@@ -127,7 +140,9 @@ impl Client {
         let mut document: Document = serde_json::from_slice(&response.body)
             .map_err(|_| ClinchError::NotClinch(NotClinchSign::NoData))?;
         match std::mem::take(&mut document.data) {
-            PrimaryData::Many(resources) => Ok((resources, document)),
+            PrimaryData::Many(resources) => {
+                Ok(Listed { resources, document, answered_at: answered_at(&response.headers) })
+            }
             PrimaryData::One(_) | PrimaryData::None | PrimaryData::Absent => {
                 Err(ClinchError::NotClinch(NotClinchSign::NoData))
             }
@@ -146,7 +161,8 @@ impl Client {
         if let Some((name, value)) = query {
             url.query_pairs_mut().append_pair(name, value);
         }
-        self.list_document(op, url, purpose).await
+        let Listed { resources, document, .. } = self.list_document(op, url, purpose).await?;
+        Ok((resources, document))
     }
 
     /// The page at `cursor`.
@@ -161,7 +177,9 @@ impl Client {
             At::Number => (own.clone(), false),
             At::Link(url) => (Url::clone(url), true),
         };
-        let (mut resources, document) = self.list_document(op, url.clone(), Purpose::Work).await?;
+        let Listed { mut resources, document, answered_at } =
+            self.list_document(op, url.clone(), Purpose::Work).await?;
+        let listed = resources.len() as u64;
         for resource in &resources {
             crate::clinch::resources::id(resource)?;
         }
@@ -179,7 +197,8 @@ impl Client {
         let advanced = cursor.advance(at.filter(|_| !resources.is_empty()));
         let cut_off = advanced.is_err();
         let next = advanced.unwrap_or_default();
-        Ok(RawPage { resources, next, total: stated_total(&document), seen, cut_off })
+        let total = stated_total(&document);
+        Ok(RawPage { resources, listed, answered_at, next, total, seen, cut_off })
     }
 
     /// `next` as a URL, if it stays on the origin and path of the list.

@@ -113,7 +113,7 @@ async fn a_rewrite_that_was_cut_off_changes_nothing() {
     store.delete(last).await.unwrap();
     let cut = open(&store).await;
     assert_eq!(known(&cut), expected);
-    assert_eq!((cut.facts, cut.lost), (facts(1), None));
+    assert_eq!((&cut.facts, cut.lost), (&facts(1), None));
     let mut journal = cut.journal;
     journal.rewrite(&cut.people, &cut.facts).await.unwrap();
     journal.sweep().await.unwrap();

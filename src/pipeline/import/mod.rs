@@ -3,9 +3,11 @@
 //! and no export.
 
 mod absent;
+mod clinch_feed;
 mod close;
 mod decide;
 mod feed;
+mod objects;
 mod pending;
 mod record;
 mod report;
@@ -15,7 +17,9 @@ mod spec;
 mod walk;
 mod work;
 
+pub use clinch_feed::ClinchFeed;
 pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
+pub use objects::ObjectSink;
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
     LastFullScan,

@@ -1,0 +1,86 @@
+//! The port `Feed` on the Clinch client. Does network I/O through the client.
+
+use jiff::Timestamp;
+
+use super::feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
+use crate::{
+    clinch::{Candidate, Client, ClinchError, Cursor},
+    domain::{ClinchId, Disposition, Reason},
+};
+
+/// The Clinch client as an import sees it.
+#[derive(Debug, Clone)]
+pub struct ClinchFeed {
+    client: Client,
+}
+
+impl ClinchFeed {
+    /// Wraps a client whose reads wait while access is paused.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Feed for ClinchFeed {
+    type Cursor = Cursor;
+
+    async fn page(
+        &self,
+        at: Option<Cursor>,
+        _since: Option<Timestamp>,
+    ) -> Result<FeedPage<Cursor>, FeedFault> {
+        let page = self.client.page(at.unwrap_or_else(Cursor::first)).await?;
+        Ok(FeedPage {
+            people: page.people.into_iter().map(person).collect(),
+            listed: page.listed,
+            next: page.next,
+            total: page.total,
+            cut_off: page.cut_off,
+            answered_at: page.answered_at,
+        })
+    }
+
+    async fn get(&self, id: &ClinchId) -> Result<FeedRead, FeedFault> {
+        match self.client.get(id).await {
+            Ok(found) => Ok(FeedRead::Present(person(found))),
+            Err(ClinchError::NotFound) => Ok(FeedRead::Gone),
+            // The list of everybody was read with the same credential.
+            Err(ClinchError::Forbidden | ClinchError::Errored { .. }) => Err(FeedFault::Person),
+            Err(ClinchError::Unavailable { status: Some(_), .. }) => Err(FeedFault::Person),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn lists_changes(&self) -> Result<Result<(), &'static str>, FeedFault> {
+        Ok(Err("this operator does not ask Clinch for changes only"))
+    }
+
+    fn updated_at(&self) -> Option<&str> {
+        Some("updated_at")
+    }
+}
+
+fn person(found: Candidate) -> FeedPerson {
+    FeedPerson {
+        id: found.id,
+        key: found.match_value,
+        attributes: found.attributes,
+        anonymised: found.anonymized,
+    }
+}
+
+impl From<ClinchError> for FeedFault {
+    fn from(error: ClinchError) -> Self {
+        let message = error.to_string();
+        let disposition = match error {
+            ClinchError::GrantRevoked => return Self::Withdrawn,
+            // The integration's own condition reports these.
+            ClinchError::Unauthorized | ClinchError::ClockSkew { .. } | ClinchError::Forbidden => {
+                Disposition::Wait { reason: Reason::DependencyNotReady }
+            }
+            ClinchError::NotFound => Disposition::Stalled { reason: Reason::EndpointNotClinch },
+            other => other.disposition(),
+        };
+        Self::Everything { disposition, message }
+    }
+}

@@ -1,0 +1,171 @@
+//! The sink that keeps what it gets as files: immutable parts, an index for each run, and the name of the
+//! latest one. Does I/O through [`storage`](crate::storage).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::sink::{
+    Batch, BatchLimits, Delivered, LastManifest, Manifest, Sink, SinkFault, SinkPosition,
+};
+use crate::{
+    domain::{Disposition, Reason},
+    ledger::ImportPart,
+    storage::{PlaceError, StoragePolicy, WriteFault, WrittenFolder},
+};
+
+/// The most bytes of a part, but for one record: a part is written with one request.
+const MAX_PART_BYTES: usize = 8 << 20;
+/// The largest index: that of some 100 000 parts.
+const MAX_MANIFEST_BYTES: usize = 32 << 20;
+const PARTS: &str = "parts";
+const MANIFESTS: &str = "manifests";
+/// Written last: a copy of the latest manifest.
+const LATEST: &str = "latest.json";
+
+/// A folder of an object store or of this machine.
+#[derive(Debug)]
+pub struct ObjectSink {
+    folder: WrittenFolder,
+    parts: WrittenFolder,
+    manifests: WrittenFolder,
+    owner: String,
+    max_rows: usize,
+}
+
+impl ObjectSink {
+    /// Checks everything that can be checked without a request. `url`: of a folder, with a slash at its end;
+    /// everything is kept in a folder of it that has the UID of the import as its name. `max_rows`: the
+    /// most records of a part.
+    pub fn open(
+        url: &str,
+        secret: Option<&BTreeMap<String, Bytes>>,
+        policy: &Arc<StoragePolicy>,
+        import_uid: &str,
+        max_rows: usize,
+    ) -> Result<Self, PlaceError> {
+        let folder = WrittenFolder::open(url, secret, policy)?.folder(import_uid);
+        let (parts, manifests) = (folder.folder(PARTS), folder.folder(MANIFESTS));
+        Ok(Self { folder, parts, manifests, owner: import_uid.to_owned(), max_rows })
+    }
+
+    async fn manifest(
+        &self,
+        folder: &WrittenFolder,
+        name: &str,
+    ) -> Result<Option<Index>, SinkFault> {
+        let fault = |fault| self.fault(folder, name, &fault);
+        let Some(bytes) = folder.read(name, MAX_MANIFEST_BYTES).await.map_err(fault)? else {
+            return Ok(None);
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(manifest) => Ok(Some(Index { manifest, bytes })),
+            Err(_) => Err(conflict(&folder.url(name), "is no manifest of an import: remove it")),
+        }
+    }
+
+    #[allow(clippy::unused_self, reason = "beside its callers")]
+    fn fault(&self, folder: &WrittenFolder, name: &str, fault: &WriteFault) -> SinkFault {
+        let message = format!("{} {fault}", folder.url(name));
+        SinkFault { disposition: fault.disposition(), message }
+    }
+}
+
+/// A manifest as it is stored.
+struct Index {
+    manifest: Manifest,
+    bytes: Bytes,
+}
+
+fn conflict(url: &str, why: &str) -> SinkFault {
+    SinkFault {
+        disposition: Disposition::Stalled { reason: Reason::DestinationConflict },
+        message: format!("{url} {why}"),
+    }
+}
+
+fn manifest_name(run: u64) -> String {
+    format!("{run:010}.json")
+}
+
+impl Sink for ObjectSink {
+    fn limits(&self) -> BatchLimits {
+        BatchLimits { rows: self.max_rows, bytes: MAX_PART_BYTES }
+    }
+
+    async fn position(&self) -> Result<Option<SinkPosition>, SinkFault> {
+        let mut last = self.manifest(&self.folder, LATEST).await?;
+        // A process may have been killed before it named its manifest as the latest one.
+        loop {
+            let run = last.as_ref().map_or(1, |last| last.manifest.run.saturating_add(1));
+            let Some(next) = self.manifest(&self.manifests, &manifest_name(run)).await? else {
+                break;
+            };
+            last = Some(next);
+        }
+        Ok(last.map(|last| SinkPosition { run: last.manifest.run, batch: last.manifest.to_batch }))
+    }
+
+    async fn repair(&self, after_batch: u64) -> Result<(), SinkFault> {
+        for folder in [&self.parts, &self.manifests, &self.folder] {
+            let fault = |fault| self.fault(folder, "", &fault);
+            folder.clean_up(&self.owner).await.map_err(fault)?;
+        }
+        let after = format!("{:010}", after_batch.saturating_add(1));
+        let fault = |fault| self.fault(&self.parts, "", &fault);
+        for name in self.parts.names_after(&after).await.map_err(fault)? {
+            if is_part(&name) {
+                self.parts.delete(&name).await.map_err(fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
+        let sha256 = hex::encode(Sha256::digest(&batch.lines));
+        let name = format!("{:010}-{}.ndjson", batch.number, &sha256[..16]);
+        // One that exists has the same bytes.
+        let written = self.parts.create(&name, batch.lines.clone(), &self.owner).await;
+        written.map_err(|fault| self.fault(&self.parts, &name, &fault))?;
+        let part = ImportPart {
+            name: format!("{PARTS}/{name}"),
+            batch: batch.number,
+            rows: batch.ids.len() as u64,
+            bytes: batch.lines.len() as u64,
+            sha256,
+        };
+        Ok(Delivered { part: Some(part), refused: Vec::new() })
+    }
+
+    async fn close(&self, manifest: &Manifest) -> Result<Option<LastManifest>, SinkFault> {
+        let name = manifest_name(manifest.run);
+        let mut bytes =
+            Bytes::from(serde_json::to_vec_pretty(manifest).expect("plain data serialises"));
+        let created = self.manifests.create(&name, bytes.clone(), &self.owner).await;
+        let created = created.map_err(|fault| self.fault(&self.manifests, &name, &fault))?;
+        if !created && let Some(there) = self.manifest(&self.manifests, &name).await? {
+            // That of a process which was killed right after it, and knew more.
+            if there.manifest.parts != manifest.parts {
+                let why = "lists other parts: do two operators write this folder?";
+                return Err(conflict(&self.manifests.url(&name), why));
+            }
+            bytes = there.bytes;
+        }
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let replaced = self.folder.replace(LATEST, bytes, &self.owner).await;
+        replaced.map_err(|fault| self.fault(&self.folder, LATEST, &fault))?;
+        let url = self.manifests.url(&name);
+        Ok(Some(LastManifest { url, sequence: manifest.run, sha256 }))
+    }
+}
+
+/// Whether it is the name of a part.
+fn is_part(name: &str) -> bool {
+    let parts = || {
+        let (batch, sha) = name.strip_suffix(".ndjson")?.split_once('-')?;
+        let digits = batch.len() == 10 && batch.bytes().all(|byte| byte.is_ascii_digit());
+        Some(digits && sha.len() == 16 && sha.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    parts().unwrap_or(false)
+}
