@@ -12,7 +12,7 @@ mod drift;
 mod ending;
 mod files;
 mod guards;
-pub mod import;
+mod import;
 mod job_rules;
 mod mode;
 mod opened;
@@ -35,6 +35,13 @@ pub use document::{DocumentStyle, no_documents};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
 pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
 pub use guards::Guards;
+pub use import::{
+    AttributeFilter, Batch, BatchLimits, ClinchFeed, Deletions, Delivered, Feed, FeedFault,
+    FeedPage, FeedPerson, FeedRead, ImportCounts, ImportFailure, ImportMode, ImportName,
+    ImportPorts, ImportProgress, ImportReport, ImportSpec, LISTED_FAILURES, LastFullScan,
+    LastManifest, Manifest, MaxDeletions, ObjectSink, ProfileMapping, Sink, SinkFault,
+    SinkPosition, Unmapped, run_import,
+};
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;
 pub use plan_digest::{NotAPlanDigest, PlanDigest};

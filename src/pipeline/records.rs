@@ -331,9 +331,18 @@ fn policy(spec: &RunSpec<Opened>) -> &'static str {
     if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
 }
 
-/// Whether a profile is selected.
+/// Whether a profile is selected. A record that an import wrote of a person who is gone is not.
 pub(super) fn selected(select: Option<&Select>, profile: &Profile) -> Result<bool, RecordIssue> {
+    if is_tombstone(profile) {
+        return Ok(false);
+    }
     select.map_or(Ok(true), |select| select.matches(profile))
+}
+
+/// Whether a record says that a person is gone, as an import does.
+fn is_tombstone(profile: &Profile) -> bool {
+    let op = profile.members().get("clinch").and_then(|clinch| clinch.get("op"));
+    op.is_some_and(|op| op == "tombstone")
 }
 
 /// The fault that gives a record its reason and place: that nobody is named, or the first.

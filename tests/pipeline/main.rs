@@ -25,6 +25,7 @@ mod foretold;
 #[path = "../support/proxy.rs"]
 mod forward_proxy;
 mod guards;
+mod import;
 mod in_memory;
 mod large;
 mod paused;

@@ -2,12 +2,26 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 use crate::{
-    domain::ClinchId,
-    ledger::{AccountName, JournalError, KeyHash, MemoryStore, SegmentStore, segment::Base},
+    domain::{ClinchId, MatchKey},
+    ledger::{AccountName, JournalError, KeyHash, Keys, MemoryStore, SegmentStore, segment::Base},
 };
+
+/// Changes of two people, computed from `docs/LEDGER.md` by another program, in another language.
+const GOLDEN: &str = concat!(
+    "434c494d01ef7f442ca7a595301fcf3b1435bd318e615ef70d487741de00000000000000070000000000000002",
+    "000000de7b226166746572223a302c226661637473223a7b2272756e223a332c226f70656e223a747275652c22",
+    "66756c6c5363616e223a747275652c226261746368223a342c22637572736f72223a313730303030303030302c",
+    "2273657474696e6773223a2273222c227363616e447565223a66616c73657d2c2270617274223a7b226e616d65",
+    "223a2270617274732f303030303030303030342d303031313232333334343535363637372e6e646a736f6e222c",
+    "226261746368223a342c22726f7773223a312c226279746573223a3130302c22736861323536223a223030227d",
+    "7d000f4c1d3a5b6c4d7e8f90a1b2c3d4e5f601984eb2aa0901652aa705c4c9578d2f3c701707e297d6adb25cca",
+    "dc1600b2894905632d313233020000000000000000000000000000000000000000000000000000000000000000",
+    "072eb742931b6d43b772b5aebcfaa480b4e792f0724e182670bb1d3bc7be7820",
+);
 
 fn root() -> [u8; 32] {
     std::array::from_fn(|i| u8::try_from(i).unwrap())
@@ -19,12 +33,15 @@ fn keys() -> ImportKeys {
 }
 
 fn entry(n: u32, revision: u8) -> ImportEntry {
-    let id =
-        if n % 2 == 0 { format!("{n:08x}-5b6c-4d7e-8f90-a1b2c3d4e5f6") } else { format!("c-{n}") };
+    let id = if n.is_multiple_of(2) {
+        format!("{n:08x}-5b6c-4d7e-8f90-a1b2c3d4e5f6")
+    } else {
+        format!("c-{n}")
+    };
     ImportEntry {
         id: ClinchId::parse(&id).unwrap(),
         revision: Revision([revision; 16]),
-        person: (n % 3 > 0).then_some(KeyHash([9; 16])),
+        person: (!n.is_multiple_of(3)).then_some(KeyHash([9; 16])),
         marks: ImportMarks::EMITTED,
     }
 }
@@ -46,6 +63,47 @@ fn known(opened: &OpenedImport<MemoryStore>) -> Vec<ImportEntry> {
     let mut known: Vec<_> = opened.people.iter(&keys()).collect();
     known.sort_by(|a, b| a.id.cmp(&b.id));
     known
+}
+
+#[test]
+fn the_segment_format_is_the_documented_one() {
+    let profile = json!({"firstName": "Jane", "emails": [{"value": "jane@example.com"}]});
+    let account = Keys::of_account(&root(), AccountName::parse("00112233445566aa").unwrap());
+    let known = |id: &str| ClinchId::parse(id).unwrap();
+    let jane = ImportEntry {
+        id: known("0f4c1d3a-5b6c-4d7e-8f90-a1b2c3d4e5f6"),
+        revision: keys().revision(profile.as_object().unwrap()),
+        person: Some(account.key_hash(&MatchKey::fold("Jane@example.com").unwrap())),
+        marks: ImportMarks::EMITTED,
+    };
+    let gone = ImportEntry {
+        id: known("c-123"),
+        revision: Revision::default(),
+        person: None,
+        marks: ImportMarks::TOMBSTONED,
+    };
+    let facts = ImportFacts {
+        run: 3,
+        open: true,
+        full_scan: true,
+        batch: 4,
+        cursor: Some(1_700_000_000),
+        settings: "s".to_owned(),
+        ..ImportFacts::default()
+    };
+    let part = ImportPart { rows: 1, sha256: "00".to_owned(), ..part(4) };
+    let entries = vec![jane, gone];
+    let segment = ImportSegment {
+        seq: 7,
+        base: None,
+        after: 0,
+        entries,
+        facts: Some(facts),
+        part: Some(part),
+    };
+    assert_eq!(hex::encode(segment.encode(&keys()).unwrap()), GOLDEN);
+    let bytes = hex::decode(GOLDEN).unwrap();
+    assert_eq!(ImportSegment::decode(&keys(), 7, &bytes), Ok(segment));
 }
 
 #[tokio::test]

@@ -45,8 +45,11 @@ impl Feed for ClinchFeed {
             Ok(found) => Ok(FeedRead::Present(person(found))),
             Err(ClinchError::NotFound) => Ok(FeedRead::Gone),
             // The list of everybody was read with the same credential.
-            Err(ClinchError::Forbidden | ClinchError::Errored { .. }) => Err(FeedFault::Person),
-            Err(ClinchError::Unavailable { status: Some(_), .. }) => Err(FeedFault::Person),
+            Err(
+                ClinchError::Forbidden
+                | ClinchError::Errored { .. }
+                | ClinchError::Unavailable { status: Some(_), .. },
+            ) => Err(FeedFault::Person),
             Err(error) => Err(error.into()),
         }
     }

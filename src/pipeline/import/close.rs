@@ -33,8 +33,13 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             self.people = ImportedPeople::default();
             self.facts = ImportFacts { run, batch, ..ImportFacts::default() };
         }
-        self.check_writes()?;
-        self.sink.repair(self.facts.batch).await?;
+        let leftovers = self.sink.leftovers(self.facts.batch).await?;
+        if !leftovers.is_empty() {
+            self.check_writes()?;
+            // Whoever may still work on them cannot list them any more.
+            self.journal.append(Vec::new(), self.facts.clone(), None).await?;
+            self.sink.remove(&leftovers).await?;
+        }
         if self.facts.open {
             self.list(left, false, None).await?;
             self.facts.open = false;
@@ -52,10 +57,8 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
     ) -> Result<(), Halt> {
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return Ok(()) };
         let run = self.facts.run;
-        let mode = match self.facts.full_scan {
-            true => ImportMode::FullScan,
-            false => ImportMode::Incremental,
-        };
+        let mode =
+            if self.facts.full_scan { ImportMode::FullScan } else { ImportMode::Incremental };
         let manifest = Manifest {
             import: self.name.clone(),
             run,

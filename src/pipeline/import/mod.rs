@@ -14,6 +14,8 @@ mod report;
 mod run;
 mod sink;
 mod spec;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod work;
 

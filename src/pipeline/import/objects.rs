@@ -55,7 +55,7 @@ impl ObjectSink {
         folder: &WrittenFolder,
         name: &str,
     ) -> Result<Option<Index>, SinkFault> {
-        let fault = |fault| self.fault(folder, name, &fault);
+        let fault = |fault| fault_of(folder, name, &fault);
         let Some(bytes) = folder.read(name, MAX_MANIFEST_BYTES).await.map_err(fault)? else {
             return Ok(None);
         };
@@ -64,18 +64,17 @@ impl ObjectSink {
             Err(_) => Err(conflict(&folder.url(name), "is no manifest of an import: remove it")),
         }
     }
-
-    #[allow(clippy::unused_self, reason = "beside its callers")]
-    fn fault(&self, folder: &WrittenFolder, name: &str, fault: &WriteFault) -> SinkFault {
-        let message = format!("{} {fault}", folder.url(name));
-        SinkFault { disposition: fault.disposition(), message }
-    }
 }
 
 /// A manifest as it is stored.
 struct Index {
     manifest: Manifest,
     bytes: Bytes,
+}
+
+fn fault_of(folder: &WrittenFolder, name: &str, fault: &WriteFault) -> SinkFault {
+    let message = format!("{} {fault}", folder.url(name));
+    SinkFault { disposition: fault.disposition(), message }
 }
 
 fn conflict(url: &str, why: &str) -> SinkFault {
@@ -107,17 +106,22 @@ impl Sink for ObjectSink {
         Ok(last.map(|last| SinkPosition { run: last.manifest.run, batch: last.manifest.to_batch }))
     }
 
-    async fn repair(&self, after_batch: u64) -> Result<(), SinkFault> {
+    async fn leftovers(&self, after_batch: u64) -> Result<Vec<String>, SinkFault> {
         for folder in [&self.parts, &self.manifests, &self.folder] {
-            let fault = |fault| self.fault(folder, "", &fault);
+            let fault = |fault| fault_of(folder, "", &fault);
             folder.clean_up(&self.owner).await.map_err(fault)?;
         }
         let after = format!("{:010}", after_batch.saturating_add(1));
-        let fault = |fault| self.fault(&self.parts, "", &fault);
-        for name in self.parts.names_after(&after).await.map_err(fault)? {
-            if is_part(&name) {
-                self.parts.delete(&name).await.map_err(fault)?;
-            }
+        let fault = |fault| fault_of(&self.parts, "", &fault);
+        let mut names = self.parts.names_after(&after).await.map_err(fault)?;
+        names.retain(|name| is_part(name));
+        Ok(names)
+    }
+
+    async fn remove(&self, leftovers: &[String]) -> Result<(), SinkFault> {
+        for name in leftovers {
+            let deleted = self.parts.delete(name).await;
+            deleted.map_err(|fault| fault_of(&self.parts, name, &fault))?;
         }
         Ok(())
     }
@@ -127,7 +131,7 @@ impl Sink for ObjectSink {
         let name = format!("{:010}-{}.ndjson", batch.number, &sha256[..16]);
         // One that exists has the same bytes.
         let written = self.parts.create(&name, batch.lines.clone(), &self.owner).await;
-        written.map_err(|fault| self.fault(&self.parts, &name, &fault))?;
+        written.map_err(|fault| fault_of(&self.parts, &name, &fault))?;
         let part = ImportPart {
             name: format!("{PARTS}/{name}"),
             batch: batch.number,
@@ -143,7 +147,7 @@ impl Sink for ObjectSink {
         let mut bytes =
             Bytes::from(serde_json::to_vec_pretty(manifest).expect("plain data serialises"));
         let created = self.manifests.create(&name, bytes.clone(), &self.owner).await;
-        let created = created.map_err(|fault| self.fault(&self.manifests, &name, &fault))?;
+        let created = created.map_err(|fault| fault_of(&self.manifests, &name, &fault))?;
         if !created && let Some(there) = self.manifest(&self.manifests, &name).await? {
             // That of a process which was killed right after it, and knew more.
             if there.manifest.parts != manifest.parts {
@@ -154,7 +158,7 @@ impl Sink for ObjectSink {
         }
         let sha256 = hex::encode(Sha256::digest(&bytes));
         let replaced = self.folder.replace(LATEST, bytes, &self.owner).await;
-        replaced.map_err(|fault| self.fault(&self.folder, LATEST, &fault))?;
+        replaced.map_err(|fault| fault_of(&self.folder, LATEST, &fault))?;
         let url = self.manifests.url(&name);
         Ok(Some(LastManifest { url, sequence: manifest.run, sha256 }))
     }

@@ -109,10 +109,24 @@ pub trait Sink: Send + Sync {
     fn limits(&self) -> BatchLimits;
 
     /// The last run and batch that it has, if it keeps any. Only reads.
-    fn position(&self) -> impl Future<Output = Result<Option<SinkPosition>, SinkFault>> + Send;
+    fn position(&self) -> impl Future<Output = Result<Option<SinkPosition>, SinkFault>> + Send {
+        async { Ok(None) }
+    }
 
-    /// Removes what a killed process left of batches after this one.
-    fn repair(&self, after_batch: u64) -> impl Future<Output = Result<(), SinkFault>> + Send;
+    /// The names of what a killed process left of batches after this one, if it keeps any.
+    fn leftovers(
+        &self,
+        after_batch: u64,
+    ) -> impl Future<Output = Result<Vec<String>, SinkFault>> + Send {
+        let _ = after_batch;
+        async { Ok(Vec::new()) }
+    }
+
+    /// Removes what was left.
+    fn remove(&self, leftovers: &[String]) -> impl Future<Output = Result<(), SinkFault>> + Send {
+        let _ = leftovers;
+        async { Ok(()) }
+    }
 
     /// Takes a batch, durably once it returns. The same batch may be delivered again.
     fn deliver(&self, batch: &Batch) -> impl Future<Output = Result<Delivered, SinkFault>> + Send;

@@ -48,12 +48,10 @@ struct Pass {
     people: u64,
     /// People whom no pass had seen before.
     new: u64,
-    /// Somebody was listed twice.
-    repeats: bool,
     /// The page before this one was not full.
     was_short: bool,
-    /// A page other than the last was not full.
-    short: bool,
+    /// Somebody was listed twice, or a page other than the last was not full.
+    shifted: bool,
     /// The list has many more pages than it should.
     endless: bool,
 }
@@ -62,8 +60,8 @@ impl Pass {
     fn note<C>(&mut self, page: &FeedPage<C>) {
         self.pages += 1;
         self.people += page.people.len() as u64;
-        self.repeats |= page.listed > page.people.len() as u64;
-        self.short |= self.was_short && page.listed > 0;
+        self.shifted |= page.listed > page.people.len() as u64;
+        self.shifted |= self.was_short && page.listed > 0;
         if self.pages == 1 {
             self.answered_at = page.answered_at;
             self.first_total = page.total;
@@ -83,8 +81,7 @@ impl Pass {
 
     /// Whether nothing suggests that the list changed while it was read.
     fn is_settled(&self) -> bool {
-        !self.repeats
-            && !self.short
+        !self.shifted
             && !self.endless
             && self.first_total == self.total
             && self.total.is_none_or(|total| total == self.people)

@@ -1,0 +1,131 @@
+//! A hostile Clinch ends a run with a reason, and deletes nobody.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::model::{Fuse, World};
+use crate::{
+    domain::{Fence, Reason},
+    ledger::SegmentStore,
+    pipeline::{
+        Ending,
+        import::{ImportReport, MaxDeletions, run_import},
+    },
+};
+
+impl World {
+    /// How often the sink was written to, and how many segments there are.
+    pub(super) async fn stored(&self) -> (u64, usize) {
+        let segments = self.store.list().await.unwrap().len();
+        (self.kept().writes, segments)
+    }
+}
+
+fn is_unsettled(report: &ImportReport) -> bool {
+    matches!(&report.ending, Ending::Interrupted { disposition, .. }
+        if disposition.reason() == Reason::SourceUnsettled)
+}
+
+#[tokio::test]
+async fn a_total_that_lies_is_never_believed() {
+    for (off, settles) in [(50, false), (-50, true), (-100, false)] {
+        let world = World::new(100, 1);
+        world.model().total = Some(off);
+        let report = world.run().await;
+        assert_eq!(is_unsettled(&report), !settles, "{off}: {:?}", report.ending);
+        assert!(world.model().requests <= 60);
+        assert_eq!(report.progress.counts.emitted, 100, "what was read is delivered");
+        world.assert_delivered();
+        let cursor = report.progress.cursor;
+        assert_eq!(cursor.is_some(), settles, "the cursor moves only after a whole list");
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_not_read_for_long() {
+    for total in [Some(-900_000), None] {
+        let world = World::new(20, 1);
+        world.model().endless = true;
+        world.model().total = total.map(|_: i64| 0);
+        // The total grows with the list, so that only the number of pages says something.
+        let report = world.run().await;
+        assert!(is_unsettled(&report), "{:?}", report.ending);
+        assert!(world.model().requests <= 5000, "{}", world.model().requests);
+        assert!(world.tombstones().is_empty());
+        world.assert_tidy();
+    }
+}
+
+#[tokio::test]
+async fn a_list_with_more_pages_than_its_total_allows_is_not_read_to_its_end() {
+    let world = World::new(1000, 1);
+    world.model().total = Some(-990);
+    let report = world.run().await;
+    assert!(is_unsettled(&report), "{:?}", report.ending);
+    assert!(world.model().requests <= 20, "{}", world.model().requests);
+}
+
+#[tokio::test]
+async fn a_process_that_may_not_write_delivers_nothing() {
+    let world = World::new(100, 1);
+    let holds = Arc::new(AtomicBool::new(true));
+    let fence = Fence::new({
+        let (holds, kept) = (holds.clone(), world.sink.clone());
+        move || {
+            // Lost in the middle of the run.
+            if kept.lock().unwrap().parts.len() >= 3 {
+                holds.store(false, Ordering::Relaxed);
+            }
+            holds.load(Ordering::Relaxed)
+        }
+    });
+    let report = run_import(world.spec(), world.ports(&Fuse::never(), fence)).await;
+    assert_eq!(report.ending, Ending::Stopped);
+    assert_eq!(world.kept().parts.len(), 3);
+    assert!(world.kept().manifests.is_empty());
+    assert_eq!(world.run().await.ending, Ending::Completed);
+    world.assert_delivered();
+}
+
+#[tokio::test]
+async fn two_processes_do_not_both_deliver_a_batch() {
+    let mut world = World::new(100, 1);
+    world.deletions = MaxDeletions::Percent(100);
+    world.model().unrest = 40;
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(world.run(), world.run());
+        drop((one, other));
+    }
+    world.model().unrest = 0;
+    assert_eq!(world.run().await.ending, Ending::Completed);
+    // A part of the process that was slower may be left.
+    world.assert_listed();
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_for_a_while_gets_everything_once() {
+    for failures in 1..20 {
+        let world = World::new(100, 1);
+        world.kept().failures = failures;
+        for _ in 0..=failures {
+            world.run().await;
+        }
+        world.assert_delivered();
+    }
+}
+
+#[tokio::test]
+async fn other_settings_are_followed_by_a_full_scan_that_emits_only_what_differs() {
+    let mut world = World::new(50, 1);
+    world.model().changes = true;
+    world.run().await;
+    world.wait(60);
+    world.digest = "d2".to_owned();
+    let progress = world.run().await.progress;
+    assert!(progress.mode_reason.contains("mapping"), "{}", progress.mode_reason);
+    assert_eq!((progress.counts.scanned, progress.counts.emitted), (50, 0));
+    world.wait(60);
+    assert_eq!(world.run().await.progress.counts.scanned, 0, "and then by changes only");
+}

@@ -1,0 +1,309 @@
+//! The run that brings people back, against the emulator, into a folder and into a bucket of an S3 server.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use clinch_operator::{
+    domain::{Cause, Clock, Fence, Grant, GrantState, Reason},
+    ledger::{ImportKeys, MemoryStore, SegmentStore},
+    pipeline::{
+        AttributeFilter, ClinchFeed, Deletions, Ending, ImportName, ImportPorts, ImportProgress,
+        ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, ProfileMapping, Unmapped,
+        run_import,
+    },
+    storage::{AllowedPlaces, StoragePolicy},
+};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::setup::{ACCOUNT, Export, World, account, contract, email, in_clinch, seeded};
+
+/// Names and address; people without an address are rejected.
+struct Mapping;
+
+impl ProfileMapping for Mapping {
+    fn profile(
+        &self,
+        _: &str,
+        attributes: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Unmapped> {
+        let Some(email) = attributes.get("email").filter(|email| email.is_string()) else {
+            let cause = Cause::new(Reason::RequiredMissing, "no address");
+            return Err(Unmapped { place: Some("spec.fields[0]".into()), cause });
+        };
+        let profile = json!({
+            "firstName": attributes.get("first_name"),
+            "lastName": attributes.get("last_name"),
+            "title": attributes.get("current_job_title"),
+            "emails": [{"value": email}],
+        });
+        let Value::Object(profile) = profile else { panic!("an object") };
+        Ok(profile)
+    }
+}
+
+fn spec() -> ImportSpec {
+    let permitted = ["email", "first_name", "last_name", "current_job_title", "updated_at"];
+    let (namespace, name, uid) = ("talent".into(), "back".into(), "uid-import".into());
+    ImportSpec {
+        import: ImportName { namespace, name, uid },
+        mapping: Arc::new(Mapping),
+        attributes: AttributeFilter::Only(permitted.map(str::to_owned).into()),
+        select: None,
+        updated_after: None,
+        deletions: Deletions::Tombstone,
+        max_deletions: MaxDeletions::Percent(10),
+        accept_deletions: None,
+        full_scan_interval: Duration::from_hours(24),
+        digest: "1".to_owned(),
+    }
+}
+
+fn local(folder: &Path) -> ObjectSink {
+    let place = format!("file://{}", folder.display());
+    let allowed = AllowedPlaces::destinations([place.as_str()]).unwrap();
+    let policy = Arc::new(StoragePolicy { allowed, ..StoragePolicy::default() });
+    ObjectSink::open(&format!("{place}/back/"), None, &policy, "uid-import", 100).unwrap()
+}
+
+/// An import of the people of a world.
+struct Import<'a> {
+    world: &'a World,
+    folder: &'a Path,
+    state: MemoryStore,
+}
+
+impl Import<'_> {
+    async fn run(&self, sink: ObjectSink) -> ImportReport {
+        let ports = ImportPorts {
+            feed: ClinchFeed::new(self.world.client.clone()),
+            sink,
+            store: self.state.clone(),
+            keys: ImportKeys::of(&[7; 32], account(), "uid-import"),
+            suppressions: self.world.suppressions.clone(),
+            grant: Grant::new(|| GrantState::Valid),
+            fence: Fence::open(),
+            clock: Clock::new(jiff::Timestamp::now),
+            progress: watch::channel(ImportProgress::default()).0,
+            cancel: CancellationToken::new(),
+        };
+        run_import(spec(), ports).await
+    }
+
+    async fn completes(&self) -> ImportProgress {
+        let report = self.run(local(self.folder)).await;
+        assert_eq!(report.ending, Ending::Completed, "{:?}", report.progress);
+        assert_follows(&self.folder.join("back/uid-import"));
+        report.progress
+    }
+
+    fn records(&self) -> Vec<Value> {
+        records(&self.folder.join("back/uid-import"))
+    }
+}
+
+fn manifests(folder: &Path) -> Vec<Manifest> {
+    let mut names: Vec<_> = fs::read_dir(folder.join("manifests"))
+        .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+        .unwrap_or_default();
+    names.sort();
+    names.iter().map(|name| serde_json::from_slice(&fs::read(name).unwrap()).unwrap()).collect()
+}
+
+fn records(folder: &Path) -> Vec<Value> {
+    let parts = manifests(folder).into_iter().flat_map(|manifest| manifest.parts);
+    let texts = parts.map(|part| fs::read_to_string(folder.join(part.name)).unwrap());
+    let lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Fails unless `latest.json` leads to every part, each as it is described, and nothing else is there.
+fn assert_follows(folder: &Path) {
+    let all = manifests(folder);
+    let mut next = all.last().map(|_| fs::read(folder.join("latest.json")).unwrap());
+    let (mut followed, mut listed) = (0, BTreeSet::new());
+    while let Some(bytes) = next {
+        let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
+        followed += 1;
+        for part in &manifest.parts {
+            let bytes = fs::read(folder.join(&part.name)).unwrap();
+            assert_eq!(hex::encode(Sha256::digest(&bytes)), part.sha256);
+            assert_eq!(bytes.len() as u64, part.bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap().lines().count() as u64, part.rows);
+            listed.insert(part.name.clone());
+        }
+        let file = |run: u64| folder.join(format!("manifests/{run:010}.json"));
+        next = manifest.previous.map(|run| fs::read(file(run)).unwrap());
+    }
+    assert_eq!(followed, all.len());
+    let there: BTreeSet<String> = fs::read_dir(folder.join("parts"))
+        .map(|entries| {
+            let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+            entries.map(|entry| format!("parts/{}", name(entry.unwrap()))).collect()
+        })
+        .unwrap_or_default();
+    assert_eq!(there, listed, "every part is in a manifest, and no temporary file is left");
+}
+
+fn by_op(records: &[Value]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for record in records {
+        *counts.entry(record["clinch"]["op"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test]
+async fn people_come_back_once_and_then_only_what_changed() {
+    let world = World::new(seeded(contract(json!({})), (0..250).map(in_clinch))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    let first = import.completes().await;
+    assert_eq!((first.counts.emitted, first.counts.scanned, first.known), (250, 250, 250));
+    assert_eq!(manifests(&folder.path().join("back/uid-import"))[0].parts.len(), 3);
+    let requests = world.requests();
+    let quiet = import.completes().await;
+    assert_eq!((quiet.counts.emitted, quiet.counts.unchanged), (0, 250));
+    assert!(world.requests() - requests <= 4, "three pages, and an empty one");
+    assert_eq!(quiet.last_manifest, first.last_manifest, "nothing is written");
+
+    world.sandbox.edit(ACCOUNT, &email(1), &json!({"current_job_title": "Director"})).unwrap();
+    world.sandbox.edit(ACCOUNT, &email(2), &json!({"phone": "not permitted to leave"})).unwrap();
+    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    world.sandbox.anonymise(ACCOUNT, &email(4)).unwrap();
+    world.sandbox.add_person(ACCOUNT, &json!({"first_name": "Nameless"})).unwrap();
+    let next = import.completes().await;
+    let counts = next.counts;
+    assert_eq!((counts.emitted, counts.tombstones, counts.invalid), (1, 2, 1));
+    assert_eq!(next.failures[0].cause.reason, Reason::RequiredMissing);
+    assert_eq!(import.completes().await.counts.invalid, 1, "tried again each time");
+    let records = import.records();
+    let expected = [("tombstone".to_owned(), 2), ("upsert".to_owned(), 251)];
+    assert_eq!(by_op(&records), expected.into());
+    let text = records.iter().map(Value::to_string).collect::<String>();
+    assert!(text.contains("Director") && !text.contains("not permitted"));
+    assert!(records[0]["clinch"]["updatedAt"].is_string(), "{}", records[0]);
+
+    // An export of the account does not write the anonymised person.
+    let counts = world.counts(&Export::of((4..6).map(crate::setup::profile).collect())).await;
+    assert_eq!((counts.suppressed, counts.unchanged), (1, 1));
+}
+
+#[tokio::test]
+async fn what_comes_back_is_a_source() {
+    let world = World::new(seeded(contract(json!({})), (0..30).map(in_clinch))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    import.completes().await;
+    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    import.completes().await;
+    let lines: Vec<String> = import.records().iter().map(Value::to_string).collect();
+    let source = crate::large::parts("back.ndjson", lines.join("\n").into_bytes());
+    let target = World::new(contract(json!({}))).await;
+    let mut run = target.spec(&Export::of(Vec::new()));
+    run.source = source;
+    let report = clinch_operator::pipeline::run(run, target.ports()).await;
+    assert_eq!(report.ending, Ending::Completed);
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.not_selected, counts.rejected()), (30, 1, 0));
+}
+
+#[tokio::test]
+async fn a_list_that_shifts_loses_nobody() {
+    for order in ["created", "updated"] {
+        let shifting = json!({"paging": {"order": order},
+            "shift": {"delete": 1, "insert": 2, "touch": 1, "times": 20}});
+        let world = World::new(seeded(contract(shifting), (0..600).map(in_clinch))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+        for _ in 0..4 {
+            import.run(local(folder.path())).await;
+        }
+        import.completes().await;
+        let mut last = BTreeMap::new();
+        for record in import.records() {
+            last.insert(record["clinch"]["id"].as_str().unwrap().to_owned(), record);
+        }
+        last.retain(|_, record| record["clinch"]["op"] == "upsert");
+        let there: BTreeSet<String> = world
+            .sandbox
+            .people(ACCOUNT)
+            .into_iter()
+            .map(|person| person["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(last.into_keys().collect::<BTreeSet<_>>(), there, "{order}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_holds_the_same_as_a_folder() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("people")).unwrap();
+    let origin = crate::s3::serve(root.path(), "AKIATEST", "s3-secret").await;
+    let allowed = AllowedPlaces::destinations(["s3://people/back/", &origin]).unwrap();
+    let policy = Arc::new(StoragePolicy { allowed, ..StoragePolicy::default() });
+    let secret: BTreeMap<String, bytes::Bytes> = [
+        ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+        ("AWS_SECRET_ACCESS_KEY", "s3-secret"),
+        ("AWS_ENDPOINT_URL", origin.as_str()),
+        ("AWS_REGION", "us-east-1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), bytes::Bytes::copy_from_slice(value.as_bytes())))
+    .into();
+    let sink = || {
+        ObjectSink::open("s3://people/back/", Some(&secret), &policy, "uid-import", 100).unwrap()
+    };
+    let world = World::new(seeded(contract(json!({})), (0..150).map(in_clinch))).await;
+    let import = Import { world: &world, folder: root.path(), state: MemoryStore::default() };
+    for _ in 0..2 {
+        let report = import.run(sink()).await;
+        assert_eq!(report.ending, Ending::Completed);
+    }
+    world.sandbox.edit(ACCOUNT, &email(1), &json!({"current_job_title": "Director"})).unwrap();
+    let report = import.run(sink()).await;
+    assert_eq!((report.ending, report.progress.counts.emitted), (Ending::Completed, 1));
+    let last = report.progress.last_manifest.unwrap();
+    assert!(last.url.starts_with("s3://people/back/uid-import/manifests/"), "{}", last.url);
+    assert_follows(&root.path().join("people/back/uid-import"));
+    assert_eq!(records(&root.path().join("people/back/uid-import")).len(), 151);
+    // What is known is lost: everything comes again, beside what is there.
+    for seq in import.state.list().await.unwrap() {
+        import.state.delete(seq).await.unwrap();
+    }
+    let report = import.run(sink()).await;
+    assert!(report.progress.state_lost.is_some());
+    assert_follows(&root.path().join("people/back/uid-import"));
+    assert_eq!(records(&root.path().join("people/back/uid-import")).len(), 301);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_and_a_part_of_a_killed_process() {
+    let world = World::new(seeded(contract(json!({})), (0..30).map(in_clinch))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    let parts = folder.path().join("back/uid-import/parts");
+    fs::create_dir_all(folder.path().join("back/uid-import")).unwrap();
+    fs::write(&parts, "in the way").unwrap();
+    let report = import.run(local(folder.path())).await;
+    let Ending::Interrupted { disposition, message } = report.ending else { panic!("it fails") };
+    assert_eq!(disposition.reason(), Reason::DestinationDenied, "{message}");
+    assert!(message.contains("/parts/"), "{message}");
+    fs::remove_file(&parts).unwrap();
+    fs::create_dir_all(&parts).unwrap();
+    fs::write(parts.join("0000000001-00112233445566aa.ndjson"), "left by a killed process")
+        .unwrap();
+    fs::write(parts.join("notes.txt"), "of somebody else").unwrap();
+    let report = import.run(local(folder.path())).await;
+    assert_eq!(report.ending, Ending::Completed);
+    assert!(!parts.join("0000000001-00112233445566aa.ndjson").exists());
+    assert!(parts.join("notes.txt").exists());
+    assert_eq!(import.records().len(), 30);
+}
