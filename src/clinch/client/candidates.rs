@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{Client, Cursor, Purpose, encode, one, paging::stated_total};
 use crate::{
     clinch::{
-        contract::Op,
+        contract::{Op, UpdatedSince},
         error::{ClinchError, NotClinchSign},
         resources::Candidate,
         wire::Request,
@@ -44,6 +44,11 @@ pub struct Page {
     /// everybody.
     pub cut_off: bool,
 }
+
+/// No time of a change is later, whatever a clock says.
+const FAR_FUTURE: i16 = 2500;
+/// Every time of a change is later.
+const LONG_AGO: i16 = 1971;
 
 impl Client {
     /// Lists one person, signed: is this Clinch, and does it accept the credential?
@@ -114,7 +119,51 @@ impl Client {
     /// One page of the list of everybody. Start with [`Cursor::first`]; the walk ends when `next` is
     /// `None`, after at most [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK) pages.
     pub async fn page(&self, cursor: Cursor) -> Result<Page, ClinchError> {
-        let page = self.walk(Op::ListCandidates, None, cursor).await?;
+        self.page_with(None, cursor).await
+    }
+
+    /// As [`Client::page`], of the people who changed since a time. Only after
+    /// [`Client::lists_changes`] said that Clinch can be asked for them.
+    pub async fn changes(&self, since: Timestamp, cursor: Cursor) -> Result<Page, ClinchError> {
+        let offered = self.contract().updated_since.as_ref().ok_or(ClinchError::FilterIgnored)?;
+        let value = offered.value(since);
+        self.page_with(Some((&offered.parameter, &value)), cursor).await
+    }
+
+    /// Whether the list can be restricted to changes: the parameter is offered, nobody changed in a far
+    /// future, and somebody did since long ago. Two requests, once for each client; none where nothing
+    /// is offered.
+    pub async fn lists_changes(&self) -> Result<bool, ClinchError> {
+        let Some(offered) = &self.contract().updated_since else { return Ok(false) };
+        let proved = self.0.lists_changes.get_or_try_init(|| async {
+            Ok(self.anybody_since(offered, FAR_FUTURE).await? == Some(false)
+                && self.anybody_since(offered, LONG_AGO).await? == Some(true))
+        });
+        proved.await.copied()
+    }
+
+    /// Whether anybody changed since the start of a year; `None`: Clinch does not take that time.
+    async fn anybody_since(
+        &self,
+        offered: &UpdatedSince,
+        year: i16,
+    ) -> Result<Option<bool>, ClinchError> {
+        let since = jiff::civil::date(year, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+        let value = offered.value(since.map(|since| since.timestamp()).unwrap_or_default());
+        let query = Some((offered.parameter.as_str(), value.as_str()));
+        match self.list_first(Op::ListCandidates, 1, query, Purpose::Work).await {
+            Ok((resources, _)) => Ok(Some(!resources.is_empty())),
+            Err(ClinchError::Rejected { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn page_with(
+        &self,
+        query: Option<(&str, &str)>,
+        cursor: Cursor,
+    ) -> Result<Page, ClinchError> {
+        let page = self.walk(Op::ListCandidates, None, query, cursor).await?;
         let names = &self.contract().names;
         let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
         Ok(Page {

@@ -177,6 +177,8 @@ struct Inner {
     /// Held while it is checked whether a 401 concerns the credential.
     check: tokio::sync::Mutex<()>,
     stack: Stack,
+    /// Whether the list can be restricted to changes, once that was tried.
+    lists_changes: tokio::sync::OnceCell<bool>,
     clock: Clock,
     observer: Arc<dyn Observer>,
 }
@@ -252,6 +254,7 @@ impl Client {
                 check: tokio::sync::Mutex::default(),
                 account,
                 stack: layers::stack(parts),
+                lists_changes: tokio::sync::OnceCell::new(),
                 clock: deps.clock.clone(),
                 observer: Arc::clone(&deps.observer),
             }),

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::Region,
-    clinch::{Unobserved, wire::SignedRequest},
+    clinch::{Unobserved, contract, wire::SignedRequest},
     network::{OutboundProxy, SystemResolver},
 };
 
@@ -28,12 +28,16 @@ impl Transport for Recorder {
 }
 
 fn client(transport: Arc<dyn Transport>) -> Client {
+    client_with(transport, Contract::built_in())
+}
+
+fn client_with(transport: Arc<dyn Transport>, contract: Contract) -> Client {
     let config = ClientConfig {
         endpoint: Endpoint::of_region(Region::Eu),
         version: ApiVersion::V2,
         environment: Environment::Production,
         credentials: Credentials::parse("KEY", "secret").unwrap(),
-        contract: Arc::new(Contract::built_in()),
+        contract: Arc::new(contract),
         accepted_writes: Vec::new(),
         limits: Limits::default(),
         timeouts: Timeouts::default(),
@@ -102,4 +106,55 @@ async fn a_client_sends_the_exact_bytes_through_any_transport() {
     assert_eq!(text("content-type"), "application/vnd.api+json");
     assert_eq!(text("date"), "Thu, 05 Mar 2026 12:00:00 GMT");
     assert!(text("authorization").starts_with("APIAuth KEY:"));
+}
+
+/// A list of one person, who changed in 2026. `honoured`: whether the parameter for changes counts.
+struct OnePerson {
+    honoured: Option<bool>,
+    requests: Mutex<Vec<String>>,
+}
+
+impl Transport for OnePerson {
+    fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>> {
+        let url = &request.request.url;
+        let since = url.query_pairs().find(|(name, _)| name == "updated_since");
+        let since = since.map(|(_, since)| since.into_owned()).unwrap_or_default();
+        let listed = match self.honoured {
+            Some(true) => since.as_str() < "2026-06-01T00:00:00Z",
+            Some(false) => true,
+            None => false,
+        };
+        self.requests.lock().unwrap().push(since);
+        let person = json!({"id": "c1", "type": "candidate", "attributes": {}});
+        let people = if listed { vec![person] } else { Vec::new() };
+        let body = Bytes::from(json!({"data": people}).to_string());
+        let response = Response { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        Box::pin(async { Ok(response) })
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_changes_is_used_only_after_it_was_proved() {
+    let parameter = "updated_since".to_owned();
+    let format = contract::TimeFormat::Rfc3339;
+    let updated_since = Some(contract::UpdatedSince { parameter, format });
+    for (honoured, proved) in [(Some(true), true), (Some(false), false), (None, false)] {
+        let server = Arc::new(OnePerson { honoured, requests: Mutex::default() });
+        let contract = Contract { updated_since: updated_since.clone(), ..Contract::built_in() };
+        let client = client_with(server.clone(), contract);
+        for _ in 0..3 {
+            assert_eq!(client.lists_changes().await, Ok(proved), "{honoured:?}");
+        }
+        assert!(server.requests.lock().unwrap().len() <= 2, "tried once");
+        if proved {
+            let since = "2026-05-01T00:00:00Z".parse().unwrap();
+            let page = client.changes(since, Cursor::first()).await.unwrap();
+            assert_eq!((page.people.len(), page.listed), (1, 1));
+            let rest = client.changes(since, page.next.unwrap()).await.unwrap();
+            assert_eq!((rest.people.len(), rest.listed), (0, 1), "the parameter is on each page");
+            assert_eq!(server.requests.lock().unwrap().last().unwrap(), "2026-05-01T00:00:00Z");
+        }
+    }
+    let client = client(Arc::new(OnePerson { honoured: Some(true), requests: Mutex::default() }));
+    assert_eq!(client.lists_changes().await, Ok(false), "not offered");
 }

@@ -73,6 +73,7 @@ impl Contract {
             operations: Op::ALL.into_iter().map(entry).collect::<BTreeMap<_, _>>(),
             paging: Paging::built_in(),
             filter: Some("filter[email]".into()),
+            updated_since: None,
             candidate_attributes: None,
             enforced: false,
             shows_anonymised: true,

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{
     Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
+    changes::updated_since,
     overrides::is_parameter_name,
     roles::read_names,
     schema::{MAX_STEPS, OperationObject, Reader},
@@ -101,6 +102,8 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
     contract.names.email = match_attribute(contract.candidate_attributes.as_ref());
     (contract.paging, contract.filter) =
         list_parameters(&reader, found.get(&Op::ListCandidates), &contract.names.email)?;
+    contract.updated_since =
+        found.get(&Op::ListCandidates).and_then(|list| updated_since(&reader, list));
     read_names(&reader, &found, &mut contract);
     if reader.is_spent() { Err(DiscoverError::TooManySteps) } else { Ok(contract) }
 }

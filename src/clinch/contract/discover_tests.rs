@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clinch::contract::{TimeFormat, UpdatedSince};
 
 fn variant() -> Value {
     json!({
@@ -182,4 +183,31 @@ fn each_kind_of_unusable_document_has_its_own_error() {
     assert_eq!(discover(&large), Err(DiscoverError::TooLarge(large.len())));
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(discover(deep.as_bytes()), Err(DiscoverError::NotJson));
+}
+
+#[test]
+fn a_parameter_for_changes_is_found_by_its_name() {
+    let found = |parameter: Value| {
+        let mut document = variant();
+        document["paths"]["/people"]["get"]["parameters"] = json!([parameter]);
+        discover(document.to_string().as_bytes()).unwrap().updated_since
+    };
+    let expected =
+        |parameter: &str, format| Some(UpdatedSince { parameter: parameter.to_owned(), format });
+    let text = json!({"type": "string", "format": "date-time"});
+    let named = |name: &str, schema: &Value| json!({"name": name, "in": "query", "schema": schema});
+    assert_eq!(
+        found(named("Updated_Since", &text)),
+        expected("Updated_Since", TimeFormat::Rfc3339)
+    );
+    let number = json!({"type": "integer"});
+    assert_eq!(
+        found(named("modified_since", &number)),
+        expected("modified_since", TimeFormat::Unix)
+    );
+    let deep = json!({"type": "object", "properties": {"name": {}, "updated_at_gteq": {}}});
+    let name = "filter[updated_at_gteq]";
+    assert_eq!(found(named("filter", &deep)), expected(name, TimeFormat::Rfc3339));
+    assert_eq!(found(named("created_since", &text)), None, "a change is not a creation");
+    assert_eq!(found(json!({"name": "updated_since", "in": "header"})), None);
 }

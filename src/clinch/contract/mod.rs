@@ -6,6 +6,7 @@
 
 mod attribute;
 mod built_in;
+mod changes;
 mod discover;
 mod names;
 mod operation;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 pub use attribute::{Attribute, AttributeKind};
+pub use changes::{TimeFormat, UpdatedSince};
 pub use discover::{DiscoverError, MAX_DOCUMENT_BYTES, discover};
 pub(super) use names::is_safe_name;
 pub use names::{NameOf, Names};
@@ -41,6 +43,9 @@ pub struct Contract {
     pub paging: Paging,
     /// Query parameter that filters candidates by the match attribute; `None`: not offered.
     pub filter: Option<String>,
+    /// Query parameter that restricts the candidate list to changes since a time; `None`: not offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_since: Option<UpdatedSince>,
     /// The attributes that `createCandidate` accepts, by name; `None`: unknown.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
     /// Whether reading a person shows that they were anonymised. False if the document lists the

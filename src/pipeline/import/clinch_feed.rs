@@ -27,9 +27,13 @@ impl Feed for ClinchFeed {
     async fn page(
         &self,
         at: Option<Cursor>,
-        _since: Option<Timestamp>,
+        since: Option<Timestamp>,
     ) -> Result<FeedPage<Cursor>, FeedFault> {
-        let page = self.client.page(at.unwrap_or_else(Cursor::first)).await?;
+        let at = at.unwrap_or_else(Cursor::first);
+        let page = match since {
+            Some(since) => self.client.changes(since, at).await?,
+            None => self.client.page(at).await?,
+        };
         Ok(FeedPage {
             people: page.people.into_iter().map(person).collect(),
             listed: page.listed,
@@ -55,7 +59,11 @@ impl Feed for ClinchFeed {
     }
 
     async fn lists_changes(&self) -> Result<Result<(), &'static str>, FeedFault> {
-        Ok(Err("this operator does not ask Clinch for changes only"))
+        if self.client.contract().updated_since.is_none() {
+            return Ok(Err("Clinch offers no list of changes"));
+        }
+        let proved = self.client.lists_changes().await?;
+        Ok(proved.then_some(()).ok_or("the list of changes that Clinch offers shows other people"))
     }
 
     fn updated_at(&self) -> Option<&str> {

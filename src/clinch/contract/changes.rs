@@ -1,0 +1,73 @@
+//! How the list of candidates is asked for changes only. Pure. No such parameter is documented: whether one
+//! that is published works is proved before it is relied on.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    overrides::is_parameter_name,
+    schema::{OperationObject, Reader},
+};
+
+/// Names under which such a parameter is known.
+const NAMES: [&str; 6] = [
+    "updated_since",
+    "updated_after",
+    "modified_since",
+    "filter[updated_since]",
+    "filter[updated_at][gte]",
+    "filter[updated_at_gteq]",
+];
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeFormat {
+    /// As in RFC 3339.
+    Rfc3339,
+    /// In seconds since 1970.
+    Unix,
+}
+
+/// The query parameter with which the list shows only people who changed since a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpdatedSince {
+    /// Its name.
+    pub parameter: String,
+    /// How the time is written.
+    pub format: TimeFormat,
+}
+
+impl UpdatedSince {
+    /// The value that asks for changes since a time.
+    pub fn value(&self, since: Timestamp) -> String {
+        match self.format {
+            TimeFormat::Rfc3339 => since.to_string(),
+            TimeFormat::Unix => since.as_second().to_string(),
+        }
+    }
+}
+
+/// The parameter of a published list, if it has one.
+pub(super) fn updated_since<'a>(
+    reader: &Reader<'a>,
+    list: &OperationObject<'a>,
+) -> Option<UpdatedSince> {
+    let own = |of: &'a Value| of.get("parameters").and_then(Value::as_array);
+    let parameters = own(list.item).into_iter().chain(own(list.body)).flatten();
+    parameters.filter_map(|reference| reader.resolve(reference)).find_map(|parameter| {
+        let is_query = parameter.get("in").and_then(Value::as_str) == Some("query");
+        let name = parameter.get("name").and_then(Value::as_str).filter(|_| is_query)?;
+        let schema = parameter.get("schema").unwrap_or(&Value::Null);
+        let members = reader.property_names(schema).into_iter();
+        let mut names = std::iter::once(name.to_owned())
+            .chain(members.map(|member| format!("{name}[{member}]")));
+        let parameter = names.find(|name| {
+            is_parameter_name(name) && NAMES.contains(&name.to_ascii_lowercase().as_str())
+        })?;
+        let is_number = || reader.resolve(schema)?.get("type").map(|kind| kind == "integer");
+        let format = if is_number() == Some(true) { TimeFormat::Unix } else { TimeFormat::Rfc3339 };
+        Some(UpdatedSince { parameter, format })
+    })
+}
