@@ -14,6 +14,7 @@ mod export_100k;
 mod files;
 mod harness;
 mod idle_10k;
+mod import;
 #[path = "../../tests/support/kubectl.rs"]
 #[expect(dead_code, reason = "the benchmarks report a failure as an error")]
 mod kubectl;
@@ -87,7 +88,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 10] = [
+    const ALL: [&str; 11] = [
         "throughput",
         "encoding",
         "ledger",
@@ -95,6 +96,7 @@ fn main() -> anyhow::Result<()> {
         "export_100k",
         "remote_source",
         "files",
+        "import",
         "rate_limit",
         "cluster",
         "idle_10k",
@@ -117,6 +119,7 @@ fn main() -> anyhow::Result<()> {
             "throughput" => runtime.block_on(throughput::measure())?,
             "export_100k" => runtime.block_on(export_100k::measure())?,
             "files" => runtime.block_on(files::measure())?,
+            "import" => runtime.block_on(import::measure())?,
             "remote_source" => runtime.block_on(remote_source::measure())?,
             "rate_limit" => runtime.block_on(rate_limit::measure())?,
             "encoding" => encoding::measure()?,

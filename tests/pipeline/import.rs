@@ -9,16 +9,17 @@ use std::{
 };
 
 use clinch_operator::{
-    domain::{Cause, Clock, Fence, Grant, GrantState, Reason},
+    domain::{Clock, Fence, Grant, GrantState, Reason},
     ledger::{ImportKeys, MemoryStore, SegmentStore},
+    mapping::{ImportPlan, MappingSpec},
     pipeline::{
-        AttributeFilter, ClinchFeed, Deletions, Ending, ImportName, ImportPorts, ImportProgress,
-        ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, ProfileMapping, Unmapped,
-        run_import,
+        AttributeFilter, ClinchFeed, Deletions, Ending, ImportMode, ImportName, ImportPorts,
+        ImportProgress, ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, run_import,
     },
+    sandbox::OldId,
     storage::{AllowedPlaces, StoragePolicy},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -26,27 +27,14 @@ use tokio_util::sync::CancellationToken;
 use crate::setup::{ACCOUNT, Export, World, account, contract, email, in_clinch, seeded};
 
 /// Names and address; people without an address are rejected.
-struct Mapping;
-
-impl ProfileMapping for Mapping {
-    fn profile(
-        &self,
-        _: &str,
-        attributes: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Unmapped> {
-        let Some(email) = attributes.get("email").filter(|email| email.is_string()) else {
-            let cause = Cause::new(Reason::RequiredMissing, "no address");
-            return Err(Unmapped { place: Some("spec.fields[0]".into()), cause });
-        };
-        let profile = json!({
-            "firstName": attributes.get("first_name"),
-            "lastName": attributes.get("last_name"),
-            "title": attributes.get("current_job_title"),
-            "emails": [{"value": email}],
-        });
-        let Value::Object(profile) = profile else { panic!("an object") };
-        Ok(profile)
-    }
+fn mapping() -> ImportPlan {
+    let fields = json!([
+        {"to": "emails[0].value", "from": "email", "required": true},
+        {"to": "firstName", "from": "first_name"},
+        {"to": "lastName", "from": "last_name"},
+        {"to": "title", "from": "current_job_title"}]);
+    let spec: MappingSpec = serde_json::from_value(json!({"fields": fields})).unwrap();
+    ImportPlan::compile(&spec.fields).unwrap()
 }
 
 fn spec() -> ImportSpec {
@@ -54,7 +42,7 @@ fn spec() -> ImportSpec {
     let (namespace, name, uid) = ("talent".into(), "back".into(), "uid-import".into());
     ImportSpec {
         import: ImportName { namespace, name, uid },
-        mapping: Arc::new(Mapping),
+        mapping: Arc::new(mapping()),
         attributes: AttributeFilter::Only(permitted.map(str::to_owned).into()),
         select: None,
         updated_after: None,
@@ -217,8 +205,57 @@ async fn what_comes_back_is_a_source() {
 }
 
 #[tokio::test]
+async fn only_changes_are_asked_for_where_that_is_proved() {
+    for (filtering, resolution, mode) in [
+        ("honoured", "second", ImportMode::Incremental),
+        ("honoured", "day", ImportMode::Incremental),
+        ("ignored", "second", ImportMode::FullScan),
+    ] {
+        let offered =
+            json!({"parameter": "updated_since", "filtering": filtering, "resolution": resolution});
+        let options = contract(json!({"updatedSince": offered}));
+        let world = World::discovering(seeded(options, (0..250).map(in_clinch))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+        import.completes().await;
+        import.completes().await;
+        let (requests, segments) = (world.requests(), import.state.list().await.unwrap());
+        let quiet = import.completes().await;
+        assert_eq!((quiet.mode, quiet.counts.emitted), (mode, 0), "{}", quiet.mode_reason);
+        if mode == ImportMode::Incremental && resolution == "second" {
+            // Everybody is of the last five minutes.
+            assert!(world.requests() - requests <= 4, "{}", world.requests() - requests);
+        }
+        if mode == ImportMode::FullScan {
+            assert!(quiet.mode_reason.contains("shows other people"), "{}", quiet.mode_reason);
+        } else {
+            assert!(import.state.list().await.unwrap().len() <= segments.len() + 1);
+        }
+        world.sandbox.edit(ACCOUNT, &email(1), &json!({"current_job_title": "Director"})).unwrap();
+        let next = import.completes().await;
+        assert_eq!((next.mode, next.counts.emitted), (mode, 1));
+    }
+}
+
+#[tokio::test]
+async fn merged_people_are_gone_if_clinch_says_so_and_stay_if_it_says_nothing() {
+    for (old_id, tombstones) in [(OldId::NotFound, 1), (OldId::Moved, 0)] {
+        let world = World::new(seeded(contract(json!({})), (0..30).map(in_clinch))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+        import.completes().await;
+        world.sandbox.merge(ACCOUNT, &email(1), &email(2), old_id).unwrap();
+        for _ in 0..2 {
+            import.completes().await;
+            let gone = by_op(&import.records()).remove("tombstone").unwrap_or_default();
+            assert_eq!(gone, tombstones);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_shifts_loses_nobody() {
-    for order in ["created", "updated"] {
+    for order in ["created", "updated", "random"] {
         let shifting = json!({"paging": {"order": order},
             "shift": {"delete": 1, "insert": 2, "touch": 1, "times": 20}});
         let world = World::new(seeded(contract(shifting), (0..600).map(in_clinch))).await;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
 use crate::{
-    clinch::{Candidate, Client, ClinchError, Cursor},
+    clinch::{Candidate, Client, ClinchError, Cursor, NotClinchSign},
     domain::{ClinchId, Disposition, Reason},
 };
 
@@ -48,9 +48,11 @@ impl Feed for ClinchFeed {
         match self.client.get(id).await {
             Ok(found) => Ok(FeedRead::Present(person(found))),
             Err(ClinchError::NotFound) => Ok(FeedRead::Gone),
-            // The list of everybody was read with the same credential.
+            // The list of everybody was read with the same credential. A redirect does not say whether it
+            // concerns the person.
             Err(
                 ClinchError::Forbidden
+                | ClinchError::NotClinch(NotClinchSign::Redirect)
                 | ClinchError::Errored { .. }
                 | ClinchError::Unavailable { status: Some(_), .. },
             ) => Err(FeedFault::Person),

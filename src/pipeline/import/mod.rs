@@ -7,6 +7,7 @@ mod clinch_feed;
 mod close;
 mod decide;
 mod feed;
+mod mapping;
 mod objects;
 mod pending;
 mod record;
@@ -21,6 +22,7 @@ mod work;
 
 pub use clinch_feed::ClinchFeed;
 pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
+pub use mapping::{ProfileMapping, Unmapped};
 pub use objects::ObjectSink;
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
@@ -30,7 +32,5 @@ pub use run::run_import;
 pub use sink::{
     Batch, BatchLimits, Delivered, LastManifest, Manifest, Sink, SinkFault, SinkPosition,
 };
-pub use spec::{
-    AttributeFilter, Deletions, ImportName, ImportSpec, MaxDeletions, ProfileMapping, Unmapped,
-};
+pub use spec::{AttributeFilter, Deletions, ImportName, ImportSpec, MaxDeletions};
 pub use work::ImportPorts;

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{domain::Cause, mapping::Select};
+use super::mapping::ProfileMapping;
+use crate::mapping::Select;
 
 /// The import that a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,25 +49,6 @@ impl AttributeFilter {
             attributes.retain(|name, _| names.contains(name));
         }
     }
-}
-
-/// Why a person has no profile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmapped {
-    /// The place in the mapping that is to blame, e.g. `spec.fields[3].from`.
-    pub place: Option<Box<str>>,
-    /// Why, without a value of the person.
-    pub cause: Cause,
-}
-
-/// How a person of Clinch becomes a hireEZ profile.
-pub trait ProfileMapping: Send + Sync {
-    /// The profile. `attributes`: those that may leave. The same input gives the same profile.
-    fn profile(
-        &self,
-        id: &str,
-        attributes: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Unmapped>;
 }
 
 /// What an import does with people who are gone.
