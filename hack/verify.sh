@@ -57,6 +57,7 @@ kills() {
 
 corpora() {
   export CLINCH_SCALE=${CLINCH_SCALE:-8}
+  logged "$cargo" test --lib import::tests || return 1
   logged "$cargo" test --test offline --test pipeline || return 1
   logged "$cargo" test --test cluster large_exports || return 1
   result="$(tests_passed) tests at scale $CLINCH_SCALE"

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::model::{Order, World};
+use super::{
+    model::{Order, World},
+    scale,
+};
 use crate::pipeline::{Ending, import::MaxDeletions};
 
 fn orders() -> impl Strategy<Value = Order> {
@@ -19,7 +22,7 @@ fn block<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48 * scale(), ..ProptestConfig::default() })]
 
     #[test]
     fn nobody_is_lost(

@@ -1,6 +1,9 @@
 //! Killed at every step, and started again: the manifests list each version of a person once.
 
-use super::model::{Fuse, World};
+use super::{
+    model::{Fuse, World},
+    scale,
+};
 use crate::pipeline::{Ending, import::MaxDeletions};
 
 /// Runs until a run is not killed any more.
@@ -29,7 +32,7 @@ async fn a_kill_at_any_step_loses_nobody_and_repeats_nothing() {
 
 #[tokio::test]
 async fn kills_at_random_steps_with_edits_between_them() {
-    for seed in 0..100 {
+    for seed in 0..100 * u64::from(scale()) {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = World::new(80, seed);
         world.deletions = MaxDeletions::Percent(100);
