@@ -8,7 +8,7 @@ use krilla::{
     error::KrillaError,
     text::{Font, GlyphId},
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use serde_json::{Value, json};
 
 use super::{
@@ -54,7 +54,10 @@ fn pages_of(value: Value) -> Vec<Page> {
         if let Shape::Line { line, .. } = &mark.shape {
             assert!(
                 line.left >= -0.01 && line.left + line.width <= mark.width + 0.5,
-                "a line too wide"
+                "a line too wide: {} to {} of {}",
+                line.left,
+                line.left + line.width,
+                mark.width
             );
             let (first, last) = (top + mark.y - line.above, top + mark.y + line.below);
             assert!(
@@ -374,6 +377,41 @@ fn facts(value: Value) -> String {
     preview(&profile(value), &Fonts::built_in()).facts
 }
 
+#[test]
+fn a_blank_at_the_end_of_a_line_of_both_directions_takes_no_room() {
+    let fonts = fonts();
+    let mut setter = Typesetter::new(&fonts);
+    setter.begin(Han::Simplified);
+    // A letter from right to left, then text from left to right that ends in a blank near the edge.
+    let mut wider = 0;
+    for words in 1..40 {
+        let text = format!("\u{649} {}", "abc 0123 ".repeat(words));
+        for width in (60..120).map(|width| f32::from(u8::try_from(width).unwrap())) {
+            let block = setter.set(&text, BODY, width, Side::Left);
+            for line in &block.lines {
+                let (first, last) = (line.left, line.left + line.width);
+                assert!(first >= -0.01 && last <= width + 0.01, "{first} to {last} of {width}");
+                let blanks = |run: &text::GlyphRun| {
+                    run.glyphs.iter().filter(|glyph| glyph.x_advance == 0.0).count()
+                };
+                wider += line.runs.iter().map(blanks).sum::<usize>();
+            }
+        }
+        if words > 4 && wider > 0 {
+            break;
+        }
+    }
+    assert!(wider > 0, "some blanks are in the middle");
+}
+
+/// The same cases every time; `PROPTEST_RNG_SEED` picks others.
+fn search() -> ProptestConfig {
+    let chosen = ProptestConfig::default();
+    let seeded = matches!(chosen.rng_seed, RngSeed::Fixed(_));
+    let rng_seed = if seeded { chosen.rng_seed } else { RngSeed::Fixed(20) };
+    ProptestConfig { failure_persistence: None, cases: 64, rng_seed, ..chosen }
+}
+
 /// Letters of many scripts, marks, controls, private use and emoji.
 fn any_text() -> impl Strategy<Value = String> {
     let range = |from: u32, to: u32| (from..to).prop_map(|c| char::from_u32(c).unwrap_or(' '));
@@ -392,15 +430,11 @@ fn any_text() -> impl Strategy<Value = String> {
         range(0x1_f1e6, 0x1_f700),
         range(0xe_0000, 0xe_0200),
     ];
-    prop::collection::vec(c, 0..24).prop_map(String::from_iter)
+    prop::collection::vec(c, 0..160).prop_map(String::from_iter)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 48,
-        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(search())]
 
     #[test]
     fn any_text_gives_a_document(texts in prop::collection::vec(any_text(), 8)) {

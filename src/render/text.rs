@@ -41,7 +41,8 @@ pub(super) struct Line {
     pub text: Rc<str>,
     pub runs: Vec<GlyphRun>,
     pub ink: Ink,
-    /// From the left edge of the block.
+    /// What is visible, from the left edge of the block. Blanks at the ends of lines hang over: in
+    /// right-to-left text beyond the left edge.
     pub left: f32,
     pub width: f32,
     /// From the baseline up and down.
@@ -92,19 +93,26 @@ impl<'f> Typesetter<'f> {
     pub(super) fn set(&mut self, text: &str, style: Style, width: f32, side: Side) -> Block {
         let (mut text, families) = self.covering.covered(text);
         // A shape can also be missing where characters are joined. Replacing them changes the layout, so
-        // it is made again; the last attempt leaves out what is still without a shape.
-        for attempt in 0..3 {
+        // it is made again; later attempts leave out what is still without a shape, and so they end.
+        let mut attempt = 0;
+        loop {
             self.lay_out(&text, style, width, side, &families);
             let unshaped = self.unshaped();
             if unshaped.is_empty() {
                 break;
             }
             text = self.without(&text, &unshaped, attempt);
+            attempt += 1;
         }
         let text: Rc<str> = text.into();
         let lines: Vec<Line> =
-            self.layout.lines().map(|line| self.line(&line, &text, style)).collect();
-        Block { width: lines.iter().map(|line| line.width).fold(0.0, f32::max), lines }
+            self.layout.lines().map(|line| self.line(&line, &text, style, width)).collect();
+        let reach = |line: &Line| match side {
+            Side::Left => line.left + line.width,
+            Side::Right => width - line.left,
+            Side::Own => line.width,
+        };
+        Block { width: lines.iter().map(reach).fold(0.0, f32::max), lines }
     }
 
     fn lay_out(&mut self, text: &str, style: Style, width: f32, side: Side, families: &[usize]) {
@@ -163,14 +171,27 @@ impl<'f> Typesetter<'f> {
         kept
     }
 
-    fn line(&self, line: &parley::Line<'_, Ink>, text: &Rc<str>, style: Style) -> Line {
+    fn line(&self, line: &parley::Line<'_, Ink>, text: &Rc<str>, style: Style, width: f32) -> Line {
         let metrics = line.metrics();
-        let start = metrics.offset + metrics.inline_min_coord;
-        let mut left = start;
+        let mut left = metrics.offset + metrics.inline_min_coord;
+        let mut placed: Vec<_> = line.runs().map(|run| (glyphs(&run), run)).collect();
+        if left < 0.0 || left + metrics.advance - metrics.hanging_advance > width {
+            let closed = close_last_blanks(&mut placed, text);
+            // Such a line is aligned with the edge at which its text begins.
+            left += if self.layout.is_rtl() { closed } else { 0.0 };
+        }
+        let mut visible: Option<(f32, f32)> = None;
         let mut runs = Vec::new();
-        for run in line.runs() {
-            let glyphs = glyphs(&run);
-            let advance: f32 = glyphs.iter().map(|glyph| glyph.x_advance * run.font_size()).sum();
+        for (glyphs, run) in placed {
+            let mut advance = 0.0;
+            for glyph in &glyphs {
+                let start = left + advance;
+                advance += glyph.x_advance * run.font_size();
+                if !text[glyph.text_range.clone()].trim().is_empty() {
+                    let (first, _) = visible.unwrap_or((start, start));
+                    visible = Some((first, left + advance));
+                }
+            }
             if let Some(font) = self.fonts.embedded(run.font(), run.synthesis())
                 && !glyphs.is_empty()
             {
@@ -190,12 +211,29 @@ impl<'f> Typesetter<'f> {
             text: Rc::clone(text),
             runs,
             ink: style.ink,
-            left: start,
-            width: metrics.advance - metrics.hanging_advance,
+            left: visible.map_or(0.0, |(first, _)| first),
+            width: visible.map_or(0.0, |(first, last)| last - first),
             above: grown(usual, content.0),
             below: grown(metrics.block_max_coord - metrics.baseline, content.1),
         }
     }
+}
+
+/// Takes away the width of the blanks at the end of a line, and returns it. Lines are broken as if these
+/// hung over the edge. In text of both directions they may be in the middle instead, and then the line is
+/// wider than its column by so much.
+fn close_last_blanks(placed: &mut [(Vec<KrillaGlyph>, Run<'_, Ink>)], text: &str) -> f32 {
+    let all = placed.iter().flat_map(|(glyphs, _)| glyphs);
+    let end = all.map(|glyph| glyph.text_range.end).max().unwrap_or_default();
+    let last = text[..end].trim_end().len();
+    let mut closed = 0.0;
+    for (glyphs, run) in placed {
+        for glyph in glyphs.iter_mut().filter(|glyph| glyph.text_range.start >= last) {
+            closed += glyph.x_advance * run.font_size();
+            glyph.x_advance = 0.0;
+        }
+    }
+    closed
 }
 
 /// The glyphs of a run from left to right. All glyphs of a ligature stand for all of its characters:

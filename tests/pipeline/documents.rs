@@ -23,6 +23,7 @@ use crate::{
     files::{Each, file, last, local, names, object, ports, reason, spec},
     large::{lines, parts},
     setup::profile,
+    steps::damaged_font,
 };
 
 fn document(source: Source) -> FileSpec {
@@ -127,6 +128,24 @@ async fn a_source_that_ends_early_or_shrinks_leaves_the_old_document() {
     let guards = Guards { max_shrink_percent: Some(50), ..Guards::default() };
     let shrunk = FileSpec { baseline: Some(20), guards, ..document(people(9)) };
     assert_eq!(reason(&run_file(shrunk, to()).await), Reason::GuardTripped);
+    assert_eq!(read(folder.path(), "x.pdf"), b"old");
+    assert_eq!(names(folder.path()), ["x.pdf"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_cannot_be_rendered_leaves_the_old_one_and_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x.pdf"), "old").unwrap();
+    let mut profiles: Vec<Value> = (0..3).map(profile).collect();
+    profiles[1]["title"] = json!("\u{633}\u{644}\u{627}\u{645}");
+    let renderer = Renderer::with([("damaged.ttf".to_owned(), damaged_font())]).0;
+    let ports = FilePorts { renderer, ..ports(local(folder.path(), "x.pdf")) };
+    let report = run_file(document(of(&profiles)), ports).await;
+    let Ending::Interrupted { disposition, message } = &report.ending else { panic!("{report:?}") };
+    assert_eq!(*disposition, Disposition::Stalled { reason: Reason::RenderFailed });
+    assert!(message.ends_with(
+        "x.pdf was not written: a font cannot be embedded: look for a damaged file in the font folders"
+    ));
     assert_eq!(read(folder.path(), "x.pdf"), b"old");
     assert_eq!(names(folder.path()), ["x.pdf"]);
 }

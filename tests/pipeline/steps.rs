@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clinch_operator::{
     domain::{Disposition, Reason},
-    pipeline::{DestinationSpec, Ending},
+    pipeline::{DestinationSpec, Ending, Renderer, RunSpec, run},
     sandbox::{Action, Fault},
 };
 use serde_json::{Value, json};
@@ -166,6 +166,47 @@ async fn characters_without_a_font_are_a_warning_of_the_coverage() {
     assert_eq!((&*warning.place, warning.cause.reason), ("spec.resume", Reason::MissingGlyph));
     assert_eq!(warning.records, 2);
     assert!(warning.cause.message.contains("Han"), "{}", warning.cause.message);
+}
+
+/// A font of Arabic whose outlines are damaged: it is known to be so only when it is embedded.
+#[cfg(feature = "pdf")]
+pub(crate) fn damaged_font() -> Vec<u8> {
+    let mut font = include_bytes!("../data/fonts/arabic.ttf").to_vec();
+    let number = |at: usize| u32::from_be_bytes(font[at..at + 4].try_into().unwrap()) as usize;
+    let tables = usize::from(u16::from_be_bytes([font[4], font[5]]));
+    let glyf = (0..tables).map(|n| 12 + 16 * n).find(|at| font[*at..at + 4] == *b"glyf").unwrap();
+    let (start, length) = (number(glyf + 8), number(glyf + 12));
+    font[start..start + length].fill(0xff);
+    font
+}
+
+#[cfg(feature = "pdf")]
+#[tokio::test]
+async fn a_profile_that_cannot_be_rendered_or_is_too_large_is_a_refused_resume() {
+    let world = World::new(options()).await;
+    let mut export = rendering(3, "RenderedProfile");
+    export.profiles[0]["title"] = json!("\u{633}\u{644}\u{627}\u{645}");
+    export.profiles[1]["skills"] = json!(vec!["a"; 30_000]);
+    let renderer = Renderer::with([("damaged.ttf".to_owned(), damaged_font())]).0;
+    let spec = RunSpec { renderer, ..world.spec(&export) };
+    let report = run(spec, world.ports()).await;
+    assert_eq!(report.ending, Ending::Completed);
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.warnings, counts.rejected()), (3, 2, 0));
+    let refused: Vec<String> = report
+        .progress
+        .rejections
+        .iter()
+        .map(|refused| format!("{} {}", refused.cause.reason, refused.cause.message))
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "ResumeRefused the profile could not be rendered as a PDF document",
+            "ResumeRefused the rendered profile is larger than 5 MiB",
+        ]
+    );
+    assert_eq!([0, 1, 2].map(|n| attached(&world, n).len()), [0, 0, 1]);
 }
 
 #[tokio::test]
