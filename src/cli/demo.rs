@@ -192,18 +192,29 @@ type Loaded = Result<crate::local::Manifests, ExitCode>;
 fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded> {
     let mut loader =
         Loader::new(LoadOptions { namespace: "default".into(), ..LoadOptions::default() });
+    for (path, text) in manifests(folder, origin, file_folder)? {
+        loader.add_text(&path.display().to_string(), &text);
+    }
+    Ok(loader.finish().map_err(|problems| super::apply::refused(&problems)))
+}
+
+/// The text of each manifest, by path.
+fn manifests(
+    folder: &Path,
+    origin: &str,
+    file_folder: &str,
+) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut paths = files(folder)?;
     if folder.join("files").is_dir() {
         paths.extend(files(&folder.join("files"))?);
     }
-    for path in paths {
+    let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let text = text.replace(QUICKSTART_ENDPOINT, origin);
-        let text = text.replace(QUICKSTART_FOLDER, file_folder);
-        loader.add_text(&path.display().to_string(), &text);
-    }
-    Ok(loader.finish().map_err(|problems| super::apply::refused(&problems)))
+        Ok((path, text.replace(QUICKSTART_FOLDER, file_folder)))
+    };
+    paths.into_iter().map(read).collect()
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {

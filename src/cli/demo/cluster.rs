@@ -17,7 +17,7 @@ use tokio::{
 
 use super::super::ExitCode;
 use super::{
-    Args, QUICKSTART_ENDPOINT, closing, files,
+    Args, closing, file_folder, manifests,
     sibling::{Sandbox, sibling},
 };
 
@@ -50,23 +50,18 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     kubectl.quietly(&["apply", "--server-side", "-f", &text(&crds)?]).await?;
     kubectl.apply(&args.state.join("rights.yaml"), &rights()).await?;
     let kubeconfig = operator_kubeconfig(&kubectl, &args.state).await?;
-    let operator = Operator::start(&kubeconfig, sandbox.origin())?;
+    let file_folder = file_folder(&args.state)?;
+    let operator = Operator::start(&kubeconfig, sandbox.origin(), &file_folder)?;
 
     super::super::print(&format!(
         "4. kubectl apply --server-side -f {}\n",
         args.filename.display()
     ));
     let before = sandbox.writes().await?;
-    let mut manifests = String::new();
-    for path in files(&args.filename)? {
-        let read = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        manifests.push_str("---\n");
-        manifests.push_str(&read.replace(QUICKSTART_ENDPOINT, sandbox.origin()));
-        manifests.push('\n');
-    }
+    let read = manifests(&args.filename, sandbox.origin(), &file_folder)?;
+    let all: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
     let path = args.state.join("manifests.yaml");
-    std::fs::write(&path, manifests)?;
+    std::fs::write(&path, all.join("\n---\n"))?;
     kubectl.aloud(&["apply", "--server-side", "-f", &text(&path)?]).await?;
 
     let wait = ["wait", "--for=condition=Ready", "candidateexport", "--all", "-n", TEAM];
@@ -79,6 +74,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, failures]).await?;
     super::super::print("8. one candidate, as stored by the emulator\n");
     super::super::print(&sandbox.one_candidate().await?);
+    super::super::print("\n9. the same people as files\n");
+    let written = "-o=jsonpath={range .items[?(@.status.file)]}{\"  \"}{.metadata.name}{\": \"}{.status.file.rows}{\" rows in \"}{.status.file.url}{\"\\n\"}{end}";
+    kubectl.aloud(&["get", "candidateexport", "-n", TEAM, written]).await?;
     let writes = sandbox.writes().await? - before;
     super::super::print(&closing(writes, started.elapsed()));
     operator.stop().await?;
@@ -252,9 +250,10 @@ async fn kubectl() -> anyhow::Result<PathBuf> {
 struct Operator(Child);
 
 impl Operator {
-    fn start(kubeconfig: &Path, origin: &str) -> anyhow::Result<Self> {
+    fn start(kubeconfig: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Self> {
         let child = Command::new(std::env::current_exe()?)
             .args(["run", "--environment", "sandbox", "--allowed-endpoints", origin])
+            .args(["--allowed-destinations", file_folder])
             .args(["--watch-namespaces", TEAM, "--namespace", SYSTEM])
             .args(["--admin-listen", "127.0.0.1:0", "--log", "warn"])
             .env("KUBECONFIG", kubeconfig)
