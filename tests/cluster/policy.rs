@@ -70,29 +70,46 @@ impl Server {
 
     /// Waits until the policy is in force, which follows its creation a little later.
     async fn wait_for_policy(&self, refused: &str) {
+        self.wait_for(refused, Verdict::ByPolicy).await;
+    }
+
+    /// Waits until an endpoint gets this verdict.
+    async fn wait_for(&self, endpoint: &str, verdict: Verdict) {
         let started = Instant::now();
-        while self.judge(refused, Environment::Sandbox).await != Verdict::ByPolicy {
-            assert!(started.elapsed() < SOON, "the policy is not in force");
+        while self.judge(endpoint, Environment::Sandbox).await != verdict {
+            assert!(started.elapsed() < SOON, "{endpoint} does not become {verdict:?}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
 }
 
-/// Puts the policy in force for this namespace alone, with parameters as the chart renders them.
-fn install(world: &World, origins: &[&str]) {
-    let (rest, lines) = (POLICY, origins.join("\n    "));
-    world.apply(&format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: clinch-operator-endpoints}}\n\
-         data:\n  environment: Sandbox\n  origins: |\n    {lines}\n\
-         ---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\n\
+/// The policy and its binding for this namespace alone, as the chart renders them.
+fn rendered(origins: &[&str]) -> String {
+    let quoted: Vec<_> = origins.iter().map(|origin| format!("'{origin}'")).collect();
+    let origins = format!("[{}]", quoted.join(", "));
+    let rest = POLICY.replace("'ENVIRONMENT'", "'Sandbox'").replace("[ORIGINS]", &origins);
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\n\
          metadata: {{name: NS-endpoints}}\n{rest}\n\
          ---\napiVersion: admissionregistration.k8s.io/v1\n\
          kind: ValidatingAdmissionPolicyBinding\nmetadata: {{name: NS-endpoints}}\n\
-         spec:\n  policyName: NS-endpoints\n  validationActions: [Deny]\n  paramRef:\n    \
-         name: clinch-operator-endpoints\n    namespace: NS\n    parameterNotFoundAction: Deny\n  \
+         spec:\n  policyName: NS-endpoints\n  validationActions: [Deny]\n  \
          matchResources:\n    namespaceSelector:\n      matchExpressions:\n      \
          - {{key: kubernetes.io/metadata.name, operator: In, values: [NS]}}\n"
-    ));
+    )
+}
+
+/// Puts the policy in force for this namespace alone.
+fn install(world: &World, origins: &[&str]) {
+    world.apply(&rendered(origins));
+}
+
+/// Takes the policy away, as Helm does.
+fn uninstall(world: &World) {
+    let name = format!("{}-endpoints", world.namespace);
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        world.kubectl(&["delete", kind, &name]);
+    }
 }
 
 fn operator_takes(endpoint: &str, environment: Environment) -> bool {
@@ -235,9 +252,33 @@ async fn a_shortened_list_refuses_new_endpoints_and_affects_nothing_else() {
     let elsewhere = "https://elsewhere.example";
     assert_eq!(server.judge(elsewhere, Environment::Production).await, Verdict::Taken);
     world.kubectl(&["delete", "clint", "acme", "-n", &world.namespace]);
-    // Without its list the policy admits no endpoint at all.
-    world.kubectl(&["delete", "configmap", "clinch-operator-endpoints", "-n", &world.namespace]);
-    server.wait_for_policy("https://api.clinchtalent.com").await;
+    // An upgrade with another list.
+    install(&world, &["https://elsewhere.example"]);
+    server.wait_for("https://api.clinchtalent.com", Verdict::ByPolicy).await;
+    assert_eq!(server.judge(elsewhere, Environment::Sandbox).await, Verdict::Taken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_removed_and_installed_again_works_each_time() {
+    let Some(world) = World::prepare().await else { return };
+    let server = Server::of(&world);
+    let (listed, elsewhere) = (ORIGINS[0], "https://elsewhere.example");
+    let named = INTEGRATION.replace("ORIGIN", listed);
+    for round in 0..3 {
+        install(&world, ORIGINS);
+        server.wait_for_policy(elsewhere).await;
+        assert_eq!(server.judge(listed, Environment::Sandbox).await, Verdict::Taken, "{round}");
+        // Creates the integration, or changes it.
+        world.apply(
+            &named.replace("metadata: {", &format!("metadata: {{labels: {{round: r{round}}}, ")),
+        );
+        let suspended = named.replace("spec:", &format!("spec:\n  suspend: {}", round % 2 == 0));
+        world.apply(&suspended);
+        uninstall(&world);
+        server.wait_for(elsewhere, Verdict::Taken).await;
+        // Without the policy.
+        world.apply(&suspended.replace(listed, elsewhere));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
