@@ -178,6 +178,27 @@ fn the_policy_compares_with_the_operators_own_list() {
     }
 }
 
+/// Every variable that the operator reads, but no others, must be set by a value of its own or be
+/// accepted in `extraEnv`.
+#[test]
+fn a_variable_is_set_by_one_value_of_the_chart() {
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    let name = &schema["properties"]["extraEnv"]["items"]["properties"]["name"]["anyOf"];
+    let accepted: BTreeSet<&str> =
+        name[0]["enum"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let refused = Regex::new(name[1]["not"]["pattern"].as_str().unwrap()).unwrap();
+    let variable = Regex::new(r"\b(?:CLINCH|POD)_[A-Z_]+").unwrap();
+    let deployment = template("deployment.yaml");
+    let set: BTreeSet<&str> = variable.find_iter(&deployment).map(|found| found.as_str()).collect();
+    assert!(set.len() > 10 && set.iter().all(|name| refused.is_match(name)));
+    let help = Command::new(env!("CARGO_BIN_EXE_clinch-operator")).args(["run", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let read: BTreeSet<&str> = variable.find_iter(&help).map(|found| found.as_str()).collect();
+    let left: BTreeSet<&str> = read.difference(&set).copied().collect();
+    assert_eq!(left, accepted, "neither set by the chart nor accepted in extraEnv");
+    assert!(!refused.is_match("AWS_REGION") && !refused.is_match("SSL_CERT_FILE"));
+}
+
 #[test]
 fn secrets_are_reached_only_through_the_rules_for_them() {
     for path in ["files/rules-watched.yaml", "files/rules-own.yaml"] {

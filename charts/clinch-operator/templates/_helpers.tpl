@@ -17,9 +17,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 clinch-operator-{{ .Release.Namespace }}
 {{- end }}
 
+{{- define "clinch-operator.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default "clinch-operator" }}
+{{- end }}
+
 {{- define "clinch-operator.subjects" -}}
 - kind: ServiceAccount
-  name: clinch-operator
+  name: {{ include "clinch-operator.serviceAccount" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
@@ -27,6 +31,9 @@ clinch-operator-{{ .Release.Namespace }}
 {{- define "clinch-operator.check" -}}
 {{- if not .Values.environment }}
 {{- fail "set environment to production or sandbox: it decides which accounts the operator may contact, and a test account must never be joined to production" }}
+{{- end }}
+{{- if and (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) }}
+{{- fail "serviceAccount.create: false needs serviceAccount.name, the ServiceAccount that exists" }}
 {{- end }}
 {{- if and (eq .Values.secretAccess "namespace") (not .Values.watchNamespaces) }}
 {{- fail "secretAccess: namespace needs watchNamespaces; with all namespaces watched use named or cluster" }}
