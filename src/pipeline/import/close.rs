@@ -24,6 +24,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         lost: Option<String>,
     ) -> Result<(), Halt> {
         let position = self.sink.position().await?;
+        self.listed = position.map(|position| position.run);
         let SinkPosition { run, batch } = position.unwrap_or_default();
         let behind = run > self.facts.run || batch > self.facts.batch;
         if lost.is_some() || behind {
@@ -59,10 +60,11 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         let run = self.facts.run;
         let mode =
             if self.facts.full_scan { ImportMode::FullScan } else { ImportMode::Incremental };
+        let previous = self.facts.manifest.as_ref().map(|manifest| manifest.run);
         let manifest = Manifest {
             import: self.name.clone(),
             run,
-            previous: self.facts.manifest.as_ref().map(|manifest| manifest.run),
+            previous: previous.or(self.listed.filter(|listed| *listed < run)),
             mode,
             complete,
             cursor: self.facts.cursor.and_then(at).map(|at| at.to_string()),

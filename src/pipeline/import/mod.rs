@@ -26,11 +26,9 @@ pub use mapping::{ProfileMapping, Unmapped};
 pub use objects::ObjectSink;
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
-    LastFullScan,
+    LastFullScan, LastManifest,
 };
 pub use run::run_import;
-pub use sink::{
-    Batch, BatchLimits, Delivered, LastManifest, Manifest, Sink, SinkFault, SinkPosition,
-};
+pub use sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition};
 pub use spec::{AttributeFilter, Deletions, ImportName, ImportSpec, MaxDeletions};
 pub use work::ImportPorts;

@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::sink::{
-    Batch, BatchLimits, Delivered, LastManifest, Manifest, Sink, SinkFault, SinkPosition,
+use super::{
+    report::LastManifest,
+    sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition},
 };
 use crate::{
     domain::{Disposition, Reason},

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::sink::LastManifest;
 use crate::{
     domain::{Cause, RecordId},
     pipeline::report::Ending,
@@ -55,6 +54,17 @@ pub struct LastFullScan {
     pub passes: u32,
     /// How many people were known after it.
     pub known: u64,
+}
+
+/// Where a manifest is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastManifest {
+    /// Its URL.
+    pub url: String,
+    /// The number of its run.
+    pub sequence: u64,
+    /// The SHA-256 of its bytes, in lower-case hex digits.
+    pub sha256: String,
 }
 
 /// One person who was not emitted. No value of theirs.

@@ -66,6 +66,7 @@ where
         facts,
         journal,
         parts: Vec::new(),
+        listed: None,
         begun: false,
         mode: ImportMode::FullScan,
         pending: Pending::default(),

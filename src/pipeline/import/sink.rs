@@ -6,7 +6,7 @@ use std::future::Future;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::report::{ImportCounts, ImportMode};
+use super::report::{ImportCounts, ImportMode, LastManifest};
 use crate::{
     domain::{Cause, ClinchId, Disposition},
     ledger::ImportPart,
@@ -72,17 +72,6 @@ pub struct Manifest {
     pub parts: Vec<ImportPart>,
     /// What became of the people that it read; absent if the run was cut off.
     pub counts: Option<ImportCounts>,
-}
-
-/// Where a manifest is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastManifest {
-    /// Its URL.
-    pub url: String,
-    /// The number of its run.
-    pub sequence: u64,
-    /// The SHA-256 of its bytes, in lower-case hex digits.
-    pub sha256: String,
 }
 
 /// The last run and batch that a sink knows of.

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     feed::FeedFault,
     pending::Pending,
-    report::{ImportFailure, ImportMode, ImportProgress, LastFullScan},
-    sink::{LastManifest, Sink, SinkFault},
+    report::{ImportFailure, ImportMode, ImportProgress, LastFullScan, LastManifest},
+    sink::{Sink, SinkFault},
     spec::ImportSpec,
 };
 use crate::{
@@ -139,6 +139,8 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) journal: ImportJournal<S>,
     /// The parts of this run.
     pub(super) parts: Vec<ImportPart>,
+    /// The run of the last manifest that the sink has.
+    pub(super) listed: Option<u64>,
     /// Whether this run has stored something.
     pub(super) begun: bool,
     pub(super) mode: ImportMode,
