@@ -392,7 +392,7 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub progress: Option<i32>,
-    /// The first rejected records.
+    /// The first records that were rejected, suppressed, delivered with a warning, or not decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub failures: Vec<RecordFailure>,
@@ -408,7 +408,7 @@ pub struct CandidateExportStatus {
     /// How the records fill the mapping, and warnings about them. Written when a run ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<FieldCoverage>,
-    /// How many rejected records are not listed in `failures`.
+    /// How many such records are not listed in `failures`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures_omitted: Option<i64>,
     /// Digest of everything the latest completed run depended on.

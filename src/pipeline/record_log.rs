@@ -84,7 +84,8 @@ pub struct RecordLine {
     pub record: Option<RecordId>,
     /// What became of it.
     pub outcome: RecordOutcome,
-    /// Why it was rejected, suppressed or not decided.
+    /// Why it was rejected, suppressed or not decided; or what was left out of a record that was
+    /// delivered.
     pub cause: Option<Cause>,
     /// The place in the mapping or the spec.
     pub place: Option<Box<str>>,
@@ -136,7 +137,7 @@ impl RecordLog {
     }
 
     /// Notes what became of the record with this number. `record`: its opaque id; `changed`: the
-    /// names of what would change.
+    /// names of what would change; `warning`: what was left out although it was delivered.
     pub(super) fn decided(
         &mut self,
         number: usize,
@@ -144,6 +145,7 @@ impl RecordLog {
         record: impl FnOnce() -> Option<RecordId>,
         decided: &Decided<'_>,
         changed: &[String],
+        warning: Option<&Cause>,
     ) {
         let foretold = |done, would| if self.foretells { would } else { done };
         let (planned, outcome) = match decided {
@@ -168,7 +170,9 @@ impl RecordLog {
         let (cause, place) = match decided {
             Decided::Rejected(rejection) => (Some(&rejection.cause), rejection.place.clone()),
             Decided::Suppressed(cause) | Decided::Pending(cause) => (Some(*cause), None),
-            _ => (None, None),
+            Decided::Created | Decided::Updated | Decided::Unchanged | Decided::Skipped => {
+                (warning, None)
+            }
         };
         report.add(RecordLine {
             position: position.clone(),

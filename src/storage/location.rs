@@ -25,7 +25,8 @@ pub enum LocationError {
     NoObject,
     /// Something that parsers disagree about.
     #[error(
-        "the URL holds user info, a fragment, a backslash, a control character or a .. segment"
+        "the URL holds user info, a fragment, a backslash, a control character, or an empty, . or .. \
+         segment"
     )]
     NotPlain,
     /// The URL of a folder to write to that ends with no slash.
@@ -274,6 +275,7 @@ mod tests {
             ("s3://bucket/", LocationError::NoObject),
             ("s3://bucket", LocationError::NoObject),
             ("file:///", LocationError::NoObject),
+            // As in `a/{namespace}//x.csv`.
             ("s3://bucket/a//b", LocationError::NotPlain),
             ("https://host/a.csv", LocationError::NotObjects),
             ("people.csv", LocationError::NotObjects),

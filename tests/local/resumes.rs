@@ -122,12 +122,26 @@ async fn resumes_are_read_where_the_admin_allows_it_and_nothing_shows_their_urls
     let status = &object(&refused, "CandidateExport")["status"];
     assert_eq!(status["counts"]["warnings"], 3, "{status}");
     // The list is longer: what it allows now is attached without any other change.
-    let listed = stage.listing().output().unwrap();
+    let lines = stage.folder.path().join("lines.ndjson");
+    let listed = stage.listing().arg("--report").arg(&lines).output().unwrap();
     assert_eq!(listed.status.code(), Some(0), "{}", shown(&listed));
     assert_eq!(stage.attachments(), (vec![0, 1, 1], 3));
     let status = &object(&listed, "CandidateExport")["status"];
     assert_eq!(status["failures"][0]["reason"], "ResumeRefused", "{status}");
     assert_eq!(status["failures"].as_array().unwrap().len(), 1, "{status}");
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let warned: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["reason"] == "ResumeRefused")
+        .collect();
+    let [warned] = &warned[..] else { panic!("{lines}") };
+    assert_eq!(
+        (&warned["outcome"], &warned["record"]),
+        (&json!("Unchanged"), &status["failures"][0]["record"])
+    );
+    assert_eq!(warned["message"], status["failures"][0]["message"]);
+    assert!(!lines.contains("hush"), "{lines}");
     let asked = stage.library.asked().len();
     let again = stage.listing().output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", shown(&again));

@@ -8,11 +8,21 @@ use crate::api::{
     RunRecord,
 };
 
+/// What runs do with people, in words.
+#[derive(Clone, Copy)]
+struct Deed {
+    /// Whether nothing is done.
+    dry: bool,
+    /// Whether people go into a file.
+    file: bool,
+}
+
 /// The part of the page about an export.
 pub(super) fn section(export: &CandidateExport) -> Markup {
     // A resource of ours serialises.
     let summary = Summary::of(&serde_json::to_value(export).unwrap_or_default());
     let dry = export.spec.mode == ExportMode::DryRun;
+    let deed = Deed { dry, file: export.spec.destination.file.is_some() };
     html! {
         section {
             div.head {
@@ -21,14 +31,14 @@ pub(super) fn section(export: &CandidateExport) -> Markup {
                 @if dry { span.badge.new { "Dry run" } }
             }
             p.message { (summary.message) }
-            @if let Some(status) = &export.status { (results(status, dry)) }
+            @if let Some(status) = &export.status { (results(status, deed)) }
         }
     }
 }
 
-fn results(status: &CandidateExportStatus, dry: bool) -> Markup {
+fn results(status: &CandidateExportStatus, deed: Deed) -> Markup {
     html! {
-        @if let Some(counts) = &status.counts { (numbers(counts, dry)) }
+        @if let Some(counts) = &status.counts { (numbers(counts, deed)) }
         (rejections(status))
         @if let Some(coverage) = &status.coverage { (fields(coverage)) }
         @if let Some(drift) = &status.drift { (differences(drift)) }
@@ -40,16 +50,29 @@ fn results(status: &CandidateExportStatus, dry: bool) -> Markup {
                 (instant(file.written_at.0))
             }
         }
-        (runs(&status.history))
+        @if let Some(report) = &status.report {
+            h3 { "Report of every record" }
+            p {
+                code { (report.url) } br;
+                (Thousands(report.lines)) " lines, " (Thousands(report.bytes)) " bytes, "
+                (instant(report.written_at.0))
+            }
+        }
+        (runs(&status.history, deed.file))
     }
 }
 
 /// The counts, and their shares as a bar.
-fn numbers(counts: &ExportCounts, dry: bool) -> Markup {
+fn numbers(counts: &ExportCounts, Deed { dry, file }: Deed) -> Markup {
     let rejected = counts.invalid + counts.failed;
     let word = |done: &'static str, would: &'static str| if dry { would } else { done };
+    let created = if file {
+        word("written", "would be written")
+    } else {
+        word("created", "would be created")
+    };
     let shares = [
-        ("new", word("created", "would be created"), counts.created),
+        ("new", created, counts.created),
         ("good", word("updated", "would be updated"), counts.updated),
         ("good", "unchanged", counts.unchanged),
         ("dim", "skipped", counts.skipped),
@@ -87,6 +110,14 @@ fn numbers(counts: &ExportCounts, dry: bool) -> Markup {
 }
 
 fn rejections(status: &CandidateExportStatus) -> Markup {
+    // Records are also listed that were suppressed, delivered with a warning, or not decided.
+    let has_others =
+        |counts: &ExportCounts| counts.warnings + counts.suppressed + counts.pending > 0;
+    let (title, column) = if status.counts.as_ref().is_some_and(has_others) {
+        ("Records with a remark", "What is the case")
+    } else {
+        ("Rejected records", "What is wrong")
+    };
     html! {
         @if !status.rejected_by_reason.is_empty() {
             h3 { "Rejected, by reason" }
@@ -100,9 +131,9 @@ fn rejections(status: &CandidateExportStatus) -> Markup {
             } }
         }
         @if !status.failures.is_empty() {
-            h3 { "Rejected records" }
+            h3 { (title) }
             div.scroll { table {
-                thead { tr { th { "Position" } th { "Reason" } th { "What is wrong" } } }
+                thead { tr { th { "Position" } th { "Reason" } th { (column) } } }
                 tbody { @for one in &status.failures { tr {
                     td.place { (one.position) }
                     td { code { (one.reason) } }
@@ -162,14 +193,17 @@ fn differences(drift: &DriftSeen) -> Markup {
 }
 
 /// The latest runs.
-fn runs(history: &[RunRecord]) -> Markup {
+fn runs(history: &[RunRecord], file: bool) -> Markup {
     html! {
         @if !history.is_empty() {
             h3 { "Runs, newest first" }
             div.scroll { table {
                 thead { tr {
                     th { "Started" } th.n { "Took" } th { "Mode" } th { "Outcome" }
-                    th.n { "Created" } th.n { "Updated" } th.n { "Unchanged" } th.n { "Rejected" }
+                    @if file { th.n { "Written" } } @else {
+                        th.n { "Created" } th.n { "Updated" } th.n { "Unchanged" }
+                    }
+                    th.n { "Rejected" }
                 } }
                 tbody { @for run in history { tr {
                     td.fit { (instant(run.started_at.0)) }
@@ -177,8 +211,10 @@ fn runs(history: &[RunRecord]) -> Markup {
                     td { (if run.mode == ExportMode::DryRun { "Dry run" } else { "Push" }) }
                     td { code { (run.outcome) } }
                     td.n { (Thousands(run.counts.created)) }
-                    td.n { (Thousands(run.counts.updated)) }
-                    td.n { (Thousands(run.counts.unchanged)) }
+                    @if !file {
+                        td.n { (Thousands(run.counts.updated)) }
+                        td.n { (Thousands(run.counts.unchanged)) }
+                    }
                     td.n { (Thousands(run.counts.invalid + run.counts.failed)) }
                 } } }
             } }

@@ -113,6 +113,25 @@ fn a_dry_run_says_would() {
 }
 
 #[test]
+fn people_are_written_to_files_and_what_is_listed_need_not_be_rejected() {
+    let mut export = export();
+    export["spec"]["destination"] =
+        json!({"file": {"format": "CSV", "to": {"url": "s3://x/<p>.csv"}}});
+    export["status"]["report"] = json!({
+        "url": "s3://x/r.csv", "lines": 1500, "bytes": 9000, "sha256": "0", "writtenAt": "2026-11-26T09:29:20Z",
+    });
+    export["status"]["counts"]["warnings"] = json!(3);
+    assert!(made(&[export.clone()]).contains("Records with a remark"));
+    export["status"]["counts"]["warnings"] = json!(0);
+    let page = made(&[export.clone()]);
+    assert!(page.contains("1,400 written") && !page.contains("reated"), "{page}");
+    assert!(page.contains("s3://x/r.csv</code><br>1,500 lines, 9,000 bytes"), "{page}");
+    assert!(page.contains("Rejected records") && !page.contains("remark"), "{page}");
+    export["spec"]["mode"] = json!("DryRun");
+    assert!(made(&[export]).contains("1,400 would be written"));
+}
+
+#[test]
 fn the_first_sentence_counts_what_needs_attention() {
     let good = other("FieldMapping", &[ready("True", "Compiled", "9 fields")]);
     let fresh = other("FieldMapping", &[]);

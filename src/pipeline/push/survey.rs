@@ -234,7 +234,7 @@ impl Survey {
         if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
             self.progress.counts.suppressed += 1;
             let (record, cause) = (Some(keys.record_id(&work.key)), why.cause());
-            log.decided(number, &work.position, || record, &Decided::Suppressed(&cause), &[]);
+            log.decided(number, &work.position, || record, &Decided::Suppressed(&cause), &[], None);
             self.progress.list(Rejection { record, position: work.position, place: None, cause });
             return;
         }
@@ -310,7 +310,8 @@ impl Survey {
     fn leave(&mut self, work: &Work, keys: &Keys, log: &mut RecordLog) {
         self.progress.counts.unchanged += 1;
         let record = || Some(keys.record_id(&work.key));
-        log.decided(work.number, &work.position, record, &Decided::Unchanged, &[]);
+        let (position, warning) = (&work.position, work.warning.as_deref());
+        log.decided(work.number, position, record, &Decided::Unchanged, &[], warning);
     }
 
     fn reject_duplicate(&mut self, work: Work, keys: &Keys, message: String, log: &mut RecordLog) {
@@ -326,7 +327,7 @@ impl Survey {
     fn reject(&mut self, number: usize, rejection: Rejection, log: &mut RecordLog) {
         self.progress.counts.invalid += 1;
         let (position, record) = (&rejection.position, rejection.record);
-        log.decided(number, position, || record, &Decided::Rejected(&rejection), &[]);
+        log.decided(number, position, || record, &Decided::Rejected(&rejection), &[], None);
         self.progress.reject(rejection);
     }
 }

@@ -198,7 +198,7 @@ impl Pushing<'_> {
             _ => return Err(failure),
         };
         let (record, position) = (Some(self.keys.record_id(&work.key)), work.position.clone());
-        log.decided(work.number, &position, || record, &Decided::Pending(&cause), &[]);
+        log.decided(work.number, &position, || record, &Decided::Pending(&cause), &[], None);
         if !matches!(failure, CrmFailure::Later { .. }) {
             let rejection = Rejection { position, record, place: None, cause };
             self.progress.send_modify(|progress| progress.list(rejection));
@@ -241,13 +241,15 @@ impl Pushing<'_> {
     }
 
     fn count(&self, work: &Work, outcome: Outcome, changed: &[String], log: &mut RecordLog) {
-        if matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged) {
+        let warns = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
+        let warning = work.warning.as_deref().filter(|_| warns);
+        if warns {
             self.progress.send_modify(|progress| progress.warn(work, self.keys));
         }
         let record = || Some(self.keys.record_id(&work.key));
         let position = &work.position;
         let mut note = |decided: &Decided<'_>| {
-            log.decided(work.number, position, record, decided, changed);
+            log.decided(work.number, position, record, decided, changed, warning);
         };
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => {
