@@ -1,6 +1,8 @@
 //! One PDF document about many people, for a file. It is in memory until it is complete, so it is
 //! limited, and one is made at a time in a process. Pure.
 
+use std::collections::BTreeSet;
+
 #[cfg(feature = "pdf")]
 pub(super) use with_pdf::Combined;
 #[cfg(not(feature = "pdf"))]
@@ -46,6 +48,16 @@ impl DocumentStyle {
     }
 }
 
+/// The people who were laid out at once, in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LaidOut {
+    /// How many they are.
+    pub(super) people: usize,
+    /// Scripts of which a character has no shape in any font: the index of the person among these, and one
+    /// entry for each of the scripts.
+    pub(super) lacking: BTreeSet<(usize, &'static str)>,
+}
+
 /// Why this program cannot write documents, if so. `with_pdf`: whether it is built with the feature `pdf`.
 pub const fn no_documents(with_pdf: bool) -> Option<&'static str> {
     if with_pdf {
@@ -59,9 +71,7 @@ pub const fn no_documents(with_pdf: bool) -> Option<&'static str> {
 
 #[cfg(feature = "pdf")]
 mod with_pdf {
-    use std::collections::BTreeSet;
-
-    use super::{Cause, DocumentStyle, Profile, Reason};
+    use super::{Cause, DocumentStyle, LaidOut, Profile, Reason};
     use crate::{
         pipeline::rendered::Renderer,
         render::{self, MissingGlyphs, PageSetup, PageSize, RenderFailed, Rendered},
@@ -83,30 +93,27 @@ mod with_pdf {
             Self { document, people: 0, style: style.clone() }
         }
 
-        /// Adds a person. Returns scripts of which a character has no shape in any font, one for each
-        /// person and script of those who were laid out by this.
-        pub(in crate::pipeline) fn add(
-            &mut self,
-            profile: &Profile,
-        ) -> Result<Vec<&'static str>, Cause> {
+        /// Adds a person. Returns those who were laid out by this.
+        pub(in crate::pipeline) fn add(&mut self, profile: &Profile) -> Result<LaidOut, Cause> {
             self.people += 1;
             self.style.admits(self.people, self.document.pages())?;
+            let before = self.document.laid_out();
             let missing = self.document.add(profile).map_err(failed)?;
             self.style.admits(self.people, self.document.pages())?;
-            Ok(scripts(&missing))
+            Ok(laid_out(before, self.document.laid_out(), &missing))
         }
 
-        /// The bytes of the document, and what [`Self::add`] has not returned yet.
-        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, Vec<&'static str>), Cause> {
+        /// The bytes of the document, and who was laid out last.
+        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, LaidOut), Cause> {
+            let (before, after) = (self.document.laid_out(), self.people);
             let Rendered { bytes, missing, .. } = self.document.finish().map_err(failed)?;
-            Ok((bytes, scripts(&missing)))
+            Ok((bytes, laid_out(before, after, &missing)))
         }
     }
 
-    fn scripts(missing: &[MissingGlyphs]) -> Vec<&'static str> {
-        let of_people: BTreeSet<(usize, &str)> =
-            missing.iter().map(|missing| (missing.record, missing.script)).collect();
-        of_people.into_iter().map(|(_, script)| script).collect()
+    fn laid_out(before: usize, after: usize, missing: &[MissingGlyphs]) -> LaidOut {
+        let of_person = |missing: &MissingGlyphs| (missing.record - before, missing.script);
+        LaidOut { people: after - before, lacking: missing.iter().map(of_person).collect() }
     }
 
     fn failed(error: RenderFailed) -> Cause {
@@ -116,7 +123,7 @@ mod with_pdf {
 
 #[cfg(not(feature = "pdf"))]
 mod without_pdf {
-    use super::{Cause, DocumentStyle, Profile, Reason, no_documents};
+    use super::{Cause, DocumentStyle, LaidOut, Profile, Reason, no_documents};
     use crate::pipeline::rendered::Renderer;
 
     /// No document: an export that asks for one is refused before a run starts.
@@ -128,11 +135,11 @@ mod without_pdf {
             Self(std::marker::PhantomData)
         }
 
-        pub(in crate::pipeline) fn add(&mut self, _: &Profile) -> Result<Vec<&'static str>, Cause> {
+        pub(in crate::pipeline) fn add(&mut self, _: &Profile) -> Result<LaidOut, Cause> {
             Err(refused())
         }
 
-        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, Vec<&'static str>), Cause> {
+        pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, LaidOut), Cause> {
             Err(refused())
         }
     }

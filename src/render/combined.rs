@@ -41,6 +41,11 @@ impl<'f> Combined<'f> {
         Ok(missing)
     }
 
+    /// How many people are laid out so far.
+    pub fn laid_out(&self) -> usize {
+        self.people
+    }
+
     /// How many pages it has so far.
     pub fn pages(&self) -> usize {
         self.document.as_ref().map_or(0, Document::pages)

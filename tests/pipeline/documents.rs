@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     fake_store::{FakeStore, answer, error},
-    files::{Each, file, last, local, names, object, ports, reason, spec},
+    files::{Each, Lines, file, last, local, names, object, ports, reason, spec},
     large::{lines, parts},
     setup::profile,
     steps::damaged_font,
@@ -101,8 +101,21 @@ async fn characters_without_a_font_are_a_warning_also_of_a_dry_run() {
     profiles[2]["fullName"] = json!("\u{76f4}\u{5b50} \u{76f4}");
     for (mode, count) in [(Mode::Push, 4), (Mode::DryRun, 4), (Mode::Push, 1)] {
         let spec = FileSpec { mode, ..document(of(&profiles[..count])) };
-        let report = run_file(spec, ports(local(folder.path(), "x.pdf"))).await;
+        let lines = Arc::new(Lines::default());
+        let ports =
+            FilePorts { report: Some(lines.clone()), ..ports(local(folder.path(), "x.pdf")) };
+        let report = run_file(spec, ports).await;
         assert_eq!(report.ending, Ending::Completed);
+        // Who lacks them is in the report of every record.
+        let lines = lines.0.lock().unwrap();
+        let lacks: Vec<_> = lines
+            .iter()
+            .map(|line| line.cause.as_ref().map(|cause| cause.reason))
+            .map(|reason| reason == Some(Reason::MissingGlyph))
+            .collect();
+        assert_eq!(lacks, [true, false, true, false][..count]);
+        let positions: Vec<_> = lines.iter().map(|line| line.position.clone()).collect();
+        assert!(positions.is_sorted(), "{positions:?}");
         let warnings = &report.progress.coverage.warnings;
         let [warning] = &warnings[..] else { panic!("{warnings:?}") };
         assert_eq!(

@@ -6,7 +6,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -138,6 +138,16 @@ impl RecordReport for Each {
     fn add(&self, line: RecordLine) {
         assert_eq!(line.outcome, RecordOutcome::Written);
         (self.0)(self.1.fetch_add(1, Ordering::Relaxed));
+    }
+}
+
+/// Keeps the lines of all records.
+#[derive(Default)]
+pub(crate) struct Lines(pub(crate) Mutex<Vec<RecordLine>>);
+
+impl RecordReport for Lines {
+    fn add(&self, line: RecordLine) {
+        self.0.lock().unwrap().push(line);
     }
 }
 

@@ -11,7 +11,10 @@ use crate::{
     domain::Cause,
     mapping::Plan,
     output::{CsvEncoder, CsvStyle, Field, FileEncoder, NdjsonEncoder, Record},
-    pipeline::{document::Combined, rendered::Renderer},
+    pipeline::{
+        document::{Combined, LaidOut},
+        rendered::Renderer,
+    },
 };
 
 /// The size of the pieces of a document.
@@ -26,12 +29,18 @@ pub(super) enum Encoder<'a> {
 }
 
 /// What comes of a row.
-#[derive(Default)]
 pub(super) struct Encoded {
     /// A piece of the file, when enough has come together.
     pub(super) piece: Option<Bytes>,
-    /// Scripts of which a character has no shape in any font, one for each person and script.
-    pub(super) lacking: Vec<&'static str>,
+    /// The people who are in the file with this: of a document not always the one of the row.
+    pub(super) people: LaidOut,
+}
+
+impl Encoded {
+    /// Of a row that needs nothing else.
+    pub(super) fn of_one() -> Self {
+        Self { piece: None, people: LaidOut { people: 1, ..LaidOut::default() } }
+    }
 }
 
 /// What ends a file.
@@ -39,8 +48,8 @@ pub(super) struct Encoded {
 pub(super) struct Finished {
     /// The last pieces of the file.
     pub(super) pieces: Vec<Bytes>,
-    /// As that of [`Encoded`].
-    pub(super) lacking: Vec<&'static str>,
+    /// The people who are in the file only with this.
+    pub(super) people: LaidOut,
 }
 
 impl<'a> Encoder<'a> {
@@ -55,12 +64,12 @@ impl<'a> Encoder<'a> {
     /// Adds a row.
     pub(super) fn row(&mut self, row: &Row) -> Result<Encoded, Cause> {
         match (self, row) {
-            (Self::Rows(file), row) => Ok(Encoded { piece: file.row(row), ..Encoded::default() }),
+            (Self::Rows(file), row) => Ok(Encoded { piece: file.row(row), ..Encoded::of_one() }),
             (Self::Document(document), Row::Profile(profile)) => {
-                Ok(Encoded { lacking: document.add(profile)?, ..Encoded::default() })
+                Ok(Encoded { piece: None, people: document.add(profile)? })
             }
             // A document has no mapping.
-            (Self::Document(_), Row::Mapped(_)) => Ok(Encoded::default()),
+            (Self::Document(_), Row::Mapped(_)) => Ok(Encoded::of_one()),
         }
     }
 
@@ -84,11 +93,11 @@ impl<'a> Encoder<'a> {
                 Ok(Finished { pieces: vec![file.file.finish()], ..Finished::default() })
             }
             Self::Document(document) => {
-                let (bytes, lacking) = document.finish()?;
+                let (bytes, people) = document.finish()?;
                 let bytes = Bytes::from(bytes);
                 let piece = |at| bytes.slice(at..bytes.len().min(at + PIECE_BYTES));
                 let pieces = (0..bytes.len()).step_by(PIECE_BYTES).map(piece).collect();
-                Ok(Finished { pieces, lacking })
+                Ok(Finished { pieces, people })
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The records of a source as rows of a file, one at a time, with a decision on each. Pure, but for the
 //! source. Keeps no record.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -15,6 +15,7 @@ use crate::{
     mapping::{NeverSeen, Plan, RecordIssue, Select},
     pipeline::{
         coverage::{Coverage, CoverageCount, lacking_glyphs},
+        document::LaidOut,
         mode::Mode,
         opened::Opened,
         record_log::{RecordLine, RecordOutcome, RecordReport},
@@ -98,20 +99,26 @@ impl<'a> Rows<'a> {
         self.spec.limit.is_some_and(|limit| self.progress.counts.total >= limit)
     }
 
-    /// Notes that a person was written.
-    pub(super) fn written(&self, written: Written) {
+    /// Notes that these people, the first of those who wait, were written. Warns of characters without a
+    /// shape.
+    pub(super) fn written(&mut self, waiting: &mut VecDeque<Written>, laid_out: &LaidOut) {
+        const PLACE: &str = "spec.destination.file";
         let outcome = match self.spec.mode {
             Mode::Push => RecordOutcome::Written,
             Mode::DryRun => RecordOutcome::WouldWrite,
         };
-        let Written { position, person } = written;
-        self.note(position, person.as_ref(), outcome, None, None);
-    }
-
-    /// Warns of characters without a shape: a script for each person who has such.
-    pub(super) fn lacks(&mut self, scripts: &[&'static str]) {
-        for script in scripts {
-            self.coverage.warn("spec.destination.file", lacking_glyphs(script), 1);
+        let LaidOut { people, lacking } = laid_out;
+        for (_, script) in lacking {
+            self.coverage.warn(PLACE, lacking_glyphs(script), 1);
+        }
+        for (index, Written { position, person }) in
+            waiting.drain(..waiting.len().min(*people)).enumerate()
+        {
+            let of_person = lacking.range((index, "")..(index + 1, ""));
+            let scripts: Vec<&str> = of_person.map(|(_, script)| *script).collect();
+            let cause = (!scripts.is_empty()).then(|| lacking_glyphs(&scripts.join(", ")));
+            let place = cause.as_ref().map(|_| PLACE);
+            self.note(position, person.as_ref(), outcome, cause.as_ref(), place);
         }
     }
 

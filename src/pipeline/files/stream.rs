@@ -1,6 +1,8 @@
 //! Decodes and encodes on a blocking thread, while the bytes are written elsewhere. A few chunks are in
 //! memory at a time.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -53,24 +55,25 @@ impl Reading<'_> {
         let mut encoder = Encoder::of(self.spec, self.renderer);
         let encodes = self.chunks.is_some() || encoder.foretells();
         let (mut count, mut fault, mut refused) = (0, None, None);
+        let mut waiting = VecDeque::new();
         while let Some(next) = rows.next() {
             if self.cancel.is_cancelled() {
                 return None;
             }
             match next {
                 Ok((written, row)) => {
+                    waiting.push_back(written);
                     match encodes.then(|| encoder.row(&row)).transpose() {
                         Ok(encoded) => {
-                            let Encoded { piece, lacking } = encoded.unwrap_or_default();
+                            let Encoded { piece, people } = encoded.unwrap_or_else(Encoded::of_one);
                             piece.into_iter().try_for_each(|piece| self.send(piece))?;
-                            rows.lacks(&lacking);
+                            rows.written(&mut waiting, &people);
                         }
                         Err(cause) => {
                             refused = Some(cause);
                             break;
                         }
                     }
-                    rows.written(written);
                     count += 1;
                 }
                 Err(error) => {
@@ -87,9 +90,9 @@ impl Reading<'_> {
             fault = fault.or_else(|| rows.count_rest()).or_else(|| rows.is_nobody());
             if encodes {
                 match encoder.finish() {
-                    Ok(Finished { pieces, lacking }) => {
+                    Ok(Finished { pieces, people }) => {
                         pieces.into_iter().try_for_each(|piece| self.send(piece))?;
-                        rows.lacks(&lacking);
+                        rows.written(&mut waiting, &people);
                     }
                     Err(cause) => refused = Some(cause),
                 }
