@@ -1,6 +1,6 @@
 //! Arguments that several commands share, as settings of the controllers.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -59,10 +59,10 @@ pub struct SettingsArgs {
         value_name = "PLACE,..."
     )]
     pub allowed_destinations: Vec<String>,
-    /// Folder with more fonts (ttf, otf, ttc) for profiles rendered as PDF documents; may be repeated.
-    /// Built in is Noto Sans: Latin, Greek, Cyrillic, Vietnamese and Devanagari.
+    /// Folder with more fonts (ttf, otf, ttc) for profiles rendered as PDF documents, without its
+    /// subfolders; may be repeated. Built in is Noto Sans: Latin, Greek, Cyrillic, Vietnamese and Devanagari.
     #[arg(long, env = "CLINCH_FONT_PATH", value_delimiter = ',', value_name = "DIR")]
-    pub font_path: Vec<PathBuf>,
+    pub font_path: Vec<OsString>,
     /// Proxy for requests to Clinch, to sources and to object stores: http://HOST:PORT, or with
     /// USER:PASSWORD@. Default: none; HTTPS_PROXY and the like are not used. The API server is reached
     /// as the kubeconfig says.
@@ -131,7 +131,7 @@ impl SettingsArgs {
                 environment: super::environment().collect(),
                 proxy,
             }),
-            renderer: fonts::renderer(&self.font_path).context("--font-path")?,
+            renderer: fonts::renderer(&self.font_folders()).context("--font-path")?,
             max_runs: self.max_runs.max(1),
             timeouts: Timeouts::of_attempt(Duration::from_secs(self.request_timeout)),
         })
@@ -172,6 +172,13 @@ pub(super) fn log_proxy(proxy: &OutboundProxy) {
 /// The entries of a list, without empty ones.
 fn entries(list: &[String]) -> impl Iterator<Item = &str> {
     list.iter().map(|entry| entry.trim()).filter(|entry| !entry.is_empty())
+}
+
+impl SettingsArgs {
+    /// Empty entries are none, as in the other lists: an empty variable is one.
+    fn font_folders(&self) -> Vec<PathBuf> {
+        self.font_path.iter().filter(|folder| !folder.is_empty()).map(PathBuf::from).collect()
+    }
 }
 
 /// Format and level of logs.
@@ -226,5 +233,21 @@ mod tests {
         }
         assert_eq!(parsed("30").unwrap().timeouts, Timeouts::default());
         assert!(parsed("0").is_err() && parsed("61").is_err());
+    }
+
+    #[test]
+    fn empty_entries_of_lists_are_none() {
+        let parsed = |list: &str| {
+            let arguments = [
+                "x",
+                "--environment=sandbox",
+                &format!("--font-path={list}"),
+                &format!("--allowed-destinations={list}"),
+            ];
+            Command::try_parse_from(arguments).unwrap().settings
+        };
+        assert!(parsed("").settings().is_ok());
+        assert!(parsed("").font_folders().is_empty());
+        assert_eq!(parsed("/a,,/b,").font_folders(), [PathBuf::from("/a"), PathBuf::from("/b")]);
     }
 }
