@@ -246,6 +246,13 @@ async fn one_document_is_made_at_a_time_and_one_that_waits_can_be_ended() {
     let report = ended.await.unwrap();
     assert_eq!((report.ending, report.progress.counts.read), (Ending::Stopped, 0), "it waited");
     assert_eq!(read(folder.path(), "second.pdf"), b"old");
+    // A place that cannot be written is reported without waiting.
+    fs::create_dir(folder.path().join("third.pdf")).unwrap();
+    let third =
+        FilePorts { renderer: renderer.clone(), ..ports(local(folder.path(), "third.pdf")) };
+    let report = run_file(document(people(3)), third).await;
+    assert_eq!(reason(&report), Reason::DestinationDenied);
+    assert_eq!(names(folder.path()).len(), 3, "the first is on its way, and nothing is left");
     release.send(()).unwrap();
     assert_eq!(file(&first.await.unwrap()).rows, 3);
     let later = FilePorts { cancel: CancellationToken::new(), ..second() };

@@ -89,12 +89,6 @@ async fn attempt(mut spec: FileSpec, ports: FilePorts) -> Result<Ending, WriteFa
         Some(Err(error)) => return Ok(unread(&error)),
         None => return Ok(Ending::Stopped),
     };
-    let alone = match &spec.encoding {
-        // Others wait: it is in memory as a whole until it is written.
-        Encoding::Pdf(_) => cancel.run_until_cancelled(ports.renderer.alone()).await,
-        Encoding::Csv(_) | Encoding::Ndjson => Some(None),
-    };
-    let Some(_alone) = alone else { return Ok(Ending::Stopped) };
     let writer = match spec.mode {
         Mode::Push => {
             ports.destination.clean_up(&ports.export).await?;
@@ -102,6 +96,13 @@ async fn attempt(mut spec: FileSpec, ports: FilePorts) -> Result<Ending, WriteFa
         }
         Mode::DryRun => None,
     };
+    // After the place was seen to be one that can be written: others may take a while.
+    let alone = match &spec.encoding {
+        // Others wait: it is in memory as a whole until it is written.
+        Encoding::Pdf(_) => cancel.run_until_cancelled(ports.renderer.alone()).await,
+        Encoding::Csv(_) | Encoding::Ndjson => Some(None),
+    };
+    let Some(_alone) = alone else { return Ok(Ending::Stopped) };
     let judge = Judge {
         keys: ports.keys.clone(),
         suppressions: ports.suppressions.clone(),
