@@ -101,9 +101,14 @@ fn sniff(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     if starts(b"%PDF-") {
         Some(("application/pdf", "pdf"))
     } else if starts(b"PK\x03\x04") {
+        let has = |part: &[u8], name: &[u8]| part.windows(name.len()).any(|found| found == name);
         let head = &bytes[..bytes.len().min(128)];
-        let odt = head.windows(ODT.len()).any(|window| window == ODT.as_bytes());
-        Some(if odt { (ODT, "odt") } else { (DOCX, "docx") })
+        if has(head, ODT.as_bytes()) {
+            Some((ODT, "odt"))
+        } else {
+            // Any other archive begins like this, too. Names within one are not compressed.
+            has(bytes, b"word/").then_some((DOCX, "docx"))
+        }
     } else if starts(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         Some(("application/msword", "doc"))
     } else if starts(b"{\\rtf") {
@@ -135,6 +140,10 @@ mod tests {
             ("application/pdf", "resume-01020304.pdf")
         );
         assert_eq!(of(b"{\\rtf1}").unwrap().content_type, "application/rtf");
+        let docx = of(b"PK\x03\x04 [Content_Types].xml PK\x01\x02 word/document2.xml").unwrap();
+        assert_eq!(docx.name, "resume-01020304.docx");
+        let archive = b"PK\x03\x04 [Content_Types].xml PK\x01\x02 xl/workbook.xml";
+        assert_eq!(of(archive).unwrap_err(), ResumeError::UnknownType);
     }
 
     #[test]

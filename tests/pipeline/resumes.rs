@@ -147,7 +147,7 @@ fn listed(report: &Report, secret: &str) -> Vec<(Reason, String)> {
 #[tokio::test]
 async fn a_resume_is_read_once_for_each_url_and_attached_once_for_each_content() {
     let library = Library::start(|target| match target.split('?').next().unwrap() {
-        "/0.docx" => Sent::Whole("text/plain", b"PK\x03\x04 words".to_vec()),
+        "/0.docx" => Sent::Whole("text/plain", b"PK\x03\x04 word/document.xml".to_vec()),
         "/1.pdf" | "/moved/1.pdf" => pdf("one"),
         _ => pdf("other words"),
     })
