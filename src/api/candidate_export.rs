@@ -380,6 +380,9 @@ pub struct CandidateExportStatus {
     /// Results of the selected records in the current or latest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ExportCounts>,
+    /// Rediscovery: which of the selected people are in Clinch. Of a dry run of a push only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rediscovery: Option<RediscoveryCounts>,
     /// Records that are in Clinch as mapped, out of those selected: `199/200`. After a dry run, how
     /// many a push would deliver: `would 199/200`. Of a file: `199/200 rows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -664,6 +667,24 @@ pub struct ExportCounts {
     pub failed: i64,
     /// Records not processed yet.
     pub pending: i64,
+}
+
+/// What the selected records are to Clinch.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RediscoveryCounts {
+    /// People who are there, as mapped or left alone by the duplicate policy.
+    pub known: i64,
+    /// People who are there, and whom a push would change.
+    pub changed: i64,
+    /// People whose address nobody there has.
+    pub new: i64,
+    /// People whose address several people there have.
+    pub ambiguous: i64,
+    /// People who were anonymised there, or are on the list of the integration's `spec.suppression`.
+    pub suppressed: i64,
+    /// Records that cannot be compared: without an address, or rejected for another reason.
+    pub unmatchable: i64,
 }
 
 /// One rejected record. Holds no candidate value.

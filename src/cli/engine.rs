@@ -49,7 +49,10 @@ pub(super) async fn run_until_settled(
     let (objects, running) = (cluster.clone(), context.clone());
     let work = async move {
         let is_running = || running.is_running();
-        local::run_until_settled(&objects, &controllers, requests, is_running, deadline).await
+        // Boxed: the future is large and part of its callers' futures.
+        let settled =
+            local::run_until_settled(&objects, &controllers, requests, is_running, deadline);
+        Box::pin(settled).await
     };
     let settled = within(deadline, &stop.token, work).await;
     halt.cancel();

@@ -19,7 +19,7 @@ use crate::{
     cluster::ObjectKey,
     controllers::Reports,
     domain::SourcePosition,
-    pipeline::{RecordLine, RecordOutcome, RecordReport},
+    pipeline::{MatchClass, RecordLine, RecordOutcome, RecordReport},
 };
 
 /// A report that is being made.
@@ -57,6 +57,7 @@ struct Line<'a> {
     reason: Option<&'a str>,
     place: Option<&'a str>,
     message: Option<&'a str>,
+    class: Option<MatchClass>,
 }
 
 impl ReportFile {
@@ -124,6 +125,7 @@ fn text(export: &ObjectKey, line: &RecordLine) -> String {
         reason: line.cause.as_ref().map(|cause| cause.reason.as_str()),
         place: line.place.as_deref(),
         message: line.cause.as_ref().map(|cause| cause.message.as_str()),
+        class: line.class,
     };
     let mut text = serde_json::to_string(&line).expect("plain data serialises to JSON");
     text.push('\n');
@@ -173,6 +175,7 @@ mod tests {
             outcome,
             cause: rejected.then(|| Cause::new(Reason::InvalidValue, "not a telephone number")),
             place: rejected.then(|| "spec.fields[3].from".into()),
+            class: None,
             foretold: false,
         }
     }
@@ -192,10 +195,10 @@ mod tests {
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
             "{\"export\":\"talent/x\",\"position\":\"people.csv line 2\",\"record\":null,\
-             \"outcome\":\"Created\",\"reason\":null,\"place\":null,\"message\":null}\n\
+             \"outcome\":\"Created\",\"reason\":null,\"place\":null,\"message\":null,\"class\":null}\n\
              {\"export\":\"talent/x\",\"position\":\"people.csv line 3\",\"record\":null,\
              \"outcome\":\"Rejected\",\"reason\":\"InvalidValue\",\"place\":\"spec.fields[3].from\",\
-             \"message\":\"not a telephone number\"}\n"
+             \"message\":\"not a telephone number\",\"class\":null}\n"
         );
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
     }

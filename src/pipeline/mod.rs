@@ -19,6 +19,7 @@ mod opened;
 mod plan_digest;
 mod push;
 mod record_log;
+mod record_outcome;
 mod record_set;
 mod records;
 mod rendered;
@@ -50,7 +51,8 @@ pub use push::{
     Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, Read, RunPorts, SeenSource,
     Updated, Witnesses, no_neighbours, run, verify,
 };
-pub use record_log::{RecordLine, RecordOutcome, RecordReport};
+pub use record_log::{RecordLine, RecordReport};
+pub use record_outcome::{MatchClass, RecordOutcome};
 pub use rendered::Renderer;
 pub use report::{
     Counts, Distrust, Doubled, Ending, FileInfo, LISTED_REJECTIONS, LedgerInfo, LedgerTrust,

@@ -3,77 +3,15 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::{
     plan_digest::{PlanRecorder, Planned},
+    record_outcome::{MatchClass, RecordOutcome},
     report::Rejection,
 };
 use crate::{
     domain::{Cause, RecordId, SourcePosition},
     source::Decoded,
 };
-
-/// What became of a record. The spellings are API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum RecordOutcome {
-    /// The person was created.
-    Created,
-    /// The person was updated.
-    Updated,
-    /// Of a dry run, or of a run that a guard held back: the person would be created.
-    WouldCreate,
-    /// The same: the person would be updated.
-    WouldUpdate,
-    /// The person is in the file.
-    Written,
-    /// Of a dry run: the person would be in the file.
-    WouldWrite,
-    /// The person was already as mapped.
-    Unchanged,
-    /// The person was left alone because of the duplicate policy.
-    Skipped,
-    /// The person must not be written.
-    Suppressed,
-    /// The record cannot be delivered as it is.
-    Rejected,
-    /// The record could not be decided; the next run tries it again.
-    Pending,
-}
-
-impl RecordOutcome {
-    /// The spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "Created",
-            Self::Updated => "Updated",
-            Self::WouldCreate => "WouldCreate",
-            Self::WouldUpdate => "WouldUpdate",
-            Self::Written => "Written",
-            Self::WouldWrite => "WouldWrite",
-            Self::Unchanged => "Unchanged",
-            Self::Skipped => "Skipped",
-            Self::Suppressed => "Suppressed",
-            Self::Rejected => "Rejected",
-            Self::Pending => "Pending",
-        }
-    }
-
-    /// Every outcome.
-    pub const ALL: [Self; 11] = [
-        Self::Created,
-        Self::Updated,
-        Self::WouldCreate,
-        Self::WouldUpdate,
-        Self::Written,
-        Self::WouldWrite,
-        Self::Unchanged,
-        Self::Skipped,
-        Self::Suppressed,
-        Self::Rejected,
-        Self::Pending,
-    ];
-}
 
 /// A line of a report: what became of one record. Holds no candidate value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +27,8 @@ pub struct RecordLine {
     pub cause: Option<Cause>,
     /// The place in the mapping or the spec.
     pub place: Option<Box<str>>,
+    /// What the record is to Clinch, if that was found out.
+    pub class: Option<MatchClass>,
     /// Whether nothing was written: of a dry run, or of the plan that a push makes first.
     pub foretold: bool,
 }
@@ -180,6 +120,7 @@ impl RecordLog {
             outcome,
             cause: cause.cloned(),
             place,
+            class: MatchClass::of(outcome, cause.map(|cause| cause.reason)),
             foretold: self.foretells,
         });
     }

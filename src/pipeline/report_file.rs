@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
-    record_log::{RecordLine, RecordOutcome, RecordReport},
+    record_log::{RecordLine, RecordReport},
+    record_outcome::{MatchClass, RecordOutcome},
     report::{Ending, FileInfo, Report},
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The members of a line, in their order. They are API.
-const MEMBERS: [&str; 6] = ["position", "record", "outcome", "reason", "place", "message"];
+const MEMBERS: [&str; 7] = ["position", "record", "outcome", "reason", "place", "message", "class"];
 
 /// How many bytes may wait to be written before readers of a source wait.
 const BACKLOG: usize = 4 << 20;
@@ -232,6 +233,7 @@ fn members(line: &RecordLine) -> Map<String, Value> {
         text(cause.map(|cause| cause.reason.as_str().to_owned())),
         text(line.place.as_ref().map(ToString::to_string)),
         text(cause.map(|cause| cause.message.clone())),
+        text(line.class.map(MatchClass::as_str).map(str::to_owned)),
     ];
     MEMBERS.map(str::to_owned).into_iter().zip(values).collect()
 }

@@ -25,8 +25,13 @@ use crate::{
 };
 
 /// Folders of manifests with every field that a rule is about.
-const FOLDERS: [&str; 4] =
-    ["tests/data/manifests/good", "examples/quickstart", "examples/approval", "examples/files"];
+const FOLDERS: [&str; 5] = [
+    "tests/data/manifests/good",
+    "examples/quickstart",
+    "examples/approval",
+    "examples/files",
+    "examples/rediscovery",
+];
 
 fn root(part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(part)

@@ -69,8 +69,13 @@ async fn the_api_server_refuses_and_stores_the_same() {
         assert_eq!(accepted, STRICTER_HERE.contains(&name), "{name}");
     }
 
-    let folders =
-        ["tests/data/manifests/good", "examples/quickstart", "examples/approval", "examples/files"];
+    let folders = [
+        "tests/data/manifests/good",
+        "examples/quickstart",
+        "examples/approval",
+        "examples/files",
+        "examples/rediscovery",
+    ];
     for folder in folders {
         must(strict(folder, &[]));
     }

@@ -486,7 +486,7 @@ async fn a_report_may_list_what_is_rejected_and_needs_the_permission_of_files() 
     let text = world.read("report.csv");
     assert!(
         text.starts_with(
-            "position,record,outcome,reason,place,message\r\ninline[2],,Rejected,MatchKeyMissing,"
+            "position,record,outcome,reason,place,message,class\r\ninline[2],,Rejected,MatchKeyMissing,"
         ),
         "{text}"
     );

@@ -44,6 +44,8 @@ mod outside;
 mod proxy;
 mod recipes;
 #[cfg(feature = "sandbox")]
+mod rediscovery;
+#[cfg(feature = "sandbox")]
 mod resumes;
 #[cfg(feature = "sandbox")]
 mod rollback;

@@ -9,12 +9,15 @@ use super::coverage;
 use crate::{
     api::{
         CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, FileFormat, FileSeen,
-        RecordFailure, RejectionCount, ReportSeen, RunRecord, SkippedFiles, SourceSeen,
+        RecordFailure, RediscoveryCounts, RejectionCount, ReportSeen, RunRecord, SkippedFiles,
+        SourceSeen,
     },
     conditions::whole_seconds,
     controllers::runs::{RunPhase, RunState},
     domain::Reason,
-    pipeline::{Counts, Doubled, Ending, FileInfo, Progress, RejectedByReason, SourceInfo},
+    pipeline::{
+        Counts, Doubled, Ending, FileInfo, MatchClass, Progress, RejectedByReason, SourceInfo,
+    },
     storage::Skipped,
 };
 
@@ -168,6 +171,8 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     next.counts = Some(shown_counts(progress, run));
     let wanted = counts.total.saturating_sub(counts.suppressed);
     next.delivered = Some(delivered(run.mode, run.is_file, counts.delivered(), wanted));
+    let compares = run.mode == ExportMode::DryRun && !run.is_file;
+    next.rediscovery = compares.then(|| rediscovery(&counts, &progress.by_reason));
     next.rejected = Some(number(counts.rejected()));
     next.progress = Some(i32::from(counts.percent()));
     next.failures = progress
@@ -183,6 +188,26 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     next.rejected_by_reason = by_reason(&progress.by_reason);
     next.plan = progress.plan.map(|plan| plan.to_string());
     next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
+}
+
+/// What the records of a dry run are to Clinch.
+fn rediscovery(counts: &Counts, rejected: &RejectedByReason) -> RediscoveryCounts {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let rejected = |class: MatchClass| -> u64 {
+        let of_class = rejected
+            .iter()
+            .filter(|((reason, _), _)| MatchClass::of_rejected(Some(*reason)) == class);
+        of_class.map(|(_, count)| count).sum()
+    };
+    let (known, ambiguous) = (rejected(MatchClass::Known), rejected(MatchClass::Ambiguous));
+    RediscoveryCounts {
+        known: number(counts.unchanged + counts.skipped + known),
+        changed: number(counts.updated),
+        new: number(counts.created),
+        ambiguous: number(ambiguous),
+        suppressed: number(counts.suppressed),
+        unmatchable: number(counts.rejected().saturating_sub(known + ambiguous)),
+    }
 }
 
 /// How many reasons and places are listed.
@@ -245,6 +270,43 @@ mod tests {
         assert_eq!(next.delivered.as_deref(), Some("3/3 rows"));
         assert_eq!(shown(ExportMode::Push), "3/3");
         assert_eq!(shown(ExportMode::DryRun), "would 3/3");
+    }
+
+    #[test]
+    fn a_dry_run_says_who_is_in_clinch() {
+        let counts = Counts {
+            total: 21,
+            created: 1,
+            updated: 2,
+            unchanged: 3,
+            skipped: 4,
+            suppressed: 5,
+            invalid: 2,
+            failed: 4,
+            ..Counts::default()
+        };
+        let by_reason = RejectedByReason::from([
+            ((Reason::MatchKeyMissing, Some("spec.fields[0].from".into())), 2),
+            ((Reason::AmbiguousMatch, None), 3),
+            ((Reason::AlreadyExists, None), 1),
+        ]);
+        let progress = Progress { counts, by_reason: by_reason.into(), ..Progress::default() };
+        let shown = |mode, is_file| {
+            let mut next = CandidateExportStatus::default();
+            show(&mut next, &progress, &RunState { mode, is_file, ..RunState::default() });
+            next.rediscovery
+        };
+        let expected = RediscoveryCounts {
+            known: 8,
+            changed: 2,
+            new: 1,
+            ambiguous: 3,
+            suppressed: 5,
+            unmatchable: 2,
+        };
+        assert_eq!(shown(ExportMode::DryRun, false), Some(expected));
+        assert_eq!(shown(ExportMode::DryRun, true), None);
+        assert_eq!(shown(ExportMode::Push, false), None);
     }
 
     #[test]

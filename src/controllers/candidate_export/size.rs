@@ -102,7 +102,7 @@ mod tests {
     use crate::api::{
         ConditionType, DriftPosition, DriftSeen, DuplicatesSeen, ExportCounts, ExportMode,
         FieldCoverage, FileFormat, FileSeen, FilledField, LedgerSeen, RecordFailure, RecordWarning,
-        RejectionCount, ReportSeen, RunRecord, SourceSeen,
+        RediscoveryCounts, RejectionCount, ReportSeen, RunRecord, SourceSeen,
     };
 
     fn largest_drift(character: &str) -> DriftSeen {
@@ -149,6 +149,7 @@ mod tests {
                 })
                 .collect(),
             counts: Some(counts),
+            rediscovery: Some(RediscoveryCounts { known: i64::MAX, ..Default::default() }),
             delivered: Some(word(48)),
             rejected: Some(i64::MAX),
             progress: Some(100),

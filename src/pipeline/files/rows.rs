@@ -18,7 +18,8 @@ use crate::{
         document::LaidOut,
         mode::Mode,
         opened::Opened,
-        record_log::{RecordLine, RecordOutcome, RecordReport},
+        record_log::{RecordLine, RecordReport},
+        record_outcome::RecordOutcome,
         records::{decisive, selected, summarize},
         report::{Progress, Rejection},
     },
@@ -253,7 +254,8 @@ impl<'a> Rows<'a> {
             let (record, cause) = (self.record(person), cause.cloned());
             let place = place.map(Into::into);
             let foretold = self.spec.mode == Mode::DryRun;
-            report.add(RecordLine { position, record, outcome, cause, place, foretold });
+            let class = None;
+            report.add(RecordLine { position, record, outcome, cause, place, class, foretold });
         }
     }
 
