@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-bench
+.PHONY: verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples audit kstatus kills stores corpora pdf load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples audit kstatus kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart is what its script writes (needs Python 3)
 	@hack/verify.sh examples
@@ -44,6 +44,9 @@ verify-load: control-plane ## The whole suite three times beside busy loops
 
 verify-pdf: ## PDF documents, read by veraPDF and poppler (needs Java, Maven, pdftotext and fonts)
 	@hack/verify.sh pdf
+
+verify-spreadsheet: ## A CSV file of the operator, read by LibreOffice (needs Python 3 and libreoffice-calc)
+	@hack/verify.sh spreadsheet
 
 verify-bench: control-plane ## The benchmarks, with the count of bars that are met
 	@hack/verify.sh bench

@@ -12,6 +12,9 @@
 #                             module proxy (needs Python 3, Node.js and Go)
 #   hack/verify.sh pdf        PDF documents read by veraPDF and poppler (needs Java, Maven, pdftotext, and fonts:
 #                             Debian's fonts-noto-core and fonts-noto-cjk, or the folders in CLINCH_TEST_FONTS)
+#   hack/verify.sh spreadsheet
+#                             hack/spreadsheet.py: a CSV file of the operator, read by LibreOffice (needs Python 3 and
+#                             Debian's libreoffice-calc)
 #   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
 #
 # Exit codes: 0 the part passed, 1 it failed, 2 usage.
@@ -140,6 +143,13 @@ pdf() {
   versions="veraPDF $verapdf, poppler $(pdftotext -v 2>&1 | sed -n 's/^pdftotext version //p')"
 }
 
+spreadsheet() {
+  "$cargo" build --bins || return 1
+  logged python3 hack/spreadsheet.py "${CARGO_TARGET_DIR:-target}/debug" || return 1
+  result="$(sed -n 's/^LibreOffice: //p' "$log")"
+  versions="$(soffice --version | cut -d' ' -f1,2)"
+}
+
 bench() {
   logged hack/bench.sh || return 1
   result="$(grep -c ' met$' "$log") bars met, $(grep -c ' MISSED$' "$log") missed"
@@ -147,7 +157,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | kills | corpora | load | stores | pdf | bench) ;;
+examples | audit | kstatus | kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
