@@ -239,6 +239,7 @@ async fn one_document_is_made_at_a_time_and_one_that_waits_can_be_ended() {
     let second = || FilePorts {
         renderer: renderer.clone(),
         cancel: cancel.clone(),
+        export: "second".to_owned(),
         ..ports(local(folder.path(), "second.pdf"))
     };
     let ended = tokio::spawn(run_file(document(people(3)), second()));
@@ -249,7 +250,8 @@ async fn one_document_is_made_at_a_time_and_one_that_waits_can_be_ended() {
     // A place that cannot be written is reported without waiting.
     fs::create_dir(folder.path().join("third.pdf")).unwrap();
     let third =
-        FilePorts { renderer: renderer.clone(), ..ports(local(folder.path(), "third.pdf")) };
+        FilePorts { export: "third".to_owned(), ..ports(local(folder.path(), "third.pdf")) };
+    let third = FilePorts { renderer: renderer.clone(), ..third };
     let report = run_file(document(people(3)), third).await;
     assert_eq!(reason(&report), Reason::DestinationDenied);
     assert_eq!(names(folder.path()).len(), 3, "the first is on its way, and nothing is left");
