@@ -171,15 +171,15 @@ impl CandidateExportSpec {
     }
 }
 
-fn default_grace() -> Duration {
+pub(super) fn default_grace() -> Duration {
     Duration::from_mins(5)
 }
 
-fn no_budget() -> IntOrString {
+pub(super) fn no_budget() -> IntOrString {
     IntOrString::Int(0)
 }
 
-fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+pub(super) fn int_or_percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "x-kubernetes-int-or-string": true,
         "nullable": false,
@@ -214,7 +214,7 @@ fn one() -> i64 {
     1
 }
 
-/// Times at which an export runs.
+/// Times at which an export or import runs.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportSchedule {
@@ -231,28 +231,28 @@ fn utc() -> String {
     "UTC".to_owned()
 }
 
-/// The integration that an export uses.
+/// The integration that an export or import uses.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationReference {
     /// Name of the integration.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its namespace. The integration's `spec.access` decides who may use it. Absent: the export's
-    /// own namespace.
+    /// Its namespace. The integration's `spec.access` decides who may use it. Absent: that of the
+    /// object itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
 }
 
-/// The mapping that an export uses.
+/// The mapping that an export or import uses.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase")]
 pub struct MappingReference {
     /// Name of the mapping.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Its namespace: the integration's, or the export's own where the integration's
+    /// Its namespace: the integration's, or that of the object itself where the integration's
     /// `spec.access.memberMappings` allows it. Absent: the integration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]

@@ -1,10 +1,10 @@
-//! `CandidateLedger`: one segment of what an export has pushed, or of the people of an account who
-//! were anonymised. Internal; not for users.
+//! `CandidateLedger`: one segment of what an export has pushed or an import has written, or of the
+//! people of an account who were anonymised. Internal; not for users.
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// One segment of an export's ledger, or of an account's anonymised people. Written by the operator only; pseudonymous data.
+/// One segment of the ledger of an export or import, or of an account's anonymised people. Written by the operator only; pseudonymous data.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "clinch.hireez.dev",
@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
     .message("a ledger segment is immutable"))]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateLedgerSpec {
-    /// Name of the export; `suppression` for an account's anonymised people.
+    /// Name of the export or import; `suppression` for an account's anonymised people.
     #[schemars(length(min = 1, max = 253))]
     pub export_name: String,
-    /// UID of the export; `account-` and the account's name for its anonymised people.
+    /// UID of the export or import; `account-` and the account's name for its anonymised people.
     #[schemars(length(min = 1, max = 64))]
     pub export_uid: String,
     /// Position of the segment in the ledger.

@@ -88,7 +88,10 @@ pub struct ClinchIntegrationSpec {
     /// What exports may push.
     #[serde(default)]
     pub push_permission: PushPermission,
-    /// Namespaces whose exports may use this integration. Its own namespace always may.
+    /// What imports may take out of Clinch, and where to.
+    #[serde(default)]
+    pub read_permission: ReadPermission,
+    /// Namespaces whose exports and imports may use this integration. Its own namespace always may.
     #[serde(default)]
     pub access: Access,
     /// Defaults for exports that set none.
@@ -129,7 +132,7 @@ pub struct ClinchIntegrationSpec {
     #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Duration,
-    /// Suspends verification and every export of this integration.
+    /// Suspends verification, and every export and import of this integration.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -242,6 +245,42 @@ const fn denied() -> Permission {
     Permission::Denied
 }
 
+/// What imports may take out of Clinch through this integration, and where to. What is written is
+/// beyond the reach of this operator: nobody can be removed from a copy of it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.candidates != 'Allowed' || (has(self.attributes) && self.attributes.size() > 0)")
+    .message("attributes must be listed when candidates is Allowed; write [\"*\"] for all of them")
+    .field_path(".attributes"))]
+#[x_kube(validation = Rule::new("!has(self.attributes) || !self.attributes.exists(a, a == '*') || self.attributes.size() == 1")
+    .message("\"*\" stands for all attributes and must be the only entry")
+    .field_path(".attributes"))]
+#[serde(rename_all = "camelCase")]
+pub struct ReadPermission {
+    /// Whether imports may read people.
+    #[serde(default = "denied")]
+    pub candidates: Permission,
+    /// Names of the Clinch attributes that may leave; `["*"]` for all of them. Others are removed
+    /// before selection and mapping. The id always leaves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 128), inner(length(min = 1, max = 128)))]
+    pub attributes: Vec<String>,
+    /// Places that imports may write to, spelled as in the operator's `--allowed-destinations`, which
+    /// applies as well. Empty: what the operator allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(d, ['s3://', 'gs://', 'az://', 'file:///'].exists(s, d.startsWith(s)))")
+        .message("each must begin with s3://, gs://, az:// or file:///"))]
+    #[schemars(length(max = 32), inner(length(min = 5, max = 1024)))]
+    pub destinations: Vec<String>,
+}
+
+impl Default for ReadPermission {
+    fn default() -> Self {
+        Self { candidates: denied(), attributes: Vec::new(), destinations: Vec::new() }
+    }
+}
+
 /// Allowed or denied.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum Permission {
@@ -265,7 +304,7 @@ pub struct JobPermission {
     pub stages: Vec<String>,
 }
 
-/// Which namespaces' exports may use an integration.
+/// Which namespaces' exports and imports may use an integration.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.mode != 'Automatic' || !has(self.approved) || self.approved.size() == 0")
     .message("approved does not apply to mode Automatic, which lets every namespace in")
@@ -278,7 +317,7 @@ pub struct Access {
     /// How namespaces other than the integration's own get access.
     #[serde(default)]
     pub mode: AccessMode,
-    /// The namespaces that have access under mode Approval. Removing one stops its exports.
+    /// The namespaces that have access under mode Approval. Removing one stops its exports and imports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(
@@ -300,7 +339,7 @@ pub struct Access {
     /// selector matches all of them. Only an operator that watches all namespaces may read their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<NamespaceSelector>,
-    /// Whether exports of other namespaces may use mappings of their own namespace, through
+    /// Whether exports and imports of other namespaces may use mappings of their own namespace, through
     /// `fieldMappingRef.namespace`.
     #[serde(default)]
     pub member_mappings: bool,
@@ -383,8 +422,8 @@ pub enum AccessMode {
     /// Not at all.
     #[default]
     SameNamespace,
-    /// Those listed in `approved` or matched by `namespaceSelector`. An export of any other one
-    /// waits, and its namespace is listed in `status.accessRequests`.
+    /// Those listed in `approved` or matched by `namespaceSelector`. An export or import of any other
+    /// one waits, and its namespace is listed in `status.accessRequests`.
     Approval,
     /// All of them.
     Automatic,
@@ -544,7 +583,10 @@ pub struct ClinchIntegrationStatus {
     /// How many exports use this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exports: Option<i64>,
-    /// Namespaces whose exports wait for approval, longest waiting first.
+    /// How many imports use this integration; absent where none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imports: Option<i64>,
+    /// Namespaces whose exports and imports wait for approval, longest waiting first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub access_requests: Vec<AccessRequest>,
@@ -570,7 +612,7 @@ pub struct AccessRequest {
     pub namespace: String,
     /// When it was first listed.
     pub since: Time,
-    /// How many of its exports wait.
+    /// How many of its exports and imports wait.
     pub exports: i64,
 }
 

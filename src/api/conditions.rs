@@ -55,14 +55,18 @@ condition_types! {
     SuppressionReadable,
     /// Mapping: it compiles.
     Compiled,
-    /// Export: its integration is ready.
+    /// Export, import: its integration is ready.
     IntegrationReady,
-    /// Export: its mapping compiles and fits the contract.
+    /// Export: its mapping compiles and fits the contract. Import: it can be read backwards.
     MappingReady,
     /// Export: its source was read.
     SourceReady,
-    /// Export: the integration allows the destination.
+    /// Export, import: the integration allows the destination.
     Permitted,
+    /// Import: people can be written to its destination.
+    SinkReady,
+    /// Import: who is in Clinch is written.
+    Imported,
     /// Export: the selected records are in Clinch.
     Delivered,
     /// Export: people it created are in Clinch more than once. Present only while True; a warning

@@ -24,6 +24,12 @@ impl Duration {
         Self { text: format!("{minutes}m"), value }
     }
 
+    /// A duration of whole hours.
+    pub fn from_hours(hours: u64) -> Self {
+        let value = std::time::Duration::from_hours(hours);
+        Self { text: format!("{hours}h"), value }
+    }
+
     /// The value.
     pub const fn get(&self) -> std::time::Duration {
         self.value

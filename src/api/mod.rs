@@ -7,6 +7,7 @@
 #![allow(clippy::struct_field_names)]
 
 mod candidate_export;
+mod candidate_import;
 mod candidate_ledger;
 mod clinch_integration;
 mod conditions;
@@ -18,6 +19,7 @@ mod source;
 mod suppression;
 
 pub use candidate_export::*;
+pub use candidate_import::*;
 pub use candidate_ledger::*;
 pub use clinch_integration::*;
 pub use conditions::{ConditionType, STATUS_FALSE, STATUS_TRUE, STATUS_UNKNOWN};
@@ -44,6 +46,9 @@ pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledge
 /// Annotation of an export that requests that the people it delivered are read back from Clinch; any new
 /// value is a new request.
 pub const VERIFY_REQUESTED_AT: &str = "clinch.hireez.dev/verify-requested-at";
+/// Annotation of an import that accepts deletions that are held: the number of the run that held them,
+/// from `status.deletionsHeld`.
+pub const ACCEPT_DELETIONS: &str = "clinch.hireez.dev/accept-deletions";
 /// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.
@@ -97,6 +102,10 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub verify_requested_at: Option<String>,
+    /// The value of `clinch.hireez.dev/accept-deletions` last acted on; imports only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub accept_deletions: Option<String>,
 }
 
 /// What every user-facing status has: the generation it was computed for, and conditions.

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{CandidateExport, CandidateLedger, ClinchIntegration, FieldMapping};
+use super::{CandidateExport, CandidateImport, CandidateLedger, ClinchIntegration, FieldMapping};
 
 /// Every CRD of the group, in the order in which they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
@@ -13,6 +13,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         with_status_default(ClinchIntegration::crd()),
         with_status_default(FieldMapping::crd()),
         with_status_default(CandidateExport::crd()),
+        with_status_default(CandidateImport::crd()),
         CandidateLedger::crd(),
     ];
     crds.iter_mut().flat_map(roots).for_each(|root| adjust(root, false));

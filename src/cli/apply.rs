@@ -20,7 +20,7 @@ use super::{
     stop,
 };
 use crate::{
-    api::{CandidateExport, GROUP, VERSION},
+    api::{CandidateExport, CandidateImport, GROUP, VERSION},
     app,
     cluster::Kind,
     controllers::Reports,
@@ -119,7 +119,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settled = super::block_on(async {
         let bars = matches!(args.output, Output::Table | Output::Wide);
         let shown = Shown { events: false, bars };
-        Ok(engine::run_until_settled(&cluster, settings, left, &stop, shown, reports).await)
+        let run = engine::run_until_settled(&cluster, settings, left, &stop, shown, reports);
+        Ok(Box::pin(run).await)
     })?;
     if let Some(records) = records {
         records.finish()?;
@@ -273,6 +274,10 @@ fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
         lines.extend(records::drift(&key.name, &status));
         lines.extend(coverage.into_iter().flatten());
         lines.extend(records::plan(&key.name, &status));
+    }
+    for key in cluster.keys(Kind::Import) {
+        let status = cluster.status::<CandidateImport>(&key);
+        lines.extend(status.iter().flat_map(|status| records::imported(&key.name, status)));
     }
     super::print_result(&lines.join("\n"))
 }

@@ -101,7 +101,8 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     let stop =
         stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
     let shown = Shown { events: true, bars: true };
-    let settled = engine::run_until_settled(&cluster, settings, TIMEOUT, &stop, shown, None).await;
+    let run = engine::run_until_settled(&cluster, settings, TIMEOUT, &stop, shown, None);
+    let settled = Box::pin(run).await;
     let writes = sandbox.writes().await? - before;
 
     super::print("\n4. what `kubectl get clinch` would show\n");

@@ -195,7 +195,7 @@ pub(super) fn troubles(cluster: &LocalCluster) -> Vec<String> {
 }
 
 /// The kinds in the order in which `kubectl` lists them.
-pub(super) fn kinds() -> [Kind; 3] {
+pub(super) fn kinds() -> [Kind; 4] {
     let mut kinds = Kind::ALL;
     kinds.sort_by_key(|kind| kind.as_str());
     kinds

@@ -105,9 +105,10 @@ mod tests {
         assert_eq!(spec["additionalProperties"], false);
         assert_eq!(spec["properties"]["failureBudget"]["type"], json!(["integer", "string"]));
         assert_eq!(spec["properties"]["mode"]["enum"], json!(["Push", "DryRun"]));
-        assert_eq!(schemas.len(), 3);
+        assert_eq!(schemas.len(), 4);
         named("clinchintegration_v1alpha1.json");
         named("fieldmapping_v1alpha1.json");
+        named("candidateimport_v1alpha1.json");
         let text = schemas.iter().map(|(_, text)| text.as_str()).collect::<String>();
         assert!(!text.contains("x-kubernetes"));
     }

@@ -1,6 +1,7 @@
-//! What `apply` prints about the records of its exports: rejections, coverage and warnings. Pure.
+//! What `apply` prints about the records of its exports and imports: rejections, coverage and warnings.
+//! Pure.
 
-use crate::api::{CandidateExportStatus, DriftPosition, FieldCoverage};
+use crate::api::{CandidateExportStatus, CandidateImportStatus, DriftPosition, FieldCoverage};
 
 /// Lists are wrapped before this column.
 const WIDTH: usize = 80;
@@ -15,6 +16,21 @@ pub(super) fn failures(name: &str, status: &CandidateExportStatus) -> Vec<String
         })
         .collect();
     lines.extend(status.failures_omitted.map(|omitted| format!("{name}: and {omitted} more")));
+    lines
+}
+
+/// Where the latest run of an import wrote, and a line for each person who could not be mapped and whom
+/// the status lists.
+pub(super) fn imported(name: &str, status: &CandidateImportStatus) -> Vec<String> {
+    let manifest = status.last_manifest.as_ref();
+    let mut lines: Vec<String> =
+        manifest.map(|last| format!("{name}: manifest {}", last.url)).into_iter().collect();
+    lines.extend(status.failures.iter().map(|failure| {
+        format!("{name}: person {} {}: {}", failure.record, failure.reason, failure.message)
+    }));
+    let listed = i64::try_from(status.failures.len()).unwrap_or(i64::MAX);
+    let more = status.rejected.unwrap_or_default().saturating_sub(listed);
+    lines.extend((more > 0).then(|| format!("{name}: and {more} more")));
     lines
 }
 

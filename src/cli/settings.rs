@@ -51,7 +51,8 @@ pub struct SettingsArgs {
     /// with the operator's: AWS_*, GOOGLE_*, AZURE_* in its environment.
     #[arg(long, env = "CLINCH_ALLOWED_SOURCES", value_delimiter = ',', value_name = "PLACE,...")]
     pub allowed_sources: Vec<String>,
-    /// Places where exports may write files, as --allowed-sources names them. Default: none.
+    /// Places where exports may write files and imports people, as --allowed-sources names them. Default:
+    /// none.
     #[arg(
         long,
         env = "CLINCH_ALLOWED_DESTINATIONS",

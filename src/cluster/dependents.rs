@@ -1,7 +1,7 @@
 //! Which objects have to be reconciled after a change: the one rule, for the watches of `k8s` and
 //! for the local cluster. Pure.
 
-use super::{Kind, Lister, ObjectKey, integration_of, mapping_of};
+use super::{Kind, Lister, ObjectKey, Refers, integration_of, mapping_of};
 use crate::{api::CandidateExport, domain::Reason};
 
 /// How an object of our kinds changed.
@@ -31,6 +31,15 @@ pub enum Trigger<'a> {
         /// The integrations that it named before the change and names now.
         integrations: &'a [ObjectKey],
     },
+    /// Of a CandidateImport.
+    Import {
+        /// The import.
+        key: &'a ObjectKey,
+        /// How it changed.
+        change: ObjectChange,
+        /// The integrations that it named before the change and names now.
+        integrations: &'a [ObjectKey],
+    },
     /// Of a ConfigMap.
     ConfigMap(&'a ObjectKey),
     /// Of a Secret.
@@ -47,6 +56,7 @@ impl<'a> Trigger<'a> {
             Kind::Integration => Self::Integration(key, change),
             Kind::Mapping => Self::Mapping(key, change),
             Kind::Export => Self::Export { key, change, integrations: &[] },
+            Kind::Import => Self::Import { key, change, integrations: &[] },
         }
     }
 }
@@ -62,14 +72,23 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
                 // Another one may have been refused because of it: two that share an account.
                 Deleted => seen.integrations(None).into_iter().map(|(other, _)| other).collect(),
             };
-            // Its status counts, too: exports wait until their integration is ready.
-            both(itself, seen.exports_of(key))
+            // Its status counts, too: exports and imports wait until their integration is ready.
+            let imports = of_kind(Kind::Import, seen.imports_of(key));
+            both(itself, seen.exports_of(key)).chain(imports).collect()
         }
-        // Exports compile the spec of their mapping and do not read its status.
-        Trigger::Mapping(_, StatusOnly) | Trigger::Export { change: StatusOnly, .. } => Vec::new(),
+        // Exports and imports compile the spec of their mapping and do not read its status.
+        Trigger::Mapping(_, StatusOnly)
+        | Trigger::Export { change: StatusOnly, .. }
+        | Trigger::Import { change: StatusOnly, .. } => Vec::new(),
         Trigger::Mapping(key, change) => {
             let itself = (change == Requested).then(|| (Kind::Mapping, key.clone()));
-            itself.into_iter().chain(of_kind(Kind::Export, users_of_mapping(key, seen))).collect()
+            itself.into_iter().chain(users_of_mapping(key, seen)).collect()
+        }
+        Trigger::Import { key, change, integrations } => {
+            // An integration counts the imports that name it.
+            let itself = (change == Requested).then(|| (Kind::Import, key.clone()));
+            let named = of_kind(Kind::Integration, integrations.iter().cloned());
+            itself.into_iter().chain(named).collect()
         }
         Trigger::Export { key, change, integrations } => {
             // An integration counts the exports that name it.
@@ -90,6 +109,9 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
         Trigger::Secret(key) => {
             let integrations = seen.integrations(Some(&key.namespace)).into_iter();
             let exports = seen.exports(Some(&key.namespace)).into_iter();
+            let imports = seen.imports(Some(&key.namespace)).into_iter();
+            let imports =
+                imports.filter(|(_, found)| found.spec.secrets().any(|name| name == key.name));
             both(
                 integrations
                     .filter(|(_, found)| found.spec.secrets().any(|name| name == key.name))
@@ -98,6 +120,8 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
                     .filter(|(_, found)| found.spec.secrets().any(|name| name == key.name))
                     .map(|(export, _)| export),
             )
+            .chain(of_kind(Kind::Import, imports.map(|(import, _)| import)))
+            .collect()
         }
         Trigger::Namespace(name) => selected_by_labels(name, seen),
     }
@@ -113,20 +137,26 @@ fn of_kind(
 fn both(
     integrations: impl IntoIterator<Item = ObjectKey>,
     exports: impl IntoIterator<Item = ObjectKey>,
-) -> Vec<(Kind, ObjectKey)> {
-    of_kind(Kind::Integration, integrations).chain(of_kind(Kind::Export, exports)).collect()
+) -> impl Iterator<Item = (Kind, ObjectKey)> {
+    of_kind(Kind::Integration, integrations).chain(of_kind(Kind::Export, exports))
 }
 
-/// Exports that use a mapping: by name, or because it is the default of their integration.
-fn users_of_mapping(mapping: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> {
-    let uses = |key: &ObjectKey, spec: &crate::api::CandidateExportSpec| {
-        let integration = integration_of(key, spec);
-        let found = seen.integration(&integration);
-        let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
-        mapping_of(&integration, spec, defaults).as_ref() == Some(mapping)
-    };
+/// Exports and imports that use a mapping: by name, or because it is the default of their integration.
+fn users_of_mapping(mapping: &ObjectKey, seen: &impl Lister) -> Vec<(Kind, ObjectKey)> {
     let exports = seen.exports(None).into_iter();
-    exports.filter(|(key, export)| uses(key, &export.spec)).map(|(key, _)| key).collect()
+    let exports = exports.filter(|(key, export)| uses(key, &export.spec, mapping, seen));
+    let imports = seen.imports(None).into_iter();
+    let imports = imports.filter(|(key, import)| uses(key, &import.spec, mapping, seen));
+    of_kind(Kind::Export, exports.map(|(key, _)| key))
+        .chain(of_kind(Kind::Import, imports.map(|(key, _)| key)))
+        .collect()
+}
+
+fn uses(key: &ObjectKey, spec: &impl Refers, mapping: &ObjectKey, seen: &impl Lister) -> bool {
+    let integration = integration_of(key, spec);
+    let found = seen.integration(&integration);
+    let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
+    mapping_of(&integration, spec, defaults).as_ref() == Some(mapping)
 }
 
 /// Exports that write no file because an older one writes it.
@@ -141,20 +171,22 @@ fn refused_writers(seen: &impl Lister) -> impl Iterator<Item = ObjectKey> {
 }
 
 /// An integration that selects namespaces by label may admit this one now, or no longer: the
-/// integration lists requests for access, and its exports here may start or have to stop.
+/// integration lists requests for access, and its exports and imports here may start or have to stop.
 fn selected_by_labels(namespace: &str, seen: &impl Lister) -> Vec<(Kind, ObjectKey)> {
-    let exports: Vec<(ObjectKey, ObjectKey)> = seen
-        .exports(Some(namespace))
-        .into_iter()
-        .map(|(key, export)| (integration_of(&key, &export.spec), key))
-        .collect();
+    let exports = seen.exports(Some(namespace)).into_iter();
+    let exports =
+        exports.map(|(key, found)| (integration_of(&key, &found.spec), (Kind::Export, key)));
+    let imports = seen.imports(Some(namespace)).into_iter();
+    let imports =
+        imports.map(|(key, found)| (integration_of(&key, &found.spec), (Kind::Import, key)));
+    let users: Vec<(ObjectKey, (Kind, ObjectKey))> = exports.chain(imports).collect();
     let mut due = Vec::new();
     for (integration, found) in seen.integrations(None) {
         if found.spec.access.namespace_selector.is_none() {
             continue;
         }
-        let naming = exports.iter().filter(|(named, _)| *named == integration);
-        let mut here: Vec<_> = naming.map(|(_, export)| (Kind::Export, export.clone())).collect();
+        let naming = users.iter().filter(|(named, _)| *named == integration);
+        let mut here: Vec<_> = naming.map(|(_, user)| user.clone()).collect();
         if !here.is_empty() {
             due.push((Kind::Integration, integration));
             due.append(&mut here);
@@ -173,12 +205,13 @@ mod tests {
         ObjectChange::{Deleted, Requested, StatusOnly},
         *,
     };
-    use crate::api::ClinchIntegration;
+    use crate::api::{CandidateImport, ClinchIntegration};
 
     #[derive(Default)]
     struct Objects {
         integrations: Vec<(ObjectKey, Arc<ClinchIntegration>)>,
         exports: Vec<(ObjectKey, Arc<CandidateExport>)>,
+        imports: Vec<(ObjectKey, Arc<CandidateImport>)>,
     }
 
     impl Objects {
@@ -201,6 +234,12 @@ mod tests {
             self.exports.push((named(key), Arc::new(object)));
             self
         }
+
+        fn import(mut self, key: &str, spec: Value) -> Self {
+            let object = CandidateImport::new("x", serde_json::from_value(spec).unwrap());
+            self.imports.push((named(key), Arc::new(object)));
+            self
+        }
     }
 
     impl Lister for Objects {
@@ -220,6 +259,14 @@ mod tests {
         }
         fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
             let mut found = self.exports.clone();
+            found.retain(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace));
+            found
+        }
+        fn import(&self, key: &ObjectKey) -> Option<Arc<CandidateImport>> {
+            self.imports.iter().find(|(known, _)| known == key).map(|(_, found)| found.clone())
+        }
+        fn imports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+            let mut found = self.imports.clone();
             found.retain(|(key, _)| namespace.is_none_or(|namespace| key.namespace == namespace));
             found
         }
@@ -275,12 +322,13 @@ mod tests {
             )
     }
 
-    /// The dependents, as `i:` or `m:` or `e:` and a name.
+    /// The dependents, as `i:`, `m:`, `e:` or `p:` (an import) and a name.
     fn due(trigger: Trigger<'_>, seen: &Objects) -> Vec<String> {
         let initial = |kind| match kind {
             Kind::Integration => 'i',
             Kind::Mapping => 'm',
             Kind::Export => 'e',
+            Kind::Import => 'p',
         };
         let found = dependents(&trigger, seen).into_iter();
         found.map(|(kind, key)| format!("{}:{key}", initial(kind))).collect()
@@ -355,6 +403,37 @@ mod tests {
         let seen = objects();
         assert_eq!(due(Trigger::Namespace("team"), &seen), ["i:hub/main", "e:team/a"]);
         assert_eq!(due(Trigger::Namespace("hub"), &seen), [""; 0]);
+    }
+
+    #[test]
+    fn imports_follow_what_they_refer_to_as_exports_do() {
+        let sink = json!({"objectStore": {
+            "url": "s3://b/people/", "credentialsSecretRef": {"name": "bucket"}}});
+        let main = json!({"name": "main", "namespace": "hub"});
+        let seen = objects()
+            .import("team/p", json!({"integrationRef": main.clone(), "sink": sink.clone()}))
+            .import(
+                "team/q",
+                json!({"integrationRef": {"name": "own"}, "sink": sink,
+                    "fieldMappingRef": {"name": "special"}}),
+            );
+        let (main, key) = (named("hub/main"), named("team/p"));
+        let after = |trigger| due(trigger, &seen);
+        let status = Trigger::Integration(&main, StatusOnly);
+        assert_eq!(after(status), ["e:team/a", "e:other/c", "p:team/p"]);
+        let special = named("team/special");
+        let edited = after(Trigger::Mapping(&special, Requested));
+        assert_eq!(edited, ["m:team/special", "e:team/b", "e:other/c", "p:team/q"]);
+        let bucket = named("team/bucket");
+        assert_eq!(after(Trigger::Secret(&bucket)), ["p:team/p", "p:team/q"]);
+        let labels = after(Trigger::Namespace("team"));
+        assert_eq!(labels, ["i:hub/main", "e:team/a", "p:team/p"]);
+        let (change, integrations) = (Requested, &[main.clone()][..]);
+        let changed = after(Trigger::Import { key: &key, change, integrations });
+        assert_eq!(changed, ["p:team/p", "i:hub/main"]);
+        assert_eq!(after(Trigger::status_of(Kind::Import, &key)), [""; 0]);
+        let uid = super::super::ObjectRef { kind: Kind::Import, key, uid: "1".to_owned() };
+        assert!(!seen.has_import(&uid));
     }
 
     #[test]

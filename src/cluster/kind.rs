@@ -10,7 +10,7 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::api::{CandidateExport, ClinchIntegration, CommonStatus, FieldMapping};
+use crate::api::{CandidateExport, CandidateImport, ClinchIntegration, CommonStatus, FieldMapping};
 
 /// The user-facing kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,11 +21,13 @@ pub enum Kind {
     Mapping,
     /// CandidateExport.
     Export,
+    /// CandidateImport.
+    Import,
 }
 
 impl Kind {
     /// Every kind, each before those that refer to it.
-    pub const ALL: [Self; 3] = [Self::Integration, Self::Mapping, Self::Export];
+    pub const ALL: [Self; 4] = [Self::Integration, Self::Mapping, Self::Export, Self::Import];
 
     /// The `kind` of a manifest.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Integration => "ClinchIntegration",
             Self::Mapping => "FieldMapping",
             Self::Export => "CandidateExport",
+            Self::Import => "CandidateImport",
         }
     }
 }
@@ -71,6 +74,10 @@ impl OurKind for CandidateExport {
     const KIND: Kind = Kind::Export;
 }
 
+impl OurKind for CandidateImport {
+    const KIND: Kind = Kind::Import;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +90,6 @@ mod tests {
         check::<ClinchIntegration>();
         check::<FieldMapping>();
         check::<CandidateExport>();
+        check::<CandidateImport>();
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{ObjectKey, ObjectRef, integration_of};
-use crate::api::{CandidateExport, ClinchIntegration};
+use crate::api::{CandidateExport, CandidateImport, ClinchIntegration};
 
 /// The objects seen so far. Inline candidates of exports may be left out.
 pub trait Lister {
@@ -27,6 +27,27 @@ pub trait Lister {
             .filter(|(key, export)| integration_of(key, &export.spec) == *integration)
             .map(|(key, _)| key)
             .collect()
+    }
+
+    /// The import of this name.
+    fn import(&self, key: &ObjectKey) -> Option<Arc<CandidateImport>>;
+
+    /// The imports of a namespace; `None`: of every watched one.
+    fn imports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateImport>)>;
+
+    /// The imports that name an integration, in whatever namespace they are.
+    fn imports_of(&self, integration: &ObjectKey) -> Vec<ObjectKey> {
+        self.imports(None)
+            .into_iter()
+            .filter(|(key, import)| integration_of(key, &import.spec) == *integration)
+            .map(|(key, _)| key)
+            .collect()
+    }
+
+    /// Whether this very import exists, not another one of its name.
+    fn has_import(&self, import: &ObjectRef) -> bool {
+        self.import(&import.key)
+            .is_some_and(|found| found.metadata.uid.as_deref() == Some(import.uid.as_str()))
     }
 
     /// The exports that write files or reports.

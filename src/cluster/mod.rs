@@ -16,7 +16,7 @@ pub use error::ClusterError;
 pub use kind::{Kind, OurKind};
 pub use lister::Lister;
 pub use object::{Bundle, Notice, NoticeType, ObjectKey, ObjectRef};
-pub use reference::{integration_of, mapping_of};
+pub use reference::{Refers, integration_of, mapping_of};
 
 use crate::api::{CandidateExport, ClinchIntegration, FieldMapping};
 
@@ -60,6 +60,15 @@ pub trait Cluster: Clone + Send + Sync + 'static {
 
     /// The exports that name an integration; may be served from a watch.
     fn exports_of(
+        &self,
+        integration: &ObjectKey,
+    ) -> impl Future<Output = Result<Vec<ObjectKey>, ClusterError>> + Send;
+
+    /// Whether exactly this import, by UID, exists; as for [`Cluster::has_export`].
+    fn has_import(&self, import: &ObjectRef) -> bool;
+
+    /// The imports that name an integration; may be served from a watch.
+    fn imports_of(
         &self,
         integration: &ObjectKey,
     ) -> impl Future<Output = Result<Vec<ObjectKey>, ClusterError>> + Send;

@@ -1,24 +1,55 @@
-//! Resolves the references of an export: the one place that decides which namespace a reference
-//! without one means. Pure.
+//! Resolves the references of exports and imports: the one place that decides which namespace a
+//! reference without one means. Pure.
 
 use super::ObjectKey;
-use crate::api::{CandidateExportSpec, IntegrationDefaults};
+use crate::api::{
+    CandidateExportSpec, CandidateImportSpec, IntegrationDefaults, IntegrationReference,
+    MappingReference,
+};
 
-/// The integration that an export names.
-pub fn integration_of(export: &ObjectKey, spec: &CandidateExportSpec) -> ObjectKey {
-    let reference = &spec.integration_ref;
-    let namespace = reference.namespace.as_ref().unwrap_or(&export.namespace);
+/// A spec that uses an integration and a mapping.
+pub trait Refers {
+    /// The integration.
+    fn integration_ref(&self) -> &IntegrationReference;
+    /// The mapping, if it names one.
+    fn field_mapping_ref(&self) -> Option<&MappingReference>;
+}
+
+impl Refers for CandidateExportSpec {
+    fn integration_ref(&self) -> &IntegrationReference {
+        &self.integration_ref
+    }
+
+    fn field_mapping_ref(&self) -> Option<&MappingReference> {
+        self.field_mapping_ref.as_ref()
+    }
+}
+
+impl Refers for CandidateImportSpec {
+    fn integration_ref(&self) -> &IntegrationReference {
+        &self.integration_ref
+    }
+
+    fn field_mapping_ref(&self) -> Option<&MappingReference> {
+        self.field_mapping_ref.as_ref()
+    }
+}
+
+/// The integration that an export or import names.
+pub fn integration_of(owner: &ObjectKey, spec: &impl Refers) -> ObjectKey {
+    let reference = spec.integration_ref();
+    let namespace = reference.namespace.as_ref().unwrap_or(&owner.namespace);
     ObjectKey::new(namespace, &reference.name)
 }
 
-/// The mapping that an export uses, given its integration and the integration's defaults; `None`:
-/// the documented default mapping. Does not check whether the export may use it.
+/// The mapping that an export or import uses, given its integration and the integration's defaults; `None`:
+/// the documented default mapping. Does not check whether it may be used.
 pub fn mapping_of(
     integration: &ObjectKey,
-    spec: &CandidateExportSpec,
+    spec: &impl Refers,
     defaults: Option<&IntegrationDefaults>,
 ) -> Option<ObjectKey> {
-    if let Some(named) = &spec.field_mapping_ref {
+    if let Some(named) = spec.field_mapping_ref() {
         let namespace = named.namespace.as_ref().unwrap_or(&integration.namespace);
         return Some(ObjectKey::new(namespace, &named.name));
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connections::Connections,
     drain::drain,
-    runs::{RunLimiter, Runs},
+    runs::{ImportRun, RunLimiter, Runs},
     settings::{Enqueue, Reports, Settings},
     trouble::Trouble,
 };
@@ -27,6 +27,8 @@ pub struct Context<C> {
     pub(super) runs: Runs,
     /// The verifications of exports. None works beside a run of its export.
     pub(super) verifications: Runs,
+    /// The runs of imports.
+    pub(super) imports: Runs<ImportRun>,
     pub(super) limiter: Arc<RunLimiter>,
     pub(super) trouble: Trouble,
     pub(super) fence: Fence,
@@ -62,6 +64,7 @@ impl<C: Cluster> Context<C> {
             ),
             limiter: Arc::new(RunLimiter::new(settings.max_runs)),
             verifications: runs.of_another_kind(),
+            imports: runs.of_another_kind(),
             runs,
             trouble: Trouble::default(),
             looks_once: false,

@@ -2,15 +2,22 @@
 //! validate (pure), plan (pure), execute (async), status (pure).
 
 mod access;
+mod budget;
 mod candidate_export;
+mod candidate_import;
+mod check;
 mod clinch_integration;
 mod connections;
 mod context;
+mod dependency;
+mod destinations;
 mod drain;
 mod field_mapping;
 mod finding;
+mod grants;
 mod mappings;
 mod publish;
+mod references;
 mod runs;
 mod secrets;
 mod settings;
@@ -45,6 +52,7 @@ impl<C: Cluster> Controllers<C> {
             Kind::Integration => clinch_integration::review(&self.0, key).await,
             Kind::Mapping => field_mapping::review(&self.0, key, target).await,
             Kind::Export => candidate_export::review(&self.0, key, target).await,
+            Kind::Import => candidate_import::review(&self.0, key, target).await,
         }
     }
 }
@@ -59,6 +67,7 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
             Kind::Integration => clinch_integration::reconcile(&self.0, key).await,
             Kind::Mapping => field_mapping::reconcile(&self.0, key).await,
             Kind::Export => candidate_export::reconcile(&self.0, key).await,
+            Kind::Import => Box::pin(candidate_import::reconcile(&self.0, key)).await,
         }
     }
 
@@ -69,6 +78,10 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
             Kind::Export => {
                 self.0.runs.forget(uid);
                 self.0.verifications.forget(uid);
+                self.0.cluster.ledger_gone(uid);
+            }
+            Kind::Import => {
+                self.0.imports.forget(uid);
                 self.0.cluster.ledger_gone(uid);
             }
         }

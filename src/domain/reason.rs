@@ -79,6 +79,10 @@ reasons! {
     SyncedWithWarnings,
     /// Every selected record that is not rejected is in the file.
     FileWritten,
+    /// As of the last run, everybody whom the import selects is written as they are in Clinch.
+    Imported,
+    /// As Imported, except for people who could not be mapped, within the failure budget.
+    ImportedWithRejections,
     /// People created by the export are in Clinch more than once.
     DuplicatesFound,
     /// The last verification found people in Clinch as they were delivered.
@@ -233,6 +237,8 @@ reasons! {
     OutsideContract,
     /// A mapped field, or a path of the selection, has a value in none of the records.
     NeverFilled,
+    /// What an import has written before is not known any more: everybody is written again.
+    StateLost,
 }
 
 impl fmt::Display for Reason {

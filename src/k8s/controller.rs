@@ -6,7 +6,7 @@
 //! every request arrives through `reconcile_on`. The alternatives do not fit:
 //!
 //! - `Controller::new` and `watches` open a watch for each controller and related kind. Here a kind
-//!   is watched once per scope, and an event may concern all three controllers of any scope.
+//!   is watched once per scope, and an event may concern the controllers of all kinds of any scope.
 //! - `reflector::store_shared` with `for_shared_stream` and `watches_shared_stream` shares a watch,
 //!   but its subscribers look objects up in the store, so a deletion never reaches them. Runs have to
 //!   end when their export is deleted, and [`Reconciler::deleted`] needs its UID.

@@ -1,6 +1,6 @@
 //! Ledger segments as `CandidateLedger` objects. Their names are deterministic, so that a create
-//! conflict is a fence. Segments of an export are in its namespace and owned by it, so that they
-//! are deleted with it; those of an account's anonymised people are in the operator's own namespace
+//! conflict is a fence. Segments of an export or import are in its namespace and owned by it, so that
+//! they are deleted with it; those of an account's anonymised people are in the operator's own namespace
 //! and have no owner. Where ledgers are kept in an object store, new segments go there; older ones
 //! in the cluster are still read, and deleted once they are not needed.
 
@@ -18,13 +18,14 @@ use tokio::time::timeout;
 use super::KubeCluster;
 use crate::{
     api::{CandidateLedger, CandidateLedgerSpec, GROUP, VERSION},
+    cluster::Kind,
     ledger::{
         AccountName, LedgerHome, LedgerOwner, ObjectSegments, SegmentStore, StoreError, from_text,
         to_text,
     },
 };
 
-/// Label by which the segments of one export are found.
+/// Label by which the segments of one export or import are found.
 const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 /// Label by which the segments of an account's anonymised people are found.
 const SUPPRESSION_LABEL: &str = "clinch.hireez.dev/suppression";
@@ -55,7 +56,7 @@ struct Place {
     prefix: String,
     /// Key and value of the label that selects them.
     label: (&'static str, String),
-    /// The export's name and UID in their spec.
+    /// Name and UID of the export or import in their spec.
     export_name: String,
     export_uid: String,
     /// The object that they are deleted with.
@@ -63,7 +64,8 @@ struct Place {
 }
 
 impl Place {
-    fn of_export(owner: &LedgerOwner) -> Self {
+    /// `kind`: of the owner.
+    fn of(kind: Kind, owner: &LedgerOwner) -> Self {
         Self {
             namespace: owner.namespace.clone(),
             prefix: owner.uid.clone(),
@@ -72,7 +74,7 @@ impl Place {
             export_uid: owner.uid.clone(),
             owner: Some(OwnerReference {
                 api_version: format!("{GROUP}/{VERSION}"),
-                kind: "CandidateExport".to_owned(),
+                kind: kind.as_str().to_owned(),
                 name: owner.name.clone(),
                 uid: owner.uid.clone(),
                 controller: Some(true),
@@ -134,8 +136,8 @@ impl LedgerHome for KubeCluster {
         self.ledgers.is_none().then_some(self.ledger_etcd_max)
     }
 
-    fn ledger_gone(&self, export_uid: &str) {
-        let Some(segments) = self.ledgers.as_ref().map(|ledgers| ledgers.of(export_uid)) else {
+    fn ledger_gone(&self, uid: &str) {
+        let Some(segments) = self.ledgers.as_ref().map(|ledgers| ledgers.of(uid)) else {
             return;
         };
         // Once now, and once after a run that was still active must have ended.
@@ -143,14 +145,18 @@ impl LedgerHome for KubeCluster {
             for wait in [Duration::ZERO, DELETED_RUN_TIMEOUT] {
                 tokio::time::sleep(wait).await;
                 if let Err(error) = segments.delete_all().await {
-                    tracing::warn!(%error, "the ledger of a deleted export was not deleted");
+                    tracing::warn!(%error, "the ledger of a deleted object was not deleted");
                 }
             }
         });
     }
 
     fn ledger_store(&self, owner: &LedgerOwner) -> KubeLedger {
-        self.ledger(Place::of_export(owner))
+        self.ledger(Place::of(Kind::Export, owner))
+    }
+
+    fn import_store(&self, owner: &LedgerOwner) -> KubeLedger {
+        self.ledger(Place::of(Kind::Import, owner))
     }
 
     fn suppression_store(&self, account: AccountName) -> KubeLedger {
@@ -284,11 +290,15 @@ mod tests {
     #[test]
     fn segments_of_an_export_are_deleted_with_it() {
         let (namespace, name) = ("talent".to_owned(), "people".to_owned());
-        let place = Place::of_export(&LedgerOwner { namespace, name, uid: "uid-1".to_owned() });
+        let owner = LedgerOwner { namespace, name, uid: "uid-1".to_owned() };
+        let place = Place::of(Kind::Export, &owner);
         let object = place.object(7, b"bytes");
         assert_eq!((place.namespace.as_str(), place.name(7).as_str()), ("talent", "uid-1-7"));
         let owners = object.metadata.owner_references.unwrap();
         assert_eq!((owners.len(), owners[0].uid.as_str()), (1, "uid-1"));
+        assert_eq!(owners[0].kind, "CandidateExport");
+        let import = Place::of(Kind::Import, &owner).object(7, b"bytes").metadata;
+        assert_eq!(import.owner_references.unwrap()[0].kind, "CandidateImport");
         assert_eq!(object.metadata.labels.unwrap()[EXPORT_LABEL], "uid-1");
         assert_eq!((object.spec.export_name.as_str(), object.spec.sequence), ("people", 7));
     }

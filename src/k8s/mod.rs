@@ -102,6 +102,14 @@ impl Cluster for KubeCluster {
         Ok(self.stores.exports_of(integration))
     }
 
+    fn has_import(&self, import: &ObjectRef) -> bool {
+        self.stores.has_import(import)
+    }
+
+    async fn imports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
+        Ok(self.stores.imports_of(integration))
+    }
+
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
         self.stores.file_exports()
     }

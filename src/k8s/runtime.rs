@@ -25,7 +25,7 @@ use super::{
     watch::{self, ObjectEvent, SecretWatches, scoped},
 };
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{ObjectKey, OurKind, Reconciler},
     ledger::ObjectLedgers,
 };
@@ -65,6 +65,7 @@ struct Scope {
     integrations: Watched<ClinchIntegration>,
     mappings: Watched<FieldMapping>,
     exports: Watched<CandidateExport>,
+    imports: Watched<CandidateImport>,
 }
 
 /// One kind in one scope.
@@ -89,6 +90,7 @@ impl Scope {
             integrations: Watched::new(namespace.as_ref(), sync, queues),
             mappings: Watched::new(namespace.as_ref(), sync, queues),
             exports: Watched::new(namespace.as_ref(), sync, queues),
+            imports: Watched::new(namespace.as_ref(), sync, queues),
             namespace,
         }
     }
@@ -99,6 +101,7 @@ impl Scope {
             integrations: self.integrations.store.clone(),
             mappings: self.mappings.store.clone(),
             exports: self.exports.store.clone(),
+            imports: self.imports.store.clone(),
         }
     }
 }
@@ -193,6 +196,7 @@ impl Runtime {
             tasks.start(in_scope, scope.integrations, prune, triggers.integrations());
             tasks.start(in_scope, scope.mappings, prune, triggers.mappings());
             tasks.start(in_scope, scope.exports, prune_export, triggers.exports());
+            tasks.start(in_scope, scope.imports, prune, triggers.imports());
             let (stores, queue) = (stores.clone(), queue.clone());
             let config_maps =
                 watch::config_maps(client.clone(), namespace, stores, queue, stop.clone());

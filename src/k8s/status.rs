@@ -21,6 +21,7 @@ const fn field_manager(kind: Kind) -> &'static str {
         Kind::Integration => "clinch-operator-integration",
         Kind::Mapping => "clinch-operator-mapping",
         Kind::Export => "clinch-operator-export",
+        Kind::Import => "clinch-operator-import",
     }
 }
 

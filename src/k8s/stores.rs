@@ -11,7 +11,7 @@ use kube::{
 
 use super::key_of;
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{Lister, ObjectKey, OurKind},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct ScopeStores {
     pub(crate) integrations: Store<ClinchIntegration>,
     pub(crate) mappings: Store<FieldMapping>,
     pub(crate) exports: Store<CandidateExport>,
+    pub(crate) imports: Store<CandidateImport>,
 }
 
 /// Every scope's stores.
@@ -87,6 +88,14 @@ impl Lister for Stores {
 
     fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
         named(namespace, self.scopes_of(namespace).map(|scope| &scope.exports))
+    }
+
+    fn import(&self, key: &ObjectKey) -> Option<Arc<CandidateImport>> {
+        self.scope(&key.namespace)?.imports.get(&reference(key))
+    }
+
+    fn imports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+        named(namespace, self.scopes_of(namespace).map(|scope| &scope.imports))
     }
 }
 

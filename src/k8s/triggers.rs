@@ -11,7 +11,7 @@ use kube::core::PartialObjectMeta;
 
 use super::{queue::ReconcileQueue, stores::Stores, watch::ObjectEvent};
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{ObjectChange, ObjectKey, OurKind, Reconciler, Trigger, integration_of},
 };
 
@@ -66,11 +66,24 @@ impl<R: Reconciler> Triggers<R> {
                 return;
             }
             let now = event.object.map(|export| integration_of(event.key, &export.spec));
-            let before = named.replace(event.uid, now.clone());
-            let mut integrations: Vec<ObjectKey> = before.into_iter().chain(now).collect();
-            integrations.dedup();
+            let integrations = named.before_and_now(event.uid, now);
             let (key, change) = (event.key, event.change);
             triggers.enqueue(&Trigger::Export { key, change, integrations: &integrations });
+        }
+    }
+
+    pub(super) fn imports(&self) -> impl Fn(ObjectEvent<'_, CandidateImport>) + use<R> {
+        let triggers = self.clone();
+        let named = NamedIntegrations::default();
+        move |event| {
+            triggers.report_deletion(&event);
+            if event.change == ObjectChange::StatusOnly {
+                return;
+            }
+            let now = event.object.map(|import| integration_of(event.key, &import.spec));
+            let integrations = named.before_and_now(event.uid, now);
+            let (key, change) = (event.key, event.change);
+            triggers.enqueue(&Trigger::Import { key, change, integrations: &integrations });
         }
     }
 
@@ -85,17 +98,20 @@ impl<R: Reconciler> Triggers<R> {
     }
 }
 
-/// The integration that each export named when it was last seen, by the export's UID.
+/// The integration that each export or import named when it was last seen, by its UID.
 #[derive(Default)]
 struct NamedIntegrations(Mutex<HashMap<String, ObjectKey>>);
 
 impl NamedIntegrations {
-    /// Notes what an export names now, if it still exists; what it named before.
-    fn replace(&self, export_uid: &str, now: Option<ObjectKey>) -> Option<ObjectKey> {
+    /// Notes what an object names now, if it still exists; what it named before, and names now.
+    fn before_and_now(&self, uid: &str, now: Option<ObjectKey>) -> Vec<ObjectKey> {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match now {
-            Some(key) => named.insert(export_uid.to_owned(), key),
-            None => named.remove(export_uid),
-        }
+        let before = match &now {
+            Some(key) => named.insert(uid.to_owned(), key.clone()),
+            None => named.remove(uid),
+        };
+        let mut integrations: Vec<ObjectKey> = before.into_iter().chain(now).collect();
+        integrations.dedup();
+        integrations
     }
 }

@@ -91,7 +91,7 @@ pub trait SegmentStore: Send + Sync {
     fn delete(&self, seq: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The export that a ledger belongs to.
+/// The export or import that a ledger belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LedgerOwner {
     /// Its namespace.
@@ -112,11 +112,16 @@ pub trait LedgerHome {
         None
     }
 
-    /// Called when an export was deleted, for stores that do not delete its ledger themselves.
-    fn ledger_gone(&self, _export_uid: &str) {}
+    /// Called when an export or import was deleted, for stores that do not delete its ledger themselves.
+    fn ledger_gone(&self, _uid: &str) {}
 
     /// The store of an export's ledger. Nothing is created before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
+
+    /// The store of what an import has written. Nothing is created before the first write.
+    fn import_store(&self, owner: &LedgerOwner) -> Self::Store {
+        self.ledger_store(owner)
+    }
 
     /// The store of an account's suppression list, which outlives every export and integration.
     /// Nothing is created before the first write.

@@ -57,14 +57,14 @@ impl Assembler<'_> {
         let mut json = declared.object.to_json();
         let spec = json["spec"].take();
         let mut record = self.record(kind, key, &uid, &spec);
-        if let (Kind::Integration, Some(old)) = (kind, &record.spec) {
+        if let (true, Some(old)) = (has_transition_rules(kind), &record.spec) {
             for fault in admission::admit_change(kind, &spec, old) {
                 let problem =
                     declared.lines.problem(&fault.path, fault.message, Severity::Error, fault.rule);
                 self.refused.push(problem);
             }
         }
-        record.spec = (kind == Kind::Integration).then(|| spec.clone());
+        record.spec = has_transition_rules(kind).then(|| spec.clone());
         json["spec"] = spec;
         let stored = |status: Option<Json>| {
             let mut json = json.clone();
@@ -109,6 +109,12 @@ impl Assembler<'_> {
             },
         }
     }
+}
+
+/// Whether specs of a kind are compared with what they were. Never those of exports, which may hold
+/// profiles.
+const fn has_transition_rules(kind: Kind) -> bool {
+    matches!(kind, Kind::Integration | Kind::Import)
 }
 
 /// The UID of an object: the same in every run, and different for every name. A version 8 UUID

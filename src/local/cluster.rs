@@ -21,7 +21,7 @@ use super::{
     state::{OpenError, Record, StateFolder},
 };
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{
         Bundle, Cluster, ClusterError, Kind, Lister, Notice, ObjectKey, ObjectRef, OurKind,
         Trigger, dependents, integration_of,
@@ -119,6 +119,14 @@ impl Lister for Objects {
     fn exports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
         self.all(namespace)
     }
+
+    fn import(&self, key: &ObjectKey) -> Option<Arc<CandidateImport>> {
+        self.get(key)
+    }
+
+    fn imports(&self, namespace: Option<&str>) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+        self.all(namespace)
+    }
 }
 
 impl LocalCluster {
@@ -127,10 +135,14 @@ impl LocalCluster {
         dependents(trigger, &*self.objects())
     }
 
-    /// The integration that an export names.
-    pub(super) fn integration_named_by(&self, export: &ObjectKey) -> Option<ObjectKey> {
-        let found = self.objects().get::<CandidateExport>(export)?;
-        Some(integration_of(export, &found.spec))
+    /// The integration that an export or import names.
+    pub(super) fn integration_named_by(&self, kind: Kind, key: &ObjectKey) -> Option<ObjectKey> {
+        let objects = self.objects();
+        match kind {
+            Kind::Export => Some(integration_of(key, &objects.export(key)?.spec)),
+            Kind::Import => Some(integration_of(key, &objects.import(key)?.spec)),
+            Kind::Integration | Kind::Mapping => None,
+        }
     }
 
     /// The ledgers kept in memory.
@@ -225,7 +237,7 @@ impl LocalCluster {
         self.0.changes.subscribe()
     }
 
-    /// The folder for the ledger of an export, not created yet; `None` when all is in memory.
+    /// The folder for the ledger of an export or import, not created yet; `None` when all is in memory.
     pub fn segments_dir(&self, object: &ObjectRef) -> Option<PathBuf> {
         self.0.folder.as_ref().map(|folder| folder.segments_dir(&object.uid))
     }
@@ -275,6 +287,14 @@ impl Cluster for LocalCluster {
 
     async fn exports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
         Ok(self.objects().exports_of(integration))
+    }
+
+    fn has_import(&self, import: &ObjectRef) -> bool {
+        self.objects().has_import(import)
+    }
+
+    async fn imports_of(&self, integration: &ObjectKey) -> Result<Vec<ObjectKey>, ClusterError> {
+        Ok(self.objects().imports_of(integration))
     }
 
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use serde_json::Value as Json;
 
 use crate::{
-    api::{CandidateExport, ClinchIntegration, CommonStatus, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, CommonStatus, FieldMapping},
     cluster::{Kind, ObjectKey, OurKind},
 };
 
@@ -46,6 +46,7 @@ pub(super) fn parse(kind: Kind, json: Json) -> serde_json::Result<Box<dyn Object
         Kind::Integration => of::<ClinchIntegration>(json),
         Kind::Mapping => of::<FieldMapping>(json),
         Kind::Export => of::<CandidateExport>(json),
+        Kind::Import => of::<CandidateImport>(json),
     }
 }
 

@@ -142,7 +142,7 @@ fn settled(cluster: &LocalCluster) -> Option<Settled> {
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
             let state = match state(cluster, kind, &key) {
-                State::InProgress if kind == Kind::Export => as_its_integration(cluster, &key),
+                State::InProgress => as_its_integration(cluster, kind, &key),
                 state => state,
             };
             states.insert(state);
@@ -159,9 +159,9 @@ fn settled(cluster: &LocalCluster) -> Option<Settled> {
     })
 }
 
-/// The state of an export in progress: nothing happens before its integration is ready.
-fn as_its_integration(cluster: &LocalCluster, export: &ObjectKey) -> State {
-    let integration = cluster.integration_named_by(export);
+/// The state of an export or import in progress: nothing happens before its integration is ready.
+fn as_its_integration(cluster: &LocalCluster, kind: Kind, key: &ObjectKey) -> State {
+    let integration = cluster.integration_named_by(kind, key);
     match integration.map(|key| state(cluster, Kind::Integration, &key)) {
         Some(lasting @ (State::Blocked | State::Suspended)) => lasting,
         _ => State::InProgress,

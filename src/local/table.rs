@@ -8,7 +8,7 @@ use kube::CustomResourceExt;
 use serde_json::Value as Json;
 
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping, GROUP},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping, GROUP},
     cluster::Kind,
 };
 
@@ -72,6 +72,7 @@ fn columns(kind: Kind, wide: bool) -> Vec<Column> {
         Kind::Integration => ClinchIntegration::crd(),
         Kind::Mapping => FieldMapping::crd(),
         Kind::Export => CandidateExport::crd(),
+        Kind::Import => CandidateImport::crd(),
     };
     let version = crd.spec.versions.into_iter().next();
     let columns = version.and_then(|version| version.additional_printer_columns);
@@ -251,6 +252,7 @@ mod tests {
                 ],
                 "contract": {"origin": "x"}, "exports": "x", "requests": "x", "endpoint": "x", "fields": "x",
                 "errors": "x", "delivered": "x", "rejected": "x",
+                "counts": {"emitted": "x", "tombstones": "x"}, "lastFullScan": {"at": "x"},
             },
         });
         for kind in Kind::ALL {

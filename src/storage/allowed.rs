@@ -95,7 +95,7 @@ impl AllowedPlaces {
     }
 
     /// Whether specs may name a location in some account.
-    pub(super) fn may_allow(&self, location: &Location) -> bool {
+    pub fn may_allow(&self, location: &Location) -> bool {
         self.any(location, |_| true)
     }
 

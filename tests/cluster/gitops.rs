@@ -25,12 +25,13 @@ use crate::{
 };
 
 /// Folders of manifests with every field that a rule is about.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 6] = [
     "tests/data/manifests/good",
     "examples/quickstart",
     "examples/approval",
     "examples/files",
     "examples/rediscovery",
+    "examples/import",
 ];
 
 fn root(part: &str) -> PathBuf {

@@ -23,6 +23,7 @@ mod files;
 mod gitops;
 mod hand_over;
 mod hostile;
+mod imports;
 mod interrupted_files;
 mod launcher;
 mod ledger;

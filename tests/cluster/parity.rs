@@ -75,6 +75,7 @@ async fn the_api_server_refuses_and_stores_the_same() {
         "examples/approval",
         "examples/files",
         "examples/rediscovery",
+        "examples/import",
     ];
     for folder in folders {
         must(strict(folder, &[]));

@@ -1,14 +1,22 @@
 //! The chart's rights of the operator: used in full, and nothing beyond them is allowed.
 
+use clinch_operator::controllers::Regions;
+
 use crate::support::{
-    manifests::{INTEGRATION, PROSPECT, export},
+    manifests::{INTEGRATION, PROSPECT, export, import},
     world::{SOON, World},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rights_are_enough_and_no_more_than_enough() {
-    let Some(mut world) = World::start().await else { return };
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}/", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(Regions::default());
     world.apply(INTEGRATION);
+    world.apply(&import("rights", &place));
+    world.ready("CandidateImport", "rights", "False", "NotPermitted").await;
     world.apply(&export("rights", 3, PROSPECT));
     world.ready("CandidateExport", "rights", "True", "Synced").await;
     world.apply(&export("rights", 3, PROSPECT).replace("First", "Second"));
@@ -36,7 +44,7 @@ async fn the_rights_are_enough_and_no_more_than_enough() {
                 && entry.code < 400
         })
     };
-    for resource in ["clinchintegrations", "candidateexports"] {
+    for resource in ["clinchintegrations", "candidateexports", "candidateimports"] {
         assert!(["get", "list", "watch"].iter().all(|verb| used(verb, resource, "")), "{resource}");
         assert!(used("patch", resource, "status"), "{resource}/status");
     }

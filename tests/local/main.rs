@@ -30,6 +30,8 @@ mod forward_proxy;
 mod guards;
 #[cfg(feature = "sandbox")]
 mod hostile;
+#[cfg(feature = "sandbox")]
+mod imports;
 mod input;
 #[cfg(feature = "sandbox")]
 mod killed;

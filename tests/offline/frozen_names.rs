@@ -57,6 +57,8 @@ const REASONS: &[&str] = &[
     "FileWritten",
     "Found",
     "GuardTripped",
+    "Imported",
+    "ImportedWithRejections",
     "IntegrationSuspended",
     "InternalError",
     "InvalidSpec",
@@ -106,6 +108,7 @@ const REASONS: &[&str] = &[
     "SourceNotFound",
     "SourceUnreachable",
     "SourceUnsettled",
+    "StateLost",
     "Suppressed",
     "SuppressionRead",
     "SuppressionUnreadable",
@@ -122,7 +125,7 @@ const REASONS: &[&str] = &[
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 19] = [
+const CONDITIONS: [&str; 21] = [
     "AccountVerified",
     "Authenticated",
     "Compiled",
@@ -132,11 +135,13 @@ const CONDITIONS: [&str; 19] = [
     "Drifted",
     "DuplicatesFound",
     "EnvironmentMatched",
+    "Imported",
     "IntegrationReady",
     "MappingReady",
     "Permitted",
     "Ready",
     "Reconciling",
+    "SinkReady",
     "SourceMatched",
     "SourceReady",
     "Stalled",

@@ -53,6 +53,20 @@ spec:
     )
 }
 
+/// An import into a folder, without an interval.
+pub fn import(name: &str, folder: &str) -> String {
+    format!(
+        "
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateImport
+metadata: {{name: {name}}}
+spec:
+  integrationRef: {{name: acme}}
+  sink: {{objectStore: {{url: '{folder}'}}}}
+"
+    )
+}
+
 /// Into the database, without a job.
 pub const PROSPECT: &str = "  destination: {prospect: {}}";
 

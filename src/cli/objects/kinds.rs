@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use kube::{CustomResourceExt, core::ApiResource};
 
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::Kind,
     domain::did_you_mean,
 };
@@ -26,6 +26,7 @@ pub(super) fn row(kind: Kind) -> Row {
         Kind::Integration => of::<ClinchIntegration>("integration"),
         Kind::Mapping => of::<FieldMapping>("mapping"),
         Kind::Export => of::<CandidateExport>("export"),
+        Kind::Import => of::<CandidateImport>("import"),
     }
 }
 

@@ -102,7 +102,7 @@ async fn of_cluster(args: &Args) -> anyhow::Result<(Vec<Node>, String)> {
     Ok((roots, cluster.namespace.clone()))
 }
 
-/// What exports refer to that is not among the objects. First integrations, whose defaults name
+/// What exports and imports refer to that is not among the objects. First integrations, whose defaults name
 /// mappings.
 async fn elsewhere(cluster: &Objects, objects: &[Found]) -> anyhow::Result<Elsewhere> {
     let mut found = Elsewhere::new();
@@ -114,9 +114,9 @@ async fn elsewhere(cluster: &Objects, objects: &[Found]) -> anyhow::Result<Elsew
             let other = || found.get(&(Kind::Integration, key.clone()))?.as_ref().ok();
             has(Kind::Integration, key).or_else(other).cloned()
         };
-        let exports = objects.iter().filter(|object| object.kind == Kind::Export);
-        let wanted: Vec<_> = exports
-            .flat_map(|export| tree::references(export, &known))
+        let users = objects.iter().filter(|object| tree::is_user(object.kind));
+        let wanted: Vec<_> = users
+            .flat_map(|user| tree::references(user, &known))
             .filter(|(kind, key)| has(*kind, key).is_none())
             .collect();
         for (kind, key) in wanted {

@@ -78,7 +78,7 @@ fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
 
 const fn can_be_suspended(kind: Kind) -> bool {
     match kind {
-        Kind::Integration | Kind::Export => true,
+        Kind::Integration | Kind::Export | Kind::Import => true,
         // It is only compiled.
         Kind::Mapping => false,
     }

@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     api::{
-        AccessRequest, CandidateExportSpec, ConditionType, IntegrationDefaults, RejectionCount,
-        STATUS_TRUE,
+        AccessRequest, CandidateExportSpec, CandidateImportSpec, ConditionType,
+        IntegrationDefaults, RejectionCount, STATUS_TRUE,
     },
-    cluster::{Kind, ObjectKey, integration_of, mapping_of},
+    cluster::{Kind, ObjectKey, Refers, integration_of, mapping_of},
     conditions::find,
     local,
 };
@@ -68,6 +68,7 @@ impl Node {
                 node.detail = export_detail(found);
                 node.rejections(found);
             }
+            Kind::Import => node.detail = import_detail(found),
         }
         node.warnings(found);
         node
@@ -165,16 +166,36 @@ fn sort(nodes: &mut [Node]) {
 /// Objects of other places that were looked up one by one.
 pub(super) type Elsewhere = BTreeMap<(Kind, ObjectKey), Result<Found, State>>;
 
-/// The integration and the mapping that an export refers to.
+/// Whether objects of a kind refer to an integration and a mapping.
+pub(super) const fn is_user(kind: Kind) -> bool {
+    matches!(kind, Kind::Export | Kind::Import)
+}
+
+/// The integration and the mapping that an export or import refers to.
 pub(super) fn references(
-    export: &Found,
+    user: &Found,
     integrations: &impl Fn(&ObjectKey) -> Option<Found>,
 ) -> Vec<(Kind, ObjectKey)> {
-    let Some(spec) = export.part::<CandidateExportSpec>("/spec") else { return Vec::new() };
-    let integration = integration_of(&export.key, &spec);
+    let found = match user.kind {
+        Kind::Import => user
+            .part::<CandidateImportSpec>("/spec")
+            .map(|spec| references_of(&user.key, &spec, integrations)),
+        _ => user
+            .part::<CandidateExportSpec>("/spec")
+            .map(|spec| references_of(&user.key, &spec, integrations)),
+    };
+    found.unwrap_or_default()
+}
+
+fn references_of(
+    user: &ObjectKey,
+    spec: &impl Refers,
+    integrations: &impl Fn(&ObjectKey) -> Option<Found>,
+) -> Vec<(Kind, ObjectKey)> {
+    let integration = integration_of(user, spec);
     let defaults = integrations(&integration)
         .and_then(|found| found.part::<IntegrationDefaults>("/spec/defaults"));
-    let mapping = mapping_of(&integration, &spec, defaults.as_ref());
+    let mapping = mapping_of(&integration, spec, defaults.as_ref());
     let mut all = vec![(Kind::Integration, integration)];
     all.extend(mapping.map(|mapping| (Kind::Mapping, mapping)));
     all
@@ -191,7 +212,7 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
         }
     };
     let mut roots: BTreeMap<(Kind, ObjectKey), Node> = BTreeMap::new();
-    for found in objects.iter().filter(|found| found.kind != Kind::Export) {
+    for found in objects.iter().filter(|found| !is_user(found.kind)) {
         let mut node = Node::of(found);
         if found.kind == Kind::Integration {
             let requests: Vec<AccessRequest> =
@@ -201,9 +222,9 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
         }
         roots.insert((found.kind, found.key.clone()), node);
     }
-    for export in objects.iter().filter(|found| found.kind == Kind::Export) {
-        let mut node = Node::of(export);
-        let refers = references(export, &|key| find(Kind::Integration, key).ok());
+    for user in objects.iter().filter(|found| is_user(found.kind)) {
+        let mut node = Node::of(user);
+        let refers = references(user, &|key| find(Kind::Integration, key).ok());
         let parent = refers.first().cloned();
         if node.state != State::Ready {
             for (kind, key) in refers.into_iter().skip(1) {
@@ -222,7 +243,7 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
             }
             // A state folder keeps no specs of exports.
             None => {
-                roots.insert((Kind::Export, export.key.clone()), node);
+                roots.insert((user.kind, user.key.clone()), node);
             }
         }
     }
@@ -276,6 +297,23 @@ fn mapping_detail(found: &Found) -> String {
     let errors = number("/status/errors", "error").filter(|text| text != "0 errors");
     let all: Vec<String> = number("/status/fields", "field").into_iter().chain(errors).collect();
     all.join(", ")
+}
+
+fn import_detail(found: &Found) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (pointer, noun) in
+        [("/status/counts/emitted", "person"), ("/status/counts/tombstones", "tombstone")]
+    {
+        let count = found.number(pointer).filter(|count| *count > 0);
+        parts.extend(count.map(|count| match (noun, count) {
+            ("person", 1) => "1 person".to_owned(),
+            ("person", count) => format!("{count} people"),
+            (noun, count) => counted(count, noun),
+        }));
+    }
+    let rejected = found.number("/status/rejected").filter(|rejected| *rejected > 0);
+    parts.extend(rejected.map(|rejected| format!("{rejected} rejected")));
+    parts.join(", ")
 }
 
 fn export_detail(found: &Found) -> String {

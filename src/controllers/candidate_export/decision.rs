@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{conditions::Verdict, controllers::runs::RunState, domain::Reason};
+use crate::{
+    conditions::Verdict,
+    controllers::{references::Sending, runs::RunState},
+};
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,15 +41,6 @@ pub(super) enum Step {
     Retry { delay: Duration },
     /// The last attempt cannot succeed when repeated before something changes.
     Stall,
-}
-
-/// Whether runs in progress of an integration may send requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sending {
-    /// They may, unless there is an obstacle.
-    Permitted,
-    /// They wait for its Secret; no other run starts.
-    Paused,
 }
 
 /// When a process looks whether what is in place is still what the spec asks for.
@@ -114,21 +108,4 @@ impl Step {
             _ => None,
         }
     }
-}
-
-/// Whether the integration is not ready, which passes.
-pub(super) fn is_unready(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::DependencyNotReady)
-}
-
-/// The Secret of the integration is gone or has changed, and its status does not say so yet.
-pub(super) fn secret_gone() -> Verdict {
-    let message = "the Secret of the integration was deleted or changed";
-    Verdict::reconciling(Reason::DependencyNotReady, message)
-}
-
-/// There is no verified connection.
-pub(super) fn not_verified() -> Verdict {
-    let message = "the integration has not been verified since the operator started";
-    Verdict::reconciling(Reason::DependencyNotReady, message)
 }

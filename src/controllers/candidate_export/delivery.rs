@@ -18,6 +18,7 @@ use crate::{
     },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{
+        budget,
         connections::SECRET_GRACE,
         runs::{RunPhase, RunState},
     },
@@ -213,7 +214,7 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     let counts = next.counts.unwrap_or_default();
     let rejected = counts.invalid + counts.failed;
     let mut delivered = next.delivered.clone().unwrap_or_default();
-    let allowed = budget(reported.budget, counts.total);
+    let allowed = budget::allowed(reported.budget, counts.total);
     if counts.total == 0
         && let Some(nothing) = nothing_to_do(counts.read, reported.may_be_empty)
     {
@@ -379,17 +380,6 @@ fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
     next.history.truncate(HISTORY);
 }
 
-/// How many rejections the budget allows.
-fn budget(budget: &IntOrString, total: i64) -> i64 {
-    match budget {
-        IntOrString::Int(count) => i64::from(*count),
-        IntOrString::String(percent) => {
-            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or(0);
-            total.saturating_mul(percent) / 100
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -399,13 +389,6 @@ mod tests {
         controllers::runs::Ended,
         pipeline::{Counts, Coverage, Progress, Warning},
     };
-
-    #[test]
-    fn budgets_are_counts_or_whole_records_of_a_percentage() {
-        assert_eq!(budget(&IntOrString::Int(3), 100), 3);
-        assert_eq!(budget(&IntOrString::String("2%".into()), 199), 3);
-        assert_eq!(budget(&IntOrString::String("0%".into()), 199), 0);
-    }
 
     #[test]
     fn the_page_of_the_candidate_list_is_shown_while_it_is_read() {

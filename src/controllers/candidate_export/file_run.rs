@@ -9,13 +9,13 @@ use super::{
     gather::Gathered,
     push_permission,
     reporting::Reporting,
-    validate::refused,
 };
 use crate::{
     api::{ExportMode, FileDestination},
     cluster::{Cluster, Kind},
     controllers::{
         Context,
+        destinations::refused,
         runs::{RunHandle, RunState, Size},
     },
     domain::{Cause, Disposition, Reason},

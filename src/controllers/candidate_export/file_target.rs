@@ -52,7 +52,8 @@ pub(super) struct FileFound {
 
 /// The zone of an export's dates: that of its schedule.
 pub(super) fn zone(spec: &CandidateExportSpec) -> TimeZone {
-    Schedule::of(spec).map_or(TimeZone::UTC, |schedule| schedule.zone())
+    Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref())
+        .map_or(TimeZone::UTC, |schedule| schedule.zone())
 }
 
 /// The URL of a run that starts at a time.

@@ -1,12 +1,11 @@
 //! Step 1: reads every object that an export refers to. Not found is data. Async.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
-    decision::Sending,
     distrust,
     file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, zone},
     remote,
@@ -15,15 +14,15 @@ use super::{
 };
 use crate::{
     api::{
-        CandidateExport, CandidateExportSpec, CandidateExportStatus, ClinchIntegration,
-        FieldMapping, FileFormat, FileTarget, Handled, USE_DESTINATION, USE_LABEL, USE_SOURCE,
+        CandidateExport, CandidateExportStatus, ClinchIntegration, FileFormat, FileTarget, Handled,
+        USE_DESTINATION, USE_LABEL, USE_SOURCE,
     },
-    cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef, integration_of, mapping_of},
+    cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef},
     controllers::{
         Context,
-        access::{Access, access_of},
         connections::Connection,
         publish::new_request,
+        references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
         runs::RunState,
         secrets::{is_for, usable, usable_fields},
     },
@@ -32,10 +31,6 @@ use crate::{
     pipeline::Renderer,
     storage::{Location, SecretFields, StoragePolicy},
 };
-
-/// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
-/// limit is found.
-const LIMITED: Duration = Duration::from_secs(3);
 
 /// An export and everything that its pass depends on.
 pub(super) struct Gathered {
@@ -122,42 +117,6 @@ impl Gathered {
     }
 }
 
-/// The integration that an export refers to.
-pub(super) enum IntegrationFound {
-    /// It may be used.
-    Granted(Arc<ClinchIntegration>),
-    /// It may not be used before its admin approves the export's namespace.
-    Awaiting(ObjectKey),
-    /// It may not be used: its admin has denied the export's namespace.
-    Denied(ObjectKey),
-    /// It does not exist, or the export must not learn that it does.
-    Missing(ObjectKey),
-}
-
-impl IntegrationFound {
-    /// The integration, where it may be used.
-    pub(super) fn granted(&self) -> Option<&Arc<ClinchIntegration>> {
-        match self {
-            Self::Granted(found) => Some(found),
-            Self::Awaiting(_) | Self::Denied(_) | Self::Missing(_) => None,
-        }
-    }
-}
-
-/// The mapping an export uses.
-pub(super) enum MappingFound {
-    /// None is named anywhere: the documented default.
-    Default,
-    /// The named one.
-    Named(Arc<FieldMapping>),
-    /// The named one does not exist.
-    Missing(ObjectKey),
-    /// It may not be named, whether or not it exists.
-    Forbidden(String),
-    /// Not read: it belongs to an integration that may not be used.
-    Withheld,
-}
-
 /// The source's bytes.
 pub(super) enum SourceFound {
     /// `inline`: the values are in the export.
@@ -183,8 +142,8 @@ pub(super) async fn gather<C: Cluster>(
     export: &Arc<CandidateExport>,
 ) -> Result<Gathered, ClusterError> {
     let (key, spec) = (&reference.key, &export.spec);
-    let integration = integration(context, key, spec);
-    let mapping = mapping(context, key, spec, integration.granted()).await?;
+    let integration = references::integration(&context.cluster, key, spec);
+    let mapping = references::mapping(&context.cluster, key, spec, integration.granted()).await?;
     let source = source(context, key, export).await?;
     let uid = reference.uid.as_str();
     let now = context.clock.now();
@@ -257,52 +216,6 @@ pub(super) async fn gather<C: Cluster>(
         run,
         process_started_at: context.started_at,
         now,
-    })
-}
-
-fn integration<C: Cluster>(
-    context: &Context<C>,
-    key: &ObjectKey,
-    spec: &CandidateExportSpec,
-) -> IntegrationFound {
-    let named = integration_of(key, spec);
-    let Some(found) = context.cluster.integration(&named) else {
-        return IntegrationFound::Missing(named);
-    };
-    let labels = |namespace: &str| context.cluster.namespace_labels(namespace);
-    match access_of(&named, &found.spec, &key.namespace, labels) {
-        Access::Granted => IntegrationFound::Granted(found),
-        Access::Awaiting => IntegrationFound::Awaiting(named),
-        Access::Denied => IntegrationFound::Denied(named),
-        Access::Refused => IntegrationFound::Missing(named),
-    }
-}
-
-async fn mapping<C: Cluster>(
-    context: &Context<C>,
-    key: &ObjectKey,
-    spec: &CandidateExportSpec,
-    integration: Option<&Arc<ClinchIntegration>>,
-) -> Result<MappingFound, ClusterError> {
-    let owner = integration_of(key, spec);
-    let foreign = owner.namespace != key.namespace;
-    if foreign && integration.is_none() {
-        return Ok(MappingFound::Withheld);
-    }
-    let defaults = integration.and_then(|found| found.spec.defaults.as_ref());
-    let Some(named) = mapping_of(&owner, spec, defaults) else {
-        return Ok(MappingFound::Default);
-    };
-    let own_allowed = integration.is_some_and(|found| found.spec.access.member_mappings);
-    if named.namespace != owner.namespace && !(named.namespace == key.namespace && own_allowed) {
-        return Ok(MappingFound::Forbidden(format!(
-            "FieldMapping {named} may not be used: leave fieldMappingRef.namespace out for one of \
-             the integration's, or ask its admin to set spec.access.memberMappings for your own"
-        )));
-    }
-    Ok(match context.cluster.mapping(&named).await? {
-        Some(found) => MappingFound::Named(found),
-        None => MappingFound::Missing(named),
     })
 }
 

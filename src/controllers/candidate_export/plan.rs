@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     attempts::Attempts,
-    decision::{Decision, Inputs, Looks, Sending, Step, is_unready, not_verified, secret_gone},
+    decision::{Decision, Inputs, Looks, Step},
     distrust,
     drift::{self, Verifying, verifying},
     gather::Gathered,
@@ -16,7 +16,11 @@ use super::{
 };
 use crate::{
     conditions::Observation,
-    controllers::runs::{PROGRESS_EVERY, RunPhase, RunState},
+    controllers::{
+        dependency::{is_unready, not_verified, secret_gone},
+        references::Sending,
+        runs::{PROGRESS_EVERY, RunPhase, RunState},
+    },
     domain::{Disposition, REPROBE_EVERY, backoff},
     pipeline::Ending,
 };

@@ -1,18 +1,17 @@
 //! Whether the integration permits an export's destination, and the grant that a run has while it
 //! does. Pure, except that the grant reads the cached integration.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
-
 use super::gather::Gathered;
 use crate::{
     api::{
-        CandidateExportStatus, ClinchIntegration, ClinchIntegrationSpec, ConditionType,
-        ExportDestination, JobPermission, Permission, PushPermission, Region,
+        CandidateExportStatus, ClinchIntegrationSpec, ConditionType, ExportDestination,
+        JobPermission, Permission, PushPermission,
     },
-    cluster::{Cluster, ObjectKey, integration_of},
+    cluster::{Cluster, integration_of},
     conditions::Observation,
     controllers::{
         access::{Access, access_of},
+        grants::{Used, of_run},
         runs::{RunPhase, RunState},
     },
     domain::{Disposition, Grant, GrantState, Reason},
@@ -70,11 +69,6 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
     }
 }
 
-/// What an integration contacts.
-fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
-    (spec.region, spec.endpoint.clone())
-}
-
 /// The grant of a run that writes a file. It is revoked as soon as the integration is seen to be
 /// deleted, to be closed to the export's namespace, or to forbid files.
 pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
@@ -92,58 +86,25 @@ pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant 
     })
 }
 
-/// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
-/// deleted, to be closed to the export's namespace, to forbid the destination, or to name another
-/// endpoint; and paused while its Secret is seen to be deleted, or to have changed since its value was
-/// read.
+/// The grant of a run that starts now, while the integration permits its destination; see [`of_run`].
 pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
-    let integration = integration_of(gathered.key(), spec);
-    let (cluster, namespace) = (cluster.clone(), gathered.key().namespace.clone());
-    let (destination, seen) = (spec.destination.clone(), cluster.clone());
+    let destination = spec.destination.clone();
     // Clinch was asked about the job under these rules; under others the answer may differ.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
-    let contacted = gathered.integration.granted().map(|found| contacted(&found.spec));
-    let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
-        let now = &found.spec.push_permission;
-        let labels = |namespace: &str| seen.namespace_labels(namespace);
-        access_of(key, &found.spec, &namespace, labels) == Access::Granted
-            && contacted.as_ref() == Some(&self::contacted(&found.spec))
-            && match permitted(&destination, now) {
-                Permitted::Yes => true,
-                Permitted::AskClinch => started.as_ref() == Some(now),
-                Permitted::No(_) => false,
-            }
+    let permits =
+        move |now: &ClinchIntegrationSpec| match permitted(&destination, &now.push_permission) {
+            Permitted::Yes => true,
+            Permitted::AskClinch => started.as_ref() == Some(&now.push_permission),
+            Permitted::No(_) => false,
+        };
+    let used = Used {
+        integration: integration_of(gathered.key(), spec),
+        namespace: &gathered.key().namespace,
+        started: gathered.integration.granted(),
+        connection: gathered.connection.as_ref(),
     };
-    // How often the Secret had changed when the value in use was read.
-    let connection = gathered.connection.as_ref();
-    let read = connection.map(|open| open.secret_seen.clone()).unwrap_or_default();
-    // Checked before every request, and computed again only when the object has changed.
-    let known = Mutex::new(None::<(Arc<ClinchIntegration>, bool)>);
-    let own = integration.clone();
-    let permits = move |found: &Arc<ClinchIntegration>| {
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((seen, answer)) = &*known
-            && Arc::ptr_eq(seen, found)
-            // The labels of a namespace change without the integration.
-            && found.spec.access.namespace_selector.is_none()
-        {
-            return *answer;
-        }
-        let answer = holds(found, &own);
-        *known = Some((found.clone(), answer));
-        answer
-    };
-    Grant::new(move || match cluster.integration(&integration) {
-        Some(found) if permits(&found) => {
-            let secret = integration.sibling(&found.spec.credentials.secret_ref.name);
-            // Also while a pass of the integration is in progress that has read it.
-            let changed = cluster.secret_changes(&secret) > read.load(Ordering::Relaxed);
-            let paused = changed || cluster.secret_gone(&secret);
-            if paused { GrantState::Paused } else { GrantState::Valid }
-        }
-        _ => GrantState::Revoked,
-    })
+    of_run(cluster, used, permits)
 }
 
 /// Replaces the condition of a destination that only Clinch knows by what the latest run found.

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use super::{
     file_target::{rendered, zone},
     gather::Gathered,
-    validate::refused,
 };
 use crate::{
     api::{ExportMode, ReportInclude},
     cluster::Cluster,
-    controllers::{Context, runs::RunState},
+    controllers::{Context, destinations::refused, runs::RunState},
     domain::{Cause, Disposition},
     output::Compression,
     pipeline::{Ending, Progress, RecordReport, Report, ReportSpec, with_report},

@@ -2,7 +2,7 @@
 //! refers to as far as they are given. Pure, except that the objects are read.
 
 use super::{
-    gather::{Gathered, IntegrationFound, MappingFound, SourceFound, gather},
+    gather::{Gathered, SourceFound, gather},
     push_permission::{Permitted, permitted},
     validate::{FORMAT, mapping_for, refuses_documents, refuses_format},
 };
@@ -14,6 +14,7 @@ use crate::{
         finding::{Finding, not_of_profiles},
         mappings::engine_spec,
         publish::object_ref,
+        references::{IntegrationFound, MappingFound},
         runs::Schedule,
     },
     mapping::{self, Plan, Select, TargetAttributes},
@@ -54,7 +55,7 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         findings.push(Finding::error("permission", "spec.destination", &message));
     }
     findings.extend(select(spec));
-    if let Err(fault) = Schedule::of(spec) {
+    if let Err(fault) = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref()) {
         findings.push(Finding::error("schedule", "spec.schedule", &fault));
     }
     Ok(findings)

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    decision::{Decision, not_verified},
+    decision::Decision,
     delivery::{self, Reported},
     distrust, drift_seen,
     gather::Gathered,
@@ -14,7 +14,7 @@ use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
-    controllers::publish::receipt,
+    controllers::{dependency::not_verified, publish::receipt},
     domain::Reason,
 };
 

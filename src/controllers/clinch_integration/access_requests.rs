@@ -1,4 +1,4 @@
-//! Which exports use an integration, and which namespaces request access. Pure.
+//! Which exports and imports use an integration, and which namespaces request access. Pure.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,32 @@ use crate::{
 /// How many requests are listed.
 const LISTED: usize = 20;
 
-/// The exports that refer to an integration, by whether they may use it.
+/// The exports and imports that refer to an integration, by whether they may use it.
 pub(super) struct Referrers {
-    /// How many may use it.
+    /// How many exports may use it.
     pub(super) using: usize,
-    /// How many exports of each namespace wait for approval.
+    /// How many imports may use it.
+    pub(super) importing: usize,
+    /// How many of both wait for approval, by their namespace.
     waiting: BTreeMap<String, i64>,
 }
 
 impl Referrers {
-    /// Sorts the exports that refer to the integration `key`.
+    /// Sorts the exports and the imports that refer to the integration `key`.
     pub(super) fn of(
         key: &ObjectKey,
         spec: &ClinchIntegrationSpec,
-        exports: Vec<ObjectKey>,
+        (exports, imports): (Vec<ObjectKey>, Vec<ObjectKey>),
         labels: impl Fn(&str) -> Option<BTreeMap<String, String>>,
     ) -> Self {
-        let mut referrers = Self { using: 0, waiting: BTreeMap::new() };
-        for export in exports {
-            match access_of(key, spec, &export.namespace, &labels) {
+        let mut referrers = Self { using: 0, importing: 0, waiting: BTreeMap::new() };
+        let exports = exports.into_iter().map(|key| (key, false));
+        let imports = imports.into_iter().map(|key| (key, true));
+        for (user, is_import) in exports.chain(imports) {
+            match access_of(key, spec, &user.namespace, &labels) {
+                Access::Granted if is_import => referrers.importing += 1,
                 Access::Granted => referrers.using += 1,
-                Access::Awaiting => *referrers.waiting.entry(export.namespace).or_default() += 1,
+                Access::Awaiting => *referrers.waiting.entry(user.namespace).or_default() += 1,
                 Access::Refused | Access::Denied => {}
             }
         }
@@ -87,7 +92,8 @@ mod tests {
 
     fn referrers(spec: &ClinchIntegrationSpec, exports: &[(&str, &str)]) -> Referrers {
         let exports = exports.iter().map(|(namespace, name)| ObjectKey::new(*namespace, *name));
-        Referrers::of(&ObjectKey::new("talent", "clinch"), spec, exports.collect(), |_| None)
+        let both = (exports.collect(), vec![ObjectKey::new("talent", "import")]);
+        Referrers::of(&ObjectKey::new("talent", "clinch"), spec, both, |_| None)
     }
 
     fn listed(status: &ClinchIntegrationStatus) -> Vec<(&str, i64, i64)> {
@@ -101,7 +107,7 @@ mod tests {
         let spec = spec(&serde_json::json!({"mode": "Approval", "approved": ["in"]}));
         let mut status = ClinchIntegrationStatus::default();
         let first = referrers(&spec, &[("talent", "a"), ("in", "b"), ("z", "c")]);
-        assert_eq!(first.using, 2);
+        assert_eq!((first.using, first.importing), (2, 1));
         let at = |second| Timestamp::from_second(second).unwrap();
         assert_eq!(first.write_to(&spec, &mut status, at(5)), ["z"]);
         let second = referrers(&spec, &[("a", "1"), ("z", "c"), ("z", "d")]);

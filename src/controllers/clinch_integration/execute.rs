@@ -91,7 +91,7 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
             // Before the first request: files need no verified credential.
             let listed = connections.set_lists(uid, &gathered.key, subject.lists().await);
             if listed && usable.is_none() {
-                enqueue_exports(context, gathered).await;
+                enqueue_users(context, gathered).await;
             }
             let outcome = verify(subject).await;
             if matches!(outcome, Outcome::Verified) {
@@ -106,9 +106,9 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
             };
             let reached = connections.get(uid).as_ref().map(identity);
             if reached.is_some() && reached != usable.map(identity) {
-                // Exports wait for the connection, not for the status: after a restart the status
+                // Exports and imports wait for the connection, not for the status: after a restart the status
                 // may not change, nor does it with every change of the admin's list.
-                enqueue_exports(context, gathered).await;
+                enqueue_users(context, gathered).await;
             }
             let changed = before.is_some_and(|before| before.inputs != validated.inputs);
             Executed::Verified { validated, latest, changed, now }
@@ -116,10 +116,14 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
     }
 }
 
-async fn enqueue_exports<C: Cluster>(context: &Context<C>, gathered: &Gathered) {
+async fn enqueue_users<C: Cluster>(context: &Context<C>, gathered: &Gathered) {
     let key = &gathered.key;
     match context.cluster.exports_of(key).await {
         Ok(exports) => exports.iter().for_each(|export| (context.enqueue)(Kind::Export, export)),
         Err(error) => tracing::warn!(integration = %key, %error, "exports are not enqueued"),
+    }
+    match context.cluster.imports_of(key).await {
+        Ok(imports) => imports.iter().for_each(|import| (context.enqueue)(Kind::Import, import)),
+        Err(error) => tracing::warn!(integration = %key, %error, "imports are not enqueued"),
     }
 }

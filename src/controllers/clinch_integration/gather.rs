@@ -28,7 +28,7 @@ pub(super) struct Gathered {
     pub(super) previous: ClinchIntegrationStatus,
     /// A request by annotation that has no receipt.
     pub(super) request: Option<Handled>,
-    /// The exports that refer to it.
+    /// The exports and imports that refer to it.
     pub(super) referrers: Referrers,
     pub(super) secret: Option<Bundle>,
     /// How often the Secret had changed before it was read.
@@ -58,8 +58,9 @@ pub(super) async fn gather<C: Cluster>(
 ) -> Result<Gathered, ClusterError> {
     let cluster = &context.cluster;
     let exports = cluster.exports_of(key).await?;
-    let referrers =
-        Referrers::of(key, &object.spec, exports, |namespace| cluster.namespace_labels(namespace));
+    let imports = cluster.imports_of(key).await?;
+    let labels = |namespace: &str| cluster.namespace_labels(namespace);
+    let referrers = Referrers::of(key, &object.spec, (exports, imports), labels);
     let found = if object.spec.environment == context.settings.environment {
         find(context, key, object).await?
     } else {

@@ -56,7 +56,8 @@ impl Summary {
                 Self::new(observations, Verdict::stalled(cause.reason, message))
             }
             Executed::Suspended => {
-                let message = "spec.suspend is set; exports of this integration wait".to_owned();
+                let message =
+                    "spec.suspend is set; exports and imports of this integration wait".to_owned();
                 let standing = Standing::NothingDue;
                 Self::new(observations, Verdict::Suspended { standing, message })
             }
@@ -205,6 +206,7 @@ pub(super) fn status(
     let summary = Summary::of(observations, executed, connection.is_some());
     let mut next = finish(object, previous, summary, connection, account.as_ref(), now);
     next.exports = i64::try_from(referrers.using).ok();
+    next.imports = i64::try_from(referrers.importing).ok().filter(|imports| *imports > 0);
     let asking = referrers.write_to(&object.spec, &mut next, now);
     (next, asking)
 }

@@ -258,7 +258,7 @@ mod tests {
         let name = AccountName::of(&[7; 32], "https://a.example", rival);
         let key = ObjectKey::new("talent", "i");
         let gathered = Gathered {
-            referrers: Referrers::of(&key, &object.spec, Vec::new(), |_| None),
+            referrers: Referrers::of(&key, &object.spec, (Vec::new(), Vec::new()), |_| None),
             object: Arc::new(object),
             key,
             uid: String::new(),

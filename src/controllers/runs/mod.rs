@@ -2,6 +2,7 @@
 //! by one. A run that panics is a run that ended.
 
 mod cron_fields;
+mod import;
 mod limits;
 mod schedule;
 mod state;
@@ -19,70 +20,88 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) use self::{
+    import::ImportRun,
     limits::{RunLimiter, Size},
     schedule::Schedule,
     state::{Ended, RunPhase, RunState},
 };
 use crate::{
     domain::{Clock, Disposition, Reason},
-    pipeline::{Ending, Progress, Report},
+    pipeline::{Ending, Progress},
 };
 
 /// How often the status may change while a run works.
 pub(super) const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
-struct Supervised {
-    state: RunState,
+/// What is known of a run of some kind.
+pub(super) trait RunOf: Clone + Send + 'static {
+    /// A snapshot of it.
+    type Progress: Clone + Default + Send + Sync + 'static;
+    /// Its result.
+    type Report: Send + 'static;
+
+    /// Whether it is still running.
+    fn is_running(&self) -> bool;
+    /// Notes a snapshot.
+    fn observe(&mut self, progress: Self::Progress);
+    /// Notes its end.
+    fn end(&mut self, at: Timestamp, report: Self::Report);
+    /// The report of a run that ended without one.
+    fn ended_by(ending: Ending) -> Self::Report;
+}
+
+struct Supervised<S: RunOf> {
+    state: S,
     cancel: CancellationToken,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<S::Progress>,
     /// When a snapshot was last taken.
     reported_at: Timestamp,
 }
 
-/// The runs of this process, by export UID.
+/// The runs of this process, by the UID of their export or import.
 #[derive(Clone)]
-pub(super) struct Runs {
-    entries: Arc<Mutex<HashMap<String, Supervised>>>,
+pub(super) struct Runs<S: RunOf = RunState> {
+    entries: Arc<Mutex<HashMap<String, Supervised<S>>>>,
     tracker: TaskTracker,
     stop: CancellationToken,
     clock: Clock,
 }
 
 /// What a run is given.
-pub(super) struct RunHandle {
+pub(super) struct RunHandle<P = Progress> {
     /// Cancelled when the run has to end after its requests in flight.
     pub(super) cancel: CancellationToken,
     /// Where it reports its progress.
-    pub(super) progress: watch::Sender<Progress>,
+    pub(super) progress: watch::Sender<P>,
 }
 
-impl Runs {
+impl<S: RunOf> Runs<S> {
     /// No runs; all of them end when `stop` is cancelled.
     pub(super) fn new(clock: Clock, stop: CancellationToken) -> Self {
         Self { entries: Arc::default(), tracker: TaskTracker::new(), stop, clock }
     }
 
-    /// Work of another kind on the same objects, which ends with these runs, and counts as running with
-    /// them.
-    pub(super) fn of_another_kind(&self) -> Self {
-        Self { entries: Arc::default(), ..self.clone() }
+    /// Work of another kind, which ends with these runs, and counts as running with them.
+    pub(super) fn of_another_kind<T: RunOf>(&self) -> Runs<T> {
+        let Self { tracker, stop, clock, .. } = self.clone();
+        Runs { entries: Arc::default(), tracker, stop, clock }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Supervised>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Supervised<S>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest run of an export. Its progress changes once per [`PROGRESS_EVERY`] at most,
+    /// The latest run of an object. Its progress changes once per [`PROGRESS_EVERY`] at most,
     /// however often it is read: each change is a write of the status.
-    pub(super) fn state(&self, uid: &str) -> Option<RunState> {
+    pub(super) fn state(&self, uid: &str) -> Option<S> {
         let now = self.clock.now();
         let mut entries = self.entries();
         let entry = entries.get_mut(uid)?;
         let due = Duration::try_from(now.duration_since(entry.reported_at))
             // The clock was set back.
             .map_or(true, |since| since >= PROGRESS_EVERY);
-        if due && matches!(entry.state.phase, RunPhase::Running) {
-            entry.state.progress = entry.progress.borrow().clone();
+        if due && entry.state.is_running() {
+            entry.state.observe(entry.progress.borrow().clone());
             entry.reported_at = now;
         }
         Some(entry.state.clone())
@@ -92,50 +111,49 @@ impl Runs {
     pub(super) fn start<F>(
         &self,
         uid: &str,
-        state: RunState,
-        run: impl FnOnce(RunHandle) -> F,
+        state: S,
+        run: impl FnOnce(RunHandle<S::Progress>) -> F,
         ended: impl FnOnce() + Send + 'static,
     ) where
-        F: Future<Output = Report> + Send + 'static,
+        F: Future<Output = S::Report> + Send + 'static,
     {
         let mut entries = self.entries();
-        if entries.get(uid).is_some_and(|entry| matches!(entry.state.phase, RunPhase::Running)) {
+        if entries.get(uid).is_some_and(|entry| entry.state.is_running()) {
             return;
         }
         let cancel = self.stop.child_token();
-        let (sender, progress) = watch::channel(Progress::default());
+        let (sender, progress) = watch::channel(S::Progress::default());
         let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
         let reported_at = self.clock.now();
         entries.insert(uid.to_owned(), Supervised { state, cancel, progress, reported_at });
         drop(entries);
         let (runs, uid) = (self.clone(), uid.to_owned());
         self.tracker.spawn(async move {
-            let report = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| panicked());
+            let report = AssertUnwindSafe(work).catch_unwind().await;
+            let report = report.unwrap_or_else(|_| S::ended_by(panicked()));
             runs.end(&uid, report);
             ended();
         });
     }
 
-    fn end(&self, uid: &str, report: Report) {
+    fn end(&self, uid: &str, report: S::Report) {
         let at = self.clock.now();
         if let Some(entry) = self.entries().get_mut(uid) {
-            entry.state.progress = report.progress.clone();
-            entry.state.phase = RunPhase::Ended(Ended { at, report }.into());
+            entry.state.end(at, report);
         }
     }
 
     /// Asks a run to end after its requests in flight. True while it is running.
     pub(super) fn stop(&self, uid: &str) -> bool {
         let entries = self.entries();
-        let running =
-            entries.get(uid).filter(|entry| matches!(entry.state.phase, RunPhase::Running));
+        let running = entries.get(uid).filter(|entry| entry.state.is_running());
         if let Some(entry) = running {
             entry.cancel.cancel();
         }
         running.is_some()
     }
 
-    /// Forgets a deleted export, and ends its run.
+    /// Forgets a deleted object, and ends its run.
     pub(super) fn forget(&self, uid: &str) {
         if let Some(entry) = self.entries().remove(uid) {
             entry.cancel.cancel();
@@ -154,19 +172,17 @@ impl Runs {
     }
 }
 
-fn panicked() -> Report {
-    Report {
-        progress: Progress::default(),
-        ending: Ending::Interrupted {
-            disposition: Disposition::retry(Reason::InternalError),
-            message: "the run panicked; this is a defect of the operator".to_owned(),
-        },
+fn panicked() -> Ending {
+    Ending::Interrupted {
+        disposition: Disposition::retry(Reason::InternalError),
+        message: "the run panicked; this is a defect of the operator".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Report;
 
     fn runs() -> Runs {
         Runs::new(Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())

@@ -1,4 +1,4 @@
-//! When an export runs again by itself. Pure: the time of the last run comes in.
+//! When an export or import runs again by itself. Pure: the time of the last run comes in.
 
 use std::{str::FromStr, time::Duration};
 
@@ -6,12 +6,15 @@ use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::cron_fields;
-use crate::{api::CandidateExportSpec, domain::digest_parts};
+use crate::{
+    api::{Duration as Interval, ExportSchedule},
+    domain::digest_parts,
+};
 
 /// The longest delay that is added, so that exports with one schedule do not all start at once.
 const MAX_SPREAD: Duration = Duration::from_secs(60);
 
-/// When an export runs again by itself, as its spec says.
+/// When an export or import runs again by itself, as its spec says.
 #[derive(Debug, Clone)]
 pub(in crate::controllers) enum Schedule {
     /// Never.
@@ -24,11 +27,14 @@ pub(in crate::controllers) enum Schedule {
 
 impl Schedule {
     /// Reads `spec.interval` and `spec.schedule`. The error names the field.
-    pub(in crate::controllers) fn of(spec: &CandidateExportSpec) -> Result<Self, String> {
-        if let Some(interval) = &spec.interval {
+    pub(in crate::controllers) fn of(
+        interval: Option<&Interval>,
+        schedule: Option<&ExportSchedule>,
+    ) -> Result<Self, String> {
+        if let Some(interval) = interval {
             return Ok(Self::Every(interval.get()));
         }
-        let Some(schedule) = &spec.schedule else { return Ok(Self::Never) };
+        let Some(schedule) = schedule else { return Ok(Self::Never) };
         let field = |fault: String| format!("spec.schedule.cron: {fault}");
         cron_fields::check(&schedule.cron).map_err(field)?;
         let cron = Cron::from_str(&schedule.cron)
@@ -82,11 +88,10 @@ mod tests {
     use super::*;
 
     fn schedule(json: &serde_json::Value) -> Result<Schedule, String> {
-        let mut spec = serde_json::json!({
-            "integrationRef": {"name": "c"}, "source": {}, "destination": {},
-        });
-        spec.as_object_mut().unwrap().extend(json.as_object().unwrap().clone());
-        Schedule::of(&serde_json::from_value(spec).unwrap())
+        let interval: Option<Interval> = serde_json::from_value(json["interval"].clone()).unwrap();
+        let times: Option<ExportSchedule> =
+            serde_json::from_value(json["schedule"].clone()).unwrap();
+        Schedule::of(interval.as_ref(), times.as_ref())
     }
 
     fn after(found: &Schedule, last: &str) -> Timestamp {

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::RunOf;
 use crate::{
     api::ExportMode,
     domain::{Cause, Reason},
@@ -88,23 +89,45 @@ impl RunState {
     }
 }
 
+impl RunOf for RunState {
+    type Progress = Progress;
+    type Report = Report;
+
+    fn is_running(&self) -> bool {
+        matches!(self.phase, RunPhase::Running)
+    }
+
+    fn observe(&mut self, progress: Progress) {
+        self.progress = progress;
+    }
+
+    fn end(&mut self, at: Timestamp, report: Report) {
+        self.progress = report.progress.clone();
+        self.phase = RunPhase::Ended(Ended { at, report }.into());
+    }
+
+    fn ended_by(ending: Ending) -> Report {
+        Report { progress: Progress::default(), ending }
+    }
+}
+
 /// Whether a run is still running.
 #[derive(Debug, Clone, Default)]
-pub(in crate::controllers) enum RunPhase {
+pub(in crate::controllers) enum RunPhase<R = Report> {
     /// It is.
     #[default]
     Running,
     /// It has ended.
-    Ended(Box<Ended>),
+    Ended(Box<Ended<R>>),
 }
 
 /// The end of a run.
 #[derive(Debug, Clone)]
-pub(in crate::controllers) struct Ended {
+pub(in crate::controllers) struct Ended<R = Report> {
     /// When it ended.
     pub(in crate::controllers) at: Timestamp,
     /// Its result.
-    pub(in crate::controllers) report: Report,
+    pub(in crate::controllers) report: R,
 }
 
 #[cfg(test)]

@@ -1,22 +1,26 @@
 //! The file that an export writes: whether it may, and what a run does. Pure.
 
-use super::{Check, Inputs, Task, Validated, access, guards, mode, revision_to_compare};
+use super::{Inputs, Task, Validated, access, guards, mode, revision_to_compare};
 use crate::{
     api::{
         CandidateExportSpec, ClinchIntegration, ConditionType, CsvHeader, CsvOutput,
         FileCompression, FileDestination, FileFormat, FormulaCells, PdfOutput, PdfPageSize,
     },
     conditions::{Observation, Verdict},
-    controllers::candidate_export::{
-        file_target::{FileFound, TargetFound},
-        gather::Gathered,
-        push_permission::refuses_files,
+    controllers::{
+        candidate_export::{
+            file_target::{FileFound, TargetFound},
+            gather::Gathered,
+            push_permission::refuses_files,
+        },
+        check::Check,
+        destinations::refused,
     },
     domain::{Cause, Reason, digest_json},
     mapping::Plan,
     output::{Compression, CsvStyle, Formulas, Header},
     pipeline::{DocumentStyle, Encoding, FileSpec, no_documents},
-    storage::{Destination, PlaceError},
+    storage::Destination,
 };
 
 /// Part of every revision. Raised when rows are written in another way: then files are written again.
@@ -92,20 +96,6 @@ pub(in super::super) const FORMAT: &str = "spec.destination.file.format";
 pub(in super::super) fn refuses_format(spec: &CandidateExportSpec) -> Option<&'static str> {
     let file = spec.destination.file.as_ref()?;
     no_documents(cfg!(feature = "pdf")).filter(|_| file.format == FileFormat::Pdf)
-}
-
-/// Why a destination cannot be opened. `field`: of the spec, that names it.
-pub(in super::super) fn refused(field: &str, error: &PlaceError) -> Cause {
-    let reason = match error {
-        PlaceError::Url(_) => {
-            return Cause::new(Reason::InvalidSpec, format!("{field}: {error}"));
-        }
-        PlaceError::NotAllowed(..) | PlaceError::AccountNotAllowed(..) => {
-            Reason::DestinationNotAllowed
-        }
-        PlaceError::Credentials(_) | PlaceError::NoAccount(_) => Reason::DestinationDenied,
-    };
-    Cause::new(reason, error.to_string())
 }
 
 /// A run that writes the file.

@@ -1,12 +1,13 @@
 //! The mapping of an export. Pure.
 
-use super::Check;
 use crate::{
     api::ConditionType,
     conditions::{Observation, Verdict},
     controllers::{
-        candidate_export::gather::{Gathered, MappingFound},
+        candidate_export::gather::Gathered,
+        check::Check,
         mappings::{engine_spec, summary},
+        references::MappingFound,
     },
     domain::{Cause, Reason},
     mapping::{self, Issue, MappingSpec, Plan, TargetAttributes},

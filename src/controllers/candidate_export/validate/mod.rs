@@ -3,27 +3,30 @@
 
 mod file;
 mod guards;
-mod integration;
 mod mapping;
 mod permission;
 mod resumes;
 mod source;
 
-pub(super) use file::{FORMAT, refused, refuses_format};
+pub(super) use file::{FORMAT, refuses_format};
 
 use std::time::Duration;
 
 pub(super) use self::mapping::{mapping_for, refuses_documents};
 use super::{
     file_target::TargetFound,
-    gather::{Gathered, MappingFound, SourceFound},
+    gather::{Gathered, SourceFound},
     push_permission::{Permitted, permitted, rules},
     recorded,
 };
 use crate::{
     api::{ClinchIntegration, DuplicatePolicy, ExportMode},
     conditions::{Observation, Verdict},
-    controllers::runs::Schedule,
+    controllers::{
+        dependency::{self, Needed},
+        references::MappingFound,
+        runs::Schedule,
+    },
     domain::{Reason, digest_json, digest_parts},
     mapping::{Plan, Select},
     pipeline::{DestinationSpec, Duplicates, FileSpec, Mode, Renderer, RunSpec, Source},
@@ -38,25 +41,6 @@ pub(super) struct Checked {
     /// Why no run may start now. Present together with `validated` when only the integration is
     /// not ready: then nothing needs to start if nothing is due.
     pub(super) blocked: Option<Verdict>,
-}
-
-/// What the check of one input found.
-struct Check<T> {
-    /// The input; absent when it is missing or faulty.
-    value: Option<T>,
-    /// The condition on it.
-    observation: Observation,
-    /// Why no run may start, if so.
-    fault: Option<Verdict>,
-}
-
-impl<T> Check<T> {
-    /// Adds condition and fault to those of the other checks.
-    fn record(self, observations: &mut Vec<Observation>, faults: &mut Vec<Verdict>) -> Option<T> {
-        observations.push(self.observation);
-        faults.extend(self.fault);
-        self.value
-    }
 }
 
 /// An export that can be run.
@@ -91,7 +75,16 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     let connection = gathered.connection.as_ref();
     let (mut observations, mut faults, mut waits) = (Vec::new(), Vec::new(), Vec::new());
 
-    integration::check(gathered).record(&mut observations, &mut waits);
+    let needed = Needed {
+        integration: &gathered.integration,
+        what: "export",
+        namespace: &gathered.key().namespace,
+        name: &spec.integration_ref.name,
+        connection,
+        sending: gathered.sending,
+        lists: gathered.file.as_ref().map(|file| &file.lists),
+    };
+    dependency::check(&needed).record(&mut observations, &mut waits);
     let mapping = mapping::check(gathered).record(&mut observations, &mut faults);
     let source = source::check(gathered).record(&mut observations, &mut faults);
     let granted = gathered.integration.granted();
@@ -117,7 +110,8 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         let select = Select::compile(text, "spec.select");
         select.map_err(|issue| invalid(issue.to_string())).ok()
     });
-    let schedule = Schedule::of(spec).unwrap_or_else(|fault| {
+    let schedule = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref());
+    let schedule = schedule.unwrap_or_else(|fault| {
         invalid(fault);
         Schedule::Never
     });

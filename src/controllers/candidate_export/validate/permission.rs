@@ -1,12 +1,12 @@
 //! Whether the integration permits what an export does, and whether the contract supports it. Pure.
 
-use super::Check;
 use crate::{
     api::{CandidateExportSpec, ClinchIntegration, ConditionType},
     clinch::Op,
     conditions::{Observation, Verdict},
     controllers::{
         candidate_export::push_permission::{Permitted, permitted},
+        check::Check,
         connections::Connection,
     },
     domain::Reason,

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::Check;
 use crate::{
     api::{ConditionType, CsvFormulas, SourceFormat},
     conditions::{Observation, Verdict},
-    controllers::candidate_export::{
-        gather::{Gathered, SourceFound},
-        remote,
+    controllers::{
+        candidate_export::{
+            gather::{Gathered, SourceFound},
+            remote,
+        },
+        check::Check,
     },
     domain::{Cause, Reason},
     pipeline::Source,

@@ -1,21 +1,38 @@
-//! The integration that an export refers to. Pure.
+//! Whether the integration that an export or import refers to can be used. Pure.
 
-use super::Check;
+use super::{
+    check::Check,
+    connections::{Connection, basis},
+    references::{IntegrationFound, Sending},
+};
 use crate::{
     api::{ClinchIntegration, ConditionType, STATUS_TRUE},
     conditions::{Observation, Verdict, find, is_ready},
-    controllers::{
-        candidate_export::{
-            decision::Sending,
-            gather::{Gathered, IntegrationFound},
-        },
-        connections::basis,
-    },
     domain::{Cause, Reason},
+    ledger::Suppressions,
 };
 
+/// What has to be usable, and for what.
+pub(super) struct Needed<'a> {
+    /// The integration.
+    pub(super) integration: &'a IntegrationFound,
+    /// What uses it: `export` or `import`.
+    pub(super) what: &'static str,
+    /// The namespace of what uses it.
+    pub(super) namespace: &'a str,
+    /// The name that it refers to.
+    pub(super) name: &'a str,
+    /// The verified connection.
+    pub(super) connection: Option<&'a Connection>,
+    /// Whether runs in progress may use it.
+    pub(super) sending: Sending,
+    /// For a file, which needs no connection: who must not leave.
+    pub(super) lists: Option<&'a Option<Result<Suppressions, Cause>>>,
+}
+
 /// Whether the integration is ready to be used.
-pub(super) fn check(gathered: &Gathered) -> Check<()> {
+pub(super) fn check(needed: &Needed<'_>) -> Check<()> {
+    let (namespace, name) = (needed.namespace, needed.name);
     let observe = |status, reason, message: String| {
         Observation::new(ConditionType::IntegrationReady, status, reason, message)
     };
@@ -29,9 +46,9 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         observation: observe(Some(false), reason, message.clone()),
         fault: Some(Verdict::stalled(reason, message)),
     };
-    let found = match &gathered.integration {
+    let found = match needed.integration {
         IntegrationFound::Granted(found) => found,
-        IntegrationFound::Missing(named) if named.namespace == gathered.key().namespace => {
+        IntegrationFound::Missing(named) if named.namespace == namespace => {
             let name = &named.name;
             let message = format!("ClinchIntegration {name} is not in this namespace");
             return waiting(Reason::DependencyNotFound, message);
@@ -48,22 +65,20 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         }
         IntegrationFound::Awaiting(named) => {
             let message = format!(
-                "ask the admin of ClinchIntegration {named} to add namespace {} to \
-                 spec.access.approved; this export then continues by itself",
-                gathered.key().namespace
+                "ask the admin of ClinchIntegration {named} to add namespace {namespace} to \
+                 spec.access.approved; this {} then continues by itself",
+                needed.what
             );
             return waiting(Reason::AwaitingApproval, message);
         }
         IntegrationFound::Denied(named) => {
             let message = format!(
-                "the admin of ClinchIntegration {named} has denied namespace {} the use of it: \
-                 spec.access.denied",
-                gathered.key().namespace
+                "the admin of ClinchIntegration {named} has denied namespace {namespace} the use of \
+                 it: spec.access.denied"
             );
             return stalled(Reason::NotPermitted, message);
         }
     };
-    let name = &gathered.export.spec.integration_ref.name;
     if found.spec.suspend {
         let message = format!("ClinchIntegration {name} is suspended");
         return waiting(Reason::IntegrationSuspended, message);
@@ -74,7 +89,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
         fault: None,
     };
     let generation = found.metadata.generation.unwrap_or_default();
-    match gathered.file.as_ref().map(|file| &file.lists) {
+    match needed.lists {
         // A file sends nothing to Clinch, and needs no verified credential.
         Some(Some(Ok(_))) => {
             return usable(format!("ClinchIntegration {name} says who must not leave"));
@@ -83,7 +98,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<()> {
             let message = format!("ClinchIntegration {name}: {message}");
             return waiting(Reason::SuppressionUnreadable, message);
         }
-        None if is_ready(found.status.as_ref(), generation) || is_still_ready(found, gathered) => {
+        None if is_ready(found.status.as_ref(), generation) || is_still_ready(found, needed) => {
             return usable(format!("ClinchIntegration {name} is ready"));
         }
         Some(None) | None => {}
@@ -118,10 +133,26 @@ fn why_not_ready(found: &ClinchIntegration, generation: i64) -> Option<Reason> {
 
 /// Whether an integration was Ready before an edit that its status does not know yet, and the edit
 /// leaves alone which account is contacted and how. Then its connection stays open.
-fn is_still_ready(found: &ClinchIntegration, gathered: &Gathered) -> bool {
+fn is_still_ready(found: &ClinchIntegration, needed: &Needed<'_>) -> bool {
     let observed = found.status.as_ref().and_then(|status| status.observed_generation);
     let was_ready = observed.is_some_and(|observed| is_ready(found.status.as_ref(), observed));
-    let connection = gathered.connection.as_ref();
-    let open = connection.filter(|_| gathered.sending == Sending::Permitted);
+    let open = needed.connection.filter(|_| needed.sending == Sending::Permitted);
     was_ready && open.is_some_and(|open| open.basis == basis(&found.spec))
+}
+
+/// Whether the integration is not ready, which passes.
+pub(super) fn is_unready(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::DependencyNotReady)
+}
+
+/// The Secret of the integration is gone or has changed, and its status does not say so yet.
+pub(super) fn secret_gone() -> Verdict {
+    let message = "the Secret of the integration was deleted or changed";
+    Verdict::reconciling(Reason::DependencyNotReady, message)
+}
+
+/// There is no verified connection.
+pub(super) fn not_verified() -> Verdict {
+    let message = "the integration has not been verified since the operator started";
+    Verdict::reconciling(Reason::DependencyNotReady, message)
 }

@@ -1,0 +1,365 @@
+//! `CandidateImport`: which people come back from Clinch, where they are written, and the result.
+
+use k8s_openapi::apimachinery::pkg::{
+    apis::meta::v1::{Condition, Time},
+    util::intstr::IntOrString,
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Duration, ExportSchedule, Handled, IntegrationReference, MappingReference, NameReference,
+    STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    candidate_export::{default_grace, int_or_percent, no_budget},
+    common_status,
+};
+
+const FOLDER_RULE: &str = "self.matches('^[^{}*?\\\\[\\\\]]+/$')";
+const FOLDER_MESSAGE: &str =
+    "url must name a folder: it ends with a slash, and holds none of * ? [ ] { }";
+
+/// Writes people of Clinch, and what changes of them, to a folder.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
+    .message("at most one of interval and schedule may be set"))]
+#[kube(
+    group = "clinch.hireez.dev",
+    version = "v1alpha1",
+    kind = "CandidateImport",
+    plural = "candidateimports",
+    singular = "candidateimport",
+    shortname = "climp",
+    category = "clinch",
+    namespaced,
+    status = "CandidateImportStatus",
+    derive = "PartialEq",
+    doc = "CandidateImport writes people of Clinch, and what changes of them, to a folder.",
+    selectable = ".spec.integrationRef.name",
+    selectable = ".spec.integrationRef.namespace",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Suspended",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Suspended\")].status"
+    ),
+    printcolumn(name = "Emitted", type_ = "integer", json_path = ".status.counts.emitted"),
+    printcolumn(name = "Tombstones", type_ = "integer", json_path = ".status.counts.tombstones"),
+    printcolumn(name = "LastFullScan", type_ = "date", json_path = ".status.lastFullScan.at"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Integration",
+        type_ = "string",
+        json_path = ".spec.integrationRef.name",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateImportSpec {
+    /// The integration; its `spec.readPermission` decides what may leave Clinch.
+    pub integration_ref: IntegrationReference,
+    /// The mapping, which is read backwards: each field that can be inverted. Absent: the
+    /// integration's default, else the documented default mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field_mapping_ref: Option<MappingReference>,
+    /// CEL expression over `candidate`, the Clinch attributes of a person after
+    /// `readPermission.attributes`; only people for whom it is true are written. Whoever leaves the
+    /// selection is not written any more, and gets no tombstone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub select: Option<String>,
+    /// People whom the import does not know yet are left out if Clinch says that they were last changed
+    /// before this time. They are written once they change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "moment")]
+    pub updated_after: Option<Time>,
+    /// Where people are written.
+    pub sink: ImportSink,
+    /// What is written of people who were deleted, merged or anonymised in Clinch.
+    #[serde(default)]
+    pub deletions: Deletions,
+    /// How many of the people known may be missing from Clinch at once before no tombstone is written
+    /// and the import waits for approval: a count, or a percentage. Fewer than 10 people are never too
+    /// many.
+    #[serde(default = "ten_percent")]
+    #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
+        .message("maxDeletions must be a count such as 50, or a percentage such as \"10%\""))]
+    #[schemars(schema_with = "int_or_percent")]
+    pub max_deletions: IntOrString,
+    /// Reads everybody again this long after the last complete scan: only that finds people who were
+    /// deleted.
+    #[serde(default = "daily")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('15m') && duration(self) <= duration('720h')").message("fullScanInterval must be between 15m and 720h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub full_scan_interval: Duration,
+    /// Runs again this long after the last run, e.g. `15m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub interval: Option<Duration>,
+    /// Runs again at these times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ExportSchedule>,
+    /// How long a run by `interval` or `schedule` may fail before Ready turns False.
+    #[serde(default = "default_grace")]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub ready_grace: Duration,
+    /// Suspends this import; a run in progress ends after its requests in flight.
+    #[serde(default)]
+    pub suspend: bool,
+    /// How many people may be impossible to map, as a count or a percentage of the people read,
+    /// before the import is not Ready.
+    #[serde(default = "no_budget")]
+    #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
+        .message("failureBudget must be a count such as 5, or a percentage such as \"2%\""))]
+    #[schemars(schema_with = "int_or_percent")]
+    pub failure_budget: IntOrString,
+}
+
+impl CandidateImportSpec {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let store = self.sink.object_store.as_ref();
+        store.and_then(ImportStore::secret).into_iter()
+    }
+}
+
+fn moment(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "string", "format": "date-time", "maxLength": 40})
+}
+
+fn ten_percent() -> IntOrString {
+    IntOrString::String("10%".to_owned())
+}
+
+fn daily() -> Duration {
+    Duration::from_hours(24)
+}
+
+/// What is written of people who were deleted, merged or anonymised in Clinch.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Deletions {
+    /// A tombstone: their id and why, and nothing else of them; once.
+    #[default]
+    Tombstone,
+    /// Nothing.
+    Ignore,
+}
+
+/// Where people are written.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("has(self.objectStore)").message("objectStore must be set"))]
+#[serde(rename_all = "camelCase")]
+pub struct ImportSink {
+    /// Into a folder of an object store, or of a file system that the operator may write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ImportStore>,
+}
+
+/// A folder; the integration's `spec.readPermission` and the operator's `--allowed-destinations`
+/// decide which may be used.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[serde(rename_all = "camelCase")]
+pub struct ImportStore {
+    /// `s3://BUCKET/FOLDER/`, `gs://BUCKET/FOLDER/`, `az://CONTAINER/FOLDER/` or `file:///FOLDER/`.
+    /// The import writes below it, into a folder named after its UID.
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[x_kube(validation = Rule::new(FOLDER_RULE).message(FOLDER_MESSAGE))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("url is immutable; create another import instead"))]
+    #[schemars(length(min = 8, max = 1024))]
+    pub url: String,
+    /// A Secret in the import's namespace with credentials, labelled
+    /// `clinch.hireez.dev/use: destination` and annotated
+    /// `clinch.hireez.dev/allowed-origin: s3://BUCKET`. Absent: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<NameReference>,
+    /// Format of the parts.
+    #[serde(default)]
+    pub format: ImportFormat,
+    /// The most records of a part.
+    #[serde(default = "default_part")]
+    #[schemars(range(min = 100, max = 8000))]
+    pub max_records_per_file: i32,
+}
+
+impl ImportStore {
+    /// The name of the Secret that it is written with.
+    pub fn secret(&self) -> Option<&str> {
+        self.credentials_secret_ref.as_ref().map(|reference| reference.name.as_str())
+    }
+}
+
+const fn default_part() -> i32 {
+    5000
+}
+
+/// Format of the parts of an import.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ImportFormat {
+    /// One JSON object per line; the source of an export can read it.
+    #[default]
+    Ndjson,
+}
+
+/// What the operator knows of the import.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateImportStatus {
+    /// The generation this status was computed for; -1 before the first reconcile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions, one of each type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 16))]
+    pub conditions: Vec<Condition>,
+    /// The current run, or the latest one that wrote something or met a fault. A run that finds
+    /// nothing new does not change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<ImportCounts>,
+    /// Whether that run read everybody, or only who changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ScanMode>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub mode_reason: Option<String>,
+    /// Everything that changed in Clinch before this time is written, by the clock of Clinch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Time>,
+    /// The latest complete scan of everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_full_scan: Option<FullScan>,
+    /// The latest manifest, which lists the parts of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_manifest: Option<ManifestSeen>,
+    /// People who could not be mapped or whom the destination refused, as of the last full scan and
+    /// since then. Those who were corrected since still count, until the next full scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<i64>,
+    /// The first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub failures: Vec<ImportFailure>,
+    /// Digest of everything the latest complete run depended on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_applied_revision: Option<String>,
+    /// Digest of everything the latest started run depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_attempted_revision: Option<String>,
+    /// The latest runs that wrote something or met a fault, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub history: Vec<ImportRecord>,
+    /// Receipts of requests made by annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+}
+common_status!(CandidateImportStatus);
+
+/// What a run reads.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum ScanMode {
+    /// Only who changed since the cursor.
+    Incremental,
+    /// Everybody.
+    FullScan,
+}
+
+/// People of a run.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportCounts {
+    /// People read from Clinch.
+    pub scanned: i64,
+    /// People written, because they are new or have changed.
+    pub emitted: i64,
+    /// People who are as they were written last.
+    pub unchanged: i64,
+    /// People whom `spec.select` or `spec.updatedAfter` leaves out.
+    pub not_selected: i64,
+    /// Tombstones written.
+    pub tombstones: i64,
+    /// People who could not be mapped.
+    pub invalid: i64,
+    /// People whom the destination refused.
+    pub failed: i64,
+}
+
+/// A complete scan of everybody: nobody moved between its pages.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct FullScan {
+    /// When it began, by the clock of Clinch.
+    pub at: Time,
+    /// How often it read the list.
+    pub passes: i32,
+    /// People known after it.
+    pub known: i64,
+}
+
+/// A manifest of an import.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestSeen {
+    /// Where it is.
+    #[schemars(length(max = 1280))]
+    pub url: String,
+    /// The run that wrote it; the manifests of an import are numbered in order.
+    pub sequence: i64,
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    #[schemars(length(max = 64))]
+    pub sha256: String,
+}
+
+/// A person who could not be mapped. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportFailure {
+    /// Opaque id of the person; stable within the import.
+    #[schemars(length(max = 32))]
+    pub record: String,
+    /// The reason, from the documented list.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// What is wrong, and where in the mapping.
+    #[schemars(length(max = 512))]
+    pub message: String,
+}
+
+/// One run of an import.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportRecord {
+    /// Whether it read everybody, or only who changed.
+    pub mode: ScanMode,
+    /// When it started.
+    pub started_at: Time,
+    /// When it ended.
+    pub finished_at: Time,
+    /// Its result, from the documented list of reasons.
+    #[schemars(length(max = 64))]
+    pub outcome: String,
+    /// People of the run.
+    pub counts: ImportCounts,
+}

@@ -1,0 +1,141 @@
+//! Step 1: reads every object that an import refers to. Not found is data. Async.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::accepted;
+use crate::{
+    api::{CandidateImport, CandidateImportStatus, Handled, USE_DESTINATION},
+    cluster::{Cluster, ClusterError, ObjectKey, ObjectRef},
+    controllers::{
+        Context,
+        connections::Connection,
+        publish::new_request,
+        references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
+        runs::ImportRun,
+        secrets::usable,
+    },
+    domain::{Cause, Reason},
+    storage::{Location, StoragePolicy},
+};
+
+/// An import and everything that its pass depends on.
+pub(super) struct Gathered {
+    pub(super) import: Arc<CandidateImport>,
+    pub(super) reference: ObjectRef,
+    pub(super) previous: CandidateImportStatus,
+    /// A request by annotation that has no receipt.
+    pub(super) request: Option<Handled>,
+    /// A request to accept held deletions that has no receipt.
+    pub(super) accepts: Option<String>,
+    /// The integration; absent where the import may not use it.
+    pub(super) integration: IntegrationFound,
+    pub(super) mapping: MappingFound,
+    /// Where people are written, if the spec says so.
+    pub(super) sink: Option<SinkFound>,
+    /// Where imports may write.
+    pub(super) destinations: Arc<StoragePolicy>,
+    /// The verified connection of the integration.
+    pub(super) connection: Option<Connection>,
+    /// Whether runs in progress may use it.
+    pub(super) sending: Sending,
+    /// Whether Clinch has answered with nothing but 429 for a while.
+    pub(super) limited: bool,
+    /// Whether this process looks once, and ends.
+    pub(super) looks_once: bool,
+    /// The latest run of this import in this process.
+    pub(super) run: Option<ImportRun>,
+    /// When this process started.
+    pub(super) process_started_at: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// The folder that people are written to.
+pub(super) struct SinkFound {
+    /// Its URL, which ends in a slash.
+    pub(super) url: String,
+    /// The fields of the Secret for it, or why it cannot be used.
+    pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
+}
+
+impl SinkFound {
+    /// The URL of some file in it, to check the place with.
+    pub(super) fn some_file(&self) -> String {
+        format!("{}latest.json", self.url)
+    }
+}
+
+impl Gathered {
+    pub(super) fn key(&self) -> &ObjectKey {
+        &self.reference.key
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        &self.reference.uid
+    }
+
+    /// Whether a run is wanted even if nothing is due: a request that no run has acted on.
+    pub(super) fn is_requested(&self) -> bool {
+        let acted = self.run.as_ref().and_then(|run| run.accepts.as_ref());
+        self.request.is_some() || (self.accepts.is_some() && self.accepts.as_ref() != acted)
+    }
+}
+
+/// Reads what the import refers to.
+pub(super) async fn gather<C: Cluster>(
+    context: &Context<C>,
+    reference: &ObjectRef,
+    import: &Arc<CandidateImport>,
+) -> Result<Gathered, ClusterError> {
+    let (key, spec, cluster) = (&reference.key, &import.spec, &context.cluster);
+    let integration = references::integration(cluster, key, spec);
+    let mapping = references::mapping(cluster, key, spec, integration.granted()).await?;
+    let sink = sink(cluster, key, import).await?;
+    let known = integration.granted().and_then(|found| {
+        context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
+    });
+    let sending = match &known {
+        Some(known) if known.paused => Sending::Paused,
+        _ => Sending::Permitted,
+    };
+    let connection = known.map(|known| known.connection);
+    let limited = connection.as_ref().and_then(|open| open.client.limited_for());
+    let previous = import.status.clone().unwrap_or_default();
+    Ok(Gathered {
+        request: new_request(&import.metadata, previous.handled.as_ref()),
+        accepts: accepted::asked(&import.metadata, previous.handled.as_ref()),
+        import: import.clone(),
+        reference: reference.clone(),
+        previous,
+        integration,
+        mapping,
+        sink,
+        destinations: context.settings.destinations.clone(),
+        connection,
+        sending,
+        limited: limited.is_some_and(|lasted| lasted >= LIMITED),
+        looks_once: context.looks_once,
+        run: context.imports.state(&reference.uid),
+        process_started_at: context.started_at,
+        now: context.clock.now(),
+    })
+}
+
+async fn sink<C: Cluster>(
+    cluster: &C,
+    key: &ObjectKey,
+    import: &CandidateImport,
+) -> Result<Option<SinkFound>, ClusterError> {
+    let Some(store) = &import.spec.sink.object_store else { return Ok(None) };
+    let mut found = SinkFound { url: store.url.clone(), secret: Ok(None) };
+    // A URL that cannot be used is reported where it is opened.
+    if let (Some(name), Ok(location)) = (store.secret(), Location::file(&found.some_file())) {
+        let secret = cluster.secret(&key.sibling(name)).await?;
+        found.secret = usable(name, secret, &location, USE_DESTINATION)
+            .map(Some)
+            .map_err(|message| Cause::new(Reason::ReferenceForbidden, message));
+    }
+    Ok(Some(found))
+}

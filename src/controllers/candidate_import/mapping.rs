@@ -1,0 +1,124 @@
+//! The mapping of an import: one for exports, read backwards. Pure.
+
+use super::gather::Gathered;
+use crate::{
+    api::ConditionType,
+    conditions::{Observation, Verdict},
+    controllers::{
+        check::Check,
+        mappings::{engine_spec, summary},
+        references::MappingFound,
+    },
+    domain::{Cause, Reason},
+    mapping::{ImportPlan, Inverse, Issue, MappingSpec, TargetAttributes},
+    pipeline::AttributeFilter,
+};
+
+/// How many names and places a message lists.
+const LISTED: usize = 5;
+
+/// The mapping as far as it can be read backwards. `permitted`: what may leave.
+pub(super) fn check(gathered: &Gathered, permitted: Option<&AttributeFilter>) -> Check<ImportPlan> {
+    let unknown = TargetAttributes::UNKNOWN;
+    let target = gathered.connection.as_ref().map_or(&unknown, |open| &open.attributes);
+    let (name, spec) = match source(gathered, target) {
+        Ok(found) => found,
+        Err(check) => return *check,
+    };
+    let refused = |message: String| {
+        invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, format!("{name}: {message}")))
+    };
+    match inverse(&spec) {
+        Err(issues) => refused(summary(&issues)),
+        Ok(found) if found.plan.is_empty() => {
+            refused(format!("no field can be read backwards; {}", left_out(&found, &spec)))
+        }
+        Ok(found) => {
+            let mut message = left_out(&found, &spec);
+            if let Some(lacking) = permitted.and_then(|permitted| lacking(&found.plan, permitted)) {
+                message = format!("{message}; {lacking}");
+            }
+            let observation = observe(true, Reason::Resolved, format!("{name}: {message}"));
+            Check { value: Some(found.plan), observation, fault: None }
+        }
+    }
+}
+
+/// A mapping, read backwards.
+pub(super) fn inverse(spec: &MappingSpec) -> Result<Inverse, Vec<Issue>> {
+    ImportPlan::inverse_of(spec)
+}
+
+/// `7 of 9 fields; not invertible: spec.fields[3] (expression), ...`
+pub(super) fn left_out(found: &Inverse, spec: &MappingSpec) -> String {
+    let mut message = format!("{} of {} fields", found.plan.len(), spec.fields.len());
+    let left = &found.not_invertible;
+    if !left.is_empty() {
+        let named: Vec<String> = left.iter().take(LISTED).map(ToString::to_string).collect();
+        message = format!("{message}; not invertible: {}", named.join(", "));
+        if left.len() > LISTED {
+            message = format!("{message} and {} more", left.len() - LISTED);
+        }
+    }
+    message
+}
+
+/// The attributes that the mapping reads and that may not leave.
+fn lacking(plan: &ImportPlan, permitted: &AttributeFilter) -> Option<String> {
+    let reads = plan.reads();
+    let mut names: Vec<&str> =
+        reads.names.iter().map(String::as_str).filter(|name| !permitted.permits(name)).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| {
+        format!(
+            "spec.readPermission.attributes of the integration leaves out {}{more}",
+            names.join(", ")
+        )
+    })
+}
+
+/// The mapping as the engine reads it, and what to call it.
+pub(super) fn source(
+    gathered: &Gathered,
+    target: &TargetAttributes,
+) -> Result<(String, MappingSpec), Box<Check<ImportPlan>>> {
+    match &gathered.mapping {
+        MappingFound::Withheld => {
+            let message = "read once the integration may be used";
+            let observation = observe(None, Reason::DependencyNotReady, message.to_owned());
+            Err(Box::new(Check { value: None, observation, fault: None }))
+        }
+        MappingFound::Forbidden(message) => {
+            let cause = Cause::new(Reason::ReferenceForbidden, message.clone());
+            Err(Box::new(invalid(Verdict::Stalled, cause)))
+        }
+        MappingFound::Missing(named) => {
+            let message = if named.namespace == gathered.key().namespace {
+                format!("FieldMapping {} is not in this namespace", named.name)
+            } else {
+                format!("FieldMapping {named} does not exist; fix spec.fieldMappingRef")
+            };
+            let cause = Cause::new(Reason::DependencyNotFound, message);
+            Err(Box::new(invalid(Verdict::Reconciling, cause)))
+        }
+        MappingFound::Default => {
+            Ok(("the default mapping".to_owned(), MappingSpec::default_for(target)))
+        }
+        MappingFound::Named(object) => {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            Ok((format!("FieldMapping {name}"), engine_spec(&object.spec)))
+        }
+    }
+}
+
+fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<ImportPlan> {
+    let observation = observe(false, cause.reason, cause.message.clone());
+    Check { value: None, observation, fault: Some(verdict(cause)) }
+}
+
+fn observe(status: impl Into<Option<bool>>, reason: Reason, message: String) -> Observation {
+    Observation::new(ConditionType::MappingReady, status, reason, message)
+}

@@ -1,0 +1,105 @@
+//! Reconciles a `CandidateImport`. As for exports, a run is a supervised task: a pass starts it, observes
+//! it or ends it, and never waits for it.
+
+mod accepted;
+mod decision;
+mod gather;
+mod mapping;
+mod outcome;
+mod permission;
+mod plan;
+mod recorded;
+mod review;
+mod start;
+mod status;
+mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+pub(super) use self::review::review;
+use self::{
+    decision::{Decision, Step},
+    gather::{Gathered, gather},
+    plan::{Plan, plan},
+    start::start,
+    status::status,
+    validate::validate,
+};
+use super::{
+    context::Context,
+    publish::{announce, object_ref, publish},
+};
+use crate::{
+    api::CandidateImport,
+    cluster::{Cluster, ClusterError, Kind, Notice, NoticeType, ObjectKey, ObjectRef},
+    domain::Reason,
+    ledger::LedgerHome,
+};
+
+/// What Events name as the action.
+const ACTION: &str = "Import";
+
+/// One pass over one import.
+pub(super) async fn reconcile<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    key: &ObjectKey,
+) -> Result<Option<Duration>, ClusterError> {
+    let Some(import) = context.cluster.read::<CandidateImport>(key).await? else { return Ok(None) };
+    let reference = object_ref(Kind::Import, key, &import.metadata);
+    if import.metadata.deletion_timestamp.is_some() {
+        // What was written stays where it is.
+        context.imports.stop(&reference.uid);
+        return Ok(None);
+    }
+    // gather: everything that the pass depends on
+    let gathered = match gather(context, &reference, &import).await {
+        Ok(gathered) => gathered,
+        Err(error) => return Err(unreadable(context, &reference, &import, error).await),
+    };
+    context.trouble.over(&reference.uid);
+    // validate: conditions on every input, and the run that they ask for
+    let checked = validate(&gathered);
+    // plan: the one decision of the pass
+    let plan = plan(&gathered, checked);
+    // execute: end a run that has to end
+    if plan.decision.ends_run() {
+        context.imports.stop(&reference.uid);
+    }
+    // status: written before a run starts, so that the next process, too, knows about the run
+    let next = status(&gathered, &plan);
+    publish::<CandidateImport>(&context.cluster, &reference, &gathered.previous, next, ACTION)
+        .await?;
+    if let Some(notice) = state_lost(&gathered, &plan) {
+        announce(&context.cluster, &reference, notice).await;
+    }
+    if let (Some(validated), Some(run)) = (plan.validated, plan.start) {
+        start(context, &gathered, *validated, run);
+    }
+    Ok(plan.wait)
+}
+
+/// Said once: when the status reports the run that found that what was written before is not known.
+fn state_lost(gathered: &Gathered, plan: &Plan) -> Option<Notice> {
+    let concludes = matches!(plan.decision, Decision::Proceed(Step::Conclude));
+    let run = gathered.run.as_ref().filter(|_| concludes)?;
+    let why = run.progress.state_lost.as_ref()?;
+    let message = format!("everybody was written again: {why}");
+    Some(Notice { kind: NoticeType::Warning, reason: Reason::StateLost, action: ACTION, message })
+}
+
+/// Reports that the cluster could not be read; returns the error, for the retry.
+async fn unreadable<C: Cluster>(
+    context: &Context<C>,
+    reference: &ObjectRef,
+    import: &CandidateImport,
+    error: ClusterError,
+) -> ClusterError {
+    if context.trouble.is_brief(&reference.uid, &error) {
+        return error;
+    }
+    let previous = import.status.clone().unwrap_or_default();
+    let next = status::unreadable(import, &previous, &error, context.clock.now());
+    let written =
+        publish::<CandidateImport>(&context.cluster, reference, &previous, next, ACTION).await;
+    written.err().unwrap_or(error)
+}

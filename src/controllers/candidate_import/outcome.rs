@@ -1,0 +1,448 @@
+//! What the status says of runs: counts, failures, history and the verdict. Pure.
+
+use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+
+use super::{decision::Step, recorded::in_place};
+use crate::{
+    api::{
+        CandidateImportStatus, ConditionType, FullScan, ImportCounts, ImportFailure, ImportRecord,
+        ManifestSeen, ScanMode,
+    },
+    conditions::{Observation, Verdict, whole_seconds},
+    controllers::{budget, connections::SECRET_GRACE, runs::ImportRun},
+    domain::{Cause, Disposition, Reason},
+    pipeline::{self as engine, ImportMode, ImportProgress},
+};
+
+/// How many runs the history holds.
+const HISTORY: usize = 5;
+/// Bytes of the message of a failure.
+const MESSAGE: usize = 256;
+
+/// What a run is to the status, and the verdict on it.
+pub(super) struct Outcome {
+    pub(super) observation: Observation,
+    pub(super) verdict: Verdict,
+}
+
+/// What is reported of runs.
+pub(super) struct Reported<'a> {
+    pub(super) step: &'a Step,
+    pub(super) revision: &'a str,
+    pub(super) budget: &'a IntOrString,
+    /// The latest run.
+    pub(super) run: Option<&'a ImportRun>,
+    /// What interrupted the attempt before the one in progress or due.
+    pub(super) met: Option<&'a Cause>,
+    /// Whether Clinch has answered with nothing but 429 for a while.
+    pub(super) limited: bool,
+    /// Whether the run in progress or due is quiet: then what is in place is reported.
+    pub(super) quiet: bool,
+}
+
+/// A run of this revision starts, or one that was quiet is reported: it counts as in place again once a
+/// run completes, also if this process ends meanwhile.
+pub(super) fn begin(next: &mut CandidateImportStatus, revision: &str) {
+    if next.last_attempted_revision.as_deref() != Some(revision) {
+        next.last_attempted_revision = Some(revision.to_owned());
+        // They belong to another revision.
+        (next.counts, next.mode, next.mode_reason) = (None, None, None);
+        (next.rejected, next.failures) = (None, Vec::new());
+    }
+    if next.last_applied_revision.as_deref() == Some(revision) {
+        next.last_applied_revision = None;
+    }
+}
+
+/// Writes what the step shows into `next`.
+pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
+    match reported.step {
+        Step::Keep | Step::Refresh => settled(next, reported.budget),
+        Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } if reported.quiet => {
+            settled(next, reported.budget)
+        }
+        Step::Conclude => {
+            conclude(next, reported);
+            settled(next, reported.budget)
+        }
+        Step::Start { attempt } => in_progress(*attempt, reported.met, None),
+        Step::Stop => {
+            working("ending the run of an earlier revision".to_owned(), Reason::Progressing)
+        }
+        Step::Observe | Step::Pause => {
+            begin(next, reported.revision);
+            let progress = reported.run.map(|run| &run.progress);
+            let progress = progress.filter(|progress| **progress != ImportProgress::default());
+            if let Some(progress) = progress {
+                show(next, progress);
+            }
+            if *reported.step == Step::Pause {
+                return paused();
+            }
+            if reported.limited {
+                return limited();
+            }
+            let attempt = reported.run.map_or(0, |run| run.attempt);
+            in_progress(attempt, reported.met, progress)
+        }
+        Step::Retry { .. } | Step::Stall => interrupted(next, reported),
+    }
+}
+
+/// Changes as often as the counts.
+fn in_progress(attempt: u32, met: Option<&Cause>, progress: Option<&ImportProgress>) -> Outcome {
+    let reason = if attempt == 0 { Reason::Progressing } else { Reason::ProgressingWithRetry };
+    let mut message = "a run is in progress".to_owned();
+    if let Some(ImportProgress { mode, pass, page, .. }) = progress {
+        message = match mode {
+            ImportMode::FullScan => format!("{message}: full scan, pass {pass}, page {page}"),
+            ImportMode::Incremental => format!("{message}: who changed, page {page}"),
+        };
+    }
+    if let Some(Cause { reason, message: met }) = met {
+        message = format!("{message}; the last attempt ended with {reason}: {met}");
+    }
+    working(message, reason)
+}
+
+/// Constant: how long it still waits would be a write for every pass.
+fn paused() -> Outcome {
+    let message = format!(
+        "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
+         deleted or changed. If the integration is ready within {} s of that, the run continues; \
+         otherwise it ends, and another one starts once the integration is ready",
+        SECRET_GRACE.as_secs()
+    );
+    working(message, Reason::DependencyNotReady)
+}
+
+/// Constant, too.
+fn limited() -> Outcome {
+    let message = "a run is in progress; Clinch limits the request rate and accepts no request of it \
+                   now (429); the run waits and continues by itself";
+    working(message.to_owned(), Reason::RateLimited)
+}
+
+fn working(message: String, reason: Reason) -> Outcome {
+    Outcome {
+        observation: Observation::new(ConditionType::Imported, None, reason, message.clone()),
+        verdict: Verdict::reconciling(reason, message),
+    }
+}
+
+/// The verdict on what is in place.
+fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
+    let counts = next.counts.unwrap_or_default();
+    let known = next.last_full_scan.as_ref().map_or(0, |scan| scan.known);
+    let rejected = next.rejected.unwrap_or_default();
+    let allowed = budget::allowed(budget, counts.scanned.max(known));
+    let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
+    if known > 0 {
+        message = format!("{message}; {known} known");
+    }
+    let (complete, reason) = if rejected == 0 {
+        (true, Reason::Imported)
+    } else {
+        let first = next.failures.first();
+        let first =
+            first.map(|failure| format!("; first: {}: {}", failure.reason, failure.message));
+        let first = first.unwrap_or_default();
+        if rejected > allowed {
+            let message = format!(
+                "{message}; {rejected} could not be mapped, more than failureBudget allows \
+                 ({allowed}){first}"
+            );
+            let reason = Reason::RecordsRejected;
+            return Outcome {
+                observation: Observation::new(
+                    ConditionType::Imported,
+                    false,
+                    reason,
+                    message.clone(),
+                ),
+                verdict: Verdict::stalled(reason, message),
+            };
+        }
+        message = format!("{message}; {rejected} could not be mapped, within failureBudget{first}");
+        (false, Reason::ImportedWithRejections)
+    };
+    Outcome {
+        observation: Observation::new(ConditionType::Imported, complete, reason, message.clone()),
+        verdict: Verdict::ready(reason, message),
+    }
+}
+
+fn interrupted(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
+    begin(next, reported.revision);
+    let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
+    if run.progress != ImportProgress::default() {
+        show(next, &run.progress);
+        show_places(next, &run.progress);
+    }
+    let (stalled, Cause { reason, message }) = match run.interruption() {
+        Some((disposition, cause)) => (matches!(disposition, Disposition::Stalled { .. }), cause),
+        None => (false, Cause::new(Reason::Progressing, "the run was ended early")),
+    };
+    let observation = Observation::new(ConditionType::Imported, false, reason, message.clone());
+    let verdict = if stalled {
+        Verdict::stalled(reason, message)
+    } else {
+        Verdict::reconciling(reason, message)
+    };
+    Outcome { observation, verdict }
+}
+
+/// Takes over the result of a completed run.
+fn conclude(next: &mut CandidateImportStatus, reported: &Reported<'_>) {
+    let Some(run) = reported.run else { return };
+    let Some(ended) = run.ended() else { return };
+    let news = is_news(next, run);
+    next.last_attempted_revision = Some(reported.revision.to_owned());
+    next.last_applied_revision = Some(reported.revision.to_owned());
+    show_places(next, &run.progress);
+    if !news {
+        return;
+    }
+    show(next, &run.progress);
+    let counts = next.counts.unwrap_or_default();
+    let outcome = settled(next, reported.budget).observation.reason;
+    next.history.insert(
+        0,
+        ImportRecord {
+            mode: mode(run.progress.mode),
+            started_at: Time(whole_seconds(run.started_at)),
+            finished_at: Time(whole_seconds(ended.at)),
+            outcome: outcome.as_str().to_owned(),
+            counts,
+        },
+    );
+    next.history.truncate(HISTORY);
+}
+
+/// Whether a completed run has something to say that the status does not.
+fn is_news(status: &CandidateImportStatus, run: &ImportRun) -> bool {
+    let rejected = rejected(&run.progress);
+    let known = status.rejected.unwrap_or_default();
+    let fewer_or_more = match run.progress.mode {
+        ImportMode::FullScan => rejected != known,
+        ImportMode::Incremental => rejected > 0,
+    };
+    let applied = in_place(status) == Some(run.revision.as_str());
+    !applied || !run.periodic || run.has_work() || fewer_or_more
+}
+
+/// Whether the status reports the result of a completed run, or there is nothing to report.
+pub(super) fn is_reported(status: &CandidateImportStatus, run: &ImportRun) -> bool {
+    let Some(ended) = run.ended() else { return true };
+    if !run.is_completed() {
+        return true;
+    }
+    let scan = run.progress.last_full_scan.as_ref().map(scan);
+    if scan.is_some() && scan != status.last_full_scan {
+        return false;
+    }
+    let is_it = |record: &ImportRecord| {
+        (record.started_at.0, record.finished_at.0)
+            == (whole_seconds(run.started_at), whole_seconds(ended.at))
+            && record.counts == counts(&run.progress.counts)
+    };
+    !is_news(status, run) || status.history.first().is_some_and(is_it)
+}
+
+fn rejected(progress: &ImportProgress) -> i64 {
+    number(progress.counts.invalid.saturating_add(progress.counts.failed))
+}
+
+/// Counts and failures of a snapshot.
+fn show(next: &mut CandidateImportStatus, progress: &ImportProgress) {
+    next.counts = Some(counts(&progress.counts));
+    next.mode = Some(mode(progress.mode));
+    next.mode_reason = Some(cut(progress.mode_reason, MESSAGE));
+    let met = rejected(progress);
+    match progress.mode {
+        ImportMode::FullScan => {
+            next.rejected = Some(met);
+            next.failures = failures(progress);
+        }
+        // It does not read again whoever could not be mapped before.
+        ImportMode::Incremental if met > 0 => {
+            next.rejected = Some(next.rejected.unwrap_or_default().saturating_add(met));
+            let earlier = std::mem::take(&mut next.failures);
+            next.failures = failures(progress).into_iter().chain(earlier).collect();
+            next.failures.truncate(engine::LISTED_FAILURES);
+        }
+        ImportMode::Incremental => {}
+    }
+}
+
+/// How far the import is, and where it wrote.
+fn show_places(next: &mut CandidateImportStatus, progress: &ImportProgress) {
+    let full = progress.last_full_scan.as_ref().map(scan);
+    // The time alone is no news: it changes with every run.
+    let scanned = full.is_some() && full != next.last_full_scan;
+    if scanned || progress.counts.emitted + progress.counts.tombstones > 0 || next.cursor.is_none()
+    {
+        next.cursor = progress.cursor.map(|at| Time(whole_seconds(at))).or(next.cursor.take());
+    }
+    next.last_full_scan = full.or(next.last_full_scan.take());
+    let manifest = progress.last_manifest.as_ref().map(|last| ManifestSeen {
+        url: last.url.clone(),
+        sequence: number(last.sequence),
+        sha256: last.sha256.clone(),
+    });
+    next.last_manifest = manifest.or(next.last_manifest.take());
+}
+
+fn scan(last: &engine::LastFullScan) -> FullScan {
+    FullScan {
+        at: Time(whole_seconds(last.at)),
+        passes: i32::try_from(last.passes).unwrap_or(i32::MAX),
+        known: number(last.known),
+    }
+}
+
+fn failures(progress: &ImportProgress) -> Vec<ImportFailure> {
+    let found = progress.failures.iter().map(|failure| ImportFailure {
+        record: failure.record.to_string(),
+        reason: failure.cause.reason.as_str().to_owned(),
+        message: cut(&failure.cause.message, MESSAGE),
+    });
+    found.collect()
+}
+
+fn counts(found: &engine::ImportCounts) -> ImportCounts {
+    ImportCounts {
+        scanned: number(found.scanned),
+        emitted: number(found.emitted),
+        unchanged: number(found.unchanged),
+        not_selected: number(found.not_selected),
+        tombstones: number(found.tombstones),
+        invalid: number(found.invalid),
+        failed: number(found.failed),
+    }
+}
+
+const fn mode(mode: ImportMode) -> ScanMode {
+    match mode {
+        ImportMode::Incremental => ScanMode::Incremental,
+        ImportMode::FullScan => ScanMode::FullScan,
+    }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The beginning of a text, in at most this many bytes.
+fn cut(text: &str, bytes: usize) -> String {
+    let end = (0..=text.len().min(bytes)).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        controllers::runs::{Ended, RunPhase},
+        pipeline::{Ending, ImportReport},
+    };
+
+    fn run(
+        mode: ImportMode,
+        periodic: bool,
+        ending: Ending,
+        counts: engine::ImportCounts,
+    ) -> ImportRun {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let full = engine::LastFullScan { at: at(50), passes: 1, known: 100 };
+        let progress = ImportProgress {
+            counts,
+            mode,
+            cursor: Some(at(60)),
+            last_full_scan: Some(full),
+            ..ImportProgress::default()
+        };
+        let report = ImportReport { progress: progress.clone(), ending };
+        let phase = RunPhase::Ended(Ended { at: at(100), report }.into());
+        ImportRun { revision: "r1".into(), periodic, progress, phase, ..ImportRun::default() }
+    }
+
+    fn emitted(emitted: u64, invalid: u64) -> engine::ImportCounts {
+        engine::ImportCounts { scanned: 100, emitted, invalid, ..engine::ImportCounts::default() }
+    }
+
+    fn after(next: &mut CandidateImportStatus, step: &Step, run: &ImportRun) -> Verdict {
+        let reported = Reported {
+            step,
+            revision: "r1",
+            budget: &IntOrString::String("2%".into()),
+            run: Some(run),
+            met: None,
+            limited: false,
+            quiet: false,
+        };
+        outcome(next, &reported).verdict
+    }
+
+    #[test]
+    fn a_run_that_finds_nothing_new_changes_nothing() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let first = run(ImportMode::FullScan, false, Ending::Completed, emitted(100, 0));
+        assert!(!is_reported(&status, &first));
+        let verdict = after(&mut status, &Step::Conclude, &first);
+        let message = "100 written, 0 tombstones; 100 known";
+        assert_eq!(verdict, Verdict::ready(Reason::Imported, message));
+        assert_eq!(in_place(&status), Some("r1"));
+        assert!(is_reported(&status, &first));
+        let before = status.clone();
+        let mut quiet = run(ImportMode::Incremental, true, Ending::Completed, emitted(0, 0));
+        quiet.progress.cursor = Some(Timestamp::from_second(90).unwrap());
+        assert!(is_reported(&status, &quiet));
+        assert_eq!(after(&mut status, &Step::Keep, &quiet), verdict);
+        assert_eq!(status, before);
+    }
+
+    #[test]
+    fn people_who_cannot_be_mapped_count_until_a_full_scan_finds_otherwise() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let first = run(ImportMode::FullScan, false, Ending::Completed, emitted(98, 2));
+        let verdict = after(&mut status, &Step::Conclude, &first);
+        assert!(
+            matches!(&verdict, Verdict::Ready(cause) if cause.reason == Reason::ImportedWithRejections),
+            "{verdict:?}"
+        );
+        // An incremental run does not read them again.
+        let next = run(ImportMode::Incremental, true, Ending::Completed, emitted(3, 0));
+        after(&mut status, &Step::Conclude, &next);
+        assert_eq!((status.rejected, status.counts.unwrap().emitted), (Some(2), 3));
+        let more = run(ImportMode::Incremental, true, Ending::Completed, emitted(0, 1));
+        let verdict = after(&mut status, &Step::Conclude, &more);
+        assert!(
+            matches!(&verdict, Verdict::Stalled(cause) if cause.reason == Reason::RecordsRejected),
+            "{verdict:?}"
+        );
+        let all = run(ImportMode::FullScan, true, Ending::Completed, emitted(0, 0));
+        assert!(!is_reported(&status, &all));
+        let verdict = after(&mut status, &Step::Conclude, &all);
+        assert!(matches!(verdict, Verdict::Ready(cause) if cause.reason == Reason::Imported));
+    }
+
+    #[test]
+    fn an_interrupted_run_is_not_in_place_and_says_why() {
+        let mut status = CandidateImportStatus {
+            last_attempted_revision: Some("r1".into()),
+            last_applied_revision: Some("r1".into()),
+            ..CandidateImportStatus::default()
+        };
+        let disposition = Disposition::Stalled { reason: Reason::DeletionsHeld };
+        let ending = Ending::Interrupted { disposition, message: "40 of 100".into() };
+        let held = run(ImportMode::FullScan, true, ending, emitted(0, 0));
+        let verdict = after(&mut status, &Step::Stall, &held);
+        assert_eq!(verdict, Verdict::stalled(Reason::DeletionsHeld, "40 of 100"));
+        assert_eq!(in_place(&status), None, "the next process runs again");
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether the integration permits what an import takes out of Clinch, and where to. Pure, except that the
+//! grant reads the cached integration.
+
+use super::gather::{Gathered, SinkFound};
+use crate::{
+    api::{ClinchIntegrationSpec, Permission, ReadPermission},
+    cluster::{Cluster, integration_of},
+    controllers::grants::{Used, of_run},
+    domain::{Cause, Grant, Reason},
+    pipeline::AttributeFilter,
+    storage::{AllowedPlaces, Location},
+};
+
+/// Stands for all attributes.
+const ALL: &str = "*";
+
+/// What may leave Clinch.
+pub(super) fn attributes(permission: &ReadPermission) -> AttributeFilter {
+    if permission.attributes.iter().any(|name| name == ALL) {
+        return AttributeFilter::All;
+    }
+    AttributeFilter::Only(permission.attributes.iter().cloned().collect())
+}
+
+/// Why the integration refuses an import, if it does.
+pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> Option<Cause> {
+    let refused = |message: String| Some(Cause::new(Reason::NotPermitted, message));
+    if permission.candidates != Permission::Allowed {
+        return refused(
+            "the integration does not permit imports; ask its admin to set \
+             spec.readPermission.candidates: Allowed, and to list the attributes that may leave"
+                .to_owned(),
+        );
+    }
+    if permission.destinations.is_empty() {
+        return None;
+    }
+    let listed = match AllowedPlaces::destinations(
+        permission.destinations.iter().map(String::as_str),
+    ) {
+        Ok(listed) => listed,
+        Err(error) => {
+            let message = format!(
+                "spec.readPermission.destinations of the integration cannot be used; ask its admin: \
+                 {error}"
+            );
+            return refused(message);
+        }
+    };
+    // A URL that cannot be used is reported where it is opened; the account of an Azure container is
+    // compared by the operator's own list.
+    let location = sink.and_then(|sink| Location::file(&sink.some_file()).ok())?;
+    (!listed.may_allow(&location)).then(|| {
+        let message = format!(
+            "{location} is under none of the places in spec.readPermission.destinations of the \
+             integration; ask its admin"
+        );
+        Cause::new(Reason::NotPermitted, message)
+    })
+}
+
+/// The grant of a run that starts now. Also revoked when the permission is changed in any way: what may
+/// leave is part of what runs.
+pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
+    let started = gathered.integration.granted();
+    let permission = started.map(|found| found.spec.read_permission.clone());
+    let permits = move |now: &ClinchIntegrationSpec| {
+        now.read_permission.candidates == Permission::Allowed
+            && permission.as_ref() == Some(&now.read_permission)
+    };
+    let used = Used {
+        integration: integration_of(gathered.key(), &gathered.import.spec),
+        namespace: &gathered.key().namespace,
+        started,
+        connection: gathered.connection.as_ref(),
+    };
+    of_run(cluster, used, permits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permission(value: serde_json::Value) -> ReadPermission {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_unless_the_admin_says_so() {
+        let sink = SinkFound { url: "s3://b/team/".to_owned(), secret: Ok(None) };
+        let refused = |value| refusal(&permission(value), Some(&sink)).map(|cause| cause.message);
+        assert!(refused(serde_json::json!({})).unwrap().contains("readPermission.candidates"));
+        let allowed = |destinations: &[&str]| {
+            refused(serde_json::json!({
+                "candidates": "Allowed", "attributes": ["*"], "destinations": destinations,
+            }))
+        };
+        assert_eq!(allowed(&[]), None);
+        assert_eq!(allowed(&["s3://other", "s3://b/team"]), None);
+        assert!(allowed(&["s3://b/teams"]).unwrap().contains("none of the places"));
+        assert!(allowed(&["s3://b/*"]).unwrap().contains("cannot be used"));
+    }
+
+    #[test]
+    fn an_asterisk_stands_for_all_attributes() {
+        let of = |names: &[&str]| attributes(&permission(serde_json::json!({"attributes": names})));
+        assert_eq!(of(&["*"]), AttributeFilter::All);
+        assert!(of(&["email"]).permits("email") && !of(&["email"]).permits("phone"));
+        assert!(!of(&[]).permits("email"));
+    }
+}

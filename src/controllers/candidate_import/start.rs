@@ -1,0 +1,119 @@
+//! Starts the run that was planned. Async; the run itself is a supervised task that no pass awaits.
+
+use std::sync::Arc;
+
+use super::{
+    gather::Gathered,
+    permission,
+    validate::{URL, Validated},
+};
+use crate::{
+    cluster::{Cluster, Kind},
+    controllers::{
+        Context,
+        connections::Connection,
+        destinations::refused,
+        runs::{ImportRun, RunHandle, Size},
+    },
+    domain::{Cause, Disposition, Reason},
+    ledger::{ImportKeys, LedgerHome, LedgerOwner},
+    pipeline::{
+        ClinchFeed, Ending, ImportPorts, ImportProgress, ImportReport, ObjectSink, run_import,
+    },
+};
+
+/// Starts a run. The status must have been written before.
+pub(super) fn start<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    validated: Validated,
+    state: ImportRun,
+) {
+    // Blocked before it was planned.
+    let Some(connection) = gathered.connection.clone() else { return };
+    let reference = &gathered.reference;
+    let run = run(context, gathered, connection, validated);
+    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
+    context.imports.start(&reference.uid, state, run, move || enqueue(Kind::Import, &key));
+    // The import may have been deleted before there was a run to end; later, deletion ends it.
+    if !context.cluster.has_import(reference) {
+        context.imports.forget(&reference.uid);
+    }
+}
+
+/// The work of a run.
+fn run<C: Cluster + LedgerHome>(
+    context: &Arc<Context<C>>,
+    gathered: &Gathered,
+    connection: Connection,
+    validated: Validated,
+) -> impl FnOnce(RunHandle<ImportProgress>) -> futures::future::BoxFuture<'static, ImportReport> + use<C>
+{
+    let reference = &gathered.reference;
+    let owner = LedgerOwner {
+        namespace: reference.key.namespace.clone(),
+        name: reference.key.name.clone(),
+        uid: reference.uid.clone(),
+    };
+    let sink = sink(gathered);
+    let store = context.cluster.import_store(&owner);
+    let grant = permission::grant(&context.cluster, gathered).and(connection.grant);
+    let granted = gathered.integration.granted();
+    let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let (limiter, context) = (Arc::clone(&context.limiter), Arc::clone(context));
+    let (uid, name) = (reference.uid.clone(), reference.key.to_string());
+    move |handle: RunHandle<ImportProgress>| {
+        Box::pin(async move {
+            let RunHandle { cancel, progress } = handle;
+            let ended = |ending| ImportReport { progress: progress.borrow().clone(), ending };
+            let sink = match sink {
+                Ok(sink) => sink,
+                Err(Cause { reason, message }) => {
+                    let disposition = Disposition::Stalled { reason };
+                    return ended(Ending::Interrupted { disposition, message });
+                }
+            };
+            let root = match context.root_key().await {
+                Ok(root) => root,
+                Err(error) => {
+                    let (disposition, message) = (error.disposition(), error.to_string());
+                    return ended(Ending::Interrupted { disposition, message });
+                }
+            };
+            let stopped = cancel.clone();
+            let grant = grant.waiting_until(move || stopped.is_cancelled());
+            let client = connection.client.with_grant(grant.clone(), connection.successor, &name);
+            // How many people there are is not known.
+            let permit = limiter.acquire(&integration, Size::Large);
+            // Cancelled while queued: the run never started.
+            let Some(_permit) = cancel.run_until_cancelled(permit).await else {
+                return ended(Ending::Stopped);
+            };
+            let ports = ImportPorts {
+                feed: ClinchFeed::new(client),
+                sink,
+                store,
+                keys: ImportKeys::of(&root, connection.account.name(), &uid),
+                suppressions: connection.suppressions,
+                grant,
+                fence: context.fence.clone(),
+                clock: context.clock.clone(),
+                progress,
+                cancel,
+            };
+            run_import(validated.spec, ports).await
+        })
+    }
+}
+
+/// The place that people are written to, or why it cannot be opened.
+fn sink(gathered: &Gathered) -> Result<ObjectSink, Cause> {
+    let unknown = || Cause::new(Reason::InternalError, "the run has no destination");
+    let found = gathered.sink.as_ref().ok_or_else(unknown)?;
+    let store = gathered.import.spec.sink.object_store.as_ref().ok_or_else(unknown)?;
+    let secret = found.secret.clone()?;
+    let rows = usize::try_from(store.max_records_per_file).unwrap_or(1).max(1);
+    let opened =
+        ObjectSink::open(&found.url, secret.as_ref(), &gathered.destinations, gathered.uid(), rows);
+    opened.map_err(|error| refused(URL, &error))
+}

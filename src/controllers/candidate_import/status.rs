@@ -1,0 +1,131 @@
+//! Step 5: the status of this pass. Pure.
+
+use jiff::Timestamp;
+
+use super::{
+    decision::Decision,
+    gather::Gathered,
+    outcome::{self, Reported},
+    plan::Plan,
+    recorded::in_place,
+};
+use crate::{
+    api::{CandidateImport, CandidateImportStatus, ConditionType, Handled},
+    cluster::ClusterError,
+    conditions::{self, Observation, Standing, Verdict},
+    controllers::{dependency::not_verified, publish::receipt, runs::ImportRun},
+    domain::Reason,
+};
+
+/// The status of this pass.
+pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus {
+    let Gathered { import, previous, run, now, .. } = gathered;
+    let mut next = previous.clone();
+    let mut observations = plan.observations.clone();
+    if let Some(valid) = &plan.validated {
+        learned(&mut observations, &valid.revision, previous, run.as_ref());
+    }
+    let verdict = match (&plan.decision, &plan.validated) {
+        (Decision::Suspend { in_sync }, _) => {
+            let message = "spec.suspend is set".to_owned();
+            let standing = if *in_sync { Standing::InSync } else { Standing::Behind };
+            Verdict::Suspended { standing, message }
+        }
+        (Decision::Block(verdict), _) => verdict.clone(),
+        (Decision::Proceed(_), None) => not_verified(),
+        (Decision::Proceed(step), Some(valid)) => {
+            if plan.start.is_some() {
+                if !plan.quiet {
+                    outcome::begin(&mut next, &valid.revision);
+                }
+                next.handled = receipt(next.handled.as_ref(), gathered.request.clone());
+            }
+            let latest = plan.start.as_ref().or(run.as_ref());
+            let reported = Reported {
+                step,
+                revision: &valid.revision,
+                budget: &import.spec.failure_budget,
+                run: run.as_ref(),
+                met: latest.and_then(|run| run.met.as_ref()),
+                limited: gathered.limited,
+                quiet: plan.quiet,
+            };
+            let outcome = outcome::outcome(&mut next, &reported);
+            observations.push(outcome.observation);
+            outcome.verdict
+        }
+    };
+    if let Some(accepted) = run.as_ref().and_then(|run| acted_on(gathered, run)) {
+        let handled = next.handled.take().unwrap_or_default();
+        next.handled = Some(Handled { accept_deletions: Some(accepted), ..handled });
+    }
+    finish(&mut next, import, previous, observations, &verdict, *now);
+    next
+}
+
+/// The request to accept deletions that the latest run has acted on: it completed, or they are held
+/// again because the request names another run.
+fn acted_on(gathered: &Gathered, run: &ImportRun) -> Option<String> {
+    let held = run.interruption().is_some_and(|(_, cause)| cause.reason == Reason::DeletionsHeld);
+    let asked = gathered.accepts.clone().filter(|asked| run.accepts.as_ref() == Some(asked))?;
+    (run.is_completed() || held).then_some(asked)
+}
+
+/// Replaces the condition of the sink by what the latest run found.
+fn learned(
+    observations: &mut Vec<Observation>,
+    revision: &str,
+    previous: &CandidateImportStatus,
+    run: Option<&ImportRun>,
+) {
+    let run = run.filter(|run| run.revision == revision);
+    let met = run.and_then(ImportRun::interruption).map(|(_, cause)| cause);
+    let of_sink = |reason| {
+        matches!(
+            reason,
+            Reason::DestinationNotAllowed
+                | Reason::DestinationDenied
+                | Reason::DestinationUnreachable
+                | Reason::DestinationConflict
+                | Reason::DestinationNotFound
+        )
+    };
+    let condition = ConditionType::SinkReady;
+    let learned = match met {
+        Some(met) if of_sink(met.reason) => {
+            Observation::new(condition, false, met.reason, met.message)
+        }
+        _ if in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed) => {
+            let message = "the destination takes what is written, or nothing had to be written";
+            Observation::new(condition, true, Reason::Ready, message)
+        }
+        _ => return,
+    };
+    observations.retain(|observation| observation.condition != condition);
+    observations.push(learned);
+}
+
+/// The status when the cluster could not be read.
+pub(super) fn unreadable(
+    import: &CandidateImport,
+    previous: &CandidateImportStatus,
+    error: &ClusterError,
+    now: Timestamp,
+) -> CandidateImportStatus {
+    let mut next = previous.clone();
+    let verdict = Verdict::reconciling(error.disposition().reason(), error.to_string());
+    finish(&mut next, import, previous, Vec::new(), &verdict, now);
+    next
+}
+
+fn finish(
+    next: &mut CandidateImportStatus,
+    import: &CandidateImport,
+    previous: &CandidateImportStatus,
+    observations: Vec<Observation>,
+    verdict: &Verdict,
+    now: Timestamp,
+) {
+    let generation = import.metadata.generation.unwrap_or_default();
+    conditions::apply(previous, next, generation, observations, verdict, now);
+}

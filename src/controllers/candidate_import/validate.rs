@@ -1,0 +1,236 @@
+//! Step 2: the only constructor of a validated import. Pure. Reports every condition that it can, not
+//! only the first that fails.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{
+    accepted,
+    gather::{Gathered, SinkFound},
+    mapping, permission,
+    recorded::in_place,
+};
+use crate::{
+    api::{CandidateImportSpec, ClinchIntegration, ConditionType, Deletions as Wanted},
+    conditions::{Observation, Verdict},
+    controllers::{
+        check::Check,
+        dependency::{self, Needed},
+        destinations::refused,
+        references::MappingFound,
+        runs::Schedule,
+    },
+    domain::{Cause, Reason, digest_json, digest_parts},
+    mapping::{ImportPlan, Select},
+    pipeline::{Deletions, ImportName, ImportSpec, MaxDeletions},
+    storage::Destination,
+};
+
+/// The field that names the folder.
+pub(super) const URL: &str = "spec.sink.objectStore.url";
+
+/// What validation found: conditions, and either what to run or why not.
+pub(super) struct Checked {
+    /// Conditions on what the import refers to.
+    pub(super) observations: Vec<Observation>,
+    /// What a run would do; absent when an input is missing or faulty.
+    pub(super) validated: Option<Box<Validated>>,
+    /// Why no run may start now.
+    pub(super) blocked: Option<Verdict>,
+}
+
+/// An import that can be run.
+pub(super) struct Validated {
+    /// Digest of everything that the outcome depends on.
+    pub(super) revision: String,
+    /// What to run.
+    pub(super) spec: ImportSpec,
+    /// When it runs again by itself.
+    pub(super) schedule: Schedule,
+    /// How long such a run may fail before Ready turns False.
+    pub(super) grace: Duration,
+    /// Digest of the credentials that it writes with; else empty.
+    pub(super) access: String,
+}
+
+/// Checks everything that can be checked without a request.
+pub(super) fn validate(gathered: &Gathered) -> Checked {
+    let spec = &gathered.import.spec;
+    let (mut observations, mut faults, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    let needed = Needed {
+        integration: &gathered.integration,
+        what: "import",
+        namespace: &gathered.key().namespace,
+        name: &spec.integration_ref.name,
+        connection: gathered.connection.as_ref(),
+        sending: gathered.sending,
+        lists: None,
+    };
+    dependency::check(&needed).record(&mut observations, &mut waits);
+    let granted = gathered.integration.granted();
+    let attributes = granted.map(|found| permission::attributes(&found.spec.read_permission));
+    let plan = mapping::check(gathered, attributes.as_ref()).record(&mut observations, &mut faults);
+    if let Some(found) = granted {
+        let permitted = permitted(gathered, found);
+        let is_permitted = permitted.fault.is_none();
+        permitted.record(&mut observations, &mut faults);
+        // Whoever may not write there must not see the faults of the place.
+        if is_permitted {
+            sink(gathered).record(&mut observations, &mut faults);
+        }
+    }
+    let mut invalid = |message: String| {
+        faults.insert(0, Verdict::stalled(Reason::InvalidSpec, message));
+    };
+    let select = spec.select.as_deref().and_then(|text| {
+        let select = Select::compile(text, "spec.select");
+        select.map_err(|issue| invalid(issue.to_string())).ok()
+    });
+    let schedule = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref());
+    let schedule = schedule.unwrap_or_else(|fault| {
+        invalid(fault);
+        Schedule::Never
+    });
+    let validated = match (plan, granted, faults.is_empty()) {
+        (Some(plan), Some(found), true) => {
+            Some(Box::new(assemble(gathered, found, plan, (select, schedule))))
+        }
+        _ => None,
+    };
+    // Report faults that need a human before transient ones.
+    faults.extend(waits);
+    faults.sort_by_key(|verdict| !matches!(verdict, Verdict::Stalled(_)));
+    Checked { observations, validated, blocked: faults.into_iter().next() }
+}
+
+fn permitted(gathered: &Gathered, integration: &ClinchIntegration) -> Check<()> {
+    let condition = ConditionType::Permitted;
+    match permission::refusal(&integration.spec.read_permission, gathered.sink.as_ref()) {
+        None => {
+            let message = "the integration permits this import";
+            let observation = Observation::new(condition, true, Reason::Allowed, message);
+            Check { value: Some(()), observation, fault: None }
+        }
+        Some(cause) => refused_by(condition, cause),
+    }
+}
+
+/// Whether the folder may be written, as far as that can be known without a request.
+fn sink(gathered: &Gathered) -> Check<()> {
+    let condition = ConditionType::SinkReady;
+    let Some(found) = &gathered.sink else {
+        let cause = Cause::new(Reason::InvalidSpec, "spec.sink names no destination");
+        return refused_by(condition, cause);
+    };
+    match unusable(gathered, found) {
+        None => Check { value: Some(()), observation: not_yet(), fault: None },
+        Some(cause) => refused_by(condition, cause),
+    }
+}
+
+fn unusable(gathered: &Gathered, found: &SinkFound) -> Option<Cause> {
+    let of_place = |secret| {
+        let opened = Destination::open(&found.some_file(), secret, &gathered.destinations);
+        opened.err().map(|error| refused(URL, &error))
+    };
+    match &found.secret {
+        Ok(secret) => of_place(secret.as_ref()),
+        // Before the Secret: a caller who may not use the place must not see its faults.
+        Err(cause) => of_place(None)
+            .filter(|fault| {
+                matches!(fault.reason, Reason::DestinationNotAllowed | Reason::InvalidSpec)
+            })
+            .or_else(|| Some(cause.clone())),
+    }
+}
+
+/// The condition before any run has written there.
+fn not_yet() -> Observation {
+    let message = "checked when a run writes";
+    Observation::new(ConditionType::SinkReady, None, Reason::Progressing, message)
+}
+
+fn refused_by(condition: ConditionType, cause: Cause) -> Check<()> {
+    let observation = Observation::new(condition, false, cause.reason, cause.message.clone());
+    Check { value: None, observation, fault: Some(Verdict::Stalled(cause)) }
+}
+
+fn assemble(
+    gathered: &Gathered,
+    integration: &ClinchIntegration,
+    plan: ImportPlan,
+    (select, schedule): (Option<Select>, Schedule),
+) -> Validated {
+    let spec = &gathered.import.spec;
+    let permission = &integration.spec.read_permission;
+    // A change of this makes the run read everybody again.
+    let emitted = digest_json(&(
+        plan.digest().to_string(),
+        &permission.attributes,
+        &spec.select,
+        (&integration.metadata.uid, &integration.spec.region, &integration.spec.endpoint),
+    ));
+    let revision = digest_json(&(
+        emitted.to_string(),
+        (&spec.sink, spec.deletions, &spec.max_deletions),
+        (&spec.full_scan_interval, &spec.updated_after),
+        &integration.spec.api_version,
+    ));
+    let run = ImportSpec {
+        import: ImportName {
+            namespace: gathered.key().namespace.clone(),
+            name: gathered.key().name.clone(),
+            uid: gathered.uid().to_owned(),
+        },
+        mapping: Arc::new(plan),
+        attributes: permission::attributes(permission),
+        select: select.map(Arc::new),
+        updated_after: spec.updated_after.as_ref().map(|time| time.0),
+        deletions: match spec.deletions {
+            Wanted::Tombstone => Deletions::Tombstone,
+            Wanted::Ignore => Deletions::Ignore,
+        },
+        max_deletions: max_deletions(spec),
+        accept_deletions: gathered.accepts.as_deref().and_then(accepted::run_of),
+        full_scan_interval: spec.full_scan_interval.get(),
+        digest: emitted.short(),
+    };
+    Validated {
+        revision: revision_to_compare(gathered, revision.short()),
+        spec: run,
+        schedule,
+        grace: spec.ready_grace.get(),
+        access: access(gathered),
+    }
+}
+
+fn max_deletions(spec: &CandidateImportSpec) -> MaxDeletions {
+    match &spec.max_deletions {
+        IntOrString::Int(people) => MaxDeletions::People(u64::try_from(*people).unwrap_or(0)),
+        IntOrString::String(percent) => {
+            MaxDeletions::Percent(percent.trim_end_matches('%').parse().unwrap_or(0))
+        }
+    }
+}
+
+/// Digest of the credentials that a run writes with; empty where there are none.
+fn access(gathered: &Gathered) -> String {
+    let secret = gathered.sink.as_ref().and_then(|sink| sink.secret.as_ref().ok()?.as_ref());
+    secret.map_or_else(String::new, |fields| {
+        digest_parts(fields.iter().flat_map(|(name, value)| [name.as_bytes(), value])).short()
+    })
+}
+
+/// Without a connection the attributes that the default mapping fills are not known, and so the revision
+/// is not. It is then taken to be the one in place; nothing can start before it is known.
+fn revision_to_compare(gathered: &Gathered, revision: String) -> String {
+    let Gathered { previous, import, .. } = gathered;
+    let unchanged = previous.observed_generation == import.metadata.generation;
+    let certain =
+        gathered.connection.is_some() || !matches!(gathered.mapping, MappingFound::Default);
+    match in_place(previous) {
+        Some(applied) if !certain && unchanged => applied.to_owned(),
+        _ => revision,
+    }
+}

@@ -1,0 +1,107 @@
+//! What exports and imports refer to: an integration and a mapping. Not found is data. Reads through
+//! the port.
+
+use std::{sync::Arc, time::Duration};
+
+use super::access::{Access, access_of};
+use crate::{
+    api::{ClinchIntegration, FieldMapping},
+    cluster::{Cluster, ClusterError, ObjectKey, Refers, integration_of, mapping_of},
+};
+
+/// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
+/// limit is found.
+pub(super) const LIMITED: Duration = Duration::from_secs(3);
+
+/// Whether runs in progress of an integration may send requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sending {
+    /// They may, unless there is an obstacle.
+    Permitted,
+    /// They wait for its Secret; no other run starts.
+    Paused,
+}
+
+/// The integration that an object refers to.
+pub(super) enum IntegrationFound {
+    /// It may be used.
+    Granted(Arc<ClinchIntegration>),
+    /// It may not be used before its admin approves the object's namespace.
+    Awaiting(ObjectKey),
+    /// It may not be used: its admin has denied the object's namespace.
+    Denied(ObjectKey),
+    /// It does not exist, or the object must not learn that it does.
+    Missing(ObjectKey),
+}
+
+impl IntegrationFound {
+    /// The integration, where it may be used.
+    pub(super) fn granted(&self) -> Option<&Arc<ClinchIntegration>> {
+        match self {
+            Self::Granted(found) => Some(found),
+            Self::Awaiting(_) | Self::Denied(_) | Self::Missing(_) => None,
+        }
+    }
+}
+
+/// The mapping that an object uses.
+pub(super) enum MappingFound {
+    /// None is named anywhere: the documented default.
+    Default,
+    /// The named one.
+    Named(Arc<FieldMapping>),
+    /// The named one does not exist.
+    Missing(ObjectKey),
+    /// It may not be named, whether or not it exists.
+    Forbidden(String),
+    /// Not read: it belongs to an integration that may not be used.
+    Withheld,
+}
+
+/// The integration that a spec names.
+pub(super) fn integration(
+    cluster: &impl Cluster,
+    key: &ObjectKey,
+    spec: &impl Refers,
+) -> IntegrationFound {
+    let named = integration_of(key, spec);
+    let Some(found) = cluster.integration(&named) else {
+        return IntegrationFound::Missing(named);
+    };
+    let labels = |namespace: &str| cluster.namespace_labels(namespace);
+    match access_of(&named, &found.spec, &key.namespace, labels) {
+        Access::Granted => IntegrationFound::Granted(found),
+        Access::Awaiting => IntegrationFound::Awaiting(named),
+        Access::Denied => IntegrationFound::Denied(named),
+        Access::Refused => IntegrationFound::Missing(named),
+    }
+}
+
+/// The mapping that a spec uses. `integration`: the one that it names, where it may be used.
+pub(super) async fn mapping(
+    cluster: &impl Cluster,
+    key: &ObjectKey,
+    spec: &impl Refers,
+    integration: Option<&Arc<ClinchIntegration>>,
+) -> Result<MappingFound, ClusterError> {
+    let owner = integration_of(key, spec);
+    let foreign = owner.namespace != key.namespace;
+    if foreign && integration.is_none() {
+        return Ok(MappingFound::Withheld);
+    }
+    let defaults = integration.and_then(|found| found.spec.defaults.as_ref());
+    let Some(named) = mapping_of(&owner, spec, defaults) else {
+        return Ok(MappingFound::Default);
+    };
+    let own_allowed = integration.is_some_and(|found| found.spec.access.member_mappings);
+    if named.namespace != owner.namespace && !(named.namespace == key.namespace && own_allowed) {
+        return Ok(MappingFound::Forbidden(format!(
+            "FieldMapping {named} may not be used: leave fieldMappingRef.namespace out for one of \
+             the integration's, or ask its admin to set spec.access.memberMappings for your own"
+        )));
+    }
+    Ok(match cluster.mapping(&named).await? {
+        Some(found) => MappingFound::Named(found),
+        None => MappingFound::Missing(named),
+    })
+}

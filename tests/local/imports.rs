@@ -1,0 +1,247 @@
+//! Imports by `apply`, as a real process: who may take people out, what is in the folder, and what is said
+//! of people who are gone.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use clinch_operator::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
+
+use crate::apply::{self, condition, object, shown};
+
+struct World {
+    sandbox: Sandbox,
+    folder: tempfile::TempDir,
+    /// Of the integration; OUT stands for the folder of imports.
+    permission: Value,
+    import: Value,
+    /// `--allowed-destinations`, if it is given.
+    allowed: Option<&'static str>,
+}
+
+impl World {
+    /// An account of so many people, and an import of them that is permitted.
+    async fn new(people: usize) -> Self {
+        let options = Options::default().with_credential("hireEZ", "K", "S");
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("out")).unwrap();
+        let sandbox = Sandbox::start(options).await.unwrap();
+        for number in 0..people {
+            let person = json!({"email": format!("p{number}@marker.example"),
+                "first_name": format!("First{number}"), "last_name": "Secret"});
+            sandbox.add_person("hireEZ", &person).unwrap();
+        }
+        Self {
+            sandbox,
+            folder,
+            permission: json!({"candidates": "Allowed", "attributes": ["email", "first_name"],
+                "destinations": ["OUT"]}),
+            import: json!({"integrationRef": {"name": "clinch"},
+                "sink": {"objectStore": {"url": "OUT/", "maxRecordsPerFile": 100}}}),
+            allowed: Some("OUT"),
+        }
+    }
+
+    async fn apply(&self, annotations: Value) -> Output {
+        let origin = self.sandbox.base_url();
+        let out = format!("file://{}/out", self.folder.path().display());
+        let api = "clinch.hireez.dev/v1alpha1";
+        let objects = [
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "clinch"},
+                "stringData": {"accessKey": "K", "secretKey": "S"}}),
+            json!({"apiVersion": api, "kind": "ClinchIntegration", "metadata": {"name": "clinch"},
+                "spec": {"endpoint": origin, "environment": "Sandbox",
+                    "credentials": {"secretRef": {"name": "clinch"}},
+                    "readPermission": self.permission}}),
+            json!({"apiVersion": api, "kind": "CandidateImport",
+                "metadata": {"name": "back", "annotations": annotations}, "spec": self.import}),
+        ];
+        let text: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        let path = self.folder.path().join("manifests.yaml");
+        fs::write(&path, text.join("\n---\n").replace("OUT", &out)).unwrap();
+        let mut command = apply::apply(&path, &self.folder.path().join("state"), &origin);
+        command.args(["-o", "json", "--timeout", "30"]);
+        if let Some(allowed) = self.allowed {
+            command.args(["--allowed-destinations", &allowed.replace("OUT", &out)]);
+        }
+        // The emulator is on this runtime.
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// Applies; the import has this reason. No value of a person and no id of Clinch is said anywhere.
+    async fn expect_with(&self, annotations: Value, code: i32, reason: &str) -> Value {
+        let output = self.apply(annotations).await;
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        let import = object(&output, "CandidateImport");
+        assert_eq!(condition(&import, "Ready")["reason"], reason, "{import}");
+        assert!(!text.contains("marker.example") && !text.contains("First0"), "{text}");
+        for person in self.sandbox.people("hireEZ") {
+            let id = person["id"].as_str().unwrap();
+            assert!(!text.contains(id), "{id}: {text}");
+        }
+        import
+    }
+
+    async fn expect(&self, code: i32, reason: &str) -> Value {
+        self.expect_with(json!({}), code, reason).await
+    }
+
+    /// The folder of the import.
+    fn out(&self) -> PathBuf {
+        let mut found = fs::read_dir(self.folder.path().join("out")).unwrap();
+        found.next().unwrap().unwrap().path()
+    }
+
+    /// Every record that the manifests list, in order: those of all runs up to the latest.
+    fn records(&self) -> Vec<Value> {
+        let out = self.out();
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let mut manifests = Vec::new();
+        let mut next: Value = serde_json::from_str(&read("latest.json")).unwrap();
+        loop {
+            manifests.insert(0, next.clone());
+            let Some(run) = next["previous"].as_u64() else { break };
+            next = serde_json::from_str(&read(&format!("manifests/{run:010}.json"))).unwrap();
+        }
+        let parts = manifests.iter().flat_map(|manifest| manifest["parts"].as_array().unwrap());
+        parts
+            .map(|part| read(part["name"].as_str().unwrap()))
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .map(|line| serde_json::from_str(&line).unwrap())
+            .collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.folder.path().join("out")).unwrap().next().is_none()
+    }
+}
+
+fn of_op<'a>(records: &'a [Value], op: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["clinch"]["op"] == op).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_writes_only_what_the_admins_allow() {
+    let mut world = World::new(2).await;
+    let permitted = std::mem::replace(&mut world.permission, json!({}));
+    world.expect(1, "NotPermitted").await;
+    world.permission = permitted.clone();
+    world.permission["destinations"] = json!(["file:///elsewhere"]);
+    let refused = world.expect(1, "NotPermitted").await;
+    assert_eq!(condition(&refused, "Permitted")["status"], "False");
+    world.permission = permitted;
+    world.allowed = None;
+    world.expect(1, "DestinationNotAllowed").await;
+    assert!(world.is_empty(), "nothing was written so far");
+
+    world.allowed = Some("OUT");
+    let done = world.expect(0, "Imported").await;
+    assert_eq!(done["status"]["counts"]["emitted"], 2);
+    let message = condition(&done, "MappingReady")["message"].to_string();
+    assert!(message.contains("leaves out") && message.contains("last_name"), "{message}");
+    let records = world.records();
+    let mut names: Vec<&Value> = records.iter().map(|record| &record["firstName"]).collect();
+    names.sort_by_key(ToString::to_string);
+    assert_eq!(names, ["First0", "First1"]);
+    assert!(records.iter().all(|record| record.get("lastName").is_none()), "{records:?}");
+    assert!(records[0]["emails"][0]["value"].as_str().unwrap().ends_with("@marker.example"));
+
+    // One attribute more is a change of everybody.
+    world.permission["attributes"] = json!(["*"]);
+    world.expect(0, "Imported").await;
+    let records = world.records();
+    assert_eq!(records.len(), 4);
+    assert_eq!(records[3]["lastName"], "Secret");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_new_changed_or_gone_is_written_once() {
+    let world = World::new(3).await;
+    world.expect(0, "Imported").await;
+    let before = world.records();
+    assert_eq!(before.len(), 3);
+    let quiet = world.expect(0, "Imported").await;
+    assert_eq!(quiet["status"]["counts"]["emitted"], 3, "the last run that wrote something");
+    assert_eq!(world.records(), before, "nothing new, nothing written");
+
+    let sandbox = &world.sandbox;
+    sandbox.edit("hireEZ", "p1@marker.example", &json!({"first_name": "Other"})).unwrap();
+    let gone = sandbox.delete("hireEZ", "p2@marker.example").unwrap();
+    sandbox.add_person("hireEZ", &json!({"email": "p3@marker.example"})).unwrap();
+    let done = world.expect(0, "Imported").await;
+    let counts = &done["status"]["counts"];
+    assert_eq!((&counts["emitted"], &counts["tombstones"]), (&json!(2), &json!(1)), "{counts}");
+    let records = world.records();
+    assert_eq!(of_op(&records, "upsert").len(), 5);
+    let tombstones = of_op(&records, "tombstone");
+    assert_eq!(tombstones.len(), 1);
+    assert_eq!(tombstones[0]["clinch"]["id"], gone);
+    assert_eq!(tombstones[0]["clinch"]["reason"], "Deleted");
+    assert_eq!(tombstones[0].as_object().unwrap().len(), 1, "no field of the profile");
+    world.expect(0, "Imported").await;
+    assert_eq!(world.records().len(), records.len(), "a tombstone is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_import_reads_nothing_and_a_selection_is_respected() {
+    let mut world = World::new(3).await;
+    world.import["suspend"] = json!(true);
+    world.expect(0, "Suspended").await;
+    assert!(world.is_empty());
+    world.import["suspend"] = json!(false);
+    world.import["select"] = json!("candidate.first_name == 'First1'");
+    let done = world.expect(0, "Imported").await;
+    assert_eq!(done["status"]["counts"]["notSelected"], 2);
+    assert_eq!(world.records().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_deletions_wait_for_the_annotation() {
+    let world = World::new(30).await;
+    world.expect(0, "Imported").await;
+    for number in 0..15 {
+        world.sandbox.delete("hireEZ", &format!("p{number}@marker.example")).unwrap();
+    }
+    let held = world.expect(1, "DeletionsHeld").await;
+    assert_eq!(condition(&held, "Imported")["status"], "False");
+    let message = condition(&held, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("15 of 30 people"), "{message}");
+    let run = message.rsplit('"').nth(1).unwrap().to_owned();
+    assert!(of_op(&world.records(), "tombstone").is_empty());
+
+    // The number of another run accepts nothing.
+    let accept = |run: &str| json!({"clinch.hireez.dev/accept-deletions": run});
+    world.expect_with(accept("999"), 1, "DeletionsHeld").await;
+    assert!(of_op(&world.records(), "tombstone").is_empty());
+    let done = world.expect_with(accept(&run), 0, "Imported").await;
+    assert_eq!(done["status"]["handled"]["acceptDeletions"], run);
+    assert_eq!(of_op(&world.records(), "tombstone").len(), 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_writes_people() {
+    let world = World::new(2).await;
+    let origin = world.sandbox.base_url();
+    let out = format!("file://{}/out", world.folder.path().display());
+    let manifests = world.folder.path().join("manifests");
+    fs::create_dir(&manifests).unwrap();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/import")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path)
+            .unwrap()
+            .replace("http://127.0.0.1:18080", &origin)
+            .replace("accessKey: DEMO-SANDBOX-KEY", "accessKey: K")
+            .replace("secretKey: demo-sandbox-secret-not-a-real-one", "secretKey: S")
+            .replace("s3://talent-exports/from-clinch", &out)
+            .replace("      credentialsSecretRef:\n        name: talent-exports\n", "");
+        fs::write(manifests.join(path.file_name().unwrap()), text).unwrap();
+    }
+    let mut command = apply::apply(&manifests, &world.folder.path().join("state"), &origin);
+    command.args(["--timeout", "30", "--allowed-destinations", &out]);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("candidateimport.clinch.hireez.dev/from-clinch"), "{text}");
+    assert!(text.contains("from-clinch: manifest file:///"), "{text}");
+    assert_eq!(world.records().len(), 2);
+}
