@@ -16,6 +16,7 @@ mod output_file;
 mod page;
 mod plugin;
 mod records;
+mod render;
 mod report;
 mod run;
 mod settings;
@@ -34,7 +35,7 @@ use thiserror::Error;
 
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
-    objects::{access, failures, requests, status, suspend},
+    objects::{access, failures, requests, status, suspend, watch},
     plugin::program,
 };
 
@@ -58,7 +59,9 @@ enum Command {
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
     Validate(validate::Args),
+    Render(render::Args),
     Status(status::Args),
+    Watch(watch::Args),
     Failures(failures::Args),
     Retry(requests::RetryArgs),
     Reconcile(requests::ReconcileArgs),
@@ -95,7 +98,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(args),
         Command::Validate(args) => validate::run(args),
+        Command::Render(args) => render::run(args),
         Command::Status(args) => status::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Failures(args) => failures::run(args),
         Command::Retry(args) => requests::retry(args),
         Command::Reconcile(args) => requests::reconcile(args),

@@ -16,6 +16,8 @@ mod field_mapping;
 mod finding;
 mod grants;
 mod mappings;
+mod not_previewed;
+mod preview;
 mod publish;
 mod references;
 mod runs;
@@ -28,6 +30,7 @@ use std::{sync::Arc, time::Duration};
 pub use self::{
     context::Context,
     finding::Finding,
+    not_previewed::NotPreviewed,
     settings::{Enqueue, Regions, Reports, Settings},
 };
 use crate::{

@@ -48,8 +48,8 @@ pub use mode::Mode;
 pub use plan_digest::{NotAPlanDigest, PlanDigest};
 pub use push::{
     AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,
-    Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, Read, RunPorts, SeenSource,
-    Updated, Witnesses, no_neighbours, run, verify,
+    Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, PreviewLog, PreviewStep,
+    Read, RunPorts, SeenSource, Updated, Witnesses, no_neighbours, preview, run, verify,
 };
 pub use record_log::{RecordLine, RecordReport};
 pub use record_outcome::{MatchClass, RecordOutcome};

@@ -172,6 +172,32 @@ async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
     printed(&run(&world, &arguments), 2);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_ends_with_the_state_of_what_it_watches() {
+    let Some(world) = World::start_with_members(1).await else { return };
+    let member = world.members[0].clone();
+    world.apply(&(approving("") + "---" + REJECTED));
+    world.apply(&export("fine", 2, PROSPECT));
+    world.apply_in(&member, &member_export("asking", 1, PROSPECT));
+    let fine = printed(&run(&world, &["watch", "export/fine", "integration/acme"]), 0);
+    assert!(fine.contains("export/fine: Ready Synced: "), "{fine}");
+    assert!(fine.contains("integration/acme: Ready Verified: "), "{fine}");
+    let both = printed(&run(&world, &["watch", "export/rejected", "export/fine"]), 1);
+    assert!(both.contains("export/rejected: STALLED RecordsRejected: "), "{both}");
+    reason_is(&world, &member, "asking", "AwaitingApproval").await;
+    let arguments = ["watch", "asking", "-n", &member];
+    let asking = command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs");
+    assert!(printed(&asking, 5).contains("export/asking: Waiting AwaitingApproval: "));
+    // Nobody looks at it.
+    let unwatched = ["create", "namespace", &format!("{member}-x")];
+    world.kubectl(&unwatched);
+    world.apply_in(&format!("{member}-x"), &export("alone", 1, PROSPECT));
+    let arguments = ["watch", "alone", "-n", &format!("{member}-x"), "--timeout", "1"];
+    let alone = command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs");
+    assert!(printed(&alone, 3).contains("export/alone: Pending"));
+    assert!(text(&alone.stderr).contains("time ran out"));
+}
+
 /// Bad input: the arguments, the exit code, and what the one line on standard error says.
 struct Bad {
     kubeconfig: PathBuf,
@@ -202,6 +228,7 @@ async fn what_cannot_work_is_said_in_one_line() {
     let mut cases = Vec::new();
     let commands = [
         "status export/x",
+        "watch export/x",
         "failures x",
         "retry x",
         "reconcile export/x",

@@ -48,6 +48,8 @@ mod recipes;
 #[cfg(feature = "sandbox")]
 mod rediscovery;
 #[cfg(feature = "sandbox")]
+mod render;
+#[cfg(feature = "sandbox")]
 mod resumes;
 #[cfg(feature = "sandbox")]
 mod rollback;

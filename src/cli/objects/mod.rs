@@ -16,3 +16,4 @@ mod stored;
 pub(super) mod suspend;
 mod tree;
 mod waiting;
+pub(super) mod watch;

@@ -17,7 +17,7 @@ use super::{BadArgument, ExitCode, name_of};
 use crate::{
     api::{Environment, GROUP, VERSION},
     app::{self, OutboundProxy},
-    clinch::{AllowedEndpoints, Timeouts, contract::discover},
+    clinch::{AllowedEndpoints, Contract, Timeouts, contract::discover},
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Finding, Regions, Settings},
     domain::Fence,
@@ -37,6 +37,22 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {
+    #[command(flatten)]
+    input: InputArgs,
+    /// Warnings fail, too: exit code 1.
+    #[arg(long)]
+    strict: bool,
+    /// Objects of other kinds fail: exit code 2.
+    #[arg(long)]
+    fail_on_skipped: bool,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// What is checked.
+#[derive(Debug, clap::Args)]
+pub struct InputArgs {
     /// A file or folder of manifests, or - for standard input; may be repeated.
     #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
     filename: Vec<PathBuf>,
@@ -49,15 +65,18 @@ pub struct Args {
     /// An OpenAPI document of Clinch, as JSON: mappings may fill no attribute that is not in it.
     #[arg(long, value_name = "FILE")]
     contract: Option<PathBuf>,
-    /// Warnings fail, too: exit code 1.
-    #[arg(long)]
-    strict: bool,
-    /// Objects of other kinds fail: exit code 2.
-    #[arg(long)]
-    fail_on_skipped: bool,
-    /// Format of the result on standard output.
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    output: Output,
+}
+
+impl InputArgs {
+    /// The contract, if one is given.
+    pub(super) fn contract(&self) -> Result<Option<Contract>, BadArgument> {
+        self.contract.as_deref().map(contract).transpose().map_err(BadArgument)
+    }
+
+    fn target(&self) -> Result<TargetAttributes, BadArgument> {
+        let contract = self.contract()?;
+        Ok(contract.map_or(TargetAttributes::UNKNOWN, |contract| target_attributes(&contract)))
+    }
 }
 
 const HELP: &str = "Examples:
@@ -114,13 +133,10 @@ impl Checked {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let target = match &args.contract {
-        Some(path) => contract(path).map_err(BadArgument)?,
-        None => TargetAttributes::UNKNOWN,
-    };
-    let mut loaded = load(args)?;
+    let target = args.input.target()?;
+    let mut loaded = load(&args.input)?;
     let texts = std::mem::take(&mut loaded.texts);
-    let checked = super::block_on(check(loaded, &target, args))?;
+    let checked = super::block_on(check(loaded, &target, &args.input, args.fail_on_skipped))?;
     let text = match args.output {
         Output::Text => formats::text(&checked, &texts),
         Output::Json => formats::json(&checked, &texts)?,
@@ -131,14 +147,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(checked.code(args))
 }
 
-fn contract(path: &Path) -> anyhow::Result<TargetAttributes> {
-    let what = || format!("--contract {}", path.display());
-    let bytes = std::fs::read(path).with_context(what)?;
-    let contract = discover(&bytes).with_context(what)?;
-    Ok(target_attributes(&contract))
+/// The manifests, if they have no errors; else the errors are printed to standard error.
+pub(super) fn accepted(input: &InputArgs) -> anyhow::Result<Option<Manifests>> {
+    let target = input.target()?;
+    let mut loaded = load(input)?;
+    let texts = std::mem::take(&mut loaded.texts);
+    let manifests = loaded.manifests.clone();
+    let checked = super::block_on(check(loaded, &target, input, false))?;
+    if checked.problems.is_empty() {
+        return Ok(Some(manifests));
+    }
+    super::print_error(&formats::text(&checked, &texts));
+    Ok((checked.count(Severity::Error) == 0).then_some(manifests))
 }
 
-fn load(args: &Args) -> anyhow::Result<Loaded> {
+fn contract(path: &Path) -> anyhow::Result<Contract> {
+    let what = || format!("--contract {}", path.display());
+    let bytes = std::fs::read(path).with_context(what)?;
+    discover(&bytes).with_context(what)
+}
+
+fn load(args: &InputArgs) -> anyhow::Result<Loaded> {
     super::check_one_standard_input(&args.filename)?;
     let mut loader = Loader::new(LoadOptions {
         namespace: args.namespace.clone(),
@@ -155,17 +184,22 @@ fn load(args: &Args) -> anyhow::Result<Loaded> {
     Ok(loader.loaded())
 }
 
-async fn check(loaded: Loaded, target: &TargetAttributes, args: &Args) -> anyhow::Result<Checked> {
+async fn check(
+    loaded: Loaded,
+    target: &TargetAttributes,
+    input: &InputArgs,
+    fail_on_skipped: bool,
+) -> anyhow::Result<Checked> {
     let Loaded { manifests, mut problems, objects, refused, declared, skipped, .. } = loaded;
     for problem in &mut problems {
-        if args.fail_on_skipped && problem.rule == Rule::KIND {
+        if fail_on_skipped && problem.rule == Rule::KIND {
             problem.severity = Severity::Error;
         }
     }
     // Objects of other kinds are counted.
     problems.retain(|problem| problem.rule != Rule::KIND || problem.severity == Severity::Error);
     if manifests.is_empty() && problems.is_empty() {
-        problems.push(nothing_of_ours(&args.filename));
+        problems.push(nothing_of_ours(&input.filename));
     }
     let (found, faulty) = review(manifests, &declared, target).await?;
     problems.extend(found);
@@ -203,16 +237,7 @@ async fn review(
         Err(OpenError::RefuseChange(problems)) => return Ok((problems, 0)),
         Err(error) => return Err(error.into()),
     };
-    let context = Context::new(
-        cluster.clone(),
-        app::system_clock(),
-        offline(),
-        Fence::open(),
-        Arc::new(|_: Kind, _: &ObjectKey| {}),
-        app::unobserved(),
-        CancellationToken::new(),
-    );
-    let controllers = Controllers(Arc::new(context));
+    let controllers = Controllers(Arc::new(offline_context(cluster.clone())));
     let (mut problems, mut faulty) = (Vec::new(), HashSet::new());
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
@@ -240,6 +265,19 @@ fn problem(
     let severity = if finding.is_error { Severity::Error } else { Severity::Warning };
     let rule = Rule::of_controllers(finding.rule);
     manifests.problem(kind, key, &finding.path, finding.message.clone(), severity, rule)
+}
+
+/// For controllers that contact nothing.
+pub(super) fn offline_context(cluster: LocalCluster) -> Context<LocalCluster> {
+    Context::new(
+        cluster,
+        app::system_clock(),
+        offline(),
+        Fence::open(),
+        Arc::new(|_: Kind, _: &ObjectKey| {}),
+        app::unobserved(),
+        CancellationToken::new(),
+    )
 }
 
 /// Settings of controllers that contact nothing.

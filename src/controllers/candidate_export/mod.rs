@@ -13,6 +13,7 @@ mod file_target;
 mod gather;
 mod periodic;
 mod plan;
+mod preview;
 mod push_permission;
 mod recorded;
 mod remote;
@@ -28,7 +29,6 @@ mod verify_request;
 
 use std::{sync::Arc, time::Duration};
 
-pub(super) use self::review::review;
 use self::{
     drift::Verifying,
     gather::gather,
@@ -36,6 +36,10 @@ use self::{
     start::{start, verify},
     status::status,
     validate::validate,
+};
+pub(super) use self::{
+    preview::{integration_named, spec},
+    review::review,
 };
 use super::{
     context::Context,

@@ -8,6 +8,7 @@ mod execute;
 mod gather;
 mod listed;
 mod plan;
+mod preview;
 mod review;
 mod status;
 mod validate;
@@ -15,7 +16,6 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-pub(super) use self::review::review;
 use self::{
     credential::credentials,
     execute::execute,
@@ -23,6 +23,7 @@ use self::{
     plan::plan,
     validate::validate,
 };
+pub(super) use self::{preview::config, review::review};
 use super::{
     context::Context,
     publish::{object_ref, publish},

@@ -187,7 +187,7 @@ fn check_environment(spec: &ClinchIntegrationSpec, settings: &Settings) -> Resul
     Err(Cause::new(Reason::EnvironmentMismatch, message))
 }
 
-fn op(write: AssumedWrite) -> Op {
+pub(super) fn op(write: AssumedWrite) -> Op {
     match write {
         AssumedWrite::CreateApplication => Op::CreateApplication,
         AssumedWrite::CreateAttachment => Op::CreateAttachment,

@@ -24,7 +24,10 @@ pub(super) use self::{
 };
 use super::settings::{Enqueue, Settings};
 use crate::{
-    clinch::{Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Registry},
+    clinch::{
+        Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Registry,
+        Transport,
+    },
     cluster::{Kind, ObjectKey},
     domain::{Cause, Clock, Disposition, Fence},
     ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
@@ -91,6 +94,15 @@ impl Connections {
     /// A client for a single request; nothing of it is kept.
     pub(super) fn passing_client(&self, config: ClientConfig) -> Result<Client, ConnectError> {
         Client::connect("", config, &self.deps)
+    }
+
+    /// A client over a transport of the caller, who decides what is contacted.
+    pub(super) fn client_over(
+        &self,
+        transport: Arc<dyn Transport>,
+        config: ClientConfig,
+    ) -> Client {
+        Client::over(transport, "", config, &self.deps)
     }
 
     /// The connection of an integration, if it was verified and is not paused.

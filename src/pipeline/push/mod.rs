@@ -23,6 +23,7 @@ mod listing;
 mod neighbours;
 mod outcome;
 mod own_forms;
+mod preview;
 mod pusher;
 mod resting;
 mod roster;
@@ -46,6 +47,7 @@ pub use crm::{
 };
 pub use guard::{AtRest, Claim, Membership, PeopleGuard};
 pub use neighbours::{Neighbour, Neighbours, no_neighbours};
+pub use preview::{PreviewLog, PreviewStep, preview};
 pub use run::{RunPorts, run};
 pub use verify::verify;
 pub use witnesses::Witnesses;

@@ -28,7 +28,7 @@ use crate::{
         runs::Schedule,
     },
     domain::{Reason, digest_json, digest_parts},
-    mapping::{Plan, Select},
+    mapping::{Plan, Select, TargetAttributes},
     pipeline::{DestinationSpec, Duplicates, FileSpec, Mode, Renderer, RunSpec, Source},
 };
 
@@ -131,6 +131,23 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     faults.extend(waits);
     faults.sort_by_key(|verdict| !matches!(verdict, Verdict::Stalled(_)));
     Checked { observations, validated, blocked: faults.into_iter().next() }
+}
+
+/// What a push would do, as far as it can be said without contacting anything.
+pub(super) fn without_connection(
+    gathered: &Gathered,
+    target: &TargetAttributes,
+) -> Option<RunSpec> {
+    let integration = gathered.integration.granted()?;
+    let plan = mapping_for(gathered, target).ok()?;
+    let source = source::check(gathered).value?;
+    let select = gathered.export.spec.select.as_deref();
+    let select = select.map(|text| Select::compile(text, "spec.select")).transpose().ok()?;
+    let inputs = Inputs { source, select, schedule: Schedule::Never };
+    match assemble(gathered, integration, plan, inputs).task {
+        Task::Push(spec) => Some(*spec),
+        Task::File(_) => None,
+    }
 }
 
 /// What all runs have.

@@ -1,0 +1,50 @@
+//! What a push of an export would do, for the command `render`. Pure, except that the objects are read.
+
+use super::{
+    gather::{Gathered, gather},
+    validate::without_connection,
+};
+use crate::{
+    api::CandidateExport,
+    cluster::{Cluster, Kind, ObjectKey, integration_of},
+    controllers::{
+        context::Context, not_previewed::NotPreviewed, publish::object_ref,
+        references::IntegrationFound,
+    },
+    mapping::TargetAttributes,
+    pipeline::RunSpec,
+};
+
+/// The integration that an export names.
+pub(in crate::controllers) async fn integration_named<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+) -> Result<ObjectKey, NotPreviewed> {
+    let export = context.cluster.read::<CandidateExport>(key).await?;
+    let export = export.ok_or(NotPreviewed::Incomplete)?;
+    Ok(integration_of(key, &export.spec))
+}
+
+/// What a push of it would do.
+pub(in crate::controllers) async fn spec<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    target: &TargetAttributes,
+) -> Result<RunSpec, NotPreviewed> {
+    let export = context.cluster.read::<CandidateExport>(key).await?;
+    let export = export.ok_or(NotPreviewed::Incomplete)?;
+    let reference = object_ref(Kind::Export, key, &export.metadata);
+    let gathered: Gathered = gather(context, &reference, &export).await?;
+    if !matches!(gathered.integration, IntegrationFound::Granted(_)) {
+        return Err(NotPreviewed::NoIntegration);
+    }
+    if gathered.is_file() {
+        return Err(NotPreviewed::File);
+    }
+    if gathered.is_remote() {
+        return Err(NotPreviewed::Remote);
+    }
+    let mut spec = without_connection(&gathered, target).ok_or(NotPreviewed::Incomplete)?;
+    spec.renderer = context.settings.renderer.clone();
+    Ok(spec)
+}

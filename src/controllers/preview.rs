@@ -1,0 +1,37 @@
+//! What exports would send, for the command `render`: the parts of several kinds put together. Contacts
+//! nothing, if the transport does not.
+
+use std::sync::Arc;
+
+use super::{Controllers, candidate_export, clinch_integration, not_previewed::NotPreviewed};
+use crate::{
+    clinch::{Contract, Transport},
+    cluster::{Cluster, ObjectKey},
+    ledger::Keys,
+    pipeline::{self, ClinchCrm, PreviewLog, SeenSource, target_attributes},
+};
+
+impl<C: Cluster> Controllers<C> {
+    /// Makes every request that an export would send, over this transport. `contract` is what Clinch
+    /// publishes, or the built-in one; the integration's corrections are added. Returns the contract
+    /// with them.
+    pub async fn preview(
+        &self,
+        key: &ObjectKey,
+        contract: &Contract,
+        transport: Arc<dyn Transport>,
+        log: &mut impl PreviewLog,
+    ) -> Result<Arc<Contract>, NotPreviewed> {
+        let context = &self.0;
+        let integration = candidate_export::integration_named(context, key).await?;
+        let config = clinch_integration::config(context, &integration, contract).await?;
+        let contract = config.contract.clone();
+        let spec = candidate_export::spec(context, key, &target_attributes(&contract)).await?;
+        let client = context.connections.client_over(transport, config);
+        let crm = ClinchCrm::new(client, SeenSource::new(|| ()));
+        // Digests are compared with nothing.
+        let keys = Keys::derive(&context.root_key().await?, "");
+        pipeline::preview(spec, &crm, &keys, log).await.map_err(NotPreviewed::Source)?;
+        Ok(contract)
+    }
+}
