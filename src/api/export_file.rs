@@ -24,7 +24,7 @@ const PLACEHOLDER_MESSAGE: &str = "braces are for {namespace}, {export}, {date} 
 #[serde(rename_all = "camelCase")]
 pub struct FileDestination {
     /// Format of the file: CSV, NDJSON, or PDF: one document with pages for each person, at most 5,000
-    /// people and 10,000 pages. A mapping in use must permit it by its `resume.from`.
+    /// people and 6,000 pages. A mapping in use must permit it by its `resume.from`.
     pub format: FileFormat,
     /// Where the file is written.
     pub to: FileTarget,

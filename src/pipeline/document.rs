@@ -25,7 +25,7 @@ pub struct DocumentStyle {
 
 impl Default for DocumentStyle {
     fn default() -> Self {
-        Self { letter: false, locale: "en".to_owned(), max_people: 5_000, max_pages: 10_000 }
+        Self { letter: false, locale: "en".to_owned(), max_people: 5_000, max_pages: 6_000 }
     }
 }
 
