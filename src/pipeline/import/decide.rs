@@ -7,6 +7,7 @@ use super::{
     record::{Gone, Upsert, write_gone},
     report::ImportFailure,
     sink::Sink,
+    spec::Deletions,
     work::Work,
 };
 use crate::{
@@ -20,6 +21,12 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         let known = self.people.get(&self.keys, &person.id);
         if person.anonymised {
             self.gone(&person.id, known, &Gone::Anonymised);
+            return;
+        }
+        if self.is_listed(&person) {
+            let heard_of = known.as_ref().is_some_and(|known| known.marks.is_live());
+            self.progress.counts.not_selected += u64::from(is_new && !heard_of);
+            self.gone(&person.id, known, &Gone::Suppressed);
             return;
         }
         if known.is_none() && self.is_too_old(&person.attributes) {
@@ -87,6 +94,10 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         {
             self.pending.anonymised.push((person, id.clone()));
         }
+        if self.spec.deletions == Deletions::Ignore && known.marks.is_live() {
+            // Not noted as said: it is, should the spec ask for it later.
+            return;
+        }
         if known.marks.is_live() {
             write_gone(&self.name, id, gone, &mut self.pending.lines);
             self.pending.ids.push(id.clone());
@@ -94,6 +105,13 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         }
         let marks = known.marks.with(ImportMarks::TOMBSTONED);
         self.know(ImportEntry { marks, ..known });
+    }
+
+    /// Whether the person is on the admin's list of people who must never be written.
+    fn is_listed(&self, person: &FeedPerson) -> bool {
+        let Some(key) = &person.key else { return false };
+        let listed = self.suppressions.listed();
+        listed.is_some_and(|listed| listed.contains(key, &self.suppressions.key_hash(key)))
     }
 
     fn know(&mut self, entry: ImportEntry) {

@@ -16,6 +16,8 @@ pub(super) enum Gone {
     Deleted,
     Merged(ClinchId),
     Anonymised,
+    /// They are on the admin's list of people who must never be written.
+    Suppressed,
 }
 
 /// A person as they are.
@@ -60,6 +62,7 @@ pub(super) fn write_gone(import: &str, id: &ClinchId, gone: &Gone, out: &mut Vec
             Gone::Deleted => "Deleted",
             Gone::Merged(_) => "Merged",
             Gone::Anonymised => Reason::Anonymised.as_str(),
+            Gone::Suppressed => Reason::Suppressed.as_str(),
         },
         "import": import,
     });

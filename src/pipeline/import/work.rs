@@ -184,13 +184,16 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
 
     /// Delivers what waits, and then stores that it was delivered.
     pub(super) async fn commit(&mut self) -> Result<(), Halt> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.pending.anonymised.is_empty() {
             return Ok(());
         }
         self.check_writes()?;
         let mut pending = std::mem::take(&mut self.pending);
         // Before anybody learns that they are gone: nobody may write them again.
         self.suppressions.record(std::mem::take(&mut pending.anonymised)).await?;
+        if pending.is_empty() {
+            return Ok(());
+        }
         let number = self.facts.batch + 1;
         let mut part = None;
         if let Some(batch) = pending.take_batch(number) {

@@ -145,3 +145,42 @@ async fn anonymised_and_merged_people_are_said_to_be_gone_once_and_may_come_back
     assert_eq!(lost.counts.emitted, 58, "everybody who is there");
     world.assert_tidy();
 }
+
+#[tokio::test]
+async fn people_whom_the_admin_lists_do_not_leave_and_who_received_them_learns_it() {
+    let world = World::new(5, 1);
+    let suppressions = world.suppressions.clone();
+    let list = |numbers: &[u32]| {
+        let lines: Vec<String> = numbers.iter().map(|n| format!("p{n}@example.com")).collect();
+        let parts = [("list".to_owned(), bytes::Bytes::from(lines.join("\n")))];
+        let hash = |key: &MatchKey| suppressions.key_hash(key);
+        std::sync::Arc::new(crate::ledger::Listed::parse(&parts, None, hash).unwrap())
+    };
+    world.suppressions.set_listed(Some(list(&[1])));
+    let first = world.run().await.progress.counts;
+    assert_eq!((first.emitted, first.not_selected, first.tombstones), (4, 1, 0));
+    world.suppressions.set_listed(Some(list(&[1, 2])));
+    for tombstones in [1, 0] {
+        let again = world.run().await.progress.counts;
+        assert_eq!((again.emitted, again.tombstones), (0, tombstones));
+    }
+    assert_eq!(world.tombstones(), [("Suppressed".to_owned(), 1)].into());
+    world.suppressions.set_listed(None);
+    assert_eq!(world.run().await.progress.counts.emitted, 2, "they may leave again");
+}
+
+#[tokio::test]
+async fn where_deletions_are_ignored_nothing_is_said_of_people_who_are_gone() {
+    let mut world = World::new(20, 1);
+    world.ignore_deletions = true;
+    world.run().await;
+    world.delete(1..=1);
+    world.model().people.get_mut(&2).unwrap().anonymised = true;
+    assert_eq!(world.run().await.ending, Ending::Completed);
+    assert!(world.tombstones().is_empty());
+    assert_eq!(world.suppressions.len(), 1, "exports never write the anonymised person again");
+    world.ignore_deletions = false;
+    world.run().await;
+    let expected = [("Anonymised".to_owned(), 1), ("Deleted".to_owned(), 1)];
+    assert_eq!(world.tombstones(), expected.into(), "once the spec asks for it");
+}
