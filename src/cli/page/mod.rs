@@ -72,13 +72,13 @@ fn verdict(summaries: &[Summary]) -> String {
     }
 }
 
-/// Integrations and mappings.
+/// Everything but exports.
 fn used<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Markup {
     let summaries: Vec<&Summary> = summaries.collect();
     html! {
         @if !summaries.is_empty() {
             section {
-                h2 { "Integrations and mappings" }
+                h2 { "Integrations, mappings and imports" }
                 div.scroll { table {
                     thead { tr { th { "Object" } th { "State" } th { "Message" } } }
                     tbody { @for one in &summaries { tr {
