@@ -126,7 +126,7 @@ mod tests {
     fn what_names_no_object_is_refused_with_a_hint() {
         for (text, hint) in [
             ("exprot/a", "did you mean export?"),
-            ("secret/a", "(integration, mapping, export)"),
+            ("secret/a", "(integration, mapping, export, import)"),
             ("", "KIND/NAME"),
             ("export/", "KIND/NAME"),
             ("a b", "KIND/NAME"),
