@@ -67,7 +67,7 @@ impl ImportPlan {
     pub fn inverse_of(spec: &MappingSpec) -> Result<Inverse, Vec<Issue>> {
         compile(spec)?;
         let mut fields: Vec<Result<Backwards, String>> =
-            spec.fields.iter().enumerate().map(|(at, field)| backwards(at, field)).collect();
+            spec.fields.iter().enumerate().map(|(at, field)| read(spec, at, field)).collect();
         for (at, why) in overlaps(&fields) {
             fields[at] = Err(why);
         }
@@ -106,6 +106,22 @@ fn overlaps(fields: &[Result<Backwards, String>]) -> Vec<(usize, String)> {
         })
     };
     kept.iter().filter_map(overlap).collect()
+}
+
+/// The match key is an address, whatever computes it, and a record without it would be of no use: it is
+/// the first address of the profile.
+fn read<'a>(
+    spec: &MappingSpec,
+    index: usize,
+    field: &'a FieldSpec,
+) -> Result<Backwards<'a>, String> {
+    backwards(index, field).or_else(|why| {
+        if !spec.match_keys.contains(&field.to) {
+            return Err(why);
+        }
+        let target = Target::of(Path::default().member("emails").item(0).member("value"), false)?;
+        Ok(Backwards { index, target, attribute: &field.to, steps: Vec::new() })
+    })
 }
 
 fn backwards(index: usize, field: &FieldSpec) -> Result<Backwards<'_>, String> {

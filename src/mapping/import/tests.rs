@@ -123,6 +123,19 @@ fn inverse(of: &Value) -> Inverse {
 }
 
 #[test]
+fn the_match_key_comes_back_whatever_computes_it() {
+    let given = inverse(&json!([
+        {"to": "email", "expression": "candidate.emails.filter(e, e.kind == 'personal')[0].value"},
+        {"to": "title", "expression": "candidate.title"},
+    ]));
+    let listed: Vec<String> = given.not_invertible.iter().map(ToString::to_string).collect();
+    assert_eq!(listed, ["spec.fields[1] (expression)"]);
+    let attributes = json!({"email": "ann@example.com", "title": "CTO"});
+    let profile = given.plan.map("c1", attributes.as_object().unwrap()).unwrap();
+    assert_eq!(Value::Object(profile), json!({"emails": [{"value": "ann@example.com"}]}));
+}
+
+#[test]
 fn what_can_be_read_backwards_is_and_the_rest_is_listed() {
     let given = inverse(&json!([
         {"to": "email", "from": "emails[0].value", "required": true},
