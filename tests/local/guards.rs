@@ -145,7 +145,8 @@ async fn a_report_lists_every_record_without_a_value() {
     let outcomes: Vec<&Value> = found.iter().map(|line| &line["outcome"]).collect();
     assert_eq!(outcomes, ["Created", "Created", "Rejected"]);
     let members: Vec<&String> = found[2].as_object().unwrap().keys().collect();
-    let expected = ["export", "message", "outcome", "place", "position", "reason", "record"];
+    let expected =
+        ["class", "export", "message", "outcome", "place", "position", "reason", "record"];
     assert_eq!(members, expected);
     assert_eq!(found[2]["reason"], "MatchKeyMissing");
     assert_eq!(found[2]["position"], "people.csv line 4");

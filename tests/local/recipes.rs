@@ -126,7 +126,6 @@ fn every_apply_command_is_accepted_and_writes_its_reports() {
         let output = run(&arguments);
         let printed = shown(&output);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {printed}");
-        assert!(printed.contains("EndpointUnreachable"), "{printed}");
         assert!(folder.path().join("report.ndjson").is_file(), "{arguments:?}: {printed}");
         assert!(folder.path().join("report.html").is_file(), "{arguments:?}: {printed}");
     }

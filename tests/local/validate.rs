@@ -363,7 +363,7 @@ fn editors_get_a_schema_of_each_kind() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["crds", "--json-schema", folder.path().to_str().unwrap()];
     assert_eq!(operator(&arguments).output().unwrap().status.code(), Some(0));
-    let names = ["candidateexport", "clinchintegration", "fieldmapping"];
+    let names = ["candidateexport", "candidateimport", "clinchintegration", "fieldmapping"];
     for name in names {
         let path = folder.path().join(format!("{name}_v1alpha1.json"));
         let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
