@@ -25,7 +25,13 @@ const GROUP: &str = "clinch.hireez.dev/v1alpha1";
 fn answer(method: &Method, path: &str) -> (StatusCode, Value) {
     let missing = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": "not found", "reason": "NotFound", "code": 404});
-    let kinds = ["ClinchIntegration", "FieldMapping", "CandidateExport", "CandidateLedger"];
+    let kinds = [
+        "ClinchIntegration",
+        "FieldMapping",
+        "CandidateExport",
+        "CandidateImport",
+        "CandidateLedger",
+    ];
     let resource = |kind: &&str| {
         json!({"name": format!("{}s", kind.to_lowercase()), "singularName": "", "kind": kind,
             "namespaced": true, "verbs": ["get", "list", "watch"]})
@@ -77,8 +83,8 @@ async fn objects_that_cannot_be_read_are_not_quoted_in_the_log() {
     let _operator = Process::spawn(&mut command);
     let started = Instant::now();
     let mut text = String::new();
-    // Each of the four watches receives its objects.
-    while text.matches("watch interrupted").count() < 4 {
+    // Each of the five watches receives its objects.
+    while text.matches("watch interrupted").count() < 5 {
         assert!(started.elapsed() < SOON, "the objects were not met:\n{text}");
         tokio::time::sleep(Duration::from_millis(20)).await;
         text = fs::read_to_string(&log).expect("the log");
