@@ -78,8 +78,8 @@ pub struct CandidateImportSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_mapping_ref: Option<MappingReference>,
     /// CEL expression over `candidate`, the Clinch attributes of a person after
-    /// `readPermission.attributes`; only people for whom it is true are written. Whoever leaves the
-    /// selection is not written any more, and gets no tombstone.
+    /// `readPermission.attributes`; only people for whom it is true are written. A person who leaves
+    /// the selection is not written any more, and gets no tombstone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub select: Option<String>,

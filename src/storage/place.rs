@@ -84,7 +84,7 @@ impl Place {
     ) -> Result<Self, PlaceError> {
         let list = policy.allowed.list();
         let refused = || PlaceError::NotAllowed(location.to_string(), list);
-        // Before the Secret is looked at: its faults are nobody's to see who may not read the place.
+        // Before the Secret is looked at: its faults are not shown to those who may not read the place.
         if !policy.allowed.may_allow(&location) {
             return Err(refused());
         }

@@ -33,7 +33,7 @@ pub(super) struct Decisions {
 }
 
 impl Decisions {
-    /// Everything that is decided, whoever applied it.
+    /// Everything that is decided, by all field managers.
     pub(super) fn of(found: &Found) -> Self {
         let list =
             |list: List| found.part(&format!("/spec/access/{}", list.field())).unwrap_or_default();

@@ -264,7 +264,7 @@ fn show(next: &mut CandidateImportStatus, progress: &ImportProgress) {
             next.rejected = Some(met);
             next.failures = failures(progress);
         }
-        // It does not read again whoever could not be mapped before.
+        // It does not read people again who could not be mapped before.
         ImportMode::Incremental if met > 0 => {
             next.rejected = Some(next.rejected.unwrap_or_default().saturating_add(met));
             let earlier = std::mem::take(&mut next.failures);

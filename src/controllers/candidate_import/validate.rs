@@ -75,7 +75,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         let permitted = permitted(gathered, found);
         let is_permitted = permitted.fault.is_none();
         permitted.record(&mut observations, &mut faults);
-        // Whoever may not write there must not see the faults of the place.
+        // The faults of a place are not shown to those who may not write there.
         if is_permitted {
             sink(gathered).record(&mut observations, &mut faults);
         }

@@ -27,7 +27,7 @@ pub struct ImportMarks(u8);
 impl ImportMarks {
     /// They were emitted.
     pub const EMITTED: Self = Self(1);
-    /// They are gone, and whoever knew them was told so.
+    /// They are gone, and a tombstone says so where they were known.
     pub const TOMBSTONED: Self = Self(2);
     /// They were as an export of the account wrote them, and were not emitted.
     pub const OWN: Self = Self(4);

@@ -37,7 +37,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         let leftovers = self.sink.leftovers(self.facts.batch).await?;
         if !leftovers.is_empty() {
             self.check_writes()?;
-            // Whoever may still work on them cannot list them any more.
+            // A process that still works on them cannot list them any more.
             self.journal.append(Vec::new(), self.facts.clone(), None).await?;
             self.sink.remove(&leftovers).await?;
         }

@@ -78,7 +78,8 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         self.progress.counts.emitted += 1;
     }
 
-    /// Notes that a person is gone. Whoever received them learns it once; others never hear of them.
+    /// Notes that a person is gone. Readers who received them learn it once; others never hear of
+    /// them.
     pub(super) fn gone(&mut self, id: &ClinchId, known: Option<ImportEntry>, gone: &Gone) {
         let known = known.unwrap_or_else(|| ImportEntry {
             id: id.clone(),

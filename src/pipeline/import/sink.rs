@@ -1,4 +1,4 @@
-//! The port to whoever takes what an import emits. No I/O here; `objects.rs` implements it on an object
+//! The port to what takes the records of an import. No I/O here; `objects.rs` implements it on an object
 //! store or a folder.
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What a push would send for each record, whoever is in Clinch: each step is made through the port, one
+//! What a push would send for each record, not knowing who is in Clinch: each step is made through the port, one
 //! record after the other, and what is answered decides nothing. Makes requests through the port, which
 //! must not reach Clinch.
 

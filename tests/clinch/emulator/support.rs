@@ -105,7 +105,7 @@ pub struct Caller {
 
 impl Caller {
     pub fn new(base: &str, (key, secret): (&'static str, &'static str)) -> Self {
-        // Whoever comes first installs it; TLS is not used here, but the client is built with it.
+        // The first one installs it; TLS is not used here, but the client is built with it.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let policy = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().redirect(policy).no_proxy().build().unwrap();

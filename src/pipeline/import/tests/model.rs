@@ -360,7 +360,7 @@ impl World {
         }
         for (id, version) in &last {
             let there = model.people.get(id).is_some_and(|person| !person.anonymised);
-            assert!(there || version.is_none(), "{id} is gone, and nobody was told");
+            assert!(there || version.is_none(), "{id} is gone without a tombstone");
         }
     }
 
