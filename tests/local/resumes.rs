@@ -60,7 +60,7 @@ data:
 struct Stage {
     sandbox: Sandbox,
     folder: tempfile::TempDir,
-    library: FakeStore,
+    file_server: FakeStore,
 }
 
 impl Stage {
@@ -68,7 +68,7 @@ impl Stage {
     async fn of(people: usize) -> Self {
         let options = Options::default().with_credential("hireEZ", "AKCV", "cv-secret");
         let sandbox = Sandbox::start(options).await.unwrap();
-        let library = FakeStore::start(|target| match target {
+        let file_server = FakeStore::start(|target| match target {
             "GET /hush/gone.pdf?token=hush" => answer(404, &[], "no"),
             other => {
                 answer(200, &[("content-type", "application/pdf")], format!("%PDF-1.7 {other}"))
@@ -78,14 +78,14 @@ impl Stage {
         let mut manifests = MANIFESTS.replace("ORIGIN", &sandbox.base_url());
         for n in 0..people {
             let name = if n == 0 { "gone".to_owned() } else { n.to_string() };
-            let url = format!("{}/hush/{name}.pdf?token=hush", library.origin);
+            let url = format!("{}/hush/{name}.pdf?token=hush", file_server.origin);
             let profile = json!({"firstName": "Test", "resume": {"url": url},
                 "emails": [{"value": format!("person{n}@example.com")}]});
             writeln!(manifests, "    {profile}").unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("manifests.yaml"), manifests).unwrap();
-        Self { sandbox, folder, library }
+        Self { sandbox, folder, file_server }
     }
 
     fn command(&self) -> std::process::Command {
@@ -98,7 +98,7 @@ impl Stage {
 
     fn listing(&self) -> std::process::Command {
         let mut command = self.command();
-        command.args(["--allowed-sources", &self.library.origin]);
+        command.args(["--allowed-sources", &self.file_server.origin]);
         command
     }
 
@@ -117,7 +117,7 @@ async fn resumes_are_read_where_the_admin_allows_it_and_nothing_shows_their_urls
     let stage = Stage::of(3).await;
     let refused = stage.command().output().unwrap();
     assert_eq!(refused.status.code(), Some(0), "{}", shown(&refused));
-    assert!(stage.library.asked().is_empty(), "not listed");
+    assert!(stage.file_server.asked().is_empty(), "not listed");
     assert_eq!(stage.attachments(), (vec![0, 0, 0], 3), "the people are delivered");
     let status = &object(&refused, "CandidateExport")["status"];
     assert_eq!(status["counts"]["warnings"], 3, "{status}");
@@ -142,10 +142,10 @@ async fn resumes_are_read_where_the_admin_allows_it_and_nothing_shows_their_urls
     );
     assert_eq!(warned["message"], status["failures"][0]["message"]);
     assert!(!lines.contains("hush"), "{lines}");
-    let asked = stage.library.asked().len();
+    let asked = stage.file_server.asked().len();
     let again = stage.listing().output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", shown(&again));
-    assert_eq!(stage.library.asked().len(), asked + 1, "only the missing one is tried again");
+    assert_eq!(stage.file_server.asked().len(), asked + 1, "only the missing one is tried again");
     assert_eq!(stage.attachments(), (vec![0, 1, 1], 3));
     for output in [refused, listed, again] {
         assert!(!shown(&output).contains("hush"), "{}", shown(&output));
@@ -159,9 +159,9 @@ async fn a_process_killed_between_reading_and_attaching_attaches_each_once() {
     stage.sandbox.set_latency(Duration::from_millis(5));
     let mut random = fastrand::Rng::with_seed(1);
     for _ in 0..8 {
-        let until = stage.library.asked().len() + random.usize(1..=6);
+        let until = stage.file_server.asked().len() + random.usize(1..=6);
         let mut child = stage.listing().stdout(Stdio::null()).spawn().unwrap();
-        wait_until(&mut child, || stage.library.asked().len() >= until).await;
+        wait_until(&mut child, || stage.file_server.asked().len() >= until).await;
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -196,7 +196,7 @@ async fn the_example_attaches_files_and_documents() {
     let source = people.join("\n");
     let origin = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let own = origin.clone();
-    let library = FakeStore::start(move |target| {
+    let file_server = FakeStore::start(move |target| {
         let own = own.get().unwrap();
         match target.split_once(' ').unwrap().1 {
             "/hireez/engineers.ndjson" => {
@@ -207,7 +207,7 @@ async fn the_example_attaches_files_and_documents() {
         }
     })
     .await;
-    origin.set(library.origin.clone()).unwrap();
+    origin.set(file_server.origin.clone()).unwrap();
     let options = Options::default().with_credential(
         "hireEZ",
         "DEMO-SANDBOX-KEY",
@@ -222,11 +222,11 @@ async fn the_example_attaches_files_and_documents() {
         let text = std::fs::read_to_string(&path).unwrap();
         let text = text
             .replace("http://127.0.0.1:18080", &sandbox.base_url())
-            .replace("https://files.example.com", &library.origin);
+            .replace("https://files.example.com", &file_server.origin);
         std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
     }
     let mut command = apply(folder.path(), &folder.path().join("state"), &sandbox.base_url());
-    let listed = format!("{}/hireez", library.origin);
+    let listed = format!("{}/hireez", file_server.origin);
     command.args(["--allowed-sources", &listed, "--timeout", "30"]);
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));

@@ -42,13 +42,13 @@ enum Sent {
 type Asked = (String, Option<String>);
 
 /// A server of files.
-struct Library {
+struct FileServer {
     origin: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     most_at_once: Arc<AtomicUsize>,
 }
 
-impl Library {
+impl FileServer {
     async fn start(file: impl Fn(&str) -> Sent + Send + Sync + 'static) -> Self {
         let (asked, now, most) =
             <(Arc<Mutex<Vec<_>>>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
@@ -146,54 +146,54 @@ fn listed(report: &Report, secret: &str) -> Vec<(Reason, String)> {
 
 #[tokio::test]
 async fn a_resume_is_read_once_for_each_url_and_attached_once_for_each_content() {
-    let library = Library::start(|target| match target.split('?').next().unwrap() {
+    let file_server = FileServer::start(|target| match target.split('?').next().unwrap() {
         "/0.docx" => Sent::Whole("text/plain", b"PK\x03\x04 word/document.xml".to_vec()),
         "/1.pdf" | "/moved/1.pdf" => pdf("one"),
         _ => pdf("other words"),
     })
     .await;
-    let url = |path: &str| format!("{}{path}", library.origin);
+    let url = |path: &str| format!("{}{path}", file_server.origin);
     let world = World::new(options()).await;
     let signed = "/1.pdf?X-Amz-Date=1&X-Amz-Signature=s";
-    let mut export = export(&["/0.docx", signed].map(url), library.files());
+    let mut export = export(&["/0.docx", signed].map(url), file_server.files());
     let dry = world.run(&export.dry()).await;
     assert_eq!(
-        (dry.progress.counts.created, library.requests()),
+        (dry.progress.counts.created, file_server.requests()),
         (2, 0),
         "a dry run reads nothing"
     );
     assert_eq!(world.counts(&export).await.created, 2);
-    assert_eq!(library.requests(), 2);
+    assert_eq!(file_server.requests(), 2);
     assert_eq!([attached(&world, 0).len(), attached(&world, 1).len()], [1, 1]);
     assert_eq!(attached(&world, 0)[0].split('.').next_back(), Some("docx"), "by its bytes");
     let requests = world.requests();
     // Signed again: it is the same file.
     export.profiles[1]["resume"]["url"] = url("/1.pdf?X-Amz-Date=2&X-Amz-Signature=t").into();
     assert_eq!(world.counts(&export).await.unchanged, 2);
-    assert_eq!((library.requests(), world.requests()), (2, requests), "nothing is due");
+    assert_eq!((file_server.requests(), world.requests()), (2, requests), "nothing is due");
     // Elsewhere, with the same content.
     export.profiles[1]["resume"]["url"] = url("/moved/1.pdf").into();
     world.counts(&export).await;
-    assert_eq!((library.requests(), attached(&world, 1).len()), (3, 1));
+    assert_eq!((file_server.requests(), attached(&world, 1).len()), (3, 1));
     // Another member of the resume says that it is another one.
     export.profiles[0]["resume"]["updatedAt"] = "2026-11-01".into();
     world.counts(&export).await;
-    assert_eq!((library.requests(), attached(&world, 0).len()), (4, 1));
+    assert_eq!((file_server.requests(), attached(&world, 0).len()), (4, 1));
     export.profiles[1]["resume"]["url"] = url("/new.pdf").into();
     assert_eq!(world.counts(&export).await.updated, 1);
-    assert_eq!((library.requests(), attached(&world, 1).len()), (5, 2));
+    assert_eq!((file_server.requests(), attached(&world, 1).len()), (5, 2));
     // Without its ledger the export reads them again, and attaches none twice.
     let forgetful = World { store: Store::default(), ..world };
     assert_eq!(forgetful.counts(&export).await.unchanged, 2);
-    assert_eq!(library.requests(), 7);
+    assert_eq!(file_server.requests(), 7);
     assert_eq!([attached(&forgetful, 0).len(), attached(&forgetful, 1).len()], [1, 2]);
 }
 
 #[tokio::test]
 async fn what_cannot_be_attached_is_a_warning_and_the_person_is_delivered() {
-    let elsewhere = Library::start(|_| pdf("metadata")).await;
+    let elsewhere = FileServer::start(|_| pdf("metadata")).await;
     let redirect: &'static str = Box::leak(format!("{}/x", elsewhere.origin).into_boxed_str());
-    let library = Library::start(move |target| match target {
+    let file_server = FileServer::start(move |target| match target {
         "/token/403" => Sent::Status(403, ""),
         "/token/login" => Sent::Whole("text/html", b"<html>sign in</html>".to_vec()),
         "/token/error" => Sent::Whole("application/pdf", b"<html>error</html>".to_vec()),
@@ -208,7 +208,7 @@ async fn what_cannot_be_attached_is_a_warning_and_the_person_is_delivered() {
         _ => Sent::Status(404, ""),
     })
     .await;
-    let of = |path: &str| format!("{}/token/{path}", library.origin);
+    let of = |path: &str| format!("{}/token/{path}", file_server.origin);
     let cases = [
         (of("404"), "does not exist"),
         (of("403"), "the credentials are refused"),
@@ -226,7 +226,7 @@ async fn what_cannot_be_attached_is_a_warning_and_the_person_is_delivered() {
     ];
     let urls: Vec<_> = cases.iter().map(|(url, _)| url.clone()).collect();
     let world = World::new(options()).await;
-    let export = export(&urls, library.files());
+    let export = export(&urls, file_server.files());
     let report = world.run(&export).await;
     assert_eq!(report.ending, Ending::Completed, "{report:?}");
     let counts = report.progress.counts;
@@ -239,7 +239,7 @@ async fn what_cannot_be_attached_is_a_warning_and_the_person_is_delivered() {
     assert_eq!(listed.len(), cases.len());
     assert!((0..cases.len()).all(|n| attached(&world, n).is_empty() && tags(&world, n) == 1));
     assert_eq!(elsewhere.requests(), 0, "neither listed nor followed");
-    assert_eq!(library.requests(), 8, "none of these is tried again");
+    assert_eq!(file_server.requests(), 8, "none of these is tried again");
 }
 
 fn unreachable(report: &Report) -> &str {
@@ -256,14 +256,14 @@ fn unreachable(report: &Report) -> &str {
 async fn a_server_that_fails_is_tried_again_later_and_costs_nobody_anything_else() {
     let down = Arc::new(AtomicUsize::new(1));
     let state = down.clone();
-    let library = Library::start(move |_| match state.load(Ordering::SeqCst) {
+    let file_server = FileServer::start(move |_| match state.load(Ordering::SeqCst) {
         0 => pdf("words"),
         _ => Sent::Status(503, ""),
     })
     .await;
-    let urls: Vec<_> = (0..60).map(|n| format!("{}/token/{n}.pdf", library.origin)).collect();
+    let urls: Vec<_> = (0..60).map(|n| format!("{}/token/{n}.pdf", file_server.origin)).collect();
     let world = World::new(options()).await;
-    let export = export(&urls, library.files());
+    let export = export(&urls, file_server.files());
     let report = world.run(&export).await;
     let message = unreachable(&report);
     assert!(message.contains("60 records are undecided"), "{message}");
@@ -271,20 +271,24 @@ async fn a_server_that_fails_is_tried_again_later_and_costs_nobody_anything_else
     assert!(listed(&report, "token").is_empty(), "not refused");
     world.assert_exactly_once(60);
     assert!((0..60).all(|n| attached(&world, n).is_empty() && tags(&world, n) == 1));
-    assert!(library.requests() <= 3 * 8, "{} requests to a dead server", library.requests());
+    assert!(
+        file_server.requests() <= 3 * 8,
+        "{} requests to a dead server",
+        file_server.requests()
+    );
     down.store(0, Ordering::SeqCst);
-    let (before, writes) = (library.requests(), world.writes());
+    let (before, writes) = (file_server.requests(), world.writes());
     assert_eq!(world.counts(&export).await.updated, 60);
-    assert_eq!((library.requests(), world.writes()), (before + 60, writes + 60));
+    assert_eq!((file_server.requests(), world.writes()), (before + 60, writes + 60));
     assert!((0..60).all(|n| attached(&world, n).len() == 1));
     assert_eq!(world.counts(&export).await.unchanged, 60);
-    assert_eq!(library.requests(), before + 60);
+    assert_eq!(file_server.requests(), before + 60);
 }
 
-/// Lets time pass once each time that the library was asked.
-async fn outwait(library: &Library, until: usize) {
-    for asked in library.requests() + 1..=until {
-        while library.requests() < asked {
+/// Lets time pass once each time that the file server was asked.
+async fn outwait(file_server: &FileServer, until: usize) {
+    for asked in file_server.requests() + 1..=until {
+        while file_server.requests() < asked {
             tokio::task::yield_now().await;
         }
         tokio::time::pause();
@@ -295,32 +299,32 @@ async fn outwait(library: &Library, until: usize) {
 
 #[tokio::test]
 async fn an_answer_that_does_not_end_is_given_up_and_tried_again() {
-    let library = Library::start(|target| match target {
+    let file_server = FileServer::start(|target| match target {
         "/stalls" => Sent::Stalled,
         _ => pdf("words"),
     })
     .await;
     let world = World::new(options()).await;
-    let export = export(&[format!("{}/stalls", library.origin)], library.files());
-    let (report, ()) = tokio::join!(world.run(&export), outwait(&library, 3));
+    let export = export(&[format!("{}/stalls", file_server.origin)], file_server.files());
+    let (report, ()) = tokio::join!(world.run(&export), outwait(&file_server, 3));
     assert!(unreachable(&report).contains("does not answer in time"), "{report:?}");
     assert_eq!((world.people().len(), tags(&world, 0)), (1, 1));
 }
 
 #[tokio::test]
 async fn one_resume_that_never_comes_is_given_up_if_others_come() {
-    let library = Library::start(|target| match target {
+    let file_server = FileServer::start(|target| match target {
         "/broken" => Sent::Status(500, ""),
         _ => pdf("words"),
     })
     .await;
-    let urls = ["/broken", "/a"].map(|path| format!("{}{path}", library.origin));
+    let urls = ["/broken", "/a"].map(|path| format!("{}{path}", file_server.origin));
     let world = World::new(options()).await;
-    let mut export = export(&urls, library.files());
+    let mut export = export(&urls, file_server.files());
     for n in 0..5 {
         unreachable(&world.run(&export).await);
         // Others are read all the time.
-        export.profiles[1]["resume"]["url"] = format!("{}/{n}", library.origin).into();
+        export.profiles[1]["resume"]["url"] = format!("{}/{n}", file_server.origin).into();
     }
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
@@ -338,15 +342,15 @@ async fn one_resume_that_never_comes_is_given_up_if_others_come() {
 
 #[tokio::test]
 async fn nobody_is_created_without_a_resume_that_is_required() {
-    let library = Library::start(|target| match target {
+    let file_server = FileServer::start(|target| match target {
         "/busy" => Sent::Status(503, ""),
         "/gone" => Sent::Status(404, ""),
         _ => pdf("words"),
     })
     .await;
-    let urls = ["/busy", "/gone", "/fine"].map(|path| format!("{}{path}", library.origin));
+    let urls = ["/busy", "/gone", "/fine"].map(|path| format!("{}{path}", file_server.origin));
     let world = World::new(options()).await;
-    let mut export = export(&urls, library.files());
+    let mut export = export(&urls, file_server.files());
     export.mapping["resume"]["required"] = true.into();
     let report = world.run(&export).await;
     unreachable(&report);
@@ -359,27 +363,27 @@ async fn nobody_is_created_without_a_resume_that_is_required() {
 #[cfg(feature = "pdf")]
 #[tokio::test]
 async fn the_rendered_profile_takes_the_place_of_a_file_that_cannot_be_attached() {
-    let library = Library::start(|target| match target {
+    let file_server = FileServer::start(|target| match target {
         "/gone" => Sent::Status(404, ""),
         _ => pdf("words"),
     })
     .await;
-    let urls = ["/gone", "/fine"].map(|path| format!("{}{path}", library.origin));
+    let urls = ["/gone", "/fine"].map(|path| format!("{}{path}", file_server.origin));
     let world = World::new(options()).await;
-    let mut export = export(&urls, library.files());
+    let mut export = export(&urls, file_server.files());
     export.mapping["resume"] = json!({"attach": true, "from": "ResumeOrRenderedProfile"});
     assert_eq!(world.counts(&export).await.warnings, 0);
     assert!(attached(&world, 0)[0].starts_with("profile-"));
     assert!(attached(&world, 1)[0].starts_with("resume-"));
-    let asked = library.requests();
+    let asked = file_server.requests();
     assert_eq!(world.counts(&export).await.unchanged, 2);
-    assert_eq!(library.requests(), asked);
+    assert_eq!(file_server.requests(), asked);
 }
 
 #[tokio::test]
 async fn headers_of_a_secret_go_only_to_the_servers_that_it_names() {
-    let own = Library::start(|_| pdf("own")).await;
-    let other = Library::start(|_| pdf("other")).await;
+    let own = FileServer::start(|_| pdf("own")).await;
+    let other = FileServer::start(|_| pdf("other")).await;
     let secret = SecretFields {
         fields: [("Authorization".to_owned(), "Bearer hunter2".into())].into(),
         origins: vec![own.origin.clone()],
@@ -387,10 +391,10 @@ async fn headers_of_a_secret_go_only_to_the_servers_that_it_names() {
     let source = Location::web(&format!("{}/people.csv", own.origin)).unwrap();
     let policy = policy(&[&own.origin, &other.origin]);
     let files = NamedFiles::of(policy, Some((source, Some(secret))));
-    let urls = [&own, &other].map(|library| format!("{}/cv.pdf", library.origin));
+    let urls = [&own, &other].map(|file_server| format!("{}/cv.pdf", file_server.origin));
     let world = World::new(options()).await;
     assert_eq!(world.counts(&export(&urls, files)).await.warnings, 0);
-    let sent = |library: &Library| library.asked.lock().unwrap()[0].1.clone();
+    let sent = |file_server: &FileServer| file_server.asked.lock().unwrap()[0].1.clone();
     assert_eq!([sent(&own).as_deref(), sent(&other).as_deref()], [Some("Bearer hunter2"), None]);
 }
 
@@ -459,34 +463,34 @@ async fn files_of_this_machine_are_read_below_the_folder_of_the_source_only() {
 
 #[tokio::test]
 async fn few_resumes_are_in_memory_at_a_time() {
-    let library = Library::start(|_| {
+    let file_server = FileServer::start(|_| {
         let mut words = b"%PDF-1.7".to_vec();
         words.resize(MAX_RESUME_BYTES, b' ');
         Sent::Slowly(words)
     })
     .await;
-    let urls: Vec<_> = (0..24).map(|n| format!("{}/{n}", library.origin)).collect();
+    let urls: Vec<_> = (0..24).map(|n| format!("{}/{n}", file_server.origin)).collect();
     let world = World::new(options()).await;
-    assert_eq!(world.counts(&export(&urls, library.files())).await.warnings, 0);
+    assert_eq!(world.counts(&export(&urls, file_server.files())).await.warnings, 0);
     assert!((0..24).all(|n| attached(&world, n).len() == 1));
-    assert!(library.most_at_once.load(Ordering::SeqCst) <= 4);
+    assert!(file_server.most_at_once.load(Ordering::SeqCst) <= 4);
 }
 
 #[tokio::test]
 async fn a_run_that_ends_between_reading_and_attaching_is_continued() {
-    let library = Library::start(pdf).await;
-    let urls: Vec<_> = (0..12).map(|n| format!("{}/{n}", library.origin)).collect();
+    let file_server = FileServer::start(pdf).await;
+    let urls: Vec<_> = (0..12).map(|n| format!("{}/{n}", file_server.origin)).collect();
     let world = World::new(careless()).await;
     let lost = Fault::always("createAttachment", Action::ResetAfterCommit {}).nth(2);
     world.sandbox.set_faults(vec![lost]);
-    let export = export(&urls, library.files());
+    let export = export(&urls, file_server.files());
     for asked in [1, 4, 8, 13, 16] {
         // Dropped, as by a kill.
         let running = world.run(&export);
         tokio::select! {
             _ = running => {}
             () = async {
-                while library.requests() < asked {
+                while file_server.requests() < asked {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             } => {}
@@ -499,13 +503,13 @@ async fn a_run_that_ends_between_reading_and_attaching_is_continued() {
 
 #[tokio::test]
 async fn a_run_that_is_stopped_does_not_wait_for_a_server() {
-    let library = Library::start(|_| Sent::Stalled).await;
+    let file_server = FileServer::start(|_| Sent::Stalled).await;
     let world = World::new(options()).await;
-    let export = export(&[format!("{}/stalls", library.origin)], library.files());
+    let export = export(&[format!("{}/stalls", file_server.origin)], file_server.files());
     let cancel = CancellationToken::new();
     let ports = RunPorts { cancel: cancel.clone(), ..world.ports() };
     let asked = async {
-        while library.requests() == 0 {
+        while file_server.requests() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         cancel.cancel();
