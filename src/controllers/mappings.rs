@@ -1,8 +1,11 @@
 //! How a `FieldMapping` becomes input of the mapping engine. Pure.
 
+use super::{check::Check, references::MappingFound};
 use crate::{
-    api::FieldMappingSpec,
-    mapping::{Issue, MappingSpec},
+    api::{ConditionType, FieldMappingSpec},
+    conditions::{Observation, Verdict},
+    domain::{Cause, Reason},
+    mapping::{Issue, MappingSpec, TargetAttributes},
 };
 
 /// The engine's input. It has its own type with the same members, so that it knows no Kubernetes.
@@ -18,6 +21,56 @@ pub(super) fn summary(issues: &[Issue]) -> String {
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
     }
+}
+
+/// The mapping that an object of `namespace` refers to, as the engine reads it, and what to call it.
+pub(super) fn source<T>(
+    found: &MappingFound,
+    namespace: &str,
+    target: &TargetAttributes,
+) -> Result<(String, MappingSpec), Box<Check<T>>> {
+    match found {
+        MappingFound::Withheld => {
+            let message = "read once the integration may be used";
+            let observation = observe(None, Reason::DependencyNotReady, message.to_owned());
+            Err(Box::new(Check { value: None, observation, fault: None }))
+        }
+        MappingFound::Forbidden(message) => {
+            let cause = Cause::new(Reason::ReferenceForbidden, message.clone());
+            Err(Box::new(invalid(Verdict::Stalled, cause)))
+        }
+        MappingFound::Missing(named) => {
+            let message = if named.namespace == namespace {
+                format!("FieldMapping {} is not in this namespace", named.name)
+            } else {
+                format!("FieldMapping {named} does not exist; fix spec.fieldMappingRef")
+            };
+            let cause = Cause::new(Reason::DependencyNotFound, message);
+            Err(Box::new(invalid(Verdict::Reconciling, cause)))
+        }
+        MappingFound::Default => {
+            Ok(("the default mapping".to_owned(), MappingSpec::default_for(target)))
+        }
+        MappingFound::Named(object) => {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            Ok((format!("FieldMapping {name}"), engine_spec(&object.spec)))
+        }
+    }
+}
+
+/// A mapping that prevents a run.
+pub(super) fn invalid<T>(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<T> {
+    let observation = observe(false, cause.reason, cause.message.clone());
+    Check { value: None, observation, fault: Some(verdict(cause)) }
+}
+
+/// The condition on a mapping.
+pub(super) fn observe(
+    status: impl Into<Option<bool>>,
+    reason: Reason,
+    message: String,
+) -> Observation {
+    Observation::new(ConditionType::MappingReady, status, reason, message)
 }
 
 #[cfg(test)]

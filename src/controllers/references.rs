@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::access::{Access, access_of};
+use super::{
+    access::{Access, access_of},
+    connections::SECRET_GRACE,
+};
 use crate::{
     api::{ClinchIntegration, FieldMapping},
     cluster::{Cluster, ClusterError, ObjectKey, Refers, integration_of, mapping_of},
@@ -21,6 +24,21 @@ pub(super) enum Sending {
     /// They wait for its Secret; no other run starts.
     Paused,
 }
+
+/// What the status says of a run that is paused. Constant: how long it still waits would be a write for
+/// every pass.
+pub(super) fn paused() -> String {
+    format!(
+        "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
+         deleted or changed. If the integration is ready within {} s of that, the run continues; \
+         otherwise it ends, and another one starts once the integration is ready",
+        SECRET_GRACE.as_secs()
+    )
+}
+
+/// What the status says of a run that Clinch answers with nothing but 429. Constant, too.
+pub(super) const RUN_LIMITED: &str = "a run is in progress; Clinch limits the request rate and accepts no \
+     request of it now (429); the run waits and continues by itself";
 
 /// The integration that an object refers to.
 pub(super) enum IntegrationFound {

@@ -18,8 +18,7 @@ use crate::{
     },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{
-        budget,
-        connections::SECRET_GRACE,
+        budget, references,
         runs::{RunPhase, RunState},
     },
     domain::{Cause, Disposition, Reason},
@@ -163,22 +162,12 @@ fn in_progress(
     working(message, reason)
 }
 
-/// Constant, too: how long it still waits would be a write for every pass.
 fn paused() -> Delivery {
-    let message = format!(
-        "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
-         deleted or changed. If the integration is ready within {} s of that, the run continues; \
-         otherwise it ends, and another one starts once the integration is ready",
-        SECRET_GRACE.as_secs()
-    );
-    working(message, Reason::DependencyNotReady)
+    working(references::paused(), Reason::DependencyNotReady)
 }
 
-/// Constant, too.
 fn limited() -> Delivery {
-    let message = "a run is in progress; Clinch limits the request rate and accepts no request of it \
-                   now (429); the run waits and continues by itself";
-    working(message.to_owned(), Reason::RateLimited)
+    working(references::RUN_LIMITED.to_owned(), Reason::RateLimited)
 }
 
 fn working(message: String, reason: Reason) -> Delivery {

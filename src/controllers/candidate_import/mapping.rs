@@ -2,12 +2,10 @@
 
 use super::gather::Gathered;
 use crate::{
-    api::ConditionType,
-    conditions::{Observation, Verdict},
+    conditions::Verdict,
     controllers::{
         check::Check,
-        mappings::{engine_spec, summary},
-        references::MappingFound,
+        mappings::{self, invalid, observe, summary},
     },
     domain::{Cause, Reason},
     mapping::{ImportPlan, Inverse, Issue, MappingSpec, TargetAttributes},
@@ -85,40 +83,5 @@ pub(super) fn source(
     gathered: &Gathered,
     target: &TargetAttributes,
 ) -> Result<(String, MappingSpec), Box<Check<ImportPlan>>> {
-    match &gathered.mapping {
-        MappingFound::Withheld => {
-            let message = "read once the integration may be used";
-            let observation = observe(None, Reason::DependencyNotReady, message.to_owned());
-            Err(Box::new(Check { value: None, observation, fault: None }))
-        }
-        MappingFound::Forbidden(message) => {
-            let cause = Cause::new(Reason::ReferenceForbidden, message.clone());
-            Err(Box::new(invalid(Verdict::Stalled, cause)))
-        }
-        MappingFound::Missing(named) => {
-            let message = if named.namespace == gathered.key().namespace {
-                format!("FieldMapping {} is not in this namespace", named.name)
-            } else {
-                format!("FieldMapping {named} does not exist; fix spec.fieldMappingRef")
-            };
-            let cause = Cause::new(Reason::DependencyNotFound, message);
-            Err(Box::new(invalid(Verdict::Reconciling, cause)))
-        }
-        MappingFound::Default => {
-            Ok(("the default mapping".to_owned(), MappingSpec::default_for(target)))
-        }
-        MappingFound::Named(object) => {
-            let name = object.metadata.name.as_deref().unwrap_or_default();
-            Ok((format!("FieldMapping {name}"), engine_spec(&object.spec)))
-        }
-    }
-}
-
-fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<ImportPlan> {
-    let observation = observe(false, cause.reason, cause.message.clone());
-    Check { value: None, observation, fault: Some(verdict(cause)) }
-}
-
-fn observe(status: impl Into<Option<bool>>, reason: Reason, message: String) -> Observation {
-    Observation::new(ConditionType::MappingReady, status, reason, message)
+    mappings::source(&gathered.mapping, &gathered.key().namespace, target)
 }

@@ -9,7 +9,7 @@ use crate::{
         ManifestSeen, ScanMode,
     },
     conditions::{Observation, Verdict, whole_seconds},
-    controllers::{budget, connections::SECRET_GRACE, runs::ImportRun},
+    controllers::{budget, references, runs::ImportRun},
     domain::{Cause, Disposition, Reason},
     pipeline::{self as engine, ImportMode, ImportProgress},
 };
@@ -105,22 +105,12 @@ fn in_progress(attempt: u32, met: Option<&Cause>, progress: Option<&ImportProgre
     working(message, reason)
 }
 
-/// Constant: how long it still waits would be a write for every pass.
 fn paused() -> Outcome {
-    let message = format!(
-        "the run is paused, and nothing is sent to Clinch: the Secret of the integration was \
-         deleted or changed. If the integration is ready within {} s of that, the run continues; \
-         otherwise it ends, and another one starts once the integration is ready",
-        SECRET_GRACE.as_secs()
-    );
-    working(message, Reason::DependencyNotReady)
+    working(references::paused(), Reason::DependencyNotReady)
 }
 
-/// Constant, too.
 fn limited() -> Outcome {
-    let message = "a run is in progress; Clinch limits the request rate and accepts no request of it \
-                   now (429); the run waits and continues by itself";
-    working(message.to_owned(), Reason::RateLimited)
+    working(references::RUN_LIMITED.to_owned(), Reason::RateLimited)
 }
 
 fn working(message: String, reason: Reason) -> Outcome {

@@ -1,12 +1,11 @@
 //! The mapping of an export. Pure.
 
 use crate::{
-    api::ConditionType,
-    conditions::{Observation, Verdict},
+    conditions::Verdict,
     controllers::{
         candidate_export::gather::Gathered,
         check::Check,
-        mappings::{engine_spec, summary},
+        mappings::{self, invalid, observe, summary},
         references::MappingFound,
     },
     domain::{Cause, Reason},
@@ -26,7 +25,7 @@ pub(super) fn check(gathered: &Gathered) -> Check<Option<Plan>> {
     let unknown = TargetAttributes::UNKNOWN;
     let connection = gathered.connection.as_ref().filter(|_| !gathered.is_file());
     let target = connection.map_or(&unknown, |connection| &connection.attributes);
-    let (name, engine) = match source(gathered, target) {
+    let (name, engine) = match named(gathered, target) {
         Ok(found) => found,
         Err(check) => return *check,
     };
@@ -72,7 +71,7 @@ pub(in crate::controllers::candidate_export) fn mapping_for(
     gathered: &Gathered,
     target: &TargetAttributes,
 ) -> Result<Plan, Vec<Issue>> {
-    match source(gathered, target) {
+    match named(gathered, target) {
         Ok((_, engine)) => compiled(gathered, engine, target),
         Err(_) => Err(Vec::new()),
     }
@@ -99,44 +98,9 @@ fn compiled(
 }
 
 /// The mapping as the engine reads it, and what to call it.
-fn source(
+fn named(
     gathered: &Gathered,
     target: &TargetAttributes,
 ) -> Result<(String, MappingSpec), Box<Check<Option<Plan>>>> {
-    match &gathered.mapping {
-        MappingFound::Withheld => {
-            let message = "read once the integration may be used";
-            let observation = observe(None, Reason::DependencyNotReady, message.to_owned());
-            Err(Box::new(Check { value: None, observation, fault: None }))
-        }
-        MappingFound::Forbidden(message) => {
-            let cause = Cause::new(Reason::ReferenceForbidden, message.clone());
-            Err(Box::new(invalid(Verdict::Stalled, cause)))
-        }
-        MappingFound::Missing(named) => {
-            let message = if named.namespace == gathered.key().namespace {
-                format!("FieldMapping {} is not in this namespace", named.name)
-            } else {
-                format!("FieldMapping {named} does not exist; fix spec.fieldMappingRef")
-            };
-            let cause = Cause::new(Reason::DependencyNotFound, message);
-            Err(Box::new(invalid(Verdict::Reconciling, cause)))
-        }
-        MappingFound::Default => {
-            Ok(("the default mapping".to_owned(), MappingSpec::default_for(target)))
-        }
-        MappingFound::Named(object) => {
-            let name = object.metadata.name.as_deref().unwrap_or_default();
-            Ok((format!("FieldMapping {name}"), engine_spec(&object.spec)))
-        }
-    }
-}
-
-fn invalid(verdict: fn(Cause) -> Verdict, cause: Cause) -> Check<Option<Plan>> {
-    let observation = observe(false, cause.reason, cause.message.clone());
-    Check { value: None, observation, fault: Some(verdict(cause)) }
-}
-
-fn observe(status: impl Into<Option<bool>>, reason: Reason, message: String) -> Observation {
-    Observation::new(ConditionType::MappingReady, status, reason, message)
+    mappings::source(&gathered.mapping, &gathered.key().namespace, target)
 }
