@@ -13,6 +13,7 @@ mod crds;
 mod decoders;
 mod frozen_names;
 mod ledger_fuzz;
+mod links;
 mod mapping_back;
 mod mapping_properties;
 mod named_tests;

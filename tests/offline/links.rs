@@ -1,0 +1,99 @@
+//! Links between pages of the documentation lead to files and headings that exist.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use regex::Regex;
+
+/// All pages: at the top, and in these folders with everything below them.
+fn pages() -> Vec<PathBuf> {
+    fn below(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                below(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                into.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        let text = path.extension().is_some_and(|extension| extension == "md");
+        if text || path.ends_with("llms.txt") {
+            pages.push(path);
+        }
+    }
+    for folder in ["docs", "examples", "charts"] {
+        below(&root.join(folder), &mut pages);
+    }
+    pages
+}
+
+/// Without code, in which nothing is a link or a heading.
+fn prose(page: &Path) -> String {
+    let text = fs::read_to_string(page).unwrap();
+    let mut fenced = false;
+    let lines = text.lines().filter(|line| {
+        let fence = line.trim_start().starts_with("```");
+        fenced ^= fence;
+        !fence && !fenced
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The anchors of a page's headings, as on GitHub.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let link = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
+    let mut anchors = BTreeSet::new();
+    for line in prose(page).lines() {
+        let title = line.trim_start_matches('#');
+        if title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let title = link.replace_all(title.trim(), "$1").to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        let mut unique = anchor.clone();
+        for number in 1.. {
+            if anchors.insert(unique.clone()) {
+                break;
+            }
+            unique = format!("{anchor}-{number}");
+        }
+    }
+    anchors
+}
+
+#[test]
+fn links_between_pages_lead_to_files_and_headings_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for page in pages() {
+        let name = page.strip_prefix(root).unwrap().display().to_string();
+        let text = prose(&page);
+        for found in link.captures_iter(&text) {
+            let target = &found[1];
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            checked += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path =
+                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            if !path.exists() {
+                wrong.push(format!("{name}: {target}: no such file"));
+            } else if !anchor.is_empty() && !anchors(&path).contains(anchor) {
+                wrong.push(format!("{name}: {target}: no such heading"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 100, "{checked}");
+}
