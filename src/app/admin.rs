@@ -6,11 +6,22 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
+    response::IntoResponse,
+    routing::get,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Metrics;
+use super::{
+    Metrics,
+    metrics::{OPEN_METRICS, TEXT, classic},
+};
 
 /// What the process waits for before it is ready.
 #[derive(Debug, Clone)]
@@ -62,9 +73,12 @@ impl Admin {
                 Some(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")),
             })
         };
-        let text = move || {
-            let kind = [("content-type", "application/openmetrics-text; version=1.0.0")];
-            std::future::ready((kind, metrics.text()).into_response())
+        let text = move |headers: HeaderMap| {
+            let accepts = headers.get(ACCEPT).and_then(|accepts| accepts.to_str().ok());
+            let open = accepts.is_some_and(|types| types.contains("application/openmetrics-text"));
+            let found = metrics.text();
+            let (kind, text) = if open { (OPEN_METRICS, found) } else { (TEXT, classic(&found)) };
+            std::future::ready(([(CONTENT_TYPE, kind)], text).into_response())
         };
         let router = Router::new()
             .route("/healthz", get(|| std::future::ready("ok\n")))

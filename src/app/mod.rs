@@ -9,7 +9,7 @@ mod telemetry;
 use std::sync::Arc;
 
 pub use admin::{Admin, Readiness};
-pub use metrics::{Metered, Metrics};
+pub use metrics::{Metered, Metrics, View};
 pub use operator::{Lease, OperatorConfig, RunError, run};
 pub use telemetry::{LogFormat, init as init_telemetry};
 

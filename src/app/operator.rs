@@ -12,12 +12,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, Metered, Metrics, Readiness, ledgers, system_clock};
+use super::{Admin, Metered, Metrics, Readiness, View, ledgers, system_clock};
 use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
-    domain::Fence,
-    k8s::{Elector, KubeCluster, KubeConfig, LeaseConfig, ServedApi},
+    domain::{Clock, Fence},
+    k8s::{Elector, Gauges, KubeCluster, KubeConfig, LeaseConfig, ServedApi},
     ledger::ObjectLedgers,
 };
 
@@ -146,7 +146,7 @@ async fn lead(
     client: Client,
     config: &OperatorConfig,
     fence: Fence,
-    clock: crate::domain::Clock,
+    clock: Clock,
     (readiness, metrics, served): (&Readiness, &Arc<Metrics>, Arc<ServedApi>),
     mut is_leading: watch::Receiver<bool>,
     stop: CancellationToken,
@@ -162,15 +162,11 @@ async fn lead(
     };
     let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
     let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));
-    let context = Arc::new(Context::new(
-        cluster,
-        clock,
-        config.settings.clone(),
-        fence,
-        enqueue,
-        metrics.clone(),
-        halt.clone(),
-    ));
+    let (settings, now) = (config.settings.clone(), clock.clone());
+    let observer = metrics.clone();
+    let context = Context::new(cluster, clock, settings, fence, enqueue, observer, halt.clone());
+    let context = Arc::new(context.observed_by(metrics.clone()));
+    show(metrics, runtime.gauges(), &context, now);
     let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
     readiness.wait_for("the first list of every watch");
     let (synced, unserved) = (runtime.synced(), runtime.unserved());
@@ -206,6 +202,18 @@ async fn lead(
         tracing::warn!("runs did not end in time; the next start checks what they left undecided");
     }
     Ok(())
+}
+
+/// Shows the state of watches, queues and accounts in the metrics.
+fn show(metrics: &Metrics, gauges: Gauges, context: &Arc<Context<KubeCluster>>, clock: Clock) {
+    let context = Arc::clone(context);
+    metrics.show(move || View {
+        census: gauges.census(),
+        now: clock.now(),
+        waiting: Kind::ALL.map(|kind| (kind, gauges.waiting(kind))).into(),
+        watch_lag: Kind::ALL.map(|kind| (kind, gauges.watch_lag(kind))).into(),
+        rates: context.rates(),
+    });
 }
 
 /// Waits until a CRD is missing or outdated. It may be deleted or replaced at any time, and only some

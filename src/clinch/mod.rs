@@ -32,6 +32,6 @@ pub use layers::{
     observe::{Attempt, Ended, Observer, Unobserved},
     transport::{Transport, TransportSetupError},
 };
-pub use registry::Registry;
+pub use registry::{Rates, Registry};
 pub use resources::{Activity, Application, AttachmentInfo, Candidate, File, Job, Stage};
 pub use wire::{CallError, Request, Response, SignedRequest};

@@ -22,6 +22,19 @@ use super::{
     layers::transport::Transport,
 };
 
+/// The rates at which the accounts are used now.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    /// Accounts with a client.
+    pub accounts: usize,
+    /// Accounts whose reads, or writes, are answered with nothing but 429.
+    pub limited: usize,
+    /// Requests in flight.
+    pub in_flight: usize,
+    /// The lowest rate of an account, in requests per second, as configured or learned.
+    pub lowest: Option<f64>,
+}
+
 /// Clients by integration UID.
 pub struct Registry {
     deps: ClientDeps,
@@ -100,6 +113,21 @@ impl Registry {
         let entries = self.lock();
         // Clients that share an account count its requests each: it matters whether there are any.
         entries.values().map(|entry| entry.account.bucket().in_flight()).sum()
+    }
+
+    /// The rates in force, over all accounts.
+    pub fn rates(&self) -> Rates {
+        let entries = self.lock();
+        let accounts: HashMap<*const Account, &Arc<Account>> =
+            entries.values().map(|entry| (Arc::as_ptr(&entry.account), &entry.account)).collect();
+        let accounts: Vec<&Arc<Account>> = accounts.into_values().collect();
+        let lowest = accounts.iter().map(|account| account.bucket().rate()).reduce(f64::min);
+        Rates {
+            accounts: accounts.len(),
+            limited: accounts.iter().filter(|a| a.limited().lasted().is_some()).count(),
+            in_flight: accounts.iter().map(|account| account.bucket().in_flight()).sum(),
+            lowest,
+        }
     }
 
     /// Removes an integration that was deleted.

@@ -70,6 +70,18 @@ async fn integrations_of_one_account_share_bucket_and_breaker_but_not_the_client
 }
 
 #[tokio::test]
+async fn rates_are_those_of_accounts_not_of_integrations() {
+    let registry = registry();
+    assert_eq!(registry.rates(), Rates::default());
+    registry.with("one", "KEY", limits(Some(20), 4));
+    registry.with("other", "KEY", limits(Some(20), 4));
+    registry.with("another", "KEY2", limits(Some(5), 4));
+    let rates = registry.rates();
+    assert_eq!((rates.accounts, rates.limited, rates.in_flight), (2, 0, 0));
+    assert_eq!(rates.lowest, Some(5.0));
+}
+
+#[tokio::test]
 async fn the_strictest_limits_apply_and_are_recomputed_on_each_change() {
     let registry = registry();
     registry.with("one", "KEY", limits(None, 8));

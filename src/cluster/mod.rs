@@ -2,6 +2,7 @@
 //! a ConfigMap or Secret, one status writer, Events. Implemented on the Kubernetes API (`k8s`)
 //! and on a folder of manifests (`local`). No I/O here.
 
+mod census;
 mod dependents;
 mod error;
 mod kind;
@@ -11,6 +12,7 @@ mod reference;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
+pub use census::{Census, Standing};
 pub use dependents::{ObjectChange, Trigger, dependents};
 pub use error::ClusterError;
 pub use kind::{Kind, OurKind};

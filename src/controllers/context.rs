@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connections::Connections,
     drain::drain,
+    observer::{Work, WorkObserver, WorkUnobserved},
     runs::{ImportRun, RunLimiter, Runs},
     settings::{Enqueue, Reports, Settings},
     trouble::Trouble,
 };
 use crate::{
-    clinch::Observer,
+    clinch::{Observer, Rates},
     cluster::{Cluster, ClusterError},
     domain::{Clock, Fence},
 };
@@ -37,6 +38,8 @@ pub struct Context<C> {
     pub(super) looks_once: bool,
     /// Takes a line for each record.
     pub(super) reports: Option<Arc<dyn Reports>>,
+    /// Observes runs and verifications.
+    pub(super) work: Arc<dyn WorkObserver>,
     /// When this process started.
     pub(super) started_at: jiff::Timestamp,
     root_key: OnceCell<[u8; 32]>,
@@ -53,7 +56,7 @@ impl<C: Cluster> Context<C> {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
-        let runs = Runs::new(clock.clone(), stop);
+        let runs = Runs::new(Work::Export, clock.clone(), stop);
         Self {
             connections: Connections::new(
                 &settings,
@@ -63,8 +66,8 @@ impl<C: Cluster> Context<C> {
                 observer,
             ),
             limiter: Arc::new(RunLimiter::new(settings.max_runs)),
-            verifications: runs.of_another_kind(),
-            imports: runs.of_another_kind(),
+            verifications: runs.of_another_kind(Work::Verification),
+            imports: runs.of_another_kind(Work::Import),
             runs,
             trouble: Trouble::default(),
             looks_once: false,
@@ -76,6 +79,7 @@ impl<C: Cluster> Context<C> {
             fence,
             enqueue,
             reports: None,
+            work: Arc::new(WorkUnobserved),
         }
     }
 
@@ -96,6 +100,21 @@ impl<C: Cluster> Context<C> {
     #[must_use]
     pub fn reporting_to(self, reports: Option<Arc<dyn Reports>>) -> Self {
         Self { reports, ..self }
+    }
+
+    /// The same, with an observer of runs and verifications.
+    #[must_use]
+    pub fn observed_by(mut self, work: Arc<dyn WorkObserver>) -> Self {
+        self.runs.observe_with(work.clone());
+        self.verifications.observe_with(work.clone());
+        self.imports.observe_with(work.clone());
+        self.work = work;
+        self
+    }
+
+    /// The rates at which the accounts are used now.
+    pub fn rates(&self) -> Rates {
+        self.connections.rates()
     }
 
     /// The ledger root key, read once.

@@ -17,6 +17,7 @@ mod finding;
 mod grants;
 mod mappings;
 mod not_previewed;
+mod observer;
 mod preview;
 mod publish;
 mod references;
@@ -31,6 +32,7 @@ pub use self::{
     context::Context,
     finding::Finding,
     not_previewed::NotPreviewed,
+    observer::{RunEnd, RunOutcome, VerificationOutcome, Work, WorkObserver},
     settings::{Enqueue, Regions, Reports, Settings},
 };
 use crate::{
@@ -79,11 +81,13 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
             Kind::Integration => self.0.connections.forget(uid),
             Kind::Mapping => {}
             Kind::Export => {
+                self.0.work.forgotten(uid);
                 self.0.runs.forget(uid);
                 self.0.verifications.forget(uid);
                 self.0.cluster.ledger_gone(uid);
             }
             Kind::Import => {
+                self.0.work.forgotten(uid);
                 self.0.imports.forget(uid);
                 self.0.cluster.ledger_gone(uid);
             }

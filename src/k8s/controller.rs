@@ -26,14 +26,14 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use kube::runtime::{
     Controller,
-    controller::{Action, Config},
+    controller::{self, Action, Config},
     reflector::Store,
 };
 use thiserror::Error;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{key_of, stores::reference, sync::CacheSync};
+use super::{key_of, stores::reference, sync::CacheSync, waiting::Waiting};
 use crate::{
     cluster::{ClusterError, ObjectKey, OurKind, Reconciler},
     domain::backoff,
@@ -57,6 +57,7 @@ pub(super) struct ControllerConfig<R> {
     /// Maximum concurrent reconciles of each kind.
     pub(super) concurrency: u16,
     pub(super) sync: CacheSync,
+    pub(super) waiting: Waiting,
     pub(super) stop: CancellationToken,
 }
 
@@ -74,11 +75,12 @@ impl<R: Reconciler> ControllerConfig<R> {
         });
         let (reconciler, sync, stop) =
             (self.reconciler.clone(), self.sync.clone(), self.stop.clone());
+        let (begun, absent) = (self.waiting.clone(), self.waiting.clone());
         let failures = Arc::new(Failures::default());
         let counted = failures.clone();
         let reconcile = move |object: Arc<K>, _: Arc<()>| {
             let (reconciler, failures) = (reconciler.clone(), failures.clone());
-            let (sync, stop) = (sync.clone(), stop.clone());
+            let (sync, stop, begun) = (sync.clone(), stop.clone(), begun.clone());
             async move {
                 // An object that is not in a store yet would be taken for missing. A namespace
                 // that cannot be listed delays the others for a limited time only.
@@ -87,6 +89,7 @@ impl<R: Reconciler> ControllerConfig<R> {
                     () = stop.cancelled() => return Ok(Action::await_change()),
                 }
                 let key = key_of(object.as_ref());
+                begun.over(K::KIND, &key);
                 let attempt = AssertUnwindSafe(reconciler.reconcile(K::KIND, &key)).catch_unwind();
                 let next = attempt.await.map_err(|_| Failure::Panicked)??;
                 failures.reset(&key);
@@ -109,7 +112,14 @@ impl<R: Reconciler> ControllerConfig<R> {
             .reconcile_on(requests)
             .graceful_shutdown_on(self.stop.clone().cancelled_owned())
             .run(reconcile, on_error, Arc::new(()))
-            .for_each(|_| std::future::ready(()))
+            .for_each(move |ended| {
+                // It was deleted before its turn came.
+                if let Err(controller::Error::ObjectNotFound(object)) = ended {
+                    let namespace = object.namespace.clone().unwrap_or_default();
+                    absent.over(K::KIND, &ObjectKey::new(namespace, &object.name));
+                }
+                std::future::ready(())
+            })
     }
 }
 

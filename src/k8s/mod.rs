@@ -2,8 +2,10 @@
 //! Events, the Lease, and the watches and controllers that trigger reconciles.
 
 mod controller;
+mod echoes;
 mod error;
 mod events;
+mod gauges;
 mod interruption;
 mod lease;
 mod ledger;
@@ -15,11 +17,13 @@ mod status;
 mod stores;
 mod sync;
 mod triggers;
+mod waiting;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+pub use gauges::Gauges;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 pub use lease::{Elector, LeaseConfig};
@@ -29,7 +33,8 @@ pub use served::ServedApi;
 use tokio::{sync::Notify, time::timeout};
 
 use self::{
-    error::cluster_error, events::Events, secrets::Secrets, stores::Stores, watch::SecretWatches,
+    echoes::Echoes, error::cluster_error, events::Events, secrets::Secrets, stores::Stores,
+    watch::SecretWatches,
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
@@ -52,6 +57,7 @@ pub struct KubeCluster {
     home: String,
     ledgers: Option<ObjectLedgers>,
     ledger_etcd_max: u64,
+    echoes: Echoes,
     /// Notified when the CRDs may be the reason why something failed.
     unserved: Arc<Notify>,
 }
@@ -156,7 +162,11 @@ impl Cluster for KubeCluster {
             // As for a field that the CRD does not have.
             self.unserved.notify_one();
         }
-        written
+        if let Some(version) = written? {
+            let seen = || self.stores.version(object);
+            self.echoes.written(object.kind, &object.uid, &version, seen);
+        }
+        Ok(())
     }
 
     async fn publish(&self, object: &ObjectRef, notice: Notice) {

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::waiting::Waiting;
 use crate::cluster::{Kind, Lister, ObjectKey, Trigger, dependents};
 
 /// Requests reconciles; cheap to clone.
 #[derive(Clone)]
-pub struct ReconcileQueue(Arc<Vec<Queue>>);
+pub struct ReconcileQueue {
+    queues: Arc<Vec<Queue>>,
+    waiting: Waiting,
+}
 
 /// The queue of one controller: one kind, in one namespace or in all of them.
 struct Queue {
@@ -20,7 +24,10 @@ struct Queue {
 
 /// Collects the queues of all controllers.
 #[derive(Default)]
-pub(super) struct QueueBuilder(Vec<Queue>);
+pub(super) struct QueueBuilder {
+    queues: Vec<Queue>,
+    waiting: Waiting,
+}
 
 impl QueueBuilder {
     /// Adds the queue of one controller and returns its reading end.
@@ -30,12 +37,17 @@ impl QueueBuilder {
         namespace: Option<String>,
     ) -> UnboundedReceiver<ObjectKey> {
         let (requests, receiver) = unbounded_channel();
-        self.0.push(Queue { kind, namespace, requests });
+        self.queues.push(Queue { kind, namespace, requests });
         receiver
     }
 
+    /// Which requests have not begun.
+    pub(super) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
     pub(super) fn build(self) -> ReconcileQueue {
-        ReconcileQueue(Arc::new(self.0))
+        ReconcileQueue { queues: Arc::new(self.queues), waiting: self.waiting }
     }
 }
 
@@ -43,11 +55,12 @@ impl ReconcileQueue {
     /// Requests a reconcile of one object; ignored where its namespace is not watched. The
     /// controller merges requests for the same object.
     pub fn enqueue(&self, kind: Kind, key: &ObjectKey) {
-        let queue = self.0.iter().find(|queue| {
+        let queue = self.queues.iter().find(|queue| {
             queue.kind == kind
                 && queue.namespace.as_deref().is_none_or(|watched| watched == key.namespace)
         });
         if let Some(queue) = queue {
+            self.waiting.requested(kind, key);
             // A closed queue means shutdown.
             let _closed = queue.requests.send(key.clone()).is_err();
         }

@@ -16,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 use super::{
     KubeCluster,
     controller::ControllerConfig,
+    echoes::Echoes,
     events::Events,
+    gauges::Gauges,
     queue::{QueueBuilder, ReconcileQueue},
     secrets::Secrets,
     stores::{ScopeStores, Stores},
     sync::{CacheSync, InitialList},
     triggers::Triggers,
+    waiting::Waiting,
     watch::{self, ObjectEvent, SecretWatches, scoped},
 };
 use crate::{
@@ -56,6 +59,8 @@ pub struct Runtime {
     namespaces: Option<(Writer<PartialObjectMeta<Namespace>>, InitialList)>,
     concurrency: u16,
     sync: CacheSync,
+    waiting: Waiting,
+    echoes: Echoes,
     stop: CancellationToken,
 }
 
@@ -123,6 +128,7 @@ impl KubeCluster {
             .into_iter()
             .map(|namespace| Scope::new(namespace, &sync, &mut queues))
             .collect();
+        let (waiting, echoes) = (queues.waiting(), Echoes::default());
         let queue = queues.build();
         // Namespaces can be read only where all of them are watched.
         let everywhere = scopes.iter().any(|scope| scope.namespace.is_none());
@@ -146,6 +152,7 @@ impl KubeCluster {
             events: Events::new(client.clone(), config.instance),
             ledgers: config.ledgers,
             ledger_etcd_max: config.ledger_etcd_max,
+            echoes: echoes.clone(),
             unserved: sync.unserved(),
             client: client.clone(),
         };
@@ -157,6 +164,8 @@ impl KubeCluster {
             namespaces,
             concurrency: config.concurrency,
             sync,
+            waiting,
+            echoes,
             stop,
         };
         (cluster, runtime, queue)
@@ -175,13 +184,26 @@ impl Runtime {
         self.sync.unserved()
     }
 
+    /// What metrics show of watches and queues.
+    pub fn gauges(&self) -> Gauges {
+        let (stores, waiting) = (self.stores.clone(), self.waiting.clone());
+        Gauges { stores, waiting, echoes: self.echoes.clone() }
+    }
+
     /// Runs until `stop` is cancelled and reconciles under way have ended.
     pub async fn run(self, reconciler: Arc<impl Reconciler>) {
-        let Self { client, stores, queue, scopes, namespaces, concurrency, sync, stop } = self;
-        let triggers = Triggers::new(stores.clone(), queue.clone(), reconciler.clone());
+        let Self { client, stores, queue, scopes, namespaces, concurrency, sync, .. } = self;
+        let Self { waiting, echoes, stop, .. } = self;
+        let triggers = Triggers::new(stores.clone(), queue.clone(), reconciler.clone(), echoes);
         let mut tasks = Tasks {
             client: client.clone(),
-            controllers: ControllerConfig { reconciler, concurrency, sync, stop: stop.clone() },
+            controllers: ControllerConfig {
+                reconciler,
+                concurrency,
+                sync,
+                waiting,
+                stop: stop.clone(),
+            },
             stop: stop.clone(),
             running: FuturesUnordered::new(),
         };

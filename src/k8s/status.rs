@@ -25,13 +25,14 @@ const fn field_manager(kind: Kind) -> &'static str {
     }
 }
 
-/// Applies a status. It is not an error if the object was deleted meanwhile.
+/// Applies a status; the version that the object has now. It is not an error if the object was deleted
+/// meanwhile.
 #[expect(clippy::disallowed_methods, reason = "the one writer of statuses")]
 pub(crate) async fn apply<K: OurKind>(
     client: &Client,
     object: &ObjectRef,
     status: &K::Status,
-) -> Result<(), ClusterError> {
+) -> Result<Option<String>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), &object.key.namespace);
     let body = serde_json::json!({
         "apiVersion": K::api_version(&()),
@@ -51,8 +52,8 @@ pub(crate) async fn apply<K: OurKind>(
             what: what(),
             code: "no answer in 15 s".to_owned(),
         }),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(()),
+        Ok(Ok(written)) => Ok(written.meta().resource_version.clone()),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Ok(None),
         Ok(Err(error)) => Err(cluster_error("patch", what(), &error)),
     }
 }

@@ -12,7 +12,7 @@ use kube::{
 use super::key_of;
 use crate::{
     api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
-    cluster::{Lister, ObjectKey, OurKind},
+    cluster::{Census, Kind, Lister, ObjectKey, ObjectRef as Reference, OurKind},
 };
 
 /// The stores of one scope: a namespace, or all of them.
@@ -54,6 +54,37 @@ impl Stores {
 
     pub(crate) fn mapping(&self, key: &ObjectKey) -> Option<Arc<FieldMapping>> {
         self.scope(&key.namespace)?.mappings.get(&reference(key))
+    }
+
+    /// The version of an object that its watch has delivered.
+    pub(crate) fn version(&self, object: &Reference) -> Option<String> {
+        fn of<K: OurKind>(store: &Store<K>, object: &Reference) -> Option<String> {
+            let found = store.get(&reference(&object.key))?;
+            let meta = found.meta();
+            meta.resource_version.clone().filter(|_| meta.uid.as_ref() == Some(&object.uid))
+        }
+        let scope = self.scope(&object.key.namespace)?;
+        match object.kind {
+            Kind::Integration => of(&scope.integrations, object),
+            Kind::Mapping => of(&scope.mappings, object),
+            Kind::Export => of(&scope.exports, object),
+            Kind::Import => of(&scope.imports, object),
+        }
+    }
+
+    /// Counts over all objects.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for scope in self.scopes.iter() {
+            scope.integrations.state().iter().for_each(|object| census.add(object.as_ref()));
+            scope.mappings.state().iter().for_each(|object| census.add(object.as_ref()));
+            scope.imports.state().iter().for_each(|object| census.add(object.as_ref()));
+            for export in scope.exports.state() {
+                census.add(export.as_ref());
+                census.add_records(&export);
+            }
+        }
+        census
     }
 
     /// Waits until the integrations of every scope were listed once.

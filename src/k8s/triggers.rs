@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 
-use super::{queue::ReconcileQueue, stores::Stores, watch::ObjectEvent};
+use super::{echoes::Echoes, queue::ReconcileQueue, stores::Stores, watch::ObjectEvent};
 use crate::{
     api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{ObjectChange, ObjectKey, OurKind, Reconciler, Trigger, integration_of},
@@ -20,18 +20,29 @@ pub(super) struct Triggers<R> {
     stores: Stores,
     queue: ReconcileQueue,
     reconciler: Arc<R>,
+    echoes: Echoes,
 }
 
 impl<R> Clone for Triggers<R> {
     fn clone(&self) -> Self {
-        let Self { stores, queue, reconciler } = self;
-        Self { stores: stores.clone(), queue: queue.clone(), reconciler: reconciler.clone() }
+        let Self { stores, queue, reconciler, echoes } = self;
+        Self {
+            stores: stores.clone(),
+            queue: queue.clone(),
+            reconciler: reconciler.clone(),
+            echoes: echoes.clone(),
+        }
     }
 }
 
 impl<R: Reconciler> Triggers<R> {
-    pub(super) fn new(stores: Stores, queue: ReconcileQueue, reconciler: Arc<R>) -> Self {
-        Self { stores, queue, reconciler }
+    pub(super) fn new(
+        stores: Stores,
+        queue: ReconcileQueue,
+        reconciler: Arc<R>,
+        echoes: Echoes,
+    ) -> Self {
+        Self { stores, queue, reconciler, echoes }
     }
 
     pub(super) fn namespaces(
@@ -44,7 +55,7 @@ impl<R: Reconciler> Triggers<R> {
     pub(super) fn integrations(&self) -> impl Fn(ObjectEvent<'_, ClinchIntegration>) + use<R> {
         let triggers = self.clone();
         move |event| {
-            triggers.report_deletion(&event);
+            triggers.note(&event);
             triggers.enqueue(&Trigger::Integration(event.key, event.change));
         }
     }
@@ -52,7 +63,7 @@ impl<R: Reconciler> Triggers<R> {
     pub(super) fn mappings(&self) -> impl Fn(ObjectEvent<'_, FieldMapping>) + use<R> {
         let triggers = self.clone();
         move |event| {
-            triggers.report_deletion(&event);
+            triggers.note(&event);
             triggers.enqueue(&Trigger::Mapping(event.key, event.change));
         }
     }
@@ -61,7 +72,7 @@ impl<R: Reconciler> Triggers<R> {
         let triggers = self.clone();
         let named = NamedIntegrations::default();
         move |event| {
-            triggers.report_deletion(&event);
+            triggers.note(&event);
             if event.change == ObjectChange::StatusOnly {
                 return;
             }
@@ -76,7 +87,7 @@ impl<R: Reconciler> Triggers<R> {
         let triggers = self.clone();
         let named = NamedIntegrations::default();
         move |event| {
-            triggers.report_deletion(&event);
+            triggers.note(&event);
             if event.change == ObjectChange::StatusOnly {
                 return;
             }
@@ -91,8 +102,15 @@ impl<R: Reconciler> Triggers<R> {
         self.queue.enqueue_dependents(trigger, &self.stores);
     }
 
-    fn report_deletion<K: OurKind>(&self, event: &ObjectEvent<'_, K>) {
+    /// Notes how far the watch is, and reports a deletion.
+    fn note<K: OurKind>(&self, event: &ObjectEvent<'_, K>) {
+        if let Some(version) =
+            event.object.and_then(|object| object.meta().resource_version.as_ref())
+        {
+            self.echoes.seen(event.uid, version);
+        }
         if event.change == ObjectChange::Deleted {
+            self.echoes.gone(event.uid);
             self.reconciler.deleted(K::KIND, event.uid);
         }
     }

@@ -151,6 +151,8 @@ pub struct LedgerTrust {
 pub struct LedgerInfo {
     /// The position after the last segment stored.
     pub end: Option<u64>,
+    /// Number of people in it.
+    pub people: Option<u64>,
     /// Why its values are not believed, if they are not. A push has recorded that in the ledger.
     pub distrust: Option<Distrust>,
 }

@@ -173,13 +173,16 @@ impl State {
     }
 
     /// Pauses, unless a longer pause is in progress.
-    fn pause(&mut self, pause: Duration, limited: bool, now: Instant) {
+    /// Returns how much longer everybody waits.
+    fn pause(&mut self, pause: Duration, limited: bool, now: Instant) -> Duration {
         let until = now + pause;
         if pause.is_zero() || until <= self.paused_until {
-            return;
+            return Duration::ZERO;
         }
+        let longer = until - self.paused_until.max(now);
         (self.paused_until, self.limited) = (until, limited);
         (self.tokens, self.filled) = (1.0, until);
+        longer
     }
 
     /// Takes one token, or returns when to try again (`None`: when a permit is released).
@@ -219,8 +222,8 @@ impl Permit {
         }
     }
 
-    /// The response was a 429.
-    pub fn limited(&self, retry_after: Option<Duration>) {
+    /// The response was a 429. Returns how much longer everybody waits because of it.
+    pub fn limited(&self, retry_after: Option<Duration>) -> Duration {
         let now = Instant::now();
         let mut state = self.bucket.lock();
         let limits = state.limits;
@@ -236,7 +239,7 @@ impl Permit {
             state.pace.straggled(limits, false, now);
             retry_after.unwrap_or_default()
         };
-        state.pause(pause, true, now);
+        state.pause(pause, true, now)
     }
 
     /// The response was no 429 and asked for a delay: nobody sends anything meanwhile, and the rate
@@ -247,7 +250,7 @@ impl Permit {
         state.fill(now);
         let beyond = (now + retry_after).saturating_duration_since(state.paused_until.max(now));
         state.pace.postponed(beyond);
-        state.pause(retry_after, false, now);
+        let _longer = state.pause(retry_after, false, now);
     }
 }
 
@@ -351,8 +354,8 @@ mod tests {
         let first = bucket.acquire(far()).await.unwrap();
         let second = bucket.acquire(far()).await.unwrap();
         let start = Instant::now();
-        first.limited(Some(Duration::from_secs(7)));
-        second.limited(Some(Duration::from_secs(3)));
+        assert_eq!(first.limited(Some(Duration::from_secs(7))), Duration::from_secs(7));
+        assert_eq!(second.limited(Some(Duration::from_secs(3))), Duration::ZERO, "the same wait");
         assert!((bucket.rate() - 4.0).abs() < f64::EPSILON, "{}", bucket.rate());
         bucket.acquire(far()).await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 7);

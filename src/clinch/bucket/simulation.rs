@@ -69,7 +69,9 @@ impl Load {
                     sleep(LATENCY / 2).await;
                     match refused {
                         None => permit.succeeded(),
-                        Some(wait) => permit.limited(Some(wait)),
+                        Some(wait) => {
+                            permit.limited(Some(wait));
+                        }
                     }
                 }
             });

@@ -128,6 +128,7 @@ pub(super) struct Parts {
 /// Builds all layers, innermost first.
 pub(super) fn stack(parts: Parts) -> Stack {
     let innermost = transport::Innermost(parts.transport);
+    let to = (Arc::clone(&parts.observer), Arc::clone(&parts.integration));
     let observed = observe::Observe::new(innermost, parts.observer, parts.integration);
     let signed = sign::Sign::new(observed, parts.credentials, parts.clock.clone());
     let timed = attempt_timeout::AttemptTimeout::new(signed, parts.timeouts.attempt);
@@ -137,6 +138,7 @@ pub(super) fn stack(parts: Parts) -> Stack {
         parts.fence,
         parts.standing,
         parts.clock.clone(),
+        to,
     );
     let retried = retry::Retry::new(limited, parts.clock, parts.jitter);
     deadline::Deadline::new(retried, parts.timeouts.operation)

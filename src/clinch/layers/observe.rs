@@ -18,6 +18,11 @@ pub trait Observer: Send + Sync {
     fn credentials_rejected(&self, integration: &str) {
         let _ = integration;
     }
+
+    /// Clinch answered 429, and every request of the account waits for `pause` longer than before.
+    fn rate_limited(&self, integration: &str, pause: Duration) {
+        let _ = (integration, pause);
+    }
 }
 
 /// One attempt.
@@ -51,9 +56,18 @@ impl Ended {
         }
     }
 
-    /// The class, as a metric label: `2xx` ... `5xx`, `none`, `abandoned`.
+    /// Every class.
+    pub const CLASSES: [&'static str; 11] =
+        ["2xx", "3xx", "401", "404", "422", "429", "4xx", "5xx", "other", "none", "abandoned"];
+
+    /// The class, as a metric label: `2xx` ... `5xx`, `none`, `abandoned`. Refusals that call for
+    /// different reactions have classes of their own: `401`, `404`, `422`, `429`.
     pub const fn class(self) -> &'static str {
         match self {
+            Self::Status(401) => "401",
+            Self::Status(404) => "404",
+            Self::Status(422) => "422",
+            Self::Status(429) => "429",
             Self::Status(200..=299) => "2xx",
             Self::Status(300..=399) => "3xx",
             Self::Status(400..=499) => "4xx",
@@ -128,5 +142,21 @@ impl<S: Call<SignedRequest>> Call<SignedRequest> for Observe<S> {
             Err(_) => Ended::NoResponse,
         };
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_that_call_for_different_reactions_have_different_classes() {
+        let codes = [204, 302, 401, 404, 422, 429, 400, 503, 700].map(Ended::Status);
+        let found: Vec<&str> = codes
+            .into_iter()
+            .chain([Ended::NoResponse, Ended::Abandoned])
+            .map(Ended::class)
+            .collect();
+        assert_eq!(found, Ended::CLASSES);
     }
 }

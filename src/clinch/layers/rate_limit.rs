@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::{Call, given_up};
+use super::{Call, given_up, observe::Observer};
 use crate::{
     clinch::{
         account::Account,
@@ -22,13 +22,20 @@ use crate::{
 };
 
 /// The rate limit layer.
-#[derive(Debug)]
 pub struct RateLimit<S> {
     inner: S,
     account: Arc<Account>,
     fence: Fence,
     standing: CredentialStanding,
     clock: Clock,
+    observer: Arc<dyn Observer>,
+    integration: Arc<str>,
+}
+
+impl<S> std::fmt::Debug for RateLimit<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RateLimit({})", self.integration)
+    }
 }
 
 impl<S> RateLimit<S> {
@@ -38,8 +45,9 @@ impl<S> RateLimit<S> {
         fence: Fence,
         standing: CredentialStanding,
         clock: Clock,
+        (observer, integration): (Arc<dyn Observer>, Arc<str>),
     ) -> Self {
-        Self { inner, account, fence, standing, clock }
+        Self { inner, account, fence, standing, clock, observer, integration }
     }
 
     /// Waits for a permit, and while it is checked whether the credential is rejected.
@@ -99,7 +107,8 @@ impl<S: Call<Request>> Call<Request> for RateLimit<S> {
             Ok(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
                 let requested = retry_after(&response.headers, self.clock.now());
                 self.account.limited().refused(effect, requested);
-                permit.limited(requested);
+                let pause = permit.limited(requested);
+                self.observer.rate_limited(&self.integration, pause);
             }
             Ok(response) if !response.status.is_server_error() => {
                 self.account.limited().answered(effect);

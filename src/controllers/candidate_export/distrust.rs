@@ -162,8 +162,8 @@ mod tests {
         let due = |run: &RunState| trust(&Asked::No, seen(&status, Some(run)).as_ref()).distrust;
         assert!(due(&RunState::default()), "nothing is known of the run");
         let distrust = Some(Distrust::Requested);
-        assert!(due(&run(LedgerInfo { end: None, distrust })), "a dry run");
-        let recorded = run(LedgerInfo { end: Some(7), distrust });
+        assert!(due(&run(LedgerInfo { distrust, ..LedgerInfo::default() })), "a dry run");
+        let recorded = run(LedgerInfo { end: Some(7), distrust, ..LedgerInfo::default() });
         assert!(!due(&recorded));
         assert!(due(&RunState { distrusted_at: None, ..recorded.clone() }), "an earlier run");
         let seen = seen(&status, Some(&recorded)).unwrap();

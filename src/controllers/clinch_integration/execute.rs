@@ -15,8 +15,9 @@ use crate::{
     controllers::{
         Context,
         connections::{Connection, Outcome, Verification},
+        observer::VerificationOutcome,
     },
-    domain::Cause,
+    domain::{Cause, Disposition},
     ledger::LedgerHome,
 };
 
@@ -94,6 +95,7 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
                 enqueue_users(context, gathered).await;
             }
             let outcome = verify(subject).await;
+            context.work.credential_verified(observed(&outcome));
             if matches!(outcome, Outcome::Verified) {
                 connections.saw_secret(uid, gathered.secret_changes);
             }
@@ -113,6 +115,17 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
             let changed = before.is_some_and(|before| before.inputs != validated.inputs);
             Executed::Verified { validated, latest, changed, now }
         }
+    }
+}
+
+/// What an observer is shown of a verification.
+const fn observed(outcome: &Outcome) -> VerificationOutcome {
+    match outcome {
+        Outcome::Verified => VerificationOutcome::Verified,
+        Outcome::Failed(failure) => match failure.disposition {
+            Disposition::Retry { .. } => VerificationOutcome::Retried,
+            _ => VerificationOutcome::Refused,
+        },
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) use self::{
 use super::settings::{Enqueue, Settings};
 use crate::{
     clinch::{
-        Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Registry,
+        Attempt, Client, ClientConfig, ClientDeps, ConnectError, Jitter, Observer, Rates, Registry,
         Transport,
     },
     cluster::{Kind, ObjectKey},
@@ -89,6 +89,11 @@ impl Connections {
     /// Number of requests in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.registry.in_flight()
+    }
+
+    /// The rates in force, over all accounts.
+    pub(super) fn rates(&self) -> Rates {
+        self.registry.rates()
     }
 
     /// A client for a single request; nothing of it is kept.
@@ -283,6 +288,10 @@ struct Watcher {
 impl Observer for Watcher {
     fn attempt(&self, integration: &str, attempt: &Attempt) {
         self.next.attempt(integration, attempt);
+    }
+
+    fn rate_limited(&self, integration: &str, pause: Duration) {
+        self.next.rate_limited(integration, pause);
     }
 
     fn credentials_rejected(&self, integration: &str) {

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Ended, RunOf, RunPhase};
+use super::{Ended, RunOf, RunPhase, Summary};
 use crate::{
+    controllers::observer::RunOutcome,
     domain::{Cause, Disposition},
     pipeline::{Ending, ImportProgress, ImportReport},
 };
@@ -85,5 +86,21 @@ impl RunOf for ImportRun {
 
     fn ended_by(ending: Ending) -> ImportReport {
         ImportReport { progress: ImportProgress::default(), ending }
+    }
+
+    fn summary(&self, report: &ImportReport) -> Summary {
+        let progress = &report.progress;
+        let counts = progress.counts;
+        Summary {
+            outcome: RunOutcome::of(&report.ending),
+            records: vec![
+                ("Written", counts.emitted),
+                ("Deleted", counts.tombstones),
+                ("Unchanged", counts.unchanged + counts.own),
+                ("Rejected", counts.invalid + counts.failed),
+            ],
+            // A run that did not get as far knows nobody.
+            ledger_people: (progress.known > 0).then_some(progress.known),
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(super) use self::{
@@ -25,6 +25,7 @@ pub(super) use self::{
     schedule::Schedule,
     state::{Ended, RunPhase, RunState},
 };
+use super::observer::{RunEnd, RunOutcome, Work, WorkObserver, WorkUnobserved};
 use crate::{
     domain::{Clock, Disposition, Reason},
     pipeline::{Ending, Progress},
@@ -48,6 +49,18 @@ pub(super) trait RunOf: Clone + Send + 'static {
     fn end(&mut self, at: Timestamp, report: Self::Report);
     /// The report of a run that ended without one.
     fn ended_by(ending: Ending) -> Self::Report;
+    /// What an observer is shown of its end.
+    fn summary(&self, report: &Self::Report) -> Summary;
+}
+
+/// What an observer is shown of the end of a run.
+pub(super) struct Summary {
+    /// How it ended.
+    pub(super) outcome: RunOutcome,
+    /// What became of its records, by outcome.
+    pub(super) records: Vec<(&'static str, u64)>,
+    /// Number of people in its ledger, if it opened one.
+    pub(super) ledger_people: Option<u64>,
 }
 
 struct Supervised<S: RunOf> {
@@ -65,6 +78,8 @@ pub(super) struct Runs<S: RunOf = RunState> {
     tracker: TaskTracker,
     stop: CancellationToken,
     clock: Clock,
+    work: Work,
+    observer: Arc<dyn WorkObserver>,
 }
 
 /// What a run is given.
@@ -77,14 +92,20 @@ pub(super) struct RunHandle<P = Progress> {
 
 impl<S: RunOf> Runs<S> {
     /// No runs; all of them end when `stop` is cancelled.
-    pub(super) fn new(clock: Clock, stop: CancellationToken) -> Self {
-        Self { entries: Arc::default(), tracker: TaskTracker::new(), stop, clock }
+    pub(super) fn new(work: Work, clock: Clock, stop: CancellationToken) -> Self {
+        let (tracker, observer) = (TaskTracker::new(), Arc::new(WorkUnobserved));
+        Self { entries: Arc::default(), tracker, stop, clock, work, observer }
     }
 
     /// Work of another kind, which ends with these runs, and counts as running with them.
-    pub(super) fn of_another_kind<T: RunOf>(&self) -> Runs<T> {
-        let Self { tracker, stop, clock, .. } = self.clone();
-        Runs { entries: Arc::default(), tracker, stop, clock }
+    pub(super) fn of_another_kind<T: RunOf>(&self, work: Work) -> Runs<T> {
+        let Self { tracker, stop, clock, observer, .. } = self.clone();
+        Runs { entries: Arc::default(), tracker, stop, clock, work, observer }
+    }
+
+    /// Reports the beginning and the end of each run from now on.
+    pub(super) fn observe_with(&mut self, observer: Arc<dyn WorkObserver>) {
+        self.observer = observer;
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Supervised<S>>> {
@@ -125,15 +146,28 @@ impl<S: RunOf> Runs<S> {
         let (sender, progress) = watch::channel(S::Progress::default());
         let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
         let reported_at = self.clock.now();
+        let started = state.clone();
         entries.insert(uid.to_owned(), Supervised { state, cancel, progress, reported_at });
         drop(entries);
         let (runs, uid) = (self.clone(), uid.to_owned());
+        self.observer.run_started(self.work);
         self.tracker.spawn(async move {
+            let began = Instant::now();
             let report = AssertUnwindSafe(work).catch_unwind().await;
             let report = report.unwrap_or_else(|_| S::ended_by(panicked()));
+            runs.show_end(&uid, &started, &report, began.elapsed());
             runs.end(&uid, report);
             ended();
         });
+    }
+
+    fn show_end(&self, uid: &str, started: &S, report: &S::Report, took: Duration) {
+        let Summary { outcome, records, ledger_people } = started.summary(report);
+        let (work, at) = (self.work, self.clock.now());
+        let known = work.record_outcomes();
+        let records = records.into_iter().filter(|(outcome, _)| known.contains(outcome)).collect();
+        let end = RunEnd { work, uid, outcome, at, took, records, ledger_people };
+        self.observer.run_ended(&end);
     }
 
     fn end(&self, uid: &str, report: S::Report) {
@@ -185,7 +219,7 @@ mod tests {
     use crate::pipeline::Report;
 
     fn runs() -> Runs {
-        Runs::new(Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())
+        Runs::new(Work::Export, Clock::fixed(Timestamp::UNIX_EPOCH), CancellationToken::new())
     }
 
     /// A clock that is a second later each time it is asked.
@@ -201,7 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_is_observed_stopped_and_its_end_is_reported() {
-        let runs = Runs::new(ticking(), CancellationToken::new());
+        let runs = Runs::new(Work::Export, ticking(), CancellationToken::new());
         let (report_end, end) = tokio::sync::oneshot::channel();
         runs.start(
             "u1",
@@ -223,6 +257,53 @@ mod tests {
         assert!(!runs.stop("u1"));
     }
 
+    #[derive(Default)]
+    struct Seen(Mutex<Vec<String>>);
+
+    impl WorkObserver for Seen {
+        fn run_started(&self, work: Work) {
+            self.0.lock().unwrap().push(format!("{} started", work.as_str()));
+        }
+
+        fn run_ended(&self, end: &RunEnd<'_>) {
+            let records: Vec<_> = end.records.iter().filter(|(_, count)| *count > 0).collect();
+            let said = format!("{} {} {records:?}", end.work.as_str(), end.outcome.as_str());
+            self.0.lock().unwrap().push(said);
+        }
+
+        fn credential_verified(&self, _: crate::controllers::VerificationOutcome) {}
+
+        fn forgotten(&self, _: &str) {}
+    }
+
+    #[tokio::test]
+    async fn an_observer_sees_what_became_of_the_records_of_each_run() {
+        let (mut runs, seen) = (runs(), Arc::new(Seen::default()));
+        runs.observe_with(seen.clone());
+        let (report_end, end) = tokio::sync::oneshot::channel();
+        let work = |_| async {
+            let counts = crate::pipeline::Counts { created: 2, invalid: 1, ..Default::default() };
+            Report {
+                progress: Progress { counts, ..Progress::default() },
+                ending: Ending::Completed,
+            }
+        };
+        runs.start("u1", run("r1"), work, move || report_end.send(()).unwrap());
+        end.await.unwrap();
+        let verifications: Runs = runs.of_another_kind(Work::Verification);
+        let (report_end, end) = tokio::sync::oneshot::channel();
+        let panics = |_| async { panic!("boom") };
+        verifications.start("u1", run("r1"), panics, move || report_end.send(()).unwrap());
+        end.await.unwrap();
+        let expected = [
+            "export started",
+            "export completed [(\"Created\", 2), (\"Rejected\", 1)]",
+            "verification started",
+            "verification interrupted []",
+        ];
+        assert_eq!(*seen.0.lock().unwrap(), expected);
+    }
+
     #[tokio::test]
     async fn a_panicking_run_ends_as_interrupted_and_a_second_start_is_refused_while_running() {
         let runs = runs();
@@ -242,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn progress_changes_every_two_seconds_however_often_it_is_read() {
-        let runs = Runs::new(ticking(), CancellationToken::new());
+        let runs = Runs::new(Work::Export, ticking(), CancellationToken::new());
         let (moved, is_moved) = tokio::sync::oneshot::channel();
         let work = |handle: RunHandle| async move {
             handle.progress.send_modify(|progress| progress.counts.total = 7);

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::RunOf;
+use super::{RunOf, Summary};
 use crate::{
     api::ExportMode,
+    controllers::observer::RunOutcome,
     domain::{Cause, Reason},
-    pipeline::{Counts, Ending, Progress, Report},
+    pipeline::{Counts, Ending, Progress, RecordOutcome, Report},
 };
 
 /// The latest run of an export in this process.
@@ -108,6 +109,30 @@ impl RunOf for RunState {
 
     fn ended_by(ending: Ending) -> Report {
         Report { progress: Progress::default(), ending }
+    }
+
+    fn summary(&self, report: &Report) -> Summary {
+        let counts = report.progress.counts;
+        let (created, updated) = match (self.mode, self.is_file) {
+            (ExportMode::Push, false) => (RecordOutcome::Created, RecordOutcome::Updated),
+            // A file has no people who are updated.
+            (ExportMode::Push, true) => (RecordOutcome::Written, RecordOutcome::Updated),
+            (ExportMode::DryRun, false) => (RecordOutcome::WouldCreate, RecordOutcome::WouldUpdate),
+            (ExportMode::DryRun, true) => (RecordOutcome::WouldWrite, RecordOutcome::WouldUpdate),
+        };
+        let records = [
+            (created, counts.created),
+            (updated, counts.updated),
+            (RecordOutcome::Unchanged, counts.unchanged),
+            (RecordOutcome::Skipped, counts.skipped),
+            (RecordOutcome::Suppressed, counts.suppressed),
+            (RecordOutcome::Rejected, counts.rejected()),
+        ];
+        Summary {
+            outcome: RunOutcome::of(&report.ending),
+            records: records.map(|(outcome, count)| (outcome.as_str(), count)).into(),
+            ledger_people: report.progress.ledger.people,
+        }
     }
 }
 

@@ -192,7 +192,7 @@ impl<C: Crm> Delivery<C> {
             run_ledger.note_read(planned.read);
             if run_ledger.ledger.has_unstored() {
                 run_ledger.seal(false).await?;
-                progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
+                progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, spec.mode));
             }
         }
         Ok(Ending::Completed)
@@ -255,7 +255,7 @@ impl<C: Crm> Delivery<C> {
         }
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;
-        progress.send_modify(|progress| progress.ledger.end = run_ledger.end(spec.mode));
+        progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, spec.mode));
         pushing.examine(&pusher, suspects, &ended).await;
         let ended = ended?;
         sealed?;

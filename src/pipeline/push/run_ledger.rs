@@ -70,7 +70,13 @@ impl<S: SegmentStore> RunLedger<S> {
                 self.journal.flush(&self.ledger).await.map_err(CrmFailure::from)?;
             }
         }
-        Ok(LedgerInfo { end: self.end(mode), distrust })
+        Ok(LedgerInfo { end: self.end(mode), people: Some(self.ledger.len() as u64), distrust })
+    }
+
+    /// Shows what the ledger holds now.
+    pub(super) fn show(&self, info: &mut LedgerInfo, mode: Mode) {
+        info.end = self.end(mode);
+        info.people = Some(self.ledger.len() as u64);
     }
 
     /// The position after the last segment stored; a dry run stores none.

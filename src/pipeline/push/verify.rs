@@ -216,7 +216,7 @@ impl<C: Crm> Verification<C> {
         let ended = self.each(Task::Correct, changed, &mut run_ledger).await;
         rest.end();
         let sealed = run_ledger.seal(false).await;
-        self.progress.send_modify(|progress| progress.ledger.end = run_ledger.end(Mode::Push));
+        self.progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, Mode::Push));
         let ended = ended?;
         sealed?;
         Ok(ended.map_or_else(|ending| ending, |_| Ending::Completed))

@@ -58,8 +58,9 @@ async fn reads_survive_limits_outages_cuts_and_stalls() {
         fake.fault("GET", fault);
         assert_eq!(client.find(&key("jane@example.com")).await.unwrap().len(), 1);
     }
+    assert_eq!(*seen.paused.lock().unwrap(), Duration::from_secs(1), "as the 429 asked");
     let classes: Vec<_> = seen.attempts.lock().unwrap().iter().map(|(_, class)| *class).collect();
-    assert_eq!(classes, ["4xx", "2xx", "5xx", "2xx", "none", "2xx", "abandoned", "2xx"]);
+    assert_eq!(classes, ["429", "2xx", "5xx", "2xx", "none", "2xx", "abandoned", "2xx"]);
 }
 
 #[tokio::test]

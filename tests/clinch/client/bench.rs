@@ -26,6 +26,7 @@ pub const DATE: &str = "Thu, 05 Mar 2026 12:00:00 GMT";
 pub struct Seen {
     pub attempts: Mutex<Vec<(&'static str, &'static str)>>,
     pub rejected: Mutex<Vec<String>>,
+    pub paused: Mutex<Duration>,
 }
 
 impl Observer for Seen {
@@ -35,6 +36,10 @@ impl Observer for Seen {
 
     fn credentials_rejected(&self, integration: &str) {
         self.rejected.lock().unwrap().push(integration.to_owned());
+    }
+
+    fn rate_limited(&self, _: &str, pause: Duration) {
+        *self.paused.lock().unwrap() += pause;
     }
 }
 

@@ -34,7 +34,7 @@ async fn signed_calls_are_accepted_and_people_are_found_created_and_changed() {
         ("createCandidate", "2xx"),
         ("updateCandidate", "2xx"),
         ("getCandidate", "2xx"),
-        ("getCandidate", "4xx"),
+        ("getCandidate", "404"),
     ];
     assert_eq!(operations, HashSet::from(expected));
 }

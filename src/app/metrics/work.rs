@@ -1,0 +1,178 @@
+//! Metrics of runs and of verifications of credentials.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
+};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use crate::controllers::{RunEnd, RunOutcome, VerificationOutcome, Work};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkLabel {
+    work: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkEnded {
+    work: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// Runs, and verifications of credentials.
+pub(super) struct Runs {
+    ended: Family<WorkEnded, Counter>,
+    in_progress: Family<WorkLabel, Gauge>,
+    seconds: Family<WorkLabel, Histogram>,
+    last_success: Family<WorkLabel, Gauge<f64, AtomicU64>>,
+    records: Family<WorkEnded, Counter>,
+    verifications: Family<OutcomeLabel, Counter>,
+    ledger_people: Gauge,
+    largest_ledger: Gauge,
+    /// People in each ledger that a run of this process opened, by the UID of its owner.
+    ledgers: Mutex<HashMap<String, u64>>,
+}
+
+impl Runs {
+    /// Registers them. Every counter starts at 0.
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        // From 0.1 s to 7 h.
+        let long = || Histogram::new(exponential_buckets(0.1, 4.0, 10));
+        let found = Self {
+            ended: Family::default(),
+            in_progress: Family::default(),
+            seconds: Family::new_with_constructor(long),
+            last_success: Family::default(),
+            records: Family::default(),
+            verifications: Family::default(),
+            ledger_people: Gauge::default(),
+            largest_ledger: Gauge::default(),
+            ledgers: Mutex::default(),
+        };
+        for work in Work::ALL.map(Work::as_str) {
+            let _zero = found.in_progress.get_or_create(&WorkLabel { work });
+            for outcome in RunOutcome::ALL.map(RunOutcome::as_str) {
+                let _zero = found.ended.get_or_create(&WorkEnded { work, outcome });
+            }
+        }
+        for outcome in VerificationOutcome::ALL.map(VerificationOutcome::as_str) {
+            let _zero = found.verifications.get_or_create(&OutcomeLabel { outcome });
+        }
+        for of in Work::ALL {
+            for outcome in of.record_outcomes() {
+                let work = of.as_str();
+                let _zero = found.records.get_or_create(&WorkEnded { work, outcome });
+            }
+        }
+        found.register(registry);
+        found
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "runs",
+            "Runs that ended, by what they do and outcome",
+            self.ended.clone(),
+        );
+        registry.register(
+            "runs_in_progress",
+            "Runs that work or wait for a permit",
+            self.in_progress.clone(),
+        );
+        registry.register_with_unit(
+            "run_duration",
+            "Duration of runs, with their wait for a permit",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
+        registry.register_with_unit(
+            "last_success_timestamp",
+            "When a run last decided everything, in seconds since 1970",
+            Unit::Seconds,
+            self.last_success.clone(),
+        );
+        registry.register(
+            "records_processed",
+            "Records that runs decided, by what they do and outcome",
+            self.records.clone(),
+        );
+        registry.register(
+            "credential_verifications",
+            "Verifications of the credentials of integrations, by outcome",
+            self.verifications.clone(),
+        );
+        registry.register(
+            "ledger_people",
+            "People in the ledgers that runs of this process opened",
+            self.ledger_people.clone(),
+        );
+        registry.register(
+            "largest_ledger_people",
+            "People in the largest of these ledgers",
+            self.largest_ledger.clone(),
+        );
+    }
+
+    /// A run was started.
+    pub(super) fn started(&self, work: Work) {
+        self.in_progress.get_or_create(&WorkLabel { work: work.as_str() }).inc();
+    }
+
+    /// A run ended.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+    pub(super) fn ended(&self, end: &RunEnd<'_>) {
+        let work = end.work.as_str();
+        let label = WorkLabel { work };
+        self.in_progress.get_or_create(&label).dec();
+        self.ended.get_or_create(&WorkEnded { work, outcome: end.outcome.as_str() }).inc();
+        self.seconds.get_or_create(&label).observe(end.took.as_secs_f64());
+        if end.outcome.is_success() {
+            self.last_success.get_or_create(&label).set(end.at.as_millisecond() as f64 / 1000.0);
+        }
+        for (outcome, count) in &end.records {
+            if *count > 0 {
+                self.records.get_or_create(&WorkEnded { work, outcome }).inc_by(*count);
+            }
+        }
+        if let Some(people) = end.ledger_people {
+            self.change_ledgers(|ledgers| {
+                ledgers.insert(end.uid.to_owned(), people);
+            });
+        }
+    }
+
+    /// A credential was verified.
+    pub(super) fn verified(&self, outcome: VerificationOutcome) {
+        self.verifications.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// An export or import was deleted, and its ledger with it.
+    pub(super) fn forgotten(&self, uid: &str) {
+        self.change_ledgers(|ledgers| {
+            ledgers.remove(uid);
+        });
+    }
+
+    fn change_ledgers(&self, change: impl FnOnce(&mut HashMap<String, u64>)) {
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut ledgers);
+        let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.ledger_people.set(shown(ledgers.values().sum()));
+        self.largest_ledger.set(shown(ledgers.values().copied().max().unwrap_or_default()));
+    }
+}
