@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Folder for data, logs and keys, kept at the end [default: a temporary folder, removed at the end]
+    /// Folder for data, logs and keys, kept at the end. What an earlier control plane left there is served
+    /// again, at another port and with another kubeconfig [default: a temporary folder, removed at the end]
     #[arg(long)]
     dir: Option<PathBuf>,
     /// File for the admin kubeconfig [default: admin.kubeconfig in the folder]

@@ -45,7 +45,7 @@ impl Files {
 pub(super) fn etcd_arguments(scratch: &Scratch, files: &Files, ports: Ports) -> Vec<OsString> {
     let client = format!("https://127.0.0.1:{}", ports.etcd_client);
     let peer = format!("http://127.0.0.1:{}", ports.etcd_peer);
-    vec![
+    let mut arguments = vec![
         with_path("--data-dir", &scratch.etcd_data()),
         "--name=default".into(),
         format!("--listen-client-urls={client}").into(),
@@ -60,7 +60,12 @@ pub(super) fn etcd_arguments(scratch: &Scratch, files: &Files, ports: Ports) -> 
         "--enable-grpc-gateway=false".into(),
         // Faster; the data need not survive a crash of the machine.
         "--unsafe-no-fsync".into(),
-    ]
+    ];
+    if scratch.holds_data() {
+        // The peer port of an earlier start may be taken, and there is no other member.
+        arguments.push("--force-new-cluster".into());
+    }
+    arguments
 }
 
 pub(super) fn apiserver_arguments(

@@ -26,9 +26,9 @@ pub enum StartError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The named folder has the data of an earlier control plane.
+    /// Another control plane uses the named folder.
     #[error(
-        "{} already holds the data of a control plane: remove it or name another folder",
+        "{} is in use by another control plane: stop it or name another folder",
         path.display()
     )]
     FolderInUse {

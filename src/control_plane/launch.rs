@@ -81,9 +81,13 @@ impl Launch {
         Ok(())
     }
 
-    /// Before another attempt: etcd remembers the peer port of its first start.
+    /// Before another attempt: etcd remembers the peer port of its first start. Data of an earlier control
+    /// plane stays.
     pub(super) fn forget_data(&mut self, ports: Ports) -> Result<(), StartError> {
         self.ports = ports;
+        if self.scratch.holds_data() {
+            return Ok(());
+        }
         let path = self.scratch.etcd_data();
         match fs::remove_dir_all(&path) {
             Err(source) if path.exists() => Err(StartError::Folder { path, source }),

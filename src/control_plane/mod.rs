@@ -49,6 +49,7 @@ pub struct Options {
     /// `hack/control-plane.sh` prints.
     pub assets: Option<PathBuf>,
     /// Folder for data, logs and keys, kept at the end; by default a temporary one that is removed.
+    /// Objects that an earlier control plane left there are served again. Keys, tokens and ports are new.
     pub dir: Option<PathBuf>,
     /// How long each component may take to become ready.
     pub ready_within: Duration,

@@ -5,7 +5,7 @@
 //! launcher and every component hold is closed, and then deletes the folder. A folder that the
 //! caller named is kept.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -17,11 +17,18 @@ use super::StartError;
 
 const JANITOR: &str = r#"while read -r _; do :; done; rm -rf -- "$1""#;
 
+/// The folder of etcd's data.
+const ETCD_DATA: &str = "etcd";
+
 /// The folder of one control plane.
 #[derive(Debug)]
 pub(super) struct Scratch {
     root: PathBuf,
     janitor: Option<Janitor>,
+    /// Locked while a folder that the caller named is in use.
+    _lock: Option<File>,
+    /// Whether an earlier control plane left its data.
+    holds_data: bool,
 }
 
 #[derive(Debug)]
@@ -32,18 +39,21 @@ struct Janitor {
 }
 
 impl Scratch {
-    /// Opens `named`, or a private temporary folder that is removed at the end.
+    /// Opens `named`, with the data that an earlier control plane left there, or a private temporary folder that is removed at the end.
     pub(super) fn open(named: Option<PathBuf>) -> Result<Self, StartError> {
         let Some(root) = named else { return Self::temporary() };
         let failed = |source| StartError::Folder { path: root.clone(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
         // Components get paths as arguments; a relative one would depend on their folder.
         let root = fs::canonicalize(&root).map_err(failed)?;
-        let scratch = Self { root, janitor: None };
-        if scratch.etcd_data().exists() {
-            return Err(StartError::FolderInUse { path: scratch.root });
+        let lock = File::create(root.join("lock")).map_err(failed_in(&root))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StartError::FolderInUse { path: root }),
+            Err(TryLockError::Error(error)) => return Err(failed_in(&root)(error)),
         }
-        Ok(scratch)
+        let holds_data = root.join(ETCD_DATA).join("member").exists();
+        Ok(Self { root, janitor: None, _lock: Some(lock), holds_data })
     }
 
     fn temporary() -> Result<Self, StartError> {
@@ -51,7 +61,8 @@ impl Scratch {
         let folder =
             tempfile::Builder::new().prefix("clinch-control-plane-").tempdir().map_err(failed)?;
         let janitor = Janitor::start(folder.path()).map_err(failed)?;
-        Ok(Self { root: folder.keep(), janitor: Some(janitor) })
+        let (root, janitor) = (folder.keep(), Some(janitor));
+        Ok(Self { root, janitor, _lock: None, holds_data: false })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -59,7 +70,12 @@ impl Scratch {
     }
 
     pub(super) fn etcd_data(&self) -> PathBuf {
-        self.root.join("etcd")
+        self.root.join(ETCD_DATA)
+    }
+
+    /// Whether an earlier control plane left its data.
+    pub(super) fn holds_data(&self) -> bool {
+        self.holds_data
     }
 
     pub(super) fn audit_log(&self) -> PathBuf {
@@ -86,6 +102,11 @@ impl Scratch {
             None => Ok(Stdio::null()),
         }
     }
+}
+
+fn failed_in(path: &Path) -> impl Fn(io::Error) -> StartError + use<> {
+    let path = path.to_owned();
+    move |source| StartError::Folder { path: path.clone(), source }
 }
 
 /// Writes `content` to `path` with access for this user only.

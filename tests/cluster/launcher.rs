@@ -92,6 +92,29 @@ async fn a_killed_api_server_and_a_killed_etcd_come_back_with_their_data() {
 }
 
 #[tokio::test]
+async fn a_named_folder_serves_its_objects_again_and_one_control_plane_at_a_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = || Some(folder.path().join("kept"));
+    let Some(first) = plane::start_in(dir()).await else { return };
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some("kept".to_owned());
+    let api: Api<Namespace> = Api::all(client(&first));
+    api.create(&PostParams::default(), &namespace).await.expect("created");
+    let second = ControlPlane::start(Options { dir: dir(), ..Options::default() }).await;
+    let error = second.expect_err("in use");
+    assert!(matches!(error, StartError::FolderInUse { .. }), "{error}");
+    first.stop().await;
+
+    for _ in 0..2 {
+        let again = plane::start_in(dir()).await.expect("starts again");
+        let api: Api<Namespace> = Api::all(client(&again));
+        assert!(api.get_opt("kept").await.expect("answers").is_some());
+        // Not asked to stop: as when the process is killed.
+        drop(again);
+    }
+}
+
+#[tokio::test]
 async fn nothing_outlives_a_killed_launcher() {
     let parent = tempfile::tempdir().expect("a folder");
     let kubeconfig = parent.path().join("kubeconfig");

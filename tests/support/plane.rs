@@ -1,5 +1,7 @@
 //! Control planes: one that the tests of a binary share, and others for tests that need their own.
 
+use std::path::PathBuf;
+
 use clinch_operator::{
     app,
     control_plane::{ControlPlane, Options, StartError},
@@ -22,10 +24,15 @@ pub fn skipped(why: &str) {
 
 /// A control plane for the caller alone; `None` where there are no binaries, outside CI.
 pub async fn start() -> Option<ControlPlane> {
+    start_in(None).await
+}
+
+/// The same, in a folder that is kept.
+pub async fn start_in(dir: Option<PathBuf>) -> Option<ControlPlane> {
     app::install_tls_provider();
     // With its HTTP gateway, through which a test can store an object as it was stored elsewhere.
     let etcd_arguments = vec!["--enable-grpc-gateway=true".to_owned()];
-    match ControlPlane::start(Options { etcd_arguments, ..Options::default() }).await {
+    match ControlPlane::start(Options { dir, etcd_arguments, ..Options::default() }).await {
         Ok(plane) => Some(plane),
         Err(error @ StartError::MissingAssets { .. }) if !in_ci() => {
             skipped(&error.to_string());
