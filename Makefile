@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
+.PHONY: chart-readme verify-chart verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples audit kstatus kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples audit kstatus chart kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart is what its script writes (needs Python 3)
 	@hack/verify.sh examples
@@ -65,6 +65,12 @@ crds: ## Regenerate crds/, and the chart's copies, from the types
 	$(CARGO) run --quiet -- crds --dir crds
 	mkdir -p charts/clinch-operator/crds
 	cp crds/*.yaml charts/clinch-operator/crds/
+
+chart-readme: ## Write the chart's README again, from its values
+	@WRITE_CHART_README=1 $(CARGO) test --quiet --test offline the_charts_readme
+
+verify-chart: control-plane ## The chart with real Helm, promtool and Kustomize (needs Go or helm; promtool or apt)
+	@hack/verify.sh chart
 
 upgrade-fixtures: control-plane ## Make tests/data/upgrade again, at the commit that it is to cover
 	@mkdir -p tests/data/upgrade/crds && cp crds/*.yaml tests/data/upgrade/crds/

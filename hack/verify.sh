@@ -5,6 +5,8 @@
 #   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
 #   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
+#   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, promtool and Kustomize (needs Go or helm, and promtool
+#                             or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
@@ -51,6 +53,12 @@ kstatus() {
   (cd tests/kstatus && logged go run -mod=readonly . ../data/kstatus/*.json) || return 1
   result="$(tail -n 1 "$log")"
   versions="$(sed -n 's/^[[:space:]]*\(sigs.k8s.io\/cli-utils\) /\1 /p' tests/kstatus/go.mod)"
+}
+
+chart() {
+  logged hack/chart.sh || return 1
+  result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; alerts fire"
+  versions="helm 3.16.4, promtool 2.42"
 }
 
 kills() {
@@ -157,7 +165,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
+examples | audit | kstatus | chart | kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

@@ -107,7 +107,7 @@ fn outdated(crd: &Json, document: &Json) -> Option<String> {
     })?;
     Some(format!(
         "the CRD {}.{GROUP} of this version: the one in the cluster is another and lacks {field}. \
-         Apply the CRDs of this version: kubectl apply --server-side -f crds/",
+         Apply the CRDs of this version: kubectl apply --server-side --force-conflicts -f crds/",
         names["plural"].as_str()?
     ))
 }

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod chart;
+mod chart_readme;
 mod command_lines;
 mod crds;
 mod decoders;
@@ -16,6 +17,7 @@ mod ledger_fuzz;
 mod links;
 mod mapping_back;
 mod mapping_properties;
+mod monitoring;
 mod named_tests;
 #[cfg(feature = "pdf")]
 mod pdf_readers;

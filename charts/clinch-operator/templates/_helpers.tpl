@@ -12,6 +12,31 @@ app.kubernetes.io/name: clinch-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The chart's labels and those of the user, who cannot change the former: a key may stand once only. */}}
+{{- define "clinch-operator.ownLabels" -}}
+{{- $ours := include "clinch-operator.labels" (index . 1) | fromYaml }}
+{{- merge $ours (index . 0) | toYaml }}
+{{- end }}
+
+{{/* How a monitor scrapes. */}}
+{{- define "clinch-operator.endpoint" -}}
+path: /metrics
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{/* ClusterRoles are cluster-wide: the namespace in the name separates two installations. */}}
 {{- define "clinch-operator.clusterName" -}}
 clinch-operator-{{ .Release.Namespace }}
@@ -40,6 +65,15 @@ clinch-operator-{{ .Release.Namespace }}
 {{- end }}
 {{- if and (eq .Values.secretAccess "cluster") .Values.watchNamespaces }}
 {{- fail "secretAccess: cluster is for an operator that watches all namespaces; with watchNamespaces use named or namespace" }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.apiServer.cidrs) }}
+{{- fail "networkPolicy needs networkPolicy.apiServer.cidrs, the addresses of the API server: without them the operator could do nothing" }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
+{{- fail "metrics.serviceMonitor needs metrics.service.enabled: it finds the pods through the Service" }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
+{{- fail "enable metrics.serviceMonitor or metrics.podMonitor: with both, Prometheus scrapes each pod twice" }}
 {{- end }}
 {{- if and (ne .Values.secretAccess "named") .Values.secretNames }}
 {{- fail "secretNames is valid only with secretAccess: named" }}

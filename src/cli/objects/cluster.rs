@@ -242,7 +242,7 @@ impl Objects {
                 404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
                     anyhow!(
                         "{server} has no {plural}.{GROUP}/{VERSION}; install the CRDs: \
-                         clinch-operator crds | kubectl apply --server-side -f -"
+                         clinch-operator crds | kubectl apply --server-side --force-conflicts -f -"
                     )
                 }
                 409 => anyhow!("somebody changed it meanwhile; nothing was done, try again"),

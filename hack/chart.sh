@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Checks the chart with the real tools: helm (lint, template with every value, refusals; install, upgrade, rollback and
+# uninstall on a real API server), promtool (alerts and their unit tests), kubectl kustomize.
+#
+#   hack/chart.sh            everything
+#   hack/chart.sh offline    without the API server
+#   hack/chart.sh base       writes the bases in deploy/kustomize again
+#
+# helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart. promtool is $PROMTOOL, or
+# the one on the PATH, or is taken out of Debian's package prometheus. Exit codes: 0 passed, 1 failed, 2 usage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,10s/^# \?//p' "$0"; exit 2 ;; esac
+chart=charts/clinch-operator
+tools=$PWD/target/chart
+mkdir -p "$tools"
+
+helm=${HELM:-$(command -v helm || echo "$tools/helm")}
+if [ ! -x "$helm" ]; then
+  echo "building helm"
+  GOBIN=$tools go install helm.sh/helm/v3/cmd/helm@v3.16.4
+fi
+promtool=${PROMTOOL:-$(command -v promtool || echo "$tools/usr/bin/promtool")}
+if [ ! -x "$promtool" ]; then
+  echo "fetching promtool"
+  (cd "$tools" && apt-get download prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .)
+fi
+
+step() { printf '\n== %s\n' "$*"; }
+# The chart asks for the version of the API server; without one helm assumes an old one.
+render() { "$helm" template clinch-operator "$chart" -n clinch-system --kube-version 1.33.0 "$@"; }
+
+step "lint"
+"$helm" lint --strict "$chart" --set environment=sandbox --quiet
+"$helm" lint --strict "$chart" -f tests/data/chart/every-value.yaml --quiet
+
+step "template"
+render --set environment=sandbox >"$tools/default.yaml"
+render -f tests/data/chart/every-value.yaml >"$tools/every-value.yaml"
+sandbox() { render --set environment=sandbox "$@" >/dev/null; }
+toggles=0
+while read -r toggle; do
+  case "$toggle" in '' | '#'*) continue ;; esac
+  # shellcheck disable=SC2086
+  sandbox $toggle || { echo "refused: $toggle"; exit 1; }
+  toggles=$((toggles + 1))
+done <tests/data/chart/toggles.txt
+echo "$toggles combinations render"
+
+step "refusals"
+refusals=0
+while IFS='|' read -r arguments message; do
+  case "$arguments" in '' | '#'*) continue ;; esac
+  # shellcheck disable=SC2086
+  if said=$(render $arguments 2>&1 >/dev/null); then echo "not refused: $arguments"; exit 1; fi
+  case "$said" in *"$message"*) ;; *) echo "$arguments: expected \"$message\" in: $said"; exit 1 ;; esac
+  refusals=$((refusals + 1))
+done <tests/data/chart/refusals.txt
+echo "$refusals refused"
+
+step "kustomize bases"
+for environment in sandbox production; do
+  base=deploy/kustomize/$environment
+  rendered=$tools/$environment.yaml
+  { echo "# Written by hack/chart.sh base from the chart's default values."; render --set environment=$environment; } >"$rendered"
+  if [ "$what" = base ]; then cp "$rendered" "$base/operator.yaml"; fi
+  cmp "$rendered" "$base/operator.yaml" || { echo "$base differs: run hack/chart.sh base"; exit 1; }
+done
+[ "$what" != base ] || exit 0
+
+step "alerts"
+"$promtool" check rules "$chart/files/alerts.yaml"
+"$promtool" test rules tests/data/alerts.yaml
+
+[ "$what" = all ] || exit 0
+
+step "a real API server"
+assets=$(hack/control-plane.sh --print-only 2>/dev/null | tail -n 1)
+export KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$assets}
+PATH=$KUBEBUILDER_ASSETS:$PATH
+cargo build --quiet --bin clinch-control-plane
+work=$(mktemp -d)
+export KUBECONFIG=$work/kubeconfig
+coproc PLANE { "${CARGO_TARGET_DIR:-target}/debug/clinch-control-plane" --kubeconfig "$KUBECONFIG" --stop-on-stdin-close; }
+plane=$PLANE_PID
+trap 'kill $plane 2>/dev/null || true; wait $plane 2>/dev/null || true; rm -rf "$work"' EXIT
+read -r _ <&"${PLANE[0]}"
+quiet() { "$@" >"$work/said" 2>&1 || { cat "$work/said"; exit 1; }; }
+gone() { [ -z "$(kubectl get "$@" -o name 2>/dev/null)" ]; }
+
+quiet kubectl create namespace a
+quiet kubectl create namespace b
+for namespace in clinch-system clinch-sandbox; do quiet kubectl create namespace "$namespace"; done
+# The kinds of the Prometheus Operator, without their schemas.
+quiet kubectl apply -f tests/data/chart/monitoring-crds.yaml
+quiet kubectl wait crd --all --for=condition=Established --timeout=30s
+
+step "kustomize"
+for environment in sandbox production; do
+  kubectl kustomize "deploy/kustomize/$environment" >"$work/base.yaml"
+  quiet kubectl apply --server-side --dry-run=server --force-conflicts -f "$work/base.yaml"
+done
+echo "both bases are accepted"
+
+step "server-side dry run of every manifest"
+quiet kubectl apply --server-side --dry-run=server --force-conflicts -f "$tools/every-value.yaml"
+echo "$(grep -c '^kind:' "$tools/every-value.yaml") objects accepted"
+
+step "install with the CRDs of an older version, upgrade, rollback"
+cp -r "$chart" "$work/older"
+# A field of this version that the older one does not have.
+sed -i '/^              limit:$/,/^                type: integer$/d' "$work/older/crds/candidateexports.yaml"
+quiet "$helm" install one "$work/older" -n clinch-system --set environment=production
+# As the operator fills it.
+quiet kubectl patch secret -n clinch-system clinch-operator-ledger-key -p '{"stringData": {"key": "filled"}}'
+filled() { [ "$(kubectl get secret -n clinch-system clinch-operator-ledger-key -o 'jsonpath={.data.key}')" = ZmlsbGVk ]; }
+quiet "$helm" upgrade one "$chart" -n clinch-system -f tests/data/chart/every-value.yaml --set environment=production
+quiet kubectl get -n clinch-system service/clinch-operator-metrics prometheusrule/clinch-operator networkpolicy/clinch-operator
+quiet "$helm" rollback one 1 -n clinch-system
+gone -n clinch-system service/clinch-operator-metrics || { echo "the rollback left the Service"; exit 1; }
+filled || { echo "the ledger key was overwritten"; exit 1; }
+echo "installed, upgraded to every value, rolled back; the ledger key is the same"
+
+step "CRDs are upgraded over those that helm owns"
+limit() { kubectl get crd candidateexports.clinch.hireez.dev -o json | grep -c '"limit": {' || true; }
+[ "$(limit)" = 0 ] || { echo "helm upgrade changed a CRD"; exit 1; }
+if kubectl apply --server-side -f "$chart/crds/" >"$work/said" 2>&1; then echo "no conflict"; exit 1; fi
+grep -q 'conflict with "helm"' "$work/said" || { cat "$work/said"; exit 1; }
+quiet kubectl apply --server-side --force-conflicts -f "$chart/crds/"
+[ "$(limit)" = 1 ] || { echo "the CRD was not upgraded"; exit 1; }
+quiet kubectl diff --server-side --force-conflicts -f "$chart/crds/"
+echo "without --force-conflicts refused, with it in place"
+
+step "a second release"
+quiet "$helm" install two "$chart" -n clinch-sandbox --set environment=sandbox
+quiet "$helm" uninstall two -n clinch-sandbox
+for role in viewer member admin; do quiet kubectl get clusterrole "clinch-$role-clinch-system"; done
+quiet kubectl get validatingadmissionpolicy/clinch-operator-clinch-system-endpoints clusterrole/clinch-operator-clinch-system
+gone clusterrole clinch-viewer-clinch-sandbox || { echo "the second release left a role"; exit 1; }
+echo "installed and removed beside the first, which has kept its objects"
+
+step "uninstall"
+quiet "$helm" uninstall one -n clinch-system
+for crd in candidateexports candidateimports candidateledgers clinchintegrations fieldmappings; do
+  quiet kubectl get crd "$crd.clinch.hireez.dev"
+done
+filled || { echo "the ledger key is gone"; exit 1; }
+gone deployment -A || { echo "a Deployment is left"; exit 1; }
+for name in one another; do
+  quiet "$helm" install "$name" "$chart" -n clinch-system --set environment=production
+  quiet "$helm" uninstall "$name" -n clinch-system
+  filled || { echo "the ledger key was overwritten"; exit 1; }
+done
+echo "CRDs and the ledger key are kept, and taken by the next release, whatever its name"

@@ -1,0 +1,102 @@
+//! The chart's alerts and dashboard against the metrics that the operator has.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::frozen_names::METRICS;
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn alerts() -> Vec<Value> {
+    let text = read("charts/clinch-operator/files/alerts.yaml");
+    let file: Value = serde_saphyr::from_str(&text).unwrap();
+    file["groups"][0]["rules"].as_array().unwrap().clone()
+}
+
+/// The metrics that an expression names. The parts of a histogram are named after it.
+fn named(expression: &str) -> BTreeSet<String> {
+    let metric = Regex::new(r"\b(?:clinch_operator|process)_[a-z_]+").unwrap();
+    let found = metric.find_iter(expression).map(|found| found.as_str());
+    found.map(|name| name.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+fn check(place: &str, expression: &str) {
+    let found = named(expression);
+    assert!(!found.is_empty(), "{place} names no metric");
+    for name in found {
+        assert!(METRICS.contains(&name.as_str()), "{place}: there is no metric {name}");
+    }
+}
+
+#[test]
+fn every_alert_names_metrics_that_exist_of_its_own_namespace() {
+    for alert in alerts() {
+        let (name, expression) = (&alert["alert"], alert["expr"].as_str().unwrap());
+        check(&name.to_string(), expression);
+        let selectors = expression.matches("clinch_operator_").count();
+        assert_eq!(expression.matches("namespace=\"NAMESPACE\"").count(), selectors, "{name}");
+        assert_eq!(alert["labels"]["namespace"], "NAMESPACE", "{name}");
+        assert!(["critical", "warning", "info"].iter().any(|s| alert["labels"]["severity"] == *s));
+    }
+}
+
+#[test]
+fn every_alert_has_a_runbook_section_and_a_unit_test() {
+    let (page, tests) = (read("docs/ALERTS.md"), read("tests/data/alerts.yaml"));
+    let names: Vec<String> =
+        alerts().iter().map(|alert| alert["alert"].as_str().unwrap().to_owned()).collect();
+    for (alert, name) in alerts().iter().zip(&names) {
+        let anchor = name.to_lowercase();
+        assert!(page.contains(&format!("\n## {name}\n")), "docs/ALERTS.md has no section {name}");
+        let row =
+            format!("| [{name}](#{anchor}) | {} |", alert["labels"]["severity"].as_str().unwrap());
+        assert!(page.contains(&row), "docs/ALERTS.md has no row {row}");
+        assert_eq!(alert["annotations"]["runbook_url"], format!("RUNBOOK#{anchor}"));
+        assert!(
+            tests.contains(&format!("    alertname: {name}\n    exp_alerts:\n    - ")),
+            "{name} fires in no test"
+        );
+        assert!(
+            tests.contains(&format!("alertname: {name}, exp_alerts: []")),
+            "{name} is quiet in no test"
+        );
+    }
+    let sections = page.lines().filter_map(|line| line.strip_prefix("## "));
+    assert_eq!(sections.collect::<Vec<_>>(), names, "sections, in the order of the alerts");
+}
+
+#[test]
+fn the_ledger_alert_has_the_default_limit_of_the_chart() {
+    let values: Value =
+        serde_saphyr::from_str(&read("charts/clinch-operator/values.yaml")).unwrap();
+    let limit = format!("0.8 * {}", values["ledger"]["etcdMax"]);
+    let template = read("charts/clinch-operator/templates/metrics.yaml");
+    assert!(template.contains(&format!("replace \"{limit}\"")));
+    assert!(read("charts/clinch-operator/files/alerts.yaml").contains(&limit));
+}
+
+#[test]
+fn every_panel_of_the_dashboard_asks_for_metrics_that_exist() {
+    let text = read("charts/clinch-operator/files/dashboard.json");
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut ids = BTreeSet::new();
+    let mut shown = BTreeSet::new();
+    for panel in panels {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "two panels have one id");
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let expression = target["expr"].as_str().unwrap();
+            check(&panel["title"].to_string(), expression);
+            shown.extend(named(expression));
+            assert!(expression.contains("namespace=~\"$namespace\""), "{}", panel["title"]);
+        }
+    }
+    let of_the_operator = METRICS.iter().filter(|name| name.starts_with("clinch_operator_"));
+    let left: Vec<_> = of_the_operator.filter(|name| !shown.contains(**name)).collect();
+    assert!(left.is_empty(), "metrics on no panel: {left:?}");
+}
