@@ -171,10 +171,17 @@ reasons! {
     DestinationNotFound,
     /// The operator's allow-list does not name the place of a file to write.
     DestinationNotAllowed,
-    /// The file cannot be written until somebody changes something: credentials, permissions, a folder
-    /// in its place.
+    /// The store refuses the credentials that a file is written with.
     DestinationDenied,
-    /// The file cannot be written for now.
+    /// The permissions of this machine, or a read-only file system, forbid writing a file.
+    DestinationReadOnly,
+    /// No file can be written as the destination names or configures it.
+    DestinationInvalid,
+    /// The bucket or listed folder of a destination does not exist.
+    DestinationMissing,
+    /// No space is left at a destination.
+    DestinationFull,
+    /// The destination does not answer or fails, or the writing of a file was interrupted.
     DestinationUnreachable,
     /// An older export writes the same file.
     DestinationConflict,

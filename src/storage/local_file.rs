@@ -322,9 +322,9 @@ mod tests {
         assert_eq!(folder.write("link.csv", "x"), Err(WriteFault::NotAFile));
         assert_eq!(folder.target("link.csv").seen(), Err(WriteFault::NotAFile));
         assert_eq!(folder.write("inside.csv", "x"), Err(WriteFault::NotAFile));
-        assert_eq!(folder.write("out/secret", "x"), Err(WriteFault::Denied));
-        assert_eq!(folder.write("out/new/x.csv", "x"), Err(WriteFault::Denied));
-        assert_eq!(folder.target("out/x.csv").seen(), Err(WriteFault::Denied));
+        assert_eq!(folder.write("out/secret", "x"), Err(WriteFault::Outside));
+        assert_eq!(folder.write("out/new/x.csv", "x"), Err(WriteFault::Outside));
+        assert_eq!(folder.target("out/x.csv").seen(), Err(WriteFault::Outside));
         // A link that takes the name while the file is written is replaced, not followed.
         let mut file = folder.target("late.csv").create("owner").unwrap();
         file.write(b"new").unwrap();

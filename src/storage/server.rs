@@ -56,6 +56,9 @@ pub enum ServerFault {
     /// No bucket or container of that name.
     #[error("there is no such bucket or container: check its name, and endpoint and account")]
     BucketMissing,
+    /// No space is left, or a quota is used up.
+    #[error("the store has no space left, or a quota is used up{0}")]
+    Full(Code),
     /// Too many requests.
     #[error("the server asks for fewer requests; retried later")]
     Throttled,
@@ -131,6 +134,7 @@ enum Meaning {
     Region,
     Archived,
     NoBucket,
+    Full,
     Throttled,
     Failing,
     Other,
@@ -139,7 +143,7 @@ enum Meaning {
 /// The error codes that stores document, as far as they say what to do.
 const CODES: &[(&str, Meaning)] = {
     use Meaning::{
-        Archived, ClockSkew, Denied, Expired, Failing, NoBucket, Other, Region, Throttled,
+        Archived, ClockSkew, Denied, Expired, Failing, Full, NoBucket, Other, Region, Throttled,
     };
     &[
         // S3 and the stores that speak its language; Google Cloud Storage's XML API
@@ -162,6 +166,7 @@ const CODES: &[(&str, Meaning)] = {
         ("NoSuchBucket", NoBucket),
         ("NotSignedUp", Denied),
         ("PermanentRedirect", Region),
+        ("QuotaExceeded", Full),
         ("RequestExpired", ClockSkew),
         ("RequestTimeTooSkewed", ClockSkew),
         ("RequestTimeout", Failing),
@@ -173,6 +178,8 @@ const CODES: &[(&str, Meaning)] = {
         ("TooManyRequests", Throttled),
         ("UserProjectAccountProblem", Denied),
         ("UserProjectMissing", Other),
+        ("XMinioAdminBucketQuotaExceeded", Full),
+        ("XMinioStorageFull", Full),
         // Azure Blob Storage
         ("AccountIsDisabled", Denied),
         ("AuthenticationFailed", Denied),
@@ -214,6 +221,7 @@ impl ServerFault {
             Self::NoAnswer(_)
             | Self::NoIdentity
             | Self::ClockSkew
+            | Self::Full(_)
             | Self::Throttled
             | Self::Failing(_)
             | Self::NotAStore => true,
@@ -305,6 +313,7 @@ impl ServerFault {
             (Some(Meaning::Archived), _) => Self::Archived,
             (Some(Meaning::NoBucket), _) => Self::BucketMissing,
             (Some(Meaning::Expired), _) => Self::Expired(code),
+            (Some(Meaning::Full), _) | (None, 507) => Self::Full(code),
             (Some(Meaning::Throttled), _) | (_, 429) => Self::Throttled,
             (Some(Meaning::Region), 300..=399) => Self::WrongRegion(region),
             // A store other than Amazon's may also mean another part of the header.
@@ -383,6 +392,9 @@ mod tests {
             (403, "SignatureDoesNotMatch", ServerFault::Denied(code("SignatureDoesNotMatch"))),
             (503, "SlowDown", ServerFault::Throttled),
             (400, "RequestTimeout", ServerFault::Failing(400)),
+            (507, "XMinioStorageFull", ServerFault::Full(code("XMinioStorageFull"))),
+            (403, "QuotaExceeded", ServerFault::Full(code("QuotaExceeded"))),
+            (507, "OfAnotherStore", ServerFault::Full(Code::default())),
             (301, "PermanentRedirect", ServerFault::WrongRegion(None)),
             (409, "BlobArchived", ServerFault::Archived),
             (400, "UserProjectMissing", ServerFault::Refused(400, code("UserProjectMissing"))),

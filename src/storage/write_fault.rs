@@ -17,12 +17,14 @@ const RECHECK_MISSING: Duration = Duration::from_secs(60);
 /// Why a file cannot be written. Whatever it is: the file that was there before is still there.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WriteFault {
-    /// The permissions of this machine, or a link that leads out of the listed folder.
-    #[error(
-        "may not be written: check the permissions of its folder, and links that lead out of the \
-         listed folder"
-    )]
+    /// The permissions of this machine.
+    #[error("may not be written: check the permissions of its folder")]
     Denied,
+    /// A link on its way leads out of the listed folder.
+    #[error(
+        "is behind a link that leads out of the listed folder: name the folder itself, or list it"
+    )]
+    Outside,
     /// A file system that is mounted read-only.
     #[error("may not be written: its file system is read-only")]
     ReadOnly,
@@ -67,33 +69,53 @@ pub enum WriteFault {
     Server(ServerFault),
 }
 
+/// What a fault means for a person who looks at it. Each kind has a reason.
+enum Kind {
+    Unreachable,
+    Full,
+    Missing,
+    Denied,
+    ReadOnly,
+    Invalid,
+    NotAllowed,
+    TooLarge,
+}
+
 impl WriteFault {
     /// What the owner of the run does next.
     pub fn disposition(&self) -> Disposition {
         let stalled = |reason| Disposition::Stalled { reason };
+        match self.kind() {
+            Kind::Unreachable => Disposition::retry(Reason::DestinationUnreachable),
+            Kind::Full => Disposition::retry(Reason::DestinationFull),
+            Kind::Missing => {
+                Disposition::Retry { reason: Reason::DestinationMissing, after: RECHECK_MISSING }
+            }
+            Kind::Denied => stalled(Reason::DestinationDenied),
+            Kind::ReadOnly => stalled(Reason::DestinationReadOnly),
+            Kind::Invalid => stalled(Reason::DestinationInvalid),
+            Kind::NotAllowed => stalled(Reason::DestinationNotAllowed),
+            Kind::TooLarge => stalled(Reason::TooLarge),
+        }
+    }
+
+    fn kind(&self) -> Kind {
         match self {
-            Self::NoFolder | Self::Server(ServerFault::BucketMissing) => {
-                let reason = Reason::DestinationUnreachable;
-                Disposition::Retry { reason, after: RECHECK_MISSING }
-            }
-            Self::NoSpace | Self::Unreachable | Self::Interrupted | Self::TimedOut(_) => {
-                Disposition::retry(Reason::DestinationUnreachable)
-            }
-            Self::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused)) => {
-                stalled(Reason::DestinationNotAllowed)
-            }
-            Self::Server(fault) if fault.is_transient() => {
-                Disposition::retry(Reason::DestinationUnreachable)
-            }
-            Self::TooLarge { .. } => stalled(Reason::TooLarge),
+            Self::NoFolder | Self::Server(ServerFault::BucketMissing) => Kind::Missing,
+            Self::NoSpace | Self::Server(ServerFault::Full(_)) => Kind::Full,
+            Self::Unreachable | Self::Interrupted | Self::TimedOut(_) => Kind::Unreachable,
+            Self::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused)) => Kind::NotAllowed,
+            Self::Server(fault) if fault.is_transient() => Kind::Unreachable,
+            Self::Server(fault) if fault.is_denial() => Kind::Denied,
+            Self::Denied | Self::ReadOnly => Kind::ReadOnly,
+            Self::TooLarge { .. } => Kind::TooLarge,
             Self::Server(_)
             | Self::NoConditionalWrites
-            | Self::Denied
-            | Self::ReadOnly
+            | Self::Outside
             | Self::IsAFolder
             | Self::NotAFile
             | Self::BelowAFile
-            | Self::BadName => stalled(Reason::DestinationDenied),
+            | Self::BadName => Kind::Invalid,
         }
     }
 
@@ -120,6 +142,8 @@ impl WriteFault {
     /// The fault behind an error of this machine's file system.
     pub(super) fn of_io(error: &io::Error) -> Self {
         match error.kind() {
+            // Not the system's word, but that of the library which resolves names inside the folder.
+            io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Self::Outside,
             io::ErrorKind::PermissionDenied => Self::Denied,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::IsADirectory => Self::IsAFolder,
@@ -167,40 +191,43 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_retried_and_the_rest_waits_for_somebody() {
-        use Reason::{DestinationDenied, DestinationNotAllowed, DestinationUnreachable};
-        for fault in [
-            WriteFault::NoFolder,
-            WriteFault::NoSpace,
-            WriteFault::Unreachable,
-            WriteFault::Interrupted,
-            WriteFault::TimedOut(Duration::from_secs(60)),
-            WriteFault::Server(ServerFault::BucketMissing),
-            WriteFault::Server(ServerFault::Failing(503)),
-            WriteFault::Server(ServerFault::Throttled),
-        ] {
-            assert_eq!(reason(&fault), (DestinationUnreachable, true), "{fault}");
+        let server = |status| WriteFault::Server(ServerFault::of_status(status));
+        let retried = [
+            (WriteFault::NoFolder, Reason::DestinationMissing),
+            (WriteFault::Server(ServerFault::BucketMissing), Reason::DestinationMissing),
+            (WriteFault::NoSpace, Reason::DestinationFull),
+            (server(507), Reason::DestinationFull),
+            (WriteFault::Unreachable, Reason::DestinationUnreachable),
+            (WriteFault::Interrupted, Reason::DestinationUnreachable),
+            (WriteFault::TimedOut(Duration::from_secs(60)), Reason::DestinationUnreachable),
+            (server(503), Reason::DestinationUnreachable),
+            (server(429), Reason::DestinationUnreachable),
+        ];
+        let refused = ServerFault::NoAnswer(NoAnswer::AddressRefused);
+        let stalled = [
+            (server(403), Reason::DestinationDenied),
+            (WriteFault::Denied, Reason::DestinationReadOnly),
+            (WriteFault::ReadOnly, Reason::DestinationReadOnly),
+            (WriteFault::Outside, Reason::DestinationInvalid),
+            (WriteFault::IsAFolder, Reason::DestinationInvalid),
+            (WriteFault::NotAFile, Reason::DestinationInvalid),
+            (WriteFault::BelowAFile, Reason::DestinationInvalid),
+            (WriteFault::BadName, Reason::DestinationInvalid),
+            (WriteFault::NoConditionalWrites, Reason::DestinationInvalid),
+            (server(400), Reason::DestinationInvalid),
+            (WriteFault::Server(refused), Reason::DestinationNotAllowed),
+            (WriteFault::TooLarge { limit: 1 }, Reason::TooLarge),
+        ];
+        let retried = retried.map(|(fault, of)| (fault, of, true)).into_iter();
+        for (fault, of, passes) in retried.chain(stalled.map(|(fault, of)| (fault, of, false))) {
+            assert_eq!(reason(&fault), (of, passes), "{fault}");
         }
-        for fault in [
-            WriteFault::Denied,
-            WriteFault::ReadOnly,
-            WriteFault::IsAFolder,
-            WriteFault::NotAFile,
-            WriteFault::BelowAFile,
-            WriteFault::BadName,
-            WriteFault::NoConditionalWrites,
-            WriteFault::Server(ServerFault::of_status(403)),
-            WriteFault::Server(ServerFault::of_status(400)),
-        ] {
-            assert_eq!(reason(&fault), (DestinationDenied, false), "{fault}");
-        }
-        let refused = WriteFault::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused));
-        assert_eq!(reason(&refused), (DestinationNotAllowed, false));
-        let large = WriteFault::TooLarge { limit: 1 };
-        assert_eq!(reason(&large), (Reason::TooLarge, false));
     }
 
     #[test]
     fn errors_of_the_file_system_are_told_apart() {
+        let led_out = io::Error::new(io::ErrorKind::PermissionDenied, "led outside");
+        assert_eq!(WriteFault::of_io(&led_out), WriteFault::Outside);
         // The numbers of Linux.
         for (number, fault) in [
             (1, WriteFault::Denied),

@@ -269,7 +269,7 @@ async fn each_place_that_cannot_be_written_has_a_reason() {
     for (file, reason, code) in [
         ("../people.csv", "InvalidSpec", 1),
         ("folder/", "InvalidSpec", 1),
-        ("folder", "DestinationDenied", 1),
+        ("folder", "DestinationInvalid", 1),
         ("peo*ple.csv", "InvalidSpec", 1),
     ] {
         let world = World::new(vec![export("people", file, people())]).await;
@@ -479,7 +479,7 @@ async fn a_report_may_list_what_is_rejected_and_needs_the_permission_of_files() 
     assert_eq!(world.sandbox.people("hireEZ").len(), 0, "nothing is pushed without its report");
     world.files = "Allowed";
     fs::create_dir(world.out("report.csv")).unwrap();
-    world.expect(1, "DestinationDenied").await;
+    world.expect(1, "DestinationInvalid").await;
     assert_eq!(world.sandbox.people("hireEZ").len(), 0, "nor where it cannot be written");
     fs::remove_dir(world.out("report.csv")).unwrap();
     world.expect(0, "SyncedWithRejections").await;

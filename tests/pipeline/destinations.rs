@@ -198,13 +198,17 @@ async fn refused(
 
 #[tokio::test]
 async fn each_answer_of_a_store_has_a_reason_and_a_message_of_its_own() {
-    use Reason::{DestinationDenied, DestinationUnreachable};
+    use Reason::{
+        DestinationDenied, DestinationFull, DestinationInvalid, DestinationMissing,
+        DestinationUnreachable,
+    };
     for (status, code, reason, says) in [
         (403, "AccessDenied", DestinationDenied, "are refused (AccessDenied)"),
         (400, "ExpiredToken", DestinationDenied, "have expired"),
-        (404, "NoSuchBucket", DestinationUnreachable, "no such bucket"),
+        (404, "NoSuchBucket", DestinationMissing, "no such bucket"),
+        (507, "XMinioStorageFull", DestinationFull, "no space left"),
         (403, "RequestTimeTooSkewed", DestinationUnreachable, "NTP"),
-        (301, "PermanentRedirect", DestinationDenied, "AWS_REGION"),
+        (301, "PermanentRedirect", DestinationInvalid, "AWS_REGION"),
         (501, "NotImplemented", DestinationUnreachable, "status 501"),
     ] {
         for size in [10, 9 * MEBIBYTE] {
@@ -346,42 +350,44 @@ async fn a_file_of_this_machine_appears_as_a_whole() {
     assert_eq!(names(&folder.path().join("2026")), ["people.csv"]);
 }
 
-/// Runs a test of this program where file systems can be mounted; false if that is not possible here.
-fn in_mounts_of_its_own(test: &str, folder: &Path) -> bool {
-    let (program, name) = (std::env::current_exe().unwrap(), format!("destinations::{test}"));
-    let mount = format!("mount -t tmpfs -o size=4m tmpfs '{}' && exec \"$@\"", folder.display());
-    let program = program.to_str().unwrap();
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount.as_str(), "sh", program])
-        .args([name.as_str(), "--exact", "--ignored", "--nocapture"])
-        .env("CLINCH_TEST_MOUNT", folder)
-        .output();
+/// Runs a test of this program with a small file system mounted at `folder`, or without one and without the
+/// capabilities of its user.
+pub(crate) fn in_namespaces(test: &str, folder: Option<&Path>) {
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("unshare");
+    command.arg("--user");
+    if let Some(folder) = folder {
+        let mount =
+            format!("mount -t tmpfs -o size=4m tmpfs '{}' && exec \"$@\"", folder.display());
+        command.args(["--map-root-user", "--mount", "sh", "-c", mount.as_str(), "sh"]);
+        command.env("CLINCH_TEST_MOUNT", folder);
+    }
+    let output = command.arg(program).args([test, "--exact", "--ignored", "--nocapture"]).output();
     let output = match output {
         Ok(output) => output,
         Err(error) => return skipped(&format!("unshare cannot be started: {error}")),
     };
     let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
     if !said.contains("running 1 test") {
-        return skipped(&String::from_utf8_lossy(&output.stderr));
+        return skipped(&errors);
     }
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    true
+    assert!(output.status.success(), "{said}{errors}");
 }
 
 #[expect(clippy::print_stderr, reason = "says why nothing was tested")]
-fn skipped(why: &str) -> bool {
-    eprintln!("skipped: file systems cannot be mounted: {}", why.trim());
-    false
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {}", why.trim());
 }
 
-fn mounted() -> PathBuf {
+pub(crate) fn mounted() -> PathBuf {
     std::env::var_os("CLINCH_TEST_MOUNT").expect("started by another test").into()
 }
 
 #[test]
 fn a_full_file_system_keeps_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
-    in_mounts_of_its_own("on_a_small_file_system", folder.path());
+    in_namespaces("destinations::on_a_small_file_system", Some(folder.path()));
 }
 
 #[tokio::test]
@@ -393,7 +399,7 @@ async fn on_a_small_file_system() {
     write(&to, &old).await.unwrap();
     let fault = write(&to, &content(9 * MEBIBYTE, 2)).await.unwrap_err();
     assert_eq!(fault, WriteFault::NoSpace);
-    assert_eq!(fault.disposition(), Disposition::retry(Reason::DestinationUnreachable));
+    assert_eq!(fault.disposition(), Disposition::retry(Reason::DestinationFull));
     assert!(std::fs::read(folder.join("people.csv")).unwrap() == old);
     assert_eq!(names(&folder), ["people.csv"], "the space is free again");
     write(&to, &content(2 * MEBIBYTE, 3)).await.unwrap();
@@ -402,7 +408,7 @@ async fn on_a_small_file_system() {
 #[test]
 fn a_read_only_file_system_keeps_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
-    in_mounts_of_its_own("on_a_read_only_file_system", folder.path());
+    in_namespaces("destinations::on_a_read_only_file_system", Some(folder.path()));
 }
 
 #[tokio::test]
@@ -416,7 +422,7 @@ async fn on_a_read_only_file_system() {
     assert!(remount.unwrap().success());
     let fault = write(&to, &content(10, 2)).await.unwrap_err();
     assert_eq!(fault, WriteFault::ReadOnly);
-    assert_eq!(fault.disposition().reason(), Reason::DestinationDenied);
+    assert_eq!(fault.disposition().reason(), Reason::DestinationReadOnly);
     assert_eq!(to.seen().await.unwrap().unwrap().version, written.version);
     let fault = write(&local(&folder, "new/people.csv"), &old).await.unwrap_err();
     assert_eq!(fault, WriteFault::ReadOnly);

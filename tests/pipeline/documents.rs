@@ -253,7 +253,7 @@ async fn one_document_is_made_at_a_time_and_one_that_waits_can_be_ended() {
         FilePorts { export: "third".to_owned(), ..ports(local(folder.path(), "third.pdf")) };
     let third = FilePorts { renderer: renderer.clone(), ..third };
     let report = run_file(document(people(3)), third).await;
-    assert_eq!(reason(&report), Reason::DestinationDenied);
+    assert_eq!(reason(&report), Reason::DestinationInvalid);
     assert_eq!(names(folder.path()).len(), 3, "the first is on its way, and nothing is left");
     release.send(()).unwrap();
     assert_eq!(file(&first.await.unwrap()).rows, 3);

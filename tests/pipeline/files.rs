@@ -55,7 +55,7 @@ fn text(count: usize) -> String {
     }))
 }
 
-fn people(count: usize) -> Source {
+pub(crate) fn people(count: usize) -> Source {
     parts("people.ndjson", text(count).into_bytes())
 }
 
@@ -302,7 +302,7 @@ async fn a_source_that_ends_early_writes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_that_refuse_have_a_reason_each() {
     for (status, code, expected, stalled) in [
-        (404, "NoSuchBucket", Reason::DestinationUnreachable, false),
+        (404, "NoSuchBucket", Reason::DestinationMissing, false),
         (403, "AccessDenied", Reason::DestinationDenied, true),
         (503, "SlowDown", Reason::DestinationUnreachable, false),
     ] {

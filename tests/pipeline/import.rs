@@ -62,14 +62,14 @@ fn local(folder: &Path) -> ObjectSink {
 }
 
 /// An import of the people of a world.
-struct Import<'a> {
-    world: &'a World,
-    folder: &'a Path,
-    state: MemoryStore,
+pub(crate) struct Import<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) folder: &'a Path,
+    pub(crate) state: MemoryStore,
 }
 
 impl Import<'_> {
-    async fn run(&self, sink: ObjectSink) -> ImportReport {
+    pub(crate) async fn run(&self, sink: ObjectSink) -> ImportReport {
         let ports = ImportPorts {
             feed: ClinchFeed::new(self.world.client.clone()),
             sink,
@@ -92,7 +92,7 @@ impl Import<'_> {
         report.progress
     }
 
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         records(&self.folder.join("back/uid-import"))
     }
 }
@@ -331,7 +331,7 @@ async fn a_folder_that_cannot_be_written_and_a_part_of_a_killed_process() {
     fs::write(&parts, "in the way").unwrap();
     let report = import.run(local(folder.path())).await;
     let Ending::Interrupted { disposition, message } = report.ending else { panic!("it fails") };
-    assert_eq!(disposition.reason(), Reason::DestinationDenied, "{message}");
+    assert_eq!(disposition.reason(), Reason::DestinationInvalid, "{message}");
     assert!(message.contains("/parts/"), "{message}");
     fs::remove_file(&parts).unwrap();
     fs::create_dir_all(&parts).unwrap();

@@ -5,6 +5,8 @@
 #![cfg(feature = "sandbox")]
 
 mod absence;
+#[cfg(unix)]
+mod bad_places;
 mod contract;
 mod delivery;
 mod destinations;

@@ -85,9 +85,12 @@ fn learned(
             reason,
             Reason::DestinationNotAllowed
                 | Reason::DestinationDenied
+                | Reason::DestinationReadOnly
+                | Reason::DestinationInvalid
+                | Reason::DestinationMissing
+                | Reason::DestinationFull
                 | Reason::DestinationUnreachable
                 | Reason::DestinationConflict
-                | Reason::DestinationNotFound
         )
     };
     let condition = ConditionType::SinkReady;
