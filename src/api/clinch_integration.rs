@@ -245,8 +245,8 @@ const fn denied() -> Permission {
     Permission::Denied
 }
 
-/// What imports may take out of Clinch through this integration, and where to. What is written is
-/// beyond the reach of this operator: nobody can be removed from a copy of it.
+/// What may be taken out of Clinch through this integration, and where people may be written to. What is
+/// written is beyond the reach of this operator: nobody can be removed from a copy of it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.candidates != 'Allowed' || (has(self.attributes) && self.attributes.size() > 0)")
     .message("attributes must be listed when candidates is Allowed; write [\"*\"] for all of them")
@@ -265,8 +265,8 @@ pub struct ReadPermission {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 128), inner(length(min = 1, max = 128)))]
     pub attributes: Vec<String>,
-    /// Places that imports may write to, spelled as in the operator's `--allowed-destinations`, which
-    /// applies as well. Empty: what the operator allows.
+    /// Places that imports, and exports with files and reports, may write to, spelled as in the
+    /// operator's `--allowed-destinations`, which applies as well. Empty: what the operator allows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[x_kube(validation = Rule::new("self.all(d, ['s3://', 'gs://', 'az://', 'file:///'].exists(s, d.startsWith(s)))")

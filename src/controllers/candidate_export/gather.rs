@@ -111,6 +111,12 @@ impl Gathered {
         }
     }
 
+    /// Where it writes: its file, its report, both or neither.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &TargetFound> {
+        let file = self.file.iter().map(|file| &file.target);
+        file.chain(self.report.iter().map(|report| &report.target))
+    }
+
     /// Whether the source is remote, so that nothing announces its changes.
     pub(super) fn is_remote(&self) -> bool {
         matches!(self.source, SourceFound::Remote(..))

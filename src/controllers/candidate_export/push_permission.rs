@@ -11,6 +11,7 @@ use crate::{
     conditions::Observation,
     controllers::{
         access::{Access, access_of},
+        destinations::not_listed,
         grants::{Used, of_run},
         runs::{RunPhase, RunState},
     },
@@ -45,6 +46,17 @@ pub(super) fn refuses_files(permission: &PushPermission) -> Option<String> {
     })
 }
 
+/// Why the integration refuses to have files written at these URLs, if so.
+pub(super) fn refuses_places<'a>(
+    urls: impl Iterator<Item = &'a str>,
+    integration: &ClinchIntegrationSpec,
+) -> Option<String> {
+    let mut urls = urls.peekable();
+    urls.peek()?;
+    refuses_files(&integration.push_permission)
+        .or_else(|| urls.find_map(|url| not_listed(&integration.read_permission, url)))
+}
+
 /// What the push permission says of a destination.
 pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermission) -> Permitted {
     if destination.file.is_some() {
@@ -70,34 +82,44 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
 }
 
 /// The grant of a run that writes a file. It is revoked as soon as the integration is seen to be
-/// deleted, to be closed to the export's namespace, or to forbid files.
+/// deleted, to be closed to the export's namespace, or to forbid files or their places.
 pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
     let integration = integration_of(gathered.key(), spec);
     let (cluster, namespace) = (cluster.clone(), gathered.key().namespace.clone());
-    let destination = spec.destination.clone();
+    let urls = urls(gathered);
     Grant::new(move || {
         let labels = |namespace: &str| cluster.namespace_labels(namespace);
         let permits = cluster.integration(&integration).is_some_and(|found| {
             access_of(&integration, &found.spec, &namespace, labels) == Access::Granted
-                && permitted(&destination, &found.spec.push_permission) == Permitted::Yes
+                && refuses_places(urls.iter().map(String::as_str), &found.spec).is_none()
         });
         if permits { GrantState::Valid } else { GrantState::Revoked }
     })
 }
 
-/// The grant of a run that starts now, while the integration permits its destination; see [`of_run`].
+/// Where a run that starts now writes files.
+fn urls(gathered: &Gathered) -> Vec<String> {
+    gathered.targets().map(|target| target.url.clone()).collect()
+}
+
+/// The grant of a run that starts now, while the integration permits its destination and its report; see
+/// [`of_run`].
 pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     let spec = &gathered.export.spec;
     let destination = spec.destination.clone();
     // Clinch was asked about the job under these rules; under others the answer may differ.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
-    let permits =
-        move |now: &ClinchIntegrationSpec| match permitted(&destination, &now.push_permission) {
-            Permitted::Yes => true,
-            Permitted::AskClinch => started.as_ref() == Some(&now.push_permission),
-            Permitted::No(_) => false,
-        };
+    let urls = urls(gathered);
+    let permits = move |now: &ClinchIntegrationSpec| {
+        let report = refuses_places(urls.iter().map(String::as_str), now).is_none();
+        report
+            && match permitted(&destination, &now.push_permission) {
+                Permitted::Yes => true,
+                Permitted::AskClinch => started.as_ref() == Some(&now.push_permission),
+                Permitted::No(_) => false,
+            }
+    };
     let used = Used {
         integration: integration_of(gathered.key(), spec),
         namespace: &gathered.key().namespace,

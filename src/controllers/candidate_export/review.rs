@@ -3,7 +3,7 @@
 
 use super::{
     gather::{Gathered, SourceFound, gather},
-    push_permission::{Permitted, permitted},
+    push_permission::{Permitted, permitted, refuses_places},
     validate::{FORMAT, mapping_for, refuses_documents, refuses_format},
 };
 use crate::{
@@ -38,9 +38,7 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     // A file need not fit the contract.
     let target = if gathered.is_file() { &TargetAttributes::UNKNOWN } else { target };
     findings.extend(mapping(&gathered, target));
-    let file = gathered.file.as_ref().map(|file| &file.target);
-    let report = gathered.report.as_ref().map(|report| &report.target);
-    for target in file.into_iter().chain(report) {
+    for target in gathered.targets() {
         if let Err(error) = Location::file(&target.url) {
             findings.push(Finding::error("destination/url", target.field, &error.to_string()));
         }
@@ -53,6 +51,13 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         && let Permitted::No(message) = permitted(&spec.destination, &found.spec.push_permission)
     {
         findings.push(Finding::error("permission", "spec.destination", &message));
+    } else if let Some(found) = gathered.integration.granted() {
+        for target in gathered.targets() {
+            let refused = refuses_places([target.url.as_str()].into_iter(), &found.spec);
+            findings.extend(
+                refused.map(|message| Finding::error("permission", target.field, &message)),
+            );
+        }
     }
     findings.extend(select(spec));
     if let Err(fault) = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref()) {

@@ -5,10 +5,12 @@ use super::gather::{Gathered, SinkFound};
 use crate::{
     api::{ClinchIntegrationSpec, Permission, ReadPermission},
     cluster::{Cluster, integration_of},
-    controllers::grants::{Used, of_run},
+    controllers::{
+        destinations::not_listed,
+        grants::{Used, of_run},
+    },
     domain::{Cause, Grant, Reason},
     pipeline::AttributeFilter,
-    storage::{AllowedPlaces, Location},
 };
 
 /// Stands for all attributes.
@@ -32,31 +34,7 @@ pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> 
                 .to_owned(),
         );
     }
-    if permission.destinations.is_empty() {
-        return None;
-    }
-    let listed = match AllowedPlaces::destinations(
-        permission.destinations.iter().map(String::as_str),
-    ) {
-        Ok(listed) => listed,
-        Err(error) => {
-            let message = format!(
-                "spec.readPermission.destinations of the integration cannot be used; ask its admin: \
-                 {error}"
-            );
-            return refused(message);
-        }
-    };
-    // A URL that cannot be used is reported where it is opened; the account of an Azure container is
-    // compared by the operator's own list.
-    let location = sink.and_then(|sink| Location::file(&sink.some_file()).ok())?;
-    (!listed.may_allow(&location)).then(|| {
-        let message = format!(
-            "{location} is under none of the places in spec.readPermission.destinations of the \
-             integration; ask its admin"
-        );
-        Cause::new(Reason::NotPermitted, message)
-    })
+    not_listed(permission, &sink?.some_file()).and_then(refused)
 }
 
 /// The grant of a run that starts now. Also revoked when the permission is changed in any way: what may

@@ -11,7 +11,7 @@ use crate::{
         candidate_export::{
             file_target::{FileFound, TargetFound},
             gather::Gathered,
-            push_permission::refuses_files,
+            push_permission::refuses_places,
         },
         check::Check,
         destinations::refused,
@@ -47,16 +47,14 @@ pub(super) fn check(gathered: &Gathered, integration: &ClinchIntegration) -> Che
 }
 
 fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause> {
-    let file = gathered.file.as_ref().map(|file| &file.target);
-    let report = gathered.report.as_ref().map(|report| &report.target);
-    if let Some(message) = refuses_files(&integration.spec.push_permission) {
+    let urls = gathered.targets().map(|target| target.url.as_str());
+    if let Some(message) = refuses_places(urls, &integration.spec) {
         return Some(Cause::new(Reason::NotPermitted, message));
     }
     if let Some(message) = refuses_format(&gathered.export.spec) {
         return Some(Cause::new(Reason::InvalidSpec, format!("{FORMAT}: {message}")));
     }
-    let mut targets = file.into_iter().chain(report);
-    targets.find_map(|target| unusable(gathered, target))
+    gathered.targets().find_map(|target| unusable(gathered, target))
 }
 
 fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
