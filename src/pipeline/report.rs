@@ -31,6 +31,9 @@ pub struct Counts {
     pub skipped: u64,
     /// Records among these that were delivered without all that the mapping asks for.
     pub warnings: u64,
+    /// Records that are pending for their resume alone, which cannot be read for now: the person is in
+    /// place with everything else.
+    pub awaiting_resume: u64,
     /// Records refused before any request.
     pub invalid: u64,
     /// Records refused by Clinch.

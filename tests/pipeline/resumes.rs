@@ -266,7 +266,9 @@ async fn a_server_that_fails_is_tried_again_later_and_costs_nobody_anything_else
     let export = export(&urls, file_server.files());
     let report = world.run(&export).await;
     let message = unreachable(&report);
-    assert!(message.contains("60 records are undecided"), "{message}");
+    assert!(message.contains("60 records wait for their resume"), "{message}");
+    let counts = report.progress.counts;
+    assert_eq!((counts.awaiting_resume, counts.pending(), counts.created), (60, 60, 0));
     assert!(message.contains("the server fails (status 503)"), "{message}");
     assert!(listed(&report, "token").is_empty(), "not refused");
     world.assert_exactly_once(60);

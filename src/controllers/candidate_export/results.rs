@@ -170,7 +170,9 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     next.counts = Some(shown_counts(progress, run));
     let wanted = counts.total.saturating_sub(counts.suppressed);
-    next.delivered = Some(delivered(run.mode, run.is_file, counts.delivered(), wanted));
+    // Who waits for a resume only is in Clinch.
+    let there = counts.delivered() + counts.awaiting_resume;
+    next.delivered = Some(delivered(run.mode, run.is_file, there, wanted));
     let compares = run.mode == ExportMode::DryRun && !run.is_file;
     next.rediscovery = compares.then(|| rediscovery(&counts, &progress.by_reason));
     next.rejected = Some(number(counts.rejected()));
@@ -269,6 +271,11 @@ mod tests {
         show(&mut next, &progress, &file);
         assert_eq!(next.delivered.as_deref(), Some("3/3 rows"));
         assert_eq!(shown(ExportMode::Push), "3/3");
+        let counts = Counts { total: 3, awaiting_resume: 3, ..Counts::default() };
+        let waiting = Progress { counts, ..Progress::default() };
+        show(&mut next, &waiting, &RunState::default());
+        assert_eq!(next.delivered.as_deref(), Some("3/3"), "they are in Clinch");
+        assert_eq!(next.counts.unwrap().pending, 3);
         assert_eq!(shown(ExportMode::DryRun), "would 3/3");
     }
 

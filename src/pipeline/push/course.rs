@@ -54,6 +54,8 @@ pub(super) struct Course {
 /// Records that stay undecided: how many, and the first of them.
 pub(super) struct Undecided {
     records: u64,
+    /// How many of them wait for their resume alone.
+    resumes: u64,
     position: SourcePosition,
     failure: CrmFailure,
 }
@@ -74,9 +76,12 @@ impl Undecided {
     }
 
     pub(super) fn into_failure(self) -> CrmFailure {
-        let Self { records, position, failure } = self;
+        let Self { records, resumes, position, failure } = self;
         let named = |message: String| match records {
             1 => format!("{position}: {message}"),
+            _ if records == resumes => {
+                format!("{records} records wait for their resume; first: {position}: {message}")
+            }
             _ => format!("{records} records are undecided; first: {position}: {message}"),
         };
         match failure {
@@ -86,21 +91,13 @@ impl Undecided {
             CrmFailure::Undecided { disposition, message } => {
                 CrmFailure::Undecided { disposition, message: named(message) }
             }
-            resume @ CrmFailure::Later { .. } if is_about_resume(&resume) => {
+            resume @ CrmFailure::Later { .. } if resume.is_about_resume() => {
                 let CrmFailure::Later { disposition, message } = resume else { return resume };
                 CrmFailure::Later { disposition, message: named(message) }
             }
             other => other,
         }
     }
-}
-
-/// Whether a resume cannot be read for now, and nothing else.
-fn is_about_resume(failure: &CrmFailure) -> bool {
-    matches!(
-        failure,
-        CrmFailure::Later { disposition, .. } if disposition.reason() == Reason::ResumeUnreachable
-    )
 }
 
 impl Course {
@@ -202,7 +199,7 @@ impl Course {
             _ => false,
         };
         // The person is delivered; what fails is another server than Clinch.
-        let is_resume = is_about_resume(&failure);
+        let is_resume = failure.is_about_resume();
         self.note(position, failure);
         if is_resume {
             return;
@@ -224,10 +221,12 @@ impl Course {
 
     fn note(&mut self, position: &SourcePosition, failure: CrmFailure) {
         let position = position.clone();
+        let resumes = u64::from(failure.is_about_resume());
         match &mut self.undecided {
-            None => self.undecided = Some(Undecided { records: 1, position, failure }),
+            None => self.undecided = Some(Undecided { records: 1, resumes, position, failure }),
             Some(known) => {
                 known.records += 1;
+                known.resumes += resumes;
                 if position < known.position {
                     (known.position, known.failure) = (position, failure);
                 }

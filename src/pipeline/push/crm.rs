@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::{
-    domain::{Cause, ClinchId, Disposition, MatchKey},
+    domain::{Cause, ClinchId, Disposition, MatchKey, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
@@ -152,6 +152,16 @@ pub enum CrmFailure {
         /// What is wrong.
         message: String,
     },
+}
+
+impl CrmFailure {
+    /// Whether a resume cannot be read for now, and nothing else.
+    pub(super) fn is_about_resume(&self) -> bool {
+        matches!(
+            self,
+            Self::Later { disposition, .. } if disposition.reason() == Reason::ResumeUnreachable
+        )
+    }
 }
 
 /// What a push needs of Clinch. The implementation retries within a call. While access is paused no call

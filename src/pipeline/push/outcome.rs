@@ -45,6 +45,13 @@ impl Pushed {
     ) -> Self {
         Self { result, person, steps, noted: Noted::default() }
     }
+
+    /// Whether nothing but the resume is missing, which could not be read for now.
+    pub(super) fn awaits_resume(&self, required: Steps) -> bool {
+        self.result.as_ref().is_err_and(CrmFailure::is_about_resume)
+            && self.person.is_some()
+            && self.steps.with(Steps::RESUME).contains(required)
+    }
 }
 
 /// The result of the candidate step.

@@ -93,6 +93,7 @@ impl Pushing<'_> {
                 }
             }
             let Some((mut work, started, pushed)) = ended.pop_front() else { break };
+            let awaits_resume = pushed.awaits_resume(work.required());
             let Pushed { result, person, steps, noted } = pushed;
             if let Some(warning) = noted.warning {
                 work.warning = Some(Box::new(warning));
@@ -111,6 +112,9 @@ impl Pushing<'_> {
                     self.count(&work, outcome, &noted.changed, log);
                 }
                 Err(failure) => {
+                    if awaits_resume {
+                        self.progress.send_modify(|progress| progress.counts.awaiting_resume += 1);
+                    }
                     let met = course.met(&work.position, failure, &pusher.crm);
                     meanwhile(met, &mut flight, &mut ended).await;
                 }
