@@ -59,7 +59,6 @@ impl From<NamedFault> for ResumeError {
     fn from(fault: NamedFault) -> Self {
         match fault {
             NamedFault::Name(error) => Self::Url(error),
-            NamedFault::TooLarge => Self::TooLarge,
             other => Self::Unread(other),
         }
     }

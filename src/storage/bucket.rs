@@ -285,7 +285,7 @@ impl Bucket {
         }
     }
 
-    async fn bounded<T>(
+    pub(super) async fn bounded<T>(
         &self,
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, ObjectFault> {

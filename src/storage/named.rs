@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{
-    Bucket, Location, ObjectFault, Place, PlaceError, ReadFault, ServerFault, StoragePolicy,
-    connect, files, place::Access, web,
+    Bucket, FileRead, FileVersion, Location, ObjectFault, Place, PlaceError, ReadFault,
+    ServerFault, StoragePolicy, connect, files, place::Access, web,
 };
 use crate::network::{NoAnswer, Reach};
 
@@ -79,9 +79,6 @@ pub enum NamedFault {
     /// The Secret cannot be used for it.
     #[error("cannot be read: the Secret of the source cannot be used for it")]
     Credentials,
-    /// It is larger than the caller accepts.
-    #[error("is too large")]
-    TooLarge,
     /// Its place cannot be read.
     #[error("{0}")]
     Read(ReadFault),
@@ -141,8 +138,13 @@ impl NamedFiles {
         }
     }
 
-    /// Reads a file, unless it has more than `max_bytes`.
-    pub async fn read(&self, file: &NamedFile, max_bytes: usize) -> Result<Bytes, NamedFault> {
+    /// Reads a file, unless it has more than `max_bytes`, or the version that is known.
+    pub async fn read(
+        &self,
+        file: &NamedFile,
+        max_bytes: usize,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, NamedFault> {
         let secret = self.secret(&file.0).map_err(NamedFault::Name)?;
         let place = Place::open(file.0.clone(), secret, &self.0.policy);
         let place = place.map_err(|error| match error {
@@ -152,33 +154,42 @@ impl NamedFiles {
             | PlaceError::AccountNotAllowed(..)
             | PlaceError::NoAccount(_) => NamedFault::Name(NameError::NotAllowed),
         })?;
-        let read = timeout(READ_TIMEOUT, self.whole(place, max_bytes)).await;
+        let read = timeout(READ_TIMEOUT, self.read_at(place, max_bytes, known)).await;
         let late = || ReadFault::Server(ServerFault::NoAnswer(NoAnswer::TimedOut));
-        let bytes = read.map_err(|_| late())??.ok_or(NamedFault::TooLarge)?;
-        if bytes.len() > max_bytes { Err(NamedFault::TooLarge) } else { Ok(bytes) }
+        Ok(match read.map_err(|_| late())?? {
+            FileRead::Whole(bytes, version) if bytes.len() > max_bytes => {
+                FileRead::TooLarge(version)
+            }
+            read => read,
+        })
     }
 
-    /// The bytes at a place; `None` if there are too many.
-    async fn whole(&self, place: Place, max_bytes: usize) -> Result<Option<Bytes>, ReadFault> {
+    async fn read_at(
+        &self,
+        place: Place,
+        max_bytes: usize,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, ReadFault> {
         match (&place.location, &place.access) {
             (Location::Web(url), Access::Headers(headers)) => {
                 let page = web::Page::with(self.http()?, url.clone(), headers.clone());
-                page.read(max_bytes).await
+                page.read(max_bytes, known).await
             }
             (Location::Objects { pattern, .. }, Access::Store(_)) => {
                 let path = Path::parse(&pattern.text).map_err(|_| ReadFault::Missing)?;
-                match self.bucket(&place)?.read(&path, max_bytes).await {
-                    Ok(Some(bytes)) => Ok(Some(bytes)),
+                match self.bucket(&place)?.read_again(&path, max_bytes, known).await {
+                    Ok(Some(read)) => Ok(read),
                     Ok(None) | Err(ObjectFault::Missing) => Err(ReadFault::Missing),
-                    Err(ObjectFault::TooLarge) => Ok(None),
                     Err(ObjectFault::Server(fault)) => Err(ReadFault::Server(fault)),
                     Err(ObjectFault::TimedOut) => {
                         Err(ReadFault::Server(ServerFault::NoAnswer(NoAnswer::TimedOut)))
                     }
-                    // Only writes fail so.
-                    Err(ObjectFault::AlreadyExists | ObjectFault::NoConditionalWrites) => {
-                        Err(ReadFault::WrongBytes)
-                    }
+                    // Nothing else is said of such a read.
+                    Err(
+                        ObjectFault::AlreadyExists
+                        | ObjectFault::NoConditionalWrites
+                        | ObjectFault::TooLarge,
+                    ) => Err(ReadFault::WrongBytes),
                 }
             }
             (Location::Files(pattern), _) => {
@@ -186,7 +197,8 @@ impl NamedFiles {
                 let pattern = pattern.clone();
                 let read =
                     tokio::task::spawn_blocking(move || files::whole(&root, &pattern, max_bytes));
-                read.await.map_err(|_| ReadFault::Unreachable)?
+                let read = read.await.map_err(|_| ReadFault::Unreachable)??;
+                Ok(read.map_or(FileRead::TooLarge(None), |bytes| FileRead::Whole(bytes, None)))
             }
             // `Place::open` makes no other pairs.
             _ => Err(ReadFault::Denied),

@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, time::timeout};
 use url::Url;
 
 use super::{
-    ReadFault,
+    FileRead, FileVersion, ReadFault,
     blocks::{BlockReader, Blocks, Hashed, StreamReader},
     connect::{self, READ_TIMEOUT},
     listing::{ListedFile, Opening},
@@ -49,29 +49,44 @@ impl Page {
         Self { http, url, headers }
     }
 
-    /// The whole file; `None` if it has more than `max_bytes`, of which no more is read.
-    pub(super) async fn read(&self, max_bytes: usize) -> Result<Option<Bytes>, ReadFault> {
-        let mut answer = self.request(Method::GET, &[]).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(ReadFault::of_status(answer.status().as_u16()));
+    /// The whole file, unless it has the version that is known. Of a larger file no more than `max_bytes`
+    /// are read.
+    pub(super) async fn read(
+        &self,
+        max_bytes: usize,
+        known: Option<&FileVersion>,
+    ) -> Result<FileRead, ReadFault> {
+        let condition = known.and_then(|known| HeaderValue::from_str(known.as_str()).ok());
+        let condition = condition.map(|version| (header::IF_NONE_MATCH, version));
+        let mut answer = self.request(Method::GET, condition.as_slice()).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if condition.is_some() => return Ok(FileRead::Unchanged),
+            other => return Err(ReadFault::of_status(other.as_u16())),
         }
         if is_web_page(answer.headers()) {
             return Err(ReadFault::WebPage);
         }
+        let etag = answer.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok());
+        let version = etag.and_then(FileVersion::of);
+        // Not every server honours the condition.
+        if known.is_some() && version.as_ref() == known {
+            return Ok(FileRead::Unchanged);
+        }
         // What the server states saves reading, and is not believed otherwise.
         if Metadata::of(&answer).size.is_some_and(|size| size > max_bytes as u64) {
-            return Ok(None);
+            return Ok(FileRead::TooLarge(version));
         }
         let mut whole = BytesMut::new();
         while let Some(chunk) =
             answer.chunk().await.map_err(|error| ReadFault::no_answer(&error))?
         {
             if whole.len() + chunk.len() > max_bytes {
-                return Ok(None);
+                return Ok(FileRead::TooLarge(version));
             }
             whole.extend_from_slice(&chunk);
         }
-        Ok(Some(whole.freeze()))
+        Ok(FileRead::Whole(whole.freeze(), version))
     }
 
     /// Requests version and size, without reading the file.

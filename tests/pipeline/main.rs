@@ -34,6 +34,7 @@ mod paused;
 mod poison;
 mod real_stores;
 mod remote;
+mod resume_versions;
 mod resumes;
 mod rotation;
 #[path = "../support/s3.rs"]

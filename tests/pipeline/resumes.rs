@@ -113,13 +113,13 @@ fn pdf(words: &str) -> Sent {
     Sent::Whole("application/octet-stream", format!("%PDF-1.7 {words}").into_bytes())
 }
 
-fn policy(places: &[&str]) -> Arc<StoragePolicy> {
+pub(crate) fn policy(places: &[&str]) -> Arc<StoragePolicy> {
     let allowed = AllowedPlaces::listed(places.iter().copied()).unwrap();
     StoragePolicy { allowed, ..StoragePolicy::default() }.into()
 }
 
 /// An export of people with tags, whose resumes are at these URLs.
-fn export(urls: &[String], resumes: NamedFiles) -> Export {
+pub(crate) fn export(urls: &[String], resumes: NamedFiles) -> Export {
     let mut export = Export::of(profiles(urls.len())).with_resume_and_tags();
     for (profile, url) in export.profiles.iter_mut().zip(urls) {
         profile["resume"] = json!({"name": "cv.pdf", "url": url});
@@ -128,7 +128,7 @@ fn export(urls: &[String], resumes: NamedFiles) -> Export {
     Export { resumes, ..export }
 }
 
-fn attached(world: &World, n: usize) -> Vec<String> {
+pub(crate) fn attached(world: &World, n: usize) -> Vec<String> {
     let attachments = world.person(n)["attachments"].as_array().unwrap().clone();
     attachments.iter().map(|file| file["file_name"].as_str().unwrap().to_owned()).collect()
 }

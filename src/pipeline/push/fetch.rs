@@ -10,9 +10,10 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::seen_resumes::{Seen, SeenResumes};
 use crate::{
     pipeline::resume::{MAX_RESUME_BYTES, ResumeError, ResumeFile, of_file},
-    storage::{NamedFault, NamedFile, NamedFiles},
+    storage::{FileRead, NamedFault, NamedFile, NamedFiles, ReadFault},
 };
 
 /// How many resumes are read at a time. Each is kept until it is attached, and takes a few times its
@@ -63,25 +64,50 @@ impl Fetcher {
         Self { files, cancel, failures: Mutex::default() }
     }
 
-    /// Reads a file. A server that fails again and again is not asked any more in this run.
-    pub(super) async fn read(&self, file: &NamedFile) -> Result<Ready, NotRead> {
-        let read = self.cancel.run_until_cancelled(self.attempts(file)).await;
+    /// Reads a file, unless it cannot be attached and has not changed since that was seen. `in_place`:
+    /// what was read of it last is attached; then `None` if it has not changed since. A server that fails
+    /// again and again is not asked any more in this run.
+    pub(super) async fn read(
+        &self,
+        file: &NamedFile,
+        seen: &SeenResumes,
+        in_place: bool,
+    ) -> Result<Option<Ready>, NotRead> {
+        let read = self.cancel.run_until_cancelled(self.attempts(file, seen, in_place)).await;
         read.unwrap_or(Err(NotRead::Ended))
     }
 
-    async fn attempts(&self, file: &NamedFile) -> Result<Ready, NotRead> {
+    async fn attempts(
+        &self,
+        file: &NamedFile,
+        seen: &SeenResumes,
+        in_place: bool,
+    ) -> Result<Option<Ready>, NotRead> {
         let turn = TURNS.clone().acquire_owned().await.ok();
         let origin = file.origin();
+        let known = seen.get(file).filter(|known| in_place || known.found.is_err());
+        let version = known.as_ref().map(|known| &known.version);
         let mut attempt = 1;
         let fault = loop {
             if let Some(fault) = self.given_up(&origin) {
                 return Err(NotRead::NotAsked(fault));
             }
-            match self.files.read(file, MAX_RESUME_BYTES).await {
-                Ok(bytes) => {
+            match self.files.read(file, MAX_RESUME_BYTES, version).await {
+                Ok(read) => {
                     self.note_answer(&origin);
-                    let file = of_file(bytes).map_err(NotRead::Refused)?;
-                    return Ok(Ready { file, _turn: turn });
+                    let (made, version) = match (read, known) {
+                        (FileRead::Whole(bytes, version), _) => (of_file(bytes), version),
+                        (FileRead::TooLarge(version), _) => (Err(ResumeError::TooLarge), version),
+                        (FileRead::Unchanged, Some(Seen { found: Ok(_), .. })) => return Ok(None),
+                        (FileRead::Unchanged, Some(Seen { found: Err(error), .. })) => {
+                            return Err(NotRead::Refused(error));
+                        }
+                        // Nothing was known that it could be the same as.
+                        (FileRead::Unchanged, None) => break ReadFault::WrongBytes.into(),
+                    };
+                    seen.note(file, version, made.as_ref());
+                    let file = made.map_err(NotRead::Refused)?;
+                    return Ok(Some(Ready { file, _turn: turn }));
                 }
                 Err(fault) if fault.is_transient() && attempt < ATTEMPTS => {
                     tokio::time::sleep(Duration::from_millis(250 << attempt)).await;

@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     census::Census, errored::ErroredRecords, neighbours::Directory, own_forms::OwnForms,
-    unread::UnreadResumes,
+    seen_resumes::SeenResumes, unread::UnreadResumes,
 };
 use crate::domain::{ClinchId, MatchKey};
 
@@ -31,6 +31,8 @@ pub struct PeopleGuard {
     pub(super) errored: ErroredRecords,
     /// Resumes that could not be read in earlier runs.
     pub(super) unread: UnreadResumes,
+    /// Resumes that were read in earlier runs.
+    pub(super) seen: SeenResumes,
     /// Values that Clinch stores in a form of its own.
     pub(super) own_forms: OwnForms,
 }

@@ -32,6 +32,7 @@ mod run_ledger;
 mod source_people;
 mod steps;
 mod survey;
+mod seen_resumes;
 mod unread;
 mod update;
 mod verification;

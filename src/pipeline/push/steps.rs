@@ -1,6 +1,8 @@
 //! The steps that follow once the person is in place: application, resume, activity. Makes requests
 //! through the port.
 
+use bytes::Bytes;
+
 use super::{
     crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
     fetch::{NotRead, Ready},
@@ -12,8 +14,8 @@ use crate::{
     ledger::Steps,
     pipeline::{
         mode::Mode,
-        rendered::{Named, Resume},
-        resume::ResumeError,
+        rendered::{Named, Resume, Unrendered},
+        resume::{ResumeError, ResumeFile},
         work::Work,
     },
 };
@@ -102,36 +104,62 @@ impl<C: Crm> Pusher<C> {
             // Nothing is read: whether the person has the file is not known before.
             return Ok(Step::Done(true));
         }
-        let ready = match file {
-            Some(ready) => Ok(ready),
-            None => self.file(work, resume).await,
+        let ready = if let Some(ready) = file {
+            Ok(Some(ready))
+        } else {
+            let in_place = how == Ensure::Missing && self.has_as_read(id, resume).await?;
+            self.file(work, resume, in_place).await
         };
         let ready = match ready {
-            Ok(ready) => ready,
+            Ok(Some(ready)) => ready,
+            Ok(None) => return Ok(Step::Done(false)),
             Err(step) => return Ok(step),
         };
         self.check_fence()?;
         self.crm.ensure_attachment(id, &ready.file, how).await.map(Step::Done)
     }
 
-    /// The file to attach. A dry run renders it, too: only then it is known whether it can be attached.
-    async fn file(&self, work: &Work, resume: &Resume) -> Result<Ready, Step> {
+    /// Whether the person has what was read last of the file that the profile names.
+    async fn has_as_read(&self, id: &ClinchId, resume: &Resume) -> Result<bool, CrmFailure> {
+        let Resume::Named(named) = resume else { return Ok(false) };
+        let seen = self.guard.seen.get(&named.file);
+        let Some(Ok(name)) = seen.map(|seen| seen.found) else { return Ok(false) };
+        let known = ResumeFile { name: name.into(), content_type: "", bytes: Bytes::new() };
+        // Only looks.
+        let lacks = self.crm.ensure_attachment(id, &known, Ensure::DryRun).await?;
+        Ok(!lacks)
+    }
+
+    /// The file to attach; `None` if it is the one that is attached. A dry run renders it, too: only then
+    /// it is known whether it can be attached. `in_place`: what was read last of a file that the profile
+    /// names is attached.
+    async fn file(
+        &self,
+        work: &Work,
+        resume: &Resume,
+        in_place: bool,
+    ) -> Result<Option<Ready>, Step> {
         match resume {
-            Resume::File(file) => Ok(file.clone().into()),
-            Resume::Profile(document) => self
-                .renderer
-                .file(document)
-                .await
-                .map(Ready::from)
-                .map_err(|error| Step::of(&error)),
-            Resume::Named(named) => self.named(work, named).await,
+            Resume::File(file) => Ok(Some(file.clone().into())),
+            Resume::Profile(document) => self.document(document).await.map(Some),
+            Resume::Named(named) => self.named(work, named, in_place).await,
         }
     }
 
+    async fn document(&self, document: &Unrendered) -> Result<Ready, Step> {
+        let made = self.renderer.file(document).await;
+        made.map(Ready::from).map_err(|error| Step::of(&error))
+    }
+
     /// A file that the profile names.
-    async fn named(&self, work: &Work, named: &Named) -> Result<Ready, Step> {
+    async fn named(
+        &self,
+        work: &Work,
+        named: &Named,
+        in_place: bool,
+    ) -> Result<Option<Ready>, Step> {
         let (whose, origin) = ((work.key_hash, work.extras.resume), named.file.origin());
-        let error = match self.resumes.read(&named.file).await {
+        let error = match self.resumes.read(&named.file, &self.guard.seen, in_place).await {
             Ok(ready) => {
                 self.guard.unread.note_read(&whose, &origin);
                 return Ok(ready);
@@ -153,12 +181,7 @@ impl<C: Crm> Pusher<C> {
             },
         };
         match &named.otherwise {
-            Some(document) => self
-                .renderer
-                .file(document)
-                .await
-                .map(Ready::from)
-                .map_err(|error| Step::of(&error)),
+            Some(document) => self.document(document).await.map(Some),
             None => Err(Step::of(&error)),
         }
     }
@@ -173,8 +196,8 @@ impl<C: Crm> Pusher<C> {
         if !self.resume_required || self.mode == Mode::DryRun || steps.contains(Steps::RESUME) {
             return Ok(None);
         }
-        match self.file(work, resume).await {
-            Ok(ready) => Ok(Some(ready)),
+        match self.file(work, resume, false).await {
+            Ok(ready) => Ok(ready),
             Err(Step::Refused(cause)) => Err(CrmFailure::Record(cause)),
             Err(Step::Later(failure)) => Err(failure),
             Err(Step::Done(_)) => Ok(None),
