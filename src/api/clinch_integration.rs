@@ -256,7 +256,7 @@ const fn denied() -> Permission {
     .field_path(".attributes"))]
 #[serde(rename_all = "camelCase")]
 pub struct ReadPermission {
-    /// Whether imports may read people.
+    /// Whether imports may read people, and reports of exports may say who they are in Clinch.
     #[serde(default = "denied")]
     pub candidates: Permission,
     /// Names of the Clinch attributes that may leave; `["*"]` for all of them. Others are removed

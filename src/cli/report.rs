@@ -176,6 +176,8 @@ mod tests {
             cause: rejected.then(|| Cause::new(Reason::InvalidValue, "not a telephone number")),
             place: rejected.then(|| "spec.fields[3].from".into()),
             class: None,
+            person: None,
+            changed: Vec::new(),
             foretold: false,
         }
     }

@@ -20,6 +20,7 @@ mod not_previewed;
 mod observer;
 mod preview;
 mod publish;
+mod read_permission;
 mod references;
 mod runs;
 mod secrets;

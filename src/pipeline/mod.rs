@@ -5,6 +5,7 @@
 //! [`push`] is the run that delivers to Clinch, [`files`] the one that writes a file, [`import`] the one
 //! that brings people back.
 
+mod attribute_filter;
 mod blocking;
 mod coverage;
 mod document;
@@ -31,17 +32,17 @@ mod target;
 mod weight;
 mod work;
 
+pub use attribute_filter::AttributeFilter;
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
 pub use document::{DocumentStyle, no_documents};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
 pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
 pub use guards::Guards;
 pub use import::{
-    AttributeFilter, Batch, BatchLimits, ClinchFeed, Deletions, Delivered, Feed, FeedFault,
-    FeedPage, FeedPerson, FeedRead, ImportCounts, ImportFailure, ImportMode, ImportName,
-    ImportPorts, ImportProgress, ImportReport, ImportSpec, LISTED_FAILURES, LastFullScan,
-    LastManifest, Manifest, MaxDeletions, ObjectSink, ProfileMapping, Sink, SinkFault,
-    SinkPosition, Unmapped, run_import,
+    Batch, BatchLimits, ClinchFeed, Deletions, Delivered, Feed, FeedFault, FeedPage, FeedPerson,
+    FeedRead, ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress,
+    ImportReport, ImportSpec, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions,
+    ObjectSink, ProfileMapping, Sink, SinkFault, SinkPosition, Unmapped, run_import,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;
@@ -51,7 +52,7 @@ pub use push::{
     Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, PreviewLog, PreviewStep,
     Read, RunPorts, SeenSource, Updated, Witnesses, no_neighbours, preview, run, verify,
 };
-pub use record_log::{RecordLine, RecordReport};
+pub use record_log::{MatchedBy, MatchedPerson, RecordLine, RecordReport};
 pub use record_outcome::{MatchClass, RecordOutcome};
 pub use rendered::Renderer;
 pub use report::{

@@ -9,7 +9,7 @@ use super::{
     report::Rejection,
 };
 use crate::{
-    domain::{Cause, RecordId, SourcePosition},
+    domain::{Cause, ClinchId, RecordId, SourcePosition},
     source::Decoded,
 };
 
@@ -29,8 +29,40 @@ pub struct RecordLine {
     pub place: Option<Box<str>>,
     /// What the record is to Clinch, if that was found out.
     pub class: Option<MatchClass>,
+    /// Who the record is in Clinch, if they are there.
+    pub person: Option<MatchedPerson>,
+    /// The names of the attributes that are, or would be, written because they differ.
+    pub changed: Vec<String>,
     /// Whether nothing was written: of a dry run, or of the plan that a push makes first.
     pub foretold: bool,
+}
+
+/// Who a record is in Clinch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedPerson {
+    /// Their id there.
+    pub id: ClinchId,
+    /// How they were found; `None` if they were created.
+    pub by: Option<MatchedBy>,
+}
+
+/// How a person was found in Clinch. The spellings are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MatchedBy {
+    /// By the id that the ledger of this or another export of the account has of them.
+    Ledger,
+    /// By their e-mail address.
+    Email,
+}
+
+impl MatchedBy {
+    /// The spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ledger => "Ledger",
+            Self::Email => "Email",
+        }
+    }
 }
 
 /// Takes the lines of one run: one for each record that is decided, or that Clinch leaves undecided, in no
@@ -56,6 +88,17 @@ pub(super) enum Decided<'a> {
     Pending(&'a Cause),
 }
 
+/// What is known of a record beside the decision on it.
+#[derive(Default)]
+pub(super) struct Found<'a> {
+    /// The names of what changes or would change, steps included.
+    pub(super) changed: &'a [String],
+    /// What was left out although the record was delivered.
+    pub(super) warning: Option<&'a Cause>,
+    /// Who it is in Clinch.
+    pub(super) person: Option<MatchedPerson>,
+}
+
 /// What a run notes of each record.
 #[derive(Default)]
 pub(super) struct RecordLog {
@@ -76,17 +119,16 @@ impl RecordLog {
         }
     }
 
-    /// Notes what became of the record with this number. `record`: its opaque id; `changed`: the
-    /// names of what would change; `warning`: what was left out although it was delivered.
+    /// Notes what became of the record with this number. `record`: its opaque id.
     pub(super) fn decided(
         &mut self,
         number: usize,
         position: &SourcePosition,
         record: impl FnOnce() -> Option<RecordId>,
         decided: &Decided<'_>,
-        changed: &[String],
-        warning: Option<&Cause>,
+        found: Found<'_>,
     ) {
+        let Found { changed, warning, person } = found;
         let foretold = |done, would| if self.foretells { would } else { done };
         let (planned, outcome) = match decided {
             Decided::Pending(_) => (None, RecordOutcome::Pending),
@@ -121,6 +163,9 @@ impl RecordLog {
             cause: cause.cloned(),
             place,
             class: MatchClass::of(outcome, cause.map(|cause| cause.reason)),
+            person,
+            // Steps begin with a plus sign.
+            changed: changed.iter().filter(|name| !name.starts_with('+')).cloned().collect(),
             foretold: self.foretells,
         });
     }

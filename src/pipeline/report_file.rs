@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
+    attribute_filter::AttributeFilter,
     record_log::{RecordLine, RecordReport},
     record_outcome::{MatchClass, RecordOutcome},
     report::{Ending, FileInfo, Report},
@@ -19,7 +20,20 @@ use crate::{
 };
 
 /// The members of a line, in their order. They are API.
-const MEMBERS: [&str; 7] = ["position", "record", "outcome", "reason", "place", "message", "class"];
+const MEMBERS: &[&str] = &[
+    "position",
+    "record",
+    "outcome",
+    "reason",
+    "place",
+    "message",
+    "class",
+    "clinchId",
+    "matchedBy",
+    "changed",
+];
+/// How many of them say nothing that was read in Clinch.
+const UNREAD: usize = 7;
 
 /// How many bytes may wait to be written before readers of a source wait.
 const BACKLOG: usize = 4 << 20;
@@ -37,6 +51,8 @@ pub struct ReportSpec {
     pub rejected_only: bool,
     /// Whether the run only foretells what it would do.
     pub dry_run: bool,
+    /// Which attributes may be named, if lines may say what was read in Clinch.
+    pub reveals: Option<AttributeFilter>,
     /// Identifies what is left of a report by a killed process.
     pub owner: String,
 }
@@ -143,6 +159,7 @@ struct Sink {
     also: Option<Arc<dyn RecordReport>>,
     rejected_only: bool,
     dry_run: bool,
+    reveals: Option<AttributeFilter>,
 }
 
 /// A file that takes lines.
@@ -158,8 +175,9 @@ impl Sink {
         pieces: UnboundedSender<Bytes>,
     ) -> Self {
         let rows: Box<dyn crate::output::RowEncoder> = if spec.csv {
-            let field = |name: &str| Field { attribute: name.to_owned(), path: None };
-            Box::new(CsvEncoder::of_attributes(MEMBERS.map(field).into(), CsvStyle::default()))
+            let field = |name: &&str| Field { attribute: (*name).to_owned(), path: None };
+            let fields = names(spec.reveals.as_ref()).iter().map(field).collect();
+            Box::new(CsvEncoder::of_attributes(fields, CsvStyle::default()))
         } else {
             Box::new(NdjsonEncoder)
         };
@@ -172,6 +190,7 @@ impl Sink {
             also,
             rejected_only: spec.rejected_only,
             dry_run: spec.dry_run,
+            reveals: spec.reveals.clone(),
         }
     }
 
@@ -201,8 +220,8 @@ impl Sink {
 impl RecordReport for Sink {
     fn add(&self, line: RecordLine) {
         if self.wants(&line) {
-            let members = members(&line);
-            let text = text(&members);
+            let members = members(&line, self.reveals.as_ref());
+            let text = text(&members, names(self.reveals.as_ref()));
             let record = Record { members: &members, text: Some(&text) };
             if let Some(open) = lock(&self.open).as_mut()
                 && let Some(piece) = open.encoder.row(record)
@@ -223,7 +242,12 @@ impl RecordReport for Sink {
     }
 }
 
-fn members(line: &RecordLine) -> Map<String, Value> {
+/// The members of each line of a report.
+fn names(reveals: Option<&AttributeFilter>) -> &'static [&'static str] {
+    if reveals.is_some() { MEMBERS } else { &MEMBERS[..UNREAD] }
+}
+
+fn members(line: &RecordLine, reveals: Option<&AttributeFilter>) -> Map<String, Value> {
     let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
     let cause = line.cause.as_ref();
     let values = [
@@ -235,16 +259,33 @@ fn members(line: &RecordLine) -> Map<String, Value> {
         text(cause.map(|cause| cause.message.clone())),
         text(line.class.map(MatchClass::as_str).map(str::to_owned)),
     ];
-    MEMBERS.map(str::to_owned).into_iter().zip(values).collect()
+    let mut values = Vec::from(values);
+    if let Some(reveals) = reveals {
+        let person = line.person.as_ref();
+        let by = person.and_then(|person| person.by);
+        // Nobody else was compared.
+        let compared =
+            [RecordOutcome::Updated, RecordOutcome::WouldUpdate, RecordOutcome::Unchanged];
+        let changed = compared.contains(&line.outcome).then(|| {
+            let names = line.changed.iter().filter(|name| reveals.permits(name));
+            names.map(|name| Value::String(name.clone())).collect()
+        });
+        values.extend([
+            text(person.map(|person| person.id.to_string())),
+            text(by.map(|by| by.as_str().to_owned())),
+            changed.unwrap_or(Value::Null),
+        ]);
+    }
+    names(reveals).iter().map(|name| (*name).to_owned()).zip(values).collect()
 }
 
 /// The line as JSON, in the order of its members.
-fn text(members: &Map<String, Value>) -> String {
+fn text(members: &Map<String, Value>, names: &[&str]) -> String {
     let member = |name: &&str| {
         let value = members.get(*name).unwrap_or(&Value::Null);
         format!("\"{name}\":{value}")
     };
-    format!("{{{}}}", MEMBERS.iter().map(member).collect::<Vec<_>>().join(","))
+    format!("{{{}}}", names.iter().map(member).collect::<Vec<_>>().join(","))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

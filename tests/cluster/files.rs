@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use clinch_operator::controllers::Regions;
+use serde_json::{Value, json};
 
 use crate::support::{
     manifests::INTEGRATION,
@@ -120,6 +121,62 @@ async fn a_file_is_written_only_as_both_admins_and_the_secrets_owner_allow() {
             assert!(!text.contains(value), "{value} leaked: {text}");
         }
     }
+}
+
+fn permit_reading(world: &World, permission: &str) {
+    let patch = format!(r#"{{"spec": {{"readPermission": {permission}}}}}"#);
+    let patch = ["patch", "clinchintegration", "acme", "--type=merge", "-p", &patch];
+    world.kubectl(&[&patch[..], &["-n", &world.namespace]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_who_people_are_in_clinch_only_where_the_integration_permits_reading() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(Regions::default());
+    world.apply(INTEGRATION);
+    permit(&world, "Allowed");
+    let there = world.sandbox.add_person("hireEZ", &json!({"email": "ann@marker.example"}));
+    there.expect("a person");
+    let compare = |name: &str, file: &str| {
+        let file = format!("{place}/{file}.ndjson");
+        let export = export(name, &file, "");
+        let (start, _) = export.split_once("  destination:").expect("a destination");
+        world.apply(&format!(
+            "{start}  destination: {{job: {{reference: ENG-101, stage: Sourced}}}}\n  mode: DryRun\n  \
+             report: {{to: {{url: '{file}'}}}}\n"
+        ));
+    };
+    let line = |file: &str| {
+        let text = fs::read_to_string(folder.path().join(format!("{file}.ndjson")));
+        let text = text.expect("a report");
+        let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        lines.find(|line| line["position"] == "inline[0]").expect("a line")
+    };
+    compare("denied", "denied");
+    world.ready("CandidateExport", "denied", "True", "DryRunComplete").await;
+    assert_eq!(
+        (&line("denied")["class"], line("denied").get("clinchId")),
+        (&"Changed".into(), None)
+    );
+    permit_reading(&world, r#"{"candidates": "Allowed", "attributes": ["first_name"]}"#);
+    compare("allowed", "allowed");
+    world.ready("CandidateExport", "allowed", "True", "DryRunComplete").await;
+    let allowed = line("allowed");
+    assert!(allowed["clinchId"].is_string() && allowed["matchedBy"] == "Email", "{allowed}");
+    assert_eq!(allowed["changed"], json!(["first_name"]));
+
+    // The same permission narrows the places.
+    permit_reading(&world, &format!(r#"{{"destinations": ["{place}/team"]}}"#));
+    compare("elsewhere", "elsewhere");
+    world.ready("CandidateExport", "elsewhere", "False", "NotPermitted").await;
+    world.apply(&export("file", &format!("{place}/file.ndjson"), ""));
+    world.ready("CandidateExport", "file", "False", "NotPermitted").await;
+    world.apply(&export("inside", &format!("{place}/team/file.ndjson"), ""));
+    world.ready("CandidateExport", "inside", "True", "FileWritten").await;
+    assert!(!folder.path().join("elsewhere.ndjson").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

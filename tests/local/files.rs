@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::apply::{self, condition, object, shown};
 
 pub(crate) struct World {
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     folder: tempfile::TempDir,
     /// Of the integration.
     files: &'static str,
+    pub(crate) read_permission: Value,
     secret: &'static str,
     pub(crate) exports: Vec<Value>,
     pub(crate) more: Vec<Value>,
@@ -55,6 +56,7 @@ impl World {
             sandbox: Sandbox::start(options).await.unwrap(),
             folder,
             files: "Allowed",
+            read_permission: json!({}),
             secret: "S",
             exports,
             more: Vec::new(),
@@ -67,8 +69,16 @@ impl World {
         self.folder.path().join("out").join(name)
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.out(name)).unwrap()
+    }
+
+    /// Asks for a run of the only export although nothing has changed.
+    pub(crate) fn reconcile(&mut self) {
+        let asked = &mut self.exports[0]["metadata"]["annotations"];
+        let before = asked["clinch.hireez.dev/reconcile-requested-at"].as_str().unwrap_or("");
+        let next = format!("{before}1");
+        *asked = json!({"clinch.hireez.dev/reconcile-requested-at": next});
     }
 
     /// The names in the folder of files.
@@ -90,6 +100,7 @@ impl World {
                 "metadata": {"name": "clinch"},
                 "spec": {"endpoint": origin, "environment": "Sandbox",
                     "credentials": {"secretRef": {"name": "clinch"}},
+                    "readPermission": self.read_permission,
                     "pushPermission": {"files": self.files}}}),
         ];
         if let Some(never) = self.never {
@@ -422,7 +433,7 @@ async fn the_example_writes_its_files() {
 }
 
 /// A push of these people with a report.
-fn reported(report: &str, source: Value) -> Value {
+pub(crate) fn reported(report: &str, source: Value) -> Value {
     let mut push = export("people", "x.csv", source);
     push["spec"]["destination"] = json!({"prospect": {}});
     push["spec"]["failureBudget"] = json!(1);

@@ -40,6 +40,7 @@ mod killed_writers;
 #[cfg(feature = "sandbox")]
 mod looks;
 mod manifests;
+mod match_report;
 #[cfg(feature = "sandbox")]
 mod outside;
 #[cfg(feature = "sandbox")]

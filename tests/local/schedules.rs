@@ -62,9 +62,7 @@ impl World {
 
     async fn verify(&self) {
         let integration = self.cluster.keys(Kind::Integration).remove(0);
-        // Boxed: the future is large and part of its callers' futures.
-        let reconcile = self.controllers.reconcile(Kind::Integration, &integration);
-        Box::pin(reconcile).await.unwrap();
+        Box::pin(self.controllers.reconcile(Kind::Integration, &integration)).await.unwrap();
     }
 
     async fn unverified(folder: &Path, rest: &str) -> Self {

@@ -159,6 +159,7 @@ async fn reported(place: &Place, count: usize) -> Report {
         compression: Compression::None,
         rejected_only: false,
         dry_run: false,
+        reveals: None,
         owner: "uid/report".to_owned(),
     };
     with_report(report, None, |report| {

@@ -11,8 +11,8 @@ use crate::{
     conditions::Observation,
     controllers::{
         access::{Access, access_of},
-        destinations::not_listed,
         grants::{Used, of_run},
+        read_permission::{not_listed, reveals},
         runs::{RunPhase, RunState},
     },
     domain::{Disposition, Grant, GrantState, Reason},
@@ -111,9 +111,12 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     // Clinch was asked about the job under these rules; under others the answer may differ.
     let started = gathered.integration.granted().map(|found| found.spec.push_permission.clone());
     let urls = urls(gathered);
+    // What the report of this run says of people in Clinch.
+    let granted = gathered.integration.granted().filter(|_| gathered.report.is_some());
+    let revealed = granted.and_then(|found| reveals(&found.spec.read_permission));
     let permits = move |now: &ClinchIntegrationSpec| {
-        let report = refuses_places(urls.iter().map(String::as_str), now).is_none();
-        report
+        refuses_places(urls.iter().map(String::as_str), now).is_none()
+            && (revealed.is_none() || revealed == reveals(&now.read_permission))
             && match permitted(&destination, &now.push_permission) {
                 Permitted::Yes => true,
                 Permitted::AskClinch => started.as_ref() == Some(&now.push_permission),

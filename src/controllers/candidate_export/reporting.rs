@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{ExportMode, ReportInclude},
     cluster::Cluster,
-    controllers::{Context, destinations::refused, runs::RunState},
+    controllers::{Context, destinations::refused, read_permission::reveals, runs::RunState},
     domain::{Cause, Disposition},
     output::Compression,
     pipeline::{Ending, Progress, RecordReport, Report, ReportSpec, with_report},
@@ -68,12 +68,18 @@ fn file(gathered: &Gathered, state: &RunState) -> Option<Result<ReportSpec, Caus
         Compression::Gzip => &url[..url.len() - ".gz".len()],
         Compression::None => &url,
     };
-    Some(opened.map(|destination| ReportSpec {
-        csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
-        compression,
-        destination,
-        rejected_only: found.include == ReportInclude::Rejected,
-        dry_run: state.mode == ExportMode::DryRun,
-        owner: format!("{}/report", gathered.uid()),
+    Some(opened.map(|destination| {
+        ReportSpec {
+            csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
+            compression,
+            destination,
+            rejected_only: found.include == ReportInclude::Rejected,
+            dry_run: state.mode == ExportMode::DryRun,
+            reveals: gathered
+                .integration
+                .granted()
+                .and_then(|integration| reveals(&integration.spec.read_permission)),
+            owner: format!("{}/report", gathered.uid()),
+        }
     }))
 }

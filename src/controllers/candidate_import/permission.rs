@@ -6,23 +6,11 @@ use crate::{
     api::{ClinchIntegrationSpec, Permission, ReadPermission},
     cluster::{Cluster, integration_of},
     controllers::{
-        destinations::not_listed,
         grants::{Used, of_run},
+        read_permission::not_listed,
     },
     domain::{Cause, Grant, Reason},
-    pipeline::AttributeFilter,
 };
-
-/// Stands for all attributes.
-const ALL: &str = "*";
-
-/// What may leave Clinch.
-pub(super) fn attributes(permission: &ReadPermission) -> AttributeFilter {
-    if permission.attributes.iter().any(|name| name == ALL) {
-        return AttributeFilter::All;
-    }
-    AttributeFilter::Only(permission.attributes.iter().cloned().collect())
-}
 
 /// Why the integration refuses an import, if it does.
 pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> Option<Cause> {
@@ -77,13 +65,5 @@ mod tests {
         assert_eq!(allowed(&["s3://other", "s3://b/team"]), None);
         assert!(allowed(&["s3://b/teams"]).unwrap().contains("none of the places"));
         assert!(allowed(&["s3://b/*"]).unwrap().contains("cannot be used"));
-    }
-
-    #[test]
-    fn an_asterisk_stands_for_all_attributes() {
-        let of = |names: &[&str]| attributes(&permission(serde_json::json!({"attributes": names})));
-        assert_eq!(of(&["*"]), AttributeFilter::All);
-        assert!(of(&["email"]).permits("email") && !of(&["email"]).permits("phone"));
-        assert!(!of(&[]).permits("email"));
     }
 }

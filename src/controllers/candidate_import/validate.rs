@@ -18,6 +18,7 @@ use crate::{
         check::Check,
         dependency::{self, Needed},
         destinations::refused,
+        read_permission,
         references::MappingFound,
         runs::Schedule,
     },
@@ -69,7 +70,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     };
     dependency::check(&needed).record(&mut observations, &mut waits);
     let granted = gathered.integration.granted();
-    let attributes = granted.map(|found| permission::attributes(&found.spec.read_permission));
+    let attributes = granted.map(|found| read_permission::attributes(&found.spec.read_permission));
     let plan = mapping::check(gathered, attributes.as_ref()).record(&mut observations, &mut faults);
     if let Some(found) = granted {
         let permitted = permitted(gathered, found);
@@ -184,7 +185,7 @@ fn assemble(
             uid: gathered.uid().to_owned(),
         },
         mapping: Arc::new(plan),
-        attributes: permission::attributes(permission),
+        attributes: read_permission::attributes(permission),
         select: select.map(Arc::new),
         updated_after: spec.updated_after.as_ref().map(|time| time.0),
         deletions: match spec.deletions {

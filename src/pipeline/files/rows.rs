@@ -255,7 +255,18 @@ impl<'a> Rows<'a> {
             let place = place.map(Into::into);
             let foretold = self.spec.mode == Mode::DryRun;
             let class = None;
-            report.add(RecordLine { position, record, outcome, cause, place, class, foretold });
+            let (person, changed) = (None, Vec::new());
+            report.add(RecordLine {
+                position,
+                record,
+                outcome,
+                cause,
+                place,
+                class,
+                person,
+                changed,
+                foretold,
+            });
         }
     }
 

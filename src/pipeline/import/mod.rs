@@ -30,5 +30,5 @@ pub use report::{
 };
 pub use run::run_import;
 pub use sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition};
-pub use spec::{AttributeFilter, Deletions, ImportName, ImportSpec, MaxDeletions};
+pub use spec::{Deletions, ImportName, ImportSpec, MaxDeletions};
 pub use work::ImportPorts;

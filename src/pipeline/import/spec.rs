@@ -1,12 +1,11 @@
 //! What an import is asked to do: everything that decides what it emits. Pure.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::mapping::ProfileMapping;
-use crate::mapping::Select;
+use crate::{mapping::Select, pipeline::attribute_filter::AttributeFilter};
 
 /// The import that a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,32 +21,6 @@ pub struct ImportName {
 impl std::fmt::Display for ImportName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// The attributes of people that may leave Clinch. Others are removed before anything looks at them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttributeFilter {
-    /// All of them.
-    All,
-    /// Those with these names.
-    Only(BTreeSet<String>),
-}
-
-impl AttributeFilter {
-    /// Whether an attribute may leave.
-    pub fn permits(&self, name: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.contains(name),
-        }
-    }
-
-    /// Removes what may not leave.
-    pub fn strip(&self, attributes: &mut Map<String, Value>) {
-        if let Self::Only(names) = self {
-            attributes.retain(|name, _| names.contains(name));
-        }
     }
 }
 
@@ -119,8 +92,6 @@ impl std::fmt::Debug for ImportSpec {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -130,18 +101,5 @@ mod tests {
         assert_eq!(MaxDeletions::People(0).of(1_000_000), 10);
         assert_eq!(MaxDeletions::People(500).of(20), 500);
         assert_eq!(MaxDeletions::Percent(1000).of(u64::MAX), u64::MAX);
-    }
-
-    #[test]
-    fn what_is_not_permitted_is_removed() {
-        let Value::Object(mut attributes) = json!({"email": "a", "notes": {"email": 1}}) else {
-            unreachable!("an object")
-        };
-        let only = AttributeFilter::Only(["email".to_owned()].into());
-        assert!(only.permits("email") && !only.permits("notes"));
-        only.strip(&mut attributes);
-        assert_eq!(attributes.len(), 1);
-        AttributeFilter::All.strip(&mut attributes);
-        assert_eq!(attributes.len(), 1);
     }
 }

@@ -94,7 +94,7 @@ impl<C: Crm> Pusher<C> {
         match self.duplicates {
             Duplicates::Update => self.update(work, person, true).await,
             Duplicates::Skip => Ok(Candidate::skipped(person.id)),
-            Duplicates::Fail => Ok(already_there()),
+            Duplicates::Fail => Ok(already_there(person.id)),
         }
     }
 

@@ -108,6 +108,12 @@ impl PeopleIndex {
         self.seen.contains_key(hash) || self.ids_only.get(hash).is_some()
     }
 
+    /// Whether the person is known from the ledger of another export alone, by this id.
+    pub(super) fn is_of_neighbours(&self, hash: &KeyHash, id: &ClinchId) -> bool {
+        let known = self.of_neighbours.get(hash);
+        !self.shows(hash) && known.is_some_and(|known| known == id.as_str().as_bytes())
+    }
+
     /// Whether people can be looked up.
     pub(super) fn can_look_up(&self) -> bool {
         self.filter == Filter::Honoured

@@ -31,10 +31,12 @@ pub(super) struct Pushed {
 /// What is noted of a record beside its outcome.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Noted {
-    /// Of a dry run: the names of what would change, and of the steps that would follow.
+    /// The names of what changes or would change; of a dry run, also of the steps that would follow.
     pub(super) changed: Vec<String>,
     /// What was left out although the mapping asks for it.
     pub(super) warning: Option<Cause>,
+    /// Who is in Clinch, of a record that is rejected because of it.
+    pub(super) there: Option<ClinchId>,
 }
 
 impl Pushed {
@@ -62,8 +64,10 @@ pub(super) struct Candidate {
     pub(super) fresh: bool,
     /// Whether this call read or created them, and they are not anonymised.
     pub(super) seen: bool,
-    /// Of a dry run: the names of the attributes that would change.
+    /// The names of the attributes that change or would change.
     pub(super) changed: Vec<String>,
+    /// Who is in Clinch, of a record that is rejected because of it.
+    pub(super) there: Option<ClinchId>,
 }
 
 impl Candidate {
@@ -76,21 +80,21 @@ impl Candidate {
     }
 
     pub(super) fn known(id: ClinchId, outcome: Outcome, seen: bool) -> Self {
-        Self { id: Some(id), outcome, fresh: false, seen, changed: Vec::new() }
+        Self { id: Some(id), seen, ..Self::nobody(outcome) }
     }
 
-    /// Somebody who would be updated.
-    pub(super) fn foretold(id: ClinchId, changed: Vec<String>, seen: bool) -> Self {
+    /// Somebody who was, or would be, updated.
+    pub(super) fn updated(id: ClinchId, changed: Vec<String>, seen: bool) -> Self {
         Self { changed, ..Self::known(id, Outcome::Updated, seen) }
     }
 
     /// Somebody who was, or would be, created.
     pub(super) fn created(id: Option<ClinchId>) -> Self {
-        Self { id, outcome: Outcome::Created, fresh: true, seen: true, changed: Vec::new() }
+        Self { id, fresh: true, ..Self::nobody(Outcome::Created) }
     }
 
     pub(super) fn nobody(outcome: Outcome) -> Self {
-        Self { id: None, outcome, fresh: false, seen: true, changed: Vec::new() }
+        Self { id: None, outcome, fresh: false, seen: true, changed: Vec::new(), there: None }
     }
 }
 
@@ -102,11 +106,10 @@ pub(super) fn decided(failure: CrmFailure) -> Result<Outcome, CrmFailure> {
     }
 }
 
-pub(super) fn already_there() -> Candidate {
-    Candidate::rejected(Cause::new(
-        Reason::AlreadyExists,
-        "the person is in Clinch already and duplicatePolicy is Fail",
-    ))
+pub(super) fn already_there(id: ClinchId) -> Candidate {
+    let message = "the person is in Clinch already and duplicatePolicy is Fail";
+    let rejected = Candidate::rejected(Cause::new(Reason::AlreadyExists, message));
+    Candidate { there: Some(id), ..rejected }
 }
 
 pub(super) fn gone_again() -> CrmFailure {

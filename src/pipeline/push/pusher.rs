@@ -113,7 +113,9 @@ impl<C: Crm> Pusher<C> {
             return Pushed::of(outcome, candidate.id.clone(), work.required());
         }
         let Some(id) = candidate.id.clone() else {
-            return Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
+            let mut pushed = Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
+            pushed.noted.there.clone_from(&candidate.there);
+            return pushed;
         };
         *steps = steps.with(Steps::CANDIDATE);
         noted.changed.append(&mut candidate.changed);
@@ -234,7 +236,7 @@ impl<C: Crm> Pusher<C> {
                 Ok(Candidate::known(person.id, Outcome::Unchanged, fresh))
             }
             (Known::Person { person, .. }, Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
-            (Known::Person { .. }, Duplicates::Fail) => Ok(already_there()),
+            (Known::Person { person, .. }, Duplicates::Fail) => Ok(already_there(person.id)),
             (Known::Person { person, fresh }, Duplicates::Update) => {
                 self.update(work, person, fresh).await
             }

@@ -18,7 +18,7 @@ use crate::{
         blocking::join_blocking,
         guards::Guards,
         opened::Opened,
-        record_log::{Decided, RecordLog},
+        record_log::{Decided, Found, MatchedBy, MatchedPerson, RecordLog},
         record_set::RecordSet,
         records::{Prepared, PreparedRecords},
         report::{Ending, Progress, Rejection, Suspects},
@@ -218,7 +218,7 @@ impl Survey {
         match self.people.add(&work) {
             Duplicate::No => {}
             // Exact duplicate of an earlier record: count it as unchanged.
-            Duplicate::Same => return self.leave(&work, keys, log),
+            Duplicate::Same => return self.leave(&work, keys, ledger, log),
             Duplicate::Respelled(first) => {
                 let message = format!(
                     "{first} names the same person with the same values; the address differs only in \
@@ -234,7 +234,13 @@ impl Survey {
         if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
             self.progress.counts.suppressed += 1;
             let (record, cause) = (Some(keys.record_id(&work.key)), why.cause());
-            log.decided(number, &work.position, || record, &Decided::Suppressed(&cause), &[], None);
+            log.decided(
+                number,
+                &work.position,
+                || record,
+                &Decided::Suppressed(&cause),
+                Found::default(),
+            );
             self.progress.list(Rejection { record, position: work.position, place: None, cause });
             return;
         }
@@ -242,7 +248,7 @@ impl Survey {
         let known = work.compare(ledger) || self.is_known_by_another_hash(&mut work, keys, ledger);
         if work.is_done() {
             self.progress.warn(&work, keys);
-            return self.leave(&work, keys, log);
+            return self.leave(&work, keys, ledger, log);
         }
         if comparison.guard.errored.contains(&work.key_hash) {
             self.held_back.add(number);
@@ -307,11 +313,16 @@ impl Survey {
     }
 
     /// Counts a person who is as mapped already.
-    fn leave(&mut self, work: &Work, keys: &Keys, log: &mut RecordLog) {
+    fn leave(&mut self, work: &Work, keys: &Keys, ledger: &Ledger, log: &mut RecordLog) {
         self.progress.counts.unchanged += 1;
         let record = || Some(keys.record_id(&work.key));
-        let (position, warning) = (&work.position, work.warning.as_deref());
-        log.decided(work.number, position, record, &Decided::Unchanged, &[], warning);
+        let person = log.report.as_ref().and_then(|_| {
+            let hash = another_hash(work, keys, ledger);
+            let id = ledger.id(&work.key_hash).or_else(|| ledger.id(&hash?))?;
+            Some(MatchedPerson { id, by: Some(MatchedBy::Ledger) })
+        });
+        let found = Found { person, warning: work.warning.as_deref(), ..Found::default() };
+        log.decided(work.number, &work.position, record, &Decided::Unchanged, found);
     }
 
     fn reject_duplicate(&mut self, work: Work, keys: &Keys, message: String, log: &mut RecordLog) {
@@ -327,7 +338,7 @@ impl Survey {
     fn reject(&mut self, number: usize, rejection: Rejection, log: &mut RecordLog) {
         self.progress.counts.invalid += 1;
         let (position, record) = (&rejection.position, rejection.record);
-        log.decided(number, position, || record, &Decided::Rejected(&rejection), &[], None);
+        log.decided(number, position, || record, &Decided::Rejected(&rejection), Found::default());
         self.progress.reject(rejection);
     }
 }

@@ -41,7 +41,7 @@ impl<C: Crm> Pusher<C> {
                 Some(person) => names(&changes(work, &person.attributes)),
                 None => names(&work.attributes),
             };
-            return Ok(Candidate::foretold(id, changed, true));
+            return Ok(Candidate::updated(id, changed, true));
         }
         self.change(work, id, &work.attributes).await
     }
@@ -67,7 +67,7 @@ impl<C: Crm> Pusher<C> {
             return Ok(Candidate::known(id, Outcome::Unchanged, seen));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate::foretold(id, names(&differing), seen));
+            return Ok(Candidate::updated(id, names(&differing), seen));
         }
         self.change(work, id, &differing).await
     }
@@ -80,7 +80,7 @@ impl<C: Crm> Pusher<C> {
     ) -> Result<Candidate, CrmFailure> {
         self.check_fence()?;
         match self.crm.update(&id, attributes).await? {
-            Updated::Done => Ok(Candidate::known(id, Outcome::Updated, true)),
+            Updated::Done => Ok(Candidate::updated(id, names(attributes), true)),
             Updated::Anonymised => self.suppress(work, &id).await,
         }
     }

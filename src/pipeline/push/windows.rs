@@ -11,17 +11,18 @@ use super::{
     crm::{Crm, CrmFailure},
     errored::{ATTEMPTS, PERIOD, Standing},
     feed::Feeds,
+    index::PeopleIndex,
     outcome::{Outcome, Pushed},
     pusher::Pusher,
     run_ledger::RunLedger,
 };
 use crate::{
-    domain::{Cause, MatchKey, Reason},
+    domain::{Cause, ClinchId, MatchKey, Reason},
     ledger::{Keys, SegmentStore},
     pipeline::{
         ending::unread,
         mode::Mode,
-        record_log::{Decided, RecordLog},
+        record_log::{Decided, Found, MatchedBy, MatchedPerson, RecordLog},
         report::{Ending, Progress, Rejection},
         work::Work,
     },
@@ -103,13 +104,15 @@ impl Pushing<'_> {
             let fails = meanwhile(fails, &mut flight, &mut ended).await;
             let result = self.judge(&work, result, standing.filter(|_| fails), log);
             if pusher.mode == Mode::Push {
-                let entry = person.map(|person| work.entry(person, steps));
+                let entry = person.clone().map(|person| work.entry(person, steps));
                 run_ledger.note(&work, entry.as_ref(), result.is_ok());
             }
             match result {
                 Ok(outcome) => {
                     course.decided();
-                    self.count(&work, outcome, &noted.changed, log);
+                    let person = person.or(noted.there);
+                    let person = person.map(|id| Self::matched(&pusher.index, &work, id, &outcome));
+                    self.count(&work, outcome, (&noted.changed, person), log);
                 }
                 Err(failure) => {
                     if awaits_resume {
@@ -202,7 +205,7 @@ impl Pushing<'_> {
             _ => return Err(failure),
         };
         let (record, position) = (Some(self.keys.record_id(&work.key)), work.position.clone());
-        log.decided(work.number, &position, || record, &Decided::Pending(&cause), &[], None);
+        log.decided(work.number, &position, || record, &Decided::Pending(&cause), Found::default());
         if !matches!(failure, CrmFailure::Later { .. }) {
             let rejection = Rejection { position, record, place: None, cause };
             self.progress.send_modify(|progress| progress.list(rejection));
@@ -244,7 +247,25 @@ impl Pushing<'_> {
         }
     }
 
-    fn count(&self, work: &Work, outcome: Outcome, changed: &[String], log: &mut RecordLog) {
+    /// Who a record is in Clinch, and how that was found out.
+    fn matched(index: &PeopleIndex, work: &Work, id: ClinchId, outcome: &Outcome) -> MatchedPerson {
+        let by = match outcome {
+            Outcome::Created => None,
+            _ if work.ours.as_ref() == Some(&id) || index.is_of_neighbours(&work.key_hash, &id) => {
+                Some(MatchedBy::Ledger)
+            }
+            _ => Some(MatchedBy::Email),
+        };
+        MatchedPerson { id, by }
+    }
+
+    fn count(
+        &self,
+        work: &Work,
+        outcome: Outcome,
+        (changed, person): (&[String], Option<MatchedPerson>),
+        log: &mut RecordLog,
+    ) {
         let warns = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
         let warning = work.warning.as_deref().filter(|_| warns);
         if warns {
@@ -252,8 +273,10 @@ impl Pushing<'_> {
         }
         let record = || Some(self.keys.record_id(&work.key));
         let position = &work.position;
+        let mut found = Some(Found { changed, warning, person });
         let mut note = |decided: &Decided<'_>| {
-            log.decided(work.number, position, record, decided, changed, warning);
+            let found = found.take().unwrap_or_default();
+            log.decided(work.number, position, record, decided, found);
         };
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => {

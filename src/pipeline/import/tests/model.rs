@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{ClinchId, Clock, Disposition, Fence, Grant, GrantState, MatchKey, Reason},
     ledger::{AccountName, ImportKeys, Keys, MemoryStore, SegmentStore, StoreError, Suppressions},
-    pipeline::import::*,
+    pipeline::{AttributeFilter, import::*},
 };
 
 const ROOT: [u8; 32] = [7; 32];
