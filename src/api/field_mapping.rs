@@ -1,4 +1,4 @@
-//! `FieldMapping`: how a hireEZ profile becomes a Clinch profile.
+//! `FieldMapping`: how a hireEZ profile becomes a Clinch profile, or a Clinch profile a hireEZ profile.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handled, common_status};
 
-/// Maps hireEZ profile fields to Clinch profile fields.
+/// Maps hireEZ profile fields to Clinch profile fields, or the other way.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || (!self.resume.attach && !has(self.resume.from) && !has(self.resume.required))")
+    .message("a mapping of direction Import attaches no resume; leave resume out").field_path(".resume"))]
+#[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || (!self.tags.enabled && self.tags.from == 'tags' && !has(self.tags.activity))")
+    .message("a mapping of direction Import sends no tags; leave tags out").field_path(".tags"))]
+#[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.matchKeys[0] == 'email'")
+    .message("a mapping of direction Import recognises nobody in Clinch; leave matchKeys out").field_path(".matchKeys"))]
+#[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.fields.all(field, !has(field.writeMode) || field.writeMode == 'Always')")
+    .message("writeMode is not for direction Import: an import writes each profile as a whole").field_path(".fields"))]
+#[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.fields.all(field, !has(field.whenMissing) || field.whenMissing != 'Clear')")
+    .message("whenMissing: Clear is not for direction Import: a missing value is left out of the profile").field_path(".fields"))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -22,7 +32,7 @@ use super::{Handled, common_status};
     namespaced,
     status = "FieldMappingStatus",
     derive = "PartialEq",
-    doc = "FieldMapping maps hireEZ profile fields to Clinch profile fields.",
+    doc = "FieldMapping maps hireEZ profile fields to Clinch profile fields, or the other way.",
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -45,7 +55,12 @@ use super::{Handled, common_status};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct FieldMappingSpec {
-    /// One entry per Clinch attribute.
+    /// Export: from hireEZ profiles to Clinch profiles; an import reads such a mapping backwards as far as
+    /// that is possible. Import: from Clinch profiles to hireEZ profiles; for imports only.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("direction is immutable; create another mapping instead"))]
+    pub direction: MappingDirection,
+    /// One entry per Clinch attribute; of direction Import, one per field of the profile.
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["to".into()]))]
     pub fields: Vec<MappingField>,
@@ -62,6 +77,16 @@ pub struct FieldMappingSpec {
     pub match_keys: Vec<String>,
 }
 
+/// Which way a mapping goes.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum MappingDirection {
+    /// From hireEZ profiles to Clinch profiles.
+    #[default]
+    Export,
+    /// From Clinch profiles to hireEZ profiles.
+    Import,
+}
+
 /// An API server fills no defaults into the items of a list: they are left out here, too.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -71,23 +96,26 @@ fn default_match_keys() -> Vec<String> {
     vec!["email".to_owned()]
 }
 
-/// One Clinch attribute and where its value comes from.
+/// One Clinch attribute, or of direction Import one field of the profile, and where its value comes from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("[has(self.from), has(self.value), has(self.expression)].filter(x, x).size() == 1")
     .message("exactly one of from, value and expression must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct MappingField {
-    /// Name of the Clinch attribute.
+    /// Name of the Clinch attribute. Of direction Import: a place in the profile, e.g. `firstName`,
+    /// `emails[0].value`, `skills[]` (as a list), `x.notice_period`.
     #[schemars(length(min = 1, max = 128))]
     pub to: String,
-    /// Path in the profile, e.g. `emails[0].value`, `location.city`.
+    /// Path in the profile, e.g. `emails[0].value`, `location.city`. Of direction Import: path in the
+    /// attributes of the person in Clinch, whose id is `id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub from: Option<String>,
     /// A constant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ConstantValue>,
-    /// CEL expression over `candidate`.
+    /// CEL expression over `candidate`: the profile, or of direction Import the attributes of the person in
+    /// Clinch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub expression: Option<String>,
@@ -343,11 +371,38 @@ pub struct FieldMappingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub revision: Option<String>,
+    /// The mapping as imports read it: backwards. Absent for direction Import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<MappingInverse>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,
 }
 common_status!(FieldMappingStatus);
+
+/// A mapping, read backwards.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MappingInverse {
+    /// How many fields can be read backwards.
+    pub fields: i64,
+    /// The first fields that cannot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub not_invertible: Vec<FieldNotInvertible>,
+}
+
+/// A field that cannot be read backwards.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldNotInvertible {
+    /// The place, e.g. `spec.fields[3]`.
+    #[schemars(length(max = 256))]
+    pub path: String,
+    /// Why.
+    #[schemars(length(max = 256))]
+    pub why: String,
+}
 
 /// One error of a mapping.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]

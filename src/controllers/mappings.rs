@@ -2,16 +2,32 @@
 
 use super::{check::Check, references::MappingFound};
 use crate::{
-    api::{ConditionType, FieldMappingSpec},
+    api::{ConditionType, FieldMappingSpec, MappingDirection},
     conditions::{Observation, Verdict},
     domain::{Cause, Reason},
     mapping::{Issue, MappingSpec, TargetAttributes},
 };
 
-/// The engine's input. It has its own type with the same members, so that it knows no Kubernetes.
+/// The engine's input. It has its own type with the same members, so that it knows no Kubernetes. It has no
+/// direction, which decides how it is compiled: the revisions of exports are what they were without one.
 pub(super) fn engine_spec(spec: &FieldMappingSpec) -> MappingSpec {
-    let value = serde_json::to_value(spec).expect("a spec serialises");
+    let mut value = serde_json::to_value(spec).expect("a spec serialises");
+    if let Some(members) = value.as_object_mut() {
+        members.remove("direction");
+    }
     serde_json::from_value(value).expect("both types have the same members, a test says so")
+}
+
+/// Why a mapping cannot be used by an export, if so. `named_in`: the field that names it.
+pub(super) fn not_for_exports(found: &MappingFound, named_in: &str) -> Option<String> {
+    let MappingFound::Named(object) = found else { return None };
+    (object.spec.direction == MappingDirection::Import).then(|| {
+        format!(
+            "FieldMapping {}, which {named_in} names, has direction: Import, so only imports can use it; \
+             name a mapping of direction: Export",
+            object.metadata.name.as_deref().unwrap_or_default()
+        )
+    })
 }
 
 /// The first error and how many there are: `spec.fields[3].from: ... (and 2 more)`.

@@ -114,7 +114,7 @@ impl Assembler<'_> {
 /// Whether specs of a kind are compared with what they were. Never those of exports, which may hold
 /// profiles.
 const fn has_transition_rules(kind: Kind) -> bool {
-    matches!(kind, Kind::Integration | Kind::Import)
+    matches!(kind, Kind::Integration | Kind::Mapping | Kind::Import)
 }
 
 /// The UID of an object: the same in every run, and different for every name. A version 8 UUID

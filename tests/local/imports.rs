@@ -14,6 +14,8 @@ struct World {
     /// Of the integration; OUT stands for the folder of imports.
     permission: Value,
     import: Value,
+    /// Other objects, such as a mapping.
+    more: Vec<Value>,
     /// `--allowed-destinations`, if it is given.
     allowed: Option<&'static str>,
 }
@@ -37,6 +39,7 @@ impl World {
                 "destinations": ["OUT"]}),
             import: json!({"integrationRef": {"name": "clinch"},
                 "sink": {"objectStore": {"url": "OUT/", "maxRecordsPerFile": 100}}}),
+            more: Vec::new(),
             allowed: Some("OUT"),
         }
     }
@@ -55,7 +58,7 @@ impl World {
             json!({"apiVersion": api, "kind": "CandidateImport",
                 "metadata": {"name": "back", "annotations": annotations}, "spec": self.import}),
         ];
-        let text: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        let text: Vec<String> = objects.iter().chain(&self.more).map(ToString::to_string).collect();
         let path = self.folder.path().join("manifests.yaml");
         fs::write(&path, text.join("\n---\n").replace("OUT", &out)).unwrap();
         let mut command = apply::apply(&path, &self.folder.path().join("state"), &origin);
@@ -180,6 +183,43 @@ async fn who_is_new_changed_or_gone_is_written_once() {
     assert_eq!(tombstones[0].as_object().unwrap().len(), 1, "no field of the profile");
     world.expect(0, "Imported").await;
     assert_eq!(world.records().len(), records.len(), "a tombstone is written once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mapping_of_its_own_says_what_is_written_and_no_export_uses_it() {
+    let mut world = World::new(2).await;
+    let mapping = json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "FieldMapping",
+        "metadata": {"name": "own"}, "spec": {"direction": "Import", "fields": [
+            {"to": "emails[0].value", "from": "email"},
+            {"to": "fullName", "expression": "candidate.first_name + '!'"},
+            {"to": "tags[]", "value": {"string": "from Clinch"}},
+            {"to": "x.clinch_id", "from": "id"}]}});
+    world.more = vec![mapping];
+    world.import["fieldMappingRef"] = json!({"name": "own"});
+    let done = world.expect(0, "Imported").await;
+    let message = condition(&done, "MappingReady")["message"].to_string();
+    assert_eq!(message, "\"FieldMapping own: 4 fields\"");
+    let records = world.records();
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        assert_eq!(record["x"]["clinch_id"], record["clinch"]["id"]);
+        assert_eq!(record["tags"], json!(["from Clinch"]));
+        assert!(record["fullName"].as_str().unwrap().ends_with('!'), "{record}");
+    }
+
+    let export = json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
+        "metadata": {"name": "there"}, "spec": {"integrationRef": {"name": "clinch"},
+            "fieldMappingRef": {"name": "own"}, "destination": {"prospect": {}},
+            "source": {"inline": [{"emails": [{"value": "new@marker.example"}]}]}}});
+    world.more.push(export);
+    let output = world.apply(json!({})).await;
+    assert_eq!(output.status.code(), Some(1), "{}", shown(&output));
+    let refused = object(&output, "CandidateExport");
+    let ready = condition(&refused, "Ready");
+    assert_eq!(ready["reason"], "MappingInvalid", "{refused}");
+    let message = ready["message"].as_str().unwrap();
+    assert!(message.contains("spec.fieldMappingRef names, has direction: Import"), "{message}");
+    assert_eq!(world.sandbox.people("hireEZ").len(), 2, "nobody was written");
 }
 
 #[tokio::test(flavor = "multi_thread")]

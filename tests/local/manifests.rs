@@ -194,7 +194,10 @@ fn the_quickstart_loads_and_holds_what_it_promises() {
     assert!(addresses.iter().all(|a| a.ends_with("@example.com") || a.ends_with("@example.org")));
 
     let mapping = manifests.get::<FieldMapping>(&ObjectKey::new("talent", "default")).unwrap();
-    let spec = serde_json::from_value(serde_json::to_value(&mapping.spec).unwrap()).unwrap();
+    let mut spec = serde_json::to_value(&mapping.spec).unwrap();
+    // It decides how the rest is compiled.
+    assert_eq!(spec.as_object_mut().unwrap().remove("direction"), Some("Export".into()));
+    let spec = serde_json::from_value(spec).unwrap();
     let plan = compile(&spec).unwrap_or_else(|issues| panic!("{issues:?}"));
     let inline =
         manifests.get::<CandidateExport>(&ObjectKey::new("talent", "eng-101-shortlist")).unwrap();
@@ -474,6 +477,22 @@ fn what_is_immutable_stays_so_across_runs() {
     };
     let expected =
         "x.yaml:7: spec.sink.objectStore.url: url is immutable; create another import instead\n";
+    assert_eq!(shown(&problems), expected);
+    let mapping = |direction: &str| {
+        load_text(&format!(
+            "apiVersion: clinch.hireez.dev/v1alpha1\nkind: FieldMapping\nmetadata: {{name: i}}\n\
+             spec:\n{direction}  fields: [{{to: email, from: email}}]\n"
+        ))
+        .unwrap()
+    };
+    // Left out, it is Export.
+    drop(open(mapping("")).unwrap());
+    drop(open(mapping("  direction: Export\n")).unwrap());
+    let Err(OpenError::RefuseChange(problems)) = open(mapping("  direction: Import\n")) else {
+        panic!("the direction was changed");
+    };
+    let expected =
+        "x.yaml:5: spec.direction: direction is immutable; create another mapping instead\n";
     assert_eq!(shown(&problems), expected);
 }
 

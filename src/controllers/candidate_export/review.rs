@@ -4,7 +4,7 @@
 use super::{
     gather::{Gathered, SourceFound, gather},
     push_permission::{Permitted, permitted, refuses_places},
-    validate::{FORMAT, mapping_for, refuses_documents, refuses_format},
+    validate::{FORMAT, mapping_for, refused_direction, refuses_documents, refuses_format},
 };
 use crate::{
     api::{CandidateExport, CandidateExportSpec},
@@ -118,6 +118,9 @@ fn integration<C: Cluster>(context: &Context<C>, gathered: &Gathered) -> Option<
 /// itself is a finding on that object.
 fn mapping(gathered: &Gathered, target: &TargetAttributes) -> Vec<Finding> {
     let path = "spec.fieldMappingRef";
+    if let Some(message) = refused_direction(gathered) {
+        return vec![Finding::error("mapping/direction", path, &message)];
+    }
     let own = match &gathered.mapping {
         MappingFound::Withheld => return Vec::new(),
         MappingFound::Missing(named) => {

@@ -1,11 +1,13 @@
-//! The mapping of an import: one for exports, read backwards. Pure.
+//! The mapping of an import: one of its own, or one for exports, read backwards. Pure.
 
 use super::gather::Gathered;
 use crate::{
+    api::MappingDirection,
     conditions::Verdict,
     controllers::{
         check::Check,
         mappings::{self, invalid, observe, summary},
+        references::MappingFound,
     },
     domain::{Cause, Reason},
     mapping::{ImportPlan, Inverse, Issue, MappingSpec, TargetAttributes},
@@ -15,7 +17,8 @@ use crate::{
 /// How many names and places a message lists.
 const LISTED: usize = 5;
 
-/// The mapping as far as it can be read backwards. `permitted`: what may leave.
+/// The mapping, read backwards as far as that is possible where it is one for exports. `permitted`: what
+/// may leave.
 pub(super) fn check(gathered: &Gathered, permitted: Option<&AttributeFilter>) -> Check<ImportPlan> {
     let unknown = TargetAttributes::UNKNOWN;
     let target = gathered.connection.as_ref().map_or(&unknown, |open| &open.attributes);
@@ -26,20 +29,35 @@ pub(super) fn check(gathered: &Gathered, permitted: Option<&AttributeFilter>) ->
     let refused = |message: String| {
         invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, format!("{name}: {message}")))
     };
-    match inverse(&spec) {
-        Err(issues) => refused(summary(&issues)),
-        Ok(found) if found.plan.is_empty() => {
-            refused(format!("no field can be read backwards; {}", left_out(&found, &spec)))
+    let (plan, mut message) = if is_for_imports(gathered) {
+        match ImportPlan::compile(&spec.fields) {
+            Err(issues) => return refused(summary(&issues)),
+            Ok(plan) => (plan, format!("{} fields", spec.fields.len())),
         }
-        Ok(found) => {
-            let mut message = left_out(&found, &spec);
-            if let Some(lacking) = permitted.and_then(|permitted| lacking(&found.plan, permitted)) {
-                message = format!("{message}; {lacking}");
+    } else {
+        match inverse(&spec) {
+            Err(issues) => return refused(summary(&issues)),
+            Ok(found) if found.plan.is_empty() => {
+                let left_out = left_out(&found, &spec);
+                return refused(format!("no field can be read backwards; {left_out}"));
             }
-            let observation = observe(true, Reason::Resolved, format!("{name}: {message}"));
-            Check { value: Some(found.plan), observation, fault: None }
+            Ok(found) => {
+                let message = left_out(&found, &spec);
+                (found.plan, message)
+            }
         }
+    };
+    if let Some(lacking) = permitted.and_then(|permitted| lacking(&plan, permitted)) {
+        message = format!("{message}; {lacking}");
     }
+    let observation = observe(true, Reason::Resolved, format!("{name}: {message}"));
+    Check { value: Some(plan), observation, fault: None }
+}
+
+/// Whether the mapping has direction Import, so that it is used as it is.
+pub(super) fn is_for_imports(gathered: &Gathered) -> bool {
+    matches!(&gathered.mapping, MappingFound::Named(found)
+        if found.spec.direction == MappingDirection::Import)
 }
 
 /// A mapping, read backwards.

@@ -3,7 +3,7 @@
 
 use super::{
     gather::{Gathered, gather},
-    mapping::{inverse, left_out, source},
+    mapping::{inverse, is_for_imports, left_out, source},
     permission,
     validate::URL,
 };
@@ -103,6 +103,8 @@ fn mapping(gathered: &Gathered, target: &TargetAttributes) -> Option<Finding> {
         MappingFound::Forbidden(message) => {
             return Some(Finding::error("reference/forbidden", path, message));
         }
+        // Nothing of it is left out.
+        MappingFound::Named(_) if is_for_imports(gathered) => return None,
         MappingFound::Default | MappingFound::Named(_) => {}
     }
     let (_, spec) = source(gathered, target).ok()?;

@@ -11,17 +11,24 @@ use super::{
 };
 use crate::{
     api::{
-        ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, MappingField,
-        MappingProblem,
+        ConditionType, FieldMapping, FieldMappingSpec, FieldMappingStatus, FieldNotInvertible,
+        MappingDirection, MappingField, MappingInverse, MappingProblem,
     },
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     conditions::{self, Observation, Verdict},
     domain::Reason,
-    mapping::{self, Issue, IssueCode, Plan, TargetAttributes},
+    mapping::{self, ImportPlan, Inverse, Issue, IssueCode, Plan, TargetAttributes},
 };
 
-/// How many errors are listed in the status.
-const LISTED_PROBLEMS: usize = 20;
+/// How many errors, and fields that cannot be read backwards, are listed in the status.
+const LISTED: usize = 20;
+
+/// A compiled mapping.
+enum Compiled {
+    /// For exports, and how imports read it.
+    Export(Plan, Inverse),
+    Import(ImportPlan),
+}
 
 /// One pass over one mapping.
 pub(super) async fn reconcile<C: Cluster>(
@@ -48,8 +55,10 @@ pub(super) async fn review<C: Cluster>(
     let Some(object) = context.cluster.read::<FieldMapping>(key).await? else {
         return Ok(Vec::new());
     };
+    let direction = object.spec.direction;
     let issues = match compile(&object.spec) {
-        Ok(plan) => plan.check(target),
+        Ok(Compiled::Export(plan, _)) => plan.check(target),
+        Ok(Compiled::Import(_)) => Vec::new(),
         Err(issues) => issues,
     };
     let rule = |issue: &Issue| match issue.code {
@@ -61,36 +70,78 @@ pub(super) async fn review<C: Cluster>(
     };
     let mut findings: Vec<Finding> =
         issues.iter().map(|issue| Finding::issue(rule(issue), issue)).collect();
-    findings.extend(object.spec.fields.iter().enumerate().filter_map(unknown_path));
+    let fields = object.spec.fields.iter().enumerate();
+    findings.extend(fields.filter_map(|(index, field)| unknown_path(direction, index, field)));
     Ok(findings)
 }
 
-/// A field that reads something that hireEZ profiles do not have. Other sources may have it.
-fn unknown_path((index, field): (usize, &MappingField)) -> Option<Finding> {
-    let message = not_of_profiles(field.from.as_deref()?)?;
-    Some(Finding::warning("mapping/unknown-path", &format!("spec.fields[{index}].from"), message))
+/// A field that names something that hireEZ profiles do not have. Other sources may have it.
+fn unknown_path(
+    direction: MappingDirection,
+    index: usize,
+    field: &MappingField,
+) -> Option<Finding> {
+    let (member, path) = match direction {
+        MappingDirection::Export => ("from", field.from.as_deref()?),
+        MappingDirection::Import => ("to", field.to.as_str()),
+    };
+    let message = not_of_profiles(path)?;
+    Some(Finding::warning(
+        "mapping/unknown-path",
+        &format!("spec.fields[{index}].{member}"),
+        message,
+    ))
 }
 
 /// Compiles the mapping of an object. Pure.
-fn compile(spec: &FieldMappingSpec) -> Result<Plan, Vec<Issue>> {
-    mapping::compile(&engine_spec(spec))
+fn compile(spec: &FieldMappingSpec) -> Result<Compiled, Vec<Issue>> {
+    let engine = engine_spec(spec);
+    match spec.direction {
+        MappingDirection::Export => {
+            let plan = mapping::compile(&engine)?;
+            Ok(Compiled::Export(plan, ImportPlan::inverse_of(&engine)?))
+        }
+        MappingDirection::Import => ImportPlan::compile(&engine.fields).map(Compiled::Import),
+    }
+}
+
+/// How imports read a mapping for exports. Pure.
+fn inverse(found: &Inverse) -> MappingInverse {
+    let listed = found
+        .not_invertible
+        .iter()
+        .take(LISTED)
+        .map(|field| FieldNotInvertible { path: cut(&field.path, 256), why: cut(&field.why, 256) });
+    MappingInverse {
+        fields: i64::try_from(found.plan.len()).unwrap_or(i64::MAX),
+        not_invertible: listed.collect(),
+    }
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }
 
 /// The status of this pass. Pure.
 fn status(
     object: &FieldMapping,
     previous: &FieldMappingStatus,
-    compiled: Result<Plan, Vec<Issue>>,
+    compiled: Result<Compiled, Vec<Issue>>,
     now: jiff::Timestamp,
 ) -> FieldMappingStatus {
     let mut next = previous.clone();
     let fields = object.spec.fields.len();
     next.fields = i64::try_from(fields).ok();
     let (observation, verdict) = match compiled {
-        Ok(plan) => {
+        Ok(compiled) => {
             next.errors = Some(0);
             next.problems = Vec::new();
-            next.revision = Some(plan.digest().short());
+            let (digest, read_backwards) = match &compiled {
+                Compiled::Export(plan, found) => (plan.digest(), Some(inverse(found))),
+                Compiled::Import(plan) => (plan.digest(), None),
+            };
+            next.revision = Some(digest.short());
+            next.inverse = read_backwards;
             let message = format!("{fields} fields compile");
             (
                 Observation::new(ConditionType::Compiled, true, Reason::Compiled, message.clone()),
@@ -99,8 +150,9 @@ fn status(
         }
         Err(issues) => {
             next.errors = i64::try_from(issues.len()).ok();
-            next.problems = issues.iter().take(LISTED_PROBLEMS).map(problem).collect();
+            next.problems = issues.iter().take(LISTED).map(problem).collect();
             next.revision = None;
+            next.inverse = None;
             let message = summary(&issues);
             let reason = Reason::MappingInvalid;
             (
@@ -117,10 +169,7 @@ fn status(
 }
 
 fn problem(issue: &Issue) -> MappingProblem {
-    MappingProblem {
-        path: issue.path.chars().take(256).collect(),
-        message: issue.message.chars().take(512).collect(),
-    }
+    MappingProblem { path: cut(&issue.path, 256), message: cut(&issue.message, 512) }
 }
 
 #[cfg(test)]
@@ -156,5 +205,31 @@ mod tests {
         assert_eq!((second.errors, second.fields), (Some(0), Some(1)));
         assert!(second.problems.is_empty() && second.revision.is_some());
         assert!(!second.conditions.iter().any(|c| c.type_ == "Stalled"));
+    }
+
+    #[test]
+    fn the_status_says_how_imports_read_a_mapping_and_nothing_of_that_for_one_of_their_own() {
+        let both = object(serde_json::json!({"fields": [
+            {"to": "email", "from": "emails[0].value"},
+            {"to": "name", "expression": "candidate.firstName + ' ' + candidate.lastName"}
+        ]}));
+        let found = pass(&both, &FieldMappingStatus::default()).inverse.unwrap();
+        assert_eq!(found.fields, 1);
+        let left: Vec<String> =
+            found.not_invertible.iter().map(|f| format!("{} {}", f.path, f.why)).collect();
+        assert_eq!(left, ["spec.fields[1] expression"]);
+
+        let own = object(serde_json::json!({"direction": "Import", "fields": [
+            {"to": "emails[0].value", "from": "email"},
+            {"to": "skills[]", "from": "skills"}
+        ]}));
+        let status = pass(&own, &FieldMappingStatus::default());
+        assert_eq!((status.errors, status.fields), (Some(0), Some(2)));
+        assert!(status.revision.is_some() && status.inverse.is_none());
+        let bad = object(serde_json::json!({"direction": "Import", "fields": [
+            {"to": "emails[*].value", "from": "email"}
+        ]}));
+        let status = pass(&bad, &FieldMappingStatus::default());
+        assert_eq!(status.problems[0].path, "spec.fields[0].to");
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     controllers::{
         candidate_export::gather::Gathered,
         check::Check,
-        mappings::{self, invalid, observe, summary},
+        mappings::{self, invalid, not_for_exports, observe, summary},
         references::MappingFound,
     },
     domain::{Cause, Reason},
@@ -102,5 +102,21 @@ fn named(
     gathered: &Gathered,
     target: &TargetAttributes,
 ) -> Result<(String, MappingSpec), Box<Check<Option<Plan>>>> {
+    if let Some(message) = refused_direction(gathered) {
+        let cause = Cause::new(Reason::MappingInvalid, message);
+        return Err(Box::new(invalid(Verdict::Stalled, cause)));
+    }
     mappings::source(&gathered.mapping, &gathered.key().namespace, target)
+}
+
+/// Why the mapping is not one for exports, if so.
+pub(in crate::controllers::candidate_export) fn refused_direction(
+    gathered: &Gathered,
+) -> Option<String> {
+    let named_in = if gathered.export.spec.field_mapping_ref.is_some() {
+        "spec.fieldMappingRef"
+    } else {
+        "spec.defaults.fieldMappingRef of the integration"
+    };
+    not_for_exports(&gathered.mapping, named_in)
 }

@@ -12,7 +12,7 @@ pub(super) use file::{FORMAT, refuses_format};
 
 use std::time::Duration;
 
-pub(super) use self::mapping::{mapping_for, refuses_documents};
+pub(super) use self::mapping::{mapping_for, refused_direction, refuses_documents};
 use super::{
     file_target::TargetFound,
     gather::{Gathered, SourceFound},
