@@ -14,10 +14,11 @@ use anyhow::ensure;
 use clinch_operator::{
     domain::{ClinchId, Clock, Fence, Grant, GrantState, MatchKey},
     ledger::{FolderStore, ImportKeys, Keys, Suppressions},
+    mapping::MembersRead,
     pipeline::{
         AttributeFilter, Deletions, Ending, Feed, FeedFault, FeedPage, FeedPerson, FeedRead,
         ImportCounts, ImportName, ImportPorts, ImportProgress, ImportSpec, MaxDeletions,
-        ObjectSink, ProfileMapping, Unmapped, run_import,
+        ObjectSink, OwnWrites, ProfileMapping, Unmapped, run_import,
     },
     storage::{AllowedPlaces, StoragePolicy},
 };
@@ -119,6 +120,7 @@ fn ports(
         store: FolderStore::new(folder.join("state")),
         keys: ImportKeys::of(&[7; 32], account(), "bench"),
         suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
+        own: OwnWrites::Include,
         grant: Grant::new(|| GrantState::Valid),
         fence: Fence::open(),
         clock: Clock::new(Timestamp::now),
@@ -142,6 +144,11 @@ impl ProfileMapping for Names {
         profile.insert("title".to_owned(), given("current_job_title"));
         profile.insert("emails".to_owned(), json!([{"value": given("email")}]));
         Ok(profile)
+    }
+
+    fn reads(&self) -> MembersRead {
+        let names = ["first_name", "last_name", "current_job_title", "email"];
+        MembersRead { all: false, names: names.map(str::to_owned).into() }
     }
 }
 

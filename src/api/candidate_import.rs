@@ -90,6 +90,9 @@ pub struct CandidateImportSpec {
     pub updated_after: Option<Time>,
     /// Where people are written.
     pub sink: ImportSink,
+    /// Whether people are written who are in Clinch as an export of the same integration wrote them.
+    #[serde(default)]
+    pub own_writes: OwnWrites,
     /// What is written of people who were deleted, merged or anonymised in Clinch.
     #[serde(default)]
     pub deletions: Deletions,
@@ -160,6 +163,16 @@ pub enum Deletions {
     Tombstone,
     /// Nothing.
     Ignore,
+}
+
+/// What becomes of people who are in Clinch as an export of the same integration wrote them.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum OwnWrites {
+    /// They are not written: what an export wrote does not come back as a change.
+    #[default]
+    Exclude,
+    /// They are written like others.
+    Include,
 }
 
 /// Where people are written.
@@ -296,6 +309,8 @@ pub struct ImportCounts {
     pub emitted: i64,
     /// People who are as they were written last.
     pub unchanged: i64,
+    /// People as an export wrote them, who are not written because of that.
+    pub own: i64,
     /// People whom `spec.select` or `spec.updatedAfter` leaves out.
     pub not_selected: i64,
     /// Tombstones written.

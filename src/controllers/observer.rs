@@ -153,6 +153,10 @@ pub trait WorkObserver: Send + Sync {
     /// A run ended.
     fn run_ended(&self, end: &RunEnd<'_>);
 
+    /// A run of an import compared people with what exports had written. `own`: people whom it left out
+    /// because they were the same. `near_misses`: people whom it wrote because they were not.
+    fn import_compared(&self, own: u64, near_misses: u64);
+
     /// The credential of an integration was verified, or could not be.
     fn credential_verified(&self, outcome: VerificationOutcome);
 
@@ -168,6 +172,8 @@ impl WorkObserver for WorkUnobserved {
     fn run_started(&self, _: Work) {}
 
     fn run_ended(&self, _: &RunEnd<'_>) {}
+
+    fn import_compared(&self, _: u64, _: u64) {}
 
     fn credential_verified(&self, _: VerificationOutcome) {}
 

@@ -28,8 +28,8 @@ pub use facts::RunFacts;
 pub use folder::FolderStore;
 pub use import::{
     FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts, ImportJournal, ImportKeys,
-    ImportMarks, ImportPart, ImportSegment, ImportSegmentError, ImportedPeople, ManifestFact,
-    OpenedImport, Revision,
+    ImportMarks, ImportPart, ImportSegment, ImportSegmentError, ImportTrace, ImportedPeople,
+    ManifestFact, OpenedImport, Revision,
 };
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};

@@ -20,6 +20,7 @@ mod mapped;
 mod path;
 mod plan;
 mod select;
+mod sent;
 mod shape;
 mod spec;
 mod target;
@@ -35,6 +36,7 @@ pub use issue::{Issue, IssueCode, RecordIssue};
 pub use mapped::{Doubt, Mapped, ResumeContent, ResumeRef};
 pub use plan::Plan;
 pub use select::{NeverSeen, Select};
+pub use sent::has_value;
 pub use shape::AttributeKind;
 pub use spec::{
     ConstantSpec, FieldSpec, MappingSpec, Otherwise, ResumeFrom, ResumeSpec, TagsSpec,

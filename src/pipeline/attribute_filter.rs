@@ -22,11 +22,15 @@ impl AttributeFilter {
         }
     }
 
-    /// Removes what may not leave.
-    pub fn strip(&self, attributes: &mut Map<String, Value>) {
-        if let Self::Only(names) = self {
-            attributes.retain(|name, _| names.contains(name));
+    /// Removes what may not leave, and returns it.
+    pub fn strip(&self, attributes: &mut Map<String, Value>) -> Map<String, Value> {
+        let mut withheld = Map::new();
+        let withhold = attributes.keys().filter(|name| !self.permits(name));
+        let withhold: Vec<String> = withhold.cloned().collect();
+        for name in withhold {
+            withheld.extend(attributes.remove_entry(&name));
         }
+        withheld
     }
 }
 
@@ -43,9 +47,10 @@ mod tests {
         };
         let only = AttributeFilter::Only(["email".to_owned()].into());
         assert!(only.permits("email") && !only.permits("notes"));
-        only.strip(&mut attributes);
+        let withheld = only.strip(&mut attributes);
         assert_eq!(attributes.len(), 1);
-        AttributeFilter::All.strip(&mut attributes);
+        assert_eq!(withheld["notes"]["email"], 1);
+        assert!(AttributeFilter::All.strip(&mut attributes).is_empty());
         assert_eq!(attributes.len(), 1);
     }
 }

@@ -39,10 +39,11 @@ pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFF
 pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
 pub use guards::Guards;
 pub use import::{
-    Batch, BatchLimits, ClinchFeed, Deletions, Delivered, Feed, FeedFault, FeedPage, FeedPerson,
-    FeedRead, ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress,
-    ImportReport, ImportSpec, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions,
-    ObjectSink, ProfileMapping, Sink, SinkFault, SinkPosition, Unmapped, run_import,
+    Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers, Feed,
+    FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, ImportCounts, ImportFailure,
+    ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport, ImportSpec, LISTED_FAILURES,
+    LastFullScan, LastManifest, Manifest, MaxDeletions, ObjectSink, OwnWrites, ProfileMapping,
+    Sink, SinkFault, SinkPosition, Unmapped, run_import,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;

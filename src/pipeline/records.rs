@@ -13,7 +13,7 @@ use super::{
     rendered::{Named, Preview, Renderer, Resume},
     report::Rejection,
     resume::{self, ResumeError, ResumeFile},
-    spec::{DestinationSpec, Duplicates, RunSpec},
+    spec::{DestinationSpec, RunSpec},
     work::{Tags, Work},
 };
 use crate::{
@@ -325,10 +325,8 @@ fn named(profile: &Profile, file: &NamedFile) -> Value {
     member
 }
 
-/// Part of every digest: a person who was left alone differs from one who was updated to the same
-/// values.
 fn policy(spec: &RunSpec<Opened>) -> &'static str {
-    if spec.duplicates == Duplicates::Skip { "skip" } else { "write" }
+    spec.duplicates.policy()
 }
 
 /// Whether a profile is selected. A record that an import wrote of a person who is gone is not.

@@ -116,6 +116,17 @@ pub enum Duplicates {
     Fail,
 }
 
+impl Duplicates {
+    /// Part of every digest in the ledger: a person who was left alone differs from one who was updated to
+    /// the same values.
+    pub(super) const fn policy(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::Update | Self::Fail => "write",
+        }
+    }
+}
+
 /// What a run is asked to do: everything that decides its outcome.
 #[derive(Debug)]
 pub struct RunSpec<S = Source> {

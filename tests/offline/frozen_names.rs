@@ -156,7 +156,7 @@ const CONDITIONS: [&str; 21] = [
     "Suspended",
 ];
 
-pub const METRICS: [&str; 32] = [
+pub const METRICS: [&str; 34] = [
     "clinch_operator_build_info",
     "clinch_operator_clinch_accounts",
     "clinch_operator_clinch_accounts_limited",
@@ -168,6 +168,8 @@ pub const METRICS: [&str; 32] = [
     "clinch_operator_credential_verifications_total",
     "clinch_operator_credentials_rejected_total",
     "clinch_operator_export_records",
+    "clinch_operator_import_near_miss_total",
+    "clinch_operator_import_own_total",
     "clinch_operator_largest_ledger_people",
     "clinch_operator_last_success_timestamp_seconds",
     "clinch_operator_leading",

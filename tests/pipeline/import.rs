@@ -14,7 +14,8 @@ use clinch_operator::{
     mapping::{ImportPlan, MappingSpec},
     pipeline::{
         AttributeFilter, ClinchFeed, Deletions, Ending, ImportMode, ImportName, ImportPorts,
-        ImportProgress, ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, run_import,
+        ImportProgress, ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, OwnWrites,
+        run_import,
     },
     sandbox::OldId,
     storage::{AllowedPlaces, StoragePolicy},
@@ -37,7 +38,7 @@ fn mapping() -> ImportPlan {
     ImportPlan::compile(&spec.fields).unwrap()
 }
 
-fn spec() -> ImportSpec {
+pub(crate) fn spec() -> ImportSpec {
     let permitted = ["email", "first_name", "last_name", "current_job_title", "updated_at"];
     let (namespace, name, uid) = ("talent".into(), "back".into(), "uid-import".into());
     ImportSpec {
@@ -54,7 +55,7 @@ fn spec() -> ImportSpec {
     }
 }
 
-fn local(folder: &Path) -> ObjectSink {
+pub(crate) fn local(folder: &Path) -> ObjectSink {
     let place = format!("file://{}", folder.display());
     let allowed = AllowedPlaces::destinations([place.as_str()]).unwrap();
     let policy = Arc::new(StoragePolicy { allowed, ..StoragePolicy::default() });
@@ -76,6 +77,7 @@ impl Import<'_> {
             store: self.state.clone(),
             keys: ImportKeys::of(&[7; 32], account(), "uid-import"),
             suppressions: self.world.suppressions.clone(),
+            own: OwnWrites::Include,
             grant: Grant::new(|| GrantState::Valid),
             fence: Fence::open(),
             clock: Clock::new(jiff::Timestamp::now),
@@ -105,7 +107,7 @@ fn manifests(folder: &Path) -> Vec<Manifest> {
     names.iter().map(|name| serde_json::from_slice(&fs::read(name).unwrap()).unwrap()).collect()
 }
 
-fn records(folder: &Path) -> Vec<Value> {
+pub(crate) fn records(folder: &Path) -> Vec<Value> {
     let parts = manifests(folder).into_iter().flat_map(|manifest| manifest.parts);
     let texts = parts.map(|part| fs::read_to_string(folder.join(part.name)).unwrap());
     let lines: Vec<String> =

@@ -30,6 +30,7 @@ mod guards;
 mod import;
 mod in_memory;
 mod large;
+mod own_writes;
 mod paused;
 mod poison;
 mod real_stores;

@@ -122,6 +122,10 @@ impl WorkObserver for Metrics {
         self.runs.ended(end);
     }
 
+    fn import_compared(&self, own: u64, near_misses: u64) {
+        self.runs.import_compared(own, near_misses);
+    }
+
     fn credential_verified(&self, outcome: VerificationOutcome) {
         self.runs.verified(outcome);
     }

@@ -42,6 +42,8 @@ pub(super) struct Runs {
     last_success: Family<WorkLabel, Gauge<f64, AtomicU64>>,
     records: Family<WorkEnded, Counter>,
     verifications: Family<OutcomeLabel, Counter>,
+    import_own: Counter,
+    import_near_misses: Counter,
     ledger_people: Gauge,
     largest_ledger: Gauge,
     /// People in each ledger that a run of this process opened, by the UID of its owner.
@@ -60,6 +62,8 @@ impl Runs {
             last_success: Family::default(),
             records: Family::default(),
             verifications: Family::default(),
+            import_own: Counter::default(),
+            import_near_misses: Counter::default(),
             ledger_people: Gauge::default(),
             largest_ledger: Gauge::default(),
             ledgers: Mutex::default(),
@@ -117,6 +121,16 @@ impl Runs {
             self.verifications.clone(),
         );
         registry.register(
+            "import_own",
+            "People whom imports left out because they were as an export had written them",
+            self.import_own.clone(),
+        );
+        registry.register(
+            "import_near_miss",
+            "People whom imports wrote although an export had written them, with other values",
+            self.import_near_misses.clone(),
+        );
+        registry.register(
             "ledger_people",
             "People in the ledgers that runs of this process opened",
             self.ledger_people.clone(),
@@ -154,6 +168,12 @@ impl Runs {
                 ledgers.insert(end.uid.to_owned(), people);
             });
         }
+    }
+
+    /// An import compared people with what exports had written.
+    pub(super) fn import_compared(&self, own: u64, near_misses: u64) {
+        self.import_own.inc_by(own);
+        self.import_near_misses.inc_by(near_misses);
     }
 
     /// A credential was verified.

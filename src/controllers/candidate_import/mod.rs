@@ -6,6 +6,7 @@ mod decision;
 mod gather;
 mod mapping;
 mod outcome;
+mod own;
 mod permission;
 mod plan;
 mod recorded;

@@ -127,6 +127,9 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
     let rejected = next.rejected.unwrap_or_default();
     let allowed = budget::allowed(budget, counts.scanned.max(known));
     let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
+    if counts.own > 0 {
+        message = format!("{message}, {} left out as exports wrote them", counts.own);
+    }
     if known > 0 {
         message = format!("{message}; {known} known");
     }
@@ -305,6 +308,7 @@ fn counts(found: &engine::ImportCounts) -> ImportCounts {
         scanned: number(found.scanned),
         emitted: number(found.emitted),
         unchanged: number(found.unchanged),
+        own: number(found.own),
         not_selected: number(found.not_selected),
         tombstones: number(found.tombstones),
         invalid: number(found.invalid),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     gather::Gathered,
+    own::own_writes,
     permission,
     validate::{URL, Validated},
 };
@@ -56,6 +57,7 @@ fn run<C: Cluster + LedgerHome>(
         uid: reference.uid.clone(),
     };
     let sink = sink(gathered);
+    let own = own_writes(context, gathered, &connection);
     let store = context.cluster.import_store(&owner);
     let grant = permission::grant(&context.cluster, gathered).and(connection.grant);
     let granted = gathered.integration.granted();
@@ -95,13 +97,17 @@ fn run<C: Cluster + LedgerHome>(
                 store,
                 keys: ImportKeys::of(&root, connection.account.name(), &uid),
                 suppressions: connection.suppressions,
+                own,
                 grant,
                 fence: context.fence.clone(),
                 clock: context.clock.clone(),
                 progress,
                 cancel,
             };
-            run_import(validated.spec, ports).await
+            let report = run_import(validated.spec, ports).await;
+            let ImportProgress { counts, near_misses, .. } = &report.progress;
+            context.work.import_compared(counts.own, *near_misses);
+            report
         })
     }
 }

@@ -169,7 +169,7 @@ fn assemble(
     let emitted = digest_json(&(
         plan.digest().to_string(),
         &permission.attributes,
-        &spec.select,
+        (&spec.select, spec.own_writes),
         (&integration.metadata.uid, &integration.spec.region, &integration.spec.endpoint),
     ));
     let revision = digest_json(&(

@@ -271,6 +271,8 @@ mod tests {
             self.0.lock().unwrap().push(said);
         }
 
+        fn import_compared(&self, _: u64, _: u64) {}
+
         fn credential_verified(&self, _: crate::controllers::VerificationOutcome) {}
 
         fn forgotten(&self, _: &str) {}

@@ -32,7 +32,10 @@ impl ImportMarks {
     /// They were as an export of the account wrote them, and were not emitted.
     pub const OWN: Self = Self(4);
 
-    const KNOWN: u8 = 7;
+    /// Exports knew them when they were emitted last. Follows from [`ImportEntry::trace`].
+    pub(super) const TRACED: Self = Self(8);
+
+    const KNOWN: u8 = 15;
 
     /// The marks with these bits; `None` when a bit is not known.
     pub const fn from_bits(bits: u8) -> Option<Self> {
@@ -42,6 +45,12 @@ impl ImportMarks {
     /// The marks as bits.
     pub const fn bits(self) -> u8 {
         self.0
+    }
+
+    /// These marks without those of `other`.
+    #[must_use]
+    pub(super) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether every mark of `other` is set.
@@ -61,6 +70,34 @@ impl ImportMarks {
     }
 }
 
+/// What exports had written of a person when they were emitted last, and what else they were. Keyed hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportTrace {
+    /// Of what is in the ledgers of the exports that know the person.
+    pub written: [u8; 4],
+    /// Of the attributes that none of these exports writes.
+    pub rest: [u8; 4],
+}
+
+impl ImportTrace {
+    /// The bytes that it takes.
+    pub(super) const BYTES: usize = 8;
+
+    pub(super) fn bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..4].copy_from_slice(&self.written);
+        bytes[4..].copy_from_slice(&self.rest);
+        bytes
+    }
+
+    pub(super) fn of(bytes: [u8; Self::BYTES]) -> Self {
+        let (mut written, mut rest) = ([0; 4], [0; 4]);
+        written.copy_from_slice(&bytes[..4]);
+        rest.copy_from_slice(&bytes[4..]);
+        Self { written, rest }
+    }
+}
+
 /// What is known of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportEntry {
@@ -73,4 +110,14 @@ pub struct ImportEntry {
     pub person: Option<KeyHash>,
     /// What became of them.
     pub marks: ImportMarks,
+    /// What exports had written of them; `None`: no export knew them.
+    pub trace: Option<ImportTrace>,
+}
+
+impl ImportEntry {
+    /// The marks as they are stored.
+    pub(super) fn stored_marks(&self) -> u8 {
+        let marks = self.marks.without(ImportMarks::TRACED);
+        if self.trace.is_some() { marks.with(ImportMarks::TRACED) } else { marks }.bits()
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hmac::{KeyInit, Mac};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -66,6 +67,13 @@ impl ImportKeys {
         let mut mac = MacWriter(self.revision.clone());
         serde_json::to_writer(&mut mac, profile).expect("plain data serialises to JSON");
         Revision(short(mac.0))
+    }
+
+    /// A short digest of what a [`super::ImportTrace`] remembers.
+    pub fn trace(&self, of: &impl Serialize) -> [u8; 4] {
+        let mut mac = MacWriter(keyed(&self.revision, &[b"trace\0"]));
+        serde_json::to_writer(&mut mac, of).expect("plain data serialises to JSON");
+        short(mac.0)
     }
 
     /// The opaque id of a person in status and Events.

@@ -11,7 +11,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-pub use entry::{ImportEntry, ImportMarks, Revision};
+pub use entry::{ImportEntry, ImportMarks, ImportTrace, Revision};
 pub use facts::{FullScanFact, HeldFact, ImportFacts, ImportPart, ManifestFact};
 pub use journal::{ImportJournal, OpenedImport};
 pub use keys::ImportKeys;

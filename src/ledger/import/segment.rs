@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    entry::{ImportEntry, ImportMarks, Revision},
+    entry::{ImportEntry, ImportMarks, ImportTrace, Revision},
     facts::{ImportFacts, ImportPart},
     keys::ImportKeys,
 };
@@ -89,7 +89,7 @@ impl ImportSegment {
     pub fn size_of(entry: &ImportEntry) -> usize {
         let text = entry.id.as_str().len();
         // A UUID takes less.
-        MIN_ENTRY_BYTES - 1 + text
+        MIN_ENTRY_BYTES - 1 + text + entry.trace.map_or(0, |_| ImportTrace::BYTES)
     }
 
     /// The bytes of the segment; `None` if they are more than a segment may have.
@@ -113,9 +113,12 @@ impl ImportSegment {
             let at = bytes.len();
             bytes.push(0);
             bytes[at] = pack(&entry.id, &mut bytes);
-            bytes.push(entry.marks.bits());
+            bytes.push(entry.stored_marks());
             bytes.extend_from_slice(&entry.revision.0);
             bytes.extend_from_slice(&entry.person.map_or(NOBODY, |person| person.0));
+            if let Some(trace) = entry.trace {
+                bytes.extend_from_slice(&trace.bytes());
+            }
         }
         let mac = keys.mac(&bytes);
         bytes.extend_from_slice(&mac);
@@ -171,7 +174,10 @@ impl ImportSegment {
             let marks = ImportMarks::from_bits(rest.byte()?)?;
             let revision = Revision(rest.array()?);
             let person = Some(rest.array()?).filter(|hash| *hash != NOBODY).map(KeyHash);
-            entries.push(ImportEntry { id, revision, person, marks });
+            let traced = marks.contains(ImportMarks::TRACED);
+            let trace = if traced { Some(ImportTrace::of(rest.array()?)) } else { None };
+            let marks = marks.without(ImportMarks::TRACED);
+            entries.push(ImportEntry { id, revision, person, marks, trace });
         }
         (entries.len() == count).then_some(Self { seq, base, after, entries, facts, part })
     }

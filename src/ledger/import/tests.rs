@@ -43,6 +43,7 @@ fn entry(n: u32, revision: u8) -> ImportEntry {
         revision: Revision([revision; 16]),
         person: (!n.is_multiple_of(3)).then_some(KeyHash([9; 16])),
         marks: ImportMarks::EMITTED,
+        trace: n.is_multiple_of(5).then_some(ImportTrace { written: [revision; 4], rest: [7; 4] }),
     }
 }
 
@@ -75,12 +76,14 @@ fn the_segment_format_is_the_documented_one() {
         revision: keys().revision(profile.as_object().unwrap()),
         person: Some(account.key_hash(&MatchKey::fold("Jane@example.com").unwrap())),
         marks: ImportMarks::EMITTED,
+        trace: None,
     };
     let gone = ImportEntry {
         id: known("c-123"),
         revision: Revision::default(),
         person: None,
         marks: ImportMarks::TOMBSTONED,
+        trace: None,
     };
     let facts = ImportFacts {
         run: 3,

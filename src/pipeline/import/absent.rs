@@ -3,10 +3,11 @@
 
 use super::{
     feed::{Feed, FeedFault, FeedRead},
+    halt::Halt,
     record::Gone,
     sink::Sink,
     walk::Walked,
-    work::{Halt, Work},
+    work::Work,
 };
 use crate::{
     domain::ClinchId,
@@ -45,7 +46,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
                 Ok(FeedRead::Present(person)) if person.id == id => {
                     let is_new = self.seen.insert(&id);
                     self.progress.counts.scanned += u64::from(is_new);
-                    self.decide(person, is_new);
+                    self.decide(person, is_new).await?;
                 }
                 // Another person answers to this id.
                 Ok(FeedRead::Present(other)) => self.left(&id, &Gone::Merged(other.id)),

@@ -2,10 +2,11 @@
 //! delivered is listed. Delivers through the sink and stores through the journal.
 
 use super::{
+    halt::Halt,
     report::{ImportCounts, ImportMode},
     sink::{Manifest, Sink, SinkPosition},
     walk::Walked,
-    work::{Halt, Work, at},
+    work::{Work, at},
 };
 use crate::ledger::{
     FullScanFact, HeldFact, ImportFacts, ImportPart, ImportedPeople, ManifestFact, SegmentStore,

@@ -1,9 +1,12 @@
-//! What is emitted of a person, if anything. Pure, but for what it notes in the run.
+//! What is emitted of a person, if anything. Pure, but for what it notes in the run, and for the ledgers of
+//! exports, which are read when they are needed for the first time.
 
 use serde_json::{Map, Value};
 
 use super::{
     feed::FeedPerson,
+    halt::Halt,
+    own::{Look, Own},
     record::{Gone, Upsert, write_gone},
     report::ImportFailure,
     sink::Sink,
@@ -12,53 +15,120 @@ use super::{
 };
 use crate::{
     domain::{Cause, ClinchId, Profile},
-    ledger::{ImportEntry, ImportMarks, Revision, SegmentStore},
+    ledger::{ImportEntry, ImportMarks, ImportTrace, Revision, SegmentStore},
 };
 
 impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
     /// Decides on a person. `is_new`: this run has not decided on them before.
-    pub(super) fn decide(&mut self, mut person: FeedPerson, is_new: bool) {
+    pub(super) async fn decide(
+        &mut self,
+        mut person: FeedPerson,
+        is_new: bool,
+    ) -> Result<(), Halt> {
         let known = self.people.get(&self.keys, &person.id);
         if person.anonymised {
             self.gone(&person.id, known, &Gone::Anonymised);
-            return;
+            return Ok(());
         }
         if self.is_listed(&person) {
             let heard_of = known.as_ref().is_some_and(|known| known.marks.is_live());
             self.progress.counts.not_selected += u64::from(is_new && !heard_of);
             self.gone(&person.id, known, &Gone::Suppressed);
-            return;
+            return Ok(());
         }
         if known.is_none() && self.is_too_old(&person.attributes) {
             self.progress.counts.not_selected += u64::from(is_new);
-            return;
+            return Ok(());
         }
-        self.spec.attributes.strip(&mut person.attributes);
+        let withheld = self.spec.attributes.strip(&mut person.attributes);
         match self.is_selected(&person) {
             Ok(true) => {}
             Ok(false) => {
                 self.progress.counts.not_selected += u64::from(is_new);
-                return;
+                return Ok(());
             }
-            Err(failure) => return self.reject(failure, is_new),
+            Err(failure) => {
+                self.reject(failure, is_new);
+                return Ok(());
+            }
         }
         let profile = match self.spec.mapping.profile(person.id.as_str(), &person.attributes) {
             Ok(profile) => profile,
             Err(fault) => {
                 let record = self.keys.record_id(&person.id);
                 let failure = ImportFailure { record, place: fault.place, cause: fault.cause };
-                return self.reject(failure, is_new);
+                self.reject(failure, is_new);
+                return Ok(());
             }
         };
         let revision = self.keys.revision(&profile);
-        if known.is_some_and(|known| known.revision == revision && known.marks.is_live()) {
+        let is_as_known =
+            |known: &ImportEntry| known.revision == revision && self.is_settled(known.marks);
+        if known.as_ref().is_some_and(is_as_known) {
             self.progress.counts.unchanged += u64::from(is_new);
-            return;
+            return Ok(());
         }
-        self.emit(&person, revision, &profile);
+        let look = self.look(&person, withheld).await?;
+        if let Some(look) = look {
+            if look.is_own(known.as_ref()) {
+                self.note_own(&person, revision, known, look.trace);
+                return Ok(());
+            }
+            self.progress.near_misses += 1;
+        }
+        self.emit(&person, revision, &profile, look.map(|look| look.trace));
+        Ok(())
     }
 
-    fn emit(&mut self, person: &FeedPerson, revision: Revision, profile: &Map<String, Value>) {
+    /// Whether there is nothing to say of a person with these marks who has not changed.
+    fn is_settled(&self, marks: ImportMarks) -> bool {
+        let own = marks.contains(ImportMarks::OWN) && !marks.contains(ImportMarks::TOMBSTONED);
+        marks.is_live() || (self.excludes_own && own)
+    }
+
+    /// What exports know of a person who is new or has changed.
+    async fn look(
+        &mut self,
+        person: &FeedPerson,
+        withheld: Map<String, Value>,
+    ) -> Result<Option<Look>, Halt> {
+        if let Some(find) = self.find_exports.take() {
+            let read = self.cancel.run_until_cancelled(Box::pin(Own::read(find))).await;
+            self.own = read.ok_or(Halt::Stopped)??;
+        }
+        let mut present = person.attributes.clone();
+        present.extend(withheld);
+        let profile_of = (&person.attributes, &self.reads);
+        Ok(self.own.look(&self.keys, &person.id, &present, profile_of))
+    }
+
+    /// Notes a person who is as an export wrote them.
+    fn note_own(
+        &mut self,
+        person: &FeedPerson,
+        revision: Revision,
+        known: Option<ImportEntry>,
+        trace: ImportTrace,
+    ) {
+        let emitted = known.is_some_and(|known| known.marks.contains(ImportMarks::EMITTED));
+        let emitted_mark = if emitted { ImportMarks::EMITTED } else { ImportMarks::default() };
+        self.know(ImportEntry {
+            id: person.id.clone(),
+            revision,
+            person: person.key.as_ref().map(|key| self.suppressions.key_hash(key)),
+            marks: ImportMarks::OWN.with(emitted_mark),
+            trace: emitted.then_some(trace),
+        });
+        self.progress.counts.own += 1;
+    }
+
+    fn emit(
+        &mut self,
+        person: &FeedPerson,
+        revision: Revision,
+        profile: &Map<String, Value>,
+        trace: Option<ImportTrace>,
+    ) {
         let updated_at = self.updated_at.as_ref().and_then(|name| person.attributes.get(name));
         let record = Upsert {
             import: &self.name,
@@ -74,6 +144,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             revision,
             person: person.key.as_ref().map(|key| self.suppressions.key_hash(key)),
             marks: ImportMarks::EMITTED,
+            trace,
         });
         self.progress.counts.emitted += 1;
     }
@@ -86,6 +157,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             revision: Revision::default(),
             person: None,
             marks: ImportMarks::default(),
+            trace: None,
         });
         if known.marks.contains(ImportMarks::TOMBSTONED) {
             return;

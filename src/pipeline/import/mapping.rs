@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     domain::Cause,
-    mapping::ImportPlan,
+    mapping::{ImportPlan, MembersRead},
     pipeline::records::{decisive, summarize},
 };
 
@@ -25,6 +25,9 @@ pub trait ProfileMapping: Send + Sync {
         id: &str,
         attributes: &Map<String, Value>,
     ) -> Result<Map<String, Value>, Unmapped>;
+
+    /// The attributes that the profile is made of.
+    fn reads(&self) -> MembersRead;
 }
 
 impl ProfileMapping for ImportPlan {
@@ -37,5 +40,9 @@ impl ProfileMapping for ImportPlan {
             place: decisive(&issues).map(|issue| issue.path.as_str().into()),
             cause: summarize(&issues),
         })
+    }
+
+    fn reads(&self) -> MembersRead {
+        Self::reads(self)
     }
 }

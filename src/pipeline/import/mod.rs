@@ -7,8 +7,10 @@ mod clinch_feed;
 mod close;
 mod decide;
 mod feed;
+mod halt;
 mod mapping;
 mod objects;
+mod own;
 mod pending;
 mod record;
 mod report;
@@ -24,6 +26,7 @@ pub use clinch_feed::ClinchFeed;
 pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
 pub use mapping::{ProfileMapping, Unmapped};
 pub use objects::ObjectSink;
+pub use own::{ExportLedger, ExportLedgers, FindExports, OwnWrites};
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
     LastFullScan, LastManifest,

@@ -99,6 +99,8 @@ pub struct ImportProgress {
     pub last_manifest: Option<LastManifest>,
     /// People who are known and were emitted.
     pub known: u64,
+    /// People who are not as an export wrote them, though an export knows them, and were emitted.
+    pub near_misses: u64,
     /// The first failures.
     pub failures: Arc<Vec<ImportFailure>>,
     /// What was known of earlier runs cannot be used, and why: everybody is emitted again.

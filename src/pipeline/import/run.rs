@@ -4,12 +4,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     feed::Feed,
+    halt::Halt,
+    own::{Own, OwnWrites},
     pending::Pending,
     report::{ImportMode, ImportProgress, ImportReport},
     sink::Sink,
     spec::{Deletions, ImportSpec},
     walk::{MAX_PASSES, Walked},
-    work::{Halt, ImportPorts, Seen, Work, at},
+    work::{ImportPorts, Seen, Work, at},
 };
 use crate::{
     domain::{Disposition, Reason},
@@ -49,12 +51,20 @@ where
 {
     let OpenedImport { people, facts, parts, lost, journal } =
         ImportJournal::open(ports.store, ports.keys.clone()).await?;
+    let (excludes_own, find_exports) = match ports.own {
+        OwnWrites::Include => (false, None),
+        OwnWrites::Exclude(find) => (true, Some(find)),
+    };
     let mut work = Work {
         spec,
         feed: &ports.feed,
         sink: &ports.sink,
         keys: ports.keys,
         suppressions: &ports.suppressions,
+        excludes_own,
+        find_exports,
+        own: Own::default(),
+        reads: spec.mapping.reads(),
         grant: &ports.grant,
         fence: &ports.fence,
         clock: &ports.clock,

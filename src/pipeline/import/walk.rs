@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use super::{
     feed::{Feed, FeedPage},
+    halt::Halt,
     sink::Sink,
-    work::{Halt, Work},
+    work::Work,
 };
 use crate::ledger::SegmentStore;
 
@@ -149,7 +150,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             let is_new = self.seen.insert(&person.id);
             *new += u64::from(is_new);
             self.progress.counts.scanned += u64::from(is_new);
-            self.decide(person, is_new);
+            self.decide(person, is_new).await?;
             self.commit_full().await?;
         }
         self.show();

@@ -11,18 +11,20 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    feed::FeedFault,
+    halt::Halt,
+    own::{FindExports, Own, OwnWrites},
     pending::Pending,
     report::{ImportFailure, ImportMode, ImportProgress, LastFullScan, LastManifest},
-    sink::{Sink, SinkFault},
+    sink::Sink,
     spec::ImportSpec,
 };
 use crate::{
-    domain::{ClinchId, Clock, Disposition, Fence, Grant, GrantState},
+    domain::{ClinchId, Clock, Fence, Grant, GrantState},
     ledger::{
-        ImportFacts, ImportJournal, ImportKeys, ImportPart, ImportedPeople, JournalError,
-        SegmentStore, SuppressionError, Suppressions,
+        ImportFacts, ImportJournal, ImportKeys, ImportPart, ImportedPeople, SegmentStore,
+        Suppressions,
     },
+    mapping::MembersRead,
 };
 
 /// What a run needs besides its spec.
@@ -37,6 +39,8 @@ pub struct ImportPorts<F, K, S> {
     pub keys: ImportKeys,
     /// The people who must not be written to Clinch; those seen as anonymised are added.
     pub suppressions: Suppressions,
+    /// What becomes of people as exports wrote them.
+    pub own: OwnWrites<S>,
     /// Whether the integration permits the import.
     pub grant: Grant,
     /// Whether this process may write.
@@ -47,52 +51,6 @@ pub struct ImportPorts<F, K, S> {
     pub progress: watch::Sender<ImportProgress>,
     /// Ends the run at the border of a batch.
     pub cancel: CancellationToken,
-}
-
-/// Why a run ends early.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Halt {
-    /// It was ended, or may not continue. The one who ended it reports why.
-    Stopped,
-    /// Clinch cannot be read. What was delivered so far can be closed.
-    Unread { disposition: Disposition, message: String },
-    /// What is delivered or known cannot be stored.
-    Unstored { disposition: Disposition, message: String },
-}
-
-impl From<FeedFault> for Halt {
-    fn from(fault: FeedFault) -> Self {
-        match fault {
-            // Callers who can leave a person out do.
-            FeedFault::Person => Self::Unread {
-                disposition: Disposition::retry(crate::domain::Reason::InternalError),
-                message: "a person cannot be read".to_owned(),
-            },
-            FeedFault::Withdrawn => Self::Stopped,
-            FeedFault::Everything { disposition, message } => Self::Unread { disposition, message },
-        }
-    }
-}
-
-impl From<SinkFault> for Halt {
-    fn from(SinkFault { disposition, message }: SinkFault) -> Self {
-        Self::Unstored { disposition, message }
-    }
-}
-
-impl From<JournalError> for Halt {
-    fn from(error: JournalError) -> Self {
-        let cause = std::error::Error::source(&error);
-        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::Unstored { disposition: error.disposition(), message: format!("{error}{cause}") }
-    }
-}
-
-impl From<SuppressionError> for Halt {
-    fn from(error: SuppressionError) -> Self {
-        let message = format!("an anonymised person cannot be recorded: {error}");
-        Self::Unstored { disposition: error.disposition(), message }
-    }
 }
 
 /// The people whom a run has seen.
@@ -124,6 +82,14 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) sink: &'a K,
     pub(super) keys: ImportKeys,
     pub(super) suppressions: &'a Suppressions,
+    /// Whether people as exports wrote them are left out.
+    pub(super) excludes_own: bool,
+    /// Finds the exports, until they were found.
+    pub(super) find_exports: Option<FindExports<S>>,
+    /// What they wrote.
+    pub(super) own: Own,
+    /// The attributes that profiles are made of.
+    pub(super) reads: MembersRead,
     pub(super) grant: &'a Grant,
     pub(super) fence: &'a Fence,
     pub(super) clock: &'a Clock,

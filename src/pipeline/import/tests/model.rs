@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     domain::{ClinchId, Clock, Disposition, Fence, Grant, GrantState, MatchKey, Reason},
     ledger::{AccountName, ImportKeys, Keys, MemoryStore, SegmentStore, StoreError, Suppressions},
+    mapping::MembersRead,
     pipeline::{AttributeFilter, import::*},
 };
 
@@ -315,6 +316,7 @@ impl World {
             store: FusedStore { store: self.store.clone(), fuse: fuse.clone() },
             keys: ImportKeys::of(&ROOT, account, "uid"),
             suppressions: self.suppressions.clone(),
+            own: OwnWrites::Include,
             grant: Grant::new(|| GrantState::Valid),
             fence,
             clock: Clock::new(move || at(now.load(Ordering::Relaxed))),
@@ -406,6 +408,10 @@ impl ProfileMapping for Mapping {
         });
         let Value::Object(profile) = profile else { unreachable!("an object") };
         Ok(profile)
+    }
+
+    fn reads(&self) -> MembersRead {
+        MembersRead { all: false, names: ["email", "first_name"].map(str::to_owned).into() }
     }
 }
 
