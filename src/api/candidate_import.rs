@@ -261,6 +261,10 @@ pub struct CandidateImportStatus {
     /// The latest complete scan of everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_full_scan: Option<FullScan>,
+    /// How many more people the list of Clinch says it has than it shows, as of the latest run. While it
+    /// does, nobody counts as deleted, and every run reads everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlisted: Option<i64>,
     /// The latest manifest, which lists the parts of a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_manifest: Option<ManifestSeen>,

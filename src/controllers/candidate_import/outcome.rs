@@ -159,6 +159,17 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
         message = format!("{message}; {rejected} could not be mapped, within failureBudget{first}");
         (false, Reason::ImportedWithRejections)
     };
+    if let Some(unlisted) = next.unlisted.filter(|_| rejected <= allowed) {
+        let reason = Reason::SourceUnsettled;
+        let message = format!(
+            "{message}; the list of Clinch says that it has {unlisted} more people than it shows, so \
+             nobody counts as deleted, and every run reads everybody"
+        );
+        return Outcome {
+            observation: Observation::new(ConditionType::Imported, false, reason, message.clone()),
+            verdict: Verdict::ready(reason, message),
+        };
+    }
     Outcome {
         observation: Observation::new(ConditionType::Imported, complete, reason, message.clone()),
         verdict: Verdict::ready(reason, message),
@@ -234,6 +245,9 @@ pub(super) fn is_reported(status: &CandidateImportStatus, run: &ImportRun) -> bo
     if scan.is_some() && scan != status.last_full_scan {
         return false;
     }
+    if run.progress.unlisted.map(number) != status.unlisted {
+        return false;
+    }
     let is_it = |record: &ImportRecord| {
         (record.started_at.0, record.finished_at.0)
             == (whole_seconds(run.started_at), whole_seconds(ended.at))
@@ -278,6 +292,7 @@ fn show_places(next: &mut CandidateImportStatus, progress: &ImportProgress) {
         next.cursor = progress.cursor.map(|at| Time(whole_seconds(at))).or(next.cursor.take());
     }
     next.last_full_scan = full.or(next.last_full_scan.take());
+    next.unlisted = progress.unlisted.map(number);
     let manifest = progress.last_manifest.as_ref().map(|last| ManifestSeen {
         url: last.url.clone(),
         sequence: number(last.sequence),
@@ -423,6 +438,26 @@ mod tests {
         assert!(!is_reported(&status, &all));
         let verdict = after(&mut status, &Step::Conclude, &all);
         assert!(matches!(verdict, Verdict::Ready(cause) if cause.reason == Reason::Imported));
+    }
+
+    #[test]
+    fn a_list_that_hides_people_is_ready_and_says_that_nobody_counts_as_deleted() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let mut found = run(ImportMode::FullScan, false, Ending::Completed, emitted(100, 0));
+        found.progress.unlisted = Some(7);
+        assert!(!is_reported(&status, &found));
+        let verdict = after(&mut status, &Step::Conclude, &found);
+        let Verdict::Ready(cause) = &verdict else { panic!("{verdict:?}") };
+        assert_eq!(cause.reason, Reason::SourceUnsettled);
+        assert!(cause.message.contains("7 more people"), "{}", cause.message);
+        assert!(is_reported(&status, &found));
+        // It shows everybody again: reported although nothing was written.
+        let healed = run(ImportMode::FullScan, true, Ending::Completed, emitted(0, 0));
+        assert!(!is_reported(&status, &healed));
+        let verdict = after(&mut status, &Step::Conclude, &healed);
+        assert!(matches!(verdict, Verdict::Ready(cause) if cause.reason == Reason::Imported));
+        assert!(status.unlisted.is_none() && is_reported(&status, &healed));
     }
 
     #[test]

@@ -99,6 +99,9 @@ pub struct ImportProgress {
     pub last_manifest: Option<LastManifest>,
     /// People who are known and were emitted.
     pub known: u64,
+    /// How many more people the list says it has than it shows, however often it is read. While it does,
+    /// nobody counts as deleted, and every run reads everybody.
+    pub unlisted: Option<u64>,
     /// People who are not as an export wrote them, though an export knows them, and were emitted.
     pub near_misses: u64,
     /// The first failures.

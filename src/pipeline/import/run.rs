@@ -116,7 +116,13 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         }
         if !walked.complete {
             self.close_incomplete(None).await?;
-            return Ok(unsettled(&walked));
+            self.progress.unlisted = walked.unlisted;
+            return Ok(if walked.unlisted.is_some() {
+                // To read it again would show the same.
+                Ending::Completed
+            } else {
+                unsettled(&walked)
+            });
         }
         if self.mode == ImportMode::FullScan && self.spec.deletions == Deletions::Tombstone {
             let held = self.absent(&walked, known).await?;

@@ -16,6 +16,8 @@ use crate::ledger::SegmentStore;
 
 /// How often a list is read before the run gives up on it.
 pub(super) const MAX_PASSES: u32 = 5;
+/// How often in a row a list shows the same people, and the same wrong total, before it is not read again.
+const SAME_PASSES: u32 = 2;
 /// How many pages a list may have beyond twice those that its total allows.
 const SPARE_PAGES: u64 = 10;
 /// How far the clock of a server may be behind that of this machine, where it states none: a signature
@@ -29,6 +31,8 @@ pub(super) struct Walked {
     pub(super) began: Timestamp,
     /// Whether everybody was seen.
     pub(super) complete: bool,
+    /// How many more people the list says it has than it shows, if it was the same several times.
+    pub(super) unlisted: Option<u64>,
     pub(super) passes: u32,
     /// Pages read, over all passes.
     pub(super) pages: u64,
@@ -82,10 +86,18 @@ impl Pass {
 
     /// Whether nothing suggests that the list changed while it was read.
     fn is_settled(&self) -> bool {
-        !self.shifted
-            && !self.endless
-            && self.first_total == self.total
-            && self.total.is_none_or(|total| total == self.people)
+        self.is_steady() && self.total.is_none_or(|total| total == self.people)
+    }
+
+    /// The same, whatever its total says.
+    fn is_steady(&self) -> bool {
+        !self.shifted && !self.endless && self.first_total == self.total
+    }
+
+    /// How many more people the total states than were seen, if the list did not change.
+    fn unlisted(&self) -> Option<u64> {
+        let more = self.total.and_then(|total| total.checked_sub(self.people));
+        more.filter(|more| *more > 0 && self.new == 0 && self.is_steady())
     }
 }
 
@@ -98,8 +110,10 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         confirm: bool,
     ) -> Result<Walked, Halt> {
         let now = self.clock.now();
-        let mut walked = Walked { began: now, complete: false, passes: 0, pages: 0 };
-        while !walked.complete && walked.passes < MAX_PASSES {
+        let mut walked =
+            Walked { began: now, complete: false, unlisted: None, passes: 0, pages: 0 };
+        let mut same = 0;
+        while !walked.complete && same < SAME_PASSES && walked.passes < MAX_PASSES {
             walked.passes += 1;
             self.progress.pass = walked.passes;
             let pass = self.pass(since).await?;
@@ -111,10 +125,18 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             if pass.endless {
                 break;
             }
+            let unlisted = pass.unlisted();
+            same = match unlisted {
+                Some(_) if same == 0 || unlisted == walked.unlisted => same + 1,
+                Some(_) => 1,
+                None => 0,
+            };
+            walked.unlisted = unlisted;
             let all_seen = pass.total.is_none_or(|total| self.seen.len() >= total);
             let nobody_new = pass.new == 0 && all_seen;
             walked.complete = nobody_new || (pass.is_settled() && pass.total.is_some() && !confirm);
         }
+        walked.unlisted = walked.unlisted.filter(|_| same == SAME_PASSES);
         Ok(walked)
     }
 

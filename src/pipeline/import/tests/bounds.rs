@@ -34,13 +34,45 @@ async fn a_total_that_lies_is_never_believed() {
         let world = World::new(100, 1);
         world.model().total = Some(off);
         let report = world.run().await;
-        assert_eq!(is_unsettled(&report), !settles, "{off}: {:?}", report.ending);
+        let unlisted = u64::try_from(off).ok();
+        assert_eq!(report.progress.unlisted, unlisted);
+        let ends = !settles && unlisted.is_none();
+        assert_eq!(is_unsettled(&report), ends, "{off}: {:?}", report.ending);
         assert!(world.model().requests <= 60);
         assert_eq!(report.progress.counts.emitted, 100, "what was read is delivered");
         world.assert_delivered();
         let cursor = report.progress.cursor;
         assert_eq!(cursor.is_some(), settles, "the cursor moves only after a whole list");
     }
+}
+
+#[tokio::test]
+async fn a_total_that_stays_too_large_delivers_everybody_on_the_list_and_deletes_nobody() {
+    let world = World::new(100, 1);
+    world.model().total = Some(0);
+    assert_eq!(world.run().await.ending, Ending::Completed);
+    let cursor = world.run().await.progress.cursor;
+    world.model().total = Some(7);
+    world.model().changes = true;
+    world.delete(1..=5);
+    let now = world.now();
+    world.model().touch(6, now);
+    for emitted in [1, 0] {
+        world.wait(100);
+        world.model().requests = 0;
+        let report = world.run().await;
+        assert_eq!(report.ending, Ending::Completed, "it is not tried again at once");
+        let progress = report.progress;
+        assert_eq!((progress.unlisted, progress.counts.emitted), (Some(7), emitted));
+        assert_eq!(progress.cursor, cursor, "it was not a whole list");
+        assert!(progress.pass <= 3, "{}", progress.pass);
+    }
+    assert!(world.tombstones().is_empty());
+    // Once the total is right, who is gone is said to be gone.
+    world.model().total = Some(0);
+    let report = world.run().await;
+    assert_eq!((report.progress.unlisted, report.progress.counts.tombstones), (None, 5));
+    world.assert_delivered();
 }
 
 #[tokio::test]
