@@ -205,5 +205,6 @@ fn person(n: u64) -> anyhow::Result<FeedPerson> {
         key: MatchKey::fold(&email),
         attributes,
         anonymised: false,
+        merged_into: None,
     })
 }

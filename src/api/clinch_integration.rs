@@ -494,7 +494,9 @@ pub struct ContractOverrides {
     #[schemars(length(max = 16), schema_with = "string_map")]
     pub paths: BTreeMap<String, String>,
     /// Names of attributes that the operator itself uses, by their built-in name
-    /// (`email: email_address`, `source: origin`, `file_name: filename`).
+    /// (`email: email_address`, `source: origin`, `file_name: filename`), also `updated_at` (the time of the
+    /// last change) and `merged_into` (the id of the person into whom somebody was merged; no name is
+    /// built in).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), schema_with = "string_map")]
     pub attributes: BTreeMap<String, String>,
@@ -514,6 +516,13 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub filter_parameter: Option<String>,
+    /// Query parameter that restricts the candidate list to people who changed since a time. Imports rely
+    /// on it only if a request with a time in the future shows that it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_since: Option<UpdatedSinceParameter>,
+    /// Query parameter that puts the candidate list in an order in which nobody moves while it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<SortParameter>,
     /// What happens to a value beyond a format, maximum length or `enum` that the OpenAPI document of
     /// Clinch states. A value of another JSON type is refused in either case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -523,6 +532,42 @@ pub struct ContractOverrides {
     #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
     pub lookup_settle: Option<Duration>,
+}
+
+/// A query parameter that restricts the candidate list to people who changed since a time.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdatedSinceParameter {
+    /// Its name, e.g. `filter[updated_since]`.
+    #[schemars(length(min = 1, max = 64))]
+    pub parameter: String,
+    /// How the time is written.
+    #[serde(default)]
+    pub format: TimeFormat,
+}
+
+/// How a time is written in a query.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// As in RFC 3339: `2026-11-26T22:07:51Z`.
+    #[default]
+    #[serde(rename = "RFC3339")]
+    Rfc3339,
+    /// In seconds since 1970.
+    Unix,
+}
+
+/// A query parameter that puts the candidate list in order.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SortParameter {
+    /// Its name, e.g. `sort`.
+    #[schemars(length(min = 1, max = 64))]
+    pub parameter: String,
+    /// The value that asks for the order in which people were created, the oldest first, e.g.
+    /// `created_at`.
+    #[schemars(length(min = 1, max = 64))]
+    pub ascending: String,
 }
 
 /// What happens to a value beyond what the document of Clinch states.

@@ -29,6 +29,8 @@ pub struct Candidate {
     pub archived: bool,
     /// Whether it is anonymised.
     pub anonymized: bool,
+    /// The person into whom it was merged, if the contract has an attribute for that.
+    pub merged_into: Option<ClinchId>,
 }
 
 impl Candidate {
@@ -42,6 +44,11 @@ impl Candidate {
             match_value: text(&names.email).and_then(MatchKey::fold),
             source: text(&names.source).map(str::to_owned),
             archived: flag("archived"),
+            merged_into: names
+                .merged_into
+                .as_deref()
+                .and_then(text)
+                .and_then(|id| ClinchId::parse(id).ok()),
             anonymized: ANONYMISED.iter().any(|name| is_set(attributes.get(*name))),
             attributes,
         })

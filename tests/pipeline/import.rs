@@ -9,6 +9,7 @@ use std::{
 };
 
 use clinch_operator::{
+    clinch::{Contract, Overrides},
     domain::{Clock, Fence, Grant, GrantState, Reason},
     ledger::{ImportKeys, MemoryStore, SegmentStore},
     mapping::{ImportPlan, MappingSpec},
@@ -252,6 +253,31 @@ async fn merged_people_are_gone_if_clinch_says_so_and_stay_if_it_says_nothing() 
             let gone = by_op(&import.records()).remove("tombstone").unwrap_or_default();
             assert_eq!(gone, tombstones);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_may_name_the_person_into_whom_somebody_was_merged() {
+    let mut overrides = Overrides::default();
+    // Any attribute that the emulator has will do.
+    overrides.attribute("merged_into", "phone").unwrap();
+    let contract_of = Contract::built_in().with(&overrides);
+    let options = seeded(contract(json!({})), (0..30).map(in_clinch));
+    let world = World::speaking(options, contract_of).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    import.completes().await;
+    let survivor = world.person(2)["id"].clone();
+    world.sandbox.edit(ACCOUNT, &email(1), &json!({"phone": survivor})).unwrap();
+    world.sandbox.edit(ACCOUNT, &email(3), &json!({"phone": null})).unwrap();
+    for _ in 0..2 {
+        import.completes().await;
+        let records = import.records();
+        let gone: Vec<&Value> =
+            records.iter().filter(|record| record["clinch"]["op"] == "tombstone").collect();
+        assert_eq!(gone.len(), 1);
+        assert_eq!(gone[0]["clinch"]["reason"], "Merged");
+        assert_eq!(gone[0]["clinch"]["mergedInto"], survivor);
     }
 }
 

@@ -163,7 +163,10 @@ impl Client {
         query: Option<(&str, &str)>,
         cursor: Cursor,
     ) -> Result<Page, ClinchError> {
-        let page = self.walk(Op::ListCandidates, None, query, cursor).await?;
+        let sort = self.contract().sort.as_ref();
+        let sort = sort.map(|sort| (sort.parameter.as_str(), sort.ascending.as_str()));
+        let query: Vec<(&str, &str)> = query.into_iter().chain(sort).collect();
+        let page = self.walk(Op::ListCandidates, None, &query, cursor).await?;
         let names = &self.contract().names;
         let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
         Ok(Page {

@@ -170,12 +170,12 @@ impl Client {
         &self,
         op: Op,
         id: Option<&ClinchId>,
-        query: Option<(&str, &str)>,
+        query: &[(&str, &str)],
         mut cursor: Cursor,
     ) -> Result<RawPage, ClinchError> {
         let mut own = self.list_url(op, id, cursor.number, self.contract().paging.max_per_page);
-        if let Some((name, value)) = query {
-            own.query_pairs_mut().append_pair(name, value);
+        if !query.is_empty() {
+            own.query_pairs_mut().extend_pairs(query);
         }
         let (url, linked) = match &cursor.at {
             At::Number => (own.clone(), false),
@@ -222,7 +222,7 @@ impl Client {
         let mut cursor = Some(Cursor::first());
         for _ in 0..MAX_PAGES_OF_PART {
             let Some(at) = cursor.take() else { return Ok(all) };
-            let page = self.walk(op, id, None, at).await?;
+            let page = self.walk(op, id, &[], at).await?;
             all.extend(page.resources);
             // These lists are short and identify nobody: their total is good enough to stop at.
             let complete = page.total.is_some_and(|total| all.len() as u64 >= total);

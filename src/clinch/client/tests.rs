@@ -158,3 +158,27 @@ async fn a_list_of_changes_is_used_only_after_it_was_proved() {
     let client = client(Arc::new(OnePerson { honoured: Some(true), requests: Mutex::default() }));
     assert_eq!(client.lists_changes().await, Ok(false), "not offered");
 }
+
+/// An empty list; notes the queries.
+struct Queries(Mutex<Vec<String>>);
+
+impl Transport for Queries {
+    fn send(&self, request: SignedRequest) -> BoxFuture<'_, Result<Response, CallError>> {
+        self.0.lock().unwrap().push(request.request.url.query().unwrap_or_default().to_owned());
+        let body = Bytes::from_static(br#"{"data": []}"#);
+        let response = Response { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        Box::pin(async { Ok(response) })
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_asked_for_in_order_where_the_admin_says_how() {
+    let sort = contract::Sort { parameter: "sort".to_owned(), ascending: "created_at".to_owned() };
+    let server = Arc::new(Queries(Mutex::default()));
+    let contract = Contract { sort: Some(sort), ..Contract::built_in() };
+    client_with(server.clone(), contract).page(Cursor::first()).await.unwrap();
+    client(server.clone()).page(Cursor::first()).await.unwrap();
+    let queries = server.0.lock().unwrap();
+    assert_eq!(queries[0], "page=1&per_page=100&sort=created_at");
+    assert_eq!(queries[1], "page=1&per_page=100");
+}

@@ -43,6 +43,8 @@ impl Names {
             content: "content".into(),
             activity_kind: Some("kind".into()),
             activity_body: "body".into(),
+            updated_at: None,
+            merged_into: None,
         }
     }
 }
@@ -74,6 +76,7 @@ impl Contract {
             paging: Paging::built_in(),
             filter: Some("filter[email]".into()),
             updated_since: None,
+            sort: None,
             candidate_attributes: None,
             enforced: false,
             shows_anonymised: true,

@@ -1,4 +1,4 @@
-//! How the list of candidates is asked for changes only. Pure. No such parameter is documented: whether one
+//! How the list of candidates is asked for changes only, and in which order. Pure. No such parameter is documented: whether one
 //! that is published works is proved before it is relied on.
 
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    overrides::is_parameter_name,
+    names::is_parameter_name,
     schema::{OperationObject, Reader},
 };
 
@@ -47,6 +47,15 @@ impl UpdatedSince {
             TimeFormat::Unix => since.as_second().to_string(),
         }
     }
+}
+
+/// The query parameter that puts the list of candidates into an order in which nobody moves while it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sort {
+    /// Its name.
+    pub parameter: String,
+    /// The value that asks for the order in which people were created, the oldest first.
+    pub ascending: String,
 }
 
 /// The parameter of a published list, if it has one.

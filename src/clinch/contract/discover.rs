@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::{
     Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
     changes::updated_since,
-    overrides::is_parameter_name,
+    names::is_parameter_name,
     roles::read_names,
     schema::{MAX_STEPS, OperationObject, Reader},
 };

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 pub use attribute::{Attribute, AttributeKind};
-pub use changes::{TimeFormat, UpdatedSince};
+pub use changes::{Sort, TimeFormat, UpdatedSince};
 pub use discover::{DiscoverError, MAX_DOCUMENT_BYTES, discover};
 pub(super) use names::is_safe_name;
 pub use names::{NameOf, Names};
@@ -46,6 +46,9 @@ pub struct Contract {
     /// Query parameter that restricts the candidate list to changes since a time; `None`: not offered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_since: Option<UpdatedSince>,
+    /// How the list of candidates is put in order; `None`: in the order that Clinch chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
     /// The attributes that `createCandidate` accepts, by name; `None`: unknown.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
     /// Whether reading a person shows that they were anonymised. False if the document lists the

@@ -28,6 +28,12 @@ pub struct Names {
     pub activity_kind: Option<String>,
     /// Activity: its text.
     pub activity_body: String,
+    /// Candidate: the time of the last change; `None`: the usual name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
+    /// Candidate: the id of the person into whom this one was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
 }
 
 /// The meaning of a name; `as_str` is its key in `contractOverrides.attributes`.
@@ -55,11 +61,15 @@ pub enum NameOf {
     ActivityKind,
     /// `activity_body`
     ActivityBody,
+    /// `updated_at`
+    UpdatedAt,
+    /// `merged_into`
+    MergedInto,
 }
 
 impl NameOf {
     /// Every meaning.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Email,
         Self::Source,
         Self::JobReference,
@@ -71,6 +81,8 @@ impl NameOf {
         Self::Content,
         Self::ActivityKind,
         Self::ActivityBody,
+        Self::UpdatedAt,
+        Self::MergedInto,
     ];
 
     /// Its key.
@@ -87,6 +99,8 @@ impl NameOf {
             Self::Content => "content",
             Self::ActivityKind => "activity_kind",
             Self::ActivityBody => "activity_body",
+            Self::UpdatedAt => "updated_at",
+            Self::MergedInto => "merged_into",
         }
     }
 
@@ -97,6 +111,11 @@ impl NameOf {
 }
 
 impl Names {
+    /// The attribute with the time of the last change of a person.
+    pub fn updated_at(&self) -> &str {
+        self.updated_at.as_deref().unwrap_or("updated_at")
+    }
+
     /// Gives the meaning `of` the attribute `name`.
     pub fn set(&mut self, of: NameOf, name: String) {
         match of {
@@ -111,6 +130,8 @@ impl Names {
             NameOf::Content => self.content = name,
             NameOf::ActivityKind => self.activity_kind = Some(name),
             NameOf::ActivityBody => self.activity_body = name,
+            NameOf::UpdatedAt => self.updated_at = Some(name),
+            NameOf::MergedInto => self.merged_into = Some(name),
         }
     }
 }
@@ -122,4 +143,10 @@ pub(crate) fn is_safe_name(name: &str) -> bool {
     name.len() <= 64
         && bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// Whether a text can be a query parameter's name, e.g. `page[number]`.
+pub(super) fn is_parameter_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }

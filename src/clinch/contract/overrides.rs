@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use thiserror::Error;
 
-use super::{Contract, NameOf, Op, PathError, State, names::is_safe_name};
+use super::{
+    Contract, NameOf, Op, PathError, Sort, State, TimeFormat, UpdatedSince,
+    names::{is_parameter_name, is_safe_name},
+};
 
 /// Why a correction is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -40,6 +43,8 @@ pub struct Overrides {
     per_page: Option<String>,
     max_per_page: Option<u32>,
     filter: Option<String>,
+    updated_since: Option<UpdatedSince>,
+    sort: Option<Sort>,
     /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Option<Duration>,
     /// Whether a value outside a stated format, maximum length or `enum` is refused.
@@ -86,6 +91,20 @@ impl Overrides {
         Ok(())
     }
 
+    /// Sets the query parameter that restricts the list of candidates to changes.
+    pub fn updated_since(&mut self, name: &str, format: TimeFormat) -> Result<(), OverrideError> {
+        let parameter = parameter("updatedSince.parameter", name)?;
+        self.updated_since = Some(UpdatedSince { parameter, format });
+        Ok(())
+    }
+
+    /// Sets the query parameter that puts the list of candidates in order, and its value.
+    pub fn sort(&mut self, name: &str, ascending: &str) -> Result<(), OverrideError> {
+        let parameter = parameter("sort.parameter", name)?;
+        self.sort = Some(Sort { parameter, ascending: ascending.to_owned() });
+        Ok(())
+    }
+
     /// Sets the largest page size, in records.
     pub fn max_page_size(&mut self, records: u32) -> Result<(), OverrideError> {
         if !(1..=1000).contains(&records) {
@@ -101,12 +120,6 @@ fn parameter(field: &'static str, name: &str) -> Result<String, OverrideError> {
         return Err(OverrideError::NotAName(field));
     }
     Ok(name.to_owned())
-}
-
-/// Whether a text can be a query parameter's name, e.g. `page[number]`.
-pub(super) fn is_parameter_name(name: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 impl Contract {
@@ -143,6 +156,12 @@ impl Contract {
         if overrides.filter.is_some() {
             contract.filter.clone_from(&overrides.filter);
         }
+        if overrides.updated_since.is_some() {
+            contract.updated_since.clone_from(&overrides.updated_since);
+        }
+        if overrides.sort.is_some() {
+            contract.sort.clone_from(&overrides.sort);
+        }
         contract.enforced |= overrides.enforced;
         contract.lookup_settle = overrides.lookup_settle.unwrap_or(contract.lookup_settle);
         contract
@@ -160,6 +179,10 @@ mod tests {
         overrides.attribute("email", "email_address").unwrap();
         overrides.page_parameter("page[number]").unwrap();
         overrides.max_page_size(10).unwrap();
+        overrides.attribute("updated_at", "modified").unwrap();
+        overrides.attribute("merged_into", "survivor").unwrap();
+        overrides.updated_since("modified_since", TimeFormat::Unix).unwrap();
+        overrides.sort("sort", "created_at").unwrap();
         overrides.lookup_settle = Some(Duration::from_secs(2));
         let contract = Contract::built_in().with(&overrides);
         assert_eq!(contract.operation(Op::ListCandidates).path, "/people");
@@ -170,6 +193,11 @@ mod tests {
         assert_eq!(contract.paging.page, "page[number]");
         assert_eq!(contract.paging.per_page, "per_page");
         assert_eq!((contract.paging.max_per_page, contract.paging.default_per_page), (10, 10));
+        assert_eq!(contract.names.updated_at(), "modified");
+        assert_eq!(contract.names.merged_into.as_deref(), Some("survivor"));
+        let since = contract.updated_since.unwrap();
+        assert_eq!((since.parameter.as_str(), since.format), ("modified_since", TimeFormat::Unix));
+        assert_eq!(contract.sort.unwrap().ascending, "created_at");
         assert_eq!(contract.lookup_settle, Duration::from_secs(2));
         assert_eq!(Contract::built_in().with(&Overrides::default()), Contract::built_in());
     }
@@ -183,6 +211,8 @@ mod tests {
         assert!(overrides.attribute("mail", "x").is_err());
         assert!(overrides.attribute("email", "e mail").is_err());
         assert!(overrides.filter_parameter("a&b").is_err());
+        assert!(overrides.updated_since("a=b", TimeFormat::Rfc3339).is_err());
+        assert!(overrides.sort("", "created_at").is_err());
         assert!(overrides.max_page_size(0).is_err());
         assert_eq!(overrides, Overrides::default());
     }

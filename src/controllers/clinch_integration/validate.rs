@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{
     api::{
-        AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegrationSpec, ConditionType,
+        self, AbsenceProof, ApiVersion, AssumedWrite, ClinchIntegrationSpec, ConditionType,
         ContractChecks, ContractOverrides, Duration, Region,
     },
-    clinch::{Endpoint, Limits, Op, Overrides, contract::OverrideError},
+    clinch::{
+        Endpoint, Limits, Op, Overrides,
+        contract::{OverrideError, TimeFormat},
+    },
     conditions::Observation,
     controllers::Settings,
     domain::{Cause, Credentials, Digest, Reason, digest_json, digest_parts},
@@ -212,6 +215,16 @@ pub(super) fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, O
     }
     if let Some(name) = &spec.filter_parameter {
         overrides.filter_parameter(name)?;
+    }
+    if let Some(since) = &spec.updated_since {
+        let format = match since.format {
+            api::TimeFormat::Rfc3339 => TimeFormat::Rfc3339,
+            api::TimeFormat::Unix => TimeFormat::Unix,
+        };
+        overrides.updated_since(&since.parameter, format)?;
+    }
+    if let Some(sort) = &spec.sort {
+        overrides.sort(&sort.parameter, &sort.ascending)?;
     }
     if let Some(size) = spec.max_page_size.and_then(|size| u32::try_from(size).ok()) {
         overrides.max_page_size(size)?;

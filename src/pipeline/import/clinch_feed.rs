@@ -69,7 +69,7 @@ impl Feed for ClinchFeed {
     }
 
     fn updated_at(&self) -> Option<&str> {
-        Some("updated_at")
+        Some(self.client.contract().names.updated_at())
     }
 }
 
@@ -79,6 +79,7 @@ fn person(found: Candidate) -> FeedPerson {
         key: found.match_value,
         attributes: found.attributes,
         anonymised: found.anonymized,
+        merged_into: found.merged_into,
     }
 }
 

@@ -30,6 +30,10 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             self.gone(&person.id, known, &Gone::Anonymised);
             return Ok(());
         }
+        if let Some(into) = person.merged_into.take().filter(|into| *into != person.id) {
+            self.gone(&person.id, known, &Gone::Merged(into));
+            return Ok(());
+        }
         if self.is_listed(&person) {
             let heard_of = known.as_ref().is_some_and(|known| known.marks.is_live());
             self.progress.counts.not_selected += u64::from(is_new && !heard_of);

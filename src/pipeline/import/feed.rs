@@ -19,6 +19,8 @@ pub struct FeedPerson {
     pub attributes: Map<String, Value>,
     /// Whether they were anonymised.
     pub anonymised: bool,
+    /// The person into whom they were merged, if their attributes say so.
+    pub merged_into: Option<ClinchId>,
 }
 
 impl fmt::Debug for FeedPerson {

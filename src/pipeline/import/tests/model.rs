@@ -159,6 +159,7 @@ fn read(person: &Person) -> FeedPerson {
         key: MatchKey::fold(&email).filter(|_| !person.anonymised),
         attributes,
         anonymised: person.anonymised,
+        merged_into: None,
     }
 }
 
