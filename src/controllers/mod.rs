@@ -25,6 +25,7 @@ mod references;
 mod runs;
 mod secrets;
 mod settings;
+mod sources;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};

@@ -2,34 +2,33 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
     distrust,
     file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, zone},
-    remote,
     requests::Asked,
     verify_request,
 };
 use crate::{
     api::{
         CandidateExport, CandidateExportStatus, ClinchIntegration, FileFormat, FileTarget, Handled,
-        USE_DESTINATION, USE_LABEL, USE_SOURCE,
+        USE_DESTINATION,
     },
-    cluster::{Bundle, Cluster, ClusterError, ObjectKey, ObjectRef},
+    cluster::{Cluster, ClusterError, ObjectKey, ObjectRef},
     controllers::{
         Context,
         connections::Connection,
         publish::new_request,
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
         runs::RunState,
-        secrets::{is_for, usable, usable_fields},
+        secrets::usable,
+        sources::{self, SourceFound},
     },
     domain::{Cause, Reason},
     ledger::{AccountName, Keys},
     pipeline::Renderer,
-    storage::{Location, SecretFields, StoragePolicy},
+    storage::{Location, StoragePolicy},
 };
 
 /// An export and everything that its pass depends on.
@@ -123,24 +122,6 @@ impl Gathered {
     }
 }
 
-/// The source's bytes.
-pub(super) enum SourceFound {
-    /// `inline`: the values are in the export.
-    Inline,
-    /// A remote place, with the fields of the Secret for it.
-    Remote(Location, Option<SecretFields>),
-    /// The URL cannot be used.
-    Unusable(String),
-    /// Values by key.
-    Parts(Vec<(String, Bytes)>),
-    /// The object does not exist.
-    Missing(String),
-    /// The object has no such key.
-    KeyMissing(String),
-    /// The object may not be read as a source.
-    Forbidden(String),
-}
-
 /// Reads what the export refers to.
 pub(super) async fn gather<C: Cluster>(
     context: &Context<C>,
@@ -150,7 +131,7 @@ pub(super) async fn gather<C: Cluster>(
     let (key, spec) = (&reference.key, &export.spec);
     let integration = references::integration(&context.cluster, key, spec);
     let mapping = references::mapping(&context.cluster, key, spec, integration.granted()).await?;
-    let source = source(context, key, export).await?;
+    let source = sources::find(&context.cluster, key, &spec.source, "spec.source").await?;
     let uid = reference.uid.as_str();
     let now = context.clock.now();
     let file = file(context, export, key, integration.granted(), now).await?;
@@ -225,48 +206,6 @@ pub(super) async fn gather<C: Cluster>(
     })
 }
 
-async fn source<C: Cluster>(
-    context: &Context<C>,
-    key: &ObjectKey,
-    export: &CandidateExport,
-) -> Result<SourceFound, ClusterError> {
-    let source = &export.spec.source;
-    if let Some(reference) = &source.config_map_ref {
-        let found = context.cluster.config_map(&key.sibling(&reference.name)).await?;
-        let what = format!("ConfigMap {}", reference.name);
-        return Ok(match found {
-            None => SourceFound::Missing(what),
-            Some(bundle) => pick(&what, bundle, &reference.keys),
-        });
-    }
-    if let Some(reference) = &source.secret_ref {
-        let found = context.cluster.secret(&key.sibling(&reference.name)).await?;
-        let what = format!("Secret {}", reference.name);
-        // One answer for "does not exist" and "may not be read": an export must not
-        // reveal which Secrets a namespace has.
-        return Ok(match found.filter(is_source) {
-            None => SourceFound::Forbidden(format!(
-                "{what} cannot be used as a source: it must exist, carry the label \
-                 {USE_LABEL}={USE_SOURCE}, and hold no service account token"
-            )),
-            Some(bundle) => pick(&what, bundle, &reference.keys),
-        });
-    }
-    let location = match remote::location(source) {
-        None => return Ok(SourceFound::Inline),
-        Some(Err(message)) => return Ok(SourceFound::Unusable(message)),
-        Some(Ok(location)) => location,
-    };
-    let Some(name) = source.remote_secret() else {
-        return Ok(SourceFound::Remote(location, None));
-    };
-    let found = context.cluster.secret(&key.sibling(name)).await?;
-    Ok(match usable_fields(name, found, &location, USE_SOURCE) {
-        Ok(fields) => SourceFound::Remote(location, Some(fields)),
-        Err(message) => SourceFound::Forbidden(message),
-    })
-}
-
 /// The file that an export writes, if it does.
 async fn file<C: Cluster>(
     context: &Context<C>,
@@ -316,66 +255,4 @@ async fn target<C: Cluster>(
     let others = context.cluster.file_exports();
     let claimed_by = claimed_by(&url, (key, &export.metadata), &others, now);
     Ok(TargetFound { field, to: to.clone(), url, secret, claimed_by })
-}
-
-fn is_source(secret: &Bundle) -> bool {
-    is_for(secret, USE_SOURCE)
-}
-
-/// The keys in the order of the reference; all of them, by name, when it lists none.
-fn pick(what: &str, mut bundle: Bundle, keys: &[String]) -> SourceFound {
-    if keys.is_empty() {
-        if bundle.data.is_empty() {
-            return SourceFound::KeyMissing(format!("{what} has no data"));
-        }
-        return SourceFound::Parts(bundle.data.into_iter().collect());
-    }
-    let mut parts = Vec::with_capacity(keys.len());
-    for key in keys {
-        match bundle.data.remove(key) {
-            Some(value) => parts.push((key.clone(), value)),
-            None => return SourceFound::KeyMissing(format!("{what} has no key {key:?}")),
-        }
-    }
-    SourceFound::Parts(parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bundle(label: Option<&str>, secret_type: &str) -> Bundle {
-        Bundle {
-            data: [("b".to_owned(), Bytes::new()), ("a".to_owned(), Bytes::new())].into(),
-            labels: label
-                .map(|value| (USE_LABEL.to_owned(), value.to_owned()))
-                .into_iter()
-                .collect(),
-            secret_type: secret_type.to_owned(),
-            ..Bundle::default()
-        }
-    }
-
-    #[test]
-    fn only_labelled_secrets_that_are_no_tokens_are_sources() {
-        assert!(is_source(&bundle(Some(USE_SOURCE), "Opaque")));
-        assert!(!is_source(&bundle(None, "Opaque")));
-        assert!(!is_source(&bundle(Some("other"), "Opaque")));
-        let token = bundle(Some(USE_SOURCE), "kubernetes.io/service-account-token");
-        assert!(!is_source(&token));
-    }
-
-    #[test]
-    fn keys_are_read_in_the_order_of_the_reference_and_a_missing_one_is_named() {
-        let names = |found| match found {
-            SourceFound::Parts(parts) => parts.into_iter().map(|(key, _)| key).collect(),
-            SourceFound::KeyMissing(what) => vec![what],
-            _ => vec![],
-        };
-        let asked = ["b".to_owned(), "a".to_owned()];
-        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &asked)), ["b", "a"]);
-        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &[])), ["a", "b"]);
-        let missing = names(pick("ConfigMap c", bundle(None, ""), &["z".to_owned()]));
-        assert_eq!(missing, ["ConfigMap c has no key \"z\""]);
-    }
 }

@@ -1,55 +1,13 @@
-//! Sources in object stores and behind URLs: nothing announces their changes, so they are checked
-//! when a run starts. Pure.
-
-use std::{collections::BTreeMap, sync::Arc};
-
-use bytes::Bytes;
+//! What the latest run found of a source in an object store or behind a URL. Pure.
 
 use super::recorded;
 use crate::{
-    api::{CandidateExportStatus, ConditionType, ExportSource},
+    api::{CandidateExportStatus, ConditionType},
     conditions::Observation,
     controllers::runs::{RunPhase, RunState},
     domain::{Cause, Reason},
-    pipeline::{Ending, Source, SourceInfo},
-    source::{CsvOptions, Format},
-    storage::{Location, Place, PlaceError, StoragePolicy},
+    pipeline::{Ending, SourceInfo},
 };
-
-/// The remote place that an export refers to, if it does.
-pub(super) fn location(source: &ExportSource) -> Option<Result<Location, String>> {
-    let fault = |field: &str, error| format!("spec.source.{field}.url: {error}");
-    let store = source.object_store.as_ref();
-    let store = store.map(|s| Location::objects(&s.url).map_err(|e| fault("objectStore", e)));
-    let http = source.http.as_ref();
-    store.or_else(|| http.map(|h| Location::web(&h.url).map_err(|e| fault("http", e))))
-}
-
-/// The source of a run.
-pub(super) fn source(
-    location: Location,
-    secret: Option<&BTreeMap<String, Bytes>>,
-    policy: &Arc<StoragePolicy>,
-    format: Option<Format>,
-    csv: CsvOptions,
-) -> Result<Source, Cause> {
-    match Place::open(location, secret, policy) {
-        Ok(remote) => Ok(Source::Remote { remote, format, csv, applied_version: None }),
-        Err(error @ (PlaceError::NotAllowed(..) | PlaceError::AccountNotAllowed(..))) => {
-            Err(Cause::new(Reason::SourceNotAllowed, error.to_string()))
-        }
-        Err(error @ (PlaceError::Credentials(_) | PlaceError::NoAccount(_))) => {
-            Err(Cause::new(Reason::SourceDenied, error.to_string()))
-        }
-        Err(error @ PlaceError::Url(_)) => Err(Cause::new(Reason::InvalidSpec, error.to_string())),
-    }
-}
-
-/// The condition before any run has read the source.
-pub(super) fn not_yet() -> Observation {
-    let message = "checked when a run starts";
-    Observation::new(ConditionType::SourceReady, None, Reason::Progressing, message)
-}
 
 /// Replaces the condition by what the latest run found.
 pub(super) fn learned(

@@ -2,7 +2,7 @@
 //! refers to as far as they are given. Pure, except that the objects are read.
 
 use super::{
-    gather::{Gathered, SourceFound, gather},
+    gather::{Gathered, gather},
     push_permission::{Permitted, permitted, refuses_places},
     validate::{FORMAT, mapping_for, refused_direction, refuses_documents, refuses_format},
 };
@@ -16,6 +16,7 @@ use crate::{
         publish::object_ref,
         references::{IntegrationFound, MappingFound},
         runs::Schedule,
+        sources::SourceFound,
     },
     mapping::{self, Plan, Select, TargetAttributes},
     storage::Location,

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(super) use self::mapping::{mapping_for, refused_direction, refuses_documents};
 use super::{
     file_target::TargetFound,
-    gather::{Gathered, SourceFound},
+    gather::Gathered,
     push_permission::{Permitted, permitted, rules},
     recorded,
 };
@@ -26,6 +26,7 @@ use crate::{
         dependency::{self, Needed},
         references::MappingFound,
         runs::Schedule,
+        sources::SourceFound,
     },
     domain::{Reason, digest_json, digest_parts},
     mapping::{Plan, Select, TargetAttributes},

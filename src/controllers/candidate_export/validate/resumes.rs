@@ -1,7 +1,7 @@
 //! From where resumes are read that profiles name by URL. Pure.
 
 use crate::{
-    controllers::candidate_export::gather::{Gathered, SourceFound},
+    controllers::{candidate_export::gather::Gathered, sources::SourceFound},
     domain::{Digest, digest_json},
     mapping::Plan,
     storage::NamedFiles,
