@@ -9,10 +9,26 @@ use super::{
     NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
 };
 
-const PLACEHOLDER_RULE: &str = "self.matches('^([^{}]|[{](namespace|export|date|run)[}])+$')";
-const PLACEHOLDER_MESSAGE: &str = "braces are for {namespace}, {export}, {date} and {run} only";
+const PLACEHOLDER_RULE: &str =
+    "self.matches('^([^{}]|[{](namespace|export|date|run|record)[}])+$')";
+const PLACEHOLDER_MESSAGE: &str =
+    "braces are for {namespace}, {export}, {date}, {run} and {record} only";
+const SEPARATE_RULE: &str = "self.to.url.contains('{record}') == \
+    (has(self.pdf) && self.pdf.layout == 'PerCandidate')";
+const SEPARATE_MESSAGE: &str = "{record} is required by, and only for, pdf.layout PerCandidate";
+const RECORD_RULE: &str = "!self.to.url.matches('[{]record[}].*(/|[{]record[}])')";
+const RECORD_MESSAGE: &str = "{record} must be in the last part of the URL, once";
+const LASTING_RULE: &str = "!self.to.url.contains('{record}') || \
+    !self.to.url.matches('[{](date|run)[}]')";
+const LASTING_MESSAGE: &str =
+    "with {record}, the URL must not contain {date} or {run}: the files are kept up to date";
+const SAME_FILES_RULE: &str =
+    "!oldSelf.to.url.contains('{record}') || self.to.url == oldSelf.to.url";
+const SAME_FILES_MESSAGE: &str = "the URL of one file a person is immutable; create another export instead: \
+    its files would be left behind";
 
-/// A file of people. It appears complete or not at all, in place of one of the same name.
+/// A file of people, or one for each of them. A file appears complete or not at all, in place of one of
+/// the same name.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!has(self.csv) || self.format == 'CSV'")
     .message("csv applies to format CSV only"))]
@@ -21,10 +37,15 @@ const PLACEHOLDER_MESSAGE: &str = "braces are for {namespace}, {export}, {date} 
 #[x_kube(validation = Rule::new("self.format != 'PDF' || !self.to.url.matches('[.][gG][zZ]$')")
     .message("a PDF file is not compressed: its name must not end in .gz")
     .field_path(".to.url"))]
+#[x_kube(validation = Rule::new(SEPARATE_RULE).message(SEPARATE_MESSAGE).field_path(".to.url"))]
+#[x_kube(validation = Rule::new(RECORD_RULE).message(RECORD_MESSAGE).field_path(".to.url"))]
+#[x_kube(validation = Rule::new(LASTING_RULE).message(LASTING_MESSAGE).field_path(".to.url"))]
+#[x_kube(validation = Rule::new(SAME_FILES_RULE).message(SAME_FILES_MESSAGE).field_path(".to.url"))]
 #[serde(rename_all = "camelCase")]
 pub struct FileDestination {
     /// Format of the file: CSV, NDJSON, or PDF: one document with pages for each person, at most 5,000
-    /// people and 6,000 pages. A mapping in use must permit it by its `resume.from`.
+    /// people and 6,000 pages, or with `pdf.layout: PerCandidate` a document for each person. A mapping in
+    /// use must permit it by its `resume.from`.
     pub format: FileFormat,
     /// Where the file is written.
     pub to: FileTarget,
@@ -44,7 +65,7 @@ pub enum FileFormat {
     Csv,
     /// One JSON object per line.
     Ndjson,
-    /// One document, each person on pages of their own.
+    /// Documents: one with pages for each person, or one for each person.
     Pdf,
 }
 
@@ -67,7 +88,8 @@ pub struct FileTarget {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`, with
     /// `{namespace}`, `{export}`, `{date}` (of the run, as 2026-11-26) and `{run}` (its start, as
     /// 20261126T093000Z). Without `{date}` and `{run}` each run replaces the file. A name that ends
-    /// in `.gz` is compressed with gzip.
+    /// in `.gz` is compressed with gzip. `{record}`, an opaque id of the person, is for
+    /// `pdf.layout: PerCandidate`.
     #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
     #[x_kube(validation = Rule::new(PLACEHOLDER_RULE).message(PLACEHOLDER_MESSAGE))]
     #[schemars(length(min = 8, max = 1024))]
@@ -77,6 +99,13 @@ pub struct FileTarget {
     /// `clinch.hireez.dev/allowed-origin: s3://BUCKET`. Absent: the operator's own identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<NameReference>,
+}
+
+impl FileDestination {
+    /// Whether each person has a file of their own.
+    pub fn is_per_candidate(&self) -> bool {
+        self.pdf.as_ref().is_some_and(|pdf| pdf.layout == PdfLayout::PerCandidate)
+    }
 }
 
 impl FileTarget {
@@ -140,6 +169,9 @@ pub enum FileCompression {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PdfOutput {
+    /// Whether all people are in one document.
+    #[serde(default)]
+    pub layout: PdfLayout,
     /// Size of the paper.
     #[serde(default)]
     pub page_size: PdfPageSize,
@@ -152,12 +184,22 @@ pub struct PdfOutput {
 
 impl Default for PdfOutput {
     fn default() -> Self {
-        Self { page_size: PdfPageSize::A4, locale: english() }
+        Self { layout: PdfLayout::Combined, page_size: PdfPageSize::A4, locale: english() }
     }
 }
 
 fn english() -> String {
     "en".to_owned()
+}
+
+/// Whether all people are in one document.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum PdfLayout {
+    /// One document about everybody.
+    #[default]
+    Combined,
+    /// A document for each person. A run writes those that differ, and deletes those of people who left.
+    PerCandidate,
 }
 
 /// Size of the paper.
@@ -175,6 +217,9 @@ pub enum PdfPageSize {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.to.url.matches('[.](csv|ndjson)([.]gz)?$')")
     .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz")
+    .field_path(".to.url"))]
+#[x_kube(validation = Rule::new("!self.to.url.contains('{record}')")
+    .message("{record} is not for reports: there is one for all records")
     .field_path(".to.url"))]
 #[serde(rename_all = "camelCase")]
 pub struct ReportOutput {
@@ -213,24 +258,28 @@ pub struct ReportSeen {
     pub written_at: Time,
 }
 
-/// A file that was written.
+/// The file, or the files, that were written.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FileSeen {
-    /// Where it is.
+    /// Where it is; of several, with `{record}` for the part of the name that differs.
     #[schemars(length(max = 1280))]
     pub url: String,
     /// Its format.
     pub format: FileFormat,
     /// Number of people in it.
     pub rows: i64,
-    /// Its size.
+    /// Its size, or that of all files.
     pub bytes: i64,
-    /// SHA-256 of its bytes, in hexadecimal.
+    /// SHA-256 of its bytes, in hexadecimal. Of one file only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
-    pub sha256: String,
+    pub sha256: Option<String>,
     /// Number of files.
     pub files: i64,
+    /// Files of people who left, deleted by the last run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<i64>,
     /// Items of lists in which a `;` was written as `,`, because `;` separates the items of a cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub altered: Option<i64>,

@@ -73,7 +73,7 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
         match kind {
             Kind::Integration => clinch_integration::reconcile(&self.0, key).await,
             Kind::Mapping => field_mapping::reconcile(&self.0, key).await,
-            Kind::Export => candidate_export::reconcile(&self.0, key).await,
+            Kind::Export => Box::pin(candidate_export::reconcile(&self.0, key)).await,
             Kind::Import => Box::pin(candidate_import::reconcile(&self.0, key)).await,
         }
     }

@@ -183,6 +183,8 @@ reasons! {
     DestinationFull,
     /// The destination does not answer or fails, or the writing of a file was interrupted.
     DestinationUnreachable,
+    /// Files of people who left the source may not be deleted.
+    DeletionDenied,
     /// An older export writes the same file.
     DestinationConflict,
     /// A PDF document cannot be made of the profiles.

@@ -83,6 +83,11 @@ impl Place {
         }
     }
 
+    /// Of the files that an export has written.
+    fn of_files(owner: &LedgerOwner) -> Self {
+        Self { prefix: files(&owner.uid), ..Self::of(Kind::Export, owner) }
+    }
+
     /// `home`: the operator's own namespace; an account belongs to no export.
     fn of_suppression(home: &str, account: AccountName) -> Self {
         Self {
@@ -124,6 +129,11 @@ impl Place {
     }
 }
 
+/// Names the segments about the files of an export, in the cluster and in an object store.
+fn files(uid: &str) -> String {
+    format!("{uid}-files")
+}
+
 /// Names the segments of an account's anonymised people, in the cluster and in an object store.
 fn suppression(account: AccountName) -> String {
     format!("suppression-{account}")
@@ -137,15 +147,16 @@ impl LedgerHome for KubeCluster {
     }
 
     fn ledger_gone(&self, uid: &str) {
-        let Some(segments) = self.ledgers.as_ref().map(|ledgers| ledgers.of(uid)) else {
-            return;
-        };
+        let Some(ledgers) = &self.ledgers else { return };
+        let kept = [ledgers.of(uid), ledgers.of(&files(uid))];
         // Once now, and once after a run that was still active must have ended.
         tokio::spawn(async move {
             for wait in [Duration::ZERO, DELETED_RUN_TIMEOUT] {
                 tokio::time::sleep(wait).await;
-                if let Err(error) = segments.delete_all().await {
-                    tracing::warn!(%error, "the ledger of a deleted object was not deleted");
+                for segments in &kept {
+                    if let Err(error) = segments.delete_all().await {
+                        tracing::warn!(%error, "the ledger of a deleted object was not deleted");
+                    }
                 }
             }
         });
@@ -153,6 +164,10 @@ impl LedgerHome for KubeCluster {
 
     fn ledger_store(&self, owner: &LedgerOwner) -> KubeLedger {
         self.ledger(Place::of(Kind::Export, owner))
+    }
+
+    fn files_store(&self, owner: &LedgerOwner) -> KubeLedger {
+        self.ledger(Place::of_files(owner))
     }
 
     fn import_store(&self, owner: &LedgerOwner) -> KubeLedger {
@@ -301,6 +316,13 @@ mod tests {
         assert_eq!(import.owner_references.unwrap()[0].kind, "CandidateImport");
         assert_eq!(object.metadata.labels.unwrap()[EXPORT_LABEL], "uid-1");
         assert_eq!((object.spec.export_name.as_str(), object.spec.sequence), ("people", 7));
+        // Those about its files are apart from those about people.
+        let files = Place::of_files(&owner);
+        assert_eq!(files.name(7), "uid-1-files-7");
+        let named = |name: String| ObjectMeta { name: Some(name), ..ObjectMeta::default() };
+        assert_eq!(place.position(&named(files.name(7)).into_response_partial()), None);
+        assert_eq!(files.position(&named(place.name(7)).into_response_partial()), None);
+        assert_eq!(files.object(7, b"bytes").metadata.owner_references.unwrap()[0].uid, "uid-1");
     }
 
     #[test]

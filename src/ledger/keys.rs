@@ -125,6 +125,12 @@ impl Keys {
         self.text_id(key.expose())
     }
 
+    /// The opaque id of a record that names nobody by an address. `text`: what distinguishes it.
+    pub fn unaddressed_id(&self, text: &str) -> RecordId {
+        // No folded address contains a zero byte.
+        self.text_id(&format!("\0{text}"))
+    }
+
     /// Ids that versions before, which folded addresses less, may have shown for the person.
     pub fn other_ids(&self, key: &MatchKey) -> Vec<RecordId> {
         key.expose_others().iter().map(|text| self.text_id(text)).collect()

@@ -6,6 +6,7 @@ mod account;
 mod base;
 mod entry;
 mod facts;
+mod files;
 mod folder;
 mod import;
 mod journal;
@@ -25,6 +26,7 @@ mod table;
 pub use account::AccountName;
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use facts::RunFacts;
+pub use files::{FileLedger, NoFiles};
 pub use folder::FolderStore;
 pub use import::{
     FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts, ImportJournal, ImportKeys,

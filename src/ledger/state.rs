@@ -87,6 +87,11 @@ impl Ledger {
         self.facts = facts;
     }
 
+    /// Forgets a key. The store forgets it with the next base only.
+    pub(super) fn forget(&mut self, key: &KeyHash) {
+        self.known.remove(key);
+    }
+
     /// Records that a segment was written with the earlier keys.
     pub(super) fn note_earlier(&mut self) {
         self.has_earlier = true;

@@ -118,6 +118,10 @@ pub trait LedgerHome {
     /// The store of an export's ledger. Nothing is created before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
 
+    /// The store of which files an export has written, apart from its ledger of people: an export may
+    /// change its destination. Nothing is created before the first write.
+    fn files_store(&self, owner: &LedgerOwner) -> Self::Store;
+
     /// The store of what an import has written. Nothing is created before the first write.
     fn import_store(&self, owner: &LedgerOwner) -> Self::Store {
         self.ledger_store(owner)

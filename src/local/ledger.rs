@@ -33,6 +33,16 @@ impl LedgerHome for LocalCluster {
         self.ledger(self.segments_dir(&reference), owner.uid.clone())
     }
 
+    fn files_store(&self, owner: &LedgerOwner) -> LocalLedger {
+        let name = format!("{}-files", owner.uid);
+        let reference = ObjectRef {
+            kind: Kind::Export,
+            key: ObjectKey::new(&owner.namespace, &owner.name),
+            uid: name.clone(),
+        };
+        self.ledger(self.segments_dir(&reference), name)
+    }
+
     fn suppression_store(&self, account: AccountName) -> LocalLedger {
         self.ledger(self.suppression_dir(account), format!("suppression-{account}"))
     }

@@ -1,12 +1,12 @@
-//! One PDF document about many people, for a file. It is in memory until it is complete, so it is
-//! limited, and one is made at a time in a process. Pure.
+//! PDF documents for files: about many people, or about one. One about many is in memory until it is
+//! complete, so it is limited, and one is made at a time in a process. Pure.
 
 use std::collections::BTreeSet;
 
 #[cfg(feature = "pdf")]
-pub(super) use with_pdf::Combined;
+pub(super) use with_pdf::{Combined, single};
 #[cfg(not(feature = "pdf"))]
-pub(super) use without_pdf::Combined;
+pub(super) use without_pdf::{Combined, single};
 
 use crate::domain::{Cause, Profile, Reason};
 
@@ -87,9 +87,7 @@ mod with_pdf {
     impl<'a> Combined<'a> {
         /// A document about nobody yet.
         pub(in crate::pipeline) fn new(renderer: &'a Renderer, style: &DocumentStyle) -> Self {
-            let size = if style.letter { PageSize::Letter } else { PageSize::A4 };
-            let setup = PageSetup { size, locale: style.locale.clone() };
-            let document = render::Combined::new(renderer.fonts(), &setup);
+            let document = render::Combined::new(renderer.fonts(), &setup(style));
             Self { document, people: 0, style: style.clone() }
         }
 
@@ -109,6 +107,22 @@ mod with_pdf {
             let Rendered { bytes, missing, .. } = self.document.finish().map_err(failed)?;
             Ok((bytes, laid_out(before, after, &missing)))
         }
+    }
+
+    /// The bytes of a document about one person. Errors say nothing of them.
+    pub(in crate::pipeline) fn single(
+        renderer: &Renderer,
+        style: &DocumentStyle,
+        profile: &Profile,
+    ) -> Result<Vec<u8>, Cause> {
+        let profiles = std::slice::from_ref(profile);
+        let rendered = render::render(profiles, renderer.fonts(), &setup(style));
+        rendered.map(|rendered| rendered.bytes).map_err(failed)
+    }
+
+    fn setup(style: &DocumentStyle) -> PageSetup {
+        let size = if style.letter { PageSize::Letter } else { PageSize::A4 };
+        PageSetup { size, locale: style.locale.clone() }
     }
 
     fn laid_out(before: usize, after: usize, missing: &[MissingGlyphs]) -> LaidOut {
@@ -142,6 +156,14 @@ mod without_pdf {
         pub(in crate::pipeline) fn finish(self) -> Result<(Vec<u8>, LaidOut), Cause> {
             Err(refused())
         }
+    }
+
+    pub(in crate::pipeline) fn single(
+        _: &Renderer,
+        _: &DocumentStyle,
+        _: &Profile,
+    ) -> Result<Vec<u8>, Cause> {
+        Err(refused())
     }
 
     fn refused() -> Cause {

@@ -36,7 +36,10 @@ pub use attribute_filter::AttributeFilter;
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
 pub use document::{DocumentStyle, no_documents};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
-pub use files::{Encoding, FilePorts, FileSpec, LastFile, run_file};
+pub use files::{
+    Encoding, FilePorts, FileSpec, InPlace, LastFile, PersonFilePorts, RECORD, run_file,
+    run_person_files,
+};
 pub use guards::Guards;
 pub use import::{
     Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers, Feed,
@@ -57,8 +60,8 @@ pub use record_log::{MatchedBy, MatchedPerson, RecordLine, RecordReport};
 pub use record_outcome::{MatchClass, RecordOutcome};
 pub use rendered::Renderer;
 pub use report::{
-    Counts, Distrust, Doubled, Ending, FileInfo, LISTED_REJECTIONS, LedgerInfo, LedgerTrust,
-    Progress, RejectedByReason, Rejection, Report, SourceInfo, Suspects,
+    Counts, Distrust, Doubled, Ending, FileInfo, FilesInfo, LISTED_REJECTIONS, LedgerInfo,
+    LedgerTrust, Progress, RejectedByReason, Rejection, Report, SourceInfo, Suspects,
 };
 pub use report_file::{ReportSpec, with_report};
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};

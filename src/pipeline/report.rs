@@ -187,6 +187,8 @@ pub struct Progress {
     pub drift: Arc<Drift>,
     /// The file that was written.
     pub file: Option<Arc<FileInfo>>,
+    /// The files that there are, where each person has one.
+    pub files: Option<FilesInfo>,
     /// The report that was written; its rows are its lines.
     pub report: Option<Arc<FileInfo>>,
 }
@@ -206,6 +208,21 @@ pub struct FileInfo {
     pub sha256: String,
     /// Changes when the file does.
     pub version: String,
+}
+
+/// The files that there are after a run that writes one for each person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilesInfo {
+    /// Where they are, with `{record}` for the part of the name that differs.
+    pub url: Arc<str>,
+    /// How many people have a file that shows them as they are in the source.
+    pub people: u64,
+    /// How many files there are, as far as is known.
+    pub files: u64,
+    /// Their size, together.
+    pub bytes: u64,
+    /// How many files of people who left the run has deleted.
+    pub deleted: u64,
 }
 
 impl Progress {

@@ -58,6 +58,8 @@ pub(super) fn open(
     match kind {
         StoreKind::S3 => {
             built!(AmazonS3Builder::new(), |builder: AmazonS3Builder, name| {
+                // Of one request for many objects, a refusal is not recognised as one.
+                let builder = builder.with_disable_bulk_delete(true);
                 of_this_bucket(builder, name).with_bucket_name(name)
             })
         }

@@ -234,6 +234,43 @@ async fn a_document_is_written_once_the_mapping_permits_rendered_profiles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_person_has_a_document_that_is_deleted_when_they_leave() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(Regions::default());
+    world.apply(INTEGRATION);
+    permit(&world, "Allowed");
+    let manifest = export("people", &format!("{place}/{{record}}.pdf"), "");
+    let manifest = manifest.replace("format: NDJSON", "format: PDF, pdf: {layout: PerCandidate}");
+    world.apply(&manifest);
+    let done = world.ready("CandidateExport", "people", "True", "FileWritten").await;
+    let names = || fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!((names(), &done["status"]["file"]["files"]), (2, &2.into()));
+    // What was written is in a ledger of its own, which goes with the export.
+    let uid = done["metadata"]["uid"].as_str().expect("a UID");
+    let ledgers = || {
+        let all = ["get", "candidateledgers", "-o", "name", "-n", &world.namespace];
+        world.kubectl(&all).lines().filter(|name| name.contains("-files-")).count()
+    };
+    assert!(ledgers() > 0, "{uid}");
+    // The URL of files that would be left behind does not change.
+    let combined = manifest.replace("{record}", "all").replace(", pdf: {layout: PerCandidate}", "");
+    for changed in [manifest.replace("{record}", "new-{record}"), combined] {
+        let (ok, err) = world.try_apply(&changed);
+        assert!(!ok && err.contains("the URL of one file a person is immutable"), "{err}");
+    }
+    let ben = "    - {firstName: Ben, emails: [{value: ben@marker.example}]}\n";
+    world.apply(&manifest.replace(ben, ""));
+    let is_gone = |object: &serde_json::Value| object["status"]["file"]["deleted"] == 1;
+    let within = std::time::Duration::from_secs(30);
+    let done = world.wait("CandidateExport", "people", "without Ben", within, is_gone).await;
+    assert_eq!((names(), &done["status"]["file"]["files"]), (1, &1.into()));
+    assert!(!done["status"].to_string().contains("marker.example"), "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_refuses_what_does_not_apply_to_files() {
     let Some(world) = World::prepare().await else { return };
     let manifest = export("people", "s3://b/{export}-{date}.ndjson", "");

@@ -43,6 +43,8 @@ mod manifests;
 mod match_report;
 #[cfg(feature = "sandbox")]
 mod outside;
+#[cfg(all(feature = "sandbox", feature = "pdf"))]
+mod person_documents;
 #[cfg(feature = "sandbox")]
 mod proxy;
 mod recipes;

@@ -503,7 +503,18 @@ async fn the_port_answers_as_a_cluster_does() {
     assert_eq!(cluster.keys(Kind::Integration), [key("full"), key("region")]);
     assert_eq!(
         cluster.exports_of(&key("full")).await.unwrap(),
-        ["bucket", "config-map", "file", "from-json", "inline", "nulls", "pdf", "server"].map(key)
+        [
+            "bucket",
+            "config-map",
+            "file",
+            "from-json",
+            "inline",
+            "nulls",
+            "pdf",
+            "pdf-per-candidate",
+            "server"
+        ]
+        .map(key)
     );
     assert!(cluster.exports_of(&ObjectKey::new("other", "full")).await.unwrap().is_empty());
     assert!(cluster.integration(&key("full")).is_some());

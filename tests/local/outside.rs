@@ -47,11 +47,9 @@ async fn readyz_names_why_ledgers_cannot_be_kept_until_they_can() {
             "PUT" if !may.load(Ordering::Relaxed) => error(403, "AccessDenied"),
             "PUT" if exists.swap(true, Ordering::Relaxed) => error(412, "PreconditionFailed"),
             "PUT" => answer(200, &[("etag", "\"e\"")], ""),
-            // The client deletes with `POST ?delete`.
-            "POST" => {
+            "DELETE" => {
                 exists.store(false, Ordering::Relaxed);
-                let deleted = format!("<Deleted><Key>{key}</Key></Deleted>");
-                answer(200, &[], format!("<DeleteResult>{deleted}</DeleteResult>"))
+                answer(204, &[], "")
             }
             _ if exists.load(Ordering::Relaxed) => page(&[(key, 5)]),
             _ => page(&[]),

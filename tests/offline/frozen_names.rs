@@ -39,6 +39,7 @@ const REASONS: &[&str] = &[
     "Compiled",
     "ContractUnsupported",
     "CredentialsRejected",
+    "DeletionDenied",
     "DeletionsHeld",
     "DependencyNotFound",
     "DependencyNotReady",

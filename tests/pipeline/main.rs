@@ -32,6 +32,8 @@ mod in_memory;
 mod large;
 mod own_writes;
 mod paused;
+#[cfg(feature = "pdf")]
+mod person_files;
 mod poison;
 mod real_stores;
 mod remote;

@@ -209,6 +209,9 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
     {
         let is_written = reported.file.is_some() && reported.mode == ExportMode::Push;
         return match next.file.as_ref().filter(|file| is_written && file.rows == 0) {
+            Some(file) if file.deleted.is_some() => {
+                nothing.adding(&format!("no files are left at {}", file.url))
+            }
             Some(file) => nothing.adding(&format!("{} was replaced and now has no rows", file.url)),
             None => nothing,
         };
@@ -234,9 +237,10 @@ fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
         }
         return ready(Reason::DryRunComplete, message, rejected == 0);
     }
+    let is_nobody = counts.created + counts.updated + counts.unchanged == 0;
     match next.file.as_ref().filter(|_| reported.file.is_some()) {
         None => delivered.push_str(" delivered"),
-        Some(_) if counts.created == 0 && rejected > 0 && counts.suppressed == 0 => {
+        Some(_) if is_nobody && rejected > 0 && counts.suppressed == 0 => {
             delivered.push_str(" written: the file is as it was");
         }
         Some(file) => {

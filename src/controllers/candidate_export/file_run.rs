@@ -1,4 +1,4 @@
-//! Starts a run that writes a file. Async; the run itself is a supervised task that no pass awaits.
+//! Starts a run that writes a file, or one for each person. Async; the run itself is a supervised task that no pass awaits.
 
 use std::sync::Arc;
 
@@ -19,13 +19,15 @@ use crate::{
         runs::{RunHandle, RunState, Size},
     },
     domain::{Cause, Disposition, Reason},
-    ledger::Suppressions,
-    pipeline::{self, Ending, FilePorts, FileSpec, LastFile, Report},
-    storage::Destination,
+    ledger::{LedgerHome, Suppressions},
+    pipeline::{
+        self, Ending, FilePorts, FileSpec, InPlace, LastFile, PersonFilePorts, RECORD, Report,
+    },
+    storage::{Destination, FileSet},
 };
 
 /// Starts a run. The status must have been written before.
-pub(super) fn start<C: Cluster>(
+pub(super) fn start<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
     spec: FileSpec,
@@ -43,13 +45,13 @@ pub(super) fn start<C: Cluster>(
 }
 
 /// The work of a run.
-fn run<C: Cluster>(
+fn run<C: Cluster + LedgerHome>(
     context: &Arc<Context<C>>,
     gathered: &Gathered,
     spec: FileSpec,
     state: &RunState,
 ) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
-    let opened = opened(gathered, state);
+    let opened = opened(gathered, state, &context.cluster);
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let grant = push_permission::file_grant(&context.cluster, gathered);
@@ -63,7 +65,7 @@ fn run<C: Cluster>(
         Box::pin(async move {
             let RunHandle { cancel, progress } = handle;
             let ended = |ending| Report { progress: progress.borrow().clone(), ending };
-            let Opened { destination, last, suppressions } = match opened {
+            let Opened { written, suppressions } = match opened {
                 Ok(opened) => opened,
                 Err(Cause { reason, message }) => {
                     let disposition = Disposition::Stalled { reason };
@@ -73,45 +75,105 @@ fn run<C: Cluster>(
             let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
             // Cancelled while queued: the run never started.
             let Some(_permit) = permit else { return ended(Ending::Stopped) };
-            let ports = |report| FilePorts {
-                destination,
-                export,
-                last,
-                suppressions,
-                keys,
-                grant,
-                fence,
-                progress,
-                renderer,
-                report,
-                cancel,
-            };
-            reported.run(|report| pipeline::run_file(spec, ports(report))).await
+            match written {
+                WrittenTo::One { destination, last } => {
+                    let ports = |report| FilePorts {
+                        destination,
+                        export,
+                        last,
+                        suppressions,
+                        keys,
+                        grant,
+                        fence,
+                        progress,
+                        renderer,
+                        report,
+                        cancel,
+                    };
+                    reported.run(|report| pipeline::run_file(spec, ports(report))).await
+                }
+                WrittenTo::Each(each) => {
+                    let Each { files, store, max_files, rewrite, in_place } = each;
+                    let ports = |report| PersonFilePorts {
+                        files,
+                        export,
+                        store,
+                        max_files,
+                        rewrite,
+                        in_place,
+                        suppressions,
+                        keys,
+                        grant,
+                        fence,
+                        progress,
+                        renderer,
+                        report,
+                        cancel,
+                    };
+                    reported.run(|report| pipeline::run_person_files(spec, ports(report))).await
+                }
+            }
         })
     }
 }
 
 /// The places of a run, and who must not leave.
-struct Opened {
-    destination: Destination,
-    last: Option<LastFile>,
+struct Opened<S> {
+    written: WrittenTo<S>,
     suppressions: Suppressions,
 }
 
-fn opened(gathered: &Gathered, state: &RunState) -> Result<Opened, Cause> {
+/// What a run writes.
+enum WrittenTo<S> {
+    /// A file.
+    One { destination: Destination, last: Option<LastFile> },
+    /// A file for each person.
+    Each(Each<S>),
+}
+
+/// The files of a run that writes one for each person.
+struct Each<S> {
+    files: FileSet,
+    store: S,
+    max_files: Option<u64>,
+    rewrite: bool,
+    in_place: Option<InPlace>,
+}
+
+fn opened<C: LedgerHome>(
+    gathered: &Gathered,
+    state: &RunState,
+    cluster: &C,
+) -> Result<Opened<C::Store>, Cause> {
     // Both are there where a run is planned.
     let unknown = || Cause::new(Reason::InternalError, "the run has no file");
     let found = gathered.file.as_ref().ok_or_else(unknown)?;
     let file = &found.spec;
     let secret = found.target.secret.clone()?;
     let suppressions = found.lists.clone().ok_or_else(unknown)??;
-    let open = |url: &str| Destination::open(url, secret.as_ref(), &gathered.destinations);
     let zone = zone(&gathered.export.spec);
     let url = rendered(&file.to.url, gathered.key(), state.started_at, &zone);
-    let destination = open(&url).map_err(|error| refused(found.target.field, &error))?;
     let looks = state.periodic && state.mode == ExportMode::Push;
+    if file.is_per_candidate() {
+        let files = FileSet::open(&url, RECORD, secret.as_ref(), &gathered.destinations)
+            .map_err(|error| refused(found.target.field, &error))?;
+        let store = cluster.files_store(&gathered.ledger_owner());
+        let is_in_place = looks && gathered.previous.file.is_some();
+        let in_place = is_in_place.then(|| InPlace { source: source_version(gathered) });
+        // Files that somebody deleted are written again on request.
+        let rewrite = gathered.request.is_some();
+        let max_files = cluster.ledger_max();
+        let written = WrittenTo::Each(Each { files, store, max_files, rewrite, in_place });
+        return Ok(Opened { written, suppressions });
+    }
+    let open = |url: &str| Destination::open(url, secret.as_ref(), &gathered.destinations);
+    let destination = open(&url).map_err(|error| refused(found.target.field, &error))?;
     let last = looks.then(|| last(gathered, file, state.started_at, open)).flatten();
-    Ok(Opened { destination, last, suppressions })
+    Ok(Opened { written: WrittenTo::One { destination, last }, suppressions })
+}
+
+fn source_version(gathered: &Gathered) -> Option<String> {
+    gathered.previous.source.as_ref().and_then(|seen| seen.version.clone())
 }
 
 /// The file that an earlier run of the same day wrote for the same revision.
@@ -126,6 +188,6 @@ fn last<E>(
     if !is_of_the_day(&seen.url, &file.to.url, gathered.key(), at, &zone) {
         return None;
     }
-    let source = gathered.previous.source.as_ref().and_then(|seen| seen.version.clone());
-    Some(LastFile { destination: open(&seen.url).ok()?, version: seen.version.clone()?, source })
+    let (version, source) = (seen.version.clone()?, source_version(gathered));
+    Some(LastFile { destination: open(&seen.url).ok()?, version, source })
 }

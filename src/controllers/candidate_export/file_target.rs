@@ -16,6 +16,7 @@ use crate::{
     controllers::runs::Schedule,
     domain::Cause,
     ledger::Suppressions,
+    pipeline::RECORD,
 };
 
 /// Where something is written, and what this depends on.
@@ -30,6 +31,23 @@ pub(super) struct TargetFound {
     pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
     /// The older export that writes there, too.
     pub(super) claimed_by: Option<ObjectKey>,
+}
+
+impl TargetFound {
+    /// Whether it stands for a file of each person.
+    pub(super) fn is_set(&self) -> bool {
+        self.url.contains(RECORD)
+    }
+
+    /// The URL of a file: of a set, of one that nobody has.
+    pub(super) fn sample_url(&self) -> String {
+        sample(&self.url)
+    }
+}
+
+/// The URL of a file of a set, which nobody has.
+pub(super) fn sample(url: &str) -> String {
+    url.replace(RECORD, "0000000000000000")
 }
 
 /// A report that an export writes.

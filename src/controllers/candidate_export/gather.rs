@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     distrust,
-    file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, zone},
+    file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, sample, zone},
     requests::Asked,
     verify_request,
 };
@@ -26,7 +26,7 @@ use crate::{
         sources::{self, SourceFound},
     },
     domain::{Cause, Reason},
-    ledger::{AccountName, Keys},
+    ledger::{AccountName, Keys, LedgerOwner},
     pipeline::Renderer,
     storage::{Location, StoragePolicy},
 };
@@ -84,6 +84,13 @@ impl Gathered {
 
     pub(super) fn uid(&self) -> &str {
         &self.reference.uid
+    }
+
+    /// The owner of what is stored of this export.
+    pub(super) fn ledger_owner(&self) -> LedgerOwner {
+        let ObjectRef { key, uid, .. } = &self.reference;
+        let (namespace, name) = (key.namespace.clone(), key.name.clone());
+        LedgerOwner { namespace, name, uid: uid.clone() }
     }
 
     /// Whether a run is wanted even if nothing has changed.
@@ -242,7 +249,7 @@ async fn target<C: Cluster>(
     now: Timestamp,
 ) -> Result<TargetFound, ClusterError> {
     let url = rendered(&to.url, key, now, &zone(&export.spec));
-    let secret = match (to.secret(), Location::file(&url)) {
+    let secret = match (to.secret(), Location::file(&sample(&url))) {
         // A URL that cannot be used is reported where it is opened.
         (None, _) | (Some(_), Err(_)) => Ok(None),
         (Some(name), Ok(location)) => {

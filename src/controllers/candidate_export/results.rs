@@ -16,7 +16,8 @@ use crate::{
     controllers::runs::{RunPhase, RunState},
     domain::Reason,
     pipeline::{
-        Counts, Doubled, Ending, FileInfo, MatchClass, Progress, RejectedByReason, SourceInfo,
+        Counts, Doubled, Ending, FileInfo, FilesInfo, MatchClass, Progress, RejectedByReason,
+        SourceInfo,
     },
     storage::Skipped,
 };
@@ -33,9 +34,10 @@ pub(super) fn show_result(
     next.source = progress.source.as_ref().map(seen);
     next.duplicates = duplicates(&progress.doubled);
     next.progress = Some(100);
-    if let (Some(file), Some(format), RunPhase::Ended(ended)) = (&progress.file, format, &run.phase)
-    {
-        next.file = Some(written(file, format, ended.at));
+    if let (Some(format), RunPhase::Ended(ended)) = (format, &run.phase) {
+        let file = progress.file.as_ref().map(|file| written(file, format, ended.at));
+        let files = || Some(several(progress.files.as_ref()?, format, ended.at));
+        next.file = file.or_else(files).or(next.file.take());
     }
     if let (Some(report), RunPhase::Ended(ended)) = (&progress.report, &run.phase) {
         next.report = Some(reported(report, ended.at));
@@ -60,10 +62,27 @@ fn written(file: &FileInfo, format: FileFormat, at: Timestamp) -> FileSeen {
         format,
         rows: number(file.rows),
         bytes: number(file.bytes),
-        sha256: file.sha256.clone(),
+        sha256: Some(file.sha256.clone()),
         files: 1,
+        deleted: None,
         altered: (file.altered > 0).then(|| number(file.altered)),
         version: Some(file.version.clone()),
+        written_at: Time(whole_seconds(at)),
+    }
+}
+
+fn several(files: &FilesInfo, format: FileFormat, at: Timestamp) -> FileSeen {
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    FileSeen {
+        url: files.url.to_string(),
+        format,
+        rows: number(files.people),
+        bytes: number(files.bytes),
+        sha256: None,
+        files: number(files.files),
+        deleted: Some(number(files.deleted)),
+        altered: None,
+        version: None,
         written_at: Time(whole_seconds(at)),
     }
 }

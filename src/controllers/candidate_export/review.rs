@@ -40,7 +40,7 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     let target = if gathered.is_file() { &TargetAttributes::UNKNOWN } else { target };
     findings.extend(mapping(&gathered, target));
     for target in gathered.targets() {
-        if let Err(error) = Location::file(&target.url) {
+        if let Err(error) = Location::file(&target.sample_url()) {
             findings.push(Finding::error("destination/url", target.field, &error.to_string()));
         }
     }

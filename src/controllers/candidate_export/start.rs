@@ -115,12 +115,7 @@ fn run<C: Cluster + LedgerHome>(
     task: Work,
 ) -> impl FnOnce(RunHandle) -> futures::future::BoxFuture<'static, Report> + use<C> {
     let Gathered { reference, previous, .. } = gathered;
-    let owner = LedgerOwner {
-        namespace: reference.key.namespace.clone(),
-        name: reference.key.name.clone(),
-        uid: reference.uid.clone(),
-    };
-    let store = context.cluster.ledger_store(&owner);
+    let store = context.cluster.ledger_store(&gathered.ledger_owner());
     let ledger_max = context.cluster.ledger_max();
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
     let limiter = Arc::clone(&context.limiter);

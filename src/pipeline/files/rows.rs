@@ -26,6 +26,9 @@ use crate::{
     source::{Decoded, SourceError, is_root},
 };
 
+/// The place of what is wrong with a document.
+const PLACE: &str = "spec.destination.file";
+
 /// What is written of a person.
 pub(super) enum Row {
     /// The profile as the source gave it.
@@ -35,6 +38,7 @@ pub(super) enum Row {
 }
 
 /// What the records are compared with, and who wants to know of them.
+#[derive(Clone)]
 pub(super) struct Judge {
     pub(super) keys: Keys,
     pub(super) suppressions: Suppressions,
@@ -103,11 +107,7 @@ impl<'a> Rows<'a> {
     /// Notes that these people, the first of those who wait, were written. Warns of characters without a
     /// shape.
     pub(super) fn written(&mut self, waiting: &mut VecDeque<Written>, laid_out: &LaidOut) {
-        const PLACE: &str = "spec.destination.file";
-        let outcome = match self.spec.mode {
-            Mode::Push => RecordOutcome::Written,
-            Mode::DryRun => RecordOutcome::WouldWrite,
-        };
+        let outcome = self.outcome();
         let LaidOut { people, lacking } = laid_out;
         for (_, script) in lacking {
             self.coverage.warn(PLACE, lacking_glyphs(script), 1);
@@ -119,8 +119,50 @@ impl<'a> Rows<'a> {
             let scripts: Vec<&str> = of_person.map(|(_, script)| *script).collect();
             let cause = (!scripts.is_empty()).then(|| lacking_glyphs(&scripts.join(", ")));
             let place = cause.as_ref().map(|_| PLACE);
-            self.note(position, person.as_ref(), outcome, cause.as_ref(), place);
+            let record = self.record(person.as_ref());
+            self.note(position, record, outcome, cause.as_ref(), place);
         }
+    }
+
+    /// What becomes of a person who is written.
+    fn outcome(&self) -> RecordOutcome {
+        match self.spec.mode {
+            Mode::Push => RecordOutcome::Written,
+            Mode::DryRun => RecordOutcome::WouldWrite,
+        }
+    }
+
+    /// Notes that the file of a person is written, or is there already (`is_there`). Warns of characters
+    /// without a shape.
+    pub(super) fn has_file(
+        &mut self,
+        record: RecordId,
+        written: Written,
+        lacking: &[&str],
+        is_there: bool,
+    ) {
+        for script in lacking {
+            self.coverage.warn(PLACE, lacking_glyphs(script), 1);
+        }
+        let outcome = if is_there { RecordOutcome::Unchanged } else { self.outcome() };
+        self.progress.counts.unchanged += u64::from(is_there);
+        let cause = (!lacking.is_empty()).then(|| lacking_glyphs(&lacking.join(", ")));
+        let place = cause.as_ref().map(|_| PLACE);
+        self.note(written.position, Some(record), outcome, cause.as_ref(), place);
+    }
+
+    /// Counts a file that a dry run does not write.
+    pub(super) fn would_write(&mut self, is_new: bool) {
+        let counts = &mut self.progress.counts;
+        *if is_new { &mut counts.created } else { &mut counts.updated } += 1;
+    }
+
+    /// Rejects a record that was judged to be written.
+    pub(super) fn no_file(&mut self, record: RecordId, written: Written, cause: Cause) {
+        let (position, record) = (written.position, Some(record));
+        self.progress.counts.invalid += 1;
+        self.note(position.clone(), record, RecordOutcome::Rejected, Some(&cause), Some(PLACE));
+        self.progress.reject(Rejection { record, position, place: Some(PLACE.into()), cause });
     }
 
     fn judge(&mut self, decoded: Decoded) -> Option<(Written, Row)> {
@@ -219,8 +261,8 @@ impl<'a> Rows<'a> {
 
     fn suppress(&mut self, position: SourcePosition, person: Option<&MatchKey>, cause: Cause) {
         self.progress.counts.suppressed += 1;
-        self.note(position.clone(), person, RecordOutcome::Suppressed, Some(&cause), None);
         let record = self.record(person);
+        self.note(position.clone(), record, RecordOutcome::Suppressed, Some(&cause), None);
         self.progress.list(Rejection { record, position, place: None, cause });
     }
 
@@ -233,8 +275,8 @@ impl<'a> Rows<'a> {
     ) {
         self.progress.counts.total += 1;
         self.progress.counts.invalid += 1;
-        self.note(position.clone(), person, RecordOutcome::Rejected, Some(&cause), place);
         let record = self.record(person);
+        self.note(position.clone(), record, RecordOutcome::Rejected, Some(&cause), place);
         self.progress.reject(Rejection { record, position, place: place.map(Into::into), cause });
     }
 
@@ -245,13 +287,13 @@ impl<'a> Rows<'a> {
     fn note(
         &self,
         position: SourcePosition,
-        person: Option<&MatchKey>,
+        record: Option<RecordId>,
         outcome: RecordOutcome,
         cause: Option<&Cause>,
         place: Option<&str>,
     ) {
         if let Some(report) = &self.judge.report {
-            let (record, cause) = (self.record(person), cause.cloned());
+            let cause = cause.cloned();
             let place = place.map(Into::into);
             let foretold = self.spec.mode == Mode::DryRun;
             let class = None;
@@ -323,5 +365,5 @@ impl<'a> Rows<'a> {
 /// A record that is written: where it is, and who it is about, if that is known.
 pub(super) struct Written {
     position: SourcePosition,
-    person: Option<MatchKey>,
+    pub(super) person: Option<MatchKey>,
 }

@@ -158,7 +158,7 @@ fn short(version: &str) -> String {
     digest_parts([version.as_bytes()]).short()
 }
 
-async fn open(spec: FileSpec) -> Result<Option<FileSpec<Opened>>, SourceError> {
+pub(super) async fn open(spec: FileSpec) -> Result<Option<FileSpec<Opened>>, SourceError> {
     let read = own_columns(spec.mapping.as_ref(), spec.select.as_ref());
     let FileSpec {
         source,
@@ -253,7 +253,7 @@ async fn conclude(
 }
 
 /// Why nothing may be written of what was read, if so.
-fn refusal(
+pub(super) fn refusal(
     spec: &FileSpec<Opened>,
     progress: &Progress,
     rows: u64,

@@ -59,7 +59,8 @@ fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause
 
 fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
     // Before the Secret is looked at: a caller who may not use the place must not see its faults.
-    let of_place = |secret| match Destination::open(&target.url, secret, &gathered.destinations) {
+    let url = target.sample_url();
+    let of_place = |secret| match Destination::open(&url, secret, &gathered.destinations) {
         Ok(_) => None,
         Err(error) => Some(refused(target.field, &error)),
     };
@@ -80,7 +81,8 @@ fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
             "an older export of another namespace".to_owned()
         };
         let message = format!(
-            "{named} writes this file: change {}, e.g. with {{namespace}} and {{export}}",
+            "{named} writes {}: change {}, e.g. with {{namespace}} and {{export}}",
+            if target.is_set() { "these files" } else { "this file" },
             target.field
         );
         Some(Cause::new(Reason::DestinationConflict, message))
@@ -154,7 +156,7 @@ fn encoding(file: &FileDestination) -> Encoding {
     match file.format {
         FileFormat::Ndjson => Encoding::Ndjson,
         FileFormat::Pdf => {
-            let PdfOutput { page_size, locale } = file.pdf.clone().unwrap_or_default();
+            let PdfOutput { page_size, locale, .. } = file.pdf.clone().unwrap_or_default();
             let letter = page_size == PdfPageSize::Letter;
             Encoding::Pdf(DocumentStyle { letter, locale, ..DocumentStyle::default() })
         }
