@@ -7,7 +7,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource, common_status};
+use super::{
+    ContractStatus, DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource,
+    common_status, contract_status::string_map,
+};
 
 /// One Clinch account: where it is, how to sign for it, and what may be sent to it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -580,14 +583,6 @@ pub enum ContractChecks {
     Enforce,
 }
 
-fn string_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "maxProperties": 32,
-        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256}
-    })
-}
-
 /// A write operation that no public documentation describes.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -695,17 +690,4 @@ pub struct SuppressionStatus {
     /// How many people are on the list of `spec.suppression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed: Option<i64>,
-}
-
-/// Summary of the contract in use.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ContractStatus {
-    /// `Discovered` (read from the published OpenAPI document) or `Assumed` (built in).
-    #[schemars(length(max = 16))]
-    pub origin: String,
-    /// Operations by name: `Documented`, `Discovered`, `Assumed`, `Overridden` or `NotOffered`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(length(max = 32), schema_with = "string_map")]
-    pub operations: BTreeMap<String, String>,
 }

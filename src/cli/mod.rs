@@ -35,7 +35,7 @@ use thiserror::Error;
 
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
-    objects::{access, failures, requests, status, suspend, watch},
+    objects::{access, attributes, failures, requests, status, suspend, watch},
     plugin::program,
 };
 
@@ -63,6 +63,7 @@ enum Command {
     Status(status::Args),
     Watch(watch::Args),
     Failures(failures::Args),
+    Attributes(attributes::Args),
     Retry(requests::RetryArgs),
     Reconcile(requests::ReconcileArgs),
     Verify(requests::VerifyArgs),
@@ -102,6 +103,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Failures(args) => failures::run(args),
+        Command::Attributes(args) => attributes::run(args),
         Command::Retry(args) => requests::retry(args),
         Command::Reconcile(args) => requests::reconcile(args),
         Command::Verify(args) => requests::verify(args),

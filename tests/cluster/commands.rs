@@ -122,6 +122,12 @@ async fn status_shows_what_blocks_what_and_the_command_that_helps() {
     assert!(theirs.contains(&format!("integration/acme ({})", world.namespace)), "{theirs}");
     assert!(line_with(&theirs, "export/asking").contains("AwaitingApproval"), "{theirs}");
 
+    let attributes = printed(&run(&world, &["attributes", "acme", "-o", "json"]), 0);
+    let attributes: Value = serde_json::from_str(&attributes).expect("JSON");
+    let email = attributes[0]["attributes"].as_array().expect("attributes").iter();
+    let email = email.clone().find(|one| one["name"] == "email").expect("an attribute");
+    assert_eq!((&email["required"], &email["standing"]), (&true.into(), &"Discovered".into()));
+
     let failures = printed(&run(&world, &["failures", "rejected", "-o", "csv"]), 0);
     assert!(failures.starts_with("position,record,reason,message\n"), "{failures}");
     assert!(failures.contains("MatchKeyMissing") && failures.lines().count() == 2, "{failures}");
@@ -247,6 +253,11 @@ async fn what_cannot_work_is_said_in_one_line() {
         let file = format!("{command} --kubeconfig {gone_name}");
         cases.push(case(&admin, &file, 2, &format!("--kubeconfig {gone_name}")));
     }
+    cases.push(case(&gone, "attributes", 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&admin, "attributes --as nobody", 4, "you may not list clinchintegrations"));
+    cases.push(case(&admin, "attributes x", 2, "there is no integration/x in namespace"));
+    cases.push(case(&admin, "attributes export/x", 2, "this command takes an integration"));
+    cases.push(case(&admin, "attributes -A acme", 2, "not with -A"));
     cases.push(case(&admin, "status --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "status -A export/x", 2, "not with -A"));
     cases.push(case(&admin, "status acme", 2, "integration/acme, mapping/acme"));

@@ -1,4 +1,4 @@
-//! `status` and `failures` on the state folder that `apply` left, as real processes.
+//! `status`, `failures` and `attributes` on the state folder that `apply` left, as real processes.
 
 use std::process::Command;
 
@@ -57,6 +57,17 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
     let json: serde_json::Value = serde_json::from_slice(&failures.stdout).unwrap();
     assert_eq!(json["rejected"], 1);
     assert_eq!(json["failures"][0]["reason"], "MatchKeyMissing");
+    let attributes = run(&["attributes", "clinch"]);
+    assert_eq!(attributes.status.code(), Some(0), "{}", shown(&attributes));
+    let text = shown(&attributes);
+    let email = text.lines().find(|line| line.trim_start().starts_with("email "));
+    let email = email.unwrap_or_else(|| panic!("no email:\n{text}"));
+    assert!(email.contains("required") && email.contains("Discovered"), "{text}");
+    let names = shown(&run(&["attributes", "-o", "name"]));
+    assert!(names.lines().any(|line| line == "first_name"), "{names}");
+    let other = run(&["attributes", "other"]);
+    assert_eq!(other.status.code(), Some(2), "{}", shown(&other));
+    assert!(shown(&other).contains("there is no integration/other in"), "{}", shown(&other));
     for unknown in [["status", "export/other"], ["failures", "other"]] {
         let unknown = run(&unknown);
         assert_eq!(unknown.status.code(), Some(2), "{}", shown(&unknown));

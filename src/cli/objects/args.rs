@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::super::kubeconfig::Access;
+use anyhow::anyhow;
+
+use super::{
+    super::{BadArgument, kubeconfig::Access},
+    kinds::Target,
+};
 
 /// Which API server, as which user.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,4 +46,15 @@ pub struct ListArgs {
     /// Only objects with these labels, e.g. team=sourcing.
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     pub(super) selector: Option<String>,
+}
+
+impl ListArgs {
+    /// Refuses a name together with -A.
+    pub(super) fn check_one(&self, target: &Target) -> Result<(), BadArgument> {
+        if self.all_namespaces {
+            let text = format!("{target}: a name is looked up in one namespace, not with -A");
+            return Err(BadArgument(anyhow!(text)));
+        }
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod access;
 mod args;
+pub(super) mod attributes;
 mod cluster;
 mod decisions;
 pub(super) mod failures;

@@ -63,9 +63,8 @@ pub enum Output {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if let (Some(target), true) = (&args.target, args.list.all_namespaces) {
-        let text = format!("{target}: a name is looked up in one namespace, not with -A");
-        return Err(BadArgument(anyhow::anyhow!(text)).into());
+    if let Some(target) = &args.target {
+        args.list.check_one(target)?;
     }
     let (roots, namespace) = match &args.state {
         Some(folder) => of_folder(args, folder)?,

@@ -13,6 +13,7 @@ mod operation;
 mod overrides;
 mod roles;
 mod schema;
+mod taken;
 mod usable;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -27,6 +28,7 @@ pub use names::{NameOf, Names};
 pub use operation::{Effect, Op, Operation, PathError, State, Verb};
 pub use overrides::{OverrideError, Overrides};
 pub(super) use roles::ANONYMISED;
+pub use taken::Taken;
 pub use usable::Unsupported;
 
 use crate::domain::{Digest, digest_json};

@@ -3,6 +3,7 @@
 
 mod access_requests;
 mod account_check;
+mod contract_status;
 mod credential;
 mod execute;
 mod gather;

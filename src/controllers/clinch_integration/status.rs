@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    account_check, execute::Executed, gather::Gathered, plan::counts_as_verified,
+    account_check, contract_status::contract_status, execute::Executed, gather::Gathered, plan::counts_as_verified,
     validate::Validated,
 };
 use crate::{
     api::{
-        ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, ContractStatus,
-        STATUS_TRUE, SuppressionStatus,
+        ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, STATUS_TRUE,
+        SuppressionStatus,
     },
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict, find, whole_seconds},
@@ -243,7 +243,7 @@ fn finish(
         let account = connection.account.known();
         observations.push(contract_resolved(&connection.contract));
         observations.push(account_check::observation(&account));
-        next.contract = Some(contract_status(connection));
+        next.contract = Some(contract_status(connection.client.contract()));
         next.account = Some(account_check::account_status(&account, None));
     } else if let Some(known) = known {
         next.account = Some(account_check::account_status(known, changed_to));
@@ -289,11 +289,6 @@ fn contract_resolved(contract: &KnownContract) -> Observation {
         }
     };
     Observation::new(ConditionType::ContractResolved, true, reason, message)
-}
-
-fn contract_status(connection: &Connection) -> ContractStatus {
-    let contract = connection.client.contract();
-    ContractStatus { origin: contract.origin.as_str().to_owned(), operations: contract.summary() }
 }
 
 #[cfg(test)]
