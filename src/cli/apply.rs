@@ -7,20 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
-
 use super::{
     BadArgument, ExitCode,
+    applied::{self, Output},
     engine::{self, Shown},
+    messages::Messages,
     name_of,
     output_file::OutputFile,
-    page, records,
+    page,
     report::ReportFile,
     settings::{self, LogArgs, SettingsArgs},
     stop,
+    summary::LatestRuns,
 };
 use crate::{
-    api::{CandidateExport, CandidateImport, GROUP, VERSION},
+    api::{GROUP, VERSION},
     app,
     cluster::Kind,
     controllers::Reports,
@@ -34,7 +35,7 @@ use crate::{
 /// On SIGINT or SIGTERM, and when time runs out, requests in flight are finished; a second signal
 /// ends the process at once.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = ExitCode::help())]
+#[command(after_long_help = help())]
 pub struct Args {
     /// A file or folder of manifests, or - for standard input; may be repeated.
     #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
@@ -70,24 +71,26 @@ pub struct Args {
     log: LogArgs,
 }
 
-/// How the result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// The table that `kubectl get clinch` prints.
-    Table,
-    /// The same with more columns, among them the message.
-    Wide,
-    /// Kind and name of each object.
-    Name,
-    /// The objects with their status, as a JSON list.
-    Json,
-    /// The objects with their status, as YAML documents.
-    Yaml,
+fn help() -> String {
+    format!(
+        "Examples:\n  clinch-operator apply -f talent/ --environment production --state .clinch-state\n  \
+         clinch-operator apply -f talent/ --environment sandbox -o json > result.json\n  \
+         helm template chart | clinch-operator apply -f - --environment production --state .clinch-state\n\n{}",
+        ExitCode::help()
+    )
+}
+
+impl Args {
+    /// Whether the result is JSON.
+    pub(super) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn")?;
+    let messages = Messages::of(args.prints_json());
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
     let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
@@ -96,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     if args.state.is_none() {
-        super::print_error(
+        messages.hint(
             "without --state nothing is remembered: people who were anonymised in Clinch are \
              created again if a source still has them",
         );
@@ -113,9 +116,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(crate::local::OpenError::RefuseChange(problems)) => return Ok(refused(&problems)),
+        Err(crate::local::OpenError::RefuseChange(problems)) => {
+            return Ok(refused(messages, &problems));
+        }
         Err(error) => return Err(error.into()),
     };
+    let before = LatestRuns::of(&cluster);
     let settled = super::block_on(async {
         let bars = matches!(args.output, Output::Table | Output::Wide);
         let shown = Shown { events: false, bars };
@@ -126,19 +132,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         records.finish()?;
     }
     if let Some((file, _)) = html {
-        let objects: Vec<_> = objects(&cluster).collect();
+        let objects: Vec<_> = applied::objects(&cluster).collect();
         let page = page::page(&objects, app::system_clock().now());
         file.write(|file| file.write_all(page.as_bytes()))?;
     }
-    report(&cluster, args.output)?;
+    applied::report(&cluster, args.output, &before)?;
     let code = engine::exit_code(settled, &stop);
     match code {
-        ExitCode::TimedOut => super::print_error(&format!(
-            "time ran out after {} s (--timeout); the next run continues",
-            args.timeout
-        )),
+        ExitCode::TimedOut => messages.ended(
+            code,
+            &format!("time ran out after {} s (--timeout); the next run continues", args.timeout),
+        ),
         ExitCode::Interrupted | ExitCode::Terminated => {
-            super::print_error("ended by a signal; the next run continues");
+            messages.ended(code, "ended by a signal; the next run continues");
         }
         _ => {}
     }
@@ -147,6 +153,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Reads the manifests, or prints why they are not used.
 fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>, ExitCode>> {
+    let messages = Messages::of(args.prints_json());
     super::check_one_standard_input(&args.filename)?;
     let options = LoadOptions {
         namespace: args.namespace.clone(),
@@ -155,23 +162,23 @@ fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>,
     };
     let manifests = match load_within(timeout, args.filename.clone(), options)? {
         Loaded::Manifests(manifests) => manifests,
-        Loaded::Refused(problems) => return Ok(Err(refused(&problems))),
+        Loaded::Refused(problems) => return Ok(Err(refused(messages, &problems))),
         Loaded::NotInTime(path) => {
             let (name, seconds) = (name_of(&path), args.timeout);
-            super::print_error(&format!(
-                "{name} was not read to its end in {seconds} s (--timeout); nothing was done"
-            ));
+            let text = format!("{name} was not read to its end in {seconds} s (--timeout)");
+            messages.ended(ExitCode::TimedOut, &format!("{text}; nothing was done"));
             return Ok(Err(ExitCode::TimedOut));
         }
     };
-    manifests.warnings().iter().for_each(|warning| super::print_error(&warning.to_string()));
+    manifests.warnings().iter().for_each(|warning| messages.problem(warning));
     if manifests.is_empty() {
         let kinds = Kind::ALL.map(Kind::as_str).join(", ");
         let read: Vec<_> = args.filename.iter().map(|path| name_of(path)).collect();
-        super::print_error(&format!(
+        let text = format!(
             "{}: nothing to apply: no object of {GROUP}/{VERSION} ({kinds}); nothing was done",
             read.join(", ")
-        ));
+        );
+        messages.ended(ExitCode::Refused, &text);
         return Ok(Err(ExitCode::Refused));
     }
     Ok(Ok(manifests))
@@ -228,56 +235,10 @@ fn load_within(
 }
 
 /// Prints the problems of the manifests and returns the exit code.
-pub(super) fn refused(problems: &[Problem]) -> ExitCode {
-    for problem in problems {
-        super::print_error(&problem.to_string());
-    }
+pub(super) fn refused(messages: Messages, problems: &[Problem]) -> ExitCode {
+    problems.iter().for_each(|problem| messages.problem(problem));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    super::print_error(&format!("{errors} error(s) in the manifests; nothing was done"));
+    let text = format!("{errors} error(s) in the manifests; nothing was done");
+    messages.ended(ExitCode::Refused, &text);
     ExitCode::Refused
-}
-
-/// Prints the result.
-fn report(cluster: &LocalCluster, output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Table => report_table(cluster, false),
-        Output::Wide => report_table(cluster, true),
-        Output::Name => {
-            let names: Vec<String> = engine::names(cluster);
-            super::print_result(&names.join("\n"))
-        }
-        Output::Json => {
-            let objects: Vec<_> = objects(cluster).collect();
-            let text = serde_json::to_string_pretty(&objects).context("cannot write JSON")?;
-            super::print_result(&text)
-        }
-        Output::Yaml => {
-            let documents: Result<Vec<String>, _> =
-                objects(cluster).map(|object| serde_saphyr::to_string(&object)).collect();
-            let documents = documents.context("cannot write YAML")?;
-            super::print_result(documents.join("---\n").trim_end())
-        }
-    }
-}
-
-fn objects(cluster: &LocalCluster) -> impl Iterator<Item = serde_json::Value> + '_ {
-    Kind::ALL.into_iter().flat_map(|kind| cluster.objects_as_json(kind))
-}
-
-fn report_table(cluster: &LocalCluster, wide: bool) -> anyhow::Result<()> {
-    let mut lines = vec![engine::tables(cluster, wide)];
-    lines.extend(engine::troubles(cluster));
-    for key in cluster.keys(Kind::Export) {
-        let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
-        let coverage = status.coverage.as_ref().map(|shown| records::coverage(&key.name, shown));
-        lines.extend(records::failures(&key.name, &status));
-        lines.extend(records::drift(&key.name, &status));
-        lines.extend(coverage.into_iter().flatten());
-        lines.extend(records::plan(&key.name, &status));
-    }
-    for key in cluster.keys(Kind::Import) {
-        let status = cluster.status::<CandidateImport>(&key);
-        lines.extend(status.iter().flat_map(|status| records::imported(&key.name, status)));
-    }
-    super::print_result(&lines.join("\n"))
 }

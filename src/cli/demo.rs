@@ -15,6 +15,7 @@ use self::sibling::Sandbox;
 use super::{
     ExitCode,
     engine::{self, Shown},
+    messages::Messages,
     settings::start_logs,
     stop,
 };
@@ -196,7 +197,7 @@ fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded
     for (path, text) in manifests(folder, origin, file_folder)? {
         loader.add_text(&path.display().to_string(), &text);
     }
-    Ok(loader.finish().map_err(|problems| super::apply::refused(&problems)))
+    Ok(loader.finish().map_err(|problems| super::apply::refused(Messages::Text, &problems)))
 }
 
 /// The text of each manifest, by path.

@@ -1,12 +1,17 @@
 //! Runs the controllers on a folder of manifests, and what `apply` and `demo` show meanwhile.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{ExitCode, stop::Stop};
+use super::{
+    ExitCode,
+    objects::kinds::word,
+    progress::{Bars, Pace},
+    stop::Stop,
+};
 use crate::{
     api::{CandidateExport, ConditionType, GROUP, STATUS_FALSE, STATUS_TRUE},
     app,
@@ -105,34 +110,34 @@ pub(super) struct Shown {
     pub(super) bars: bool,
 }
 
+/// How often a line says how far an export is where no bar does.
+const EVERY: Duration = Duration::from_secs(30);
+
 /// Shows changes until `ended`, including the last ones.
 async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
     let mut changes = cluster.changes();
-    let bar = ProgressBar::with_draw_target(None, target(shown));
-    bar.set_style(
-        ProgressStyle::with_template("  {msg:28} {wide_bar} {pos}/{len}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let mut progress = Progress::new(shown);
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     loop {
         tokio::select! {
             change = changes.recv() => match change {
-                Ok(change) => show(&change, shown, &bar),
+                Ok(change) => show(&change, shown, &progress.bars),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            _ = tick.tick() => show_progress(&cluster, &bar),
+            _ = tick.tick() => progress.show(&cluster, Instant::now()),
             () = ended.cancelled() => {
                 while let Ok(change) = changes.try_recv() {
-                    show(&change, shown, &bar);
+                    show(&change, shown, &progress.bars);
                 }
+                progress.bars.clear();
                 return;
             }
         }
     }
 }
 
-fn show(change: &Change, shown: Shown, bar: &ProgressBar) {
+fn show(change: &Change, shown: Shown, bars: &Bars) {
     let Change::Event(event) = change else { return };
     if !shown.events {
         return;
@@ -145,27 +150,54 @@ fn show(change: &Change, shown: Shown, bar: &ProgressBar) {
     let (kind, name) = (object.kind.as_str(), &object.key.name);
     let reason = notice.reason.as_str();
     let line = format!("  {mark} {kind:<18} {name:<22} {reason:<20} {}", notice.message);
-    bar.suspend(|| super::print(&line));
+    bars.suspend(|| super::print(&line));
 }
 
-fn target(shown: Shown) -> ProgressDrawTarget {
-    use std::io::IsTerminal;
-    if shown.bars && std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
+/// The progress of exports that work: a bar for each on a terminal, else a line for each now and then.
+struct Progress {
+    bars: Bars,
+    prints: bool,
+    working: BTreeMap<ObjectKey, Working>,
+}
+
+struct Working {
+    bar: ProgressBar,
+    pace: Pace,
+    printed: Instant,
+}
+
+impl Progress {
+    fn new(shown: Shown) -> Self {
+        let bars = Bars::new(shown.bars);
+        let prints = shown.bars && !shown.events && !bars.are_shown;
+        Self { bars, prints, working: BTreeMap::new() }
     }
-}
 
-fn show_progress(cluster: &LocalCluster, bar: &ProgressBar) {
-    for key in cluster.keys(Kind::Export) {
-        if let Some(status) = cluster.status::<CandidateExport>(&key)
-            && let Some(counts) = status.counts.filter(|counts| counts.pending > 0)
-        {
-            bar.set_length(u64::try_from(counts.total).unwrap_or_default());
-            bar.set_position(u64::try_from(counts.total - counts.pending).unwrap_or_default());
-            bar.set_message(key.name);
-            return;
+    fn show(&mut self, cluster: &LocalCluster, now: Instant) {
+        for key in cluster.keys(Kind::Export) {
+            let counts = cluster.status::<CandidateExport>(&key).and_then(|status| status.counts);
+            let Some(counts) = counts.filter(|counts| counts.pending > 0) else {
+                if let Some(ended) = self.working.remove(&key) {
+                    self.bars.remove(&ended.bar);
+                }
+                continue;
+            };
+            let name = format!("{}/{}", word(Kind::Export), key.name);
+            let bars = &self.bars;
+            let one = self.working.entry(key).or_insert_with(|| Working {
+                bar: bars.add(&name),
+                pace: Pace::default(),
+                printed: now,
+            });
+            let (done, total) = (counts.total - counts.pending, counts.total);
+            let pace = one.pace.after(done, total, now);
+            one.bar.set_length(u64::try_from(total).unwrap_or_default());
+            one.bar.set_position(u64::try_from(done).unwrap_or_default());
+            one.bar.set_prefix(pace.clone());
+            if self.prints && now.duration_since(one.printed) >= EVERY {
+                one.printed = now;
+                super::print_error(&format!("{name}: {pace}"));
+            }
         }
     }
 }

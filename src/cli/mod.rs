@@ -1,6 +1,8 @@
 //! The commands. Each has a module with its `Args` and `run`.
 
+mod applied;
 mod apply;
+mod color;
 mod completion;
 mod crds;
 #[cfg(feature = "sandbox")]
@@ -11,21 +13,25 @@ mod explain;
 mod fonts;
 mod json_schema;
 mod kubeconfig;
+mod messages;
 mod objects;
 mod output_file;
 mod page;
 mod plugin;
+mod progress;
 mod records;
 mod render;
 mod report;
 mod run;
 mod settings;
 mod stop;
+mod summary;
+mod table;
 mod text;
 mod validate;
 
 use std::{
-    io::{IsTerminal, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -35,6 +41,7 @@ use thiserror::Error;
 
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
+    messages::Messages,
     objects::{access, attributes, failures, requests, status, suspend, watch},
     plugin::program,
 };
@@ -77,6 +84,22 @@ enum Command {
     Completion(completion::Args),
 }
 
+impl Command {
+    /// Whether the result is JSON: then errors are, too.
+    fn prints_json(&self) -> bool {
+        match self {
+            Self::Apply(args) => args.prints_json(),
+            Self::Validate(args) => args.prints_json(),
+            Self::Render(args) => args.prints_json(),
+            Self::Status(args) => args.prints_json(),
+            Self::Failures(args) => args.prints_json(),
+            Self::Attributes(args) => args.prints_json(),
+            Self::Explain(args) => args.prints_json(),
+            _ => false,
+        }
+    }
+}
+
 /// An argument that cannot be used. Nothing was done.
 #[derive(Debug, Error)]
 #[error("{0:#}")]
@@ -85,8 +108,10 @@ struct BadArgument(anyhow::Error);
 /// Runs a command and returns the exit code of the process. Failures go to standard error.
 pub fn main(cli: &Cli) -> i32 {
     let code = run(cli).unwrap_or_else(|error| {
-        print_error(&format!("error: {error:#}"));
-        if error.is::<BadArgument>() { ExitCode::Refused } else { ExitCode::Failed }
+        let refused = error.is::<BadArgument>();
+        let code = if refused { ExitCode::Refused } else { ExitCode::Failed };
+        Messages::of(cli.command.prints_json()).failed(code, &error);
+        code
     });
     code.code()
 }
@@ -146,13 +171,6 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
-}
-
-/// Colour only on a terminal, and not when `NO_COLOR` is set to anything.
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
-fn color_on_stderr() -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    std::io::stderr().is_terminal() && !refused
 }
 
 /// Prints to standard output what somebody watches.

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::fonts;
+use super::{color::Colors, fonts};
 use crate::{
     api::Environment,
     app::{AMBIENT_PROXIES, AllowedPlaces, OutboundProxy, ProxyError, StoragePolicy},
@@ -204,7 +204,7 @@ impl LogArgs {
 
 /// Starts logging to standard error.
 pub(super) fn start_logs(format: crate::app::LogFormat, filter: &str) -> anyhow::Result<()> {
-    let started = crate::app::init_telemetry(format, filter, super::color_on_stderr());
+    let started = crate::app::init_telemetry(format, filter, Colors::stderr().are_on());
     started.context("--log").map_err(|error| super::BadArgument(error).into())
 }
 

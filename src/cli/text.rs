@@ -1,12 +1,28 @@
-//! Text for people: how wide a line may be, and how a text is wrapped into lines.
+//! Text for people: how wide a line may be, how a text is wrapped into lines, and how numbers and times
+//! are written.
+
+use std::fmt;
 
 /// The width of a line where nothing says how wide the terminal is, in characters.
 pub(super) const WIDTH: usize = 80;
 
 /// The width of the terminal that standard output is, in characters; [`WIDTH`] where it is none.
 pub(super) fn width() -> usize {
+    terminal_width().unwrap_or(WIDTH)
+}
+
+/// The width of the terminal that standard output is, in characters.
+pub(super) fn terminal_width() -> Option<usize> {
     let found = terminal_size::terminal_size_of(std::io::stdout());
-    found.map_or(WIDTH, |(width, _)| usize::from(width.0).max(40))
+    found.map(|(width, _)| usize::from(width.0).max(40))
+}
+
+/// A line as it is, if it is not too wide; else in several lines, of which later ones are indented.
+pub(super) fn folded(line: String, width: usize) -> Vec<String> {
+    if line.chars().count() <= width {
+        return vec![line];
+    }
+    wrapped(&line, "", "    ", width)
 }
 
 /// A text in lines of at most `width` characters. The first line begins with `first`, all others with
@@ -33,9 +49,50 @@ fn printable(character: char) -> char {
     if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
 }
 
+/// A number with commas between the thousands.
+pub(super) struct Thousands(pub(super) i64);
+
+impl fmt::Display for Thousands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.unsigned_abs().to_string();
+        let sign = if self.0 < 0 { "-" } else { "" };
+        f.write_str(sign)?;
+        for (index, digit) in digits.char_indices() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A time span in words: `1 h 5 min`, `3 min 20 s` or `4 s`.
+pub(super) fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_commas_between_the_thousands() {
+        let shown = [0, 7, 999, 1000, 12_345, 1_234_567, -1000].map(|n| Thousands(n).to_string());
+        assert_eq!(shown, ["0", "7", "999", "1,000", "12,345", "1,234,567", "-1,000"]);
+    }
+
+    #[test]
+    fn a_time_span_has_at_most_two_units() {
+        for (seconds, text) in [(-1, "0 s"), (4, "4 s"), (200, "3 min 20 s"), (3900, "1 h 5 min")] {
+            assert_eq!(span(seconds), text);
+        }
+    }
 
     #[test]
     fn lines_are_no_wider_than_asked_unless_one_word_is() {
@@ -46,6 +103,13 @@ mod tests {
         let long = wrapped("an https://example.com/a/long/address here", "", "", 12);
         assert_eq!(long, ["an", "https://example.com/a/long/address", "here"]);
         assert_eq!(wrapped("", "x ", "  ", 9), ["x "]);
+    }
+
+    #[test]
+    fn only_a_line_that_is_too_wide_is_folded() {
+        let line = "    an item, and  another";
+        assert_eq!(folded(line.to_owned(), 25), [line]);
+        assert_eq!(folded(line.to_owned(), 16), ["an item, and", "    another"]);
     }
 
     #[test]

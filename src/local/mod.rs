@@ -33,4 +33,4 @@ pub use problem::{Problem, Rule, Severity};
 pub use settle::{ReconcileRequests, Settled, reconcile_queue, run_until_settled};
 pub use state::OpenError;
 pub use stored::{Stored, stored};
-pub use table::{TableOptions, age, table};
+pub use table::{TableOptions, age, cells, table};

@@ -28,6 +28,12 @@ pub struct TableOptions {
     pub kind_prefix: bool,
 }
 
+/// The cells of a table without padding, the names of the columns first: `NAME`, then the printer columns
+/// that `kubectl get` shows.
+pub fn cells(kind: Kind, objects: &[Json], now: Timestamp) -> Vec<Vec<String>> {
+    rows(kind, objects, TableOptions::default(), now)
+}
+
 struct Column {
     name: String,
     kind: String,
@@ -36,8 +42,13 @@ struct Column {
 
 /// The table of one kind's objects (`LocalCluster::objects_as_json`); empty without objects.
 pub fn table(kind: Kind, objects: &[Json], options: TableOptions, now: Timestamp) -> String {
+    layout(&rows(kind, objects, options, now))
+}
+
+/// The cells; none without objects.
+fn rows(kind: Kind, objects: &[Json], options: TableOptions, now: Timestamp) -> Vec<Vec<String>> {
     if objects.is_empty() {
-        return String::new();
+        return Vec::new();
     }
     let columns = columns(kind, options.wide);
     let mut header: Vec<String> = Vec::new();
@@ -64,7 +75,7 @@ pub fn table(kind: Kind, objects: &[Json], options: TableOptions, now: Timestamp
         row.extend(columns.iter().map(|column| cell(column, object, now)));
         rows.push(row);
     }
-    layout(&rows)
+    rows
 }
 
 fn columns(kind: Kind, wide: bool) -> Vec<Column> {

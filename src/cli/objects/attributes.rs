@@ -45,6 +45,13 @@ pub struct Args {
     output: Output,
 }
 
+impl Args {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::kinds;
+use super::{super::color::Tone, kinds};
 use crate::{
     api::{ConditionType, STATUS_TRUE},
     cluster::{Kind, ObjectKey},
@@ -56,6 +56,18 @@ impl State {
             Self::Hidden => "Hidden",
             Self::Suspended => "Suspended",
             Self::Ready => "Ready",
+        }
+    }
+}
+
+impl State {
+    /// How much it needs a person.
+    pub(super) const fn tone(self) -> Tone {
+        match self {
+            Self::Ready => Tone::Good,
+            Self::Missing | Self::Stalled => Tone::Bad,
+            Self::Waiting | Self::Retrying | Self::Pending | Self::Running => Tone::Wait,
+            Self::Hidden | Self::Suspended => Tone::Dim,
         }
     }
 }

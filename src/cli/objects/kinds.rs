@@ -39,7 +39,7 @@ fn of<K: CustomResourceExt>(word: &'static str) -> Row {
 }
 
 /// How output names a kind.
-pub(super) fn word(kind: Kind) -> &'static str {
+pub(in crate::cli) fn word(kind: Kind) -> &'static str {
     row(kind).word
 }
 

@@ -8,7 +8,7 @@ mod cluster;
 mod decisions;
 pub(super) mod failures;
 mod found;
-mod kinds;
+pub(super) mod kinds;
 mod owner;
 mod print;
 pub(super) mod requests;

@@ -1,6 +1,10 @@
 //! A tree as text. Pure.
 
-use super::{super::text::wrapped, found::State, tree::Node};
+use super::{
+    super::{color::Colors, text::wrapped},
+    found::State,
+    tree::Node,
+};
 
 /// How a tree is printed.
 #[derive(Debug, Clone, Copy)]
@@ -11,12 +15,14 @@ pub(super) struct Style<'a> {
     pub(super) namespace: Option<&'a str>,
     /// The messages of Ready objects, too.
     pub(super) wide: bool,
+    /// Whether states are coloured.
+    pub(super) colors: Colors,
 }
 
 /// One object: its line, and what is printed below it.
 struct Row {
     name: String,
-    state: &'static str,
+    state: State,
     reason: String,
     detail: String,
     below: Vec<String>,
@@ -32,16 +38,19 @@ pub(super) fn lines(roots: &[Node], style: Style<'_>) -> Vec<String> {
     }
     let widest = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let name = widest(|row| row.name.chars().count());
-    let state = widest(|row| row.state.len());
+    let state = widest(|row| row.state.word().len());
     let reason = widest(|row| row.reason.len());
     let mut lines = Vec::new();
     for row in &rows {
-        let line = format!("{:<name$}  {:<state$}  {:<reason$}", row.name, row.state, row.reason);
+        let word = row.state.word();
+        let line = format!("{:<name$}  {word:<state$}  {:<reason$}", row.name, row.reason);
         let full = format!("{line}  {}", row.detail);
+        // Names have no capitals, so the first such word is the state.
+        let painted = |line: &str| style.colors.paint_in(line.trim_end(), word, row.state.tone());
         if full.trim_end().chars().count() <= style.width {
-            lines.push(full.trim_end().to_owned());
+            lines.push(painted(&full));
         } else {
-            lines.push(line.trim_end().to_owned());
+            lines.push(painted(&line));
             lines.extend(wrapped(&row.detail, &row.margin, &row.margin, style.width));
         }
         for text in &row.below {
@@ -58,7 +67,7 @@ fn add(node: &Node, first: &str, rest: &str, style: Style<'_>, rows: &mut Vec<Ro
     let margin = if below { format!("{rest}    ") } else { format!("{rest}│   ") };
     rows.push(Row {
         name: format!("{first}{}", shown(node, style)),
-        state: node.state.word(),
+        state: node.state,
         reason: node.reason.clone(),
         detail: node.detail.clone(),
         below: texts(node, style),

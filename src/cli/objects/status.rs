@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::{
-    super::{BadArgument, ExitCode, print_error, print_result, program, text},
+    super::{BadArgument, ExitCode, color::Colors, print_error, print_result, program, text},
     args::{ClusterArgs, ListArgs},
     cluster::{NotRead, Objects},
     found::{Found, State},
@@ -44,6 +44,13 @@ pub struct Args {
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
+}
+
+impl Args {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
 }
 
 /// How the result is printed.
@@ -158,7 +165,8 @@ fn print(args: &Args, roots: &[Node], namespace: &str) -> anyhow::Result<ExitCod
         Output::Table | Output::Wide => {
             let known = (!wide && !args.list.all_namespaces).then_some(namespace);
             let known = known.filter(|namespace| !namespace.is_empty());
-            let style = Style { width: text::width(), namespace: known, wide };
+            let colors = Colors::stdout();
+            let style = Style { width: text::width(), namespace: known, wide, colors };
             print::lines(roots, style).join("\n")
         }
     };

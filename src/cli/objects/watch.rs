@@ -1,13 +1,17 @@
 //! `clinch-operator watch`: the progress of objects until their work ends.
 
-use std::{io::IsTerminal as _, time::Duration};
-
 use futures::{StreamExt as _, stream::SelectAll};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, print, print_error, print_result},
+    super::{
+        BadArgument, ExitCode,
+        color::Colors,
+        print, print_error, print_result,
+        progress::{Bars, Pace},
+        text,
+    },
     args::ClusterArgs,
     cluster::Objects,
     found::{Found, State},
@@ -66,7 +70,7 @@ async fn watch(
         let one = cluster.watch(object.kind, &object.key).map(move |change| (index, change));
         changes.push(one.boxed());
     }
-    let bars = Bars::new();
+    let bars = Bars::new(true);
     let mut watched: Vec<Watched> =
         objects.iter().map(|object| Watched::new(object.name(), &bars)).collect();
     while watched.iter().any(|one| one.code.is_none()) {
@@ -83,45 +87,21 @@ async fn watch(
     bars.clear();
     // What bars showed is gone: the last state of each remains.
     if bars.are_shown {
+        let (colors, width) = (Colors::stdout(), text::width());
         for one in &watched {
-            print_result(&one.last)?;
+            let lines = text::folded(one.last.clone(), width).join("\n");
+            print_result(&colors.paint_in(&lines, one.state.word(), one.state.tone()))?;
         }
     }
     Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(ExitCode::TimedOut))))
-}
-
-/// The bars on a terminal.
-struct Bars {
-    all: MultiProgress,
-    are_shown: bool,
-}
-
-impl Bars {
-    fn new() -> Self {
-        let are_shown = std::io::stderr().is_terminal();
-        let target =
-            if are_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { all: MultiProgress::with_draw_target(target), are_shown }
-    }
-
-    fn add(&self) -> ProgressBar {
-        let bar = self.all.add(ProgressBar::new(0));
-        let style = ProgressStyle::with_template("{msg} {bar:20} {percent:>3}% {prefix}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar
-    }
-
-    fn clear(&self) {
-        // A terminal that is gone shows nothing anyway.
-        let _gone = self.all.clear().is_err();
-    }
 }
 
 /// One object that is watched.
 struct Watched {
     name: String,
     code: Option<ExitCode>,
-    /// The line that was shown last.
+    /// The state and the line that were shown last.
+    state: State,
     last: String,
     pace: Pace,
     bar: ProgressBar,
@@ -130,11 +110,11 @@ struct Watched {
 
 impl Watched {
     fn new(name: String, bars: &Bars) -> Self {
-        let bar = bars.add();
-        bar.set_message(name.clone());
+        let bar = bars.add(&name);
         Self {
             name,
             code: None,
+            state: State::Pending,
             last: String::new(),
             pace: Pace::default(),
             bar,
@@ -145,14 +125,14 @@ impl Watched {
     fn show(&mut self, found: &Found, now: Instant) {
         self.code = waiting::settled(found);
         let (state, reason, message) = found.state();
+        self.state = state;
         let counts = found.part::<ExportCounts>("/status/counts");
         let progress = counts.filter(|counts| counts.pending > 0 && state != State::Ready);
         let progress = progress.map(|counts| {
             let done = counts.total - counts.pending;
             self.bar.set_length(u64::try_from(counts.total).unwrap_or_default());
             self.bar.set_position(u64::try_from(done).unwrap_or_default());
-            let pace = self.pace.after(done, counts.pending, now);
-            format!("{done}/{}{pace}", counts.total)
+            self.pace.after(done, counts.total, now)
         });
         let mut line = format!("{}: {} {reason}", self.name, state.word());
         // While it works, the counts say more.
@@ -160,55 +140,14 @@ impl Watched {
             Some(progress) if state == State::Running => line = format!("{line}: {progress}"),
             _ => line = format!("{line}: {message}"),
         }
-        self.bar.set_prefix(progress.unwrap_or_else(|| format!("{} {reason}", state.word())));
+        // The bar keeps showing how far it is.
+        let pace = progress.filter(|_| state == State::Running);
+        self.bar.set_prefix(pace.unwrap_or_else(|| format!("{} {reason}", state.word())));
         if line != self.last {
             if self.prints {
                 print(&line);
             }
             self.last = line;
         }
-    }
-}
-
-/// How fast records are processed.
-#[derive(Default)]
-struct Pace {
-    first: Option<(i64, Instant)>,
-}
-
-impl Pace {
-    /// `, 65/s, eta 12s`; empty until it is known.
-    fn after(&mut self, done: i64, pending: i64, now: Instant) -> String {
-        let (start, since) = *self.first.get_or_insert((done, now));
-        if done < start {
-            // Another run.
-            self.first = Some((done, now));
-            return String::new();
-        }
-        let elapsed = now.duration_since(since);
-        if elapsed < Duration::from_secs(1) || done == start {
-            return String::new();
-        }
-        let millis = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).max(1);
-        let processed = done - start;
-        let rate = processed.saturating_mul(1000) / millis;
-        let left = pending.saturating_mul(millis) / processed / 1000;
-        format!(", {rate}/s, eta {left}s")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pace_is_known_after_a_second_and_starts_over_with_a_run() {
-        let (mut pace, start) = (Pace::default(), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(pace.after(100, 900, start), "");
-        assert_eq!(pace.after(100, 900, after(5)), "");
-        assert_eq!(pace.after(200, 800, after(10)), ", 10/s, eta 80s");
-        assert_eq!(pace.after(0, 1000, after(11)), "");
-        assert_eq!(pace.after(50, 950, after(12)), ", 50/s, eta 19s");
     }
 }

@@ -2,7 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{Thousands, instant, status::Summary};
+use super::{
+    super::text::{Thousands, span},
+    instant,
+    status::Summary,
+};
 use crate::api::{
     CandidateExport, CandidateExportStatus, DriftSeen, ExportCounts, ExportMode, FieldCoverage,
     RunRecord,
@@ -222,12 +226,6 @@ fn runs(history: &[RunRecord], file: bool) -> Markup {
     }
 }
 
-/// How long a run took, as `1 h 5 min`, `3 min 20 s` or `4 s`.
 fn took(run: &RunRecord) -> String {
-    let seconds = run.finished_at.0.duration_since(run.started_at.0).as_secs().max(0);
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
+    span(run.finished_at.0.duration_since(run.started_at.0).as_secs())
 }

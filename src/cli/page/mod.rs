@@ -6,8 +6,6 @@
 mod export;
 mod status;
 
-use std::fmt;
-
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -95,24 +93,6 @@ fn used<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Markup {
 /// A time in UTC, to the minute: `2026-11-26 09:30 UTC`.
 fn instant(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// A number with commas between the thousands.
-struct Thousands(i64);
-
-impl fmt::Display for Thousands {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.unsigned_abs().to_string();
-        let sign = if self.0 < 0 { "-" } else { "" };
-        f.write_str(sign)?;
-        for (index, digit) in digits.char_indices() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

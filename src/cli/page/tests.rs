@@ -161,9 +161,3 @@ fn the_first_sentence_counts_what_needs_attention() {
         assert!(page.contains(expected), "{expected}: {page}");
     }
 }
-
-#[test]
-fn numbers_have_commas_between_the_thousands() {
-    let shown = [0, 7, 999, 1000, 12_345, 1_234_567, -1000].map(|n| Thousands(n).to_string());
-    assert_eq!(shown, ["0", "7", "999", "1,000", "12,345", "1,234,567", "-1,000"]);
-}

@@ -58,6 +58,13 @@ Exit codes:
     4  could not work: the output
 ";
 
+impl Args {
+    /// Whether the result is JSON.
+    pub(super) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
 /// How the result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    account_check, contract_status::contract_status, execute::Executed, gather::Gathered, plan::counts_as_verified,
-    validate::Validated,
+    account_check, contract_status::contract_status, execute::Executed, gather::Gathered,
+    plan::counts_as_verified, validate::Validated,
 };
 use crate::{
     api::{

@@ -1,0 +1,117 @@
+//! What commands say beside their result, on standard error: for people, or for machines where the result
+//! is JSON.
+
+use serde_json::{Value, json};
+
+use super::{
+    ExitCode,
+    color::{Colors, Tone},
+    print_error,
+};
+use crate::local::{Problem, Severity};
+
+/// How messages are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Messages {
+    /// A line of text.
+    Text,
+    /// A JSON object on a line. Its members are API: `severity` (error, warning or info) and `message`; of
+    /// a problem of a manifest also `file`, `line`, `path` and `rule`; of the last error `exitCode`.
+    Json,
+}
+
+impl Messages {
+    /// In the form of the result.
+    pub(super) const fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+
+    /// Something to know.
+    pub(super) fn hint(self, text: &str) {
+        match self {
+            Self::Text => print_error(text),
+            Self::Json => print_json(&json!({"severity": "info", "message": text})),
+        }
+    }
+
+    /// A problem of a manifest.
+    pub(super) fn problem(self, problem: &Problem) {
+        match self {
+            Self::Text => print_error(&colored(problem, Colors::stderr())),
+            Self::Json => print_json(&of_problem(problem)),
+        }
+    }
+
+    /// Why the command ends with this code.
+    pub(super) fn ended(self, code: ExitCode, text: &str) {
+        match self {
+            Self::Text => print_error(text),
+            Self::Json => print_json(&of_error(code, text)),
+        }
+    }
+
+    /// The error that the command ends with.
+    pub(super) fn failed(self, code: ExitCode, error: &anyhow::Error) {
+        match self {
+            Self::Text => {
+                let word = Colors::stderr().paint(Tone::Bad, "error:");
+                print_error(&format!("{word} {error:#}"));
+            }
+            Self::Json => print_json(&of_error(code, &format!("{error:#}"))),
+        }
+    }
+}
+
+fn print_json(value: &Value) {
+    print_error(&value.to_string());
+}
+
+fn of_error(code: ExitCode, text: &str) -> Value {
+    json!({"severity": "error", "exitCode": code.code(), "message": text})
+}
+
+fn of_problem(problem: &Problem) -> Value {
+    let Problem { file, line, path, message, severity, rule } = problem;
+    let severity = match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "severity": severity, "file": &**file, "line": (*line > 0).then_some(line), "path": path,
+        "rule": rule.as_str(), "message": message,
+    })
+}
+
+/// A problem as text, with its place or its severity in colour.
+fn colored(problem: &Problem, colors: Colors) -> String {
+    let text = problem.to_string();
+    match problem.severity {
+        Severity::Error => colors.paint_in(&text, &problem.path, Tone::Bad),
+        Severity::Warning => colors.paint_in(&text, "warning", Tone::Wait),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::Rule;
+
+    #[test]
+    fn a_problem_as_json_has_its_place_and_its_rule() {
+        let problem = Problem {
+            file: "m.yaml".into(),
+            line: 0,
+            path: "spec.x".to_owned(),
+            message: "wrong".to_owned(),
+            severity: Severity::Warning,
+            rule: Rule::SCHEMA,
+        };
+        let expected = json!({
+            "severity": "warning", "file": "m.yaml", "line": null, "path": "spec.x",
+            "rule": "schema/value", "message": "wrong",
+        });
+        assert_eq!(of_problem(&problem), expected);
+        assert_eq!(colored(&problem, Colors::NONE), problem.to_string());
+        assert_eq!(of_error(ExitCode::Refused, "x")["exitCode"], 2);
+    }
+}
