@@ -105,7 +105,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     let records = args.report.as_deref().map(ReportFile::create).transpose()?.map(Arc::new);
-    let html = args.report_html.as_deref().map(OutputFile::prepare).transpose()?;
+    let html = args
+        .report_html
+        .as_deref()
+        .map(|path| OutputFile::prepare("the report", path))
+        .transpose()?;
     let reports = records.clone().map(|records| records as Arc<dyn Reports>);
     let left = timeout.saturating_sub(started.elapsed());
     let stop = stop::on_signal(stop::Limits {

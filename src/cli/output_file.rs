@@ -12,14 +12,18 @@ use anyhow::{Context as _, bail};
 
 /// A file that is still to be written.
 #[derive(Debug)]
-pub(super) struct OutputFile(PathBuf);
+pub(super) struct OutputFile {
+    /// How messages name it.
+    what: &'static str,
+    path: PathBuf,
+}
 
 impl OutputFile {
     /// Prepares a file, so that a place that cannot be written is noticed before any work is done.
     /// Nothing appears there yet. Also returns an open file without a name in the same folder, for what
     /// has to be kept until then.
-    pub(super) fn prepare(path: &Path) -> anyhow::Result<(Self, File)> {
-        let failed = || message(path);
+    pub(super) fn prepare(what: &'static str, path: &Path) -> anyhow::Result<(Self, File)> {
+        let failed = || message(what, path);
         let path = match fs::metadata(path) {
             Ok(found) if found.is_file() => fs::canonicalize(path).with_context(failed)?,
             Ok(_) => bail!("{}: it exists and is not a file", failed()),
@@ -30,7 +34,7 @@ impl OutputFile {
         let kept = private(&name).with_context(failed)?;
         // It goes away with this process.
         fs::remove_file(&name).with_context(failed)?;
-        Ok((Self(path), kept))
+        Ok((Self { what, path }, kept))
     }
 
     /// Writes it, in place of a file of this name.
@@ -38,9 +42,9 @@ impl OutputFile {
         &self,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let failed = || message(&self.0);
-        let name = beside(&self.0, "tmp").with_context(failed)?;
-        let written = write_new(&name, content).and_then(|()| fs::rename(&name, &self.0));
+        let failed = || message(self.what, &self.path);
+        let name = beside(&self.path, "tmp").with_context(failed)?;
+        let written = write_new(&name, content).and_then(|()| fs::rename(&name, &self.path));
         if written.is_err() {
             // The error that counts is the one above.
             let _ = fs::remove_file(&name);
@@ -50,12 +54,12 @@ impl OutputFile {
 
     /// The error to report where its content could not be kept.
     pub(super) fn failed(&self, error: io::Error) -> anyhow::Error {
-        anyhow::Error::new(error).context(message(&self.0))
+        anyhow::Error::new(error).context(message(self.what, &self.path))
     }
 }
 
-fn message(path: &Path) -> String {
-    format!("cannot write the report {}", path.display())
+fn message(what: &str, path: &Path) -> String {
+    format!("cannot write {what} {}", path.display())
 }
 
 fn write_new(

@@ -64,7 +64,7 @@ impl ReportFile {
     /// Prepares a report, so that a place that cannot be written is noticed before anything is
     /// pushed. Nothing appears there yet.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        let (file, lines) = OutputFile::prepare(path)?;
+        let (file, lines) = OutputFile::prepare("the report", path)?;
         let kept =
             Kept { lines, end: 0, order: BTreeMap::new(), revisions: HashMap::new(), failed: None };
         Ok(Self { file, kept: Arc::new(Mutex::new(kept)) })

@@ -13,7 +13,7 @@ pub enum NotPreviewed {
     /// The integration cannot be used as it is.
     #[error("its integration: {0}")]
     Integration(String),
-    /// It writes a file.
+    /// It writes a file, which has a preview of its own.
     #[error("it writes a file and sends nothing to Clinch")]
     File,
     /// Its records are elsewhere.

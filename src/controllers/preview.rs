@@ -8,7 +8,10 @@ use crate::{
     clinch::{Contract, Transport},
     cluster::{Cluster, ObjectKey},
     ledger::Keys,
-    pipeline::{self, ClinchCrm, PreviewLog, SeenSource, target_attributes},
+    pipeline::{
+        self, ClinchCrm, FilePreview, FilePreviewLog, PreviewLog, PreviewedFile, SeenSource,
+        target_attributes,
+    },
 };
 
 impl<C: Cluster> Controllers<C> {
@@ -33,5 +36,19 @@ impl<C: Cluster> Controllers<C> {
         let keys = Keys::derive(&context.root_key().await?, "");
         pipeline::preview(spec, &crm, &keys, log).await.map_err(NotPreviewed::Source)?;
         Ok(contract)
+    }
+
+    /// Makes every line that an export would write to its file.
+    pub async fn preview_file(
+        &self,
+        key: &ObjectKey,
+        preview: FilePreview,
+        log: &mut impl FilePreviewLog,
+    ) -> Result<PreviewedFile, NotPreviewed> {
+        let context = &self.0;
+        let (spec, keys) = candidate_export::file_spec(context, key).await?;
+        let renderer = &context.settings.renderer;
+        let previewed = pipeline::preview_file(spec, keys, renderer, preview, log).await;
+        previewed.map_err(NotPreviewed::Source)
     }
 }

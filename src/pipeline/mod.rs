@@ -37,8 +37,8 @@ pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
 pub use document::{DocumentStyle, no_documents};
 pub use drift::{Difference, Drift, DriftKind, DriftPolicy, HeldBack, LISTED_DIFFERENCES};
 pub use files::{
-    Encoding, FilePorts, FileSpec, InPlace, LastFile, PersonFilePorts, RECORD, run_file,
-    run_person_files,
+    Encoding, FilePorts, FilePreview, FilePreviewLog, FileSpec, InPlace, LastFile, PersonFilePorts,
+    PreviewedFile, RECORD, preview_file, run_file, run_person_files,
 };
 pub use guards::Guards;
 pub use import::{

@@ -120,7 +120,7 @@ fn what_is_not_permitted_or_not_there_is_said() {
             "not rendered: its integration",
         ),
         (&[("from: 'emails[0].value'", "from: 'emails[0'")], &[], 2, "column 7"),
-        (&[], &["--record", "3"], 2, "no export has so many records"),
+        (&[], &["--record", "3"], 2, "no export has such a record"),
         (&[], &["--record", "0"], 2, "--record"),
         (&[], &["--contract", "gone.json"], 2, "--contract gone.json"),
     ];
@@ -129,18 +129,84 @@ fn what_is_not_permitted_or_not_there_is_said() {
         assert_eq!(output.status.code(), Some(code), "{}", shown(&output));
         assert!(shown(&output).contains(says), "{}", shown(&output));
     }
-    let file = "file: {format: CSV, to: {url: 's3://b/people.csv'}}";
-    let permitted = "pushPermission: {files: Allowed, jobs:";
-    let files = Files::with(
+}
+
+/// Changes that make the export write a file in this format.
+fn file(format: &str) -> Files {
+    let file = format!("file: {{format: {format}, to: {{url: 's3://b/people.x'}}}}");
+    let resume = if format == "PDF" { "resume: {from: RenderedProfile}" } else { "" };
+    Files::with(
         OFFLINE,
         &[
-            ("job: {reference: ENG-101, stage: Sourced}", file),
-            ("pushPermission: {jobs:", permitted),
-            ("resume: {attach: true}", ""),
+            ("job: {reference: ENG-101, stage: Sourced}", &file),
+            ("pushPermission: {jobs:", "pushPermission: {files: Allowed, jobs:"),
+            ("resume: {attach: true}", resume),
         ],
-    );
-    let output = files.render(&[]);
-    assert!(shown(&output).contains("not rendered: it writes a file"), "{}", shown(&output));
+    )
+}
+
+#[test]
+fn lines_of_files_are_shown_without_values_and_written_only_where_values_may_be_seen() {
+    for (format, header, masked, line) in [
+        ("CSV", "email,first_name", "<redacted>,<redacted>", "zoe.secretive@example.com,Zoe"),
+        (
+            "NDJSON",
+            "",
+            r#"{"email":"<redacted>","first_name":"<redacted>"}"#,
+            r#"{"email":"zoe.secretive@example.com","first_name":"Zoe"}"#,
+        ),
+    ] {
+        let files = file(format);
+        let output = files.render(&[]);
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains(header) && text.contains(&format!("  {masked}\n")), "{text}");
+        assert!(text.contains("record 2, ") && text.contains("MatchKeyMissing"), "{text}");
+        assert!(!text.contains("Zoe") && !text.contains("secretive"), "{text}");
+        assert!(text.contains("who must not leave") && !text.contains("the create"), "{text}");
+        let values = shown(&files.render(&["--show-values"]));
+        assert!(values.contains(&format!("  {line}\n")), "{values}");
+        let refused = files.render(&["--out", "files"]);
+        assert_eq!(refused.status.code(), Some(2), "{}", shown(&refused));
+        let json = files.json(&["--show-values", "--record", "1", "--out", "files"]);
+        assert_eq!(json[0]["records"][0]["line"], line);
+        let path = files.folder.path().join(json[0]["file"]["path"].as_str().unwrap());
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.contains(line), "{written}");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[cfg(feature = "pdf")]
+#[test]
+fn a_document_is_written_into_a_folder() {
+    let files = file("PDF");
+    let text = shown(&files.render(&[]));
+    assert!(text.contains("a document has no lines") && text.contains("record 1, "), "{text}");
+    let output = files.render(&["--show-values", "--out", "files"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let written = std::fs::read(files.folder.path().join("files/default-people.pdf")).unwrap();
+    assert!(written.starts_with(b"%PDF-"));
+    std::fs::write(files.folder.path().join("taken"), "").unwrap();
+    let failed = files.render(&["--show-values", "--out", "taken"]);
+    assert_eq!(failed.status.code(), Some(4), "{}", shown(&failed));
+    assert!(shown(&failed).contains("--out: cannot create the folder taken"), "{}", shown(&failed));
+}
+
+#[test]
+fn a_remote_source_is_not_read_and_a_record_is_found_by_its_position() {
+    let files = Files::with(OFFLINE, &[]);
+    let json = files.json(&["--record", "2"]);
+    let position = json[0]["records"][0]["position"].as_str().unwrap().to_owned();
+    let by_position = files.json(&["--record", &position]);
+    assert_eq!(by_position, json);
+    let source = "    inline:\n      - {firstName: Zoe, emails: [{value: zoe.secretive@example.com}], \
+                  resume: {bytes: JVBERi0xLjcgd29yZHM=}}\n      - {firstName: Bob}\n";
+    let remote = "    objectStore: {url: 's3://b/people.csv'}\n";
+    let output = Files::with(OFFLINE, &[(source, remote)]).render(&[]);
+    assert!(shown(&output).contains("its source is remote"), "{}", shown(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,18 +1,28 @@
-//! `clinch-operator render`: the requests that exports would send. Opens no connection.
+//! `clinch-operator render`: the requests that exports would send, and the lines that they would write.
+//! Opens no connection.
 
+mod log;
 mod recorder;
 mod shown;
+mod wanted;
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, anyhow};
 
 use self::{
+    log::Log,
     recorder::Recorder,
-    shown::{Export, Fault, Record, Shown},
+    shown::{Export, MASK, Shown, Written},
+    wanted::Wanted,
 };
 use super::{
-    BadArgument, ExitCode, print_error, print_result,
+    BadArgument, ExitCode,
+    output_file::OutputFile,
+    print_error, print_result,
     validate::{self, InputArgs},
 };
 use crate::{
@@ -20,28 +30,33 @@ use crate::{
     clinch::Contract,
     cluster::{Kind, ObjectKey},
     controllers::{Controllers, NotPreviewed},
-    domain::{Cause, SourcePosition},
     local::{LocalCluster, Manifests},
-    pipeline::{PreviewLog, PreviewStep},
+    pipeline::{FilePreview, PreviewedFile},
 };
 
-/// Shows the requests that exports would send to Clinch, and contacts nothing.
+/// Shows the requests that exports would send to Clinch and the lines that they would write to files, and
+/// contacts nothing.
 ///
 /// Checks the manifests first, as `validate` does. Which people are in Clinch is not known offline: of
-/// each record both the create and the update are shown. Values of people are left out unless they are
-/// asked for. Paths and names are those of the built-in contract, or of --contract; the integration's
+/// each record both the create and the update are shown. Remote sources are not read. Values of people
+/// are left out unless they are asked for. Paths and names are those of the built-in contract, or of --contract; the integration's
 /// contractOverrides are applied.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Only the record with this number among the selected records of each export, from 1.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    record: Option<u64>,
+    /// Only the record with this number among the selected records of each export, from 1, or at this
+    /// position, e.g. "people.csv line 7".
+    #[arg(long, value_name = "N|POSITION")]
+    record: Option<Wanted>,
     /// Show values of people: the output is personal data.
     #[arg(long)]
     show_values: bool,
+    /// Also write the files of exports into this folder, each as NAMESPACE-EXPORT with the ending of its
+    /// format: personal data, which only the user may read.
+    #[arg(long, value_name = "DIR", requires = "show_values")]
+    out: Option<PathBuf>,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "text")]
     output: Output,
@@ -50,12 +65,14 @@ pub struct Args {
 const HELP: &str = "Examples:
   clinch-operator render -R -f talent/
   clinch-operator render -f talent/ --record 2
+  clinch-operator render -f talent/ --record 'people.csv line 7' --show-values
+  clinch-operator render -f talent/files.yaml --show-values --out /tmp/files
   clinch-operator render -f talent/ --contract openapi.json -o json
 
 Exit codes:
     0  rendered
     2  errors, or an object is not among the files; nothing is rendered of such an export
-    4  could not work: the output
+    4  could not work: the output, or the folder of --out
 ";
 
 impl Args {
@@ -82,10 +99,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if exports.is_empty() {
         return Err(BadArgument(anyhow!("there is no {} in these files", Kind::Export)).into());
     }
-    if let (Some(number), true) = (args.record, exports.iter().all(|one| one.records.is_empty()))
+    if let (Some(wanted), true) = (&args.record, exports.iter().all(|one| one.records.is_empty()))
         && code == ExitCode::Done
     {
-        return Err(BadArgument(anyhow!("--record {number}: no export has so many records")).into());
+        return Err(BadArgument(anyhow!("--record {wanted}: no export has such a record")).into());
     }
     let text = match args.output {
         Output::Json => serde_json::to_string_pretty(&exports).context("cannot write JSON")?,
@@ -93,12 +110,28 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     print_result(text.trim_end())?;
     if args.output == Output::Text {
+        hints(&exports);
+    }
+    Ok(code)
+}
+
+/// Says what is not known offline.
+fn hints(exports: &[Export]) {
+    if exports.iter().flat_map(|one| &one.records).any(|record| !record.requests.is_empty()) {
         print_error(
             "offline it is not known who is in Clinch: of each record the create and the update are \
              shown, and a run makes at most one of them",
         );
     }
-    Ok(code)
+    if exports.iter().any(|one| one.file.is_some()) {
+        print_error(
+            "offline it is not known who must not leave: a run leaves people out of its file who were \
+             anonymised in Clinch, or are on the list of spec.suppression",
+        );
+    }
+    for path in exports.iter().filter_map(|one| one.file.as_ref()?.path.as_ref()) {
+        print_error(&format!("{path} was written; it is personal data"));
+    }
 }
 
 async fn render(
@@ -112,32 +145,69 @@ async fn render(
     let (mut exports, mut code) = (Vec::new(), ExitCode::Done);
     for key in cluster.keys(Kind::Export) {
         let recorder = Arc::new(Recorder::default());
-        let mut log = Log::new(args, recorder.clone());
+        let mut log = Log::new(recorder.clone(), args.record.clone(), args.show_values);
         let previewed = controllers.preview(&key, contract, recorder, &mut log).await;
-        let ObjectKey { namespace, name } = key;
-        let mut records = log.records;
-        let not_rendered = match previewed {
+        let (mut not_rendered, mut file) = (None, None);
+        match previewed {
             Ok(contract) => {
-                let requests = records.iter_mut().flat_map(|record| &mut record.requests);
+                let requests = log.records.iter_mut().flat_map(|record| &mut record.requests);
                 requests.for_each(|request| request.establish(&contract));
-                None
             }
-            Err(why) => {
-                if !matches!(why, NotPreviewed::File | NotPreviewed::Remote) {
-                    code = ExitCode::Refused;
+            Err(NotPreviewed::File) => {
+                let mask = (!args.show_values).then_some(MASK);
+                let preview = FilePreview { mask, whole: args.out.is_some() };
+                match controllers.preview_file(&key, preview, &mut log).await {
+                    Ok(previewed) => file = Some(written(args, &key, previewed)?),
+                    Err(why) => not_rendered = Some(why),
                 }
-                Some(why.to_string())
             }
-        };
-        exports.push(Export { namespace, name, not_rendered, records });
+            Err(why) => not_rendered = Some(why),
+        }
+        if not_rendered.as_ref().is_some_and(|why| !matches!(why, NotPreviewed::Remote)) {
+            code = ExitCode::Refused;
+        }
+        let ObjectKey { namespace, name } = key;
+        let not_rendered = not_rendered.map(|why| why.to_string());
+        exports.push(Export { namespace, name, not_rendered, file, records: log.records });
     }
     Ok((exports, code))
+}
+
+/// What is shown of a file, after it was written if that is asked for.
+fn written(args: &Args, key: &ObjectKey, previewed: PreviewedFile) -> anyhow::Result<Written> {
+    let PreviewedFile { format, header, bytes, refused } = previewed;
+    let path = match (&args.out, bytes) {
+        (Some(folder), Some(bytes)) => {
+            let name = format!("{}-{}.{format}", key.namespace, key.name);
+            Some(write(folder, &name, &bytes)?)
+        }
+        _ => None,
+    };
+    let refused = refused.map(|cause| format!("{}: {}", cause.reason, cause.message));
+    Ok(Written { format, header, path: path.map(|path| path.display().to_string()), refused })
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("--out: cannot create the folder {}", folder.display()))?;
+    let path = folder.join(name);
+    let (file, _) = OutputFile::prepare("the file", &path)?;
+    file.write(|file| file.write_all(bytes))?;
+    Ok(path)
 }
 
 fn lines(export: &Export) -> Vec<String> {
     let name = format!("export/{} ({})", export.name, export.namespace);
     let mut lines = Vec::new();
     lines.extend(export.not_rendered.as_ref().map(|why| format!("{name}: not rendered: {why}")));
+    if let Some(file) = &export.file {
+        lines.push(format!("{name}: a file in the format {}", file.format));
+        lines.extend(file.header.as_ref().map(|header| format!("  {header}")));
+        lines.extend(file.refused.as_ref().map(|why| format!("  not written: {why}")));
+        if file.format == "pdf" && file.path.is_none() {
+            lines.push("  a document has no lines; --out DIR writes it".to_owned());
+        }
+    }
     for record in &export.records {
         lines.push(format!("{name}: record {}, {}", record.number, record.position));
         let faults = record.rejected.iter().map(|fault| ("rejected", fault));
@@ -145,62 +215,8 @@ fn lines(export: &Export) -> Vec<String> {
         for (word, fault) in faults.chain(warnings) {
             lines.push(format!("  {word}: {}: {}", fault.reason, fault.message));
         }
+        lines.extend(record.line.as_ref().map(|line| format!("  {line}")));
         lines.extend(record.requests.iter().flat_map(Shown::lines));
     }
     lines
-}
-
-/// Collects what is shown.
-struct Log {
-    recorder: Arc<Recorder>,
-    wanted: Option<u64>,
-    values: bool,
-    seen: usize,
-    records: Vec<Record>,
-}
-
-impl Log {
-    fn new(args: &Args, recorder: Arc<Recorder>) -> Self {
-        let (wanted, values) = (args.record, args.show_values);
-        Self { recorder, wanted, values, seen: 0, records: Vec::new() }
-    }
-}
-
-impl PreviewLog for Log {
-    fn record(&mut self, position: &SourcePosition) -> bool {
-        self.seen += 1;
-        let is_wanted = self.wanted.is_none_or(|wanted| wanted == self.seen as u64);
-        if is_wanted {
-            let position = position.to_string();
-            self.records.push(Record { number: self.seen, position, ..Record::default() });
-        }
-        is_wanted
-    }
-
-    fn rejected(&mut self, cause: &Cause) {
-        if let Some(record) = self.records.last_mut() {
-            record.rejected = Some(fault(cause));
-        }
-    }
-
-    fn step(&mut self, step: PreviewStep, refused: Option<Cause>) {
-        let Some(record) = self.records.last_mut() else { return };
-        let requests = self.recorder.take();
-        let shown = requests.iter().map(|request| Shown::of(&step, request, self.values));
-        record.requests.extend(shown);
-        if requests.is_empty() {
-            let refused = refused.map(|cause| format!("{}: {}", cause.reason, cause.message));
-            record.requests.push(Shown::without_request(&step, refused));
-        }
-    }
-
-    fn warning(&mut self, cause: &Cause) {
-        if let Some(record) = self.records.last_mut() {
-            record.warnings.push(fault(cause));
-        }
-    }
-}
-
-fn fault(cause: &Cause) -> Fault {
-    Fault { reason: cause.reason.as_str(), message: cause.message.clone() }
 }

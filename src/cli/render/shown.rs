@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What stands for a value.
-const MASK: &str = "<redacted>";
+pub(super) const MASK: &str = "<redacted>";
 
 /// An export. Its members, and those of what is in it, are API.
 #[derive(Debug, Serialize)]
@@ -22,7 +22,27 @@ pub(super) struct Export {
     /// Why nothing is rendered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) not_rendered: Option<String>,
+    /// The file that it would write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<Written>,
     pub(super) records: Vec<Record>,
+}
+
+/// A file that an export would write.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Written {
+    /// `csv`, `ndjson` or `pdf`, with `.gz` where it is compressed.
+    pub(super) format: &'static str,
+    /// The line in front of the first record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<String>,
+    /// Where it was written by this command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) path: Option<String>,
+    /// Why it would not be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<String>,
 }
 
 /// A selected record.
@@ -36,6 +56,9 @@ pub(super) struct Record {
     pub(super) rejected: Option<Fault>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) warnings: Vec<Fault>,
+    /// Its line in the file of the export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<String>,
     pub(super) requests: Vec<Shown>,
 }
 

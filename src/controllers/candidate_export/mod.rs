@@ -38,7 +38,7 @@ use self::{
     validate::validate,
 };
 pub(super) use self::{
-    preview::{integration_named, spec},
+    preview::{file_spec, integration_named, spec},
     review::review,
 };
 use super::{

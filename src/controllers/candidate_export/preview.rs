@@ -2,7 +2,7 @@
 
 use super::{
     gather::{Gathered, gather},
-    validate::without_connection,
+    validate::{file_without_connection, without_connection},
 };
 use crate::{
     api::CandidateExport,
@@ -11,8 +11,9 @@ use crate::{
         context::Context, not_previewed::NotPreviewed, publish::object_ref,
         references::IntegrationFound,
     },
+    ledger::Keys,
     mapping::TargetAttributes,
-    pipeline::RunSpec,
+    pipeline::{FileSpec, RunSpec},
 };
 
 /// The integration that an export names.
@@ -31,13 +32,7 @@ pub(in crate::controllers) async fn spec<C: Cluster>(
     key: &ObjectKey,
     target: &TargetAttributes,
 ) -> Result<RunSpec, NotPreviewed> {
-    let export = context.cluster.read::<CandidateExport>(key).await?;
-    let export = export.ok_or(NotPreviewed::Incomplete)?;
-    let reference = object_ref(Kind::Export, key, &export.metadata);
-    let gathered: Gathered = gather(context, &reference, &export).await?;
-    if !matches!(gathered.integration, IntegrationFound::Granted(_)) {
-        return Err(NotPreviewed::NoIntegration);
-    }
+    let gathered = of(context, key).await?;
     if gathered.is_file() {
         return Err(NotPreviewed::File);
     }
@@ -47,4 +42,29 @@ pub(in crate::controllers) async fn spec<C: Cluster>(
     let mut spec = without_connection(&gathered, target).ok_or(NotPreviewed::Incomplete)?;
     spec.renderer = context.settings.renderer.clone();
     Ok(spec)
+}
+
+/// What a run that writes its file would do, and the keys of its records.
+pub(in crate::controllers) async fn file_spec<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+) -> Result<(FileSpec, Keys), NotPreviewed> {
+    let gathered = of(context, key).await?;
+    if gathered.is_remote() {
+        return Err(NotPreviewed::Remote);
+    }
+    let spec = file_without_connection(&gathered).ok_or(NotPreviewed::Incomplete)?;
+    Ok((spec, gathered.keys))
+}
+
+/// Everything that an export refers to.
+async fn of<C: Cluster>(context: &Context<C>, key: &ObjectKey) -> Result<Gathered, NotPreviewed> {
+    let export = context.cluster.read::<CandidateExport>(key).await?;
+    let export = export.ok_or(NotPreviewed::Incomplete)?;
+    let reference = object_ref(Kind::Export, key, &export.metadata);
+    let gathered: Gathered = gather(context, &reference, &export).await?;
+    if !matches!(gathered.integration, IntegrationFound::Granted(_)) {
+        return Err(NotPreviewed::NoIntegration);
+    }
+    Ok(gathered)
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::Cause,
     mapping::Plan,
-    output::{CsvEncoder, CsvStyle, Field, FileEncoder, NdjsonEncoder, Record},
+    output::{CsvEncoder, CsvStyle, Field, FileEncoder, NdjsonEncoder, Record, RowEncoder},
     pipeline::{
         document::{Combined, LaidOut},
         rendered::Renderer,
@@ -55,8 +55,8 @@ pub(super) struct Finished {
 impl<'a> Encoder<'a> {
     pub(super) fn of<S>(spec: &FileSpec<S>, renderer: &'a Renderer) -> Self {
         match &spec.encoding {
-            Encoding::Csv(style) => Self::Rows(RowFile::csv(spec, *style)),
-            Encoding::Ndjson => Self::Rows(RowFile::ndjson(spec)),
+            Encoding::Csv(style) => Self::Rows(RowFile::of(spec, Box::new(csv(spec, *style)))),
+            Encoding::Ndjson => Self::Rows(RowFile::of(spec, Box::new(NdjsonEncoder))),
             Encoding::Pdf(style) => Self::Document(Box::new(Combined::new(renderer, style))),
         }
     }
@@ -112,31 +112,82 @@ pub(super) struct RowFile {
 }
 
 impl RowFile {
-    fn csv<S>(spec: &FileSpec<S>, style: CsvStyle) -> Self {
-        let rows = match &spec.mapping {
-            None => CsvEncoder::of_profiles(style),
-            Some(mapping) => CsvEncoder::of_attributes(columns(mapping), style),
-        };
-        let file = FileEncoder::new(Box::new(rows), spec.compression);
-        Self { file, order: None, text: Vec::new() }
-    }
-
-    fn ndjson<S>(spec: &FileSpec<S>) -> Self {
-        let names = |mapping: &Plan| mapping.attributes().map(str::to_owned).collect();
-        let file = FileEncoder::new(Box::new(NdjsonEncoder), spec.compression);
-        Self { file, order: spec.mapping.as_ref().map(names), text: Vec::new() }
+    fn of<S>(spec: &FileSpec<S>, rows: Box<dyn RowEncoder>) -> Self {
+        let file = FileEncoder::new(rows, spec.compression);
+        Self { file, order: order(spec), text: Vec::new() }
     }
 
     fn row(&mut self, row: &Row) -> Option<Bytes> {
-        match (row, &self.order) {
-            (Row::Profile(profile), _) => self.file.row(profile.into()),
-            (Row::Mapped(members), None) => self.file.row(members.into()),
-            (Row::Mapped(members), Some(order)) => {
-                self.text.clear();
-                write_ordered(members, order, &mut self.text);
-                let text = std::str::from_utf8(&self.text).ok();
-                self.file.row(Record { members, text })
-            }
+        self.file.row(record(row, self.order.as_deref(), &mut self.text))
+    }
+}
+
+/// Encodes one row after the other, as text.
+pub(super) struct RowText {
+    rows: Box<dyn RowEncoder>,
+    order: Option<Vec<String>>,
+    text: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl RowText {
+    /// `None` where rows are not lines of text.
+    pub(super) fn of<S>(spec: &FileSpec<S>) -> Option<Self> {
+        let rows = rows(spec)?;
+        Some(Self { rows, order: order(spec), text: Vec::new(), out: Vec::new() })
+    }
+
+    /// What is in front of the first row; empty where there is nothing.
+    pub(super) fn header(&mut self) -> String {
+        self.out.clear();
+        self.rows.header(&mut self.out);
+        self.taken()
+    }
+
+    /// A row.
+    pub(super) fn row(&mut self, row: &Row) -> String {
+        self.out.clear();
+        let record = record(row, self.order.as_deref(), &mut self.text);
+        self.rows.row(record, &mut self.out);
+        self.taken()
+    }
+
+    fn taken(&self) -> String {
+        String::from_utf8_lossy(&self.out).trim_start_matches('\u{feff}').trim_end().to_owned()
+    }
+}
+
+/// The encoder of rows; `None` where rows are not lines of text.
+fn rows<S>(spec: &FileSpec<S>) -> Option<Box<dyn RowEncoder>> {
+    match &spec.encoding {
+        Encoding::Csv(style) => Some(Box::new(csv(spec, *style))),
+        Encoding::Ndjson => Some(Box::new(NdjsonEncoder)),
+        Encoding::Pdf(_) => None,
+    }
+}
+
+fn csv<S>(spec: &FileSpec<S>, style: CsvStyle) -> CsvEncoder {
+    match &spec.mapping {
+        None => CsvEncoder::of_profiles(style),
+        Some(mapping) => CsvEncoder::of_attributes(columns(mapping), style),
+    }
+}
+
+/// The order of a row's members, where it shows in the file.
+fn order<S>(spec: &FileSpec<S>) -> Option<Vec<String>> {
+    let names = |mapping: &Plan| mapping.attributes().map(str::to_owned).collect();
+    spec.mapping.as_ref().filter(|_| spec.encoding == Encoding::Ndjson).map(names)
+}
+
+/// What is encoded of a row. `text` holds its text, where the order of members shows.
+fn record<'a>(row: &'a Row, order: Option<&[String]>, text: &'a mut Vec<u8>) -> Record<'a> {
+    match (row, order) {
+        (Row::Profile(profile), _) => profile.into(),
+        (Row::Mapped(members), None) => members.into(),
+        (Row::Mapped(members), Some(order)) => {
+            text.clear();
+            write_ordered(members, order, text);
+            Record { members, text: std::str::from_utf8(text).ok() }
         }
     }
 }

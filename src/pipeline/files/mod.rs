@@ -8,6 +8,7 @@ mod deliver;
 mod encode;
 mod people;
 mod person_files;
+mod preview;
 mod reading;
 mod rows;
 mod run;
@@ -16,5 +17,6 @@ mod spec;
 mod stream;
 
 pub use person_files::{InPlace, PersonFilePorts, RECORD, run_person_files};
+pub use preview::{FilePreview, FilePreviewLog, PreviewedFile, preview_file};
 pub use run::{FilePorts, run_file};
 pub use spec::{Encoding, FileSpec, LastFile};

@@ -367,3 +367,10 @@ pub(super) struct Written {
     position: SourcePosition,
     pub(super) person: Option<MatchKey>,
 }
+
+impl Written {
+    /// Where it is in the source.
+    pub(super) const fn position(&self) -> &SourcePosition {
+        &self.position
+    }
+}

@@ -158,6 +158,7 @@ fn short(version: &str) -> String {
     digest_parts([version.as_bytes()]).short()
 }
 
+/// Opens its source. `None`: it has not changed since it was applied.
 pub(super) async fn open(spec: FileSpec) -> Result<Option<FileSpec<Opened>>, SourceError> {
     let read = own_columns(spec.mapping.as_ref(), spec.select.as_ref());
     let FileSpec {

@@ -151,6 +151,21 @@ pub(super) fn without_connection(
     }
 }
 
+/// What a run that writes its file would do, as far as it can be said without contacting anything.
+pub(super) fn file_without_connection(gathered: &Gathered) -> Option<FileSpec> {
+    let file = gathered.file.as_ref()?;
+    let integration = gathered.integration.granted()?;
+    let mapping = mapping::check(gathered).value?;
+    let source = source::check(gathered).value?;
+    let select = gathered.export.spec.select.as_deref();
+    let select = select.map(|text| Select::compile(text, "spec.select")).transpose().ok()?;
+    let inputs = Inputs { source, select, schedule: Schedule::Never };
+    match file::assemble(gathered, file, integration, mapping, inputs).task {
+        Task::File(spec) => Some(*spec),
+        Task::Push(_) => None,
+    }
+}
+
 /// What all runs have.
 struct Inputs {
     source: Source,
