@@ -65,6 +65,7 @@ impl Assembler<'_> {
             }
         }
         record.spec = has_transition_rules(kind).then(|| spec.clone());
+        record.refers = (kind == Kind::Export).then(|| refers(&spec));
         json["spec"] = spec;
         let stored = |status: Option<Json>| {
             let mut json = json.clone();
@@ -105,6 +106,7 @@ impl Assembler<'_> {
                 spec_digest: digest,
                 created_at: self.now,
                 spec: None,
+                refers: None,
                 status: admission::first_status(kind),
             },
         }
@@ -115,6 +117,14 @@ impl Assembler<'_> {
 /// profiles.
 const fn has_transition_rules(kind: Kind) -> bool {
     matches!(kind, Kind::Integration | Kind::Mapping | Kind::Import)
+}
+
+/// The fields of an export's spec that are kept. None of them can hold a profile.
+fn refers(spec: &Json) -> Json {
+    let kept = ["integrationRef", "fieldMappingRef", "failureBudget"];
+    let members =
+        kept.into_iter().filter_map(|name| Some((name.to_owned(), spec.get(name)?.clone())));
+    Json::Object(members.collect())
 }
 
 /// The UID of an object: the same in every run, and different for every name. A version 8 UUID

@@ -5,6 +5,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::{
+    duration,
     node::{Entry, Node, Value},
     problem::{Fault, Rule, indexed, keyed, member},
     schema::{Format, ListType, Schema, Type},
@@ -238,7 +239,9 @@ impl Check<'_> {
             self.bound(line, path, message);
         }
         if let Some(pattern) = schema.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            self.bound(line, path, format!("must match '{pattern}'"));
+            let expected = duration::expected(pattern.as_str(), text);
+            let message = expected.unwrap_or_else(|| format!("must match '{pattern}'"));
+            self.bound(line, path, message);
         }
         if schema.format == Some(Format::DateTime) && text.parse::<jiff::Timestamp>().is_err() {
             self.bound(line, path, "must be a date and time such as 2025-05-01T10:00:00Z");

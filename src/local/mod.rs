@@ -7,6 +7,8 @@ mod assemble;
 mod bundles;
 mod check;
 mod cluster;
+mod duration;
+mod flow;
 mod kinds;
 mod ledger;
 mod lines;
@@ -26,6 +28,7 @@ mod table;
 mod yaml;
 
 pub use cluster::{Change, LocalCluster, LocalEvent};
+pub use flow::{FlowField, flow_field};
 pub use ledger::LocalLedger;
 pub use load::{LoadOptions, Loaded, Loader, load};
 pub use manifests::Manifests;

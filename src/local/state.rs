@@ -56,6 +56,9 @@ pub(super) struct Record {
     /// Only for kinds with transition rules; never for exports, whose specs may hold profiles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<Json>,
+    /// Of an export, the fields that name other objects, for those who read the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refers: Option<Json>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Json>,
 }

@@ -17,7 +17,8 @@ use crate::{
 /// What a state folder holds.
 #[derive(Debug, Default)]
 pub struct Stored {
-    /// The objects, with the spec where it is kept: that of exports is not, because it may hold profiles.
+    /// The objects, with the spec where it is kept: of exports only what names other objects, because the
+    /// rest may hold profiles.
     pub objects: Vec<(Kind, Json)>,
     /// Files that cannot be read as an object.
     pub damaged: Vec<PathBuf>,
@@ -55,7 +56,8 @@ fn object(record: Record) -> Option<(Kind, Json)> {
             "creationTimestamp": record.created_at,
         },
     });
-    for (part, value) in [("spec", record.spec), ("status", record.status)] {
+    let spec = record.spec.or(record.refers);
+    for (part, value) in [("spec", spec), ("status", record.status)] {
         if let Some(value) = value {
             object[part] = value;
         }

@@ -34,9 +34,25 @@ pub(super) fn documents(text: &str) -> (Vec<Node>, Vec<Fault>) {
         if let Err(fault) = reader.read_all(&mut nodes) {
             reader.faults.push(fault);
         }
+        if let (Some(first), true) = (reader.faults.first_mut(), is_template(chunk)) {
+            first.message.push_str(TEMPLATE);
+        }
         faults.extend(reader.faults.into_iter().map(|fault| fault.under(Rule::YAML)));
     }
     (nodes, faults)
+}
+
+/// What to do about a template.
+const TEMPLATE: &str = "; it looks like a template, which has to be rendered first, e.g. helm template \
+                        CHART | clinch-operator validate -f -";
+
+/// Whether a text has a `{{ }}` outside of comments.
+fn is_template(text: &str) -> bool {
+    let line = |line: &str| {
+        let at = line.find("{{").filter(|at| line[*at..].contains("}}"));
+        at.is_some_and(|at| !line[..at].contains('#'))
+    };
+    text.lines().any(line)
 }
 
 /// The text between separator lines, each with its first line's number.

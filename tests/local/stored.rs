@@ -52,6 +52,7 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
         assert!(text.contains(part), "no {part}:\n{text}");
     }
     assert!(text.contains("integration/clinch") && text.contains("Verified"), "{text}");
+    assert!(text.contains("└─ export/people"), "below its integration:\n{text}");
     let failures = run(&["failures", "people", "-o", "json"]);
     assert_eq!(failures.status.code(), Some(0), "{}", shown(&failures));
     let json: serde_json::Value = serde_json::from_slice(&failures.stdout).unwrap();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::program,
@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     api::{
-        AccessRequest, CandidateExportSpec, CandidateImportSpec, ConditionType,
-        IntegrationDefaults, RejectionCount, STATUS_TRUE,
+        AccessRequest, ConditionType, IntegrationDefaults, IntegrationReference, MappingReference,
+        RejectionCount, STATUS_TRUE,
     },
     cluster::{Kind, ObjectKey, Refers, integration_of, mapping_of},
     conditions::find,
@@ -176,15 +176,26 @@ pub(super) fn references(
     user: &Found,
     integrations: &impl Fn(&ObjectKey) -> Option<Found>,
 ) -> Vec<(Kind, ObjectKey)> {
-    let found = match user.kind {
-        Kind::Import => user
-            .part::<CandidateImportSpec>("/spec")
-            .map(|spec| references_of(&user.key, &spec, integrations)),
-        _ => user
-            .part::<CandidateExportSpec>("/spec")
-            .map(|spec| references_of(&user.key, &spec, integrations)),
-    };
-    found.unwrap_or_default()
+    let found = user.part::<References>("/spec");
+    found.map(|spec| references_of(&user.key, &spec, integrations)).unwrap_or_default()
+}
+
+/// The fields of a spec that name other objects.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct References {
+    integration_ref: IntegrationReference,
+    field_mapping_ref: Option<MappingReference>,
+}
+
+impl Refers for References {
+    fn integration_ref(&self) -> &IntegrationReference {
+        &self.integration_ref
+    }
+
+    fn field_mapping_ref(&self) -> Option<&MappingReference> {
+        self.field_mapping_ref.as_ref()
+    }
 }
 
 fn references_of(
@@ -241,7 +252,7 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
                     .or_insert_with(|| placed(kind, &key, find(kind, &key)));
                 root.children.push(node);
             }
-            // A state folder keeps no specs of exports.
+            // The state folder of an earlier version does not say it.
             None => {
                 roots.insert((user.kind, user.key.clone()), node);
             }

@@ -21,7 +21,7 @@ pub(super) fn text(checked: &Checked, texts: &Texts) -> String {
         };
         let number = problem.line.to_string();
         let gap = " ".repeat(number.len());
-        let before = " ".repeat(found.column - 1);
+        let before = " ".repeat(found.mark - 1);
         let mark = "^".repeat(found.length);
         let _infallible = writeln!(text, "  {number} | {}\n  {gap} | {before}{mark}", found.line);
     }

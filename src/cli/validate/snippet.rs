@@ -3,7 +3,9 @@
 //! A line may hold a value of a person or a secret in the wrong place. So the value is shown only of
 //! fields that cannot be mistaken for one.
 
-use crate::local::Problem;
+use std::ops::Range;
+
+use crate::local::{Problem, flow_field};
 
 /// The longest line shown, in characters.
 const MAX_LINE: usize = 120;
@@ -17,7 +19,9 @@ const SHOWN: [&str; 6] = ["from", "to", "cron", "timeZone", "defaultCountry", "k
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Snippet {
     pub(super) line: String,
-    /// Number of the first character, from 1.
+    /// Number of the first character that is meant in what is shown, from 1.
+    pub(super) mark: usize,
+    /// Its number in the line of the file.
     pub(super) column: usize,
     /// How many characters.
     pub(super) length: usize,
@@ -32,13 +36,39 @@ pub(super) fn snippet(problem: &Problem, text: &str) -> Option<Snippet> {
         return None;
     }
     let line = text.lines().nth(problem.line.checked_sub(1)?)?;
-    // A line with braces may hold more than the field.
-    if line.chars().count() > MAX_LINE || line.contains('{') || line.contains('\t') {
+    if line.contains('\t') {
+        return None;
+    }
+    if line.contains('{') {
+        return in_braces(line, &problem.path);
+    }
+    if line.chars().count() > MAX_LINE {
         return None;
     }
     let (shown, start, end) = meant(line, &problem.path)?;
     let column = line[..start].chars().count() + 1;
-    Some(Snippet { line: shown, column, length: line[start..end].chars().count().max(1) })
+    let length = line[start..end].chars().count().max(1);
+    Some(Snippet { line: shown, mark: column, column, length })
+}
+
+/// A line with braces may hold more than the field: only the field is shown of it.
+fn in_braces(line: &str, path: &str) -> Option<Snippet> {
+    let found = flow_field(line, path)?;
+    let text = |range: &Range<usize>| -> String {
+        line.chars().skip(range.start).take(range.len()).collect()
+    };
+    let name = text(&found.key);
+    let value = found.value.as_ref().filter(|_| SHOWN.contains(&name.as_str()));
+    let shown = value.map_or_else(|| "...".to_owned(), |value| format!("{} ...", text(value)));
+    let meant = value.unwrap_or(&found.key);
+    if name.chars().count() + shown.chars().count() + 8 > MAX_LINE {
+        return None;
+    }
+    let indent: String = line.chars().take_while(|letter| *letter == ' ').collect();
+    let before = format!("{indent}... ");
+    let mark = before.len() + if value.is_some() { name.chars().count() + 2 } else { 0 } + 1;
+    let line = format!("{before}{name}: {shown}");
+    Some(Snippet { line, mark, column: meant.start + 1, length: meant.len() })
 }
 
 /// What is shown of a line, and the bytes that are meant: of the value of the path's last field, or else of
@@ -94,6 +124,20 @@ mod tests {
     }
 
     #[test]
+    fn of_a_line_in_flow_style_only_the_field_is_shown() {
+        let text =
+            "    - {to: email, from: emial, note: ann@example.com}\nspec: {accessKey: SECRET}\n";
+        let found = snippet(&problem(1, "spec.fields[0].from"), text).unwrap();
+        assert_eq!(found.line, "    ... from: emial ...");
+        assert_eq!((found.mark, found.column, found.length), (15, 25, 5));
+        assert_eq!(&found.line[found.mark - 1..][..5], "emial");
+        let found = snippet(&problem(2, "spec.accessKey"), text).unwrap();
+        assert_eq!(found.line, "... accessKey: ...");
+        assert_eq!((found.mark, found.column, found.length), (5, 8, 9));
+        assert_eq!(snippet(&problem(2, "spec.other"), text), None);
+    }
+
+    #[test]
     fn a_value_that_may_be_a_secret_is_not_shown() {
         let text = "spec:\n  accessKey: SECRET\n  endpoint: https://me:SECRET@host # x\n";
         let found = snippet(&problem(2, "spec.accessKey"), text).unwrap();
@@ -110,7 +154,6 @@ mod tests {
             (1, "stringData[email]"),
             (1, "data"),
             (1, ""),
-            (2, "spec.a"),
             (9, "spec.x"),
             (0, "spec.x"),
         ] {
