@@ -26,6 +26,7 @@ mod remote_source;
 #[path = "../../tests/support/s3.rs"]
 mod s3;
 mod throughput;
+mod validate;
 
 use std::fmt::Write as _;
 
@@ -88,9 +89,10 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 11] = [
+    const ALL: [&str; 12] = [
         "throughput",
         "encoding",
+        "validate",
         "ledger",
         "pdf",
         "export_100k",
@@ -116,6 +118,7 @@ fn main() -> anyhow::Result<()> {
     for name in requested {
         println!("{name}\n");
         let rows = match name.as_str() {
+            "validate" => validate::measure()?,
             "throughput" => runtime.block_on(throughput::measure())?,
             "export_100k" => runtime.block_on(export_100k::measure())?,
             "files" => runtime.block_on(files::measure())?,

@@ -71,6 +71,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::Done)
 }
 
+/// Every reason and condition that is explained.
+pub(super) fn words() -> Vec<String> {
+    let mut words: Vec<String> =
+        entries(GUIDE).into_iter().map(|entry| entry.word.to_owned()).collect();
+    words.sort();
+    words.dedup();
+    words
+}
+
 fn unknown(word: &str, entries: &[Entry]) -> anyhow::Error {
     let hint = match did_you_mean(word, entries.iter().map(|entry| entry.word)) {
         Some(similar) => format!("did you mean {similar}?"),

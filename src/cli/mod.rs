@@ -3,6 +3,7 @@
 mod applied;
 mod apply;
 mod color;
+mod complete;
 mod completion;
 mod crds;
 #[cfg(feature = "sandbox")]
@@ -42,7 +43,7 @@ use thiserror::Error;
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
     messages::Messages,
-    objects::{access, attributes, failures, requests, status, suspend, watch},
+    objects::{access, attributes, failures, html_report, requests, status, suspend, watch},
     plugin::program,
 };
 
@@ -71,6 +72,7 @@ enum Command {
     Watch(watch::Args),
     Failures(failures::Args),
     Attributes(attributes::Args),
+    Report(html_report::Args),
     Retry(requests::RetryArgs),
     Reconcile(requests::ReconcileArgs),
     Verify(requests::VerifyArgs),
@@ -82,6 +84,8 @@ enum Command {
     Explain(explain::Args),
     Crds(crds::Args),
     Completion(completion::Args),
+    #[command(name = plugin::COMPLETER, hide = true)]
+    Complete(complete::Args),
 }
 
 impl Command {
@@ -129,6 +133,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Watch(args) => watch::run(args),
         Command::Failures(args) => failures::run(args),
         Command::Attributes(args) => attributes::run(args),
+        Command::Report(args) => html_report::run(args),
         Command::Retry(args) => requests::retry(args),
         Command::Reconcile(args) => requests::reconcile(args),
         Command::Verify(args) => requests::verify(args),
@@ -140,6 +145,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Crds(args) => crds::run(args).map(|()| ExitCode::Done),
         Command::Completion(args) => completion::run(args),
+        Command::Complete(args) => complete::run(args),
     }
 }
 

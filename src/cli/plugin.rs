@@ -1,6 +1,9 @@
 //! The program under its second name: `kubectl-clinch`, which kubectl runs as `kubectl clinch`.
 
-use std::{ffi::OsStr, path::Path};
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
@@ -13,10 +16,16 @@ const PLUGIN: &str = "kubectl clinch";
 /// The file name by which kubectl finds it.
 const PLUGIN_FILE: &str = "kubectl-clinch";
 
+/// The file name by which kubectl finds the program that completes its command lines.
+const COMPLETER_FILE: &str = "kubectl_complete-clinch";
+/// The command that does so.
+pub(super) const COMPLETER: &str = "__complete";
+
 /// Parses the command line, or prints help or an error and ends the process.
 pub fn parse() -> Cli {
     let mut command = command_of(program());
-    let matches = command.get_matches_mut();
+    let given = arguments(std::env::args_os());
+    let matches = command.try_get_matches_from_mut(given).unwrap_or_else(|error| error.exit());
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
@@ -27,7 +36,19 @@ pub(super) fn program() -> &'static str {
 
 fn name_for(called: &OsStr) -> &'static str {
     let stem = Path::new(called).file_stem();
-    if stem == Some(OsStr::new(PLUGIN_FILE)) { PLUGIN } else { OWN }
+    let plugin = [PLUGIN_FILE, COMPLETER_FILE].map(OsStr::new);
+    if stem.is_some_and(|stem| plugin.contains(&stem)) { PLUGIN } else { OWN }
+}
+
+/// The command line; under the name of the completer that of its command.
+fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all: Vec<OsString> = given.collect();
+    let is_completer =
+        |called: &OsString| Path::new(called).file_stem() == Some(OsStr::new(COMPLETER_FILE));
+    if all.first().is_some_and(is_completer) {
+        all.insert(1, COMPLETER.into());
+    }
+    all
 }
 
 /// The command line, in whose usage and examples the program has this name.
@@ -55,11 +76,23 @@ mod tests {
         for (called, name) in [
             ("/usr/local/bin/kubectl-clinch", PLUGIN),
             ("kubectl-clinch.exe", PLUGIN),
+            ("/usr/local/bin/kubectl_complete-clinch", PLUGIN),
             ("/usr/bin/clinch-operator", OWN),
             ("", OWN),
         ] {
             assert_eq!(name_for(OsStr::new(called)), name, "{called}");
         }
+    }
+
+    #[test]
+    fn under_the_name_of_the_completer_the_words_are_completed() {
+        let of = |words: &[&str]| arguments(words.iter().map(OsString::from));
+        assert_eq!(
+            of(&["kubectl_complete-clinch", "st"]),
+            ["kubectl_complete-clinch", COMPLETER, "st"]
+        );
+        assert_eq!(of(&["kubectl-clinch", "st"]), ["kubectl-clinch", "st"]);
+        assert!(of(&[]).is_empty());
     }
 
     #[test]

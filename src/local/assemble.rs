@@ -121,7 +121,7 @@ const fn has_transition_rules(kind: Kind) -> bool {
 
 /// The fields of an export's spec that are kept. None of them can hold a profile.
 fn refers(spec: &Json) -> Json {
-    let kept = ["integrationRef", "fieldMappingRef", "failureBudget"];
+    let kept = ["integrationRef", "fieldMappingRef", "failureBudget", "mode"];
     let members =
         kept.into_iter().filter_map(|name| Some((name.to_owned(), spec.get(name)?.clone())));
     Json::Object(members.collect())

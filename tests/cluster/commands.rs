@@ -128,6 +128,10 @@ async fn status_shows_what_blocks_what_and_the_command_that_helps() {
     let email = email.clone().find(|one| one["name"] == "email").expect("an attribute");
     assert_eq!((&email["required"], &email["standing"]), (&true.into(), &"Discovered".into()));
 
+    let page = printed(&run(&world, &["report", "rejected"]), 0);
+    assert!(page.contains("/rejected</h2>") && page.contains("MatchKeyMissing"), "{page}");
+    assert!(!page.contains("marker.example") && !page.contains("Zoe"), "{page}");
+
     let failures = printed(&run(&world, &["failures", "rejected", "-o", "csv"]), 0);
     assert!(failures.starts_with("position,record,reason,message\n"), "{failures}");
     assert!(failures.contains("MatchKeyMissing") && failures.lines().count() == 2, "{failures}");
@@ -253,6 +257,10 @@ async fn what_cannot_work_is_said_in_one_line() {
         let file = format!("{command} --kubeconfig {gone_name}");
         cases.push(case(&admin, &file, 2, &format!("--kubeconfig {gone_name}")));
     }
+    cases.push(case(&gone, "report x", 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&admin, "report x", 2, "there is no export/x in namespace"));
+    cases.push(case(&admin, "report --as nobody", 4, "you may not list clinchintegrations"));
+    cases.push(case(&admin, "report x --to /dev/null", 4, "cannot write the report /dev/null"));
     cases.push(case(&gone, "attributes", 4, "cannot find a Kubernetes API server"));
     cases.push(case(&admin, "attributes --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "attributes x", 2, "there is no integration/x in namespace"));

@@ -42,6 +42,8 @@ mod looks;
 mod manifests;
 mod match_report;
 #[cfg(feature = "sandbox")]
+mod output;
+#[cfg(feature = "sandbox")]
 mod outside;
 #[cfg(all(feature = "sandbox", feature = "pdf"))]
 mod person_documents;

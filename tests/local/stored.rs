@@ -69,7 +69,14 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
     let other = run(&["attributes", "other"]);
     assert_eq!(other.status.code(), Some(2), "{}", shown(&other));
     assert!(shown(&other).contains("there is no integration/other in"), "{}", shown(&other));
-    for unknown in [["status", "export/other"], ["failures", "other"]] {
+    let page = shown(&run(&["report", "people"]));
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("default/people"), "{page}");
+    assert!(page.contains("MatchKeyMissing") && !page.contains("ann@example.com"), "{page}");
+    let all = folder.path().join("all.html");
+    let written = run(&["report", "--to", all.to_str().unwrap()]);
+    assert_eq!(written.status.code(), Some(0), "{}", shown(&written));
+    assert!(std::fs::read_to_string(&all).unwrap().contains("ClinchIntegration"));
+    for unknown in [["status", "export/other"], ["failures", "other"], ["report", "other"]] {
         let unknown = run(&unknown);
         assert_eq!(unknown.status.code(), Some(2), "{}", shown(&unknown));
         assert!(shown(&unknown).contains("there is no export/other in"), "{}", shown(&unknown));

@@ -27,6 +27,24 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// As far as the words of a command line that is not complete say it.
+    pub(super) fn of_words(words: &[String]) -> Self {
+        let value = |names: &[&str]| {
+            let joined = |word: &String| {
+                let (name, value) = word.split_once('=')?;
+                names.contains(&name).then(|| value.to_owned())
+            };
+            let apart = |pair: &[String]| names.contains(&&*pair[0]).then(|| pair[1].clone());
+            words.iter().find_map(joined).or_else(|| words.windows(2).find_map(apart))
+        };
+        Self {
+            namespace: value(&["-n", "--namespace"]),
+            context: value(&["--context"]),
+            kubeconfig: value(&["--kubeconfig"]).map(PathBuf::from),
+            user: value(&["--as"]),
+        }
+    }
+
     /// How the API server is reached.
     pub(super) fn access(&self) -> Access {
         Access {

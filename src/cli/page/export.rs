@@ -1,6 +1,8 @@
 //! What became of one export. Pure.
 
 use maud::{Markup, html};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::{
     super::text::{Thousands, span},
@@ -8,8 +10,7 @@ use super::{
     status::Summary,
 };
 use crate::api::{
-    CandidateExport, CandidateExportStatus, DriftSeen, ExportCounts, ExportMode, FieldCoverage,
-    RunRecord,
+    CandidateExportStatus, DriftSeen, ExportCounts, ExportMode, FieldCoverage, RunRecord,
 };
 
 /// What runs do with people, in words.
@@ -22,11 +23,15 @@ struct Deed {
 }
 
 /// The part of the page about an export.
-pub(super) fn section(export: &CandidateExport) -> Markup {
-    // A resource of ours serialises.
-    let summary = Summary::of(&serde_json::to_value(export).unwrap_or_default());
-    let dry = export.spec.mode == ExportMode::DryRun;
-    let deed = Deed { dry, file: export.spec.destination.file.is_some() };
+pub(super) fn section(export: &Value) -> Markup {
+    let summary = Summary::of(export);
+    let status =
+        export.get("status").and_then(|status| CandidateExportStatus::deserialize(status).ok());
+    let dry = export.pointer("/spec/mode").is_some_and(|mode| mode == "DryRun");
+    // Not all of the spec may be known.
+    let has_file = |pointer| export.pointer(pointer).is_some_and(Value::is_object);
+    let deed =
+        Deed { dry, file: ["/spec/destination/file", "/status/file"].into_iter().any(has_file) };
     html! {
         section {
             div.head {
@@ -35,7 +40,7 @@ pub(super) fn section(export: &CandidateExport) -> Markup {
                 @if dry { span.badge.new { "Dry run" } }
             }
             p.message { (summary.message) }
-            @if let Some(status) = &export.status { (results(status, deed)) }
+            @if let Some(status) = &status { (results(status, deed)) }
         }
     }
 }

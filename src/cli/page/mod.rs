@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 use self::status::Summary;
-use crate::{api::CandidateExport, cluster::Kind};
+use crate::cluster::Kind;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -19,11 +19,7 @@ const STYLE: &str = include_str!("style.css");
 pub(super) fn page(objects: &[Value], made: Timestamp) -> String {
     let summaries: Vec<Summary> = objects.iter().map(Summary::of).collect();
     let others = summaries.iter().filter(|summary| summary.kind != Kind::Export.as_str());
-    let exports: Vec<CandidateExport> = objects
-        .iter()
-        .filter(|object| object["kind"] == Kind::Export.as_str())
-        .filter_map(|object| serde_json::from_value(object.clone()).ok())
-        .collect();
+    let exports = objects.iter().filter(|object| object["kind"] == Kind::Export.as_str());
     let made = instant(made);
     let markup = html! {
         (DOCTYPE)
@@ -42,7 +38,7 @@ pub(super) fn page(objects: &[Value], made: Timestamp) -> String {
                     p.lead { (verdict(&summaries)) }
                 }
                 main {
-                    @for export in &exports { (export::section(export)) }
+                    @for export in exports { (export::section(export)) }
                     (used(others))
                 }
                 footer {

@@ -1,0 +1,43 @@
+//! The names of a cluster's objects, for completion. What cannot be read has no names.
+
+use std::time::Duration;
+
+use super::{args::ClusterArgs, cluster::Objects, kinds::word};
+use crate::cluster::Kind;
+
+/// How long somebody waits for a completion.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// Which names are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Names {
+    /// Of exports.
+    Exports,
+    /// Of integrations.
+    Integrations,
+    /// Of all kinds, with the kind.
+    All,
+}
+
+/// The names in the namespace that these words of a command line name.
+pub(in crate::cli) async fn of(names: Names, words: &[String]) -> Vec<String> {
+    let found = tokio::time::timeout(WITHIN, read(names, words)).await;
+    found.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+async fn read(names: Names, words: &[String]) -> anyhow::Result<Vec<String>> {
+    let cluster = Objects::connect(&ClusterArgs::of_words(words)).await?;
+    let kinds = match names {
+        Names::Exports => vec![Kind::Export],
+        Names::Integrations => vec![Kind::Integration],
+        Names::All => Kind::ALL.to_vec(),
+    };
+    let mut all = Vec::new();
+    for kind in kinds {
+        for found in cluster.list(kind, Some(&cluster.namespace), None).await? {
+            let name = found.key.name;
+            all.push(if names == Names::All { format!("{}/{name}", word(kind)) } else { name });
+        }
+    }
+    Ok(all)
+}
