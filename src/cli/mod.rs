@@ -43,7 +43,9 @@ use thiserror::Error;
 pub use self::{exit::ExitCode, plugin::parse};
 use self::{
     messages::Messages,
-    objects::{access, attributes, failures, html_report, requests, status, suspend, watch},
+    objects::{
+        access, attributes, failures, html_report, requests, status, suspend, watch, written,
+    },
     plugin::program,
 };
 
@@ -73,6 +75,7 @@ enum Command {
     Failures(failures::Args),
     Attributes(attributes::Args),
     Report(html_report::Args),
+    Written(written::Args),
     Retry(requests::RetryArgs),
     Reconcile(requests::ReconcileArgs),
     Verify(requests::VerifyArgs),
@@ -134,6 +137,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Failures(args) => failures::run(args),
         Command::Attributes(args) => attributes::run(args),
         Command::Report(args) => html_report::run(args),
+        Command::Written(args) => written::run(args),
         Command::Retry(args) => requests::retry(args),
         Command::Reconcile(args) => requests::reconcile(args),
         Command::Verify(args) => requests::verify(args),

@@ -8,8 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
-use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError};
+use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError, StoredSegment};
 
 /// A folder of `<sequence>.ledger` files; created on the first write.
 #[derive(Debug, Clone)]
@@ -99,6 +100,20 @@ impl SegmentStore for FolderStore {
         })
         .await
     }
+}
+
+/// The segments in a folder, with the time of each file. Blocks.
+pub fn stored_segments(folder: &Path) -> io::Result<Vec<StoredSegment>> {
+    let store = FolderStore::new(folder);
+    let mut found = Vec::new();
+    for seq in store.positions()? {
+        // It may have been replaced meanwhile.
+        let Some(bytes) = store.bytes(seq)? else { continue };
+        let modified = fs::metadata(store.file(seq)).and_then(|file| file.modified());
+        let stored_at = modified.ok().and_then(|time| Timestamp::try_from(time).ok());
+        found.push(StoredSegment { seq, bytes, stored_at });
+    }
+    Ok(found)
 }
 
 /// The name of the file or object of a segment.

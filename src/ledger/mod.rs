@@ -22,12 +22,13 @@ mod state;
 mod store;
 mod suppression;
 mod table;
+mod written;
 
 pub use account::AccountName;
 pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use facts::RunFacts;
 pub use files::{FileLedger, NoFiles};
-pub use folder::FolderStore;
+pub use folder::{FolderStore, stored_segments};
 pub use import::{
     FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts, ImportJournal, ImportKeys,
     ImportMarks, ImportPart, ImportSegment, ImportSegmentError, ImportTrace, ImportedPeople,
@@ -45,6 +46,7 @@ pub use state::{Changes, Ledger};
 pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
 pub use suppression::{Suppressed, SuppressionError, Suppressions};
 pub use table::Table;
+pub use written::{StoredSegment, WrittenPeople, WrittenPerson, written_people};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Entry, KeyHash, Keys, RunFacts,
+    Entry, KeyHash, KeyId, Keys, RunFacts,
     keys::MAC_BYTES,
     record::{self, MIN_VALUE_BYTES, Value},
 };
@@ -130,6 +130,16 @@ impl Segment {
 
     /// Decodes and authenticates.
     pub fn decode(keys: &Keys, bytes: &[u8]) -> Result<Self, SegmentError> {
+        Self::parse(Some(keys), bytes).map(|(_, segment)| segment)
+    }
+
+    /// Decodes without the keys: who wrote it, and whether it was changed since, is not known. Returns
+    /// the name of its keys, too.
+    pub fn decode_unverified(bytes: &[u8]) -> Result<(KeyId, Self), SegmentError> {
+        Self::parse(None, bytes)
+    }
+
+    fn parse(keys: Option<&Keys>, bytes: &[u8]) -> Result<(KeyId, Self), SegmentError> {
         if bytes.len() > MAX_SEGMENT_BYTES {
             return Err(SegmentError::TooLarge);
         }
@@ -142,14 +152,15 @@ impl Segment {
             WITH_FACTS => true,
             other => return Err(SegmentError::Version(other)),
         };
-        if rest.array()? != keys.key_id().0 || rest.array()? != keys.export_hash() {
+        let (key_id, export) = (KeyId(rest.array()?), rest.array()?);
+        if keys.is_some_and(|keys| keys.key_id() != key_id || keys.export_hash() != export) {
             return Err(SegmentError::ForeignKey);
         }
         if bytes.len() < HEADER_BYTES + MAC_BYTES {
             return Err(SegmentError::Truncated);
         }
         let (signed, mac) = bytes.split_at(bytes.len() - MAC_BYTES);
-        if !keys.mac_matches(signed, mac) {
+        if keys.is_some_and(|keys| !keys.mac_matches(signed, mac)) {
             return Err(SegmentError::BadMac);
         }
         let seq = u64::from_be_bytes(rest.array()?);
@@ -186,7 +197,7 @@ impl Segment {
         if entries.len() != count {
             return Err(SegmentError::Malformed);
         }
-        Ok(Self { seq, base, entries, window, facts })
+        Ok((key_id, Self { seq, base, entries, window, facts }))
     }
 }
 

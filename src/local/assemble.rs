@@ -129,7 +129,7 @@ fn refers(spec: &Json) -> Json {
 
 /// The UID of an object: the same in every run, and different for every name. A version 8 UUID
 /// whose bits are a digest of group, kind, namespace and name.
-pub(super) fn uid(kind: Kind, key: &ObjectKey) -> String {
+pub fn uid(kind: Kind, key: &ObjectKey) -> String {
     let parts = [GROUP, kind.as_str(), &key.namespace, &key.name];
     let digest = digest_parts(parts.map(str::as_bytes));
     let mut bytes = [0_u8; 16];

@@ -27,6 +27,7 @@ mod stored;
 mod table;
 mod yaml;
 
+pub use assemble::uid;
 pub use cluster::{Change, LocalCluster, LocalEvent};
 pub use flow::{FlowField, flow_field};
 pub use ledger::LocalLedger;

@@ -128,6 +128,12 @@ async fn status_shows_what_blocks_what_and_the_command_that_helps() {
     let email = email.clone().find(|one| one["name"] == "email").expect("an attribute");
     assert_eq!((&email["required"], &email["standing"]), (&true.into(), &"Discovered".into()));
 
+    let folder = tempfile::tempdir().expect("a folder");
+    let to = folder.path().join("written.ndjson");
+    let written = run(&world, &["written", "fine", "--to", to.to_str().expect("a name")]);
+    assert_eq!(printed(&written, 0), "export/fine: 2 people: 2 candidate\n");
+    assert_eq!(std::fs::read_to_string(&to).expect("written").lines().count(), 2);
+
     let page = printed(&run(&world, &["report", "rejected"]), 0);
     assert!(page.contains("/rejected</h2>") && page.contains("MatchKeyMissing"), "{page}");
     assert!(!page.contains("marker.example") && !page.contains("Zoe"), "{page}");
@@ -257,6 +263,12 @@ async fn what_cannot_work_is_said_in_one_line() {
         let file = format!("{command} --kubeconfig {gone_name}");
         cases.push(case(&admin, &file, 2, &format!("--kubeconfig {gone_name}")));
     }
+    cases.push(case(&admin, "written x --to /dev/null", 4, "cannot write the file /dev/null"));
+    let to = format!("--to {}", folder.path().join("written").display());
+    cases.push(case(&gone, &format!("written x {to}"), 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&admin, &format!("written x {to}"), 2, "there is no export/x in namespace"));
+    let nobody = format!("written x {to} --as nobody");
+    cases.push(case(&admin, &nobody, 4, "you may not get candidateexports"));
     cases.push(case(&gone, "report x", 4, "cannot find a Kubernetes API server"));
     cases.push(case(&admin, "report x", 2, "there is no export/x in namespace"));
     cases.push(case(&admin, "report --as nobody", 4, "you may not list clinchintegrations"));

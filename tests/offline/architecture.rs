@@ -61,6 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "conditions",
             "controllers",
             "domain",
+            "ledger",
             "local",
             "mapping",
             "pipeline",

@@ -17,12 +17,15 @@ use super::{
     kinds::{self, Target},
 };
 use crate::{
-    api::{GROUP, VERSION},
+    api::{CandidateLedger, GROUP, VERSION},
     cluster::{Kind, ObjectKey},
+    ledger::{StoredSegment, from_text},
 };
 
 /// Who writes, in `metadata.managedFields`. Flux takes over what managers named `kubectl...` own.
 pub(super) const FIELD_MANAGER: &str = "clinch-cli";
+/// The label of the segments of an export, as the operator sets it.
+const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 /// How many objects one list request returns.
 const PAGE: u32 = 500;
 
@@ -83,7 +86,7 @@ impl Objects {
         let mut all = Vec::new();
         loop {
             let page = api.list(&params).await;
-            let page = page.map_err(|error| self.explained(&error, "list", kind))?;
+            let page = page.map_err(|error| self.explained(&error, "list", &plural(kind)))?;
             for object in page.items {
                 all.extend(found(kind, &object)?);
             }
@@ -104,7 +107,7 @@ impl Objects {
             Ok(None) => Err(NotRead::NotFound),
             Err(error) => {
                 let forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
-                let explained = self.explained(&error, "get", kind);
+                let explained = self.explained(&error, "get", &plural(kind));
                 Err(if forbidden {
                     NotRead::Forbidden(explained)
                 } else {
@@ -172,6 +175,33 @@ impl Objects {
         BadArgument(anyhow!("there is no {target} in namespace {namespace}; {hint}")).into()
     }
 
+    /// The segments of the ledger of the export with this UID.
+    pub(super) async fn segments(
+        &self,
+        namespace: &str,
+        uid: &str,
+    ) -> anyhow::Result<Vec<StoredSegment>> {
+        let api: Api<CandidateLedger> = Api::namespaced(self.client.clone(), namespace);
+        // One segment may have half a megabyte.
+        let mut params = ListParams::default().labels(&format!("{EXPORT_LABEL}={uid}")).limit(20);
+        let mut all = Vec::new();
+        loop {
+            let page = api.list(&params).await;
+            let page = page.map_err(|error| self.explained(&error, "list", "candidateledgers"))?;
+            for CandidateLedger { metadata, spec } in page.items {
+                let stored_at = metadata.creation_timestamp.map(|time| time.0);
+                // What is no Base64 is no segment.
+                let bytes = from_text(&spec.data).unwrap_or_default();
+                let seq = u64::try_from(spec.sequence).unwrap_or_default();
+                all.push(StoredSegment { seq, bytes, stored_at });
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
     /// Changes an object by a merge patch.
     pub(super) async fn merge(&self, found: &Found, patch: &Json) -> anyhow::Result<Found> {
         self.patch(found, Patch::Merge(patch)).await
@@ -188,7 +218,8 @@ impl Objects {
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = api.patch(&object.key.name, &params, &patch).await;
-        let patched = patched.map_err(|error| self.explained(&error, "patch", object.kind))?;
+        let patched =
+            patched.map_err(|error| self.explained(&error, "patch", &plural(object.kind)))?;
         found(object.kind, &patched)?.context("the API server returned an object without a name")
     }
 
@@ -224,12 +255,11 @@ impl Objects {
         };
         let lasts =
             matches!(&error, kube::Error::Api(status) if [401, 403, 404].contains(&status.code));
-        lasts.then(|| self.explained(&error, "watch", kind))
+        lasts.then(|| self.explained(&error, "watch", &plural(kind)))
     }
 
     /// An error of the client in one line that says what to do.
-    fn explained(&self, error: &kube::Error, verb: &str, kind: Kind) -> anyhow::Error {
-        let plural = kinds::row(kind).resource.plural;
+    fn explained(&self, error: &kube::Error, verb: &str, plural: &str) -> anyhow::Error {
         let server = &self.server;
         match error {
             kube::Error::Api(status) => match status.code {
@@ -251,6 +281,10 @@ impl Objects {
             _ => anyhow!("cannot reach {server}: {}", innermost(error)),
         }
     }
+}
+
+fn plural(kind: Kind) -> String {
+    kinds::row(kind).resource.plural
 }
 
 /// The cause that no other error caused.

@@ -20,3 +20,4 @@ pub(super) mod suspend;
 mod tree;
 mod waiting;
 pub(super) mod watch;
+pub(super) mod written;
