@@ -9,6 +9,10 @@ use anyhow::Context;
 
 /// Prints the CustomResourceDefinitions as YAML, or writes them to a folder.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Examples:\n  clinch-operator crds | kubectl apply --server-side -f -\n  \
+                             clinch-operator crds --json-schema schemas/"
+)]
 pub struct Args {
     /// Write one file per CRD into this folder instead.
     #[arg(long, value_name = "DIR")]

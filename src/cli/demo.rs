@@ -40,6 +40,7 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// Run it again to see that nothing is pushed twice. State is kept in .demo/; delete it to start
 /// over.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  clinch-operator demo\n  clinch-operator demo --cluster")]
 pub struct Args {
     /// Folder of manifests to apply.
     #[arg(

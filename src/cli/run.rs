@@ -20,6 +20,9 @@ use crate::app;
 /// Exit codes: 0 stopped on request, 2 the command line is refused, 4 failed or lost the lease, 130 or
 /// 143 ended by a second SIGINT or SIGTERM, or because work did not end in time after the first.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Examples:\n  clinch-operator run --environment production\n  \
+                             clinch-operator run --environment sandbox --watch-namespaces talent,crm \
+                             --namespace clinch-system")]
 pub struct Args {
     #[command(flatten)]
     settings: SettingsArgs,

@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod bad_input;
 mod chart;
 mod chart_readme;
 mod command_lines;

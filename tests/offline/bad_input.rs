@@ -1,0 +1,134 @@
+//! Bad input of every command: one line that says what to do, and the exit code of the table. As real
+//! processes, without a cluster; `tests/cluster/commands.rs` has the cases that need one.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use clap::CommandFactory as _;
+use clinch_operator::cli::Cli;
+
+/// A command line, the exit code, and what the message says.
+type Case = (&'static str, i32, &'static str);
+
+const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
+
+const CASES: [Case; 38] = [
+    ("run --environment sandbox", 4, NO_CLUSTER),
+    ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
+    ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
+    ("apply -f empty --environment sandbox", 2, "empty"),
+    ("apply -f good.yaml --environment sandbox --state file", 4, "state folder file"),
+    (
+        "apply -f good.yaml --environment sandbox --report-html /dev/null",
+        4,
+        "cannot write the report",
+    ),
+    ("demo -f gone --state demo", 4, "cannot read gone"),
+    ("validate -f gone", 2, "gone: does not exist"),
+    ("validate -f good.yaml --contract gone", 2, "--contract gone"),
+    ("render -f gone", 2, "gone: does not exist"),
+    ("render -f good.yaml", 2, "there is no CandidateExport in these files"),
+    ("status", 4, NO_CLUSTER),
+    ("status --state gone", 2, "--state gone"),
+    ("status export/a/b", 2, "KIND/NAME"),
+    ("watch export/a", 4, NO_CLUSTER),
+    ("watch", 2, "KIND/NAME"),
+    ("failures a", 4, NO_CLUSTER),
+    ("failures a --state gone", 2, "--state gone"),
+    ("attributes", 4, NO_CLUSTER),
+    ("attributes --state gone", 2, "--state gone"),
+    ("report a", 4, NO_CLUSTER),
+    ("report --state gone", 2, "--state gone"),
+    ("written a --to written", 4, NO_CLUSTER),
+    ("written a --state gone --to written", 2, "--state gone"),
+    ("written a --to no/such/folder", 4, "cannot write the file no/such/folder"),
+    ("written a", 2, "--to <FILE>"),
+    ("retry a", 4, NO_CLUSTER),
+    ("reconcile export/a", 4, NO_CLUSTER),
+    ("verify a", 4, NO_CLUSTER),
+    ("approve a b", 4, NO_CLUSTER),
+    ("deny a b", 4, NO_CLUSTER),
+    ("revoke a b", 4, NO_CLUSTER),
+    ("suspend export/a", 4, NO_CLUSTER),
+    ("resume export/a", 4, NO_CLUSTER),
+    ("explain Nothing", 2, "there is no reason or condition Nothing"),
+    ("crds --dir file", 4, "cannot create file"),
+    ("completion csh", 2, "possible values"),
+    ("completion bash --kubeconfig x", 2, "--kubeconfig"),
+];
+
+/// Exit code and everything that is printed.
+fn run(folder: &Path, line: &str) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
+        .args(line.split(' '))
+        .current_dir(folder)
+        .env("KUBECONFIG", folder.join("none"))
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), text.concat())
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let mapping = "apiVersion: clinch.hireez.dev/v1alpha1\nkind: FieldMapping\nmetadata: {name: m}\n\
+                   spec: {fields: [{to: email, from: 'emails[0].value'}]}\n";
+    std::fs::write(folder.path().join("good.yaml"), mapping).unwrap();
+    folder
+}
+
+#[test]
+fn bad_input_ends_with_what_to_do_and_the_exit_code_of_the_table() {
+    let folder = folder();
+    let is_built = |line: &str| cfg!(feature = "sandbox") || !line.starts_with("demo ");
+    for (line, code, says) in CASES.into_iter().filter(|(line, ..)| is_built(line)) {
+        let (found, text) = run(folder.path(), line);
+        assert_eq!(found, Some(code), "{line}: {text}");
+        assert!(text.contains(says), "{line}: {text}");
+        assert!(!text.contains("panicked") && !text.contains("backtrace"), "{line}: {text}");
+        let errors = text.lines().filter(|text| text.starts_with("error")).count();
+        assert!(errors <= 1, "one line says it: {line}: {text}");
+    }
+}
+
+#[test]
+fn every_command_refuses_a_flag_that_it_does_not_have() {
+    let folder = folder();
+    let all = Cli::command();
+    let tested: BTreeSet<&str> =
+        CASES.iter().filter_map(|(line, ..)| line.split(' ').next()).collect();
+    for command in all.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        assert!(tested.contains(name), "no bad input of {name} is tested");
+        let (code, text) = run(folder.path(), &format!("{name} --no-such-flag"));
+        assert_eq!(code, Some(2), "{name}: {text}");
+        assert!(text.contains("--no-such-flag"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn with_json_an_error_is_json() {
+    let folder = folder();
+    for (line, code) in [
+        ("status -o json", 4),
+        ("failures a -o json", 4),
+        ("attributes --state gone -o json", 2),
+        ("explain Nothing -o json", 2),
+        ("render -f good.yaml -o json", 2),
+        ("validate -f good.yaml --contract gone -o json", 2),
+    ] {
+        let (found, text) = run(folder.path(), line);
+        assert_eq!(found, Some(code), "{line}: {text}");
+        let error: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {line}: {text}"));
+        assert_eq!((&error["exitCode"], &error["severity"]), (&code.into(), &"error".into()));
+        assert!(error["message"].as_str().is_some_and(|text| !text.contains('\n')), "{text}");
+    }
+}
