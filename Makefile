@@ -33,7 +33,7 @@ verify-examples: ## The quickstart is what its script writes (needs Python 3)
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills
 
-verify-stores: ## Sources, files and ledgers in five object stores of other authors (needs Python 3, Node.js and Go)
+verify-stores: ## Sources, files, reports, ledgers and sinks in five object stores of other authors (needs Python 3, Node.js and Go)
 	@hack/verify.sh stores
 
 verify-corpora: control-plane ## The offline and pipeline tests with eight times the people and cases

@@ -5,16 +5,24 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use clinch_operator::{
     domain::Reason,
-    ledger::{ObjectLedgers, StoreError},
+    ledger::{MemoryStore, ObjectLedgers, StoreError},
     network::OutboundProxy,
-    pipeline::{Counts, Ending, RunSpec, Source, run},
+    output::Compression,
+    pipeline::{
+        Counts, Ending, FilePorts, ObjectSink, ReportSpec, RunSpec, Source, run, run_file,
+        with_report,
+    },
     source::{CsvOptions, is_told_by_name},
     storage::{AllowedPlaces, Destination, Listing, Location, Place, ReadFault, StoragePolicy},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
-use crate::setup::{Export, World, careless};
+use crate::{
+    files,
+    import::Import,
+    setup::{ACCOUNT, Export, World, careless, contract, email, in_clinch, seeded},
+};
 
 /// Where everybody is.
 const SOURCE: &str = "people/in/[ab]*";
@@ -102,6 +110,25 @@ impl Store {
             let named = fault.to_string().contains("no such bucket");
             assert_eq!(named, self.0["namesMissingBuckets"] == true, "{name} {path}: {fault}");
         }
+        if self.0["namesMissingBuckets"] == true {
+            let policy = self.policy(|allowed| AllowedPlaces::destinations(allowed).unwrap());
+            let url = self.url("no-such-people/a.csv");
+            let secret = fields(&self.map("secret"));
+            let to = Destination::open(&url, Some(&secret), &policy).unwrap();
+            for bytes in [3, 20 << 20] {
+                let written = async {
+                    let mut file = to.create("uid").await?;
+                    file.write(Bytes::from(csv(3, bytes))).await?;
+                    file.finish().await
+                };
+                let fault = written.await.unwrap_err();
+                assert_eq!(
+                    fault.disposition().reason(),
+                    Reason::DestinationMissing,
+                    "{name}: {fault}"
+                );
+            }
+        }
         let missing = self.listed("people/in/z.csv").await.unwrap_err();
         assert_eq!(missing, ReadFault::Missing, "{name}");
         if self.0["checks"] == true {
@@ -172,6 +199,66 @@ impl Store {
         assert_eq!(versions.last(), Some(&seen.version), "{name}: the file before is still there");
     }
 
+    /// A report of a file elsewhere, which is replaced by the next one.
+    async fn takes_reports(&self) {
+        let name = self.name();
+        let policy = self.policy(|allowed| AllowedPlaces::destinations(allowed).unwrap());
+        let url = self.url("people/out/report.csv.gz");
+        let secret = fields(&self.map("secret"));
+        for people in [3, 20_000] {
+            let destination = Destination::open(&url, Some(&secret), &policy).unwrap();
+            let spec = ReportSpec {
+                destination: destination.clone(),
+                csv: true,
+                compression: Compression::Gzip,
+                rejected_only: false,
+                dry_run: false,
+                reveals: None,
+                owner: "uid/report".to_owned(),
+            };
+            let elsewhere = tempfile::tempdir().unwrap();
+            let file = files::local(elsewhere.path(), "people.ndjson");
+            let report = with_report(spec, None, |report| {
+                let ports = FilePorts { report: Some(report), ..files::ports(file) };
+                run_file(files::spec(files::people(people)), ports)
+            });
+            let report = report.await;
+            assert_eq!(report.ending, Ending::Completed, "{name}");
+            let written = report.progress.report.unwrap();
+            assert_eq!(written.rows, people as u64, "{name}");
+            let seen = destination.seen().await.unwrap().unwrap();
+            assert_eq!(seen.bytes, written.bytes, "{name}");
+        }
+    }
+
+    /// What an import writes can be read as a source, each version of a person once.
+    async fn takes_imports(&self) {
+        let name = self.name();
+        let world = World::new(seeded(contract(json!({})), (0..150).map(in_clinch))).await;
+        let unused = tempfile::tempdir().unwrap();
+        let import = Import { world: &world, folder: unused.path(), state: MemoryStore::default() };
+        let policy = self.policy(|allowed| AllowedPlaces::destinations(allowed).unwrap());
+        let (url, secret) = (self.url("people/back/"), fields(&self.map("secret")));
+        let sink = || ObjectSink::open(&url, Some(&secret), &policy, "uid-import", 100).unwrap();
+        for emitted in [150, 0, 1] {
+            if emitted == 1 {
+                let edit = json!({"current_job_title": "Director"});
+                world.sandbox.edit(ACCOUNT, &email(1), &edit).unwrap();
+            }
+            let report = import.run(sink()).await;
+            assert_eq!(report.ending, Ending::Completed, "{name}");
+            assert_eq!(report.progress.counts.emitted, emitted, "{name}");
+        }
+        let reader = World::new(careless()).await;
+        let parts = self.spec("people/back/uid-import/parts/*.ndjson");
+        let report = run(parts, reader.ports()).await;
+        assert_eq!(report.ending, Ending::Completed, "{name}");
+        let counts = report.progress.counts;
+        let expected = (151, 150, 1);
+        let found = (counts.total, counts.created, counts.invalid);
+        assert_eq!(found, expected, "{name}: one person is there in two versions");
+    }
+
     /// Whether ledgers can be kept, as the check at start says. If so, a second run knows everybody from
     /// its ledger.
     async fn keeps_ledgers(&self) -> Result<(), StoreError> {
@@ -206,10 +293,15 @@ async fn stores_of_other_authors_are_used_as_documented() {
         if store.0["writesFiles"] == true {
             store.writes_files().await;
             used.push("files");
+            store.takes_reports().await;
+            used.push("reports");
         }
         match store.keeps_ledgers().await {
             Ok(()) => {
                 used.push("ledgers");
+                // Both need conditional writes.
+                store.takes_imports().await;
+                used.push("import sinks");
                 kept += 1;
             }
             // The check at start refuses it.
