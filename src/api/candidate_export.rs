@@ -16,14 +16,20 @@ use super::{
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
-    .message("at most one of interval and schedule may be set"))]
+    .message("at most one of interval and schedule may be set")
+    .field_path(".schedule")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.approvedPlan) || !(has(self.interval) || has(self.schedule))")
-    .message("approvedPlan names one plan and cannot be used with interval or schedule"))]
+    .message("approvedPlan names one plan and cannot be used with interval or schedule")
+    .field_path(".approvedPlan")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.destination.file) || (!has(self.duplicatePolicy) && !has(self.resume) && !has(self.tags) && !has(self.approvedPlan))")
-    .message("duplicatePolicy, resume, tags and approvedPlan do not apply to a file"))]
+    .message("duplicatePolicy, resume, tags and approvedPlan do not apply to a file")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || (!has(self.guards.maxCreates) && !has(self.guards.maxUpdates))")
     .message("maxCreates and maxUpdates do not apply to a file")
-    .field_path(".guards"))]
+    .field_path(".guards")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.report) || !has(self.destination.file) || self.report.to.url != self.destination.file.to.url")
     .message("the report and the file must not have the same URL")
     .field_path(".report"))]
@@ -88,40 +94,42 @@ pub struct CandidateExportSpec {
     pub field_mapping_ref: Option<MappingReference>,
     /// Where the candidates come from.
     pub source: ExportSource,
-    /// CEL expression over `candidate`; only candidates for which it is true are exported.
+    /// CEL expression over `candidate`; only candidates for which it is true are exported. Absent: all
+    /// of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub select: Option<String>,
-    /// Maximum number of candidates to export, counted after `select`.
+    /// Maximum number of candidates to export, counted after `select`. Absent: no maximum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub limit: Option<i64>,
     /// Where the candidates go.
     pub destination: ExportDestination,
-    /// A file with a line for each record: what became of it. Needs the same permissions as a file
-    /// of people, although it holds no value of a person.
+    /// A file with a line for each record: what became of it. Needs the same permissions as a file of
+    /// people, although it holds no value of a person. Absent: no file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportOutput>,
     /// What happens to people who are already in Clinch. Absent: the integration's default, else
     /// Update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_policy: Option<DuplicatePolicy>,
-    /// Overrides the mapping's resume switch.
+    /// Overrides the mapping's resume switch. Absent: as the mapping says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<ResumeOverride>,
-    /// Overrides the mapping's tags switch.
+    /// Overrides the mapping's tags switch. Absent: as the mapping says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<TagsOverride>,
     /// `DryRun` counts what a push would do and writes nothing to Clinch.
     #[serde(default)]
     pub mode: ExportMode,
-    /// Runs again this long after the last run, e.g. `1h`. A run pushes what changed and tries
-    /// rejected records again; a remote source of the same version is not read.
+    /// Runs again this long after the last run, e.g. `1h`. A run pushes what changed and tries rejected
+    /// records again; a remote source of the same version is not read. Absent: it runs when something
+    /// that it depends on changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Option<Duration>,
-    /// Runs again at these times.
+    /// Runs again at these times. Absent: see `interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
     /// How long a run by `interval` or `schedule` may fail to start or to read its source before
@@ -144,11 +152,12 @@ pub struct CandidateExportSpec {
     /// Suspends this export; a run in progress ends after its requests in flight.
     #[serde(default)]
     pub suspend: bool,
-    /// Limits on what a run reads and writes. A run that would exceed one writes nothing.
+    /// Limits on what a run reads and writes. A run that would exceed one writes nothing. Absent: none
+    /// but that the source must not be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guards: Option<ExportGuards>,
     /// The plan that may be pushed, whatever `guards` says, and no other: its digest, from
-    /// `status.plan` or from the message of a guard.
+    /// `status.plan` or from the message of a guard. Absent: any plan that `guards` lets pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 100, max = 100), regex(pattern = r"^v1:[0-9a-f]{32}:[0-9a-f]{64}$"))]
     pub approved_plan: Option<String>,

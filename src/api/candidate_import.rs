@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Duration, ExportSchedule, Handled, IntegrationReference, MappingReference, NameReference,
-    STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    STORE_SECRET_MESSAGE, STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
     candidate_export::{default_grace, int_or_percent, no_budget},
     common_status,
 };
@@ -22,7 +22,9 @@ const FOLDER_MESSAGE: &str =
 /// Writes people of Clinch, and what changes of them, to a folder.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
-    .message("at most one of interval and schedule may be set"))]
+    .message("at most one of interval and schedule may be set")
+    .field_path(".schedule")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -79,12 +81,12 @@ pub struct CandidateImportSpec {
     pub field_mapping_ref: Option<MappingReference>,
     /// CEL expression over `candidate`, the Clinch attributes of a person after
     /// `readPermission.attributes`; only people for whom it is true are written. A person who leaves
-    /// the selection is not written any more, and gets no tombstone.
+    /// the selection is not written any more, and gets no tombstone. Absent: everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub select: Option<String>,
     /// People whom the import does not know yet are left out if Clinch says that they were last changed
-    /// before this time. They are written once they change.
+    /// before this time. They are written once they change. Absent: nobody is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "moment")]
     pub updated_after: Option<Time>,
@@ -110,12 +112,13 @@ pub struct CandidateImportSpec {
     #[x_kube(validation = Rule::new("duration(self) >= duration('15m') && duration(self) <= duration('720h')").message("fullScanInterval must be between 15m and 720h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub full_scan_interval: Duration,
-    /// Runs again this long after the last run, e.g. `15m`.
+    /// Runs again this long after the last run, e.g. `15m`. Absent: it runs when something that it
+    /// depends on changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Option<Duration>,
-    /// Runs again at these times.
+    /// Runs again at these times. Absent: see `interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
     /// How long a run by `interval` or `schedule` may fail before Ready turns False.
@@ -188,7 +191,10 @@ pub struct ImportSink {
 /// A folder; the integration's `spec.readPermission` and the operator's `--allowed-destinations`
 /// decide which may be used.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE)
+    .message(STORE_SECRET_MESSAGE)
+    .field_path(STORE_SECRET_PATH)
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct ImportStore {
     /// `s3://BUCKET/FOLDER/`, `gs://BUCKET/FOLDER/`, `az://CONTAINER/FOLDER/` or `file:///FOLDER/`.

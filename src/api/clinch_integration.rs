@@ -103,11 +103,11 @@ pub struct ClinchIntegrationSpec {
     /// Limits of the load on Clinch.
     #[serde(default)]
     pub limits: Limits,
-    /// People who must never be written, besides those anonymised in Clinch. One per line, in
-    /// UTF-8: an address in plain text, which the operator folds (white space removed, lower case),
-    /// or `hmac-sha256:` and 64 hexadecimal digits, the HMAC-SHA256 of the folded address with the
-    /// key in field `hmacKey` of the same Secret. Blank lines and lines that start with `#` are
-    /// skipped; anything else is an error.
+    /// People who must never be written, besides those anonymised in Clinch. One per line, in UTF-8: an
+    /// address in plain text, which the operator folds (white space removed, lower case), or
+    /// `hmac-sha256:` and 64 hexadecimal digits, the HMAC-SHA256 of the folded address with the key in
+    /// field `hmacKey` of the same Secret. Blank lines and lines that start with `#` are skipped;
+    /// anything else is an error. Absent: nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionSource>,
     /// Accepts the loss of the list of anonymised people. Set it to the value of
@@ -116,10 +116,10 @@ pub struct ClinchIntegrationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40))]
     pub accept_suppression_loss: Option<String>,
-    /// Corrections to the discovered or assumed contract.
+    /// Corrections to the discovered or assumed contract. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract_overrides: Option<ContractOverrides>,
-    /// Assumed write operations that may be used in Production.
+    /// Assumed write operations that may be used in Production. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 8))]
@@ -228,8 +228,9 @@ pub struct PushPermission {
     /// Whether people may be pushed as prospects.
     #[serde(default)]
     pub prospects: Permission,
-    /// Jobs, and stages of them, to which people may be pushed. Empty: none.
+    /// Jobs, and stages of them, to which people may be pushed; each job once. Empty: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["job".into()]))]
     #[schemars(length(max = 64))]
     pub jobs: Vec<JobPermission>,
     /// Whether exports may write people to files. What is written is beyond the reach of this
@@ -253,7 +254,8 @@ const fn denied() -> Permission {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.candidates != 'Allowed' || (has(self.attributes) && self.attributes.size() > 0)")
     .message("attributes must be listed when candidates is Allowed; write [\"*\"] for all of them")
-    .field_path(".attributes"))]
+    .field_path(".attributes")
+    .reason(kube::core::Reason::FieldValueRequired))]
 #[x_kube(validation = Rule::new("!has(self.attributes) || !self.attributes.exists(a, a == '*') || self.attributes.size() == 1")
     .message("\"*\" stands for all attributes and must be the only entry")
     .field_path(".attributes"))]
@@ -263,7 +265,7 @@ pub struct ReadPermission {
     #[serde(default = "denied")]
     pub candidates: Permission,
     /// Names of the Clinch attributes that may leave; `["*"]` for all of them. Others are removed
-    /// before selection and mapping. The id always leaves.
+    /// before selection and mapping. The id always leaves. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 128), inner(length(min = 1, max = 128)))]
@@ -311,16 +313,19 @@ pub struct JobPermission {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.mode != 'Automatic' || !has(self.approved) || self.approved.size() == 0")
     .message("approved does not apply to mode Automatic, which lets every namespace in")
-    .field_path(".approved"))]
+    .field_path(".approved")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.namespaceSelector) || self.mode == 'Approval'")
     .message("namespaceSelector applies to mode Approval only")
-    .field_path(".namespaceSelector"))]
+    .field_path(".namespaceSelector")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
     /// How namespaces other than the integration's own get access.
     #[serde(default)]
     pub mode: AccessMode,
     /// The namespaces that have access under mode Approval. Removing one stops its exports and imports.
+    /// Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(
@@ -330,7 +335,7 @@ pub struct Access {
     pub approved: Vec<String>,
     /// Namespaces that have no access, whatever else this says: their exports are Stalled with
     /// `NotPermitted`, and they are not listed in `status.accessRequests`. Does not apply to the
-    /// integration's own namespace.
+    /// integration's own namespace. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(
@@ -338,8 +343,9 @@ pub struct Access {
         inner(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
     )]
     pub denied: Vec<String>,
-    /// Under mode Approval, also gives access to every namespace with these labels; an empty
-    /// selector matches all of them. Only an operator that watches all namespaces may read their labels.
+    /// Under mode Approval, also gives access to every namespace with these labels; an empty selector
+    /// matches all of them. Only an operator that watches all namespaces may read their labels. Absent:
+    /// to none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<NamespaceSelector>,
     /// Whether exports and imports of other namespaces may use mappings of their own namespace, through
@@ -352,11 +358,11 @@ pub struct Access {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelector {
-    /// Labels with their values.
+    /// Labels with their values. Absent: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 16), schema_with = "labels")]
     pub match_labels: BTreeMap<String, String>,
-    /// Requirements on labels.
+    /// Requirements on labels. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub match_expressions: Vec<LabelRequirement>,
@@ -436,7 +442,7 @@ pub enum AccessMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct IntegrationDefaults {
-    /// The mapping of exports that name none.
+    /// The mapping of exports that name none. Absent: the documented default mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_mapping_ref: Option<NameReference>,
     /// The duplicate policy of exports that name none.
@@ -492,7 +498,8 @@ fn default_in_flight() -> i32 {
 #[serde(rename_all = "camelCase")]
 pub struct ContractOverrides {
     /// Path of an operation relative to the version prefix, by operation name
-    /// (`listCandidates: /people`). Placeholders: `{candidate_id}`, `{job_id}`.
+    /// (`listCandidates: /people`). Placeholders: `{candidate_id}`, `{job_id}`. Absent: the discovered or
+    /// assumed ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 16), schema_with = "string_map")]
     pub paths: BTreeMap<String, String>,
@@ -503,11 +510,11 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), schema_with = "string_map")]
     pub attributes: BTreeMap<String, String>,
-    /// Query parameter that carries the page number.
+    /// Query parameter that carries the page number. Absent: the discovered or assumed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub page_parameter: Option<String>,
-    /// Query parameter that carries the page size.
+    /// Query parameter that carries the page size. Absent: the discovered or assumed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub page_size_parameter: Option<String>,
@@ -515,7 +522,8 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_page_size: Option<i32>,
-    /// Query parameter that filters candidates by the match attribute.
+    /// Query parameter that filters candidates by the match attribute. Absent: the discovered or
+    /// assumed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub filter_parameter: Option<String>,

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE,
+    STORE_URL_RULE,
 };
 
 const PLACEHOLDER_RULE: &str =
@@ -31,9 +32,13 @@ const SAME_FILES_MESSAGE: &str = "the URL of one file a person is immutable; cre
 /// the same name.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!has(self.csv) || self.format == 'CSV'")
-    .message("csv applies to format CSV only"))]
+    .message("csv applies to format CSV only")
+    .field_path(".csv")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.pdf) || self.format == 'PDF'")
-    .message("pdf applies to format PDF only"))]
+    .message("pdf applies to format PDF only")
+    .field_path(".pdf")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("self.format != 'PDF' || !self.to.url.matches('[.][gG][zZ]$')")
     .message("a PDF file is not compressed: its name must not end in .gz")
     .field_path(".to.url"))]
@@ -49,10 +54,10 @@ pub struct FileDestination {
     pub format: FileFormat,
     /// Where the file is written.
     pub to: FileTarget,
-    /// How CSV is written.
+    /// How CSV is written. Absent: with the defaults of its fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvOutput>,
-    /// How PDF is written.
+    /// How PDF is written. Absent: with the defaults of its fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pdf: Option<PdfOutput>,
 }
@@ -82,7 +87,10 @@ impl FileFormat {
 
 /// Where a file is written; the operator's `--allowed-destinations` decides which places may be used.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE)
+    .message(STORE_SECRET_MESSAGE)
+    .field_path(STORE_SECRET_PATH)
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct FileTarget {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`, with

@@ -319,7 +319,8 @@ pub enum ResumeSource {
 /// hireEZ tags to a Clinch activity field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!self.enabled || has(self.activity)")
-    .message("activity must be set when tags are enabled").field_path(".activity"))]
+    .message("activity must be set when tags are enabled").field_path(".activity")
+    .reason(kube::core::Reason::FieldValueRequired))]
 #[serde(rename_all = "camelCase")]
 pub struct TagsMapping {
     /// Send tags.

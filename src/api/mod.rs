@@ -68,6 +68,7 @@ const STORE_URL_RULE: &str =
 const STORE_URL_MESSAGE: &str = "url must begin with s3://, gs://, az:// or file:///";
 const STORE_SECRET_RULE: &str =
     "!self.url.startsWith('file://') || !has(self.credentialsSecretRef)";
+const STORE_SECRET_PATH: &str = ".credentialsSecretRef";
 const STORE_SECRET_MESSAGE: &str = "credentialsSecretRef does not apply to file:// URLs";
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

@@ -51,7 +51,10 @@ fn roots(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSc
     versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
 }
 
-/// Two things that hold for the whole schema.
+/// Three things that hold for the whole schema.
+///
+/// Every list says how it is merged. Lists that the types do not declare as a set or a map are written as a
+/// whole by one field manager.
 ///
 /// No enum is nullable: the API server refuses null in an enum, also where the enum lists it.
 ///
@@ -64,6 +67,9 @@ fn adjust(schema: &mut JSONSchemaProps, in_item: bool) {
     }
     if in_item {
         schema.default = None;
+    }
+    if schema.type_.as_deref() == Some("array") {
+        schema.x_kubernetes_list_type.get_or_insert_with(|| "atomic".to_owned());
     }
     for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
         adjust(child, in_item);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE,
+    STORE_URL_RULE,
 };
 
 /// Where candidates come from; exactly one of `inline`, `configMapRef`, `secretRef`,
@@ -41,7 +42,7 @@ pub struct ExportSource {
     /// Format of the data. Absent: detected from the name of the key or file, else from the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<SourceFormat>,
-    /// How CSV columns become profile fields.
+    /// How CSV columns become profile fields. Absent: by the built-in names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<CsvSource>,
 }
@@ -86,7 +87,10 @@ impl ExportSource {
 
 /// Files in an object store; the operator's `--allowed-sources` decides which may be read.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE)
+    .message(STORE_SECRET_MESSAGE)
+    .field_path(STORE_SECRET_PATH)
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreSource {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
@@ -112,8 +116,8 @@ pub struct HttpSource {
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
     /// A Secret in the export's namespace whose fields are sent as headers, labelled
-    /// `clinch.hireez.dev/use: source` and annotated
-    /// `clinch.hireez.dev/allowed-origin: https://HOST`.
+    /// `clinch.hireez.dev/use: source` and annotated `clinch.hireez.dev/allowed-origin: https://HOST`.
+    /// Absent: no headers are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_secret_ref: Option<NameReference>,
 }
@@ -134,7 +138,7 @@ pub enum SourceFormat {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CsvSource {
-    /// Profile path by column header, added to the built-in names.
+    /// Profile path by column header, added to the built-in names. Absent: these alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "header_map")]
     pub headers: BTreeMap<String, String>,

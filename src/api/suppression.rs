@@ -4,7 +4,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    NameReference, STORE_SECRET_MESSAGE, STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE,
+    STORE_URL_RULE,
 };
 
 /// Field of a Secret that holds the key of a list's `hmac-sha256:` lines; never a list itself.
@@ -51,7 +52,10 @@ pub struct SuppressionSecretRef {
 /// Lists in an object store, 64 MiB together at most; the operator's `--allowed-sources` decides
 /// which may be read.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = Rule::new(STORE_SECRET_RULE).message(STORE_SECRET_MESSAGE))]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE)
+    .message(STORE_SECRET_MESSAGE)
+    .field_path(STORE_SECRET_PATH)
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionStore {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be

@@ -21,7 +21,7 @@ fn files_in_crds_match_the_types() {
 }
 
 #[test]
-fn every_string_list_and_map_of_a_spec_is_bounded() {
+fn every_string_number_list_and_map_of_a_spec_is_bounded() {
     let mut unbounded = Vec::new();
     for crd in clinch_operator::api::crds() {
         let crd = serde_json::to_value(crd).unwrap();
@@ -36,6 +36,10 @@ fn find_unbounded(path: &str, schema: &Value, found: &mut Vec<String>) {
     let bounded = |key: &str| schema.get(key).is_some();
     match schema["type"].as_str() {
         Some("string") if !bounded("maxLength") && !bounded("enum") => found.push(path.to_owned()),
+        // Segments are written by the operator only.
+        Some("integer") if !bounded("maximum") && !path.starts_with("CandidateLedger") => {
+            found.push(path.to_owned());
+        }
         Some("array") if !bounded("maxItems") => found.push(path.to_owned()),
         Some("object")
             if schema.get("additionalProperties").is_some() && !bounded("maxProperties") =>
@@ -52,6 +56,52 @@ fn find_unbounded(path: &str, schema: &Value, found: &mut Vec<String>) {
     }
     if let Some(values) = schema.get("additionalProperties").filter(|v| v.is_object()) {
         find_unbounded(&format!("{path}{{}}"), values, found);
+    }
+}
+
+/// Under server-side apply, several owners share a map or a set, and one owns the whole of an atomic
+/// list; without a type a list is atomic, but nobody has decided it.
+#[test]
+fn every_list_says_how_it_is_merged() {
+    let (mut untyped, mut maps) = (Vec::new(), Vec::new());
+    for crd in clinch_operator::api::crds() {
+        let crd = serde_json::to_value(crd).unwrap();
+        let kind = crd["spec"]["names"]["kind"].as_str().unwrap().to_owned();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        find_untyped(&kind, schema, &mut untyped, &mut maps);
+    }
+    assert!(untyped.is_empty(), "without a usable x-kubernetes-list-type: {untyped:#?}");
+    let jobs = "ClinchIntegration.spec.pushPermission.jobs by job";
+    assert!(maps.contains(&jobs.to_owned()), "teams own entries of their own: {maps:#?}");
+}
+
+fn find_untyped(path: &str, schema: &Value, untyped: &mut Vec<String>, maps: &mut Vec<String>) {
+    if schema["type"] == "array" {
+        let (items, keys) = (&schema["items"], &schema["x-kubernetes-list-map-keys"]);
+        let required = |key: &Value| {
+            let required = items["required"].as_array().is_some_and(|names| names.contains(key));
+            required || items["properties"][key.as_str().unwrap()].get("default").is_some()
+        };
+        let usable = match schema["x-kubernetes-list-type"].as_str() {
+            Some("atomic") => true,
+            Some("set") => items["type"] != "object" && items["type"] != "array",
+            Some("map") => keys.as_array().is_some_and(|keys| keys.iter().all(required)),
+            _ => false,
+        };
+        if !usable {
+            untyped.push(path.to_owned());
+        }
+        for key in keys.as_array().into_iter().flatten() {
+            maps.push(format!("{path} by {}", key.as_str().unwrap()));
+        }
+    }
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        find_untyped(&format!("{path}.{name}"), child, untyped, maps);
+    }
+    for (part, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if let Some(child) = schema.get(part).filter(|child| child.is_object()) {
+            find_untyped(&format!("{path}{mark}"), child, untyped, maps);
+        }
     }
 }
 
