@@ -136,8 +136,10 @@ fn each_kind_of_fault_has_a_rule_and_a_place() {
     let pdf = "destination: {file: {format: PDF, to: {url: 's3://b/x.pdf'}}}";
     // Without the feature it is the format that cannot be used.
     let document = if cfg!(feature = "pdf") { "mapping/documents" } else { "destination/format" };
-    let cases: [(&str, &str, &str, &str, i32); 17] = [
+    let report = "destination: {prospect: {}}\n  report: {to: {url: 's3://b/x.csv'}}";
+    let cases: [(&str, &str, &str, &str, i32); 18] = [
         ("destination: {prospect: {}}", pdf, document, "spec.destination.file.format", 2),
+        ("destination: {prospect: {}}", report, "permission", "spec.report.to.url", 2),
         ("emails[0].value", "emails[0", "mapping/path", "spec.fields[0].from", 2),
         ("emails[0].value", "emial", "mapping/unknown-path", "spec.fields[0].from", 0),
         ("candidate.title ==", "candidate.titel ==", "mapping/unknown-path", "spec.select", 0),
