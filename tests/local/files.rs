@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
 };
 
 use clinch_operator::sandbox::{Options, Sandbox};
@@ -91,6 +91,13 @@ impl World {
     }
 
     pub(crate) async fn apply(&self) -> Output {
+        let mut command = self.command();
+        // The emulator is on this runtime.
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// The command line of [`apply`](Self::apply), with its manifests in place.
+    pub(crate) fn command(&self) -> Command {
         let origin = self.sandbox.base_url();
         let out = format!("file://{}/out", self.folder.path().display());
         let mut objects = vec![
@@ -119,8 +126,7 @@ impl World {
         if self.allowed {
             command.args(["--allowed-destinations", &out]);
         }
-        // The emulator is on this runtime.
-        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+        command
     }
 
     /// Applies; the only export has this reason.

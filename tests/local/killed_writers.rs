@@ -11,9 +11,14 @@ use std::{
 
 use bytes::Bytes;
 use clinch_operator::storage::{AllowedPlaces, Destination, StoragePolicy};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::{killed::number, s3};
+use crate::{
+    files::{World, export},
+    killed::number,
+    s3,
+};
 
 /// Kills of the ordinary test run, for each kind of destination; `CLINCH_KILLS` asks for more.
 const KILLS: u64 = 4;
@@ -147,4 +152,52 @@ async fn a_killed_process_leaves_a_whole_object_in_a_bucket() {
     let origin = s3::serve(root.path(), "AKKILL", "kill-secret").await;
     let url = "s3://people/people.csv";
     kill_and_look(url, &origin, &bucket.join("people.csv"), async || {}).await;
+}
+
+/// The people of a generation, as lines.
+fn people(generation: u64) -> String {
+    let note = "x".repeat(500);
+    let line = |n| format!("{{\"firstName\":\"P{n}\",\"summary\":\"{generation} {note}\"}}\n");
+    (0..3000).map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_killed_leaves_a_whole_file_and_its_status_a_true_checksum() {
+    let source = json!({"objectStore": {"url": "OUT/people.in.ndjson"}});
+    let world = World::new(vec![export("people", "people.ndjson", source)]).await;
+    let (source, file) = (world.out("people.in.ndjson"), world.out("people.ndjson"));
+    let completes = async |generation: u64| {
+        let done = world.expect(0, "FileWritten").await;
+        let found = std::fs::read(&file).unwrap();
+        assert!(found == people(generation).as_bytes(), "{} bytes of {generation}", found.len());
+        assert_eq!(done["status"]["file"]["sha256"], hex::encode(Sha256::digest(&found)));
+        assert_eq!(world.names(), ["people.in.ndjson", "people.ndjson"], "nothing else is left");
+    };
+    std::fs::write(&source, people(0)).unwrap();
+    let started = Instant::now();
+    completes(0).await;
+    let life = u64::try_from(started.elapsed().as_millis()).unwrap();
+    let (kills, seed) = (number("CLINCH_KILLS", KILLS), number("CLINCH_SEED", 1));
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut before = people(0);
+    for generation in 1..=kills {
+        let next = people(generation);
+        std::fs::write(&source, &next).unwrap();
+        let mut child =
+            world.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // The instant is what the test is about.
+        tokio::time::sleep(Duration::from_millis(random.u64(0..life))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = std::fs::read(&file).unwrap();
+        let whole = found == before.as_bytes() || found == next.as_bytes();
+        assert!(whole, "kill {generation} of seed {seed}: {} bytes", found.len());
+        if found == next.as_bytes() {
+            before = next;
+        }
+        if generation % 4 == 0 || generation == kills {
+            completes(generation).await;
+            before = people(generation);
+        }
+    }
 }
