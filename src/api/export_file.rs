@@ -14,6 +14,15 @@ const PLACEHOLDER_RULE: &str =
     "self.matches('^([^{}]|[{](namespace|export|date|run|record)[}])+$')";
 const PLACEHOLDER_MESSAGE: &str =
     "braces are for {namespace}, {export}, {date}, {run} and {record} only";
+const CSV_RULE: &str = "self.format == 'CSV' || \
+    !self.to.url.matches('[.][cC][sS][vV]([.][gG][zZ])?$')";
+const CSV_MESSAGE: &str = "a name that ends in .csv is for format CSV";
+const NDJSON_RULE: &str = "self.format == 'NDJSON' || \
+    !self.to.url.matches('[.]([nN][dD][jJ][sS][oO][nN]|[jJ][sS][oO][nN][lL]?)([.][gG][zZ])?$')";
+const NDJSON_MESSAGE: &str = "a name that ends in .ndjson, .jsonl or .json is for format NDJSON";
+const PDF_RULE: &str = "self.format == 'PDF' || \
+    !self.to.url.matches('[.][pP][dD][fF]([.][gG][zZ])?$')";
+const PDF_MESSAGE: &str = "a name that ends in .pdf is for format PDF";
 const SEPARATE_RULE: &str = "self.to.url.contains('{record}') == \
     (has(self.pdf) && self.pdf.layout == 'PerCandidate')";
 const SEPARATE_MESSAGE: &str = "{record} is required by, and only for, pdf.layout PerCandidate";
@@ -42,6 +51,9 @@ const SAME_FILES_MESSAGE: &str = "the URL of one file a person is immutable; cre
 #[x_kube(validation = Rule::new("self.format != 'PDF' || !self.to.url.matches('[.][gG][zZ]$')")
     .message("a PDF file is not compressed: its name must not end in .gz")
     .field_path(".to.url"))]
+#[x_kube(validation = Rule::new(CSV_RULE).message(CSV_MESSAGE).field_path(".to.url"))]
+#[x_kube(validation = Rule::new(NDJSON_RULE).message(NDJSON_MESSAGE).field_path(".to.url"))]
+#[x_kube(validation = Rule::new(PDF_RULE).message(PDF_MESSAGE).field_path(".to.url"))]
 #[x_kube(validation = Rule::new(SEPARATE_RULE).message(SEPARATE_MESSAGE).field_path(".to.url"))]
 #[x_kube(validation = Rule::new(RECORD_RULE).message(RECORD_MESSAGE).field_path(".to.url"))]
 #[x_kube(validation = Rule::new(LASTING_RULE).message(LASTING_MESSAGE).field_path(".to.url"))]
@@ -244,7 +256,7 @@ pub enum ReportInclude {
     /// All that are selected.
     #[default]
     All,
-    /// Those that are rejected or suppressed.
+    /// Those that are rejected or suppressed, could not be decided, or were delivered with a warning.
     Rejected,
 }
 

@@ -183,7 +183,7 @@ reasons! {
     DestinationFull,
     /// The destination does not answer or fails, or the writing of a file was interrupted.
     DestinationUnreachable,
-    /// Files of people who left the source may not be deleted.
+    /// Files of people who left the source cannot be deleted until somebody changes something.
     DeletionDenied,
     /// An older export writes the same file.
     DestinationConflict,

@@ -85,7 +85,10 @@ impl Place {
 
     /// Of the files that an export has written.
     fn of_files(owner: &LedgerOwner) -> Self {
-        Self { prefix: files(&owner.uid), ..Self::of(Kind::Export, owner) }
+        let prefix = files(&owner.uid);
+        // Whoever lists what was pushed does not get them.
+        let label = (EXPORT_LABEL, prefix.clone());
+        Self { prefix, label, ..Self::of(Kind::Export, owner) }
     }
 
     /// `home`: the operator's own namespace; an account belongs to no export.
@@ -322,7 +325,9 @@ mod tests {
         let named = |name: String| ObjectMeta { name: Some(name), ..ObjectMeta::default() };
         assert_eq!(place.position(&named(files.name(7)).into_response_partial()), None);
         assert_eq!(files.position(&named(place.name(7)).into_response_partial()), None);
-        assert_eq!(files.object(7, b"bytes").metadata.owner_references.unwrap()[0].uid, "uid-1");
+        let object = files.object(7, b"bytes").metadata;
+        assert_eq!(object.owner_references.unwrap()[0].uid, "uid-1");
+        assert_eq!(object.labels.unwrap()[EXPORT_LABEL], "uid-1-files");
     }
 
     #[test]

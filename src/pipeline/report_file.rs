@@ -47,7 +47,8 @@ pub struct ReportSpec {
     pub csv: bool,
     /// How it is compressed.
     pub compression: Compression,
-    /// Whether only rejected and suppressed records have a line.
+    /// Whether only records with a reason have a line: rejected or suppressed ones, those that could not be
+    /// decided, and those with a warning.
     pub rejected_only: bool,
     /// Whether the run only foretells what it would do.
     pub dry_run: bool,
@@ -212,8 +213,8 @@ impl Sink {
     fn wants(&self, line: &RecordLine) -> bool {
         // What a push plans before it is done has a line once it is done.
         (self.dry_run || !line.foretold)
-            && (!self.rejected_only
-                || matches!(line.outcome, RecordOutcome::Rejected | RecordOutcome::Suppressed))
+            // Only what deserves attention has a reason.
+            && (!self.rejected_only || line.cause.is_some())
     }
 }
 

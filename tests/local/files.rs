@@ -377,7 +377,7 @@ async fn a_file_of_which_nobody_may_stay_is_replaced_by_one_without_rows() {
     assert_eq!(world.read("people.csv"), "mail\r\n", "{done}");
     let message = condition(&done, "Ready")["message"].to_string();
     assert!(
-        message.contains("0/1 rows written to ") && message.contains("1 suppressed"),
+        message.contains("0/1 row written to ") && message.contains("1 suppressed"),
         "{message}"
     );
     assert_eq!(done["status"]["file"]["rows"], 0);
@@ -395,7 +395,7 @@ async fn a_person_is_left_out_for_any_address_that_is_written() {
         let mut world = World::new(vec![export("people", file, source.clone())]).await;
         world.never = Some("p3@x.org");
         let done = world.expect(0, "FileWritten").await;
-        assert_eq!(done["status"]["delivered"], "1/1 rows", "{done}");
+        assert_eq!(done["status"]["delivered"], "1/1 row", "{done}");
         assert!(!world.read(file).to_lowercase().contains("p3@"), "{}", world.read(file));
         world.exports[0]["spec"]["fieldMappingRef"] = json!({"name": "columns"});
         world.exports[0]["spec"]["failureBudget"] = json!(1);

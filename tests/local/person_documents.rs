@@ -91,6 +91,13 @@ async fn a_report_names_the_file_of_each_record() {
         assert!(world.out("people").join(&name).exists(), "{line}");
     }
     assert!(!text.contains("x.org"), "{text}");
+    // What deserves attention: a person who was delivered with a warning, too.
+    world.exports[0]["spec"]["report"]["include"] = json!("Rejected");
+    world.exports[0]["spec"]["source"]["inline"][2]["fullName"] = json!("\u{76f4}\u{5b50}");
+    world.expect(0, "FileWritten").await;
+    let text = fs::read_to_string(world.out("report.ndjson")).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("\"reason\":\"MissingGlyph\""), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

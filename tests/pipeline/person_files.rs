@@ -289,7 +289,7 @@ async fn a_right_to_delete_that_is_missing_has_its_reason_and_keeps_nothing_else
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_refuses_has_a_reason() {
     for (status, code, expected) in [
-        (404, "NoSuchBucket", Reason::DestinationUnreachable),
+        (404, "NoSuchBucket", Reason::DestinationMissing),
         (403, "AccessDenied", Reason::DestinationDenied),
         (503, "SlowDown", Reason::DestinationUnreachable),
     ] {

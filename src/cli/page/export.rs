@@ -55,7 +55,7 @@ fn results(status: &CandidateExportStatus, deed: Deed) -> Markup {
             h3 { "File" }
             p {
                 code { (file.url) } br;
-                (Thousands(file.rows)) " rows, " (Thousands(file.bytes)) " bytes, "
+                (Thousands(file.rows)) (if file.rows == 1 { " row, " } else { " rows, " }) (Thousands(file.bytes)) " bytes, "
                 (instant(file.written_at.0))
             }
         }

@@ -286,9 +286,16 @@ fn dry_run(counts: &ExportCounts, rejected: i64) -> String {
 
 /// What would be written to a file.
 fn file_dry_run(counts: &ExportCounts, rejected: i64) -> String {
+    let due = counts.created + counts.updated;
+    let rows = if due == 1 { "row" } else { "rows" };
+    // Of a file for each person, one may be there already.
+    let unchanged = match counts.unchanged {
+        0 => String::new(),
+        unchanged => format!("{unchanged} unchanged, "),
+    };
     format!(
-        "dry run: would write {} rows; {} suppressed, {rejected} rejected",
-        counts.created, counts.suppressed
+        "dry run: would write {due} {rows}; {unchanged}{} suppressed, {rejected} rejected",
+        counts.suppressed
     )
 }
 

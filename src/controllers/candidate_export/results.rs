@@ -156,7 +156,11 @@ fn skipped(found: Skipped) -> SkippedFiles {
 
 /// The text of the column DELIVERED. A dry run delivers nothing.
 fn delivered(mode: ExportMode, is_file: bool, there: impl Display, wanted: impl Display) -> String {
-    let rows = if is_file { " rows" } else { "" };
+    let rows = match is_file {
+        false => "",
+        true if wanted.to_string() == "1" => " row",
+        true => " rows",
+    };
     match mode {
         ExportMode::Push => format!("{there}/{wanted}{rows}"),
         ExportMode::DryRun => format!("would {there}/{wanted}{rows}"),
@@ -289,6 +293,7 @@ mod tests {
         let mut next = CandidateExportStatus::default();
         show(&mut next, &progress, &file);
         assert_eq!(next.delivered.as_deref(), Some("3/3 rows"));
+        assert_eq!(delivered(ExportMode::Push, true, 0, 1), "0/1 row");
         assert_eq!(shown(ExportMode::Push), "3/3");
         let counts = Counts { total: 3, awaiting_resume: 3, ..Counts::default() };
         let waiting = Progress { counts, ..Progress::default() };

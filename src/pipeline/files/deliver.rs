@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{reading::Document, sighted::Sighted};
 use crate::{
-    domain::{Disposition, Fence, Grant, GrantState, Reason, RecordId},
+    domain::{Disposition, Fence, Grant, GrantState, RecordId},
     ledger::{FileLedger, NoFiles, PayloadDigest, SegmentStore},
     pipeline::report::{FilesInfo, Progress},
     storage::{ConnectedSet, WriteFault},
@@ -227,7 +227,7 @@ impl<S: SegmentStore> Delivery<S> {
     }
 }
 
-/// Whether somebody has to permit it.
+/// Whether somebody has to change something before it can be done.
 fn is_denied(fault: &WriteFault) -> bool {
-    matches!(fault.disposition(), Disposition::Stalled { reason: Reason::DestinationDenied })
+    matches!(fault.disposition(), Disposition::Stalled { .. })
 }

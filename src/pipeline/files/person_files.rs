@@ -227,8 +227,8 @@ impl Run {
             Some((count, fault)) => Ending::Interrupted {
                 disposition: Disposition::Stalled { reason: Reason::DeletionDenied },
                 message: format!(
-                    "{count} {} still there: {} {fault}. Permit that files are deleted there. All other \
-                     files are as they should be",
+                    "{count} {} still there: {} {fault}. Permit that files are deleted there, or remove \
+                     what is in the way. All other files are as they should be",
                     if *count == 1 {
                         "file of people who left is"
                     } else {
