@@ -18,7 +18,7 @@ use clinch_operator::{
     pipeline::{
         AttributeFilter, Deletions, Ending, Feed, FeedFault, FeedPage, FeedPerson, FeedRead,
         ImportCounts, ImportName, ImportPorts, ImportProgress, ImportSpec, MaxDeletions,
-        ObjectSink, OwnWrites, ProfileMapping, Unmapped, run_import,
+        ObjectSink, OwnWrites, PartFormat, ProfileMapping, Unmapped, run_import,
     },
     storage::{AllowedPlaces, StoragePolicy},
 };
@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Row, harness::account, ledger::Memory};
 
 const PEOPLE: u64 = 1_000_000;
-const PAGE: u64 = 100;
+pub(crate) const PAGE: u64 = 100;
 
 pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     let folder = tempfile::tempdir()?;
@@ -41,7 +41,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
     ] {
         let (requests, files) = (Arc::new(AtomicU64::new(0)), files(folder.path())?);
         let (memory, start) = (Memory::start()?, Instant::now());
-        let ports = ports(folder.path(), &requests)?;
+        let ports = ports(folder.path(), List { requests: requests.clone() })?;
         let report = tokio::spawn(run_import(spec(), ports)).await?;
         let took = start.elapsed().as_secs_f64();
         ensure!(report.ending == Ending::Completed, "{report:?}");
@@ -77,7 +77,7 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
 }
 
 /// How many parts and manifests there are.
-fn files(folder: &Path) -> anyhow::Result<usize> {
+pub(crate) fn files(folder: &Path) -> anyhow::Result<usize> {
     let mut count = 0;
     for name in ["parts", "manifests"] {
         let folder = folder.join("sink/bench").join(name);
@@ -88,7 +88,7 @@ fn files(folder: &Path) -> anyhow::Result<usize> {
     Ok(count)
 }
 
-fn spec() -> ImportSpec {
+pub(crate) fn spec() -> ImportSpec {
     ImportSpec {
         import: ImportName {
             namespace: "bench".to_owned(),
@@ -107,16 +107,17 @@ fn spec() -> ImportSpec {
     }
 }
 
-fn ports(
+pub(crate) fn ports<F: Feed>(
     folder: &Path,
-    requests: &Arc<AtomicU64>,
-) -> anyhow::Result<ImportPorts<List, ObjectSink, FolderStore>> {
+    feed: F,
+) -> anyhow::Result<ImportPorts<F, ObjectSink, FolderStore>> {
+    let parts = (PartFormat::Ndjson, 5000);
     let place = format!("file://{}", folder.display());
     let allowed = AllowedPlaces::destinations([place.as_str()])?;
     let policy = Arc::new(StoragePolicy { allowed, ..StoragePolicy::default() });
     Ok(ImportPorts {
-        feed: List { requests: requests.clone() },
-        sink: ObjectSink::open(&format!("{place}/sink/"), None, &policy, "bench", 5000)?,
+        feed,
+        sink: ObjectSink::open(&format!("{place}/sink/"), None, &policy, "bench", parts)?,
         store: FolderStore::new(folder.join("state")),
         keys: ImportKeys::of(&[7; 32], account(), "bench"),
         suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
@@ -192,7 +193,7 @@ impl Feed for List {
     }
 }
 
-fn person(n: u64) -> anyhow::Result<FeedPerson> {
+pub(crate) fn person(n: u64) -> anyhow::Result<FeedPerson> {
     let email = format!("elif.kaur.{n}@example.org");
     let attributes = json!({
         "email": email, "first_name": format!("Elif{n}"), "last_name": "Kaur",

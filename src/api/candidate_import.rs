@@ -1,4 +1,4 @@
-//! `CandidateImport`: which people come back from Clinch, where they are written, and the result.
+//! `CandidateImport`: which people come back from Clinch, where they are written or sent, and the result.
 
 use k8s_openapi::apimachinery::pkg::{
     apis::meta::v1::{Condition, Time},
@@ -19,7 +19,7 @@ const FOLDER_RULE: &str = "self.matches('^[^{}*?\\\\[\\\\]]+/$')";
 const FOLDER_MESSAGE: &str =
     "url must name a folder: it ends with a slash, and holds none of * ? [ ] { }";
 
-/// Writes people of Clinch, and what changes of them, to a folder.
+/// Writes people of Clinch, and what changes of them, to a folder, or sends them to an HTTP endpoint.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
     .message("at most one of interval and schedule may be set")
@@ -36,7 +36,7 @@ const FOLDER_MESSAGE: &str =
     namespaced,
     status = "CandidateImportStatus",
     derive = "PartialEq",
-    doc = "CandidateImport writes people of Clinch, and what changes of them, to a folder.",
+    doc = "CandidateImport writes people of Clinch, and what changes of them, to a folder, or sends them to an HTTP endpoint.",
     selectable = ".spec.integrationRef.name",
     selectable = ".spec.integrationRef.namespace",
     printcolumn(
@@ -90,7 +90,7 @@ pub struct CandidateImportSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "moment")]
     pub updated_after: Option<Time>,
-    /// Where people are written.
+    /// Where people are written, or sent.
     pub sink: ImportSink,
     /// Whether people are written who are in Clinch as an export of the same integration wrote them.
     #[serde(default)]
@@ -141,8 +141,9 @@ pub struct CandidateImportSpec {
 impl CandidateImportSpec {
     /// The names of the Secrets that it refers to.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let store = self.sink.object_store.as_ref();
-        store.and_then(ImportStore::secret).into_iter()
+        let store = self.sink.object_store.as_ref().and_then(ImportStore::secret);
+        let endpoint = self.sink.http.as_ref().into_iter().flat_map(ImportEndpoint::secrets);
+        store.into_iter().chain(endpoint)
     }
 }
 
@@ -178,14 +179,22 @@ pub enum OwnWrites {
     Include,
 }
 
-/// Where people are written.
+/// Where people are written, or sent; exactly one of `objectStore` and `http`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[x_kube(validation = Rule::new("has(self.objectStore)").message("objectStore must be set"))]
+#[x_kube(
+    validation = Rule::new("has(self.objectStore) != has(self.http)")
+        .message("exactly one of objectStore and http must be set"),
+    validation = Rule::new("has(self.objectStore) == has(oldSelf.objectStore)")
+        .message("the kind of sink is immutable; create another import instead")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportSink {
     /// Into a folder of an object store, or of a file system that the operator may write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ImportStore>,
+    /// To an HTTP endpoint, as signed batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<ImportEndpoint>,
 }
 
 /// A folder; the integration's `spec.readPermission` and the operator's `--allowed-destinations`
@@ -229,6 +238,63 @@ const fn default_part() -> i32 {
     5000
 }
 
+/// An HTTP endpoint; the integration's `spec.readPermission` and the operator's
+/// `--allowed-destinations` decide which may be used.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportEndpoint {
+    /// The URL that batches are sent to with POST. Redirects are not followed.
+    #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')")
+        .message("url must begin with https:// or http://"))]
+    #[schemars(length(min = 8, max = 2048))]
+    pub url: String,
+    /// A Secret in the import's namespace whose fields are sent as headers, labelled
+    /// `clinch.hireez.dev/use: destination` and annotated
+    /// `clinch.hireez.dev/allowed-origin: https://HOST`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_secret_ref: Option<NameReference>,
+    /// A Secret in the import's namespace, labelled and annotated as for the headers. `key` signs every
+    /// batch as Standard Webhooks 1.0 defines it; `previousKey`, if there is one, too.
+    pub signing_secret_ref: NameReference,
+    /// The most records of a batch.
+    #[serde(default = "default_batch")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_records: i32,
+    /// The most bytes of a batch, e.g. `512Ki` or `1Mi`: from `64Ki` to `8Mi`. A single record may be
+    /// larger.
+    #[serde(default = "default_batch_bytes")]
+    #[schemars(
+        length(min = 3, max = 6),
+        regex(pattern = r"^((6[4-9]|[7-9][0-9]|[1-9][0-9]{2,3})Ki|[1-8]Mi)$")
+    )]
+    pub max_bytes: String,
+}
+
+impl ImportEndpoint {
+    /// The names of the Secrets that it refers to.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let references = self.headers_secret_ref.iter().chain([&self.signing_secret_ref]);
+        references.map(|reference| reference.name.as_str())
+    }
+
+    /// The most bytes of a batch. The schema admits nothing that cannot be read.
+    pub fn max_bytes(&self) -> usize {
+        let of = |unit: &str, bytes: usize| {
+            let count: usize = self.max_bytes.strip_suffix(unit)?.parse().ok()?;
+            Some(count.saturating_mul(bytes))
+        };
+        of("Ki", 1 << 10).or_else(|| of("Mi", 1 << 20)).unwrap_or(1 << 20)
+    }
+}
+
+const fn default_batch() -> i32 {
+    100
+}
+
+fn default_batch_bytes() -> String {
+    "1Mi".to_owned()
+}
+
 /// Format of the parts of an import.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
@@ -236,6 +302,9 @@ pub enum ImportFormat {
     /// One JSON object per line; the source of an export can read it.
     #[default]
     Ndjson,
+    /// A header line, then one person per row, in the columns of CSV files of exports behind `Clinch Id`,
+    /// `Clinch Op`, `Clinch Revision` and `Clinch Updated At`. Cells are escaped against spreadsheets.
+    Csv,
 }
 
 /// What the operator knows of the import.

@@ -4,7 +4,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use clinch_operator::sandbox::{Credential, Options, Sandbox};
+use clinch_operator::sandbox::{Credential, Options, Sandbox, SinkOptions, TestSink};
 
 /// An emulator of the Clinch API for tests and demos; see docs/SANDBOX.md.
 #[derive(Debug, Parser)]
@@ -34,9 +34,34 @@ struct Args {
     /// Minimum latency of each response, in milliseconds.
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
+    /// Also listen on this port as a sink of imports; port 0 picks a free one.
+    #[arg(long, value_name = "PORT", requires = "sink_key")]
+    sink: Option<u16>,
+    /// A signing key that the sink knows: text, or whsec_ and Base64. May be repeated.
+    #[arg(long, value_name = "KEY", requires = "sink")]
+    sink_key: Vec<String>,
+    /// File with scripted answers of the sink.
+    #[arg(long, value_name = "FILE", requires = "sink")]
+    sink_answers: Option<PathBuf>,
     /// Allow an address other than loopback.
     #[arg(long)]
     allow_remote: bool,
+}
+
+impl Args {
+    /// The options of the sink, if one is wanted.
+    fn sink(&self) -> anyhow::Result<Option<SinkOptions>> {
+        let Some(port) = self.sink else { return Ok(None) };
+        let mut options = SinkOptions {
+            listen: SocketAddr::new(self.listen.ip(), port),
+            keys: self.sink_key.clone(),
+            answers: Vec::new(),
+        };
+        if let Some(path) = &self.sink_answers {
+            options.read_answers(path)?;
+        }
+        Ok(Some(options))
+    }
 }
 
 #[tokio::main]
@@ -51,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
     let mut options = Options {
         listen: args.listen,
         latency: Duration::from_millis(args.latency_ms),
-        data: args.data,
+        data: args.data.clone(),
         ..Options::default()
     };
     for credential in &args.credential {
@@ -69,6 +94,10 @@ async fn main() -> anyhow::Result<()> {
     if let Some(path) = &args.faults {
         options.read_faults(path)?;
     }
+    let sink = match args.sink()? {
+        Some(options) => Some(TestSink::start(options).await.context("cannot start the sink")?),
+        None => None,
+    };
     // Before the line is printed, since its reader may send the signal at once.
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let sandbox = Sandbox::start(options)
@@ -76,6 +105,9 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot start on {}", args.listen))?;
     let mut out = std::io::stdout();
     writeln!(out, "clinch-sandbox listening on {}", sandbox.base_url())?;
+    if let Some(sink) = &sink {
+        writeln!(out, "sink of imports at {}", sink.url())?;
+    }
     out.flush()?;
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped?,

@@ -22,22 +22,19 @@ pub(super) fn reveals(permission: &ReadPermission) -> Option<AttributeFilter> {
     (permission.candidates == Permission::Allowed).then(|| attributes(permission))
 }
 
-/// Why the places that the integration lists do not hold a file, if so. A URL that cannot be used is
-/// reported where it is opened; the account of an Azure container is compared by the operator's own list.
-pub(super) fn not_listed(permission: &ReadPermission, url: &str) -> Option<String> {
+/// Why the places that the integration lists do not hold a location, if so. The account of an Azure
+/// container is compared by the operator's own list.
+pub(super) fn not_listed(permission: &ReadPermission, location: &Location) -> Option<String> {
     if permission.destinations.is_empty() {
         return None;
     }
     match AllowedPlaces::destinations(permission.destinations.iter().map(String::as_str)) {
-        Ok(listed) => {
-            let location = Location::file(url).ok()?;
-            (!listed.may_allow(&location)).then(|| {
-                format!(
-                    "{location} is under none of the places in spec.readPermission.destinations of \
-                     the integration; ask its admin"
-                )
-            })
-        }
+        Ok(listed) => (!listed.may_allow(location)).then(|| {
+            format!(
+                "{location} is under none of the places in spec.readPermission.destinations of the \
+                 integration; ask its admin"
+            )
+        }),
         Err(error) => Some(format!(
             "spec.readPermission.destinations of the integration cannot be used; ask its admin: {error}"
         )),

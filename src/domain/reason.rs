@@ -206,6 +206,8 @@ reasons! {
     /// A run would do something else than `spec.approvedPlan` names.
     PlanChanged,
     // -- per record
+    /// The destination of an import refuses a person.
+    SinkRejected,
     /// More records were rejected than the failure budget allows.
     RecordsRejected,
     /// The source record cannot be decoded.

@@ -30,9 +30,9 @@ pub use facts::RunFacts;
 pub use files::{FileLedger, NoFiles};
 pub use folder::{FolderStore, stored_segments};
 pub use import::{
-    FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts, ImportJournal, ImportKeys,
-    ImportMarks, ImportPart, ImportSegment, ImportSegmentError, ImportTrace, ImportedPeople,
-    ManifestFact, OpenedImport, Revision,
+    DeclaredWindow, FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts,
+    ImportJournal, ImportKeys, ImportMarks, ImportPart, ImportSegment, ImportSegmentError,
+    ImportTrace, ImportedPeople, ManifestFact, OpenedImport, Revision,
 };
 pub use journal::{JOURNAL_MAX_DELTAS, Journal, JournalError, Opened};
 pub use keys::{KeyId, Keys, new_root};

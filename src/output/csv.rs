@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Record, RowEncoder,
     cell::{Cell, text},
-    layout::{COLUMNS, Column},
+    layout::{COLUMNS, Column, IMPORT_COLUMNS},
 };
 
 /// What the first line consists of.
@@ -52,7 +52,7 @@ pub struct Field {
 }
 
 enum Columns {
-    Fixed(&'static [Column]),
+    Fixed(Vec<Column>),
     Mapped(Vec<Field>),
 }
 
@@ -69,7 +69,13 @@ pub struct CsvEncoder {
 impl CsvEncoder {
     /// For profiles.
     pub fn of_profiles(style: CsvStyle) -> Self {
-        Self::of(Columns::Fixed(&COLUMNS), style)
+        Self::of(Columns::Fixed(COLUMNS.to_vec()), style)
+    }
+
+    /// For the records of an import: profiles, and what the member `clinch` says about each.
+    pub fn of_imported(style: CsvStyle) -> Self {
+        let columns = IMPORT_COLUMNS.iter().chain(&COLUMNS).copied().collect();
+        Self::of(Columns::Fixed(columns), style)
     }
 
     /// For mapped attributes.
@@ -216,6 +222,20 @@ mod tests {
         let style = CsvStyle { header: Header::None, bom: true, ..CsvStyle::default() };
         let text = written(CsvEncoder::of_attributes(one, style), &[json!({}), json!({"a": "x"})]);
         assert_eq!(text, "\u{feff}\"\"\r\nx\r\n");
+    }
+
+    #[test]
+    fn a_file_of_an_import_says_whose_each_record_is() {
+        let records = [
+            json!({"clinch": {"op": "upsert", "id": "c1", "revision": "9c1e", "import": "a/b",
+                "updatedAt": "2026-11-25T22:07:51Z"}, "firstName": "Jane"}),
+            json!({"clinch": {"op": "tombstone", "id": "c2", "reason": "Deleted", "import": "a/b"}}),
+        ];
+        let text = written(CsvEncoder::of_imported(CsvStyle::default()), &records);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        assert!(lines[0].starts_with("Clinch Id,Clinch Op,Clinch Revision,Clinch Updated At,Id,"));
+        assert!(lines[1].starts_with("c1,upsert,9c1e,2026-11-25T22:07:51Z,,Jane,"), "{text}");
+        assert_eq!(lines[2], format!("c2,tombstone{}", ",".repeat(27)));
     }
 
     #[test]

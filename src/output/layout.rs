@@ -10,6 +10,8 @@ type Members = Map<String, Value>;
 /// What fills a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
+    /// What an import says about the record.
+    Clinch(&'static str),
     Member(&'static str),
     Location(&'static str),
     /// The first address that is not outdated.
@@ -34,6 +36,14 @@ pub(super) struct Column {
 const fn column(name: &'static str, path: &'static str, content: Content) -> Column {
     Column { name, path, content }
 }
+
+/// In front of the columns of people, in the files of an import.
+pub(super) const IMPORT_COLUMNS: [Column; 4] = [
+    column("Clinch Id", "clinch.id", Content::Clinch("id")),
+    column("Clinch Op", "clinch.op", Content::Clinch("op")),
+    column("Clinch Revision", "clinch.revision", Content::Clinch("revision")),
+    column("Clinch Updated At", "clinch.updatedAt", Content::Clinch("updatedAt")),
+];
 
 pub(super) const COLUMNS: [Column; 25] = [
     column("Id", "id", Content::Member("id")),
@@ -67,6 +77,9 @@ impl Column {
     /// Fills the cell of a profile.
     pub(super) fn fill(&self, profile: &Members, cell: &mut Cell) {
         match self.content {
+            Content::Clinch(name) => {
+                put(profile.get("clinch").and_then(|clinch| clinch.get(name)), cell);
+            }
             Content::Member(name) => put(profile.get(name), cell),
             Content::Location(name) => match profile.get("location") {
                 Some(Value::Object(location)) => put(location.get(name), cell),

@@ -42,11 +42,12 @@ pub use files::{
 };
 pub use guards::Guards;
 pub use import::{
-    Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers, Feed,
-    FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, ImportCounts, ImportFailure,
-    ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport, ImportSpec, LISTED_FAILURES,
-    LastFullScan, LastManifest, Manifest, MaxDeletions, ObjectSink, OwnWrites, ProfileMapping,
-    Sink, SinkFault, SinkPosition, Unmapped, run_import,
+    AnySink, Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers,
+    Feed, FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, HttpSink, HttpSinkSettings,
+    ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport,
+    ImportSpec, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions, ObjectSink,
+    OwnWrites, PartFormat, Poster, ProfileMapping, Refused, Sink, SinkFault, SinkGate,
+    SinkPosition, Unmapped, run_import,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use mode::Mode;

@@ -34,6 +34,7 @@ mod server;
 mod shared;
 mod shift;
 mod signature;
+mod sink;
 mod state;
 mod stored_form;
 mod updated_since;
@@ -49,3 +50,6 @@ pub use person::PersonDump;
 pub use seed::Seed;
 pub use server::Sandbox;
 pub use signature::{Generation, SignatureCheck, SignedRequest};
+pub use sink::{
+    SinkAnswer, SinkCut, SinkDelivery, SinkOptions, SinkReceived, SinkRecord, TestSink,
+};

@@ -155,7 +155,7 @@ impl Options {
 }
 
 /// YAML, of which JSON is a part.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, OptionsError> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| OptionsError::Read(path.display().to_string(), error))?;
     parse(&text).map_err(|problem| invalid(path, problem))

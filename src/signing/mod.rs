@@ -1,8 +1,11 @@
 //! Request signing: canonical string and HMAC to header instructions. Pure; time is an argument.
+//! `webhook.rs` signs requests to other systems than Clinch.
 //!
 //! The one form that every known server version accepts: five fields, HMAC-SHA1, the plain `APIAuth`
 //! scheme, the third field (content hash) empty and no content hash header sent. The signature
 //! covers the `Date` text, so a request is signed again for every attempt.
+
+mod webhook;
 
 use std::fmt;
 
@@ -13,6 +16,8 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use sha1::Sha1;
 
 use crate::domain::Credentials;
+
+pub use webhook::{WebhookKeyError, WebhookKeys};
 
 /// Length of a SHA-1 digest in Base64, padded.
 const SIGNATURE_LEN: usize = 28;

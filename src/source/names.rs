@@ -7,6 +7,10 @@ use super::path::{self, Segment};
 
 /// Profile path by folded header, for headers of hireEZ exports and their usual variants.
 const HEADERS: &[(&str, &[&str])] = &[
+    ("clinch.id", &["clinchid"]),
+    ("clinch.op", &["clinchop"]),
+    ("clinch.revision", &["clinchrevision"]),
+    ("clinch.updatedAt", &["clinchupdatedat"]),
     ("id", &["id", "candidateid", "profileid", "hireezid"]),
     ("firstName", &["firstname", "givenname"]),
     ("lastName", &["lastname", "surname", "familyname"]),

@@ -2,9 +2,10 @@
 //!
 //! What a spec names is opened with [`Place::open`]: only under the admin's allow-list, with the
 //! credentials of one Secret, and without following anything to another host or folder; a file to write
-//! is opened with [`Destination::open`], several whose names differ in one part with [`FileSet::open`], and
-//! a folder for any number with [`WrittenFolder::open`], under the same rules and a list of its own. The
-//! folder of the ledgers, which the admin names, is opened with [`open_folder`]. All use `bucket.rs`
+//! is opened with [`Destination::open`], several whose names differ in one part with [`FileSet::open`], a
+//! folder for any number with [`WrittenFolder::open`], and a URL to send to with [`Endpoint::open`], under the
+//! same rules and a list of its own. The folder of the ledgers, which the admin names, is opened with
+//! [`open_folder`]. All use `bucket.rs`
 //! and, for files in parts, `upload.rs`: nothing else makes a request to an object store.
 
 mod allowed;
@@ -13,6 +14,7 @@ mod bucket;
 mod connect;
 mod credentials;
 mod destination;
+mod endpoint;
 mod fault;
 mod file_set;
 mod files;
@@ -38,6 +40,7 @@ use bucket::Bucket;
 pub use allowed::{AllowedPlaceError, AllowedPlaces, PlaceList};
 pub use credentials::CredentialError;
 pub use destination::{Destination, SeenFile};
+pub use endpoint::{Endpoint, Posted};
 pub use fault::{FolderError, ObjectFault, ReadFault};
 pub use file_set::{ConnectedSet, FileSet};
 pub use folder::{AdminFolder, ObjectFolder, open_folder};

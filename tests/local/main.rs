@@ -15,6 +15,8 @@ mod documents;
 #[cfg(feature = "sandbox")]
 mod drift;
 #[cfg(feature = "sandbox")]
+mod endpoints;
+#[cfg(feature = "sandbox")]
 mod erasure;
 #[cfg(feature = "sandbox")]
 mod exit_codes;

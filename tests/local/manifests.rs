@@ -472,6 +472,16 @@ fn what_is_immutable_stays_so_across_runs() {
         .unwrap()
     };
     drop(open(import("s3://people/a/")).unwrap());
+    let to_endpoint = load_text(
+        "apiVersion: clinch.hireez.dev/v1alpha1\nkind: CandidateImport\nmetadata: {name: i}\nspec:\n  \
+         integrationRef: {name: i}\n  sink:\n    http: {url: \"https://h/\", signingSecretRef: {name: k}}\n",
+    );
+    let Err(OpenError::RefuseChange(problems)) = open(to_endpoint.unwrap()) else {
+        panic!("the kind of sink was changed");
+    };
+    let expected =
+        "x.yaml:6: spec.sink: the kind of sink is immutable; create another import instead\n";
+    assert_eq!(shown(&problems), expected);
     let Err(OpenError::RefuseChange(problems)) = open(import("s3://people/b/")) else {
         panic!("the folder was changed");
     };

@@ -29,7 +29,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("local", &["api", "cluster", "conditions", "domain", "ledger"]),
     (
         "pipeline",
-        &["clinch", "domain", "ledger", "mapping", "output", "render", "source", "storage"],
+        &[
+            "clinch", "domain", "ledger", "mapping", "output", "render", "signing", "source",
+            "storage",
+        ],
     ),
     // tier 3
     (
@@ -45,6 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "network",
             "output",
             "pipeline",
+            "signing",
             "source",
             "storage",
         ],

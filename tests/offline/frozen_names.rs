@@ -106,6 +106,7 @@ const REASONS: &[&str] = &[
     "SecretFieldMissing",
     "SecretInvalid",
     "SecretNotFound",
+    "SinkRejected",
     "SourceChanged",
     "SourceConfirmed",
     "SourceDenied",

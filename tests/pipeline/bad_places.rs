@@ -19,7 +19,9 @@ use clinch_operator::{
     domain::{Disposition, Reason},
     ledger::MemoryStore,
     output::Compression,
-    pipeline::{Ending, FilePorts, ObjectSink, Report, ReportSpec, run_file, with_report},
+    pipeline::{
+        Ending, FilePorts, ObjectSink, PartFormat, Report, ReportSpec, run_file, with_report,
+    },
     storage::{AllowedPlaces, Destination, StoragePolicy},
 };
 use serde_json::json;
@@ -80,7 +82,8 @@ impl Place {
 
     fn sink(&self) -> ObjectSink {
         let url = format!("{}/back/", self.url);
-        ObjectSink::open(&url, self.secret.as_ref(), &self.policy(), "uid-import", 100).unwrap()
+        let parts = (PartFormat::Ndjson, 100);
+        ObjectSink::open(&url, self.secret.as_ref(), &self.policy(), "uid-import", parts).unwrap()
     }
 
     /// Every file below it, also those that nobody should see.

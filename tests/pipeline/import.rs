@@ -16,7 +16,7 @@ use clinch_operator::{
     pipeline::{
         AttributeFilter, ClinchFeed, Deletions, Ending, ImportMode, ImportName, ImportPorts,
         ImportProgress, ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, OwnWrites,
-        run_import,
+        PartFormat, run_import,
     },
     sandbox::OldId,
     storage::{AllowedPlaces, StoragePolicy},
@@ -57,10 +57,14 @@ pub(crate) fn spec() -> ImportSpec {
 }
 
 pub(crate) fn local(folder: &Path) -> ObjectSink {
+    local_as(folder, PartFormat::Ndjson)
+}
+
+fn local_as(folder: &Path, format: PartFormat) -> ObjectSink {
     let place = format!("file://{}", folder.display());
     let allowed = AllowedPlaces::destinations([place.as_str()]).unwrap();
     let policy = Arc::new(StoragePolicy { allowed, ..StoragePolicy::default() });
-    ObjectSink::open(&format!("{place}/back/"), None, &policy, "uid-import", 100).unwrap()
+    ObjectSink::open(&format!("{place}/back/"), None, &policy, "uid-import", (format, 100)).unwrap()
 }
 
 /// An import of the people of a world.
@@ -208,6 +212,55 @@ async fn what_comes_back_is_a_source() {
 }
 
 #[tokio::test]
+async fn what_comes_back_as_csv_is_a_source_too() {
+    let more =
+        json!({"email": "formula@example.com", "first_name": "=1+1", "last_name": "'quoted"});
+    let people = (0..150).map(in_clinch).chain([more]);
+    let world = World::new(seeded(contract(json!({})), people)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    let run = async || {
+        let report = import.run(local_as(folder.path(), PartFormat::Csv)).await;
+        assert_eq!(report.ending, Ending::Completed);
+        report.progress
+    };
+    assert_eq!(run().await.counts.emitted, 151);
+    let manifest = run().await.last_manifest;
+    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    assert_ne!(run().await.last_manifest, manifest);
+    let uid = folder.path().join("back/uid-import");
+    let parts: Vec<_> = manifests(&uid).into_iter().flat_map(|one| one.parts).collect();
+    assert_eq!(parts.iter().map(|part| part.rows).collect::<Vec<_>>(), [100, 51, 1]);
+    let mut whole = Vec::new();
+    for part in &parts {
+        assert_eq!(Path::new(&part.name).extension(), Some("csv".as_ref()));
+        let bytes = fs::read(uid.join(&part.name)).unwrap();
+        assert_eq!(hex::encode(Sha256::digest(&bytes)), part.sha256);
+        let text = String::from_utf8(bytes).unwrap();
+        let (header, rows) = text.split_once("\r\n").unwrap();
+        assert!(header.starts_with("Clinch Id,Clinch Op,Clinch Revision,Clinch Updated At,Id,"));
+        if whole.is_empty() {
+            whole.extend_from_slice(format!("{header}\r\n").as_bytes());
+        }
+        whole.extend_from_slice(rows.as_bytes());
+    }
+    let target = World::new(contract(json!({}))).await;
+    let mut run = target.spec(&Export::of(Vec::new()));
+    run.source = crate::large::escaped("back.csv", whole);
+    let report = clinch_operator::pipeline::run(run, target.ports()).await;
+    assert_eq!(report.ending, Ending::Completed);
+    let counts = report.progress.counts;
+    assert_eq!((counts.created, counts.not_selected, counts.rejected()), (151, 1, 0));
+    let people = target.sandbox.people(ACCOUNT);
+    let formula = people.iter().find(|one| one["attributes"]["email"] == "formula@example.com");
+    let attributes = &formula.unwrap()["attributes"];
+    assert_eq!(
+        (&attributes["first_name"], &attributes["last_name"]),
+        (&json!("=1+1"), &json!("'quoted"))
+    );
+}
+
+#[tokio::test]
 async fn only_changes_are_asked_for_where_that_is_proved() {
     for (filtering, resolution, mode) in [
         ("honoured", "second", ImportMode::Incremental),
@@ -324,7 +377,8 @@ async fn a_bucket_holds_the_same_as_a_folder() {
     .map(|(name, value)| (name.to_owned(), bytes::Bytes::copy_from_slice(value.as_bytes())))
     .into();
     let sink = || {
-        ObjectSink::open("s3://people/back/", Some(&secret), &policy, "uid-import", 100).unwrap()
+        let parts = (PartFormat::Ndjson, 100);
+        ObjectSink::open("s3://people/back/", Some(&secret), &policy, "uid-import", parts).unwrap()
     };
     let world = World::new(seeded(contract(json!({})), (0..150).map(in_clinch))).await;
     let import = Import { world: &world, folder: root.path(), state: MemoryStore::default() };

@@ -25,6 +25,13 @@ pub(crate) fn parts(name: &str, bytes: impl Into<bytes::Bytes>) -> Source {
     Source::Parts { parts: vec![part], csv: CsvOptions::default(), limits: Limits::default() }
 }
 
+/// One CSV file whose cells are escaped against spreadsheets, as a source.
+pub(crate) fn escaped(name: &str, bytes: Vec<u8>) -> Source {
+    let part = Part { name: name.into(), bytes: bytes.into(), format: None };
+    let csv = CsvOptions { unescape: true, ..CsvOptions::default() };
+    Source::Parts { parts: vec![part], csv, limits: Limits::default() }
+}
+
 /// Lines as the run's source.
 fn spec(text: String) -> RunSpec {
     RunSpec { source: parts("people.ndjson", text), ..Export::of(Vec::new()).spec() }

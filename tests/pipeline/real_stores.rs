@@ -9,8 +9,8 @@ use clinch_operator::{
     network::OutboundProxy,
     output::Compression,
     pipeline::{
-        Counts, Ending, FilePorts, ObjectSink, ReportSpec, RunSpec, Source, run, run_file,
-        with_report,
+        Counts, Ending, FilePorts, ObjectSink, PartFormat, ReportSpec, RunSpec, Source, run,
+        run_file, with_report,
     },
     source::{CsvOptions, is_told_by_name},
     storage::{AllowedPlaces, Destination, Listing, Location, Place, ReadFault, StoragePolicy},
@@ -239,7 +239,8 @@ impl Store {
         let import = Import { world: &world, folder: unused.path(), state: MemoryStore::default() };
         let policy = self.policy(|allowed| AllowedPlaces::destinations(allowed).unwrap());
         let (url, secret) = (self.url("people/back/"), fields(&self.map("secret")));
-        let sink = || ObjectSink::open(&url, Some(&secret), &policy, "uid-import", 100).unwrap();
+        let parts = (PartFormat::Ndjson, 100);
+        let sink = || ObjectSink::open(&url, Some(&secret), &policy, "uid-import", parts).unwrap();
         for emitted in [150, 0, 1] {
             if emitted == 1 {
                 let edit = json!({"current_job_title": "Director"});

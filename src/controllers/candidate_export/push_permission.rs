@@ -17,6 +17,7 @@ use crate::{
     },
     domain::{Disposition, Grant, GrantState, Reason},
     pipeline::{Ending, JobRule, JobRules, RuleVerdict},
+    storage::Location,
 };
 
 /// What the push permission says of a destination.
@@ -54,7 +55,11 @@ pub(super) fn refuses_places<'a>(
     let mut urls = urls.peekable();
     urls.peek()?;
     refuses_files(&integration.push_permission)
-        .or_else(|| urls.find_map(|url| not_listed(&integration.read_permission, url)))
+        // A URL that cannot be used is reported where it is opened.
+        .or_else(|| {
+            let mut places = urls.filter_map(|url| Location::file(url).ok());
+            places.find_map(|place| not_listed(&integration.read_permission, &place))
+        })
 }
 
 /// What the push permission says of a destination.

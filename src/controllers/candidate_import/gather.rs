@@ -18,7 +18,7 @@ use crate::{
         secrets::usable,
     },
     domain::{Cause, Reason},
-    storage::{Location, StoragePolicy},
+    storage::{Location, LocationError, StoragePolicy},
 };
 
 /// An import and everything that its pass depends on.
@@ -52,18 +52,42 @@ pub(super) struct Gathered {
     pub(super) now: Timestamp,
 }
 
-/// The folder that people are written to.
+/// The fields of a Secret, or why it cannot be used.
+pub(super) type Fields = Result<BTreeMap<String, Bytes>, Cause>;
+
+/// Where people are written, or sent.
 pub(super) struct SinkFound {
-    /// Its URL, which ends in a slash.
+    /// Its URL; that of a folder ends in a slash.
     pub(super) url: String,
-    /// The fields of the Secret for it, or why it cannot be used.
-    pub(super) secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
+    /// The Secret with credentials or headers; `None` if the spec names none.
+    pub(super) secret: Option<Fields>,
+    /// The Secret that signs, for an endpoint.
+    pub(super) signing: Option<Fields>,
 }
 
 impl SinkFound {
-    /// The URL of some file in it, to check the place with.
+    /// The field of the spec that names it.
+    pub(super) fn field(&self) -> &'static str {
+        if self.signing.is_some() { "spec.sink.http.url" } else { "spec.sink.objectStore.url" }
+    }
+
+    /// The URL of some file in the folder, to check the place with.
     pub(super) fn some_file(&self) -> String {
         format!("{}latest.json", self.url)
+    }
+
+    /// Its location.
+    pub(super) fn location(&self) -> Result<Location, LocationError> {
+        if self.signing.is_some() {
+            Location::web(&self.url)
+        } else {
+            Location::file(&self.some_file())
+        }
+    }
+
+    /// Its Secrets.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Fields> {
+        self.secret.iter().chain(&self.signing)
     }
 }
 
@@ -128,14 +152,33 @@ async fn sink<C: Cluster>(
     key: &ObjectKey,
     import: &CandidateImport,
 ) -> Result<Option<SinkFound>, ClusterError> {
-    let Some(store) = &import.spec.sink.object_store else { return Ok(None) };
-    let mut found = SinkFound { url: store.url.clone(), secret: Ok(None) };
+    let sink = &import.spec.sink;
+    let (mut found, secret, signing) = match (&sink.object_store, &sink.http) {
+        (Some(store), _) => {
+            let found = SinkFound { url: store.url.clone(), secret: None, signing: None };
+            (found, store.secret(), None)
+        }
+        (None, Some(endpoint)) => {
+            let signing = endpoint.signing_secret_ref.name.as_str();
+            // Until it was read.
+            let unread = Cause::new(Reason::ReferenceForbidden, "the signing Secret was not read");
+            let url = endpoint.url.clone();
+            let found = SinkFound { url, secret: None, signing: Some(Err(unread)) };
+            let headers = endpoint.headers_secret_ref.as_ref();
+            (found, headers.map(|reference| reference.name.as_str()), Some(signing))
+        }
+        (None, None) => return Ok(None),
+    };
     // A URL that cannot be used is reported where it is opened.
-    if let (Some(name), Ok(location)) = (store.secret(), Location::file(&found.some_file())) {
-        let secret = cluster.secret(&key.sibling(name)).await?;
-        found.secret = usable(name, secret, &location, USE_DESTINATION)
-            .map(Some)
-            .map_err(|message| Cause::new(Reason::ReferenceForbidden, message));
+    if let Ok(location) = found.location() {
+        let read = async |name: Option<&str>| -> Result<Option<Fields>, ClusterError> {
+            let Some(name) = name else { return Ok(None) };
+            let secret = cluster.secret(&key.sibling(name)).await?;
+            let fields = usable(name, secret, &location, USE_DESTINATION);
+            Ok(Some(fields.map_err(|message| Cause::new(Reason::ReferenceForbidden, message))))
+        };
+        found.secret = read(secret).await?;
+        found.signing = read(signing).await?;
     }
     Ok(Some(found))
 }

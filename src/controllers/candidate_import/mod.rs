@@ -11,6 +11,7 @@ mod permission;
 mod plan;
 mod recorded;
 mod review;
+mod sink;
 mod start;
 mod status;
 mod validate;

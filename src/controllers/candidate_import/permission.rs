@@ -22,7 +22,9 @@ pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> 
                 .to_owned(),
         );
     }
-    not_listed(permission, &sink?.some_file()).and_then(refused)
+    // A URL that cannot be used is reported where it is opened.
+    let location = sink?.location().ok()?;
+    not_listed(permission, &location).and_then(refused)
 }
 
 /// The grant of a run that starts now. Also revoked when the permission is changed in any way: what may
@@ -53,8 +55,11 @@ mod tests {
 
     #[test]
     fn nothing_leaves_unless_the_admin_says_so() {
-        let sink = SinkFound { url: "s3://b/team/".to_owned(), secret: Ok(None) };
-        let refused = |value| refusal(&permission(value), Some(&sink)).map(|cause| cause.message);
+        let mut sink = SinkFound { url: "s3://b/team/".to_owned(), secret: None, signing: None };
+        let refusal_of = |sink: &SinkFound, value| {
+            refusal(&permission(value), Some(sink)).map(|cause| cause.message)
+        };
+        let refused = |value| refusal_of(&sink, value);
         assert!(refused(serde_json::json!({})).unwrap().contains("readPermission.candidates"));
         let allowed = |destinations: &[&str]| {
             refused(serde_json::json!({
@@ -65,5 +70,17 @@ mod tests {
         assert_eq!(allowed(&["s3://other", "s3://b/team"]), None);
         assert!(allowed(&["s3://b/teams"]).unwrap().contains("none of the places"));
         assert!(allowed(&["s3://b/*"]).unwrap().contains("cannot be used"));
+        sink.url = "https://hooks.example.com/in/people".to_owned();
+        sink.signing = Some(Ok(std::collections::BTreeMap::new()));
+        let listed = |place| {
+            refusal_of(
+                &sink,
+                serde_json::json!({
+                    "candidates": "Allowed", "attributes": ["*"], "destinations": [place],
+                }),
+            )
+        };
+        assert_eq!(listed("https://hooks.example.com/in"), None);
+        assert!(listed("https://hooks.example.com/out").unwrap().contains("none of the places"));
     }
 }

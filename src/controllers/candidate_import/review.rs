@@ -5,7 +5,6 @@ use super::{
     gather::{Gathered, gather},
     mapping::{inverse, is_for_imports, left_out, source},
     permission,
-    validate::URL,
 };
 use crate::{
     api::CandidateImport,
@@ -18,7 +17,6 @@ use crate::{
         runs::Schedule,
     },
     mapping::{Select, TargetAttributes},
-    storage::Location,
 };
 
 /// The findings on one import.
@@ -37,9 +35,9 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     findings.extend(integration(context, &gathered));
     findings.extend(mapping(&gathered, target));
     if let Some(sink) = &gathered.sink
-        && let Err(error) = Location::file(&sink.some_file())
+        && let Err(error) = sink.location()
     {
-        findings.push(Finding::error("destination/url", URL, &error.to_string()));
+        findings.push(Finding::error("destination/url", sink.field(), &error.to_string()));
     }
     if let Some(found) = gathered.integration.granted()
         && let Some(cause) =

@@ -2,24 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{
-    gather::Gathered,
-    own::own_writes,
-    permission,
-    validate::{URL, Validated},
-};
+use super::{gather::Gathered, own::own_writes, permission, sink::open, validate::Validated};
 use crate::{
     cluster::{Cluster, Kind},
     controllers::{
         Context,
         connections::Connection,
-        destinations::refused,
         runs::{ImportRun, RunHandle, Size},
     },
-    domain::{Cause, Disposition, Reason},
+    domain::{Cause, Disposition},
     ledger::{ImportKeys, LedgerHome, LedgerOwner},
     pipeline::{
-        ClinchFeed, Ending, ImportPorts, ImportProgress, ImportReport, ObjectSink, run_import,
+        ClinchFeed, Ending, ImportPorts, ImportProgress, ImportReport, SinkGate, run_import,
     },
 };
 
@@ -56,7 +50,7 @@ fn run<C: Cluster + LedgerHome>(
         name: reference.key.name.clone(),
         uid: reference.uid.clone(),
     };
-    let sink = sink(gathered);
+    let sink = open(gathered, &validated.spec.import);
     let own = own_writes(context, gathered, &connection);
     let store = context.cluster.import_store(&owner);
     let grant = permission::grant(&context.cluster, gathered).and(connection.grant);
@@ -91,9 +85,14 @@ fn run<C: Cluster + LedgerHome>(
             let Some(_permit) = cancel.run_until_cancelled(permit).await else {
                 return ended(Ending::Stopped);
             };
+            let gate = SinkGate {
+                fence: context.fence.clone(),
+                grant: grant.clone(),
+                cancel: cancel.clone(),
+            };
             let ports = ImportPorts {
                 feed: ClinchFeed::new(client),
-                sink,
+                sink: sink.of_run(gate, context.clock.clone()),
                 store,
                 keys: ImportKeys::of(&root, connection.account.name(), &uid),
                 suppressions: connection.suppressions,
@@ -110,16 +109,4 @@ fn run<C: Cluster + LedgerHome>(
             report
         })
     }
-}
-
-/// The place that people are written to, or why it cannot be opened.
-fn sink(gathered: &Gathered) -> Result<ObjectSink, Cause> {
-    let unknown = || Cause::new(Reason::InternalError, "the run has no destination");
-    let found = gathered.sink.as_ref().ok_or_else(unknown)?;
-    let store = gathered.import.spec.sink.object_store.as_ref().ok_or_else(unknown)?;
-    let secret = found.secret.clone()?;
-    let rows = usize::try_from(store.max_records_per_file).unwrap_or(1).max(1);
-    let opened =
-        ObjectSink::open(&found.url, secret.as_ref(), &gathered.destinations, gathered.uid(), rows);
-    opened.map_err(|error| refused(URL, &error))
 }

@@ -1,8 +1,9 @@
 //! Step 2: the only constructor of a validated import. Pure. Reports every condition that it can, not
 //! only the first that fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{
@@ -25,11 +26,9 @@ use crate::{
     domain::{Cause, Reason, digest_json, digest_parts},
     mapping::{ImportPlan, Select},
     pipeline::{Deletions, ImportName, ImportSpec, MaxDeletions},
-    storage::Destination,
+    signing::WebhookKeys,
+    storage::{Destination, Endpoint},
 };
-
-/// The field that names the folder.
-pub(super) const URL: &str = "spec.sink.objectStore.url";
 
 /// What validation found: conditions, and either what to run or why not.
 pub(super) struct Checked {
@@ -117,7 +116,7 @@ fn permitted(gathered: &Gathered, integration: &ClinchIntegration) -> Check<()> 
     }
 }
 
-/// Whether the folder may be written, as far as that can be known without a request.
+/// Whether the sink may be used, as far as that can be known without a request.
 fn sink(gathered: &Gathered) -> Check<()> {
     let condition = ConditionType::SinkReady;
     let Some(found) = &gathered.sink else {
@@ -131,19 +130,36 @@ fn sink(gathered: &Gathered) -> Check<()> {
 }
 
 fn unusable(gathered: &Gathered, found: &SinkFound) -> Option<Cause> {
-    let of_place = |secret| {
-        let opened = Destination::open(&found.some_file(), secret, &gathered.destinations);
-        opened.err().map(|error| refused(URL, &error))
-    };
-    match &found.secret {
-        Ok(secret) => of_place(secret.as_ref()),
-        // Before the Secret: a caller who may not use the place must not see its faults.
-        Err(cause) => of_place(None)
-            .filter(|fault| {
-                matches!(fault.reason, Reason::DestinationNotAllowed | Reason::InvalidSpec)
-            })
-            .or_else(|| Some(cause.clone())),
+    if let Some(unread) = found.secrets().find_map(|secret| secret.as_ref().err()) {
+        // Before the Secrets: a caller who may not use the place must not see their faults.
+        let place = of_place(gathered, found, None).filter(|fault| {
+            matches!(fault.reason, Reason::DestinationNotAllowed | Reason::InvalidSpec)
+        });
+        return place.or_else(|| Some(unread.clone()));
     }
+    let secret = found.secret.as_ref().and_then(|read| read.as_ref().ok());
+    let signing = || {
+        let fields = found.signing.as_ref()?.as_ref().ok()?;
+        let error = WebhookKeys::of_fields(fields).err()?;
+        let message = format!("the signing Secret cannot be used: {error}");
+        Some(Cause::new(Reason::DestinationDenied, message))
+    };
+    of_place(gathered, found, secret).or_else(signing)
+}
+
+/// Why the place cannot be opened with the fields of this Secret.
+fn of_place(
+    gathered: &Gathered,
+    found: &SinkFound,
+    secret: Option<&BTreeMap<String, Bytes>>,
+) -> Option<Cause> {
+    let policy = &gathered.destinations;
+    let error = if found.signing.is_some() {
+        Endpoint::open(&found.url, secret, policy).err()
+    } else {
+        Destination::open(&found.some_file(), secret, policy).err()
+    };
+    error.map(|error| refused(found.field(), &error))
 }
 
 /// The condition before any run has written there.
@@ -217,10 +233,13 @@ fn max_deletions(spec: &CandidateImportSpec) -> MaxDeletions {
 
 /// Digest of the credentials that a run writes with; empty where there are none.
 fn access(gathered: &Gathered) -> String {
-    let secret = gathered.sink.as_ref().and_then(|sink| sink.secret.as_ref().ok()?.as_ref());
-    secret.map_or_else(String::new, |fields| {
-        digest_parts(fields.iter().flat_map(|(name, value)| [name.as_bytes(), value])).short()
-    })
+    let secrets = gathered.sink.iter().flat_map(SinkFound::secrets);
+    let secrets: Vec<_> = secrets.filter_map(|secret| secret.as_ref().ok()).collect();
+    if secrets.is_empty() {
+        return String::new();
+    }
+    let fields = secrets.into_iter().flatten();
+    digest_parts(fields.flat_map(|(name, value)| [name.as_bytes(), value])).short()
 }
 
 /// Without a connection the attributes that the default mapping fills are not known, and so the revision

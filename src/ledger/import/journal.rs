@@ -2,13 +2,16 @@
 //! I/O through the store only.
 
 use super::{
-    entry::ImportEntry,
+    entry::{ImportEntry, ImportMarks, Revision},
     facts::{ImportFacts, ImportPart},
     keys::ImportKeys,
     people::ImportedPeople,
     segment::{IMPORT_ENTRY_ROOM, ImportSegment},
 };
-use crate::ledger::{JournalError, SegmentStore, StoreError, journal::absurd, segment::Base};
+use crate::{
+    domain::ClinchId,
+    ledger::{JournalError, KeyHash, SegmentStore, StoreError, journal::absurd, segment::Base},
+};
 
 /// More segments of changes than this cause a rewrite, whatever the number of people.
 const MAX_DELTAS: usize = 64;
@@ -24,10 +27,21 @@ pub struct OpenedImport<S> {
     pub facts: ImportFacts,
     /// The parts of the last run, if it has not ended.
     pub parts: Vec<ImportPart>,
+    /// A window that was declared and of which it is not known whether it was delivered.
+    pub declared: Option<DeclaredWindow>,
     /// There is a state that cannot be used, and why. Then nobody is known.
     pub lost: Option<String>,
     /// Writes more segments.
     pub journal: ImportJournal<S>,
+}
+
+/// People whose records were about to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredWindow {
+    /// The number of the first batch.
+    pub batch: u64,
+    /// The people, in the order of their records, and the hashes of their match keys.
+    pub people: Vec<(ClinchId, Option<KeyHash>)>,
 }
 
 /// The segments of one import.
@@ -79,11 +93,12 @@ impl<S: SegmentStore> ImportJournal<S> {
                 Some(format!("segment {seq} of what is known of earlier runs is not usable: {why}"))
             }
         };
-        let Read { people, facts, mut parts } = opened;
+        let Read { people, facts, mut parts, declared } = opened;
         if !facts.open {
             parts.clear();
         }
-        Ok(OpenedImport { people, facts, parts, lost, journal })
+        let declared = declared.filter(|window| window.batch > facts.batch);
+        Ok(OpenedImport { people, facts, parts, declared, lost, journal })
     }
 
     async fn read(&mut self, present: &[u64], into: &mut Read) -> Result<(), Unusable> {
@@ -130,11 +145,35 @@ impl<S: SegmentStore> ImportJournal<S> {
         facts: ImportFacts,
         part: Option<ImportPart>,
     ) -> Result<(), JournalError> {
+        self.change(entries, facts, part, None).await
+    }
+
+    /// Stores who is delivered next, durably once it returns: if the process ends before it stores what
+    /// became of them, the next one finds them. It counts until a batch of this number is stored.
+    pub async fn declare(
+        &mut self,
+        window: DeclaredWindow,
+        facts: ImportFacts,
+    ) -> Result<(), JournalError> {
+        let (revision, marks) = (Revision::default(), ImportMarks::default());
+        let entry = |(id, person)| ImportEntry { id, revision, person, marks, trace: None };
+        let entries = window.people.into_iter().map(entry).collect();
+        self.change(entries, facts, None, Some(window.batch)).await
+    }
+
+    async fn change(
+        &mut self,
+        entries: Vec<ImportEntry>,
+        facts: ImportFacts,
+        part: Option<ImportPart>,
+        declares: Option<u64>,
+    ) -> Result<(), JournalError> {
         let seq = self.next_seq;
         let base = self.starts_over.then_some(Base { part: 0, parts: 1 });
         let after = if self.starts_over { seq } else { self.base };
         let count = entries.len() as u64;
-        let segment = ImportSegment { seq, base, after, entries, facts: Some(facts), part };
+        let facts = Some(facts);
+        let segment = ImportSegment { seq, base, after, entries, facts, part, declares };
         self.store(&segment).await?;
         if base.is_some() {
             self.begin_at(seq);
@@ -172,6 +211,7 @@ impl<S: SegmentStore> ImportJournal<S> {
                 entries,
                 facts: is_last.then(|| facts.clone()),
                 part: None,
+                declares: None,
             };
             self.store(&segment).await?;
         }
@@ -231,12 +271,19 @@ struct Read {
     people: ImportedPeople,
     facts: ImportFacts,
     parts: Vec<ImportPart>,
+    declared: Option<DeclaredWindow>,
 }
 
 impl Read {
     fn merge(&mut self, keys: &ImportKeys, segment: ImportSegment) {
-        for entry in &segment.entries {
-            self.people.put(keys, entry);
+        if let Some(batch) = segment.declares {
+            let people = segment.entries.into_iter().map(|entry| (entry.id, entry.person));
+            let people = people.collect();
+            self.declared = Some(DeclaredWindow { batch, people });
+        } else {
+            for entry in &segment.entries {
+                self.people.put(keys, entry);
+            }
         }
         if let Some(facts) = segment.facts {
             if facts.run != self.facts.run {

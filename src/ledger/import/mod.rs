@@ -13,7 +13,7 @@ mod tests;
 
 pub use entry::{ImportEntry, ImportMarks, ImportTrace, Revision};
 pub use facts::{FullScanFact, HeldFact, ImportFacts, ImportPart, ManifestFact};
-pub use journal::{ImportJournal, OpenedImport};
+pub use journal::{DeclaredWindow, ImportJournal, OpenedImport};
 pub use keys::ImportKeys;
 pub use people::ImportedPeople;
 pub use segment::{IMPORT_ENTRY_ROOM, ImportSegment, ImportSegmentError};

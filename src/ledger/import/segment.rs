@@ -19,6 +19,8 @@ use crate::ledger::{
 
 const MAGIC: &[u8; 4] = b"CLIM";
 const VERSION: u8 = 1;
+/// Of a segment that declares a window: version 1 would take its entries for people who were delivered.
+const DECLARING: u8 = 2;
 const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
 /// The most that facts and a part may take.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -37,7 +39,7 @@ pub enum ImportSegmentError {
     #[error("it is not a segment of an import")]
     NotASegment,
     /// Written by another version of the format.
-    #[error("it has format version {0}; this operator reads version 1")]
+    #[error("it has format version {0}; this operator reads versions 1 and 2")]
     Version(u8),
     /// Written with another root key, for another account, or for another import's UID.
     #[error("it was written with another key")]
@@ -65,6 +67,8 @@ struct Head {
     facts: Option<ImportFacts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<ImportPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declares: Option<u64>,
 }
 
 /// A segment. Later segments win over earlier ones.
@@ -82,6 +86,9 @@ pub struct ImportSegment {
     pub facts: Option<ImportFacts>,
     /// The part that holds what was emitted of the entries, if there is one.
     pub part: Option<ImportPart>,
+    /// Set for a window that is delivered next: the number of its first batch. The entries are then its
+    /// people, in order, and say nothing about what was delivered.
+    pub declares: Option<u64>,
 }
 
 impl ImportSegment {
@@ -95,11 +102,11 @@ impl ImportSegment {
     /// The bytes of the segment; `None` if they are more than a segment may have.
     pub fn encode(&self, keys: &ImportKeys) -> Option<Bytes> {
         let (facts, part) = (self.facts.clone(), self.part.clone());
-        let head = Head { after: self.after, facts, part };
+        let head = Head { after: self.after, facts, part, declares: self.declares };
         let head = serde_json::to_vec(&head).ok()?;
         let mut bytes = Vec::with_capacity(HEADER_BYTES + head.len() + 60 * self.entries.len());
         bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
+        bytes.push(if self.declares.is_some() { DECLARING } else { VERSION });
         bytes.extend_from_slice(&keys.key_id());
         bytes.extend_from_slice(&keys.owner_hash());
         bytes.extend_from_slice(&self.seq.to_be_bytes());
@@ -138,7 +145,7 @@ impl ImportSegment {
             return Err(NotASegment);
         }
         match rest.byte() {
-            Some(VERSION) => {}
+            Some(VERSION | DECLARING) => {}
             Some(other) => return Err(Version(other)),
             None => return Err(NotASegment),
         }
@@ -166,7 +173,8 @@ impl ImportSegment {
         };
         let count = u32::from_be_bytes(rest.array()?) as usize;
         let head = u32::from_be_bytes(rest.array()?) as usize;
-        let Head { after, facts, part } = serde_json::from_slice(rest.take(head)?).ok()?;
+        let Head { after, facts, part, declares } =
+            serde_json::from_slice(rest.take(head)?).ok()?;
         let mut entries = Vec::with_capacity(count.min(rest.0.len() / MIN_ENTRY_BYTES));
         while !rest.0.is_empty() {
             let form = rest.byte()?;
@@ -179,7 +187,8 @@ impl ImportSegment {
             let marks = marks.without(ImportMarks::TRACED);
             entries.push(ImportEntry { id, revision, person, marks, trace });
         }
-        (entries.len() == count).then_some(Self { seq, base, after, entries, facts, part })
+        let segment = Self { seq, base, after, entries, facts, part, declares };
+        (segment.entries.len() == count).then_some(segment)
     }
 }
 

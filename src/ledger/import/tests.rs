@@ -103,6 +103,7 @@ fn the_segment_format_is_the_documented_one() {
         entries,
         facts: Some(facts),
         part: Some(part),
+        declares: None,
     };
     assert_eq!(hex::encode(segment.encode(&keys()).unwrap()), GOLDEN);
     let bytes = hex::decode(GOLDEN).unwrap();
@@ -217,6 +218,29 @@ async fn a_state_that_cannot_be_used_is_none_and_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_window_is_declared_until_its_batch_is_stored_and_makes_nobody_known() {
+    let store = MemoryStore::default();
+    let mut journal = open(&store).await.journal;
+    let so_far = |batch| ImportFacts { batch, ..facts(1) };
+    journal.append(vec![entry(1, 1)], so_far(4), None).await.unwrap();
+    let people = [entry(2, 1), entry(1, 1)].map(|entry| (entry.id, entry.person)).to_vec();
+    let window = DeclaredWindow { batch: 5, people };
+    journal.declare(window.clone(), so_far(4)).await.unwrap();
+    let bytes = store.read(1).await.unwrap().unwrap();
+    assert_eq!(bytes[4], 2, "an operator that does not know windows takes nobody for delivered");
+    let opened = open(&store).await;
+    assert_eq!((opened.declared.as_ref(), opened.lost.as_ref()), (Some(&window), None));
+    assert_eq!(known(&opened), [entry(1, 1)]);
+    // Another run began, and stored nothing of the window.
+    let mut journal = opened.journal;
+    journal.append(Vec::new(), so_far(4), None).await.unwrap();
+    assert_eq!(open(&store).await.declared, Some(window));
+    journal.append(vec![entry(2, 2)], so_far(6), None).await.unwrap();
+    let opened = open(&store).await;
+    assert_eq!((opened.declared.as_ref(), known(&opened).len()), (None, 2));
+}
+
+#[tokio::test]
 async fn two_writers_of_one_state_are_told_apart() {
     let store = MemoryStore::default();
     let (mut one, mut other) = (open(&store).await.journal, open(&store).await.journal);
@@ -234,6 +258,7 @@ proptest! {
         seq: u64,
         base in proptest::option::of((0_u16..5, 5_u16..9)),
         run: u64,
+        declares: Option<u64>,
     ) {
         let entries: Vec<_> = people.into_iter().map(|(n, revision, marks)| ImportEntry {
             marks: ImportMarks::from_bits(marks).unwrap(),
@@ -241,7 +266,8 @@ proptest! {
         }).collect();
         let base = base.map(|(part, parts)| Base { part, parts });
         let facts = Some(facts(run / 10));
-        let segment = ImportSegment { seq, base, after: 7, entries, facts, part: Some(part(run)) };
+        let part = Some(part(run));
+        let segment = ImportSegment { seq, base, after: 7, entries, facts, part, declares };
         let bytes = segment.encode(&keys()).unwrap();
         prop_assert_eq!(ImportSegment::decode(&keys(), seq, &bytes), Ok(segment));
     }
@@ -250,7 +276,8 @@ proptest! {
     fn bytes_that_were_changed_are_no_segment(at: prop::sample::Index, bit in 0_u8..8) {
         let entries = vec![entry(1, 1), entry(2, 2)];
         let facts = Some(facts(1));
-        let segment = ImportSegment { seq: 3, base: None, after: 0, entries, facts, part: None };
+        let (base, part, declares) = (None, None, None);
+        let segment = ImportSegment { seq: 3, base, after: 0, entries, facts, part, declares };
         let mut bytes = segment.encode(&keys()).unwrap().to_vec();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;

@@ -42,28 +42,41 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         for id in missing {
             self.check()?;
             let read = self.cancel.run_until_cancelled(self.feed.get(&id)).await;
-            match read.ok_or(Halt::Stopped)? {
-                Ok(FeedRead::Present(person)) if person.id == id => {
-                    let is_new = self.seen.insert(&id);
-                    self.progress.counts.scanned += u64::from(is_new);
-                    self.decide(person, is_new).await?;
-                }
-                // Another person answers to this id.
-                Ok(FeedRead::Present(other)) => self.left(&id, &Gone::Merged(other.id)),
-                Ok(FeedRead::Merged(into)) => self.left(&id, &Gone::Merged(into)),
-                Ok(FeedRead::Gone) => self.left(&id, &Gone::Deleted),
-                // The next full scan asks again.
-                Err(FeedFault::Person) => {}
-                Err(fault) => return Err(fault.into()),
-            }
+            self.read_by_id(&id, read.ok_or(Halt::Stopped)?, true).await?;
             self.commit_full().await?;
         }
         Ok(None)
     }
 
+    /// Decides on a person who was read by id. `counts`: as one of those whom this run has seen.
+    pub(super) async fn read_by_id(
+        &mut self,
+        id: &ClinchId,
+        read: Result<FeedRead, FeedFault>,
+        counts: bool,
+    ) -> Result<(), Halt> {
+        match read {
+            Ok(FeedRead::Present(person)) if person.id == *id => {
+                let is_new = counts && self.seen.insert(id);
+                self.progress.counts.scanned += u64::from(is_new);
+                self.decide(person, is_new).await?;
+            }
+            // Another person answers to this id.
+            Ok(FeedRead::Present(other)) => self.left(id, &Gone::Merged(other.id)),
+            Ok(FeedRead::Merged(into)) => self.left(id, &Gone::Merged(into)),
+            Ok(FeedRead::Gone) => self.left(id, &Gone::Deleted),
+            // The next full scan asks again.
+            Err(FeedFault::Person) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        Ok(())
+    }
+
     fn left(&mut self, id: &ClinchId, gone: &Gone) {
-        let known = self.people.get(&self.keys, id);
-        self.gone(id, known, gone);
+        if !self.refused.contains(id) {
+            let known = self.people.get(&self.keys, id);
+            self.gone(id, known, gone);
+        }
     }
 
     /// Whether somebody accepted that so many are missing.

@@ -25,6 +25,9 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         mut person: FeedPerson,
         is_new: bool,
     ) -> Result<(), Halt> {
+        if self.refused.contains(&person.id) {
+            return Ok(());
+        }
         let known = self.people.get(&self.keys, &person.id);
         if person.anonymised {
             self.gone(&person.id, known, &Gone::Anonymised);
@@ -80,6 +83,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             }
             self.progress.near_misses += 1;
         }
+        self.pending.before.push(known);
         self.emit(&person, revision, &profile, look.map(|look| look.trace));
         Ok(())
     }
@@ -178,6 +182,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         if known.marks.is_live() {
             write_gone(&self.name, id, gone, &mut self.pending.lines);
             self.pending.ids.push(id.clone());
+            self.pending.before.push(Some(known.clone()));
             self.progress.counts.tombstones += 1;
         }
         let marks = known.marks.with(ImportMarks::TOMBSTONED);

@@ -32,8 +32,11 @@ impl From<FeedFault> for Halt {
 }
 
 impl From<SinkFault> for Halt {
-    fn from(SinkFault { disposition, message }: SinkFault) -> Self {
-        Self::Unstored { disposition, message }
+    fn from(fault: SinkFault) -> Self {
+        match fault {
+            SinkFault::Stopped => Self::Stopped,
+            SinkFault::Failed { disposition, message } => Self::Unstored { disposition, message },
+        }
     }
 }
 

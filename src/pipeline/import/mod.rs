@@ -3,16 +3,20 @@
 //! and no export.
 
 mod absent;
+mod again;
+mod any_sink;
 mod clinch_feed;
 mod close;
 mod decide;
 mod feed;
 mod halt;
+mod http;
 mod mapping;
 mod objects;
 mod own;
 mod pending;
 mod record;
+mod refused;
 mod report;
 mod run;
 mod sink;
@@ -22,16 +26,18 @@ mod tests;
 mod walk;
 mod work;
 
+pub use any_sink::AnySink;
 pub use clinch_feed::ClinchFeed;
 pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
+pub use http::{HttpSink, HttpSinkSettings, Poster, SinkGate};
 pub use mapping::{ProfileMapping, Unmapped};
-pub use objects::ObjectSink;
+pub use objects::{ObjectSink, PartFormat};
 pub use own::{ExportLedger, ExportLedgers, FindExports, OwnWrites};
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
     LastFullScan, LastManifest,
 };
 pub use run::run_import;
-pub use sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition};
+pub use sink::{Batch, BatchLimits, Delivered, Manifest, Refused, Sink, SinkFault, SinkPosition};
 pub use spec::{Deletions, ImportName, ImportSpec, MaxDeletions};
 pub use work::ImportPorts;

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     domain::{Disposition, Reason},
     ledger::ImportPart,
+    output::{CsvEncoder, CsvStyle, RowEncoder as _},
     storage::{PlaceError, StoragePolicy, WriteFault, WrittenFolder},
 };
 
@@ -25,6 +27,48 @@ const MANIFESTS: &str = "manifests";
 /// Written last: a copy of the latest manifest.
 const LATEST: &str = "latest.json";
 
+/// The format of parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PartFormat {
+    /// A JSON object a line.
+    #[default]
+    Ndjson,
+    /// The columns of an export's CSV file behind those that say whose a record is.
+    Csv,
+}
+
+impl PartFormat {
+    const ALL: [Self; 2] = [Self::Ndjson, Self::Csv];
+
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Ndjson => ".ndjson",
+            Self::Csv => ".csv",
+        }
+    }
+
+    /// The bytes of a part. The same batch gives the same bytes.
+    fn bytes(self, batch: &Batch) -> Bytes {
+        match self {
+            Self::Ndjson => batch.lines.clone(),
+            Self::Csv => csv(batch),
+        }
+    }
+}
+
+fn csv(batch: &Batch) -> Bytes {
+    let mut encoder = CsvEncoder::of_imported(CsvStyle::default());
+    let mut out = Vec::with_capacity(batch.lines.len());
+    encoder.header(&mut out);
+    for record in batch.records() {
+        let record: Map<String, Value> =
+            serde_json::from_slice(record).expect("the records of a batch are JSON objects");
+        encoder.row((&record).into(), &mut out);
+    }
+    encoder.end(&mut out);
+    out.into()
+}
+
 /// A folder of an object store or of this machine.
 #[derive(Debug)]
 pub struct ObjectSink {
@@ -32,6 +76,7 @@ pub struct ObjectSink {
     parts: WrittenFolder,
     manifests: WrittenFolder,
     owner: String,
+    format: PartFormat,
     max_rows: usize,
 }
 
@@ -44,11 +89,11 @@ impl ObjectSink {
         secret: Option<&BTreeMap<String, Bytes>>,
         policy: &Arc<StoragePolicy>,
         import_uid: &str,
-        max_rows: usize,
+        (format, max_rows): (PartFormat, usize),
     ) -> Result<Self, PlaceError> {
         let folder = WrittenFolder::open(url, secret, policy)?.folder(import_uid);
         let (parts, manifests) = (folder.folder(PARTS), folder.folder(MANIFESTS));
-        Ok(Self { folder, parts, manifests, owner: import_uid.to_owned(), max_rows })
+        Ok(Self { folder, parts, manifests, owner: import_uid.to_owned(), format, max_rows })
     }
 
     async fn manifest(
@@ -75,11 +120,11 @@ struct Index {
 
 fn fault_of(folder: &WrittenFolder, name: &str, fault: &WriteFault) -> SinkFault {
     let message = format!("{} {fault}", folder.url(name));
-    SinkFault { disposition: fault.disposition(), message }
+    SinkFault::Failed { disposition: fault.disposition(), message }
 }
 
 fn conflict(url: &str, why: &str) -> SinkFault {
-    SinkFault {
+    SinkFault::Failed {
         disposition: Disposition::Stalled { reason: Reason::DestinationConflict },
         message: format!("{url} {why}"),
     }
@@ -128,19 +173,22 @@ impl Sink for ObjectSink {
     }
 
     async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
-        let sha256 = hex::encode(Sha256::digest(&batch.lines));
-        let name = format!("{:010}-{}.ndjson", batch.number, &sha256[..16]);
+        let bytes = self.format.bytes(batch);
+        let size = bytes.len() as u64;
+        let sha256 = hex::encode(Sha256::digest(&bytes));
+        let (number, suffix) = (batch.number, self.format.suffix());
+        let name = format!("{number:010}-{}{suffix}", &sha256[..16]);
         // One that exists has the same bytes.
-        let written = self.parts.create(&name, batch.lines.clone(), &self.owner).await;
+        let written = self.parts.create(&name, bytes, &self.owner).await;
         written.map_err(|fault| fault_of(&self.parts, &name, &fault))?;
         let part = ImportPart {
             name: format!("{PARTS}/{name}"),
             batch: batch.number,
             rows: batch.ids.len() as u64,
-            bytes: batch.lines.len() as u64,
+            bytes: size,
             sha256,
         };
-        Ok(Delivered { part: Some(part), refused: Vec::new() })
+        Ok(Delivered { last: batch.number, part: Some(part), refused: Vec::new() })
     }
 
     async fn close(&self, manifest: &Manifest) -> Result<Option<LastManifest>, SinkFault> {
@@ -168,7 +216,8 @@ impl Sink for ObjectSink {
 /// Whether it is the name of a part.
 fn is_part(name: &str) -> bool {
     let parts = || {
-        let (batch, sha) = name.strip_suffix(".ndjson")?.split_once('-')?;
+        let stem = PartFormat::ALL.iter().find_map(|one| name.strip_suffix(one.suffix()));
+        let (batch, sha) = stem?.split_once('-')?;
         let digits = batch.len() == 10 && batch.bytes().all(|byte| byte.is_ascii_digit());
         Some(digits && sha.len() == 16 && sha.bytes().all(|byte| byte.is_ascii_hexdigit()))
     };

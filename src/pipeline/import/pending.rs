@@ -1,5 +1,7 @@
 //! What was decided and is not delivered yet. Pure.
 
+use std::collections::HashMap;
+
 use super::sink::{Batch, BatchLimits};
 use crate::{
     domain::ClinchId,
@@ -14,6 +16,8 @@ const MAX_ENTRIES: usize = 8000;
 pub(super) struct Pending {
     pub(super) lines: Vec<u8>,
     pub(super) ids: Vec<ClinchId>,
+    /// What was known of them before, one for each of `ids`.
+    pub(super) before: Vec<Option<ImportEntry>>,
     pub(super) entries: Vec<ImportEntry>,
     entry_bytes: usize,
     /// People who must not be written to Clinch any more.
@@ -40,6 +44,13 @@ impl Pending {
             || self.lines.len() >= limits.bytes
             || self.entries.len() >= MAX_ENTRIES
             || self.entry_bytes + ONE_MORE > IMPORT_ENTRY_ROOM
+    }
+
+    /// The people of a batch that was taken, in the order of their records.
+    pub(super) fn people(&self, batch: &Batch) -> Vec<(ClinchId, Option<KeyHash>)> {
+        let entries = self.entries.iter().map(|entry| (&entry.id, entry.person));
+        let persons: HashMap<_, _> = entries.collect();
+        batch.ids.iter().map(|id| (id.clone(), persons.get(id).copied().flatten())).collect()
     }
 
     /// The records as a batch, if there are any.

@@ -49,7 +49,7 @@ where
     K: Sink,
     S: SegmentStore,
 {
-    let OpenedImport { people, facts, parts, lost, journal } =
+    let OpenedImport { people, facts, parts, declared, lost, journal } =
         ImportJournal::open(ports.store, ports.keys.clone()).await?;
     let (excludes_own, find_exports) = match ports.own {
         OwnWrites::Include => (false, None),
@@ -81,10 +81,15 @@ where
         mode: ImportMode::FullScan,
         pending: Pending::default(),
         seen: Seen::default(),
+        refused: Seen::default(),
         progress: ImportProgress::default(),
     };
     work.show();
+    let declared = declared.filter(|_| lost.is_none());
     work.recover(parts, lost).await?;
+    if let Some(declared) = declared {
+        work.deliver_again(declared).await?;
+    }
     let ended = work.read().await;
     if matches!(ended, Err(Halt::Unread { .. })) {
         // Whatever becomes of it, the next run puts it in order.

@@ -1,5 +1,5 @@
 //! The port to what takes the records of an import. No I/O here; `objects.rs` implements it on an object
-//! store or a folder.
+//! store or a folder, `http` on an endpoint.
 
 use std::future::Future;
 
@@ -42,10 +42,23 @@ impl Batch {
 /// A batch that was delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivered {
+    /// The number of the last batch, for sinks that divide what they get.
+    pub last: u64,
     /// Where it is, for sinks that keep it.
     pub part: Option<ImportPart>,
-    /// People of it whom the sink refuses, and why.
-    pub refused: Vec<(ClinchId, Cause)>,
+    /// People of it whom the sink refuses.
+    pub refused: Vec<Refused>,
+}
+
+/// A person whom a sink refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which record of the batch it is, from 0.
+    pub at: usize,
+    /// The person.
+    pub id: ClinchId,
+    /// Why.
+    pub cause: Cause,
 }
 
 /// What a run delivered: the index of its parts.
@@ -85,17 +98,28 @@ pub struct SinkPosition {
 
 /// Why a sink does not take something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SinkFault {
-    /// What to do next.
-    pub disposition: Disposition,
-    /// What is wrong.
-    pub message: String,
+pub enum SinkFault {
+    /// The run was ended, or may not write any more.
+    Stopped,
+    /// It cannot.
+    Failed {
+        /// What to do next.
+        disposition: Disposition,
+        /// What is wrong.
+        message: String,
+    },
 }
 
 /// Takes what an import emits. Fence and grant are checked before each call that writes.
 pub trait Sink: Send + Sync {
     /// The most that a batch may hold.
     fn limits(&self) -> BatchLimits;
+
+    /// Whether the people of a batch are stored before it is delivered. A sink that cannot say what it
+    /// has needs this: after a crash the same people are delivered again, with the same number.
+    fn is_declared_to(&self) -> bool {
+        false
+    }
 
     /// The last run and batch that it has, if it keeps any. Only reads.
     fn position(&self) -> impl Future<Output = Result<Option<SinkPosition>, SinkFault>> + Send {

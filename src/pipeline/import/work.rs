@@ -21,8 +21,8 @@ use super::{
 use crate::{
     domain::{ClinchId, Clock, Fence, Grant, GrantState},
     ledger::{
-        ImportFacts, ImportJournal, ImportKeys, ImportPart, ImportedPeople, SegmentStore,
-        Suppressions,
+        DeclaredWindow, ImportFacts, ImportJournal, ImportKeys, ImportPart, ImportedPeople,
+        SegmentStore, Suppressions,
     },
     mapping::MembersRead,
 };
@@ -112,6 +112,8 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) mode: ImportMode,
     pub(super) pending: Pending,
     pub(super) seen: Seen,
+    /// People whom the sink refused in this run.
+    pub(super) refused: Seen,
     pub(super) progress: ImportProgress,
 }
 
@@ -163,31 +165,22 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         let number = self.facts.batch + 1;
         let mut part = None;
         if let Some(batch) = pending.take_batch(number) {
+            if self.sink.is_declared_to() {
+                self.begin();
+                let window = DeclaredWindow { batch: number, people: pending.people(&batch) };
+                self.journal.declare(window, self.facts.clone()).await?;
+            }
             let delivered = self.sink.deliver(&batch).await?;
-            self.refuse(&delivered.refused, &mut pending);
+            self.refuse(delivered.refused, &mut pending);
             part = delivered.part;
-            self.facts.batch = number;
+            self.facts.batch = delivered.last;
         }
         self.check_writes()?;
         self.store(std::mem::take(&mut pending.entries), part).await
     }
 
-    /// People whom the sink refuses are not known: they are tried again.
-    fn refuse(&mut self, refused: &[(ClinchId, crate::domain::Cause)], pending: &mut Pending) {
-        for (id, cause) in refused {
-            pending.entries.retain(|entry| entry.id != *id);
-            self.progress.counts.failed += 1;
-            self.progress.counts.emitted = self.progress.counts.emitted.saturating_sub(1);
-            self.progress.fail(ImportFailure {
-                record: self.keys.record_id(id),
-                place: None,
-                cause: cause.clone(),
-            });
-        }
-    }
-
     /// Stores what is known, as part of this run.
-    async fn store(
+    pub(super) async fn store(
         &mut self,
         entries: Vec<crate::ledger::ImportEntry>,
         part: Option<ImportPart>,

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clinch_operator::sandbox::{Options, Sandbox};
+use clinch_operator::sandbox::{Options, Sandbox, SinkOptions};
 
 use super::support::{Caller, FIRST};
 
@@ -29,11 +29,17 @@ fn described() -> Options {
             "seed.yaml" => options.read_seed(&path).unwrap(),
             "contract.yaml" => options.read_contract(&path).unwrap(),
             "faults.yaml" => options.read_faults(&path).unwrap(),
+            "answers.yaml" => {
+                let mut sink = SinkOptions::new("a key");
+                sink.read_answers(&path).unwrap();
+                assert!(sink.answers.len() > 5);
+            }
             _ => panic!("an example of an unknown file: {kind}"),
         }
         kinds.push(kind);
     }
-    assert_eq!(kinds, ["credentials.yaml", "seed.yaml", "contract.yaml", "faults.yaml"]);
+    let all = ["credentials.yaml", "seed.yaml", "contract.yaml", "faults.yaml", "answers.yaml"];
+    assert_eq!(kinds, all);
     options
 }
 

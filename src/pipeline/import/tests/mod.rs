@@ -2,6 +2,7 @@
 
 mod absence;
 mod bounds;
+mod declared;
 mod drift;
 mod kills;
 mod model;

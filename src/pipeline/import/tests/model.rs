@@ -184,7 +184,7 @@ impl Fuse {
         Self::after(u64::MAX)
     }
 
-    async fn step(&self) {
+    pub(super) async fn step(&self) {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 0 {
             self.blown.cancel();
             std::future::pending::<()>().await;
@@ -309,11 +309,20 @@ impl World {
         fuse: &Fuse,
         fence: Fence,
     ) -> ImportPorts<ModelFeed, ModelSink, FusedStore> {
+        self.ports_to(ModelSink { world: self.clone(), fuse: fuse.clone() }, fuse, fence)
+    }
+
+    pub(super) fn ports_to<K: Sink>(
+        &self,
+        sink: K,
+        fuse: &Fuse,
+        fence: Fence,
+    ) -> ImportPorts<ModelFeed, K, FusedStore> {
         let account = AccountName::parse("00112233445566aa").unwrap();
         let now = self.now.clone();
         ImportPorts {
             feed: ModelFeed { world: self.clone() },
-            sink: ModelSink { world: self.clone(), fuse: fuse.clone() },
+            sink,
             store: FusedStore { store: self.store.clone(), fuse: fuse.clone() },
             keys: ImportKeys::of(&ROOT, account, "uid"),
             suppressions: self.suppressions.clone(),
@@ -498,7 +507,7 @@ impl ModelSink {
         if kept.failures > 0 {
             kept.failures -= 1;
             let disposition = Disposition::retry(Reason::DestinationUnreachable);
-            return Err(SinkFault { disposition, message: "500".to_owned() });
+            return Err(SinkFault::Failed { disposition, message: "500".to_owned() });
         }
         Ok(())
     }
@@ -543,7 +552,7 @@ impl Sink for ModelSink {
         let (rows, bytes) = (batch.ids.len() as u64, batch.lines.len() as u64);
         assert_eq!(batch.records().count() as u64, rows);
         let part = crate::ledger::ImportPart { name, batch: batch.number, rows, bytes, sha256 };
-        Ok(Delivered { part: Some(part), refused: Vec::new() })
+        Ok(Delivered { last: batch.number, part: Some(part), refused: Vec::new() })
     }
 
     async fn close(&self, manifest: &Manifest) -> Result<Option<LastManifest>, SinkFault> {

@@ -1,0 +1,207 @@
+//! A sink that cannot say what it has: windows are declared, and delivered again after a kill.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    model::{Fuse, World, number},
+    scale,
+};
+use crate::{
+    domain::{Clock, Fence, Grant, GrantState, Reason},
+    pipeline::{
+        Ending,
+        import::{
+            HttpSink, HttpSinkSettings, ImportReport, MaxDeletions, Poster, SinkGate, run_import,
+        },
+    },
+    signing::WebhookKeys,
+    storage::{Posted, WriteFault},
+};
+
+/// A person, and their version; none of somebody who is gone.
+type Version = (u32, Option<String>);
+
+/// Keeps what it gets, and may be left before it answers.
+#[derive(Clone, Default)]
+struct Receiver {
+    bodies: Arc<Mutex<BTreeMap<String, BTreeSet<Bytes>>>>,
+    /// In which batches a version came, in order.
+    versions: Arc<Mutex<Vec<(Version, String)>>>,
+    /// The people whom it refuses.
+    refuses: BTreeSet<u32>,
+    fuse: Fuse,
+}
+
+impl Poster for Receiver {
+    async fn post(&self, headers: HeaderMap, body: Bytes) -> Result<Posted, WriteFault> {
+        let answer = |status| Ok(Posted { status, retry_after: None });
+        self.fuse.step().await;
+        let id = headers["webhook-id"].to_str().unwrap().to_owned();
+        let read: Value = serde_json::from_slice(&body).unwrap();
+        let records = read["records"].as_array().unwrap();
+        let of = |record: &Value| number(record["clinch"]["id"].as_str().unwrap());
+        if records.iter().any(|record| self.refuses.contains(&of(record))) {
+            return answer(422);
+        }
+        if self.bodies.lock().unwrap().entry(id.clone()).or_default().insert(body.clone()) {
+            let mut versions = self.versions.lock().unwrap();
+            for record in records {
+                let version = record["firstName"].as_str().map(str::to_owned);
+                versions.push(((of(record), version), id.clone()));
+            }
+        }
+        self.fuse.step().await;
+        answer(200)
+    }
+
+    fn shown(&self) -> String {
+        "receiver".to_owned()
+    }
+}
+
+impl Receiver {
+    /// Runs until an end, or until the fuse blows.
+    async fn run(&mut self, world: &World, fuse: Fuse) -> Option<ImportReport> {
+        self.fuse = fuse.clone();
+        let fields = [("key".to_owned(), Bytes::from_static(b"0123456789abcdef01234567"))];
+        let settings = HttpSinkSettings {
+            import: world.spec().import,
+            max_records: 4,
+            max_bytes: 1 << 20,
+            keys: WebhookKeys::of_fields(&fields.into()).unwrap(),
+        };
+        let gate = SinkGate {
+            fence: Fence::open(),
+            grant: Grant::new(|| GrantState::Valid),
+            cancel: CancellationToken::new(),
+        };
+        let clock = Clock::fixed(jiff::Timestamp::UNIX_EPOCH);
+        let sink = HttpSink::new(self.clone(), settings, gate, clock);
+        let ports = world.ports_to(sink, &fuse, Fence::open());
+        fuse.blown.run_until_cancelled(run_import(world.spec(), ports)).await
+    }
+
+    async fn completes(&mut self, world: &World) -> ImportReport {
+        let report = self.run(world, Fuse::never()).await.expect("nothing ends it");
+        assert_eq!(report.ending, Ending::Completed);
+        report
+    }
+
+    /// Fails unless the last that it heard of everybody is what Clinch has, and no id came with two bodies.
+    fn assert_delivered(&self, world: &World, context: &str) {
+        for (id, bodies) in self.bodies.lock().unwrap().iter() {
+            assert_eq!(bodies.len(), 1, "{context}: {id}");
+        }
+        let versions = self.versions.lock().unwrap();
+        let last: BTreeMap<u32, Option<String>> =
+            versions.iter().map(|((id, version), _)| (*id, version.clone())).collect();
+        let model = world.model();
+        for person in model.people.values().filter(|person| !person.anonymised) {
+            let expected = Some(Some(format!("v{}", person.version)));
+            assert_eq!(last.get(&person.id).cloned(), expected, "{context}: {}", person.id);
+        }
+        for (id, version) in &last {
+            let there = model.people.get(id).is_some_and(|person| !person.anonymised);
+            assert!(there || version.is_none(), "{context}: {id} is gone without a tombstone");
+        }
+    }
+
+    /// How many versions came in more than one batch.
+    fn repeated(&self) -> usize {
+        let mut batches: BTreeMap<Version, BTreeSet<String>> = BTreeMap::new();
+        for (version, id) in self.versions.lock().unwrap().iter() {
+            batches.entry(version.clone()).or_default().insert(id.clone());
+        }
+        batches.values().filter(|ids| ids.len() > 1).count()
+    }
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_repeats_batches_with_the_same_bytes_and_id() {
+    for steps in 0..150 {
+        let mut world = World::new(90, steps);
+        world.deletions = MaxDeletions::Percent(100);
+        let mut receiver = Receiver::default();
+        let first = receiver.run(&world, Fuse::after(steps)).await;
+        receiver.completes(&world).await;
+        receiver.assert_delivered(&world, &format!("{steps} steps"));
+        assert_eq!(receiver.repeated(), 0, "{steps} steps: nobody was edited");
+        if first.is_some() {
+            assert!(steps > 40, "a run has so many steps");
+        }
+    }
+}
+
+#[tokio::test]
+async fn kills_with_edits_between_them_lose_nobody_and_give_no_id_two_bodies() {
+    for seed in 0..60 * u64::from(scale()) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut world = World::new(80, seed);
+        world.deletions = MaxDeletions::Percent(100);
+        world.model().changes = rng.bool();
+        let mut receiver = Receiver::default();
+        for _ in 0..12 {
+            world.wait(3600);
+            let now = world.now();
+            for _ in 0..rng.u32(..10) {
+                let mut model = world.model();
+                match (rng.u32(..4), model.people.keys().nth(rng.usize(..60)).copied()) {
+                    (0, _) => {
+                        model.insert(now);
+                    }
+                    (1, Some(id)) => model.delete(id),
+                    (2, Some(id)) => {
+                        model.touch(id, now);
+                        model.people.get_mut(&id).unwrap().anonymised = true;
+                    }
+                    (_, Some(id)) => model.touch(id, now),
+                    (_, None) => {}
+                }
+            }
+            receiver.run(&world, Fuse::after(rng.u64(1..60))).await;
+        }
+        world.digest = "d2".to_owned();
+        receiver.completes(&world).await;
+        receiver.assert_delivered(&world, &format!("seed {seed}"));
+    }
+}
+
+#[tokio::test]
+async fn people_whom_the_endpoint_refuses_are_offered_again_and_hold_nobody_up() {
+    let mut world = World::new(30, 1);
+    let mut receiver = Receiver { refuses: [3, 17].into(), ..Receiver::default() };
+    let report = receiver.completes(&world).await;
+    let counts = report.progress.counts;
+    assert_eq!((counts.emitted, counts.failed, counts.scanned), (28, 2, 30));
+    assert_eq!(report.progress.failures.len(), 2, "once each, although the list was read twice");
+    assert!(report.progress.failures.iter().all(|one| one.cause.reason == Reason::SinkRejected));
+    // What is known is rewritten as a whole at times: they are not known from then on, either.
+    for digest in ["d2", "d3", "d4"] {
+        world.digest = digest.to_owned();
+        let counts = receiver.completes(&world).await.progress.counts;
+        assert_eq!((counts.emitted, counts.failed, counts.unchanged), (0, 2, 28));
+    }
+    receiver.refuses.clear();
+    world.digest = "d5".to_owned();
+    assert_eq!(receiver.completes(&world).await.progress.counts.emitted, 2);
+    receiver.assert_delivered(&world, "all of them");
+
+    // A tombstone that is refused is offered again, too.
+    world.delete(3..=3);
+    receiver.refuses.insert(3);
+    world.digest = "d6".to_owned();
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.tombstones, counts.failed), (0, 1));
+    receiver.refuses.clear();
+    world.digest = "d7".to_owned();
+    assert_eq!(receiver.completes(&world).await.progress.counts.tombstones, 1);
+    receiver.assert_delivered(&world, "and who is gone");
+}
