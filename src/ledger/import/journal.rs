@@ -102,8 +102,15 @@ impl<S: SegmentStore> ImportJournal<S> {
     }
 
     async fn read(&mut self, present: &[u64], into: &mut Read) -> Result<(), Unusable> {
-        let Some(&last) = present.last() else { return Ok(()) };
-        let at_end = self.segment(last).await?;
+        self.current = present.to_vec();
+        let mut at_end = None;
+        for &seq in present.iter().rev() {
+            at_end = self.segment(seq).await?;
+            if at_end.is_some() {
+                break;
+            }
+        }
+        let Some(at_end) = at_end else { return Ok(()) };
         self.base = at_end.after;
         let needed = present.partition_point(|seq| *seq < self.base);
         let (obsolete, needed) = present.split_at(needed);
@@ -112,7 +119,7 @@ impl<S: SegmentStore> ImportJournal<S> {
             if seq != expected {
                 return Err(Unusable::Segment(expected, "it is missing".to_owned()));
             }
-            let segment = self.segment(seq).await?;
+            let Some(segment) = self.segment(seq).await? else { continue };
             if segment.base.is_none() {
                 self.deltas += 1;
                 self.delta_entries += segment.entries.len() as u64;
@@ -122,9 +129,17 @@ impl<S: SegmentStore> ImportJournal<S> {
         Ok(())
     }
 
-    async fn segment(&self, seq: u64) -> Result<ImportSegment, Unusable> {
-        let bytes = self.store.read(seq).await.map_err(Unusable::Store)?.unwrap_or_default();
+    /// A segment; `None` for a position that a process claimed in a folder and was killed before it filled
+    /// it. Nothing was stored there, so nothing is lost.
+    async fn segment(&self, seq: u64) -> Result<Option<ImportSegment>, Unusable> {
+        let Some(bytes) = self.store.read(seq).await.map_err(Unusable::Store)? else {
+            return Err(Unusable::Segment(seq, "it is missing".to_owned()));
+        };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
         ImportSegment::decode(&self.keys, seq, &bytes)
+            .map(Some)
             .map_err(|fault| Unusable::Segment(seq, fault.to_string()))
     }
 

@@ -241,6 +241,27 @@ async fn a_window_is_declared_until_its_batch_is_stored_and_makes_nobody_known()
 }
 
 #[tokio::test]
+async fn a_position_that_a_killed_process_claimed_and_did_not_fill_loses_nothing() {
+    let store = MemoryStore::default();
+    store.create(0, Bytes::new()).await.unwrap();
+    let mut journal = open(&store).await.journal;
+    journal.append(vec![entry(1, 1)], facts(1), None).await.unwrap();
+    store.create(2, Bytes::new()).await.unwrap();
+    let opened = open(&store).await;
+    assert_eq!((known(&opened), opened.lost), (vec![entry(1, 1)], None));
+    let mut journal = opened.journal;
+    journal.append(vec![entry(2, 1)], facts(2), None).await.unwrap();
+    store.create(4, Bytes::new()).await.unwrap();
+    let opened = open(&store).await;
+    assert_eq!((known(&opened).len(), &opened.facts, &opened.lost), (2, &facts(2), &None));
+    let mut journal = opened.journal;
+    journal.rewrite(&opened.people, &opened.facts).await.unwrap();
+    journal.sweep().await.unwrap();
+    assert_eq!(store.list().await.unwrap(), [5]);
+    assert_eq!(known(&open(&store).await).len(), 2);
+}
+
+#[tokio::test]
 async fn two_writers_of_one_state_are_told_apart() {
     let store = MemoryStore::default();
     let (mut one, mut other) = (open(&store).await.journal, open(&store).await.journal);
