@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme verify-chart verify verify-examples verify-audit verify-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
+.PHONY: chart-readme verify-chart verify verify-examples verify-audit verify-kills verify-import-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,13 +25,16 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples audit kstatus chart kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples audit kstatus chart kills import-kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart is what its script writes (needs Python 3)
 	@hack/verify.sh examples
 
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills
+
+verify-import-kills: ## 200 kills of a process that imports, for each kind of sink
+	@hack/verify.sh import-kills
 
 verify-stores: ## Sources, files, reports, ledgers and sinks in five object stores of other authors (needs Python 3, Node.js and Go)
 	@hack/verify.sh stores

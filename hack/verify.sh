@@ -8,6 +8,8 @@
 #   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, promtool and Kustomize (needs Go or helm, and promtool
 #                             or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
+#   hack/verify.sh import-kills
+#                             200 kills of a process that imports, for each kind of sink
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
 #   hack/verify.sh stores     object stores of other authors, installed into target/stores from PyPI, npm and the Go
@@ -64,6 +66,12 @@ chart() {
 kills() {
   logged hack/kill.sh || return 1
   result="$(sed -n 's/^\([0-9]* kills, seed [0-9]*\)$/\1/p' "$log"): nobody lost, nobody twice; races within their bound"
+}
+
+import-kills() {
+  export CLINCH_KILLS=${CLINCH_KILLS:-200} CLINCH_SEED=${CLINCH_SEED:-$(date +%s)}
+  logged "$cargo" test --quiet --test local killed_imports -- --nocapture || return 1
+  result="seed $CLINCH_SEED; $(sed -nE 's/^\.?((object store|endpoint): .*)$/\1/p' "$log" | paste -sd ';' | sed 's/;/; /g')"
 }
 
 corpora() {
@@ -165,7 +173,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | chart | kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
+examples | audit | kstatus | chart | kills | import-kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

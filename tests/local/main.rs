@@ -33,10 +33,14 @@ mod guards;
 #[cfg(feature = "sandbox")]
 mod hostile;
 #[cfg(feature = "sandbox")]
+mod import_places;
+#[cfg(feature = "sandbox")]
 mod imports;
 mod input;
 #[cfg(feature = "sandbox")]
 mod killed;
+#[cfg(feature = "sandbox")]
+mod killed_imports;
 #[cfg(feature = "sandbox")]
 mod killed_writers;
 #[cfg(feature = "sandbox")]
