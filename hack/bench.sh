@@ -3,7 +3,7 @@
 #
 #   hack/bench.sh              all of them; about forty minutes after the build
 #   hack/bench.sh encoding     one or several of: throughput, encoding, validate, ledger, pdf, export_100k,
-#                              remote_source, files, import, rate_limit, cluster, idle_10k
+#                              remote_source, files, import, changes, rate_limit, cluster, idle_10k
 #
 # Built with the release profile, so that one build serves both. `cluster` and `idle_10k` need the
 # control plane of hack/control-plane.sh, which is built when it is missing.

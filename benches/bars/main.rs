@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "it is a program whose output is its purpose")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
+mod changes;
 #[path = "../../tests/support/chart.rs"]
 #[expect(dead_code, reason = "the benchmarks watch one namespace")]
 mod chart;
@@ -89,7 +90,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 12] = [
+    const ALL: [&str; 13] = [
         "throughput",
         "encoding",
         "validate",
@@ -99,6 +100,7 @@ fn main() -> anyhow::Result<()> {
         "remote_source",
         "files",
         "import",
+        "changes",
         "rate_limit",
         "cluster",
         "idle_10k",
@@ -123,6 +125,7 @@ fn main() -> anyhow::Result<()> {
             "export_100k" => runtime.block_on(export_100k::measure())?,
             "files" => runtime.block_on(files::measure())?,
             "import" => runtime.block_on(import::measure())?,
+            "changes" => runtime.block_on(changes::measure())?,
             "remote_source" => runtime.block_on(remote_source::measure())?,
             "rate_limit" => runtime.block_on(rate_limit::measure())?,
             "encoding" => encoding::measure()?,
