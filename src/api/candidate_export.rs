@@ -23,6 +23,10 @@ use super::{
     .message("approvedPlan names one plan and cannot be used with interval or schedule")
     .field_path(".approvedPlan")
     .reason(kube::core::Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.approvedPlan) || self.mode == 'Push'")
+    .message("approvedPlan is for mode Push: a dry run makes a plan and carries out none")
+    .field_path(".approvedPlan")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.destination.file) || (!has(self.duplicatePolicy) && !has(self.resume) && !has(self.tags) && !has(self.approvedPlan))")
     .message("duplicatePolicy, resume, tags and approvedPlan do not apply to a file")
     .reason(kube::core::Reason::FieldValueForbidden))]
@@ -748,4 +752,8 @@ pub struct RunRecord {
     pub outcome: String,
     /// Results of the records.
     pub counts: ExportCounts,
+    /// Of a dry run: the digest of its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub plan: Option<String>,
 }

@@ -237,12 +237,31 @@ pub struct PushPermission {
     /// operator: nobody can be removed from a copy of it.
     #[serde(default = "denied")]
     pub files: Permission,
+    /// Whether exports may push only the plan that their `spec.approvedPlan` names. Dry runs and files
+    /// are not concerned.
+    #[serde(default)]
+    pub approved_plan: PlanApproval,
 }
 
 impl Default for PushPermission {
     fn default() -> Self {
-        Self { prospects: Permission::default(), jobs: Vec::new(), files: denied() }
+        Self {
+            prospects: Permission::default(),
+            jobs: Vec::new(),
+            files: denied(),
+            approved_plan: PlanApproval::default(),
+        }
     }
+}
+
+/// Whether a push needs an approved plan.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum PlanApproval {
+    /// An export may have one.
+    #[default]
+    Optional,
+    /// An export without one does not push.
+    Required,
 }
 
 const fn denied() -> Permission {

@@ -5,7 +5,7 @@
 pub struct RunFacts {
     /// How many records the last completed push read from its source.
     pub read: Option<u64>,
-    /// Names the approved plan that a push has started to carry out, and its inputs.
+    /// Names the approved plan that a push has started to carry out, or has carried out, and its inputs.
     pub admitted: Option<[u8; 16]>,
 }
 

@@ -19,6 +19,8 @@ pub struct Guards {
     pub max_updates: Option<u64>,
     /// The plan that may be pushed whatever the limits, and no other.
     pub approved: Option<PlanDigest>,
+    /// What that plan was to do, if it is known. For messages.
+    pub approved_counts: Option<Counts>,
     /// Digest of what a plan is made from besides the source: spec, mapping and account.
     pub identity: Digest,
 }
@@ -31,6 +33,7 @@ impl Default for Guards {
             max_creates: None,
             max_updates: None,
             approved: None,
+            approved_counts: None,
             identity: digest_parts([]),
         }
     }
@@ -115,8 +118,7 @@ fn is_shrunk(now: u64, before: u64, percent: u64) -> bool {
 /// What a run would do, in words.
 fn would(planned: &Counts) -> String {
     format!(
-        "The run would create {} and update {}; {} unchanged, {} skipped, {} suppressed, {} rejected. \
-         Nothing was written",
+        "create {} and update {}; {} unchanged, {} skipped, {} suppressed, {} rejected",
         planned.created,
         planned.updated,
         planned.unchanged,
@@ -126,19 +128,26 @@ fn would(planned: &Counts) -> String {
     )
 }
 
-/// Why a plan is held back.
-pub(super) fn held(exceeded: &[String], planned: &Counts, plan: &PlanDigest, other: bool) -> Cause {
-    let approve = if other {
-        format!("spec.approvedPlan names another plan; this one is {plan}")
-    } else {
-        format!("To push exactly this, set spec.approvedPlan to {plan}")
-    };
-    if exceeded.is_empty() {
-        let message = format!("the plan has changed. {}. {approve}", would(planned));
-        return Cause::new(Reason::PlanChanged, message);
+impl Guards {
+    /// Why a plan is held back.
+    pub(super) fn held(&self, exceeded: &[String], planned: &Counts, plan: &PlanDigest) -> Cause {
+        let approve = if self.approved.is_some() {
+            format!("spec.approvedPlan names another plan; this one is {plan}")
+        } else {
+            format!("To push exactly this, set spec.approvedPlan to {plan}")
+        };
+        let would = format!("The run would {}. Nothing was written", would(planned));
+        if exceeded.is_empty() {
+            let approved = self.approved_counts.as_ref();
+            let was =
+                approved.map(|counts| format!(" The approved one was to {}.", self::would(counts)));
+            let was = was.unwrap_or_default();
+            let message = format!("the plan has changed.{was} {would}. {approve}");
+            return Cause::new(Reason::PlanChanged, message);
+        }
+        let message = format!("{}. {would}. {approve}", exceeded.join("; "));
+        Cause::new(Reason::GuardTripped, message)
     }
-    let message = format!("{}. {}. {approve}", exceeded.join("; "), would(planned));
-    Cause::new(Reason::GuardTripped, message)
 }
 
 #[cfg(test)]

@@ -165,13 +165,27 @@ impl PlanRecorder {
     }
 }
 
-/// Names an approved plan and its inputs in the ledger: a push that has started to carry it out may
-/// continue it, although what is done already is not planned any more.
-pub(super) fn admission(approved: &PlanDigest, inputs: &[u8; 32]) -> [u8; 16] {
-    let mut name = [0; 16];
-    let digest = Sha256::new().chain_update(approved.to_string()).chain_update(inputs).finalize();
-    name.copy_from_slice(&digest[..16]);
-    name
+/// How the ledger names an approved plan and its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admission {
+    /// A push has started to carry it out. It may be continued, although what is done already is not
+    /// planned any more.
+    pub(super) started: [u8; 16],
+    /// Everything is in place: the approval admits nothing more.
+    pub(super) used: [u8; 16],
+}
+
+impl Admission {
+    /// The names of a plan that was approved for these inputs.
+    pub(super) fn of(approved: &PlanDigest, inputs: &[u8; 32]) -> Self {
+        let named = |how: &[u8]| {
+            let digest = Sha256::new().chain_update(approved.to_string()).chain_update(inputs);
+            let mut name = [0; 16];
+            name.copy_from_slice(&digest.chain_update(how).finalize()[..16]);
+            name
+        };
+        Self { started: named(b""), used: named(b"used") }
+    }
 }
 
 #[cfg(test)]
@@ -249,11 +263,15 @@ mod tests {
     fn an_approval_is_continued_for_the_same_inputs_only() {
         let (plan, other) = (recorder("s", &["Ann"]), recorder("s", &["Bo"]));
         let approved = plan.digest();
-        assert_eq!(admission(&approved, &plan.inputs()), admission(&approved, &plan.inputs()));
-        assert_ne!(admission(&approved, &plan.inputs()), admission(&approved, &other.inputs()));
-        assert_ne!(
-            admission(&other.digest(), &plan.inputs()),
-            admission(&approved, &plan.inputs())
-        );
+        let admission = Admission::of(&approved, &plan.inputs());
+        assert_eq!(Admission::of(&approved, &plan.inputs()), admission);
+        assert_ne!(admission.started, admission.used);
+        for other in [
+            Admission::of(&approved, &other.inputs()),
+            Admission::of(&other.digest(), &plan.inputs()),
+        ] {
+            assert_ne!(other.started, admission.started);
+            assert_ne!(other.used, admission.used);
+        }
     }
 }

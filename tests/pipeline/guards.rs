@@ -2,13 +2,15 @@
 
 use clinch_operator::{
     domain::Reason,
-    pipeline::{Ending, Guards, PlanDigest, Report, RunPorts, RunSpec, run},
+    pipeline::{Ending, Guards, LedgerTrust, PlanDigest, Report, RunPorts, RunSpec, run},
     sandbox::{Action, Fault},
 };
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::setup::{Export, World, careless, email, in_clinch, keys_of, options, profiles, seeded};
+use crate::setup::{
+    ACCOUNT, Export, World, careless, email, in_clinch, keys_of, options, profiles, seeded,
+};
 
 async fn guarded(world: &World, export: &Export, guards: &Guards) -> Report {
     run(RunSpec { guards: guards.clone(), ..export.spec() }, world.ports()).await
@@ -212,4 +214,44 @@ async fn a_plan_before_each_push_keeps_what_is_known_of_a_record_with_errors() {
     let report = guarded(&world, &export, &guards).await;
     assert_eq!(report.ending, Ending::Completed);
     assert_eq!((report.progress.counts.unchanged, report.progress.counts.failed), (2, 1));
+}
+
+#[tokio::test]
+async fn an_approval_is_used_up_once_everything_is_in_place() {
+    let world = World::new(options()).await;
+    let export = Export::of(profiles(30));
+    let plan = run(export.dry().spec(), world.ports()).await.progress.plan.unwrap();
+    let approved = Guards { approved: Some(plan), ..Guards::default() };
+    assert_eq!(guarded(&world, &export, &approved).await.ending, Ending::Completed);
+    world.assert_exactly_once(30);
+    world.sandbox.edit(ACCOUNT, &email(3), &json!({"last_name": "Else"})).unwrap();
+    let writes = world.writes();
+    let anew = |trust| {
+        let spec = RunSpec { guards: approved.clone(), ..export.spec() };
+        run(spec, RunPorts { trust, ..world.ports() })
+    };
+    let trust = LedgerTrust::default();
+    assert_eq!(anew(trust).await.ending, Ending::Completed, "what is known needs no write");
+    let distrusted = anew(LedgerTrust { distrust: true, ..trust }).await;
+    let (reason, message, other) = held(&distrusted);
+    assert_eq!(reason, Reason::PlanChanged, "nobody has approved to write over that edit");
+    assert!(message.contains("create 0 and update 1; 29 unchanged"), "{message}");
+    assert_ne!(other, plan);
+    assert_eq!(world.writes(), writes);
+}
+
+#[tokio::test]
+async fn an_approval_lasts_while_clinch_refuses_a_record() {
+    let world = World::new(options()).await;
+    let refuse = Action::Status { code: 422, retry_after: None, html: false };
+    let fault = Fault::always("createCandidate", refuse).with_body(&format!("\"{}\"", email(1)));
+    let export = Export::of(profiles(3));
+    let plan = run(export.dry().spec(), world.ports()).await.progress.plan.unwrap();
+    let approved = Guards { approved: Some(plan), ..Guards::default() };
+    world.sandbox.set_faults(vec![fault]);
+    let counts = guarded(&world, &export, &approved).await.progress.counts;
+    assert_eq!((counts.created, counts.failed), (2, 1));
+    world.sandbox.set_faults(Vec::new());
+    assert_eq!(guarded(&world, &export, &approved).await.ending, Ending::Completed);
+    world.assert_exactly_once(3);
 }

@@ -373,6 +373,7 @@ fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
         finished_at: Time(whole_seconds(ended.at)),
         outcome: outcome.as_str().to_owned(),
         counts,
+        plan: next.plan.clone(),
     };
     if next.history.first() != Some(&record) {
         next.history.insert(0, record);

@@ -4,8 +4,8 @@
 use super::gather::Gathered;
 use crate::{
     api::{
-        CandidateExportStatus, ClinchIntegrationSpec, ConditionType, ExportDestination,
-        JobPermission, Permission, PushPermission,
+        CandidateExportSpec, CandidateExportStatus, ClinchIntegrationSpec, ConditionType,
+        ExportDestination, ExportMode, JobPermission, Permission, PlanApproval, PushPermission,
     },
     cluster::{Cluster, integration_of},
     conditions::Observation,
@@ -60,6 +60,20 @@ pub(super) fn refuses_places<'a>(
             let mut places = urls.filter_map(|url| Location::file(url).ok());
             places.find_map(|place| not_listed(&integration.read_permission, &place))
         })
+}
+
+/// Why the push permission refuses an export without an approved plan, if so.
+pub(super) fn lacks_plan(
+    spec: &CandidateExportSpec,
+    permission: &PushPermission,
+) -> Option<&'static str> {
+    let is_push = spec.mode == ExportMode::Push && spec.destination.file.is_none();
+    let lacks = permission.approved_plan == PlanApproval::Required && spec.approved_plan.is_none();
+    (is_push && lacks).then_some(
+        "the integration permits to push approved plans only (spec.pushPermission.approvedPlan): make a \
+         plan with mode: DryRun or the command plan, and set spec.approvedPlan to its digest; an export \
+         with interval or schedule cannot have one",
+    )
 }
 
 /// What the push permission says of a destination.
@@ -119,8 +133,11 @@ pub(super) fn grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
     // What the report of this run says of people in Clinch.
     let granted = gathered.integration.granted().filter(|_| gathered.report.is_some());
     let revealed = granted.and_then(|found| reveals(&found.spec.read_permission));
+    let needs_no_plan = spec.mode == ExportMode::DryRun || spec.approved_plan.is_some();
     let permits = move |now: &ClinchIntegrationSpec| {
-        refuses_places(urls.iter().map(String::as_str), now).is_none()
+        let approves = needs_no_plan || now.push_permission.approved_plan == PlanApproval::Optional;
+        approves
+            && refuses_places(urls.iter().map(String::as_str), now).is_none()
             && (revealed.is_none() || revealed == reveals(&now.read_permission))
             && match permitted(&destination, &now.push_permission) {
                 Permitted::Yes => true,

@@ -359,6 +359,7 @@ mod tests {
             finished_at: Time(whole_seconds(at)),
             outcome: String::new(),
             counts: shown_counts(&end.report.progress, &first),
+            plan: None,
         };
         assert!(is_of(&record, &first));
         assert!(!is_of(&record, &ended(Ending::Completed, 0)));

@@ -3,7 +3,7 @@
 
 use super::{
     gather::{Gathered, gather},
-    push_permission::{Permitted, permitted, refuses_places},
+    push_permission::{Permitted, lacks_plan, permitted, refuses_places},
     validate::{FORMAT, mapping_for, refused_direction, refuses_documents, refuses_format},
 };
 use crate::{
@@ -59,6 +59,12 @@ pub(in crate::controllers) async fn review<C: Cluster>(
                 refused.map(|message| Finding::error("permission", target.field, &message)),
             );
         }
+    }
+    if let Some(found) = gathered.integration.granted()
+        && let Some(message) = lacks_plan(spec, &found.spec.push_permission)
+    {
+        // `apply --plan` approves without the spec.
+        findings.push(Finding::warning("permission", "spec.approvedPlan", message.to_owned()));
     }
     findings.extend(select(spec));
     if let Err(fault) = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref()) {

@@ -19,14 +19,32 @@ struct Room {
     text: usize,
     /// Bytes of the message of each condition.
     message: usize,
+    /// Runs of the history whose plan is kept.
+    plans: usize,
 }
 
 /// What is tried, one after the other. The messages of conditions are kept the longest.
 const ROOMS: [Room; 4] = [
-    Room { failures: 20, drifted: 20, fields: 64, warnings: 20, text: 160, message: 4096 },
-    Room { failures: 20, drifted: 10, fields: 32, warnings: 10, text: 160, message: 1024 },
-    Room { failures: 10, drifted: 5, fields: 16, warnings: 5, text: 128, message: 512 },
-    Room { failures: 5, drifted: 1, fields: 8, warnings: 2, text: 24, message: 104 },
+    Room {
+        failures: 20,
+        drifted: 20,
+        fields: 64,
+        warnings: 20,
+        text: 160,
+        message: 4096,
+        plans: 5,
+    },
+    Room {
+        failures: 20,
+        drifted: 10,
+        fields: 32,
+        warnings: 10,
+        text: 160,
+        message: 1024,
+        plans: 5,
+    },
+    Room { failures: 10, drifted: 5, fields: 16, warnings: 5, text: 128, message: 512, plans: 5 },
+    Room { failures: 5, drifted: 1, fields: 8, warnings: 2, text: 24, message: 104, plans: 1 },
 ];
 
 /// Shortens lists and texts of a status that is too large.
@@ -74,6 +92,7 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
     for condition in &mut status.conditions {
         cut(&mut condition.message, room.message);
     }
+    status.history.iter_mut().skip(room.plans).for_each(|run| run.plan = None);
 }
 
 fn shorten_list<T>(list: &mut Vec<T>, most: usize, omitted: &mut Option<i64>) {
@@ -220,6 +239,7 @@ mod tests {
                     finished_at: now.clone(),
                     outcome: word(64),
                     counts,
+                    plan: Some(word(100)),
                 };
                 5
             ],

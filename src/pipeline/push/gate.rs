@@ -14,9 +14,9 @@ use crate::{
     domain::Disposition,
     ledger::{RunFacts, SegmentStore},
     pipeline::{
-        guards::{Guards, held},
+        guards::Guards,
         mode::Mode,
-        plan_digest::admission,
+        plan_digest::Admission,
         record_log::RecordLog,
         report::{Counts, Ending, Progress},
     },
@@ -37,45 +37,56 @@ impl Gate<'_> {
     /// allows cannot exceed it.
     pub(super) fn needs_plan(&self, log: &RecordLog) -> bool {
         let read = self.progress.borrow().counts.read;
-        !self.is_admitted(log)
+        !self.is_started(log)
             && (self.guards.approved.is_some()
                 || self.guards.may_exceed(self.due)
                 || !self.guards.on_source(read, self.facts).is_empty())
     }
 
-    /// If the plan is the approved one: its name with the inputs of this run.
-    pub(super) fn approved(&self, log: &RecordLog) -> Option<[u8; 16]> {
+    /// If an approved plan is carried out: its names with the inputs of this run.
+    pub(super) fn carries_out(&self, log: &RecordLog) -> Option<Admission> {
         let (approved, plan) = self.guards.approved.as_ref().zip(log.plan.as_ref())?;
-        if plan.is(approved) { self.admission(log) } else { None }
+        let admission = self.admission(log)?;
+        (plan.is(approved) || self.is_started(log)).then_some(admission)
     }
 
     /// Names the approved plan with the inputs of this run.
-    fn admission(&self, log: &RecordLog) -> Option<[u8; 16]> {
+    fn admission(&self, log: &RecordLog) -> Option<Admission> {
         let (approved, plan) = self.guards.approved.as_ref().zip(log.plan.as_ref())?;
-        Some(admission(approved, &plan.inputs()))
+        Some(Admission::of(approved, &plan.inputs()))
     }
 
-    /// Whether an earlier run began to carry out the approved plan with the same inputs.
-    fn is_admitted(&self, log: &RecordLog) -> bool {
-        self.admission(log).is_some_and(|name| self.facts.admitted == Some(name))
+    /// Whether an earlier run began to carry out the approved plan with the same inputs, and has not
+    /// put everything in place.
+    fn is_started(&self, log: &RecordLog) -> bool {
+        self.admission(log).is_some_and(|name| self.facts.admitted == Some(name.started))
+    }
+
+    /// Whether an earlier run carried out the approved plan with the same inputs.
+    fn is_used(&self, log: &RecordLog) -> bool {
+        self.admission(log).is_some_and(|name| self.facts.admitted == Some(name.used))
     }
 
     /// Judges a complete plan, and shows it if it may not be pushed.
     pub(super) fn judge(&self, planned: &Counts, log: &RecordLog) -> Result<(), Ending> {
         let Some(plan) = &log.plan else { return Ok(()) };
         let approved = self.guards.approved.as_ref();
-        if self.is_admitted(log) || approved.is_some_and(|approved| plan.is(approved)) {
+        let writes = planned.created + planned.updated > 0;
+        if self.is_started(log)
+            || approved.is_some_and(|approved| plan.is(approved))
+            || (self.is_used(log) && !writes)
+        {
             return Ok(());
         }
         let mut exceeded = self.guards.on_source(planned.read, self.facts);
         exceeded.extend(self.guards.on_writes(planned));
-        let is_other = approved.is_some() && planned.created + planned.updated > 0;
+        let is_other = approved.is_some() && writes;
         if exceeded.is_empty() && !is_other {
             return Ok(());
         }
         let digest = plan.digest();
         self.progress.send_modify(|progress| progress.plan = Some(digest));
-        let cause = held(&exceeded, planned, &digest, approved.is_some());
+        let cause = self.guards.held(&exceeded, planned, &digest);
         let disposition = Disposition::Stalled { reason: cause.reason };
         Err(Ending::Interrupted { disposition, message: cause.message })
     }

@@ -181,6 +181,7 @@ impl<C: Crm> Delivery<C> {
         if let Err(held) = gate.judge(&planned, &log) {
             return Ok(held);
         }
+        let carries_out = gate.carries_out(&log);
         let creations = Creations::default();
         let examined = creations.examine(&crm, &guard, &keys, None, suspects, max_in_flight);
         let Some(doubled) = cancel.run_until_cancelled(examined).await.transpose()? else {
@@ -190,6 +191,7 @@ impl<C: Crm> Delivery<C> {
         show_plan(&progress, &log, spec.mode);
         if spec.mode == Mode::Push && survey.is_whole && !run_ledger.is_new() {
             run_ledger.note_read(planned.read);
+            run_ledger.note_carried_out(carries_out, &planned);
             if run_ledger.ledger.has_unstored() {
                 run_ledger.seal(false).await?;
                 progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, spec.mode));
@@ -234,15 +236,17 @@ impl<C: Crm> Delivery<C> {
         let feeds = || Feeds::of(spec.clone(), keys.clone(), sets.clone());
         let facts = run_ledger.ledger.facts();
         let gate = Gate { guards: &spec.guards, facts, due, progress: &progress };
+        let mut carries_out = None;
         if is_push {
             if gate.needs_plan(&log) {
                 let planned = pushing.plan(&mut pusher, feeds(), &mut run_ledger, &mut log).await?;
                 if let Err(ending) = planned.and_then(|planned| gate.judge(&planned, &log)) {
                     return Ok(ending);
                 }
-                if let Some(name) = gate.approved(&log) {
-                    run_ledger.note_admitted(name);
-                }
+            }
+            carries_out = gate.carries_out(&log);
+            if let Some(admission) = carries_out {
+                run_ledger.note_admitted(admission);
             }
             log.plan = None;
             pusher.guard.at_rest.remove(&export);
@@ -252,6 +256,9 @@ impl<C: Crm> Delivery<C> {
         let complete = matches!(ended, Ok(None));
         if complete && survey.is_whole && is_push {
             run_ledger.note_read(survey.progress.counts.read);
+        }
+        if complete {
+            run_ledger.note_carried_out(carries_out, &progress.borrow().counts);
         }
         // Whatever ended the run, the ledger records what is in place.
         let sealed = seal(&pusher, &mut run_ledger, &export, complete).await;

@@ -10,7 +10,8 @@ use crate::{
     ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, RunFacts, SegmentStore},
     pipeline::{
         mode::Mode,
-        report::{Distrust, LedgerInfo, LedgerTrust},
+        plan_digest::Admission,
+        report::{Counts, Distrust, LedgerInfo, LedgerTrust},
         work::Work,
     },
 };
@@ -150,9 +151,19 @@ impl<S: SegmentStore> RunLedger<S> {
     }
 
     /// Remembers that an approved plan is carried out from now on.
-    pub(super) fn note_admitted(&mut self, admitted: [u8; 16]) {
-        let facts = RunFacts { admitted: Some(admitted), ..self.ledger.facts() };
+    pub(super) fn note_admitted(&mut self, admission: Admission) {
+        let facts = RunFacts { admitted: Some(admission.started), ..self.ledger.facts() };
         self.ledger.set_facts(facts);
+    }
+
+    /// Remembers that an approved plan is carried out, if it was, and everything is in place. What Clinch
+    /// refused is tried again by later runs, and stays approved until then.
+    pub(super) fn note_carried_out(&mut self, admission: Option<Admission>, counts: &Counts) {
+        let Some(admission) = admission else { return };
+        if counts.failed == 0 && counts.warnings == 0 {
+            let facts = RunFacts { admitted: Some(admission.used), ..self.ledger.facts() };
+            self.ledger.set_facts(facts);
+        }
     }
 
     /// Whether nothing was ever stored.

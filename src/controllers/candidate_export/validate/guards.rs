@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::{
-    api::CandidateExportSpec,
+    api::{CandidateExportSpec, CandidateExportStatus, RunRecord},
     controllers::connections::Connection,
     domain::{Digest, digest_json},
     mapping::Plan,
-    pipeline::Guards,
+    pipeline::{Counts, Guards},
 };
 
 /// Fields of an export that say when and whether a run starts, but not what it does.
@@ -19,10 +19,12 @@ pub(super) fn guards(
     spec: &CandidateExportSpec,
     plan: &Plan,
     connection: Option<&Connection>,
+    previous: &CandidateExportStatus,
 ) -> Guards {
     let identity = identity(spec, plan.digest(), connection.map(|c| c.client.account_digest()));
     let approved = spec.approved_plan.as_deref().and_then(|digest| digest.parse().ok());
-    let defaults = Guards { approved, identity, ..Guards::default() };
+    let approved_counts = approved_counts(spec, previous);
+    let defaults = Guards { approved, approved_counts, identity, ..Guards::default() };
     let Some(limits) = &spec.guards else { return defaults };
     let number = |limit: i64| u64::try_from(limit).unwrap_or_default();
     Guards {
@@ -32,6 +34,23 @@ pub(super) fn guards(
         max_updates: limits.max_updates.map(number),
         ..defaults
     }
+}
+
+/// What the approved plan was to do, if the history still has the dry run that made it.
+fn approved_counts(spec: &CandidateExportSpec, previous: &CandidateExportStatus) -> Option<Counts> {
+    let of_plan = |run: &&RunRecord| run.plan.is_some() && run.plan == spec.approved_plan;
+    let counts = previous.history.iter().find(of_plan)?.counts;
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    Some(Counts {
+        created: number(counts.created),
+        updated: number(counts.updated),
+        unchanged: number(counts.unchanged),
+        skipped: number(counts.skipped),
+        suppressed: number(counts.suppressed),
+        invalid: number(counts.invalid),
+        failed: number(counts.failed),
+        ..Counts::default()
+    })
 }
 
 /// The limits of a run that writes a file. There is no plan to approve.

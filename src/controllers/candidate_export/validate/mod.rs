@@ -236,7 +236,7 @@ fn assemble(
             permitted: rules(permission),
         },
     };
-    let guards = guards::guards(spec, &plan, gathered.connection.as_ref());
+    let guards = guards::guards(spec, &plan, gathered.connection.as_ref(), &gathered.previous);
     let run = RunSpec {
         guards,
         source,

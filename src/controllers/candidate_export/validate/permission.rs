@@ -5,7 +5,7 @@ use crate::{
     clinch::Op,
     conditions::{Observation, Verdict},
     controllers::{
-        candidate_export::push_permission::{Permitted, permitted},
+        candidate_export::push_permission::{Permitted, lacks_plan, permitted},
         check::Check,
         connections::Connection,
     },
@@ -24,9 +24,14 @@ pub(super) fn check(
     let permitted = permitted(&spec.destination, &integration.spec.push_permission);
     let refusal = match &permitted {
         Permitted::No(message) => Some((Reason::NotPermitted, message.clone())),
-        Permitted::Yes | Permitted::AskClinch => plan
-            .and_then(|plan| connection?.unsupported(operations(spec, plan)))
-            .map(|unsupported| (Reason::ContractUnsupported, unsupported)),
+        Permitted::Yes | Permitted::AskClinch => {
+            let lacks = lacks_plan(spec, &integration.spec.push_permission);
+            let unsupported =
+                || plan.and_then(|plan| connection?.unsupported(operations(spec, plan)));
+            lacks
+                .map(|lacks| (Reason::NotPermitted, lacks.to_owned()))
+                .or_else(|| Some((Reason::ContractUnsupported, unsupported()?)))
+        }
     };
     let observe = |status: Option<bool>, reason, message: &str| {
         Observation::new(ConditionType::Permitted, status, reason, message)
