@@ -2,8 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,21 +10,24 @@ use super::{
     BadArgument, ExitCode,
     applied::{self, Output},
     engine::{self, Shown},
+    manifests,
     messages::Messages,
-    name_of,
     output_file::OutputFile,
     page,
+    plan_file::PlanFile,
     report::ReportFile,
     settings::{self, LogArgs, SettingsArgs},
     stop,
     summary::LatestRuns,
 };
 use crate::{
-    api::{GROUP, VERSION},
+    api::ConditionType,
     app,
-    cluster::Kind,
+    cluster::{Kind, ObjectKey},
+    conditions::find,
     controllers::Reports,
-    local::{LoadOptions, Loader, LocalCluster, Manifests, Problem, Severity},
+    domain::Reason,
+    local::{LoadOptions, LocalCluster},
 };
 
 /// Reconciles manifests once, without a cluster, against real Clinch accounts.
@@ -62,6 +64,10 @@ pub struct Args {
     /// appears when the work ends, needs no other file, and holds no value of a person.
     #[arg(long, value_name = "FILE")]
     report_html: Option<PathBuf>,
+    /// Pushes exactly what this plan says, or nothing: a file of `plan --out`. What the plan does not
+    /// cover, such as imports and exports that write a file, is left alone.
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -94,10 +100,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
     let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
-    let manifests = match read(args, timeout)? {
+    let options = LoadOptions {
+        namespace: args.namespace.clone(),
+        recursive: args.recursive,
+        ..LoadOptions::default()
+    };
+    let mut manifests = match manifests::read(&args.filename, options, timeout, messages)? {
         Ok(manifests) => *manifests,
         Err(code) => return Ok(code),
     };
+    let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
+    if let Some(plan) = &plan {
+        for line in plan.approve(&mut manifests)? {
+            messages.hint(&format!("not part of the plan, left alone: {line}"));
+        }
+    }
     if args.state.is_none() {
         messages.hint(
             "without --state nothing is remembered: people who were anonymised in Clinch are \
@@ -121,7 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(crate::local::OpenError::RefuseChange(problems)) => {
-            return Ok(refused(messages, &problems));
+            return Ok(manifests::refused(messages, &problems));
         }
         Err(error) => return Err(error.into()),
     };
@@ -141,6 +158,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         file.write(|file| file.write_all(page.as_bytes()))?;
     }
     applied::report(&cluster, args.output, &before)?;
+    for line in plan.iter().flat_map(|plan| plan.changed(|key| is_changed(&cluster, key))) {
+        messages.hint(&line);
+    }
     let code = engine::exit_code(settled, &stop);
     match code {
         ExitCode::TimedOut => messages.ended(
@@ -155,94 +175,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// Reads the manifests, or prints why they are not used.
-fn read(args: &Args, timeout: Duration) -> anyhow::Result<Result<Box<Manifests>, ExitCode>> {
-    let messages = Messages::of(args.prints_json());
-    super::check_one_standard_input(&args.filename)?;
-    let options = LoadOptions {
-        namespace: args.namespace.clone(),
-        recursive: args.recursive,
-        ..LoadOptions::default()
-    };
-    let manifests = match load_within(timeout, args.filename.clone(), options)? {
-        Loaded::Manifests(manifests) => manifests,
-        Loaded::Refused(problems) => return Ok(Err(refused(messages, &problems))),
-        Loaded::NotInTime(path) => {
-            let (name, seconds) = (name_of(&path), args.timeout);
-            let text = format!("{name} was not read to its end in {seconds} s (--timeout)");
-            messages.ended(ExitCode::TimedOut, &format!("{text}; nothing was done"));
-            return Ok(Err(ExitCode::TimedOut));
-        }
-    };
-    manifests.warnings().iter().for_each(|warning| messages.problem(warning));
-    if manifests.is_empty() {
-        let kinds = Kind::ALL.map(Kind::as_str).join(", ");
-        let read: Vec<_> = args.filename.iter().map(|path| name_of(path)).collect();
-        let text = format!(
-            "{}: nothing to apply: no object of {GROUP}/{VERSION} ({kinds}); nothing was done",
-            read.join(", ")
-        );
-        messages.ended(ExitCode::Refused, &text);
-        return Ok(Err(ExitCode::Refused));
-    }
-    Ok(Ok(manifests))
-}
-
-/// What became of reading the manifests.
-enum Loaded {
-    Manifests(Box<Manifests>),
-    Refused(Vec<Problem>),
-    /// This path was being read when time ran out.
-    NotInTime(PathBuf),
-}
-
-/// Reads manifests on a thread of its own, which is left behind if it does not end in time: nobody may
-/// ever write to a pipe.
-fn load_within(
-    timeout: Duration,
-    paths: Vec<PathBuf>,
-    options: LoadOptions,
-) -> anyhow::Result<Loaded> {
-    enum Step {
-        Reads(PathBuf),
-        Done(Result<Manifests, Vec<Problem>>),
-    }
-    let started = Instant::now();
-    let (steps, next) = mpsc::channel();
-    thread::Builder::new().name("manifests".to_owned()).spawn(move || {
-        let mut loader = Loader::new(options);
-        // Nobody listens any more once time has run out.
-        for path in paths {
-            if steps.send(Step::Reads(path.clone())).is_err() {
-                return;
-            }
-            if super::is_standard_input(&path) {
-                loader.add_reader(&name_of(&path), std::io::stdin());
-            } else {
-                loader.add_path(&path);
-            }
-        }
-        let _timed_out = steps.send(Step::Done(loader.finish())).is_err();
-    })?;
-    let mut path = PathBuf::new();
-    loop {
-        match next.recv_timeout(timeout.saturating_sub(started.elapsed())) {
-            Ok(Step::Reads(now)) => path = now,
-            Ok(Step::Done(Ok(manifests))) => return Ok(Loaded::Manifests(Box::new(manifests))),
-            Ok(Step::Done(Err(problems))) => return Ok(Loaded::Refused(problems)),
-            Err(mpsc::RecvTimeoutError::Timeout) => return Ok(Loaded::NotInTime(path)),
-            Err(mpsc::RecvTimeoutError::Disconnected) => {
-                anyhow::bail!("{} cannot be read; this is a defect", path.display())
-            }
-        }
-    }
-}
-
-/// Prints the problems of the manifests and returns the exit code.
-pub(super) fn refused(messages: Messages, problems: &[Problem]) -> ExitCode {
-    problems.iter().for_each(|problem| messages.problem(problem));
-    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let text = format!("{errors} error(s) in the manifests; nothing was done");
-    messages.ended(ExitCode::Refused, &text);
-    ExitCode::Refused
+/// Whether an export would do something else than was planned.
+fn is_changed(cluster: &LocalCluster, key: &ObjectKey) -> bool {
+    let Some((_, conditions)) = cluster.conditions(Kind::Export, key) else { return false };
+    find(&conditions, ConditionType::Ready)
+        .is_some_and(|ready| ready.reason == Reason::PlanChanged.as_str())
 }

@@ -198,7 +198,7 @@ fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded
     for (path, text) in manifests(folder, origin, file_folder)? {
         loader.add_text(&path.display().to_string(), &text);
     }
-    Ok(loader.finish().map_err(|problems| super::apply::refused(Messages::Text, &problems)))
+    Ok(loader.finish().map_err(|problems| super::manifests::refused(Messages::Text, &problems)))
 }
 
 /// The text of each manifest, by path.

@@ -16,6 +16,8 @@ pub enum ExitCode {
     Failed,
     /// Nothing is left to do but what somebody else must permit: `AwaitingApproval`.
     Waiting,
+    /// Of `plan --detailed-exitcode`: a push would change something.
+    Changes,
     /// SIGINT ended the work.
     Interrupted,
     /// SIGTERM ended the work.
@@ -24,13 +26,14 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// Every exit code, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Done,
         Self::ActionNeeded,
         Self::Refused,
         Self::TimedOut,
         Self::Failed,
         Self::Waiting,
+        Self::Changes,
         Self::Interrupted,
         Self::Terminated,
     ];
@@ -44,6 +47,7 @@ impl ExitCode {
             Self::TimedOut => 3,
             Self::Failed => 4,
             Self::Waiting => 5,
+            Self::Changes => 10,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
@@ -58,6 +62,7 @@ impl ExitCode {
             Self::TimedOut => "time ran out while something would continue by itself",
             Self::Failed => "could not work: cluster, permissions, state folder, output",
             Self::Waiting => "somebody else must approve (AwaitingApproval); nothing else is left",
+            Self::Changes => "plan --detailed-exitcode: a push would change something",
             Self::Interrupted => "ended by SIGINT",
             Self::Terminated => "ended by SIGTERM",
         }

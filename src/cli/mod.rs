@@ -14,10 +14,13 @@ mod explain;
 mod fonts;
 mod json_schema;
 mod kubeconfig;
+mod manifests;
 mod messages;
 mod objects;
 mod output_file;
 mod page;
+mod plan;
+mod plan_file;
 mod plugin;
 mod progress;
 mod records;
@@ -51,9 +54,10 @@ use self::{
 
 /// Pushes candidates from hireEZ to Clinch, as declared in Kubernetes manifests.
 ///
-/// `run` is the operator in a cluster. `apply` does the same work once, without a cluster. `validate`
-/// checks manifests and contacts nothing. `status` and the commands after it are for the people who
-/// use the objects of a cluster. `demo` shows it all against an emulator of Clinch on this machine.
+/// `run` is the operator in a cluster. `apply` does the same work once, without a cluster, and `plan` says
+/// what it would do. `validate` checks manifests and contacts nothing. `status` and the commands after it
+/// are for the people who use the objects of a cluster. `demo` shows it all against an emulator of Clinch
+/// on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "clinch-operator", version, about, max_term_width = 100)]
 pub struct Cli {
@@ -66,6 +70,7 @@ pub struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Apply(Box<apply::Args>),
+    Plan(Box<plan::Args>),
     #[cfg(feature = "sandbox")]
     Demo(demo::Args),
     Validate(validate::Args),
@@ -96,6 +101,7 @@ impl Command {
     fn prints_json(&self) -> bool {
         match self {
             Self::Apply(args) => args.prints_json(),
+            Self::Plan(args) => args.prints_json(),
             Self::Validate(args) => args.prints_json(),
             Self::Render(args) => args.prints_json(),
             Self::Status(args) => args.prints_json(),
@@ -128,6 +134,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Plan(args) => plan::run(args),
         #[cfg(feature = "sandbox")]
         Command::Demo(args) => demo::run(args),
         Command::Validate(args) => validate::run(args),

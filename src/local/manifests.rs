@@ -49,6 +49,17 @@ impl Manifests {
         typed_ref(&*self.objects.get(&K::KIND)?.get(key)?.object)
     }
 
+    /// Changes every object of a kind.
+    pub fn edit<K: OurKind>(&mut self, mut change: impl FnMut(&ObjectKey, &mut K)) {
+        for (key, declared) in self.objects.get_mut(&K::KIND).into_iter().flatten() {
+            if let Some(object) = typed_ref::<K>(&*declared.object) {
+                let mut object = object.clone();
+                change(key, &mut object);
+                declared.object = Arc::new(object);
+            }
+        }
+    }
+
     /// A Secret's data.
     pub fn secret(&self, key: &ObjectKey) -> Option<&Bundle> {
         self.secrets.get(key)

@@ -7,6 +7,7 @@ mod assemble;
 mod bundles;
 mod check;
 mod cluster;
+mod copied;
 mod duration;
 mod flow;
 mod kinds;
@@ -29,6 +30,7 @@ mod yaml;
 
 pub use assemble::uid;
 pub use cluster::{Change, LocalCluster, LocalEvent};
+pub use copied::StateCopy;
 pub use flow::{FlowField, flow_field};
 pub use ledger::LocalLedger;
 pub use load::{LoadOptions, Loaded, Loader, load};

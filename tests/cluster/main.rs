@@ -29,6 +29,7 @@ mod launcher;
 mod ledger;
 mod parity;
 mod permission;
+mod plan;
 mod policy;
 mod rights;
 mod roles;

@@ -54,6 +54,8 @@ mod outside;
 #[cfg(all(feature = "sandbox", feature = "pdf"))]
 mod person_documents;
 #[cfg(feature = "sandbox")]
+mod plan;
+#[cfg(feature = "sandbox")]
 mod proxy;
 mod recipes;
 #[cfg(feature = "sandbox")]

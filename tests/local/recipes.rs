@@ -94,40 +94,75 @@ fn every_validate_command_accepts_the_manifests_and_their_folder_is_read() {
     }
 }
 
+/// A command of a recipe with the files that are made on the way in a folder. It may take a second, and
+/// reaches nobody.
+fn placed(command: &[String], folder: &Path) -> Vec<String> {
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let secret = at("secret.yaml");
+    fs::write(
+        &secret,
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: clinch-credentials, namespace: talent}\n\
+         stringData: {accessKey: AN-EXAMPLE, secretKey: not-a-real-one}\n",
+    )
+    .unwrap();
+    fs::create_dir(folder.join("state")).unwrap();
+    let place = |word: &String| {
+        word.replace("$RUNNER_TEMP/secret.yaml", &secret)
+            .replace("$CLINCH_SECRET", &secret)
+            .replace("$RUNNER_TEMP", folder.to_str().unwrap())
+            .replace("/var/lib/clinch", &at("state"))
+    };
+    let words = command.iter().take_while(|word| *word != ">");
+    let mut arguments: Vec<String> = words.map(place).collect();
+    let made = |word: &&mut String| word.starts_with("report.") || word.starts_with("plan.");
+    for word in arguments.iter_mut().filter(made) {
+        *word = at(word);
+    }
+    let timeout = arguments.iter().position(|word| word == "1800").unwrap();
+    "1".clone_into(&mut arguments[timeout]);
+    // Nothing listens there: the recipe must not reach a real account.
+    let nowhere = "https://127.0.0.1:1";
+    arguments.extend(["--region-endpoints", &format!("EU={nowhere}")].map(str::to_owned));
+    arguments.extend(["--allowed-endpoints", nowhere].map(str::to_owned));
+    arguments
+}
+
 #[test]
 fn every_apply_command_is_accepted_and_writes_its_reports() {
     let commands = commands("apply");
-    assert_eq!(commands.len(), 2, "GitHub and GitLab: {commands:?}");
+    assert_eq!(commands.len(), 4, "GitHub and GitLab, with and without a plan: {commands:?}");
     for command in commands {
         let folder = tempfile::tempdir().unwrap();
-        let secret = folder.path().join("secret.yaml");
-        fs::write(
-            &secret,
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: clinch-credentials, namespace: talent}\n\
-             stringData: {accessKey: AN-EXAMPLE, secretKey: not-a-real-one}\n",
-        )
-        .unwrap();
-        let place = |word: &String| {
-            word.replace("$RUNNER_TEMP/secret.yaml", secret.to_str().unwrap())
-                .replace("$CLINCH_SECRET", secret.to_str().unwrap())
-                .replace("$RUNNER_TEMP", folder.path().to_str().unwrap())
-                .replace("/var/lib/clinch", folder.path().join("state").to_str().unwrap())
-        };
-        let mut arguments: Vec<String> = command.iter().map(place).collect();
-        for word in arguments.iter_mut().filter(|word| word.starts_with("report.")) {
-            *word = folder.path().join(&*word).to_str().unwrap().to_owned();
-        }
-        let timeout = arguments.iter().position(|word| word == "1800").unwrap();
-        arguments[timeout] = "1".to_owned();
-        // Nothing listens there: the recipe must not reach a real account.
-        let nowhere = "https://127.0.0.1:1";
-        arguments.extend(["--region-endpoints", &format!("EU={nowhere}")].map(str::to_owned));
-        arguments.extend(["--allowed-endpoints", nowhere].map(str::to_owned));
+        let arguments = placed(&command, folder.path());
+        let digest = format!("v1:{}:{}", "0".repeat(32), "a".repeat(64));
+        let plan = serde_json::json!({"format": "clinch-operator-plan/v1", "obstacles": [],
+            "exports": [{"namespace": "talent", "name": "engineers", "result": "Planned",
+                "reason": "DryRunComplete", "message": "", "digest": digest, "approved": null,
+                "periodic": true, "counts": null, "changes": {}, "rejectedByReason": [],
+                "coverage": null}]});
+        fs::write(folder.path().join("plan.json"), plan.to_string()).unwrap();
         let output = run(&arguments);
         let printed = shown(&output);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {printed}");
         assert!(folder.path().join("report.ndjson").is_file(), "{arguments:?}: {printed}");
         assert!(folder.path().join("report.html").is_file(), "{arguments:?}: {printed}");
+    }
+}
+
+#[test]
+fn every_plan_command_is_accepted_and_writes_its_plan() {
+    let commands = commands("plan");
+    assert_eq!(commands.len(), 2, "GitHub and GitLab: {commands:?}");
+    for command in commands {
+        let folder = tempfile::tempdir().unwrap();
+        let output = run(&placed(&command, folder.path()));
+        let printed = shown(&output);
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {printed}");
+        assert!(printed.contains("| `talent/engineers` | **not planned** |"), "{printed}");
+        let plan = fs::read_to_string(folder.path().join("plan.json")).unwrap();
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["exports"][0]["result"], "NotPlanned", "{plan}");
+        assert_eq!(plan["exports"][0]["digest"], Value::Null, "{plan}");
     }
 }
 
@@ -152,6 +187,19 @@ fn no_recipe_gives_secrets_to_code_that_was_not_reviewed() {
         let validate = document["jobs"]["validate"].to_string();
         assert!(!validate.contains("secrets."), "{validate}");
         assert_eq!(document["jobs"]["apply"]["if"], "github.event_name == 'push'");
+    }
+    for document in documents(&gitops().join("github-actions/plan.yaml")) {
+        let plan = &document["jobs"]["plan"];
+        let branches = "github.event.pull_request.head.repo.full_name == github.repository";
+        assert!(plan["if"].as_str().unwrap().contains(branches), "{plan}");
+        assert_eq!(plan["environment"], "clinch-plan");
+        assert_eq!(document["jobs"]["apply"]["if"], "github.event_name == 'push'");
+    }
+    for document in documents(&gitops().join("gitlab/plan.yml")) {
+        let rule = document["plan"]["rules"][0]["if"].as_str().unwrap();
+        let branches = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_PROJECT_ID";
+        assert!(rule.contains(branches), "{rule}");
+        assert_eq!(document["plan"]["environment"], "clinch-plan");
     }
 }
 

@@ -211,13 +211,14 @@ const LABELS: [&str; 10] = [
 ];
 
 /// The exit codes of every command.
-const EXIT_CODES: [(ExitCode, i32); 8] = [
+const EXIT_CODES: [(ExitCode, i32); 9] = [
     (ExitCode::Done, 0),
     (ExitCode::ActionNeeded, 1),
     (ExitCode::Refused, 2),
     (ExitCode::TimedOut, 3),
     (ExitCode::Failed, 4),
     (ExitCode::Waiting, 5),
+    (ExitCode::Changes, 10),
     (ExitCode::Interrupted, 130),
     (ExitCode::Terminated, 143),
 ];
