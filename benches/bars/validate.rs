@@ -37,7 +37,8 @@ fn validate(folder: &Path) -> anyhow::Result<Duration> {
     let took = started.elapsed();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    let expected = format!("{OBJECTS} objects: {OBJECTS} valid");
+    // And the Secret.
+    let expected = format!("{0} objects: {0} valid", OBJECTS + 1);
     anyhow::ensure!(output.status.success() && text.contains(&expected), "{text}{errors}");
     Ok(took)
 }

@@ -130,7 +130,7 @@ async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
                 while let Ok(change) = changes.try_recv() {
                     show(&change, shown, &progress.bars);
                 }
-                progress.bars.clear();
+                progress.end();
                 return;
             }
         }
@@ -171,6 +171,12 @@ impl Progress {
         let bars = Bars::new(shown.bars);
         let prints = shown.bars && !shown.events && !bars.are_shown;
         Self { bars, prints, working: BTreeMap::new() }
+    }
+
+    /// Takes all bars away: one that is only dropped is drawn once more.
+    fn end(&self) {
+        self.working.values().for_each(|one| self.bars.remove(&one.bar));
+        self.bars.clear();
     }
 
     fn show(&mut self, cluster: &LocalCluster, now: Instant) {

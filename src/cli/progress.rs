@@ -28,7 +28,8 @@ impl Bars {
 
     /// One more bar, below the others.
     pub(super) fn add(&self, name: &str) -> ProgressBar {
-        let bar = self.all.add(ProgressBar::new(0));
+        // A bar of the length 0 is full.
+        let bar = self.all.add(ProgressBar::new(1));
         let template = format!("{{msg:{NAME}!}} {{percent:>3}}% {{wide_bar}} {{prefix:36!}}");
         let style = ProgressStyle::with_template(&template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

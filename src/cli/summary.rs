@@ -44,9 +44,14 @@ pub(super) fn lines(cluster: &LocalCluster, before: &LatestRuns) -> Vec<String> 
     let mut lines = Vec::new();
     for (key, run) in now.exports {
         let Some(status) = cluster.status::<CandidateExport>(&key) else { continue };
-        if before.exports.get(&key) != Some(&run) {
+        if unfinished(&status).is_none() && before.exports.get(&key) != Some(&run) {
             lines.push(format!("export/{}: {}", key.name, export(&status, &run)));
         }
+    }
+    for key in cluster.keys(Kind::Export) {
+        let status = cluster.status::<CandidateExport>(&key);
+        let left = status.and_then(|status| unfinished(&status));
+        lines.extend(left.map(|left| format!("export/{}: {left}", key.name)));
     }
     for (key, run) in now.imports {
         if before.imports.get(&key) != Some(&run) {
@@ -77,6 +82,16 @@ fn export(status: &CandidateExportStatus, run: &RunRecord) -> String {
     }
     parts.extend(rejected(counts, status));
     parts.join(", ")
+}
+
+/// How far a run is that has not ended. A run that has ended has undecided records in its history, too.
+fn unfinished(status: &CandidateExportStatus) -> Option<String> {
+    let counts = status.counts.as_ref().filter(|counts| counts.pending > 0)?;
+    if status.history.first().is_some_and(|run| run.counts == *counts) {
+        return None;
+    }
+    let done = counts.total - counts.pending;
+    Some(format!("not finished: {} of {}", Thousands(done), Thousands(counts.total)))
 }
 
 /// What a run of an import did.
@@ -165,5 +180,10 @@ mod tests {
             export(&dry, &dry.history[0]),
             "2 in less than 1 s, 1 would be created, 1 would be updated, 1 not processed"
         );
+        let mut working = status("Push", "2026-11-26T10:00:00Z", &counts);
+        working.counts = Some(working.history[0].counts);
+        assert_eq!(unfinished(&working), None, "the run has ended");
+        working.history.clear();
+        assert_eq!(unfinished(&working).unwrap(), "not finished: 2 of 3");
     }
 }

@@ -214,6 +214,28 @@ async fn watch_ends_with_the_state_of_what_it_watches() {
     assert!(text(&alone.stderr).contains("time ran out"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_completes_commands_and_names_of_objects() {
+    let Some(world) = World::prepare().await else { return };
+    world.apply(&(INTEGRATION.to_owned() + "---" + REJECTED));
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["kubectl-clinch", "kubectl_complete-clinch"] {
+        let program = env!("CARGO_BIN_EXE_clinch-operator");
+        std::os::unix::fs::symlink(program, folder.path().join(name)).expect("a link");
+    }
+    let complete = |words: &[&str]| {
+        let mut command = Command::new(world.plane.kubectl());
+        command.args(["__complete", "clinch"]).args(words).env("PATH", folder.path());
+        command.env("KUBECONFIG", world.plane.kubeconfig_path());
+        text(&command.output().expect("kubectl runs").stdout)
+    };
+    assert_eq!(complete(&["attr"]), "attributes\n:4\n");
+    let namespace = world.namespace.as_str();
+    assert_eq!(complete(&["failures", "-n", namespace, ""]), "rejected\n:4\n");
+    assert_eq!(complete(&["watch", "-n", namespace, "integration/"]), "integration/acme\n:4\n");
+    assert_eq!(complete(&["failures", "-n", "other", ""]), ":4\n");
+}
+
 /// Bad input: the arguments, the exit code, and what the one line on standard error says.
 struct Bad {
     kubeconfig: PathBuf,

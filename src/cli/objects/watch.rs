@@ -84,6 +84,8 @@ async fn watch(
         };
         watched[index].show(&found, Instant::now());
     }
+    // One that is only dropped is drawn once more.
+    watched.iter().for_each(|one| bars.remove(&one.bar));
     bars.clear();
     // What bars showed is gone: the last state of each remains.
     if bars.are_shown {
