@@ -38,15 +38,18 @@ impl<C: Cluster> Controllers<C> {
         Ok(contract)
     }
 
-    /// Makes every line that an export would write to its file.
+    /// Makes every line that an export would write to its file. `mask` stands for each value of a person,
+    /// if it is given; `whole`: the bytes of files are wanted, too.
     pub async fn preview_file(
         &self,
         key: &ObjectKey,
-        preview: FilePreview,
+        mask: Option<&'static str>,
+        whole: bool,
         log: &mut impl FilePreviewLog,
     ) -> Result<PreviewedFile, NotPreviewed> {
         let context = &self.0;
-        let (spec, keys) = candidate_export::file_spec(context, key).await?;
+        let (spec, keys, per_candidate) = candidate_export::file_spec(context, key).await?;
+        let preview = FilePreview { mask, whole, per_candidate };
         let renderer = &context.settings.renderer;
         let previewed = pipeline::preview_file(spec, keys, renderer, preview, log).await;
         previewed.map_err(NotPreviewed::Source)

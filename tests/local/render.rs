@@ -170,7 +170,7 @@ fn lines_of_files_are_shown_without_values_and_written_only_where_values_may_be_
         assert_eq!(refused.status.code(), Some(2), "{}", shown(&refused));
         let json = files.json(&["--show-values", "--record", "1", "--out", "files"]);
         assert_eq!(json[0]["records"][0]["line"], line);
-        let path = files.folder.path().join(json[0]["file"]["path"].as_str().unwrap());
+        let path = files.folder.path().join(json[0]["file"]["paths"][0].as_str().unwrap());
         let written = std::fs::read_to_string(&path).unwrap();
         assert!(written.contains(line), "{written}");
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
@@ -188,6 +188,15 @@ fn a_document_is_written_into_a_folder() {
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     let written = std::fs::read(files.folder.path().join("files/default-people.pdf")).unwrap();
     assert!(written.starts_with(b"%PDF-"));
+    let path = files.folder.path().join("all.yaml");
+    let one = "format: PDF, to: {url: 's3://b/people.x'}";
+    let each = "format: PDF, pdf: {layout: PerCandidate}, to: {url: 's3://b/{record}.pdf'}";
+    let text = std::fs::read_to_string(&path).unwrap().replace(one, each);
+    std::fs::write(&path, text).unwrap();
+    let output = files.render(&["--show-values", "--out", "each"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let each = std::fs::read(files.folder.path().join("each/default-people-1.pdf")).unwrap();
+    assert!(each.starts_with(b"%PDF-"));
     std::fs::write(files.folder.path().join("taken"), "").unwrap();
     let failed = files.render(&["--show-values", "--out", "taken"]);
     assert_eq!(failed.status.code(), Some(4), "{}", shown(&failed));

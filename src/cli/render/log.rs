@@ -1,8 +1,14 @@
 //! Collects what is shown of the records of one export.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
 
 use super::{
+    super::output_file::OutputFile,
     recorder::Recorder,
     shown::{Fault, Record, Shown},
     wanted::Wanted,
@@ -19,12 +25,27 @@ pub(super) struct Log {
     values: bool,
     seen: usize,
     pub(super) records: Vec<Record>,
+    /// Folder and beginning of the names of documents, where each person has one.
+    pub(super) documents: Option<(PathBuf, String)>,
+    /// What was written.
+    pub(super) paths: Vec<PathBuf>,
+    /// Why the first document that was not written was not.
+    pub(super) failed: Option<anyhow::Error>,
 }
 
 impl Log {
     /// `values`: whether values of people are shown.
     pub(super) fn new(recorder: Arc<Recorder>, wanted: Option<Wanted>, values: bool) -> Self {
-        Self { recorder, wanted, values, seen: 0, records: Vec::new() }
+        Self {
+            recorder,
+            wanted,
+            values,
+            seen: 0,
+            records: Vec::new(),
+            documents: None,
+            paths: Vec::new(),
+            failed: None,
+        }
     }
 
     fn next(&mut self, position: &SourcePosition) -> bool {
@@ -85,8 +106,28 @@ impl FilePreviewLog for Log {
             record.line = Some(text);
         }
     }
+
+    fn document(&mut self, bytes: Vec<u8>) {
+        let Some((folder, name)) = self.documents.as_ref().filter(|_| self.failed.is_none()) else {
+            return;
+        };
+        match write(folder, &format!("{name}-{}.pdf", self.seen), &bytes) {
+            Ok(path) => self.paths.push(path),
+            Err(error) => self.failed = Some(error),
+        }
+    }
 }
 
 fn fault(cause: &Cause) -> Fault {
     Fault { reason: cause.reason.as_str(), message: cause.message.clone() }
+}
+
+/// Writes a file that only the user may read into a folder, which is made where it is missing.
+pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("--out: cannot create the folder {}", folder.display()))?;
+    let path = folder.join(name);
+    let (file, _) = OutputFile::prepare("the file", &path)?;
+    file.write(|file| file.write_all(bytes))?;
+    Ok(path)
 }

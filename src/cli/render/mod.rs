@@ -6,10 +6,7 @@ mod recorder;
 mod shown;
 mod wanted;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
 
@@ -20,9 +17,7 @@ use self::{
     wanted::Wanted,
 };
 use super::{
-    BadArgument, ExitCode,
-    output_file::OutputFile,
-    print_error, print_result,
+    BadArgument, ExitCode, print_error, print_result,
     validate::{self, InputArgs},
 };
 use crate::{
@@ -31,7 +26,7 @@ use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Controllers, NotPreviewed},
     local::{LocalCluster, Manifests},
-    pipeline::{FilePreview, PreviewedFile},
+    pipeline::PreviewedFile,
 };
 
 /// Shows the requests that exports would send to Clinch and the lines that they would write to files, and
@@ -129,7 +124,7 @@ fn hints(exports: &[Export]) {
              anonymised in Clinch, or are on the list of spec.suppression",
         );
     }
-    for path in exports.iter().filter_map(|one| one.file.as_ref()?.path.as_ref()) {
+    for path in exports.iter().filter_map(|one| one.file.as_ref()).flat_map(|file| &file.paths) {
         print_error(&format!("{path} was written; it is personal data"));
     }
 }
@@ -155,9 +150,11 @@ async fn render(
             }
             Err(NotPreviewed::File) => {
                 let mask = (!args.show_values).then_some(MASK);
-                let preview = FilePreview { mask, whole: args.out.is_some() };
-                match controllers.preview_file(&key, preview, &mut log).await {
-                    Ok(previewed) => file = Some(written(args, &key, previewed)?),
+                let name = format!("{}-{}", key.namespace, key.name);
+                log.documents = args.out.clone().map(|folder| (folder, name.clone()));
+                let whole = args.out.is_some();
+                match controllers.preview_file(&key, mask, whole, &mut log).await {
+                    Ok(previewed) => file = Some(written(args, &name, previewed, &mut log)?),
                     Err(why) => not_rendered = Some(why),
                 }
             }
@@ -174,26 +171,23 @@ async fn render(
 }
 
 /// What is shown of a file, after it was written if that is asked for.
-fn written(args: &Args, key: &ObjectKey, previewed: PreviewedFile) -> anyhow::Result<Written> {
+fn written(
+    args: &Args,
+    name: &str,
+    previewed: PreviewedFile,
+    log: &mut Log,
+) -> anyhow::Result<Written> {
     let PreviewedFile { format, header, bytes, refused } = previewed;
-    let path = match (&args.out, bytes) {
-        (Some(folder), Some(bytes)) => {
-            let name = format!("{}-{}.{format}", key.namespace, key.name);
-            Some(write(folder, &name, &bytes)?)
-        }
-        _ => None,
-    };
+    if let Some(failed) = log.failed.take() {
+        return Err(failed);
+    }
+    let mut paths = std::mem::take(&mut log.paths);
+    if let (Some(folder), Some(bytes)) = (&args.out, bytes) {
+        paths.push(log::write(folder, &format!("{name}.{format}"), &bytes)?);
+    }
     let refused = refused.map(|cause| format!("{}: {}", cause.reason, cause.message));
-    Ok(Written { format, header, path: path.map(|path| path.display().to_string()), refused })
-}
-
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("--out: cannot create the folder {}", folder.display()))?;
-    let path = folder.join(name);
-    let (file, _) = OutputFile::prepare("the file", &path)?;
-    file.write(|file| file.write_all(bytes))?;
-    Ok(path)
+    let paths = paths.iter().map(|path| path.display().to_string()).collect();
+    Ok(Written { format, header, paths, refused })
 }
 
 fn lines(export: &Export) -> Vec<String> {
@@ -204,7 +198,7 @@ fn lines(export: &Export) -> Vec<String> {
         lines.push(format!("{name}: a file in the format {}", file.format));
         lines.extend(file.header.as_ref().map(|header| format!("  {header}")));
         lines.extend(file.refused.as_ref().map(|why| format!("  not written: {why}")));
-        if file.format == "pdf" && file.path.is_none() {
+        if file.format == "pdf" && file.paths.is_empty() {
             lines.push("  a document has no lines; --out DIR writes it".to_owned());
         }
     }

@@ -37,9 +37,9 @@ pub(super) struct Written {
     /// The line in front of the first record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) header: Option<String>,
-    /// Where it was written by this command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) path: Option<String>,
+    /// Where it was written by this command; several where each person has a document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) paths: Vec<String>,
     /// Why it would not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<String>,

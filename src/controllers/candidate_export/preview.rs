@@ -44,17 +44,19 @@ pub(in crate::controllers) async fn spec<C: Cluster>(
     Ok(spec)
 }
 
-/// What a run that writes its file would do, and the keys of its records.
+/// What a run that writes its file would do, the keys of its records, and whether each person has a file of
+/// their own.
 pub(in crate::controllers) async fn file_spec<C: Cluster>(
     context: &Context<C>,
     key: &ObjectKey,
-) -> Result<(FileSpec, Keys), NotPreviewed> {
+) -> Result<(FileSpec, Keys, bool), NotPreviewed> {
     let gathered = of(context, key).await?;
     if gathered.is_remote() {
         return Err(NotPreviewed::Remote);
     }
     let spec = file_without_connection(&gathered).ok_or(NotPreviewed::Incomplete)?;
-    Ok((spec, gathered.keys))
+    let per_candidate = gathered.file.is_some_and(|file| file.spec.is_per_candidate());
+    Ok((spec, gathered.keys, per_candidate))
 }
 
 /// Everything that an export refers to.

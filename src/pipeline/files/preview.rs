@@ -16,6 +16,7 @@ use crate::{
     ledger::{Keys, Suppressions},
     output::Compression,
     pipeline::{
+        document::single,
         opened::Opened,
         record_log::{RecordLine, RecordReport},
         record_outcome::RecordOutcome,
@@ -31,6 +32,8 @@ pub struct FilePreview {
     pub mask: Option<&'static str>,
     /// Whether the bytes of the file are wanted.
     pub whole: bool,
+    /// Whether each person has a document of their own.
+    pub per_candidate: bool,
 }
 
 /// Takes the lines of a file.
@@ -41,6 +44,8 @@ pub trait FilePreviewLog: Send {
     fn rejected(&mut self, cause: &Cause);
     /// The line of the record. A document has none.
     fn line(&mut self, text: String);
+    /// The document of the record, where each person has one.
+    fn document(&mut self, bytes: Vec<u8>);
 }
 
 /// What is known of a file as a whole.
@@ -50,7 +55,7 @@ pub struct PreviewedFile {
     pub format: &'static str,
     /// The line in front of the first record.
     pub header: Option<String>,
-    /// The bytes, if they are wanted.
+    /// The bytes, if they are wanted, and if it is one file.
     pub bytes: Option<Vec<u8>>,
     /// Why the file would not be written.
     pub refused: Option<Cause>,
@@ -75,7 +80,7 @@ fn of_records(
     spec: &FileSpec<Opened>,
     keys: Keys,
     renderer: &Renderer,
-    FilePreview { mask, whole }: FilePreview,
+    FilePreview { mask, whole, per_candidate }: FilePreview,
     log: &mut impl FilePreviewLog,
 ) -> Result<PreviewedFile, SourceError> {
     let rejections = Arc::new(Rejections::default());
@@ -85,7 +90,12 @@ fn of_records(
     let has_columns = matches!(spec.encoding, Encoding::Csv(_));
     let mut text = RowText::of(spec);
     let header = text.as_mut().map(RowText::header).filter(|header| !header.is_empty());
-    let mut encoder = whole.then(|| Encoder::of(spec, renderer));
+    let one_file = whole && !per_candidate;
+    let mut encoder = one_file.then(|| Encoder::of(spec, renderer));
+    let style = match &spec.encoding {
+        Encoding::Pdf(style) if whole && per_candidate => Some(style),
+        _ => None,
+    };
     let (mut bytes, mut refused) = (Vec::new(), None);
     loop {
         let next = rows.next();
@@ -105,6 +115,12 @@ fn of_records(
                 Err(cause) => refused = Some(cause),
             }
         }
+        if let (Some(style), Row::Profile(profile)) = (style, &row) {
+            match single(renderer, style, profile) {
+                Ok(bytes) => log.document(bytes),
+                Err(cause) => log.rejected(&cause),
+            }
+        }
         if let Some(text) = &mut text {
             let masked = mask.map(|mask| masked(&row, mask, has_columns));
             let shown = text.row(masked.as_ref().unwrap_or(&row));
@@ -119,7 +135,7 @@ fn of_records(
         Some(Err(cause)) => refused = Some(cause),
         None => {}
     }
-    let bytes = (whole && refused.is_none()).then_some(bytes);
+    let bytes = (one_file && refused.is_none()).then_some(bytes);
     Ok(PreviewedFile { format: format(spec), header, bytes, refused })
 }
 
