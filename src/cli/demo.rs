@@ -1,6 +1,7 @@
 //! `clinch-operator demo`: the whole system on one machine, against the emulator.
 
 mod cluster;
+mod person;
 mod sibling;
 
 use std::{
@@ -9,7 +10,6 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 
 use self::sibling::Sandbox;
 use super::{
@@ -40,7 +40,9 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// Run it again to see that nothing is pushed twice. State is kept in .demo/; delete it to start
 /// over.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Examples:\n  clinch-operator demo\n  clinch-operator demo --cluster")]
+#[command(
+    after_long_help = "Examples:\n  clinch-operator demo\n  clinch-operator demo --cluster --keep"
+)]
 pub struct Args {
     /// Folder of manifests to apply.
     #[arg(
@@ -57,6 +59,9 @@ pub struct Args {
     /// starts.
     #[arg(long)]
     cluster: bool,
+    /// Keep API server, operator and emulator running until Ctrl-C, and print the line that sets KUBECONFIG.
+    #[arg(long, requires = "cluster")]
+    keep: bool,
     /// Log filter, e.g. info or clinch_operator=debug.
     #[arg(long, default_value = "error", value_name = "FILTER")]
     log: String,
@@ -233,29 +238,4 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         bail!("{} holds no manifests", folder.display());
     }
     Ok(files)
-}
-
-/// The attributes of one person, for display.
-fn shown_candidate(people: &[Value]) -> String {
-    let Some(person) = people
-        .iter()
-        .find(|person| {
-            person.pointer("/applications").and_then(Value::as_array).is_some_and(|a| !a.is_empty())
-        })
-        .or(people.first())
-    else {
-        return "  (nobody)".to_owned();
-    };
-    let mut lines = Vec::new();
-    for (name, value) in person["attributes"].as_object().into_iter().flatten() {
-        if !value.is_null() {
-            lines.push(format!("  {name:<20} {value}"));
-        }
-    }
-    for part in ["applications", "attachments", "activities"] {
-        for item in person[part].as_array().into_iter().flatten() {
-            lines.push(format!("  {part:<20} {item}"));
-        }
-    }
-    lines.join("\n")
 }

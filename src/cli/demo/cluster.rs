@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     time::timeout,
 };
 
@@ -79,10 +80,28 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, written]).await?;
     let writes = sandbox.writes().await? - before;
     super::super::print(&closing(writes, started.elapsed()));
+    if args.keep {
+        let kubeconfig = std::fs::canonicalize(&kubectl.kubeconfig)?;
+        super::super::print(&format!(
+            "\nAPI server, operator and emulator keep running until Ctrl-C. In another shell:\n\n  export \
+             KUBECONFIG='{}'",
+            kubeconfig.display()
+        ));
+        asked_to_end().await?;
+    }
     operator.stop().await?;
     plane.stop().await?;
     sandbox.stop().await?;
     Ok(if waited.is_ok() { ExitCode::Done } else { ExitCode::TimedOut })
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn asked_to_end() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot handle SIGINT"),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

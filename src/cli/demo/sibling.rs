@@ -77,8 +77,7 @@ impl Sandbox {
     /// One person, as stored.
     pub(super) async fn one_candidate(&self) -> anyhow::Result<String> {
         let state = self.ask("state?account=hireEZ").await?;
-        let people = state["people"].as_array().cloned().unwrap_or_default();
-        Ok(super::shown_candidate(&people))
+        Ok(super::person::shown(&state))
     }
 
     /// Stops it; its data is kept.
