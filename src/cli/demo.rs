@@ -1,5 +1,9 @@
 //! `clinch-operator demo`: the whole system on one machine, against the emulator.
 
+mod cluster_round_trip;
+mod kubectl;
+mod round_trip;
+
 mod cluster;
 mod person;
 mod sibling;
@@ -25,13 +29,15 @@ use crate::{
     clinch::AllowedEndpoints,
     cluster::Kind,
     controllers::{Regions, Settings},
-    local::{LoadOptions, Loader, LocalCluster},
+    local::{LoadOptions, Loader, LocalCluster, Settled},
 };
 
 /// The endpoint in the quickstart, which the demo replaces with the emulator's.
 const QUICKSTART_ENDPOINT: &str = "http://127.0.0.1:18080";
 /// The folder for files in the quickstart, which the demo replaces with one of its own.
 const QUICKSTART_FOLDER: &str = "file:///var/lib/clinch-demo";
+/// The folder, in that of the quickstart, of manifests about files.
+const FILES: &str = "files";
 /// How long the demo waits for everything to be Ready.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -83,7 +89,7 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     super::print(&format!("1. the Clinch emulator listens on {}", sandbox.origin()));
 
     let files = file_folder(&args.state)?;
-    let manifests = match load(&args.filename, sandbox.origin(), &files)? {
+    let manifests = match load(&args.filename, &[FILES], sandbox.origin(), &files)? {
         Ok(manifests) => manifests,
         Err(code) => return Ok(code),
     };
@@ -104,12 +110,9 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     .context("cannot use the demo's state folder")?;
     let before = sandbox.writes().await?;
     super::print("3. reconciling");
-    let settings = settings(sandbox.origin(), &files)?;
-    let stop =
-        stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
-    let shown = Shown { events: true, bars: true };
-    let run = engine::run_until_settled(&cluster, settings, TIMEOUT, &stop, shown, None);
-    let settled = Box::pin(run).await;
+    let attempt = settings(sandbox.origin(), &files)?.timeouts.attempt;
+    let stop = stop::on_signal(stop::Limits { request_timeout: attempt, within: None })?;
+    let mut settled = local_run(&cluster, sandbox.origin(), &files, &stop, true).await?;
     let writes = sandbox.writes().await? - before;
 
     super::print("\n4. what `kubectl get clinch` would show\n");
@@ -118,9 +121,30 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     super::print("6. one candidate, as stored by the emulator\n");
     super::print(&sandbox.one_candidate().await?);
     show_files(&cluster);
+    drop(cluster);
+    if round_trip::is_in(&args.filename) && settled != Settled::TimedOut {
+        let came_back = Box::pin(round_trip::local(args, &sandbox, &files, &stop)).await?;
+        if settled == Settled::Ready {
+            settled = came_back;
+        }
+    }
     super::print(&closing(writes, started.elapsed()));
     sandbox.stop().await?;
     Ok(engine::exit_code(settled, &stop))
+}
+
+/// Runs the controllers until everything has settled. `aloud`: shows Events and progress.
+async fn local_run(
+    cluster: &LocalCluster,
+    origin: &str,
+    files: &str,
+    stop: &stop::Stop,
+    aloud: bool,
+) -> anyhow::Result<Settled> {
+    let settings = settings(origin, files)?;
+    let shown = Shown { events: aloud, bars: aloud };
+    let run = engine::run_until_settled(cluster, settings, TIMEOUT, stop, shown, None);
+    Ok(Box::pin(run).await)
 }
 
 /// The last lines: whether anything was pushed.
@@ -195,12 +219,12 @@ fn settings(origin: &str, files: &str) -> anyhow::Result<Settings> {
 
 type Loaded = Result<crate::local::Manifests, ExitCode>;
 
-/// Loads the manifests, with the emulator's address instead of theirs, and those in the folder `files`,
-/// whose files go to the folder at this URL.
-fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded> {
+/// Loads the manifests and those in these folders of theirs, with the emulator's address instead of theirs.
+/// Files go to the folder at this URL.
+fn load(folder: &Path, parts: &[&str], origin: &str, file_folder: &str) -> anyhow::Result<Loaded> {
     let mut loader =
         Loader::new(LoadOptions { namespace: "default".into(), ..LoadOptions::default() });
-    for (path, text) in manifests(folder, origin, file_folder)? {
+    for (path, text) in manifests(folder, parts, origin, file_folder)? {
         loader.add_text(&path.display().to_string(), &text);
     }
     Ok(loader.finish().map_err(|problems| super::manifests::refused(Messages::Text, &problems)))
@@ -209,12 +233,16 @@ fn load(folder: &Path, origin: &str, file_folder: &str) -> anyhow::Result<Loaded
 /// The text of each manifest, by path.
 fn manifests(
     folder: &Path,
+    parts: &[&str],
     origin: &str,
     file_folder: &str,
 ) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let mut paths = files(folder)?;
-    if folder.join("files").is_dir() {
-        paths.extend(files(&folder.join("files"))?);
+    for part in parts {
+        let part = folder.join(part);
+        if part.is_dir() {
+            paths.extend(files(&part)?);
+        }
     }
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path)

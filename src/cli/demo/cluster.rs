@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -18,7 +18,9 @@ use tokio::{
 
 use super::super::ExitCode;
 use super::{
-    Args, closing, file_folder, manifests,
+    Args, FILES, closing, cluster_round_trip, file_folder,
+    kubectl::Kubectl,
+    manifests,
     sibling::{Sandbox, sibling},
 };
 
@@ -43,7 +45,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let plane = ControlPlane::find_or_start(&args.state).await?;
     super::super::print(&format!("2. {}", plane.description));
-    let kubectl = Kubectl { program: plane.kubectl.clone(), kubeconfig: plane.kubeconfig.clone() };
+    let kubectl = Kubectl::new(plane.kubectl.clone(), plane.kubeconfig.clone());
 
     super::super::print("3. installing CRDs, RBAC and the operator");
     let crds = args.state.join("crds");
@@ -59,7 +61,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.filename.display()
     ));
     let before = sandbox.writes().await?;
-    let read = manifests(&args.filename, sandbox.origin(), &file_folder)?;
+    let read = manifests(&args.filename, &[FILES], sandbox.origin(), &file_folder)?;
     let all: Vec<&str> = read.iter().map(|(_, text)| text.as_str()).collect();
     let path = args.state.join("manifests.yaml");
     std::fs::write(&path, all.join("\n---\n"))?;
@@ -78,6 +80,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::super::print("\n9. the same people as files\n");
     let written = "-o=jsonpath={range .items[?(@.status.file)]}{\"  \"}{.metadata.name}{\": \"}{.status.file.rows}{\" rows in \"}{.status.file.url}{\"\\n\"}{end}";
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, written]).await?;
+    let came_back = cluster_round_trip::show(args, &kubectl, &sandbox, &file_folder).await;
     let writes = sandbox.writes().await? - before;
     super::super::print(&closing(writes, started.elapsed()));
     if args.keep {
@@ -92,7 +95,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     operator.stop().await?;
     plane.stop().await?;
     sandbox.stop().await?;
-    Ok(if waited.is_ok() { ExitCode::Done } else { ExitCode::TimedOut })
+    let done = waited.is_ok() && came_back?;
+    Ok(if done { ExitCode::Done } else { ExitCode::TimedOut })
 }
 
 /// Waits for SIGINT or SIGTERM.
@@ -157,45 +161,6 @@ async fn operator_kubeconfig(kubectl: &Kubectl, state: &Path) -> anyhow::Result<
     let path = state.join("operator.kubeconfig");
     std::fs::write(&path, config.to_string())?;
     Ok(path)
-}
-
-/// kubectl, against the demo's API server.
-struct Kubectl {
-    program: PathBuf,
-    kubeconfig: PathBuf,
-}
-
-impl Kubectl {
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(args).env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
-        command
-    }
-
-    /// Runs it and shows its output.
-    async fn aloud(&self, args: &[&str]) -> anyhow::Result<()> {
-        let status = self.command(args).status().await.context("cannot run kubectl")?;
-        ensure!(status.success(), "kubectl {} failed", args.first().unwrap_or(&""));
-        Ok(())
-    }
-
-    /// Runs it and returns its output.
-    async fn output(&self, args: &[&str]) -> anyhow::Result<String> {
-        let output = self.command(args).output().await.context("cannot run kubectl")?;
-        if !output.status.success() {
-            bail!("kubectl {} failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    async fn quietly(&self, args: &[&str]) -> anyhow::Result<()> {
-        self.output(args).await.map(|_| ())
-    }
-
-    async fn apply(&self, path: &Path, manifests: &str) -> anyhow::Result<()> {
-        std::fs::write(path, manifests)?;
-        self.quietly(&["apply", "--server-side", "-f", &text(path)?]).await
-    }
 }
 
 /// An API server: the user's, or one started for the demo.

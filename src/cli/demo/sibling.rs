@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -72,6 +72,23 @@ impl Sandbox {
         let is_write = |name: &str| WRITES.contains(&name.split(' ').next().unwrap_or_default());
         let counted = by_operation.iter().filter(|(name, _)| is_write(name));
         Ok(counted.filter_map(|(_, count)| count.as_u64()).sum())
+    }
+
+    /// The person with an e-mail address, as stored.
+    pub(super) async fn candidate(&self, email: &str) -> anyhow::Result<Value> {
+        let state = self.ask("state?account=hireEZ").await?;
+        let mut people = state["people"].as_array().into_iter().flatten();
+        let person = people.find(|person| person["attributes"]["email"] == email);
+        person.cloned().with_context(|| format!("the emulator has no {email}"))
+    }
+
+    /// Changes an attribute of a person, as somebody else.
+    pub(super) async fn edit(&self, email: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let body = json!({"account": "hireEZ", "email": email, "attributes": {name: value}});
+        let url = format!("{}/_sandbox/edit", self.origin);
+        let answer = self.http.post(url).body(body.to_string()).send().await?;
+        answer.error_for_status().context("the emulator refuses the edit")?;
+        Ok(())
     }
 
     /// One person, as stored.
