@@ -281,7 +281,7 @@ async fn the_example_writes_people() {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("candidateimport.clinch.hireez.dev/from-clinch"), "{text}");
+    assert!(text.contains("import/from-clinch  True"), "{text}");
     assert!(text.contains("from-clinch: manifest file:///"), "{text}");
     assert_eq!(world.records().len(), 2);
 }
