@@ -151,5 +151,16 @@ async fn the_integration_narrows_where_files_and_reports_are_written() {
     world.expect(1, "NotPermitted").await;
     world.exports = vec![export("people", "team/people.csv", list())];
     world.expect(0, "FileWritten").await;
+    if cfg!(feature = "pdf") {
+        let each = |url: &str| {
+            let mut export = export("people", url, list());
+            export["spec"]["destination"]["file"]["pdf"] = json!({"layout": "PerCandidate"});
+            vec![export]
+        };
+        world.exports = each("other/{record}.pdf");
+        world.expect(1, "NotPermitted").await;
+        world.exports = each("team/{record}.pdf");
+        world.expect(0, "FileWritten").await;
+    }
     assert_eq!(world.names(), ["team"]);
 }

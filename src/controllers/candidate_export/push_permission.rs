@@ -1,7 +1,7 @@
 //! Whether the integration permits an export's destination, and the grant that a run has while it
 //! does. Pure, except that the grant reads the cached integration.
 
-use super::gather::Gathered;
+use super::{file_target::TargetFound, gather::Gathered};
 use crate::{
     api::{
         CandidateExportSpec, CandidateExportStatus, ClinchIntegrationSpec, ConditionType,
@@ -117,9 +117,9 @@ pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant 
     })
 }
 
-/// Where a run that starts now writes files.
-fn urls(gathered: &Gathered) -> Vec<String> {
-    gathered.targets().map(|target| target.url.clone()).collect()
+/// Where a run that starts now writes files; of a set, the URL of one that nobody has.
+pub(super) fn urls(gathered: &Gathered) -> Vec<String> {
+    gathered.targets().map(TargetFound::sample_url).collect()
 }
 
 /// The grant of a run that starts now, while the integration permits its destination and its report; see

@@ -54,7 +54,8 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         findings.push(Finding::error("permission", "spec.destination", &message));
     } else if let Some(found) = gathered.integration.granted() {
         for target in gathered.targets() {
-            let refused = refuses_places([target.url.as_str()].into_iter(), &found.spec);
+            let url = target.sample_url();
+            let refused = refuses_places([url.as_str()].into_iter(), &found.spec);
             findings.extend(
                 refused.map(|message| Finding::error("permission", target.field, &message)),
             );

@@ -11,7 +11,7 @@ use crate::{
         candidate_export::{
             file_target::{FileFound, TargetFound},
             gather::Gathered,
-            push_permission::refuses_places,
+            push_permission::{refuses_places, urls},
         },
         check::Check,
         destinations::refused,
@@ -47,8 +47,8 @@ pub(super) fn check(gathered: &Gathered, integration: &ClinchIntegration) -> Che
 }
 
 fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause> {
-    let urls = gathered.targets().map(|target| target.url.as_str());
-    if let Some(message) = refuses_places(urls, &integration.spec) {
+    let urls = urls(gathered);
+    if let Some(message) = refuses_places(urls.iter().map(String::as_str), &integration.spec) {
         return Some(Cause::new(Reason::NotPermitted, message));
     }
     if let Some(message) = refuses_format(&gathered.export.spec) {
