@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Duration, ExportSchedule, Handled, IntegrationReference, MappingReference, NameReference,
-    STORE_SECRET_MESSAGE, STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
+    Duration, ExportSchedule, ExportSource, Handled, IntegrationReference, MappingReference,
+    NameReference, RediscoveryCounts, ReportInclude, ReportSeen, STORE_SECRET_MESSAGE,
+    STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
     candidate_export::{default_grace, int_or_percent, no_budget},
     common_status,
 };
@@ -59,6 +60,19 @@ const FOLDER_MESSAGE: &str =
     printcolumn(name = "LastFullScan", type_ = "date", json_path = ".status.lastFullScan.at"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
+        name = "Known",
+        type_ = "integer",
+        json_path = ".status.match.known",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Changed",
+        type_ = "integer",
+        json_path = ".status.match.changed",
+        priority = 1
+    ),
+    printcolumn(name = "New", type_ = "integer", json_path = ".status.match.new", priority = 1),
+    printcolumn(
         name = "Integration",
         type_ = "string",
         json_path = ".spec.integrationRef.name",
@@ -92,6 +106,10 @@ pub struct CandidateImportSpec {
     pub updated_after: Option<Time>,
     /// Where people are written, or sent.
     pub sink: ImportSink,
+    /// Rediscovery: a list of people to look for in Clinch. Each run that finds a change in Clinch, in the
+    /// list or in the mapping says who of them is there already. Nothing is written to Clinch.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub rediscovery: Option<ImportMatch>,
     /// Whether people are written who are in Clinch as an export of the same integration wrote them.
     #[serde(default)]
     pub own_writes: OwnWrites,
@@ -143,7 +161,10 @@ impl CandidateImportSpec {
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let store = self.sink.object_store.as_ref().and_then(ImportStore::secret);
         let endpoint = self.sink.http.as_ref().into_iter().flat_map(ImportEndpoint::secrets);
-        store.into_iter().chain(endpoint)
+        let list = self.rediscovery.as_ref();
+        let listed = list.into_iter().flat_map(|list| list.source.secrets());
+        let report = list.and_then(|list| list.report.as_ref()?.to.secret());
+        store.into_iter().chain(endpoint).chain(listed).chain(report)
     }
 }
 
@@ -167,6 +188,64 @@ pub enum Deletions {
     Tombstone,
     /// Nothing.
     Ignore,
+}
+
+/// A list of people to look for in Clinch.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.source.inline)")
+    .message("a list to look for is not inline; put it into a ConfigMap, a Secret, a bucket or a folder")
+    .field_path(".source"))]
+#[serde(rename_all = "camelCase")]
+pub struct ImportMatch {
+    /// Where the list is. The mapping for exports decides what is compared: `fieldMappingRef`, unless it is
+    /// one of direction Import, else the integration's default, else the documented default mapping.
+    pub source: ExportSource,
+    /// A file with a line for each person of the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<MatchReport>,
+}
+
+/// A file with a line for each person of a list: class, who they are in Clinch, and the names of attributes
+/// that differ. No value of a person.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new("self.to.url.matches('^[^{}]*[.](csv|ndjson)([.]gz)?$')")
+    .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz, and has no braces")
+    .field_path(".to.url"))]
+#[serde(rename_all = "camelCase")]
+pub struct MatchReport {
+    /// Where it is written. Each comparison replaces it.
+    pub to: MatchReportTarget,
+    /// Which records have a line.
+    #[serde(default)]
+    pub include: ReportInclude,
+}
+
+/// Where a report is written; the integration's `spec.readPermission` and the operator's
+/// `--allowed-destinations` decide which places may be used.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = Rule::new(STORE_SECRET_RULE)
+    .message(STORE_SECRET_MESSAGE)
+    .field_path(STORE_SECRET_PATH)
+    .reason(kube::core::Reason::FieldValueForbidden))]
+#[serde(rename_all = "camelCase")]
+pub struct MatchReportTarget {
+    /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The name says whether
+    /// it is CSV or NDJSON.
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[schemars(length(min = 8, max = 1024))]
+    pub url: String,
+    /// A Secret in the import's namespace with credentials, labelled
+    /// `clinch.hireez.dev/use: destination` and annotated
+    /// `clinch.hireez.dev/allowed-origin: s3://BUCKET`. Absent: the operator's own identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<NameReference>,
+}
+
+impl MatchReportTarget {
+    /// The name of the Secret that it is written with.
+    pub fn secret(&self) -> Option<&str> {
+        self.credentials_secret_ref.as_ref().map(|reference| reference.name.as_str())
+    }
 }
 
 /// What becomes of people who are in Clinch as an export of the same integration wrote them.
@@ -340,6 +419,12 @@ pub struct CandidateImportStatus {
     /// does, nobody counts as deleted, and every run reads everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unlisted: Option<i64>,
+    /// Rediscovery: who of the list in `spec.match` is in Clinch, as of the latest comparison.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub rediscovery: Option<RediscoveryCounts>,
+    /// The report of that comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_report: Option<ReportSeen>,
     /// The latest manifest, which lists the parts of a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_manifest: Option<ManifestSeen>,

@@ -104,7 +104,15 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
                 let reference = export.spec.source.config_map_ref.as_ref();
                 reference.is_some_and(|reference| reference.name == key.name)
             });
-            of_kind(Kind::Export, reads.map(|(export, _)| export)).collect()
+            let imports = seen.imports(Some(&key.namespace)).into_iter();
+            let compares = imports.filter(|(_, import)| {
+                let list = import.spec.rediscovery.as_ref();
+                let reference = list.and_then(|list| list.source.config_map_ref.as_ref());
+                reference.is_some_and(|reference| reference.name == key.name)
+            });
+            of_kind(Kind::Export, reads.map(|(export, _)| export))
+                .chain(of_kind(Kind::Import, compares.map(|(import, _)| import)))
+                .collect()
         }
         Trigger::Secret(key) => {
             let integrations = seen.integrations(Some(&key.namespace)).into_iter();

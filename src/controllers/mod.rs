@@ -21,6 +21,7 @@ mod observer;
 mod preview;
 mod publish;
 mod read_permission;
+mod rediscovered;
 mod references;
 mod runs;
 mod secrets;

@@ -9,15 +9,16 @@ use super::coverage;
 use crate::{
     api::{
         CandidateExportStatus, DuplicatesSeen, ExportCounts, ExportMode, FileFormat, FileSeen,
-        RecordFailure, RediscoveryCounts, RejectionCount, ReportSeen, RunRecord, SkippedFiles,
-        SourceSeen,
+        RecordFailure, RejectionCount, ReportSeen, RunRecord, SkippedFiles, SourceSeen,
     },
     conditions::whole_seconds,
-    controllers::runs::{RunPhase, RunState},
+    controllers::{
+        rediscovered::rediscovery,
+        runs::{RunPhase, RunState},
+    },
     domain::Reason,
     pipeline::{
-        Counts, Doubled, Ending, FileInfo, FilesInfo, MatchClass, Progress, RejectedByReason,
-        SourceInfo,
+        Counts, Doubled, Ending, FileInfo, FilesInfo, Progress, RejectedByReason, SourceInfo,
     },
     storage::Skipped,
 };
@@ -215,26 +216,6 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     next.failures_omitted = (progress.omitted > 0).then(|| number(progress.omitted));
 }
 
-/// What the records of a dry run are to Clinch.
-fn rediscovery(counts: &Counts, rejected: &RejectedByReason) -> RediscoveryCounts {
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    let rejected = |class: MatchClass| -> u64 {
-        let of_class = rejected
-            .iter()
-            .filter(|((reason, _), _)| MatchClass::of_rejected(Some(*reason)) == class);
-        of_class.map(|(_, count)| count).sum()
-    };
-    let (known, ambiguous) = (rejected(MatchClass::Known), rejected(MatchClass::Ambiguous));
-    RediscoveryCounts {
-        known: number(counts.unchanged + counts.skipped + known),
-        changed: number(counts.updated),
-        new: number(counts.created),
-        ambiguous: number(ambiguous),
-        suppressed: number(counts.suppressed),
-        unmatchable: number(counts.rejected().saturating_sub(known + ambiguous)),
-    }
-}
-
 /// How many reasons and places are listed.
 const LISTED_REASONS: usize = 20;
 
@@ -327,7 +308,7 @@ mod tests {
             show(&mut next, &progress, &RunState { mode, is_file, ..RunState::default() });
             next.rediscovery
         };
-        let expected = RediscoveryCounts {
+        let expected = crate::api::RediscoveryCounts {
             known: 8,
             changed: 2,
             new: 1,

@@ -7,17 +7,23 @@ use jiff::Timestamp;
 
 use super::accepted;
 use crate::{
-    api::{CandidateImport, CandidateImportStatus, Handled, USE_DESTINATION},
+    api::{
+        CandidateImport, CandidateImportSpec, CandidateImportStatus, Handled, ImportMatch,
+        USE_DESTINATION,
+    },
     cluster::{Cluster, ClusterError, ObjectKey, ObjectRef},
     controllers::{
         Context,
         connections::Connection,
+        mappings,
         publish::new_request,
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
         runs::ImportRun,
         secrets::usable,
+        sources::{self, SourceFound},
     },
     domain::{Cause, Reason},
+    ledger::Keys,
     storage::{Location, LocationError, StoragePolicy},
 };
 
@@ -35,6 +41,8 @@ pub(super) struct Gathered {
     pub(super) mapping: MappingFound,
     /// Where people are written, if the spec says so.
     pub(super) sink: Option<SinkFound>,
+    /// The list that is compared with Clinch, if there is one.
+    pub(super) list: Option<ListFound>,
     /// Where imports may write.
     pub(super) destinations: Arc<StoragePolicy>,
     /// The verified connection of the integration.
@@ -63,6 +71,19 @@ pub(super) struct SinkFound {
     pub(super) secret: Option<Fields>,
     /// The Secret that signs, for an endpoint.
     pub(super) signing: Option<Fields>,
+}
+
+/// A list of people to look for in Clinch.
+pub(super) struct ListFound {
+    pub(super) source: SourceFound,
+    /// The mapping for exports that says what is compared.
+    pub(super) mapping: MappingFound,
+    /// The fields of the Secret that the report is written with, or why it cannot be used.
+    pub(super) report_secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
+    /// Which remote places may be read.
+    pub(super) policy: Arc<StoragePolicy>,
+    /// The keys for what the status shows of the content.
+    pub(super) keys: Keys,
 }
 
 impl SinkFound {
@@ -100,6 +121,15 @@ impl Gathered {
         &self.reference.uid
     }
 
+    /// Where it writes or sends to. A URL that cannot be used is reported where it is opened.
+    pub(super) fn places(&self) -> Vec<Location> {
+        let sink = self.sink.as_ref().map(SinkFound::location);
+        let list = self.import.spec.rediscovery.as_ref();
+        let report = list.and_then(|list| list.report.as_ref());
+        let report = report.map(|report| Location::file(&report.to.url));
+        sink.into_iter().chain(report).filter_map(Result::ok).collect()
+    }
+
     /// Whether a run is wanted even if nothing is due: a request that no run has acted on.
     pub(super) fn is_requested(&self) -> bool {
         let acted = self.run.as_ref().and_then(|run| run.accepts.as_ref());
@@ -117,6 +147,10 @@ pub(super) async fn gather<C: Cluster>(
     let integration = references::integration(cluster, key, spec);
     let mapping = references::mapping(cluster, key, spec, integration.granted()).await?;
     let sink = sink(cluster, key, import).await?;
+    let list = match &spec.rediscovery {
+        Some(list) => Some(self::list(context, key, import, list).await?),
+        None => None,
+    };
     let known = integration.granted().and_then(|found| {
         context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
     });
@@ -136,6 +170,7 @@ pub(super) async fn gather<C: Cluster>(
         integration,
         mapping,
         sink,
+        list,
         destinations: context.settings.destinations.clone(),
         connection,
         sending,
@@ -145,6 +180,40 @@ pub(super) async fn gather<C: Cluster>(
         process_started_at: context.started_at,
         now: context.clock.now(),
     })
+}
+
+async fn list<C: Cluster>(
+    context: &Context<C>,
+    key: &ObjectKey,
+    import: &CandidateImport,
+    list: &ImportMatch,
+) -> Result<ListFound, ClusterError> {
+    let cluster = &context.cluster;
+    let integration = references::integration(cluster, key, &import.spec);
+    let integration = integration.granted();
+    let own = references::mapping(cluster, key, &import.spec, integration).await?;
+    let mapping = if mappings::not_for_exports(&own, "").is_some() {
+        let unnamed = CandidateImportSpec { field_mapping_ref: None, ..import.spec.clone() };
+        references::mapping(cluster, key, &unnamed, integration).await?
+    } else {
+        own
+    };
+    let source = sources::find(cluster, key, &list.source, "spec.match.source").await?;
+    let mut report_secret = Ok(None);
+    if let Some(to) = list.report.as_ref().map(|report| &report.to)
+        && let (Some(name), Ok(location)) = (to.secret(), Location::file(&to.url))
+    {
+        let secret = cluster.secret(&key.sibling(name)).await?;
+        report_secret = usable(name, secret, &location, USE_DESTINATION)
+            .map(Some)
+            .map_err(|message| Cause::new(Reason::ReferenceForbidden, message));
+    }
+    let keys = Keys::derive(
+        &context.root_key().await?,
+        import.metadata.uid.as_deref().unwrap_or_default(),
+    );
+    let policy = context.settings.sources.clone();
+    Ok(ListFound { source, mapping, report_secret, policy, keys })
 }
 
 async fn sink<C: Cluster>(

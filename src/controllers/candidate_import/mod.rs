@@ -10,6 +10,7 @@ mod own;
 mod permission;
 mod plan;
 mod recorded;
+mod rediscovery;
 mod review;
 mod sink;
 mod start;

@@ -6,10 +6,10 @@ use super::{decision::Step, recorded::in_place};
 use crate::{
     api::{
         CandidateImportStatus, ConditionType, FullScan, ImportCounts, ImportFailure, ImportRecord,
-        ManifestSeen, ScanMode,
+        ManifestSeen, ReportSeen, ScanMode,
     },
     conditions::{Observation, Verdict, whole_seconds},
-    controllers::{budget, references, runs::ImportRun},
+    controllers::{budget, rediscovered::rediscovery, references, runs::ImportRun},
     domain::{Cause, Disposition, Reason},
     pipeline::{self as engine, ImportMode, ImportProgress},
 };
@@ -133,6 +133,12 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
     if known > 0 {
         message = format!("{message}; {known} known");
     }
+    if let Some(list) = &next.rediscovery {
+        message = format!(
+            "{message}; of the list {} known, {} changed, {} new",
+            list.known, list.changed, list.new
+        );
+    }
     let (complete, reason) = if rejected == 0 {
         (true, Reason::Imported)
     } else {
@@ -204,6 +210,7 @@ fn conclude(next: &mut CandidateImportStatus, reported: &Reported<'_>) {
     next.last_attempted_revision = Some(reported.revision.to_owned());
     next.last_applied_revision = Some(reported.revision.to_owned());
     show_places(next, &run.progress);
+    show_list(next, run);
     if !news {
         return;
     }
@@ -245,7 +252,7 @@ pub(super) fn is_reported(status: &CandidateImportStatus, run: &ImportRun) -> bo
     if scan.is_some() && scan != status.last_full_scan {
         return false;
     }
-    if run.progress.unlisted.map(number) != status.unlisted {
+    if run.progress.unlisted.map(number) != status.unlisted || !shows_list(status, run) {
         return false;
     }
     let is_it = |record: &ImportRecord| {
@@ -299,6 +306,27 @@ fn show_places(next: &mut CandidateImportStatus, progress: &ImportProgress) {
         sha256: last.sha256.clone(),
     });
     next.last_manifest = manifest.or(next.last_manifest.take());
+}
+
+/// What the list is to Clinch, if this run compared it.
+fn show_list(next: &mut CandidateImportStatus, run: &ImportRun) {
+    let Some(compared) = &run.progress.compared else { return };
+    next.rediscovery = Some(rediscovery(&compared.counts, &compared.by_reason));
+    let ended = run.ended().map(|ended| ended.at);
+    next.match_report = compared.report.as_ref().zip(ended).map(|(report, at)| ReportSeen {
+        url: report.url.clone(),
+        lines: number(report.rows),
+        bytes: number(report.bytes),
+        sha256: report.sha256.clone(),
+        written_at: Time(whole_seconds(at)),
+    });
+}
+
+/// Whether the status shows what this run found of the list.
+fn shows_list(status: &CandidateImportStatus, run: &ImportRun) -> bool {
+    let mut shown = status.clone();
+    show_list(&mut shown, run);
+    (&shown.rediscovery, &shown.match_report) == (&status.rediscovery, &status.match_report)
 }
 
 fn scan(last: &engine::LastFullScan) -> FullScan {

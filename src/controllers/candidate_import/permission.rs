@@ -1,7 +1,7 @@
 //! Whether the integration permits what an import takes out of Clinch, and where to. Pure, except that the
 //! grant reads the cached integration.
 
-use super::gather::{Gathered, SinkFound};
+use super::gather::Gathered;
 use crate::{
     api::{ClinchIntegrationSpec, Permission, ReadPermission},
     cluster::{Cluster, integration_of},
@@ -10,10 +10,11 @@ use crate::{
         read_permission::not_listed,
     },
     domain::{Cause, Grant, Reason},
+    storage::Location,
 };
 
-/// Why the integration refuses an import, if it does.
-pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> Option<Cause> {
+/// Why the integration refuses an import, if it does. `places`: where it writes or sends to.
+pub(super) fn refusal(permission: &ReadPermission, places: &[Location]) -> Option<Cause> {
     let refused = |message: String| Some(Cause::new(Reason::NotPermitted, message));
     if permission.candidates != Permission::Allowed {
         return refused(
@@ -22,9 +23,7 @@ pub(super) fn refusal(permission: &ReadPermission, sink: Option<&SinkFound>) -> 
                 .to_owned(),
         );
     }
-    // A URL that cannot be used is reported where it is opened.
-    let location = sink?.location().ok()?;
-    not_listed(permission, &location).and_then(refused)
+    places.iter().find_map(|place| not_listed(permission, place)).and_then(refused)
 }
 
 /// The grant of a run that starts now. Also revoked when the permission is changed in any way: what may
@@ -55,11 +54,8 @@ mod tests {
 
     #[test]
     fn nothing_leaves_unless_the_admin_says_so() {
-        let mut sink = SinkFound { url: "s3://b/team/".to_owned(), secret: None, signing: None };
-        let refusal_of = |sink: &SinkFound, value| {
-            refusal(&permission(value), Some(sink)).map(|cause| cause.message)
-        };
-        let refused = |value| refusal_of(&sink, value);
+        let places = [Location::file("s3://b/team/latest.json").unwrap()];
+        let refused = |value| refusal(&permission(value), &places).map(|cause| cause.message);
         assert!(refused(serde_json::json!({})).unwrap().contains("readPermission.candidates"));
         let allowed = |destinations: &[&str]| {
             refused(serde_json::json!({
@@ -70,15 +66,12 @@ mod tests {
         assert_eq!(allowed(&["s3://other", "s3://b/team"]), None);
         assert!(allowed(&["s3://b/teams"]).unwrap().contains("none of the places"));
         assert!(allowed(&["s3://b/*"]).unwrap().contains("cannot be used"));
-        sink.url = "https://hooks.example.com/in/people".to_owned();
-        sink.signing = Some(Ok(std::collections::BTreeMap::new()));
-        let listed = |place| {
-            refusal_of(
-                &sink,
-                serde_json::json!({
-                    "candidates": "Allowed", "attributes": ["*"], "destinations": [place],
-                }),
-            )
+        let endpoint = [Location::web("https://hooks.example.com/in/people").unwrap()];
+        let listed = |place: &str| {
+            let allowed = serde_json::json!({
+                "candidates": "Allowed", "attributes": ["*"], "destinations": [place],
+            });
+            refusal(&permission(allowed), &endpoint).map(|cause| cause.message)
         };
         assert_eq!(listed("https://hooks.example.com/in"), None);
         assert!(listed("https://hooks.example.com/out").unwrap().contains("none of the places"));

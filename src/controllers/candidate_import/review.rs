@@ -4,7 +4,7 @@
 use super::{
     gather::{Gathered, gather},
     mapping::{inverse, is_for_imports, left_out, source},
-    permission,
+    permission, rediscovery,
 };
 use crate::{
     api::CandidateImport,
@@ -40,11 +40,11 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         findings.push(Finding::error("destination/url", sink.field(), &error.to_string()));
     }
     if let Some(found) = gathered.integration.granted()
-        && let Some(cause) =
-            permission::refusal(&found.spec.read_permission, gathered.sink.as_ref())
+        && let Some(cause) = permission::refusal(&found.spec.read_permission, &gathered.places())
     {
         findings.push(Finding::error("permission", "spec.sink", &cause.message));
     }
+    findings.extend(rediscovery::review(&gathered));
     let select = spec.select.as_deref().map(|text| Select::compile(text, "spec.select"));
     if let Some(Err(issue)) = select {
         findings.push(Finding::issue("mapping/expression", &issue));

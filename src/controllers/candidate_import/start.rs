@@ -2,7 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{gather::Gathered, own::own_writes, permission, sink::open, validate::Validated};
+use super::{
+    gather::Gathered,
+    own::own_writes,
+    permission,
+    rediscovery::{self, Comparison},
+    sink::open,
+    validate::Validated,
+};
 use crate::{
     cluster::{Cluster, Kind},
     controllers::{
@@ -11,7 +18,7 @@ use crate::{
         runs::{ImportRun, RunHandle, Size},
     },
     domain::{Cause, Disposition},
-    ledger::{ImportKeys, LedgerHome, LedgerOwner},
+    ledger::{ImportKeys, Keys, LedgerHome, LedgerOwner},
     pipeline::{
         ClinchFeed, Ending, ImportPorts, ImportProgress, ImportReport, SinkGate, run_import,
     },
@@ -27,7 +34,11 @@ pub(super) fn start<C: Cluster + LedgerHome>(
     // Blocked before it was planned.
     let Some(connection) = gathered.connection.clone() else { return };
     let reference = &gathered.reference;
-    let run = run(context, gathered, connection, validated);
+    // The same list and the same people give the same result; nothing announces changes elsewhere.
+    let always = !state.periodic
+        || context.looks_once
+        || validated.comparison.as_ref().is_some_and(Comparison::is_remote);
+    let run = run(context, gathered, connection, validated, always);
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
     context.imports.start(&reference.uid, state, run, move || enqueue(Kind::Import, &key));
     // The import may have been deleted before there was a run to end; later, deletion ends it.
@@ -42,6 +53,7 @@ fn run<C: Cluster + LedgerHome>(
     gathered: &Gathered,
     connection: Connection,
     validated: Validated,
+    always: bool,
 ) -> impl FnOnce(RunHandle<ImportProgress>) -> futures::future::BoxFuture<'static, ImportReport> + use<C>
 {
     let reference = &gathered.reference;
@@ -53,7 +65,7 @@ fn run<C: Cluster + LedgerHome>(
     let sink = open(gathered, &validated.spec.import);
     let own = own_writes(context, gathered, &connection);
     let store = context.cluster.import_store(&owner);
-    let grant = permission::grant(&context.cluster, gathered).and(connection.grant);
+    let grant = permission::grant(&context.cluster, gathered).and(connection.grant.clone());
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
     let (limiter, context) = (Arc::clone(&context.limiter), Arc::clone(context));
@@ -78,6 +90,7 @@ fn run<C: Cluster + LedgerHome>(
             };
             let stopped = cancel.clone();
             let grant = grant.waiting_until(move || stopped.is_cancelled());
+            let comparing = connection.clone();
             let client = connection.client.with_grant(grant.clone(), connection.successor, &name);
             // How many people there are is not known.
             let permit = limiter.acquire(&integration, Size::Large);
@@ -91,7 +104,7 @@ fn run<C: Cluster + LedgerHome>(
                 cancel: cancel.clone(),
             };
             let ports = ImportPorts {
-                feed: ClinchFeed::new(client),
+                feed: ClinchFeed::new(client.clone()),
                 sink: sink.of_run(gate, context.clock.clone()),
                 store,
                 keys: ImportKeys::of(&root, connection.account.name(), &uid),
@@ -101,11 +114,26 @@ fn run<C: Cluster + LedgerHome>(
                 fence: context.fence.clone(),
                 clock: context.clock.clone(),
                 progress,
-                cancel,
+                cancel: cancel.clone(),
             };
-            let report = run_import(validated.spec, ports).await;
+            let Validated { spec, comparison, .. } = validated;
+            let mut report = run_import(spec, ports).await;
             let ImportProgress { counts, near_misses, .. } = &report.progress;
             context.work.import_compared(counts.own, *near_misses);
+            let changed = counts.emitted + counts.own + counts.tombstones > 0;
+            if let Some(comparison) = comparison.filter(|_| always || changed)
+                && report.ending == Ending::Completed
+            {
+                let limits = (context.fence.clone(), cancel);
+                let keys = Keys::of(&root, comparing.account.name(), &uid);
+                let compared =
+                    rediscovery::compare(comparison, comparing, client, &uid, limits, keys);
+                let compared = Box::pin(compared).await;
+                report.ending = rediscovery::ending(&compared);
+                if report.ending == Ending::Completed {
+                    report.progress.compared = Some(rediscovery::compared(compared));
+                }
+            }
             report
         })
     }

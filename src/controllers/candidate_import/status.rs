@@ -8,6 +8,7 @@ use super::{
     outcome::{self, Reported},
     plan::Plan,
     recorded::in_place,
+    rediscovery,
 };
 use crate::{
     api::{CandidateImport, CandidateImportStatus, ConditionType, Handled},
@@ -24,6 +25,10 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
     let mut observations = plan.observations.clone();
     if let Some(valid) = &plan.validated {
         learned(&mut observations, &valid.revision, previous, run.as_ref());
+        list_read(&mut observations, &valid.revision, previous, run.as_ref());
+    }
+    if import.spec.rediscovery.is_none() {
+        (next.rediscovery, next.match_report) = (None, None);
     }
     let verdict = match (&plan.decision, &plan.validated) {
         (Decision::Suspend { in_sync }, _) => {
@@ -71,6 +76,27 @@ fn acted_on(gathered: &Gathered, run: &ImportRun) -> Option<String> {
     (run.is_completed() || held).then_some(asked)
 }
 
+/// Replaces the condition on a list elsewhere by what the latest run found.
+fn list_read(
+    observations: &mut [Observation],
+    revision: &str,
+    previous: &CandidateImportStatus,
+    run: Option<&ImportRun>,
+) {
+    let condition = ConditionType::SourceReady;
+    let open = |observation: &&mut Observation| {
+        observation.condition == condition && observation.status.is_none()
+    };
+    let Some(observation) = observations.iter_mut().find(open) else { return };
+    let run = run.filter(|run| run.revision == revision);
+    let met = run.and_then(ImportRun::interruption).map(|(_, cause)| cause);
+    if let Some(met) = met.filter(rediscovery::is_about_list) {
+        *observation = Observation::new(condition, false, met.reason, met.message);
+    } else if in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed) {
+        *observation = Observation::new(condition, true, Reason::Read, "the list was read");
+    }
+}
+
 /// Replaces the condition of the sink by what the latest run found.
 fn learned(
     observations: &mut Vec<Observation>,
@@ -95,7 +121,7 @@ fn learned(
     };
     let condition = ConditionType::SinkReady;
     let learned = match met {
-        Some(met) if of_sink(met.reason) => {
+        Some(met) if of_sink(met.reason) && !rediscovery::is_about_list(&met) => {
             Observation::new(condition, false, met.reason, met.message)
         }
         _ if in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed) => {

@@ -11,6 +11,7 @@ use super::{
     gather::{Gathered, SinkFound},
     mapping, permission,
     recorded::in_place,
+    rediscovery::{self, Comparison},
 };
 use crate::{
     api::{CandidateImportSpec, ClinchIntegration, ConditionType, Deletions as Wanted},
@@ -46,6 +47,8 @@ pub(super) struct Validated {
     pub(super) revision: String,
     /// What to run.
     pub(super) spec: ImportSpec,
+    /// The list to compare with Clinch, if there is one.
+    pub(super) comparison: Option<Comparison>,
     /// When it runs again by itself.
     pub(super) schedule: Schedule,
     /// How long such a run may fail before Ready turns False.
@@ -80,6 +83,11 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
             sink(gathered).record(&mut observations, &mut faults);
         }
     }
+    let wanted = gathered.list.as_ref().zip(spec.rediscovery.as_ref());
+    let comparison = wanted.and_then(|(found, wanted)| {
+        rediscovery::check(gathered, found, wanted).record(&mut observations, &mut faults)
+    });
+    let lacks_list = wanted.is_some() && comparison.is_none();
     let mut invalid = |message: String| {
         faults.insert(0, Verdict::stalled(Reason::InvalidSpec, message));
     };
@@ -92,9 +100,10 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         invalid(fault);
         Schedule::Never
     });
-    let validated = match (plan, granted, faults.is_empty()) {
+    let validated = match (plan, granted, faults.is_empty() && !lacks_list) {
         (Some(plan), Some(found), true) => {
-            Some(Box::new(assemble(gathered, found, plan, (select, schedule))))
+            let optional = Optional { select, comparison };
+            Some(Box::new(assemble(gathered, found, plan, optional, schedule)))
         }
         _ => None,
     };
@@ -106,7 +115,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
 
 fn permitted(gathered: &Gathered, integration: &ClinchIntegration) -> Check<()> {
     let condition = ConditionType::Permitted;
-    match permission::refusal(&integration.spec.read_permission, gathered.sink.as_ref()) {
+    match permission::refusal(&integration.spec.read_permission, &gathered.places()) {
         None => {
             let message = "the integration permits this import";
             let observation = Observation::new(condition, true, Reason::Allowed, message);
@@ -173,11 +182,18 @@ fn refused_by(condition: ConditionType, cause: Cause) -> Check<()> {
     Check { value: None, observation, fault: Some(Verdict::Stalled(cause)) }
 }
 
+/// What an import need not have.
+struct Optional {
+    select: Option<Select>,
+    comparison: Option<Comparison>,
+}
+
 fn assemble(
     gathered: &Gathered,
     integration: &ClinchIntegration,
     plan: ImportPlan,
-    (select, schedule): (Option<Select>, Schedule),
+    Optional { select, comparison }: Optional,
+    schedule: Schedule,
 ) -> Validated {
     let spec = &gathered.import.spec;
     let permission = &integration.spec.read_permission;
@@ -194,6 +210,11 @@ fn assemble(
         (&spec.full_scan_interval, &spec.updated_after),
         &integration.spec.api_version,
     ));
+    // Without a list nothing is added.
+    let revision = match &comparison {
+        Some(list) => digest_parts([&revision.as_bytes()[..], list.digest.as_bytes()]),
+        None => revision,
+    };
     let run = ImportSpec {
         import: ImportName {
             namespace: gathered.key().namespace.clone(),
@@ -216,6 +237,7 @@ fn assemble(
     Validated {
         revision: revision_to_compare(gathered, revision.short()),
         spec: run,
+        comparison,
         schedule,
         grace: spec.ready_grace.get(),
         access: access(gathered),
@@ -247,8 +269,10 @@ fn access(gathered: &Gathered) -> String {
 fn revision_to_compare(gathered: &Gathered, revision: String) -> String {
     let Gathered { previous, import, .. } = gathered;
     let unchanged = previous.observed_generation == import.metadata.generation;
-    let certain =
-        gathered.connection.is_some() || !matches!(gathered.mapping, MappingFound::Default);
+    let list = gathered.list.as_ref().map(|list| &list.mapping);
+    let is_default = |mapping| matches!(mapping, &MappingFound::Default);
+    let certain = gathered.connection.is_some()
+        || !(is_default(&gathered.mapping) || list.is_some_and(is_default));
     match in_place(previous) {
         Some(applied) if !certain && unchanged => applied.to_owned(),
         _ => revision,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{Cause, RecordId},
-    pipeline::report::Ending,
+    pipeline::report::{Ending, Progress},
 };
 
 /// How many failures a report lists; the rest are only counted.
@@ -104,6 +104,8 @@ pub struct ImportProgress {
     pub unlisted: Option<u64>,
     /// People who are not as an export wrote them, though an export knows them, and were emitted.
     pub near_misses: u64,
+    /// What a list is to Clinch, if it was compared with it.
+    pub compared: Option<Arc<Progress>>,
     /// The first failures.
     pub failures: Arc<Vec<ImportFailure>>,
     /// What was known of earlier runs cannot be used, and why: everybody is emitted again.
