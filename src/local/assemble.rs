@@ -57,14 +57,14 @@ impl Assembler<'_> {
         let mut json = declared.object.to_json();
         let spec = json["spec"].take();
         let mut record = self.record(kind, key, &uid, &spec);
-        if let (true, Some(old)) = (has_transition_rules(kind), &record.spec) {
+        if let Some(old) = &record.spec {
             for fault in admission::admit_change(kind, &spec, old) {
                 let problem =
                     declared.lines.problem(&fault.path, fault.message, Severity::Error, fault.rule);
                 self.refused.push(problem);
             }
         }
-        record.spec = has_transition_rules(kind).then(|| spec.clone());
+        record.spec = compared_with_the_next(kind, &spec);
         record.refers = (kind == Kind::Export).then(|| refers(&spec));
         json["spec"] = spec;
         let stored = |status: Option<Json>| {
@@ -113,18 +113,26 @@ impl Assembler<'_> {
     }
 }
 
-/// Whether specs of a kind are compared with what they were. Never those of exports, which may hold
-/// profiles.
-const fn has_transition_rules(kind: Kind) -> bool {
-    matches!(kind, Kind::Integration | Kind::Mapping | Kind::Import)
+/// What is kept of a spec for the rules that compare it with the next one. Literals of mappings and
+/// selections are not, as they may be about people, and nothing of exports, which may hold profiles.
+fn compared_with_the_next(kind: Kind, spec: &Json) -> Option<Json> {
+    match kind {
+        Kind::Integration => Some(spec.clone()),
+        Kind::Mapping => Some(members(spec, &["direction"])),
+        Kind::Import => Some(members(spec, &["sink"])),
+        Kind::Export => None,
+    }
 }
 
 /// The fields of an export's spec that are kept. None of them can hold a profile.
 fn refers(spec: &Json) -> Json {
-    let kept = ["integrationRef", "fieldMappingRef", "failureBudget", "mode"];
-    let members =
-        kept.into_iter().filter_map(|name| Some((name.to_owned(), spec.get(name)?.clone())));
-    Json::Object(members.collect())
+    members(spec, &["integrationRef", "fieldMappingRef", "failureBudget", "mode"])
+}
+
+/// These members of an object.
+fn members(of: &Json, names: &[&str]) -> Json {
+    let named = |name: &&str| Some(((*name).to_owned(), of.get(*name)?.clone()));
+    Json::Object(names.iter().filter_map(named).collect())
 }
 
 /// The UID of an object: the same in every run, and different for every name. A version 8 UUID
