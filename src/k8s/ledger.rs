@@ -86,7 +86,7 @@ impl Place {
     /// Of the files that an export has written.
     fn of_files(owner: &LedgerOwner) -> Self {
         let prefix = files(&owner.uid);
-        // Whoever lists what was pushed does not get them.
+        // They are not listed among what was pushed.
         let label = (EXPORT_LABEL, prefix.clone());
         Self { prefix, label, ..Self::of(Kind::Export, owner) }
     }

@@ -16,7 +16,7 @@ pub(super) fn expected(pattern: &str, text: &str) -> Option<String> {
     Some(message + &meant.unwrap_or_default())
 }
 
-/// The duration that is meant, as far as it can be told: a number with one unit.
+/// The duration that is meant, as far as it can be recognised: a number with one unit.
 fn meant(text: &str, units: &[&str]) -> Option<String> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();

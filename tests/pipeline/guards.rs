@@ -226,13 +226,13 @@ async fn an_approval_is_used_up_once_everything_is_in_place() {
     world.assert_exactly_once(30);
     world.sandbox.edit(ACCOUNT, &email(3), &json!({"last_name": "Else"})).unwrap();
     let writes = world.writes();
-    let anew = |trust| {
+    let opened_again = |trust| {
         let spec = RunSpec { guards: approved.clone(), ..export.spec() };
         run(spec, RunPorts { trust, ..world.ports() })
     };
     let trust = LedgerTrust::default();
-    assert_eq!(anew(trust).await.ending, Ending::Completed, "what is known needs no write");
-    let distrusted = anew(LedgerTrust { distrust: true, ..trust }).await;
+    assert_eq!(opened_again(trust).await.ending, Ending::Completed, "what is known needs no write");
+    let distrusted = opened_again(LedgerTrust { distrust: true, ..trust }).await;
     let (reason, message, other) = held(&distrusted);
     assert_eq!(reason, Reason::PlanChanged, "nobody has approved to write over that edit");
     assert!(message.contains("create 0 and update 1; 29 unchanged"), "{message}");

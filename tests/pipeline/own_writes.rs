@@ -191,7 +191,7 @@ async fn what_an_export_wrote_does_not_come_back_and_an_edit_does() {
     let edited = pair.import().await.progress;
     assert_eq!((edited.counts.emitted, edited.counts.own, edited.near_misses), (1, 0, 1));
 
-    // The value that was there before is an edit, too: whoever received Director has to know.
+    // The value that was there before is an edit, too: a receiver of Director needs it.
     pair.edit(1, &json!({"current_job_title": "Engineer"}));
     assert_eq!(pair.imports().await, (1, 0, 0));
     assert_eq!(pair.received().values().next().unwrap()["title"], "Engineer");

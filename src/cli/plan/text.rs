@@ -6,6 +6,7 @@ use crate::{
         plan_file::{Obstacle, PlanCounts, PlanFile, PlanResult, PlannedExport},
         text::{WIDTH, wrapped},
     },
+    domain::Reason,
 };
 
 /// How a plan of an export with an interval or a schedule is approved.
@@ -98,7 +99,12 @@ fn coverage(coverage: &FieldCoverage) -> Vec<(&'static str, String)> {
     if *records > 0 {
         facts.push(("filled", format!("of {records}: {}", filled.join(", "))));
     }
-    facts.extend(warnings.iter().map(|warning| {
+    // A field without any value is among those above.
+    let counted = |place: &str| fields_omitted.is_none() && place.starts_with("spec.fields[");
+    let shown = warnings.iter().filter(|warning| {
+        warning.reason != Reason::NeverFilled.as_str() || !counted(&warning.place)
+    });
+    facts.extend(shown.map(|warning| {
         let (place, reason, message) = (&warning.place, &warning.reason, &warning.message);
         ("warning", format!("{reason}: {place}: {message}"))
     }));
@@ -131,4 +137,26 @@ fn obstacle(obstacle: &Obstacle) -> Vec<String> {
     );
     lines.push(String::new());
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_without_any_value_is_named_once() {
+        let found: FieldCoverage = serde_json::from_value(serde_json::json!({
+            "records": 3,
+            "fields": [{"attribute": "email", "filled": 3}, {"attribute": "phone", "filled": 0}],
+            "warnings": [
+                {"place": "spec.fields[1].from", "reason": "NeverFilled", "message": "none", "records": 3},
+                {"place": "spec.select", "reason": "NeverFilled", "message": "'visa' is missing", "records": 3},
+            ],
+        }))
+        .unwrap();
+        let facts = coverage(&found);
+        assert_eq!(facts[0], ("filled", "of 3: email 3, phone 0".to_owned()));
+        assert_eq!(facts[1].1, "NeverFilled: spec.select: 'visa' is missing");
+        assert_eq!(facts.len(), 2);
+    }
 }

@@ -98,7 +98,7 @@ impl Look {
         let emitted = known.filter(|known| known.marks.contains(ImportMarks::EMITTED));
         self.as_written
             && match emitted {
-                // Receivers were told that they are gone.
+                // Receivers have their tombstone.
                 Some(known) if known.marks.contains(ImportMarks::TOMBSTONED) => false,
                 None | Some(ImportEntry { trace: None, .. }) => self.nothing_else,
                 // If no export wrote since, somebody set a value back that receivers do not have.
