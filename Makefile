@@ -13,11 +13,11 @@ help: ## List the targets
 
 demo: ## Run the whole system on this machine: emulator, operator, 200 candidates
 	@echo 'building (a few minutes the first time)'
-	@$(CARGO) build --quiet --bins
+	@$(CARGO) build --bins
 	@$(TARGET_DIR)/debug/clinch-operator demo
 
 demo-cluster: control-plane ## The same against a real API server
-	@$(CARGO) build --quiet --bins
+	@$(CARGO) build --bins
 	@$(TARGET_DIR)/debug/clinch-operator demo --cluster
 
 test: ## What CI runs: format, lint, and every test; starts a real API server if it can be built
