@@ -89,6 +89,7 @@ fn ports(files: FileSet, store: &MemoryStore) -> PersonFilePorts<MemoryStore> {
         max_files: None,
         rewrite: false,
         in_place: None,
+        tolerated: Box::new(|_| 0),
         suppressions: Suppressions::in_memory(keys()),
         keys: keys(),
         grant: Grant::new(|| GrantState::Valid),
@@ -254,6 +255,27 @@ async fn a_source_is_judged_before_anything_is_written_or_deleted() {
     assert_eq!(done(&run_person_files(shrunk(&nine[..3]), to()).await), (0, 0, 3, 1));
     let limited = FileSpec { limit: Some(1), ..shrunk(&four) };
     assert_eq!(done(&run_person_files(limited, to()).await), (0, 0, 1, 2), "a limit is meant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_may_be_about_anybody_and_deletes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = MemoryStore::default();
+    let to = || ports(local(folder.path()), &store);
+    let four = people(4);
+    assert_eq!(done(&run(&four, to()).await), (4, 0, 0, 0));
+    // The record of the second is damaged, the third left, the fourth must not leave.
+    let damaged = [four[0].clone(), json!("damaged"), four[3].clone()];
+    let suppressing = |tolerated: u64| {
+        let to = PersonFilePorts { tolerated: Box::new(move |_| tolerated), ..to() };
+        without(&to, four[3]["emails"][0]["value"].as_str().unwrap());
+        to
+    };
+    let report = run(&damaged, suppressing(0)).await;
+    assert_eq!((done(&report), report.progress.counts.invalid), ((0, 0, 1, 1), 1));
+    assert_eq!(names(folder.path()), sorted(&four[..3]), "only who must not leave lost a file");
+    assert_eq!(done(&run(&damaged, suppressing(1)).await), (0, 0, 1, 2), "within the budget");
+    assert_eq!(names(folder.path()), sorted(&four[..1]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

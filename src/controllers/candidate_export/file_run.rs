@@ -14,7 +14,7 @@ use crate::{
     api::{ExportMode, FileDestination},
     cluster::{Cluster, Kind},
     controllers::{
-        Context,
+        Context, budget,
         destinations::refused,
         runs::{RunHandle, RunState, Size},
     },
@@ -93,7 +93,7 @@ fn run<C: Cluster + LedgerHome>(
                     reported.run(|report| pipeline::run_file(spec, ports(report))).await
                 }
                 WrittenTo::Each(each) => {
-                    let Each { files, store, max_files, rewrite, in_place } = each;
+                    let Each { files, store, max_files, rewrite, in_place, tolerated } = each;
                     let ports = |report| PersonFilePorts {
                         files,
                         export,
@@ -101,6 +101,7 @@ fn run<C: Cluster + LedgerHome>(
                         max_files,
                         rewrite,
                         in_place,
+                        tolerated,
                         suppressions,
                         keys,
                         grant,
@@ -138,6 +139,7 @@ struct Each<S> {
     max_files: Option<u64>,
     rewrite: bool,
     in_place: Option<InPlace>,
+    tolerated: Box<dyn Fn(u64) -> u64 + Send + Sync>,
 }
 
 fn opened<C: LedgerHome>(
@@ -163,7 +165,13 @@ fn opened<C: LedgerHome>(
         // Files that somebody deleted are written again on request.
         let rewrite = gathered.request.is_some();
         let max_files = cluster.ledger_max();
-        let written = WrittenTo::Each(Each { files, store, max_files, rewrite, in_place });
+        let budget = gathered.export.spec.failure_budget.clone();
+        let tolerated = Box::new(move |total: u64| {
+            let total = i64::try_from(total).unwrap_or(i64::MAX);
+            u64::try_from(budget::allowed(&budget, total)).unwrap_or(0)
+        });
+        let each = Each { files, store, max_files, rewrite, in_place, tolerated };
+        let written = WrittenTo::Each(each);
         return Ok(Opened { written, suppressions });
     }
     let open = |url: &str| Destination::open(url, secret.as_ref(), &gathered.destinations);

@@ -82,13 +82,18 @@ impl<S: SegmentStore> Delivery<S> {
         if may && !self.cancel.is_cancelled() { Ok(()) } else { Err(Fault::Stopped) }
     }
 
-    /// Deletes the files of everybody who is not in the source any more. A right that is missing is noted,
-    /// and keeps nothing else from being done.
-    pub(super) async fn delete_gone(&mut self, sighted: &Sighted) -> Result<(), Fault> {
-        let mut gone: Vec<RecordId> =
-            self.known.records().filter(|record| !sighted.has(*record)).collect();
-        gone.sort_unstable();
-        for window in gone.chunks(DELETED_WINDOW) {
+    /// Everybody who has a file and is not in the source any more.
+    pub(super) fn gone(&self, sighted: &Sighted) -> Vec<RecordId> {
+        self.known.records().filter(|record| !sighted.has(*record)).collect()
+    }
+
+    /// Deletes the files of these people, of those who have one. A right that is missing is noted, and keeps
+    /// nothing else from being done.
+    pub(super) async fn delete(&mut self, mut people: Vec<RecordId>) -> Result<(), Fault> {
+        people.retain(|record| self.known.may_have(*record));
+        people.sort_unstable();
+        people.dedup();
+        for window in people.chunks(DELETED_WINDOW) {
             let mut fault = None;
             let mut waiting = window.iter().copied();
             let mut in_flight = FuturesUnordered::new();

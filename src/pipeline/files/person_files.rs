@@ -56,6 +56,9 @@ pub struct PersonFilePorts<S> {
     pub rewrite: bool,
     /// What the files show, if nothing but the source can have changed.
     pub in_place: Option<InPlace>,
+    /// How many of so many records may be unreadable before nobody counts as having left: any of them may be
+    /// about anybody who is missing.
+    pub tolerated: Box<dyn Fn(u64) -> u64 + Send + Sync>,
     /// The people who must not leave.
     pub suppressions: Suppressions,
     /// The keys for opaque ids of records.
@@ -134,6 +137,7 @@ async fn attempt<S: SegmentStore + 'static>(
         }),
         renderer: ports.renderer,
         url: ports.files.url(RECORD).into(),
+        tolerated: ports.tolerated,
         max_files: ports.max_files,
         cancel: cancel.clone(),
     };
@@ -167,6 +171,7 @@ struct Run {
     judge: Arc<Judge>,
     renderer: Renderer,
     url: Arc<str>,
+    tolerated: Box<dyn Fn(u64) -> u64 + Send + Sync>,
     max_files: Option<u64>,
     cancel: CancellationToken,
 }
@@ -193,7 +198,7 @@ impl Run {
         surveyed: Surveyed,
         mut delivery: Delivery<S>,
     ) -> Result<Ending, Fault> {
-        let Surveyed { progress, sighted, due, fault } = surveyed;
+        let Surveyed { progress, sighted, suppressed, unidentified, due, fault } = surveyed;
         let people = sighted.len() as u64;
         let refused = refusal(&self.spec, &progress, people, fault)
             .or_else(|| self.too_many(&sighted, &delivery));
@@ -207,7 +212,11 @@ impl Run {
         // of them.
         let is_known = people > 0 || counts.invalid == 0 || counts.suppressed > 0;
         if writes && is_known {
-            delivery.delete_gone(&sighted).await?;
+            if unidentified > (self.tolerated)(counts.total) {
+                delivery.delete(suppressed).await?;
+            } else {
+                delivery.delete(delivery.gone(&sighted)).await?;
+            }
         }
         let Rendered { mut progress, failed, fault } =
             self.render(sighted, &due, &mut delivery).await?;

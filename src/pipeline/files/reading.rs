@@ -1,6 +1,8 @@
 //! The two readings of a source of which each person gets a document: the first finds out who there is and
 //! whose document differs, the second renders those. On a blocking thread; keeps no profile.
 
+use std::mem;
+
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +39,10 @@ pub(super) struct Surveyed {
     pub(super) progress: Progress,
     /// Who is in the source.
     pub(super) sighted: Sighted,
+    /// Who is in it and must not leave.
+    pub(super) suppressed: Vec<RecordId>,
+    /// Records that may be about anybody.
+    pub(super) unidentified: u64,
     /// Whose document is to be written, in the order of the source.
     pub(super) due: Vec<RecordId>,
     /// Why the source cannot be read to its end, or is of nobody.
@@ -104,7 +110,9 @@ impl Reader<'_> {
             }
         }
         fault = fault.or_else(|| rows.count_rest()).or_else(|| rows.is_nobody());
-        Some(Surveyed { progress: rows.finish(), sighted, due, fault })
+        let (suppressed, unidentified) = (mem::take(&mut rows.suppressed), rows.unidentified);
+        let progress = rows.finish();
+        Some(Surveyed { progress, sighted, suppressed, unidentified, due, fault })
     }
 
     /// The second reading: renders what is due. `documents`: absent where nothing is written. `None`: it was

@@ -57,6 +57,10 @@ pub(super) struct Rows<'a> {
     known: u64,
     /// Records that were read and do not.
     unknown: u64,
+    /// Records that could not be read, or not be selected: they may be about anybody.
+    pub(super) unidentified: u64,
+    /// Who must not leave, as their files are named.
+    pub(super) suppressed: Vec<RecordId>,
     /// The first of those whose value is no address: where, and why.
     unusable: Option<Box<str>>,
     coverage: CoverageCount,
@@ -76,6 +80,8 @@ impl<'a> Rows<'a> {
             decoded: 0,
             known: 0,
             unknown: 0,
+            unidentified: 0,
+            suppressed: Vec::new(),
             unusable: None,
             coverage: CoverageCount::of(spec.mapping.as_ref()),
             never_seen: spec.select.as_ref().map(Select::never_seen),
@@ -170,6 +176,7 @@ impl<'a> Rows<'a> {
         let profile = match decoded.result {
             Ok(profile) => profile,
             Err(error) => {
+                self.unidentified += 1;
                 let cause = Cause::new(error.reason(), error.to_string());
                 self.reject(position, None, None, cause);
                 return None;
@@ -186,6 +193,7 @@ impl<'a> Rows<'a> {
             }
             Ok(true) => {}
             Err(issue) => {
+                self.unidentified += 1;
                 let cause = Cause::new(issue.reason, issue.to_string());
                 self.reject(position, None, Some(&issue.path), cause);
                 return None;
@@ -262,6 +270,7 @@ impl<'a> Rows<'a> {
     fn suppress(&mut self, position: SourcePosition, person: Option<&MatchKey>, cause: Cause) {
         self.progress.counts.suppressed += 1;
         let record = self.record(person);
+        self.suppressed.extend(record);
         self.note(position.clone(), record, RecordOutcome::Suppressed, Some(&cause), None);
         self.progress.list(Rejection { record, position, place: None, cause });
     }

@@ -16,7 +16,7 @@ use crate::{
         check::Check,
         destinations::refused,
     },
-    domain::{Cause, Reason, digest_json},
+    domain::{Cause, Reason, digest_json, digest_parts},
     mapping::Plan,
     output::{Compression, CsvStyle, Formulas, Header},
     pipeline::{DocumentStyle, Encoding, FileSpec, no_documents},
@@ -115,6 +115,13 @@ pub(super) fn assemble(
         hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
         &integration.metadata.uid,
     ));
+    // It decides whether people count as having left.
+    let base = if file.spec.is_per_candidate() {
+        let budget = digest_json(&spec.failure_budget);
+        digest_parts([&base.as_bytes()[..], &budget.as_bytes()[..]])
+    } else {
+        base
+    };
     // Written again without those who must not leave any more.
     let lists = file.lists.as_ref().and_then(|lists| lists.as_ref().ok());
     let revision = match lists {
