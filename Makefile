@@ -72,7 +72,7 @@ crds: ## Regenerate crds/, and the chart's copies, from the types
 chart-readme: ## Write the chart's README again, from its values
 	@WRITE_CHART_README=1 $(CARGO) test --quiet --test offline the_charts_readme
 
-verify-chart: control-plane ## The chart with real Helm, promtool and Kustomize (needs Go or helm; promtool or apt)
+verify-chart: control-plane ## The chart with real Helm, kube-score, promtool and Kustomize (needs Go; promtool or apt)
 	@hack/verify.sh chart
 
 upgrade-fixtures: control-plane ## Make tests/data/upgrade again, at the commit that it is to cover

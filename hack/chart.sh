@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Checks the chart with the real tools: helm (lint, template with every value, refusals; install, upgrade, rollback and
-# uninstall on a real API server), promtool (alerts and their unit tests), kubectl kustomize.
+# uninstall on a real API server), kube-score, promtool (alerts and their unit tests), kubectl kustomize. The API server
+# checks the objects of every combination of values against its schemas, and those of the Prometheus Operator and of
+# Cilium against the schemas of these projects, which are taken from the Go module proxy.
 #
 #   hack/chart.sh            everything
 #   hack/chart.sh offline    without the API server
 #   hack/chart.sh base       writes the bases in deploy/kustomize again
 #
-# helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart. promtool is $PROMTOOL, or
-# the one on the PATH, or is taken out of Debian's package prometheus. Exit codes: 0 passed, 1 failed, 2 usage.
+# helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart, as kube-score is.
+# promtool is $PROMTOOL, or the one on the PATH, or is taken out of Debian's package prometheus. Exit codes: 0 passed,
+# 1 failed, 2 usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,10s/^# \?//p' "$0"; exit 2 ;; esac
+case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,13s/^# \?//p' "$0"; exit 2 ;; esac
 chart=charts/clinch-operator
 tools=$PWD/target/chart
 mkdir -p "$tools"
@@ -19,6 +22,11 @@ helm=${HELM:-$(command -v helm || echo "$tools/helm")}
 if [ ! -x "$helm" ]; then
   echo "building helm"
   GOBIN=$tools go install helm.sh/helm/v3/cmd/helm@v3.16.4
+fi
+kube_score=$(command -v kube-score || echo "$tools/kube-score")
+if [ ! -x "$kube_score" ]; then
+  echo "building kube-score"
+  GOBIN=$tools go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
 fi
 promtool=${PROMTOOL:-$(command -v promtool || echo "$tools/usr/bin/promtool")}
 if [ ! -x "$promtool" ]; then
@@ -37,12 +45,13 @@ step "lint"
 step "template"
 render --set environment=sandbox >"$tools/default.yaml"
 render -f tests/data/chart/every-value.yaml >"$tools/every-value.yaml"
-sandbox() { render --set environment=sandbox "$@" >/dev/null; }
 toggles=0
+rm -rf "$tools/toggles"
+mkdir "$tools/toggles"
 while read -r toggle; do
   case "$toggle" in '' | '#'*) continue ;; esac
   # shellcheck disable=SC2086
-  sandbox $toggle || { echo "refused: $toggle"; exit 1; }
+  render --set environment=sandbox $toggle >"$tools/toggles/$toggles.yaml" || { echo "refused: $toggle"; exit 1; }
   toggles=$((toggles + 1))
 done <tests/data/chart/toggles.txt
 echo "$toggles combinations render"
@@ -57,6 +66,19 @@ while IFS='|' read -r arguments message; do
   refusals=$((refusals + 1))
 done <tests/data/chart/refusals.txt
 echo "$refusals refused"
+
+step "hosts of the CiliumNetworkPolicy"
+render -f tests/data/chart/cilium-values.yaml -s templates/ciliumnetworkpolicy.yaml >"$tools/cilium.yaml"
+if [ "$what" = base ]; then cp "$tools/cilium.yaml" tests/data/chart/cilium.yaml; fi
+diff tests/data/chart/cilium.yaml "$tools/cilium.yaml" || { echo "read the difference, then run hack/chart.sh base"; exit 1; }
+echo "as recorded"
+
+step "kube-score"
+# A limit of CPU would slow down signing and decoding, and frees nothing that the request does not. An image with a tag of
+# its own, or a digest, need not be pulled again. A NetworkPolicy needs addresses that only the user knows.
+score() { "$kube_score" score --kubernetes-version v1.33 --ignore-container-cpu-limit --ignore-test container-image-pull-policy "$@"; }
+score "$tools/every-value.yaml"
+score --ignore-test pod-networkpolicy "$tools/default.yaml"
 
 step "kustomize bases"
 for environment in sandbox production; do
@@ -91,8 +113,13 @@ gone() { [ -z "$(kubectl get "$@" -o name 2>/dev/null)" ]; }
 quiet kubectl create namespace a
 quiet kubectl create namespace b
 for namespace in clinch-system clinch-sandbox; do quiet kubectl create namespace "$namespace"; done
-# The kinds of the Prometheus Operator, without their schemas.
-quiet kubectl apply -f tests/data/chart/monitoring-crds.yaml
+# The kinds of other projects that the chart uses, with their schemas.
+module() { (cd "$work" && go mod download -json "$1" | sed -nE 's/^\s*"Dir": "(.*)",?$/\1/p'); }
+monitoring=$(module github.com/prometheus-operator/prometheus-operator@v0.85.0)/example/prometheus-operator-crd
+cilium=$(module github.com/cilium/cilium@v1.18.3)/pkg/k8s/apis/cilium.io/client/crds/v2
+for crd in "$monitoring"/monitoring.coreos.com_{servicemonitors,podmonitors,prometheusrules}.yaml "$cilium/ciliumnetworkpolicies.yaml"; do
+  quiet kubectl apply --server-side -f "$crd"
+done
 quiet kubectl wait crd --all --for=condition=Established --timeout=30s
 
 step "kustomize"
@@ -105,6 +132,10 @@ echo "both bases are accepted"
 step "server-side dry run of every manifest"
 quiet kubectl apply --server-side --dry-run=server --force-conflicts -f "$tools/every-value.yaml"
 echo "$(grep -c '^kind:' "$tools/every-value.yaml") objects accepted"
+for rendered in tests/data/chart/cilium.yaml "$tools"/toggles/*.yaml; do
+  quiet kubectl apply --server-side --dry-run=server --force-conflicts -f "$rendered"
+done
+echo "so are those of $toggles combinations of values, and the CiliumNetworkPolicy"
 
 step "install with the CRDs of an older version, upgrade, rollback"
 cp -r "$chart" "$work/older"

@@ -5,8 +5,8 @@
 #   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
 #   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
-#   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, promtool and Kustomize (needs Go or helm, and promtool
-#                             or apt)
+#   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, promtool and Kustomize (needs Go, and
+#                             promtool or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh import-kills
 #                             200 kills of a process that imports, for each kind of sink
@@ -60,7 +60,7 @@ kstatus() {
 chart() {
   logged hack/chart.sh || return 1
   result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; alerts fire"
-  versions="helm 3.16.4, promtool 2.42"
+  versions="helm 3.16.4, kube-score 1.20.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
 }
 
 kills() {

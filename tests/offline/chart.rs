@@ -10,7 +10,7 @@ use std::{
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/clinch-operator")
@@ -165,7 +165,10 @@ fn the_policy_compares_with_the_operators_own_list() {
     let documented: Vec<String> = [Region::Us, Region::Eu, Region::Au]
         .map(|region| format!("\"{}\"", Endpoint::of_region(region)))
         .to_vec();
-    assert!(policy.contains(&format!("$documented := list {}", documented.join(" "))));
+    assert!(template("_helpers.tpl").contains(&format!("list {} | toJson", documented.join(" "))));
+    let included = "$documented := include \"clinch-operator.documentedEndpoints\"";
+    assert!(policy.contains(included));
+    assert!(template("ciliumnetworkpolicy.yaml").contains(included));
     assert!(policy.contains("range .Values.allowedEndpoints | default $documented"));
     assert!(template("deployment.yaml").contains("with .Values.allowedEndpoints"));
     let spec = &yaml("files/endpoint-policy.yaml")["spec"];
@@ -253,16 +256,22 @@ fn one_process_at_a_time_and_restricted() {
         "replicas: 1",
         "type: Recreate",
         "terminationGracePeriodSeconds: 45",
-        "runAsNonRoot: true",
         "readOnlyRootFilesystem: true",
         "allowPrivilegeEscalation: false",
         "drop: [ALL]",
-        "type: RuntimeDefault",
+        "{{- toYaml .Values.podSecurityContext | nindent 8 }}",
         "httpGet: {path: /healthz, port: admin}",
         "httpGet: {path: /readyz, port: admin}",
     ] {
         assert!(lines.contains(&expected), "the Deployment lacks {expected:?}");
     }
+    let expected = json!({
+        "runAsNonRoot": true,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    assert_eq!(yaml("values.yaml")["podSecurityContext"], expected);
 }
 
 #[test]

@@ -1,10 +1,17 @@
 {{/* Names of the operator's own objects are fixed: its permissions name the Lease and the ledger key. */}}
-{{- define "clinch-operator.labels" -}}
+{{- define "clinch-operator.chartLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/name: clinch-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "clinch-operator.labels" -}}
+{{ include "clinch-operator.chartLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "clinch-operator.selector" -}}
@@ -14,8 +21,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The chart's labels and those of the user, who cannot change the former: a key may stand once only. */}}
 {{- define "clinch-operator.ownLabels" -}}
-{{- $ours := include "clinch-operator.labels" (index . 1) | fromYaml }}
-{{- merge $ours (index . 0) | toYaml }}
+{{- $ours := include "clinch-operator.chartLabels" (index . 1) | fromYaml }}
+{{- merge $ours (index . 0) (index . 1).Values.commonLabels | toYaml }}
 {{- end }}
 
 {{/* How a monitor scrapes. */}}
@@ -52,6 +59,20 @@ clinch-operator-{{ .Release.Namespace }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{/* The origins that the operator allows without allowedEndpoints, as a list in JSON. */}}
+{{- define "clinch-operator.documentedEndpoints" -}}
+{{- list "https://api.clinchtalent.com" "https://api.rec-marketing.dc3.pageuppeople.com" "https://api.rec-marketing.dc2.pageuppeople.com" | toJson }}
+{{- end }}
+
+{{- define "clinch-operator.image" -}}
+{{- $image := .Values.image }}
+{{- if $image.digest }}
+{{- printf "%s@%s" $image.repository $image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+
 {{/* Checks of values that depend on each other, which the schema cannot express. */}}
 {{- define "clinch-operator.check" -}}
 {{- if not .Values.environment }}
@@ -68,6 +89,15 @@ clinch-operator-{{ .Release.Namespace }}
 {{- end }}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.apiServer.cidrs) }}
 {{- fail "networkPolicy needs networkPolicy.apiServer.cidrs, the addresses of the API server: without them the operator could do nothing" }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled .Values.ciliumNetworkPolicy.enabled }}
+{{- fail "enable networkPolicy or ciliumNetworkPolicy: with both, the pod may contact what either allows" }}
+{{- end }}
+{{- if and .Values.ciliumNetworkPolicy.enabled .Values.proxy.secretName (not .Values.ciliumNetworkPolicy.egress) }}
+{{- fail "ciliumNetworkPolicy with proxy.secretName needs ciliumNetworkPolicy.egress, a rule for the proxy: its address is in the Secret" }}
+{{- end }}
+{{- if not .Values.podSecurityContext.runAsNonRoot }}
+{{- fail "podSecurityContext.runAsNonRoot must stay true: the operator needs no rights of root" }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
 {{- fail "metrics.serviceMonitor needs metrics.service.enabled: it finds the pods through the Service" }}
