@@ -1,7 +1,10 @@
 //! Builds the HTTP client with the rules that hold for every outbound request. No I/O here: clients
 //! do network I/O when used.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use super::{CheckedResolver, OutboundProxy, Reach, Resolver};
 
@@ -28,10 +31,19 @@ pub fn guarded_client(
         .referer(false)
         .connect_timeout(connect_timeout)
         .dns_resolver(Arc::new(resolver));
+    // Without trusted roots the client could not be built at all. So it trusts nobody: plain http works, and
+    // https fails with the reason that names the roots.
+    let client = if has_roots() { client } else { client.tls_certs_only([]) };
     Ok(match proxy.of_client() {
         Some(proxy) => client.proxy(proxy?),
         None => client,
     })
+}
+
+/// Whether this machine has trusted roots. Read once, as the client reads them.
+fn has_roots() -> bool {
+    static HAS_ROOTS: OnceLock<bool> = OnceLock::new();
+    *HAS_ROOTS.get_or_init(|| !rustls_native_certs::load_native_certs().certs.is_empty())
 }
 
 /// Makes ring the process's TLS provider. Safe to call more than once.

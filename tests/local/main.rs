@@ -14,6 +14,8 @@ mod approval;
 mod documents;
 #[cfg(feature = "sandbox")]
 mod drift;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod empty_root;
 #[cfg(feature = "sandbox")]
 mod endpoints;
 #[cfg(feature = "sandbox")]

@@ -3,6 +3,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    path::Path,
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -145,12 +146,11 @@ async fn a_private_authority_is_trusted_once_ssl_cert_file_names_it() {
     let manifests = folder.path().join("manifests.yaml");
     let roots = folder.path().join("roots.pem");
     std::fs::write(&roots, certificate).unwrap();
-    let run = |trusted: bool, more: &[&str]| {
+    let missing = folder.path().join("no-roots.pem");
+    let run = |trusted: Option<&Path>, more: &[&str]| {
         let mut command = apply(&manifests, &folder.path().join("state"), &sandbox.base_url());
         command.args(["--allowed-sources", &origin]).args(more);
-        if trusted {
-            command.env("SSL_CERT_FILE", &roots);
-        }
+        command.envs(trusted.map(|roots| ("SSL_CERT_FILE", roots)));
         command.output().unwrap()
     };
     let text = std::fs::read_to_string(&manifests).unwrap();
@@ -159,10 +159,13 @@ async fn a_private_authority_is_trusted_once_ssl_cert_file_names_it() {
     assert!(text.contains(&source), "{text}");
     std::fs::write(&manifests, text.as_bytes()).unwrap();
 
-    let output = run(false, &["--timeout", "3"]);
-    assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
-    assert!(shown(&output).contains("unknown authority"), "{}", shown(&output));
-    let output = run(true, &[]);
+    // The account, over http, works in any case.
+    for trusted in [None, Some(missing.as_path())] {
+        let output = run(trusted, &["--timeout", "3"]);
+        assert_eq!(output.status.code(), Some(3), "{}", shown(&output));
+        assert!(shown(&output).contains("unknown authority"), "{}", shown(&output));
+    }
+    let output = run(Some(&roots), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     let people = sandbox.people("hireEZ");
     assert_eq!(people.len(), 1);
@@ -175,7 +178,7 @@ async fn a_private_authority_is_trusted_once_ssl_cert_file_names_it() {
     let url = format!("http://{}", proxy.address);
     let allowed = format!("https://{NAMED}");
     let more = ["--proxy", &url, "--no-proxy", "127.0.0.1", "--allowed-sources", &allowed];
-    let output = run(true, &more);
+    let output = run(Some(&roots), &more);
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     assert!(shown(&output).contains("1/1"), "{}", shown(&output));
     let tunnel = format!("CONNECT {NAMED}:443");
