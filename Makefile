@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme verify-chart verify verify-examples verify-audit verify-kills verify-import-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,10 +25,16 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples audit kstatus chart kills import-kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started audit kstatus chart kills import-kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
 
-verify-examples: ## The quickstart is what its script writes (needs Python 3)
+verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
+
+verify-site: ## The pages of the documentation as a site, with every link in it (needs Python 3)
+	@hack/verify.sh site
+
+verify-getting-started: control-plane ## The commands of docs/GETTING_STARTED.md on a real API server (needs Python 3)
+	@hack/verify.sh getting-started
 
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills
@@ -68,6 +74,11 @@ crds: ## Regenerate crds/, and the chart's copies, from the types
 	$(CARGO) run --quiet -- crds --dir crds
 	mkdir -p charts/clinch-operator/crds
 	cp crds/*.yaml charts/clinch-operator/crds/
+
+pictures: ## Draw the pictures of docs/CONCEPTS.md again, and what the demo prints (needs Python 3)
+	@hack/diagrams.py
+	@$(CARGO) build --bins
+	@hack/demo-svg.py $(TARGET_DIR)/debug
 
 chart-readme: ## Write the chart's README again, from its values
 	@WRITE_CHART_README=1 $(CARGO) test --quiet --test offline the_charts_readme

@@ -2,7 +2,11 @@
 # Runs one part of the checks that take too long for CI, and ends with its row for the table in
 # docs/VERIFICATION.md.
 #
-#   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes
+#   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes; the same of the
+#                             pictures of hack/diagrams.py
+#   hack/verify.sh site       hack/site.py: the pages as a site, and every link in it (installs mdBook unless it is there)
+#   hack/verify.sh getting-started
+#                             hack/getting-started.py: the commands of docs/GETTING_STARTED.md on a real API server
 #   hack/verify.sh audit      cargo deny: advisories, licences and sources of every dependency
 #   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
 #   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, promtool and Kustomize (needs Go, and
@@ -40,8 +44,33 @@ tests_passed() { sed -nE 's/^test result: .* ([0-9]+) passed.*/\1/p' "$log" | aw
 
 examples() {
   logged python3 hack/quickstart-profiles.py --check || return 1
-  result="the quickstart is what its script writes"
+  logged python3 hack/diagrams.py --check || return 1
+  result="the quickstart and the pictures are what their scripts write"
   versions="$(python3 --version)"
+}
+
+# Pinned; only for the site.
+mdbook=0.5.4
+
+site() {
+  local folder program
+  mkdir -p "${CARGO_TARGET_DIR:-target}/site"
+  folder=$(cd "${CARGO_TARGET_DIR:-target}/site" && pwd)
+  program=$(command -v mdbook || echo "$folder/tools/bin/mdbook")
+  if [ ! -x "$program" ]; then
+    "$cargo" install --locked --quiet --version "$mdbook" --root "$folder/tools" mdbook || return 1
+  fi
+  logged python3 hack/site.py "$program" "$folder" || return 1
+  result="$(sed -n 's/^site: //p' "$log"), none leads nowhere"
+  versions="$("$program" --version)"
+}
+
+getting-started() {
+  local tools
+  tools=$(hack/control-plane.sh | tail -n 1) && [ -n "$tools" ] || return 1
+  "$cargo" build --bins || return 1
+  logged python3 hack/getting-started.py "${CARGO_TARGET_DIR:-target}/debug" "$tools" || return 1
+  result="$(sed -n 's/^getting started: //p' "$log"), each prints what the page shows"
 }
 
 audit() {
@@ -173,7 +202,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | audit | kstatus | chart | kills | import-kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
+examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
@@ -182,7 +211,7 @@ esac
 result=failed
 versions="$(rustc --version | cut -d' ' -f1,2)"
 case $part in
-load | bench) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
+load | bench | getting-started) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
 esac
 "$part"
 status=$?
