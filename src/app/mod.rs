@@ -2,6 +2,7 @@
 
 mod admin;
 mod ledgers;
+mod liveness;
 mod metrics;
 mod operator;
 mod telemetry;
@@ -9,6 +10,7 @@ mod telemetry;
 use std::sync::Arc;
 
 pub use admin::{Admin, Readiness};
+pub use liveness::{Limits as LivenessLimits, Liveness};
 pub use metrics::{Metered, Metrics, View};
 pub use operator::{Lease, OperatorConfig, RunError, run};
 pub use telemetry::{LogFormat, init as init_telemetry};

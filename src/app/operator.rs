@@ -12,7 +12,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, Metered, Metrics, Readiness, View, ledgers, system_clock};
+use super::{
+    Admin, Liveness, LivenessLimits, Metered, Metrics, Readiness, View, ledgers, system_clock,
+};
 use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
@@ -81,7 +83,9 @@ pub async fn run(
     let (readiness, metrics) = (Readiness::default(), Metrics::new());
     let admin_stop = CancellationToken::new();
     let _stops_admin = admin_stop.clone().drop_guard();
-    let admin = Admin::start(config.admin, readiness.clone(), metrics.clone(), admin_stop)
+    let liveness = Liveness::of_this_runtime(LivenessLimits::default());
+    let (alive, ready) = (liveness.clone(), readiness.clone());
+    let admin = Admin::start(config.admin, alive, ready, metrics.clone(), admin_stop)
         .await
         .map_err(|error| RunError::Listen(config.admin, error))?;
     tracing::info!(address = %admin.address, "serving health and metrics");
@@ -104,18 +108,21 @@ pub async fn run(
             (Fence::open(), None)
         }
         Some(lease) => {
-            let mut settings = LeaseConfig::new(
-                config.own_namespace.clone(),
-                lease.name.clone(),
-                config.identity.clone(),
-            );
+            let name = lease.name.clone();
+            let (namespace, identity) = (config.own_namespace.clone(), config.identity.clone());
+            let mut settings = LeaseConfig::new(namespace, name.clone(), identity);
             settings.duration = lease.duration;
             settings.renew_deadline = lease.duration * 2 / 3;
             settings.retry_period = lease.duration / 8;
             let elector = Elector::new(client.clone(), settings, clock.clone());
             let fence = elector.fence();
-            readiness.wait_for(format!("the lease {}", lease.name));
-            let elector = tokio::spawn(elector.run(leading.clone(), lease_stop.clone()));
+            readiness.wait_for(format!("the lease {name}"));
+            let waiting = readiness.clone();
+            let waits = move |holder: Option<&str>| match holder {
+                Some(holder) => waiting.stand_by(holder, &name),
+                None => waiting.wait_for(format!("the lease {name}")),
+            };
+            let elector = tokio::spawn(elector.run(leading.clone(), waits, lease_stop.clone()));
             (fence, Some(elector))
         }
     };
@@ -127,7 +134,7 @@ pub async fn run(
     if led {
         tracing::info!(identity = %config.identity, "leading");
         metrics.set_leading(true);
-        let parts = (&readiness, &metrics, served);
+        let parts = (&readiness, &liveness, &metrics, served);
         outcome = lead(client, &config, fence, clock, parts, is_leading, stop).await;
         metrics.set_leading(false);
     }
@@ -147,7 +154,7 @@ async fn lead(
     config: &OperatorConfig,
     fence: Fence,
     clock: Clock,
-    (readiness, metrics, served): (&Readiness, &Arc<Metrics>, Arc<ServedApi>),
+    (readiness, liveness, metrics, served): (&Readiness, &Liveness, &Arc<Metrics>, Arc<ServedApi>),
     mut is_leading: watch::Receiver<bool>,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
@@ -168,6 +175,7 @@ async fn lead(
     let context = Arc::new(context.observed_by(metrics.clone()));
     show(metrics, runtime.gauges(), &context, now);
     let controllers = Arc::new(Metered::new(Controllers(context.clone()), metrics.clone()));
+    liveness.of_watches(runtime.pulses());
     readiness.wait_for("the first list of every watch");
     let (synced, unserved) = (runtime.synced(), runtime.unserved());
     let (ready, ended) = (readiness.clone(), halt.clone());

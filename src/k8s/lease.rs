@@ -96,7 +96,52 @@ pub struct Elector {
     config: LeaseConfig,
     clock: Clock,
     tenure: Tenure,
-    observed: Option<(LeaseSpec, Instant)>,
+    observed: Sighting,
+}
+
+/// A record of a Lease, and when it was first seen.
+#[derive(Debug, Default)]
+pub(super) struct Sighting(Option<(LeaseSpec, Instant)>);
+
+/// What a process that does not hold a Lease knows of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    /// Whether the record names a holder.
+    named: bool,
+    /// Whether the holder has not renewed it in time.
+    expired: bool,
+}
+
+impl Seen {
+    /// Whether the process that the record names may hold the Lease.
+    pub(super) const fn is_held(self) -> bool {
+        self.named && !self.expired
+    }
+}
+
+impl Sighting {
+    /// The process that the record names.
+    fn holder(&self) -> Option<&str> {
+        let (record, _) = self.0.as_ref()?;
+        record.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+    }
+
+    /// Notes a record that was read now.
+    pub(super) fn of(&mut self, record: &LeaseSpec) -> Seen {
+        let since = match &self.0 {
+            Some((known, at)) if known == record => *at,
+            _ => {
+                let now = Instant::now();
+                self.0 = Some((record.clone(), now));
+                now
+            }
+        };
+        let seconds = u64::try_from(record.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+        Seen {
+            named: record.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty()),
+            expired: since.elapsed() >= Duration::from_secs(seconds),
+        }
+    }
 }
 
 /// How long the release of the Lease may take at the end of the process.
@@ -106,7 +151,7 @@ impl Elector {
     /// An elector that does not hold the Lease yet.
     pub fn new(client: Client, config: LeaseConfig, clock: Clock) -> Self {
         let api = Api::namespaced(client, &config.namespace);
-        Self { api, config, clock, tenure: Tenure::new(), observed: None }
+        Self { api, config, clock, tenure: Tenure::new(), observed: Sighting::default() }
     }
 
     /// The fence that is open only while this process is certain to hold the Lease.
@@ -117,8 +162,14 @@ impl Elector {
 
     /// Runs until the Lease was held and lost, or until `stop`; then releases it if still held.
     ///
-    /// `leading` turns true on acquisition and false on loss or release.
-    pub async fn run(mut self, leading: watch::Sender<bool>, stop: CancellationToken) {
+    /// `leading` turns true on acquisition and false on loss or release. `waits` is called after each attempt
+    /// before that: with the process that holds the Lease, or `None` while it is not known who does.
+    pub async fn run(
+        mut self,
+        leading: watch::Sender<bool>,
+        waits: impl Fn(Option<&str>),
+        stop: CancellationToken,
+    ) {
         let mut renewed: Option<Instant> = None;
         let mut failures = 0_u32;
         loop {
@@ -131,7 +182,7 @@ impl Elector {
                 attempt = timeout(budget, self.acquire_or_renew()) => attempt,
                 () = stop.cancelled() => break,
             };
-            match attempt {
+            match &attempt {
                 Ok(Ok(true)) => {
                     failures = 0;
                     renewed = Some(started);
@@ -146,14 +197,17 @@ impl Elector {
                 Ok(Ok(false)) => failures = 0,
                 Ok(Err(error)) => {
                     failures = failures.saturating_add(1);
-                    let summary = super::error::summary(&error);
-                    if is_worth_a_warning(&error, failures) {
+                    let summary = super::error::summary(error);
+                    if is_worth_a_warning(error, failures) {
                         tracing::warn!(error = %summary, failures, "lease request failed");
                     } else {
                         tracing::debug!(error = %summary, "lease request failed");
                     }
                 }
                 Err(_) => tracing::warn!("lease request timed out"),
+            }
+            if renewed.is_none() {
+                waits(self.observed.holder().filter(|_| matches!(attempt, Ok(Ok(_)))));
             }
             if renewed.is_some_and(|at| at.elapsed() >= deadline) {
                 tracing::error!("the lease was not renewed in time; stepping down");
@@ -183,17 +237,15 @@ impl Elector {
             return self.create().await;
         };
         let record = lease.spec.clone().unwrap_or_default();
-        let seen = self.observe(&record);
-        let holder = record.holder_identity.as_deref().unwrap_or_default();
-        let seconds = u64::try_from(record.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
-        let expired = seen.elapsed() >= Duration::from_secs(seconds);
-        if !holder.is_empty() && holder != self.config.identity && !expired {
+        let seen = self.observed.of(&record);
+        let ours = record.holder_identity.as_deref() == Some(self.config.identity.as_str());
+        if seen.is_held() && !ours {
             return Ok(false);
         }
         lease.spec = Some(self.record(Some(&record)));
         match self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
             Ok(written) => {
-                self.observe(&written.spec.unwrap_or_default());
+                self.observed.of(&written.spec.unwrap_or_default());
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
@@ -208,25 +260,13 @@ impl Elector {
         };
         match self.api.create(&PostParams::default(), &lease).await {
             Ok(written) => {
-                self.observe(&written.spec.unwrap_or_default());
+                self.observed.of(&written.spec.unwrap_or_default());
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.is_already_exists() || status.is_conflict() => {
                 Ok(false)
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// When this record was first seen by this process.
-    fn observe(&mut self, record: &LeaseSpec) -> Instant {
-        match &self.observed {
-            Some((known, at)) if known == record => *at,
-            _ => {
-                let now = Instant::now();
-                self.observed = Some((record.clone(), now));
-                now
-            }
         }
     }
 
@@ -298,6 +338,25 @@ mod tests {
             assert!(is_worth_a_warning(&answered(busy), 2), "{busy}");
         }
         assert!(is_worth_a_warning(&answered(403), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_held_until_its_record_has_not_changed_for_its_duration() {
+        let record = |holder: &str, renewed: i64| LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(15),
+            renew_time: Some(MicroTime(Timestamp::from_second(renewed).unwrap())),
+            ..LeaseSpec::default()
+        };
+        let mut sighting = Sighting::default();
+        assert!(sighting.of(&record("a", 1)).is_held());
+        tokio::time::advance(Duration::from_secs(14)).await;
+        assert!(sighting.of(&record("a", 1)).is_held());
+        assert!(sighting.of(&record("a", 2)).is_held(), "renewed");
+        tokio::time::advance(Duration::from_secs(15)).await;
+        assert!(!sighting.of(&record("a", 2)).is_held(), "expired");
+        assert!(sighting.of(&record("b", 3)).is_held(), "taken over");
+        assert!(!sighting.of(&record("", 4)).is_held(), "released");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Starts the watches and controllers of every watched scope, and keeps them running until
 //! shutdown.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,6 +19,7 @@ use super::{
     echoes::Echoes,
     events::Events,
     gauges::Gauges,
+    pulse::Pulses,
     queue::{QueueBuilder, ReconcileQueue},
     secrets::Secrets,
     stores::{ScopeStores, Stores},
@@ -61,6 +62,7 @@ pub struct Runtime {
     sync: CacheSync,
     waiting: Waiting,
     echoes: Echoes,
+    pulses: Pulses,
     stop: CancellationToken,
 }
 
@@ -166,6 +168,7 @@ impl KubeCluster {
             sync,
             waiting,
             echoes,
+            pulses: Pulses::default(),
             stop,
         };
         (cluster, runtime, queue)
@@ -190,13 +193,19 @@ impl Runtime {
         Gauges { stores, waiting, echoes: self.echoes.clone() }
     }
 
+    /// The signs of life of its watches, once it runs.
+    pub fn pulses(&self) -> Pulses {
+        self.pulses.clone()
+    }
+
     /// Runs until `stop` is cancelled and reconciles under way have ended.
     pub async fn run(self, reconciler: Arc<impl Reconciler>) {
         let Self { client, stores, queue, scopes, namespaces, concurrency, sync, .. } = self;
-        let Self { waiting, echoes, stop, .. } = self;
+        let Self { waiting, echoes, pulses, stop, .. } = self;
         let triggers = Triggers::new(stores.clone(), queue.clone(), reconciler.clone(), echoes);
         let mut tasks = Tasks {
             client: client.clone(),
+            pulses: pulses.clone(),
             controllers: ControllerConfig {
                 reconciler,
                 concurrency,
@@ -208,7 +217,8 @@ impl Runtime {
             running: FuturesUnordered::new(),
         };
         if let Some((writer, list)) = namespaces {
-            let (api, seen) = (Api::all(client.clone()), triggers.namespaces());
+            let observed = pulses.observe(&client, "namespaces");
+            let (api, seen) = (Api::all(observed), triggers.namespaces());
             let namespaces = watch::reflect(api, writer, list, prune_namespace, seen, stop.clone());
             tasks.running.push(namespaces.boxed());
         }
@@ -220,8 +230,8 @@ impl Runtime {
             tasks.start(in_scope, scope.exports, prune_export, triggers.exports());
             tasks.start(in_scope, scope.imports, prune, triggers.imports());
             let (stores, queue) = (stores.clone(), queue.clone());
-            let config_maps =
-                watch::config_maps(client.clone(), namespace, stores, queue, stop.clone());
+            let observed = pulses.observe(&client, Watch("configmaps", in_scope));
+            let config_maps = watch::config_maps(observed, namespace, stores, queue, stop.clone());
             tasks.running.push(config_maps.boxed());
         }
         while tasks.running.next().await.is_some() {}
@@ -231,6 +241,7 @@ impl Runtime {
 /// What runs until shutdown.
 struct Tasks<R> {
     client: Client,
+    pulses: Pulses,
     controllers: ControllerConfig<R>,
     stop: CancellationToken,
     running: FuturesUnordered<BoxFuture<'static, ()>>,
@@ -246,9 +257,23 @@ impl<R: Reconciler> Tasks<R> {
         seen: impl Fn(ObjectEvent<'_, K>) + Send + 'static,
     ) {
         let Watched { store, writer, list, requests } = watched;
-        let (api, stop) = (scoped(&self.client, namespace), self.stop.clone());
+        let client = self.pulses.observe(&self.client, Watch(&K::plural(&()), namespace));
+        let (api, stop) = (scoped(&client, namespace), self.stop.clone());
         self.running.push(watch::reflect(api, writer, list, prune, seen, stop).boxed());
         self.running.push(self.controllers.run(store, requests).boxed());
+    }
+}
+
+/// The name of a watch: what it watches, and where.
+struct Watch<'a>(&'a str, Option<&'a str>);
+
+impl fmt::Display for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(what, namespace) = self;
+        match namespace {
+            Some(namespace) => write!(f, "{what} in {namespace}"),
+            None => write!(f, "{what}"),
+        }
     }
 }
 

@@ -87,6 +87,34 @@ async fn a_holder_frozen_past_its_lease_pushes_nobody_when_it_wakes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_ready_and_names_the_holder() {
+    let Some(world) = World::prepare().await else { return };
+    let _first = operator(&world, "first");
+    held_by(&world, "first").await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let admin = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let _second = world.spawn_operator("second", &admin, 6);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let asked = async |path: &str| {
+        let answer = http.get(format!("http://{admin}/{path}")).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.expect("text")))
+    };
+    let since = Instant::now();
+    loop {
+        let answer = asked("readyz").await;
+        if answer.as_ref().is_some_and(|(code, _)| *code == 200) {
+            let text = "standing by: first holds the lease clinch-operator\n".to_owned();
+            assert_eq!(answer, Some((200, text)));
+            break;
+        }
+        assert!(since.elapsed() < SOON, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked("healthz").await, Some((200, "ok\n".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_becomes_ready_at_every_start() {
     let Some(world) = World::prepare().await else { return };
     world.apply(INTEGRATION);
