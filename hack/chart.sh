@@ -170,6 +170,60 @@ quiet kubectl get validatingadmissionpolicy/clinch-operator-clinch-system-endpoi
 gone clusterrole clinch-viewer-clinch-sandbox || { echo "the second release left a role"; exit 1; }
 echo "installed and removed beside the first, which has kept its objects"
 
+step "a namespaced install: no right outside its namespaces, and an operator that works with it"
+cargo build --quiet --bins
+bin=${CARGO_TARGET_DIR:-target}/debug
+for namespace in talent crm clinch-scoped; do quiet kubectl create namespace "$namespace"; done
+quiet "$helm" install scoped "$chart" -n clinch-scoped --set environment=sandbox,watchNamespaces='{talent,crm}' \
+  --set secretNames.talent='{clinch}',shards='{emea}',rbac.userRoles=false,endpointPolicy.enabled=false
+if "$helm" get manifest scoped -n clinch-scoped | grep -E '^kind: (Cluster|ValidatingAdmission)'; then echo "cluster-wide"; exit 1; fi
+cp "$KUBECONFIG" "$work/scoped"
+as_operator() { kubectl --kubeconfig "$work/scoped" "$@"; }
+quiet as_operator config set-credentials operator --token="$(kubectl create token clinch-operator -n clinch-scoped)"
+quiet as_operator config set-context --current --user=operator
+for right in "list clinchintegrations -A" "get secrets -n crm" "list secrets -n talent" "update lease/other -n clinch-scoped"; do
+  # shellcheck disable=SC2086
+  if as_operator auth can-i $right >/dev/null 2>&1; then echo "the operator may $right"; exit 1; fi
+done
+"$bin/clinch-sandbox" --listen 127.0.0.1:0 --credential hireEZ:KEY:secret >"$work/sandbox" 2>&1 &
+sandbox=$!
+trap 'kill $plane $sandbox ${operators:-} 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$work"' EXIT
+until origin=$(grep -oE 'http://127.0.0.1:[0-9]+' "$work/sandbox" | head -n 1) && [ -n "$origin" ]; do sleep 0.1; done
+for shard in '' '--shard emea'; do
+  # shellcheck disable=SC2086
+  KUBECONFIG=$work/scoped "$bin/clinch-operator" run $shard --environment sandbox --watch-namespaces talent,crm \
+    --namespace clinch-scoped --allowed-endpoints "$origin" --admin-listen 127.0.0.1:0 >"$work/operator$shard" 2>&1 &
+  operators="${operators:-} $!"
+done
+quiet kubectl create secret generic clinch -n talent --from-literal=accessKey=KEY --from-literal=secretKey=secret
+kubectl apply --server-side -f - >"$work/said" <<MANIFESTS || { cat "$work/said"; exit 1; }
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: ClinchIntegration
+metadata: {name: acme, namespace: talent, labels: {clinch.hireez.dev/shard: emea}}
+spec:
+  endpoint: $origin
+  environment: Sandbox
+  credentials: {secretRef: {name: clinch}}
+  access: {mode: Approval, approved: [crm]}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: people, namespace: crm}
+spec:
+  integrationRef: {name: acme, namespace: talent}
+  source: {inline: [{firstName: Ada, emails: [{value: ada@example.com}]}]}
+  destination: {prospect: {}}
+MANIFESTS
+kubectl wait -n crm candidateexport/people --for=condition=Ready --timeout=60s >"$work/said" 2>&1 \
+  || { cat "$work/said" "$work"/operator*; exit 1; }
+[ "$(kubectl get clint -n talent acme -o 'jsonpath={.status.shard}')" = emea ] || { echo "not in its shard"; exit 1; }
+if grep -hi forbidden "$work"/operator*; then echo "refused"; exit 1; fi
+# shellcheck disable=SC2086
+kill $operators $sandbox && wait $operators $sandbox || true
+operators=
+quiet "$helm" uninstall scoped -n clinch-scoped
+echo "no ClusterRole; an export in one namespace is delivered through an integration of another, by its shard"
+
 step "uninstall"
 quiet "$helm" uninstall one -n clinch-system
 for crd in candidateexports candidateimports candidateledgers clinchintegrations fieldmappings; do

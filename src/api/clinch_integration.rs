@@ -634,6 +634,12 @@ pub struct ClinchIntegrationStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 16))]
     pub conditions: Vec<Condition>,
+    /// The shard whose process has this integration: only this process contacts the account. It gives it to the
+    /// shard that the label `clinch.hireez.dev/shard` names once its runs have ended. Absent: `default`, the
+    /// process without `--shard`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub shard: Option<String>,
     /// The origin and version in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 310))]

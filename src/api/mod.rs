@@ -51,6 +51,9 @@ pub const VERIFY_REQUESTED_AT: &str = "clinch.hireez.dev/verify-requested-at";
 /// Annotation of an import that accepts deletions that are held: the number of the run that held them,
 /// from `status.deletionsHeld`.
 pub const ACCEPT_DELETIONS: &str = "clinch.hireez.dev/accept-deletions";
+/// Label of an integration that says which process of a divided installation serves it, and everything that
+/// names it: the value of its option `--shard`.
+pub const SHARD_LABEL: &str = "clinch.hireez.dev/shard";
 /// Label that says what the operator may read a Secret for.
 pub const USE_LABEL: &str = "clinch.hireez.dev/use";
 /// The label value for candidate sources.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
-    domain::{Clock, Fence},
+    domain::{Clock, Fence, Shard},
     k8s::{Elector, Gauges, KubeCluster, KubeConfig, LeaseConfig, ServedApi},
     ledger::ObjectLedgers,
 };
@@ -30,10 +30,10 @@ const CRD_CHECK: Duration = Duration::from_secs(10);
 /// How long the API server may answer 429 and 5xx before that is a warning: it does so while it starts.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// The Lease that guards against a second process.
+/// The Lease that guards against a second process of the same shard.
 #[derive(Debug, Clone)]
 pub struct Lease {
-    /// Its name.
+    /// The name of that of the default shard; those of the others begin with it.
     pub name: String,
     /// How long other processes wait after the last renewal they saw.
     pub duration: Duration,
@@ -49,6 +49,8 @@ pub struct OperatorConfig {
     pub own_namespace: String,
     /// Name of this process: in the Lease and in Events.
     pub identity: String,
+    /// The shard that it serves.
+    pub shard: Shard,
     /// The Lease; `None` where no other process can run.
     pub lease: Option<Lease>,
     /// Name of the Secret with the ledger key, in the operator's namespace.
@@ -108,7 +110,7 @@ pub async fn run(
             (Fence::open(), None)
         }
         Some(lease) => {
-            let name = lease.name.clone();
+            let name = Shard::lease(&lease.name, config.shard.as_str());
             let (namespace, identity) = (config.own_namespace.clone(), config.identity.clone());
             let mut settings = LeaseConfig::new(namespace, name.clone(), identity);
             settings.duration = lease.duration;
@@ -166,6 +168,8 @@ async fn lead(
         ledger_etcd_max: config.ledger_etcd_max,
         instance: config.identity.clone(),
         concurrency: config.concurrency,
+        shard: config.shard.clone(),
+        lease: config.lease.as_ref().map(|lease| lease.name.clone()).unwrap_or_default(),
     };
     let (cluster, runtime, queue) = KubeCluster::new(client, kube, halt.clone());
     let enqueue = Arc::new(move |kind: Kind, key: &ObjectKey| queue.enqueue(kind, key));

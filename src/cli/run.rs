@@ -10,7 +10,7 @@ use super::{
     settings::{self, LogArgs, SettingsArgs},
     stop,
 };
-use crate::app;
+use crate::{app, domain::Shard};
 
 /// Runs the operator: reconciles the objects of a cluster until SIGINT or SIGTERM.
 ///
@@ -37,7 +37,12 @@ pub struct Args {
     /// Name of this process in the lease and in Events. Default: host name and process id.
     #[arg(long, env = "POD_NAME", value_name = "NAME")]
     identity: Option<String>,
-    /// Name of the lease.
+    /// Serve only integrations with the label clinch.hireez.dev/shard: NAME, and all that names them. Without
+    /// it: those without the label, and what names no integration. All processes of an installation have
+    /// --namespace, --lease and --ledger-key-secret in common.
+    #[arg(long, env = "CLINCH_SHARD", value_name = "NAME", value_parser = Shard::parse)]
+    shard: Option<Shard>,
+    /// Name of the lease; that of a shard is NAME-SHARD.
     #[arg(long, default_value = "clinch-operator", value_name = "NAME")]
     lease: String,
     /// Seconds without a renewal after which another process takes over the lease.
@@ -97,6 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 .collect(),
             own_namespace: args.namespace.clone(),
             identity,
+            shard: args.shard.clone().unwrap_or_default(),
             lease: Some(app::Lease {
                 name: args.lease.clone(),
                 duration: Duration::from_secs(args.lease_duration),

@@ -1,7 +1,10 @@
 //! Which objects have to be reconciled after a change: the one rule, for the watches of `k8s` and
 //! for the local cluster. Pure.
 
-use super::{Kind, Lister, ObjectKey, Refers, integration_of, mapping_of};
+use super::{
+    Kind, Lister, ObjectKey, Refers, holding_shard, integration_of, mapping_of,
+    shards::lacks_its_account,
+};
 use crate::{api::CandidateExport, domain::Reason};
 
 /// How an object of our kinds changed.
@@ -67,8 +70,8 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
     match *trigger {
         Trigger::Integration(key, change) => {
             let itself = match change {
-                Requested => vec![key.clone()],
-                StatusOnly => Vec::new(),
+                Requested => [vec![key.clone()], that_share_an_account(key, seen)].concat(),
+                StatusOnly => that_share_an_account(key, seen),
                 // Another one may have been refused because of it: two that share an account.
                 Deleted => seen.integrations(None).into_iter().map(|(other, _)| other).collect(),
             };
@@ -165,6 +168,17 @@ fn uses(key: &ObjectKey, spec: &impl Refers, mapping: &ObjectKey, seen: &impl Li
     let found = seen.integration(&integration);
     let defaults = found.as_ref().and_then(|found| found.spec.defaults.as_ref());
     mapping_of(&integration, spec, defaults).as_ref() == Some(mapping)
+}
+
+/// Integrations that may have to leave their account to a changed one of another shard, or may have theirs now.
+fn that_share_an_account(key: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> {
+    let Some(changed) = seen.integration(key) else { return Vec::new() };
+    let mut others = seen.integrations(None);
+    others.retain(|(other, found)| {
+        let elsewhere = holding_shard(found) != holding_shard(&changed);
+        other != key && (lacks_its_account(found) || (elsewhere && lacks_its_account(&changed)))
+    });
+    others.into_iter().map(|(other, _)| other).collect()
 }
 
 /// Exports that write no file because an older one writes it.
@@ -442,6 +456,27 @@ mod tests {
         assert_eq!(after(Trigger::status_of(Kind::Import, &key)), [""; 0]);
         let uid = super::super::ObjectRef { kind: Kind::Import, key, uid: "1".to_owned() };
         assert!(!seen.has_import(&uid));
+    }
+
+    #[test]
+    fn integrations_of_one_account_in_two_shards_follow_each_other() {
+        let mut seen = objects();
+        let status = |shard: &str, reason: &str| {
+            json!({"shard": shard, "conditions": [{"type": "Ready", "status": "False", "message": "",
+                "reason": reason, "lastTransitionTime": "2026-11-27T10:00:00Z"}]})
+        };
+        let mut set = |index: usize, status: Value| {
+            let object = Arc::make_mut(&mut seen.integrations[index].1);
+            object.status = Some(serde_json::from_value(status).unwrap());
+            let after = |key: &str| due(Trigger::Integration(&named(key), StatusOnly), &seen);
+            (after("hub/main"), after("team/own"))
+        };
+        let users = ["e:team/a", "e:other/c"];
+        assert_eq!(set(0, status("a", "Verified")).0, users);
+        // It may have to leave its account to the one that lacks it, and has it once that one is elsewhere.
+        let (main, own) = set(1, status("b", "AccountShared"));
+        assert_eq!(main, [&["i:team/own"][..], &users].concat());
+        assert_eq!(own, ["i:hub/main", "e:team/b"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod kind;
 mod lister;
 mod object;
 mod reference;
+mod shards;
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
@@ -19,11 +20,24 @@ pub use kind::{Kind, OurKind};
 pub use lister::Lister;
 pub use object::{Bundle, Notice, NoticeType, ObjectKey, ObjectRef};
 pub use reference::{Refers, integration_of, mapping_of};
+pub use shards::{accounts, holding_shard, is_held_by, is_served_by, precedes, wanted_shard};
 
-use crate::api::{CandidateExport, ClinchIntegration, FieldMapping};
+use crate::{
+    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    domain::Shard,
+};
 
 /// What reconcile steps may ask of a cluster. Not found is data (`None`), not an error.
 pub trait Cluster: Clone + Send + Sync + 'static {
+    /// The shard that this process serves; `None`: there is no other process, and labels mean nothing.
+    fn shard(&self) -> Option<&Shard>;
+
+    /// Whether a shard has a process, or may still have one: its Lease is held, and has not been seen to expire.
+    fn shard_is_alive(
+        &self,
+        shard: &str,
+    ) -> impl Future<Output = Result<bool, ClusterError>> + Send;
+
     /// The integration of this name as last seen, without I/O: runs ask before every request.
     fn integration(&self, key: &ObjectKey) -> Option<Arc<ClinchIntegration>>;
 
@@ -102,6 +116,14 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     fn write_status<K: OurKind>(
         &self,
         object: &ObjectRef,
+        status: K::Status,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// The same, if the object still has this version; else [`ClusterError::Conflict`].
+    fn write_status_of<K: OurKind>(
+        &self,
+        object: &ObjectRef,
+        version: &str,
         status: K::Status,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 

@@ -11,6 +11,7 @@ use super::{
     observer::{Work, WorkObserver, WorkUnobserved},
     runs::{ImportRun, RunLimiter, Runs},
     settings::{Enqueue, Reports, Settings},
+    shards::Shards,
     trouble::Trouble,
 };
 use crate::{
@@ -31,6 +32,8 @@ pub struct Context<C> {
     /// The runs of imports.
     pub(super) imports: Runs<ImportRun>,
     pub(super) limiter: Arc<RunLimiter>,
+    /// What this process does for each integration.
+    pub(super) shards: Shards,
     pub(super) trouble: Trouble,
     pub(super) fence: Fence,
     pub(super) enqueue: Enqueue,
@@ -69,6 +72,7 @@ impl<C: Cluster> Context<C> {
             verifications: runs.of_another_kind(Work::Verification),
             imports: runs.of_another_kind(Work::Import),
             runs,
+            shards: Shards::default(),
             trouble: Trouble::default(),
             looks_once: false,
             started_at: clock.now(),

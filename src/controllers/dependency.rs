@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Needed<'a> {
     /// The integration.
     pub(super) integration: &'a IntegrationFound,
+    /// The shard to which it goes, if it leaves this process.
+    pub(super) leaving: Option<&'a str>,
     /// What uses it: `export` or `import`.
     pub(super) what: &'static str,
     /// The namespace of what uses it.
@@ -79,6 +81,10 @@ pub(super) fn check(needed: &Needed<'_>) -> Check<()> {
             return stalled(Reason::NotPermitted, message);
         }
     };
+    if let Some(shard) = needed.leaving {
+        let message = format!("ClinchIntegration {name} is handed over to shard {shard}");
+        return waiting(Reason::HandingOver, message);
+    }
     if found.spec.suspend {
         let message = format!("ClinchIntegration {name} is suspended");
         return waiting(Reason::IntegrationSuspended, message);

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{ClinchIntegration, ClinchIntegrationSpec, Region},
-    cluster::{Cluster, ObjectKey},
+    cluster::{Cluster, ObjectKey, holding_shard},
     domain::{Grant, GrantState},
 };
 
@@ -24,6 +24,11 @@ pub(super) struct Used<'a> {
     pub(super) connection: Option<&'a Connection>,
 }
 
+/// Whether this process has an integration, as far as is seen.
+pub(super) fn is_ours(cluster: &impl Cluster, found: &ClinchIntegration) -> bool {
+    cluster.shard().is_none_or(|own| holding_shard(found) == own.as_str())
+}
+
 /// What an integration contacts.
 fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
     (spec.region, spec.endpoint.clone())
@@ -31,7 +36,7 @@ fn contacted(spec: &ClinchIntegrationSpec) -> (Option<Region>, Option<String>) {
 
 /// The grant of a run that starts now. It is revoked as soon as the integration is seen to be
 /// deleted, to be closed to the namespace, not to permit the run any more, or to name another
-/// endpoint; and paused while its Secret is seen to be deleted, or to have changed since its value was
+/// endpoint, or to be had by another process; and paused while its Secret is seen to be deleted, or to have changed since its value was
 /// read.
 pub(super) fn of_run<C: Cluster>(
     cluster: &C,
@@ -43,7 +48,8 @@ pub(super) fn of_run<C: Cluster>(
     let contacted = started.map(|found| contacted(&found.spec));
     let holds = move |found: &ClinchIntegration, key: &ObjectKey| {
         let labels = |namespace: &str| seen.namespace_labels(namespace);
-        access_of(key, &found.spec, &namespace, labels) == Access::Granted
+        is_ours(&seen, found)
+            && access_of(key, &found.spec, &namespace, labels) == Access::Granted
             && contacted.as_ref() == Some(&self::contacted(&found.spec))
             && permits(&found.spec)
     };

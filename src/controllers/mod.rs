@@ -26,6 +26,7 @@ mod references;
 mod runs;
 mod secrets;
 mod settings;
+mod shards;
 mod sources;
 mod trouble;
 
@@ -81,15 +82,20 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
 
     fn deleted(&self, kind: Kind, uid: &str) {
         match kind {
-            Kind::Integration => self.0.connections.forget(uid),
+            Kind::Integration => {
+                self.0.connections.forget(uid);
+                self.0.shards.forget(uid);
+            }
             Kind::Mapping => {}
             Kind::Export => {
+                self.0.shards.forget_user(uid);
                 self.0.work.forgotten(uid);
                 self.0.runs.forget(uid);
                 self.0.verifications.forget(uid);
                 self.0.cluster.ledger_gone(uid);
             }
             Kind::Import => {
+                self.0.shards.forget_user(uid);
                 self.0.work.forgotten(uid);
                 self.0.imports.forget(uid);
                 self.0.cluster.ledger_gone(uid);

@@ -65,6 +65,7 @@ const fn is_usual(reason: Reason) -> bool {
             | Reason::DependencyNotReady
             | Reason::Suspended
             | Reason::IntegrationSuspended
+            | Reason::HandingOver
     )
 }
 

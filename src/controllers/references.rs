@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::{ClinchIntegration, FieldMapping},
-    cluster::{Cluster, ClusterError, ObjectKey, Refers, integration_of, mapping_of},
+    cluster::{Cluster, ClusterError, ObjectKey, Refers, integration_of, mapping_of, wanted_shard},
 };
 
 /// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
@@ -93,6 +93,13 @@ pub(super) fn integration(
         Access::Denied => IntegrationFound::Denied(named),
         Access::Refused => IntegrationFound::Missing(named),
     }
+}
+
+/// The shard to which an integration goes, if it leaves this process.
+pub(super) fn leaving(cluster: &impl Cluster, integration: &IntegrationFound) -> Option<String> {
+    let (own, found) = (cluster.shard()?, integration.granted()?);
+    let wanted = wanted_shard(found);
+    (wanted != own.as_str()).then(|| wanted.to_owned())
 }
 
 /// The mapping that a spec uses. `integration`: the one that it names, where it may be used.

@@ -18,6 +18,7 @@ mod match_key;
 mod position;
 mod profile;
 mod reason;
+mod shard;
 mod suggest;
 
 pub use address::{AddressFault, EmailAddress};
@@ -36,4 +37,5 @@ pub use match_key::MatchKey;
 pub use position::SourcePosition;
 pub use profile::Profile;
 pub use reason::Reason;
+pub use shard::{Shard, ShardError};
 pub use suggest::did_you_mean;

@@ -100,6 +100,8 @@ reasons! {
     Suspended,
     /// The integration is suspended.
     IntegrationSuspended,
+    /// Another process of the operator takes over the integration.
+    HandingOver,
     // -- credentials and endpoint
     /// The Secret does not exist.
     SecretNotFound,
@@ -127,7 +129,7 @@ reasons! {
     EndpointNotClinch,
     /// The integration's environment is not the operator's.
     EnvironmentMismatch,
-    /// An integration of the other environment names the same account.
+    /// An integration of the other environment, or of another shard, names the same account.
     AccountShared,
     /// The credential names another account than before.
     AccountChanged,

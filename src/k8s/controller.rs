@@ -33,7 +33,12 @@ use thiserror::Error;
 use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{key_of, stores::reference, sync::CacheSync, waiting::Waiting};
+use super::{
+    key_of,
+    stores::{Stores, reference},
+    sync::CacheSync,
+    waiting::Waiting,
+};
 use crate::{
     cluster::{ClusterError, ObjectKey, OurKind, Reconciler},
     domain::backoff,
@@ -57,6 +62,8 @@ pub(super) struct ControllerConfig<R> {
     /// Maximum concurrent reconciles of each kind.
     pub(super) concurrency: u16,
     pub(super) sync: CacheSync,
+    /// They say which objects are for this process.
+    pub(super) stores: Stores,
     pub(super) waiting: Waiting,
     pub(super) stop: CancellationToken,
 }
@@ -76,11 +83,13 @@ impl<R: Reconciler> ControllerConfig<R> {
         let (reconciler, sync, stop) =
             (self.reconciler.clone(), self.sync.clone(), self.stop.clone());
         let (begun, absent) = (self.waiting.clone(), self.waiting.clone());
+        let stores = self.stores.clone();
         let failures = Arc::new(Failures::default());
         let counted = failures.clone();
         let reconcile = move |object: Arc<K>, _: Arc<()>| {
             let (reconciler, failures) = (reconciler.clone(), failures.clone());
             let (sync, stop, begun) = (sync.clone(), stop.clone(), begun.clone());
+            let stores = stores.clone();
             async move {
                 // An object that is not in a store yet would be taken for missing. A namespace
                 // that cannot be listed delays the others for a limited time only.
@@ -90,6 +99,9 @@ impl<R: Reconciler> ControllerConfig<R> {
                 }
                 let key = key_of(object.as_ref());
                 begun.over(K::KIND, &key);
+                if !stores.serves(K::KIND, &key) {
+                    return Ok(Action::await_change());
+                }
                 let attempt = AssertUnwindSafe(reconciler.reconcile(K::KIND, &key)).catch_unwind();
                 let next = attempt.await.map_err(|_| Failure::Panicked)??;
                 failures.reset(&key);

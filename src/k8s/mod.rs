@@ -14,6 +14,7 @@ mod queue;
 mod runtime;
 mod secrets;
 mod served;
+mod shards;
 mod status;
 mod stores;
 mod sync;
@@ -35,12 +36,13 @@ pub use served::ServedApi;
 use tokio::{sync::Notify, time::timeout};
 
 use self::{
-    echoes::Echoes, error::cluster_error, events::Events, secrets::Secrets, stores::Stores,
-    watch::SecretWatches,
+    echoes::Echoes, error::cluster_error, events::Events, secrets::Secrets, shards::ShardLeases,
+    stores::Stores, watch::SecretWatches,
 };
 use crate::{
     api::{CandidateExport, ClinchIntegration, FieldMapping},
     cluster::{Bundle, Cluster, ClusterError, Lister, Notice, ObjectKey, ObjectRef, OurKind},
+    domain::Shard,
     ledger::ObjectLedgers,
 };
 
@@ -57,6 +59,8 @@ pub struct KubeCluster {
     events: Events,
     /// The operator's own namespace.
     home: String,
+    shard: Shard,
+    shard_leases: ShardLeases,
     ledgers: Option<ObjectLedgers>,
     ledger_etcd_max: u64,
     echoes: Echoes,
@@ -64,7 +68,35 @@ pub struct KubeCluster {
     unserved: Arc<Notify>,
 }
 
+impl KubeCluster {
+    async fn apply_status<K: OurKind>(
+        &self,
+        object: &ObjectRef,
+        version: Option<&str>,
+        status: K::Status,
+    ) -> Result<(), ClusterError> {
+        let written = status::apply::<K>(&self.client, object, version, &status).await;
+        if matches!(written, Err(ClusterError::Unavailable { .. })) {
+            // As for a field that the CRD does not have.
+            self.unserved.notify_one();
+        }
+        if let Some(version) = written? {
+            let seen = || self.stores.version(object);
+            self.echoes.written(object.kind, &object.uid, &version, seen);
+        }
+        Ok(())
+    }
+}
+
 impl Cluster for KubeCluster {
+    fn shard(&self) -> Option<&Shard> {
+        Some(&self.shard)
+    }
+
+    async fn shard_is_alive(&self, shard: &str) -> Result<bool, ClusterError> {
+        self.shard_leases.is_held(shard).await
+    }
+
     fn reads_namespaces(&self) -> bool {
         self.stores.namespaces.is_some()
     }
@@ -159,16 +191,16 @@ impl Cluster for KubeCluster {
         object: &ObjectRef,
         status: K::Status,
     ) -> Result<(), ClusterError> {
-        let written = status::apply::<K>(&self.client, object, &status).await;
-        if matches!(written, Err(ClusterError::Unavailable { .. })) {
-            // As for a field that the CRD does not have.
-            self.unserved.notify_one();
-        }
-        if let Some(version) = written? {
-            let seen = || self.stores.version(object);
-            self.echoes.written(object.kind, &object.uid, &version, seen);
-        }
-        Ok(())
+        self.apply_status::<K>(object, None, status).await
+    }
+
+    async fn write_status_of<K: OurKind>(
+        &self,
+        object: &ObjectRef,
+        version: &str,
+        status: K::Status,
+    ) -> Result<(), ClusterError> {
+        self.apply_status::<K>(object, Some(version), status).await
     }
 
     async fn publish(&self, object: &ObjectRef, notice: Notice) {

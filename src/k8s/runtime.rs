@@ -22,6 +22,7 @@ use super::{
     pulse::Pulses,
     queue::{QueueBuilder, ReconcileQueue},
     secrets::Secrets,
+    shards::ShardLeases,
     stores::{ScopeStores, Stores},
     sync::{CacheSync, InitialList},
     triggers::Triggers,
@@ -31,6 +32,7 @@ use super::{
 use crate::{
     api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{ObjectKey, OurKind, Reconciler},
+    domain::Shard,
     ledger::ObjectLedgers,
 };
 
@@ -49,6 +51,10 @@ pub struct KubeConfig {
     pub instance: String,
     /// Maximum concurrent reconciles of each kind.
     pub concurrency: u16,
+    /// The shard that this process serves.
+    pub shard: Shard,
+    /// Name of the Lease of the default shard, from which those of the others follow.
+    pub lease: String,
 }
 
 /// The watches and controllers, ready to run.
@@ -140,10 +146,14 @@ impl KubeCluster {
                 (store, (writer, sync.expect()))
             })
             .unzip();
-        let stores = Stores::new(scopes.iter().map(Scope::stores).collect(), namespaces_store);
+        let stores = scopes.iter().map(Scope::stores).collect();
+        let stores = Stores::new(stores, namespaces_store, config.shard.clone());
+        let home = config.ledger_key.namespace.clone();
         let cluster = Self {
             stores: stores.clone(),
-            home: config.ledger_key.namespace.clone(),
+            shard_leases: ShardLeases::new(client.clone(), &home, &config.lease),
+            shard: config.shard,
+            home,
             secrets: Secrets::new(client.clone(), config.ledger_key),
             secret_watches: SecretWatches::new(
                 client.clone(),
@@ -210,6 +220,7 @@ impl Runtime {
                 reconciler,
                 concurrency,
                 sync,
+                stores: stores.clone(),
                 waiting,
                 stop: stop.clone(),
             },

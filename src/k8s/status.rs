@@ -25,22 +25,26 @@ const fn field_manager(kind: Kind) -> &'static str {
     }
 }
 
-/// Applies a status; the version that the object has now. It is not an error if the object was deleted
-/// meanwhile.
+/// Applies a status; the version that the object has now. `version`: only if the object still has this one. It is
+/// not an error if the object was deleted meanwhile.
 #[expect(clippy::disallowed_methods, reason = "the one writer of statuses")]
 pub(crate) async fn apply<K: OurKind>(
     client: &Client,
     object: &ObjectRef,
+    version: Option<&str>,
     status: &K::Status,
 ) -> Result<Option<String>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), &object.key.namespace);
-    let body = serde_json::json!({
+    let mut body = serde_json::json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
         // With the UID, the status cannot land on a new object of the same name.
         "metadata": {"name": object.key.name, "uid": object.uid},
         "status": status,
     });
+    if let Some(version) = version {
+        body["metadata"]["resourceVersion"] = version.into();
+    }
     let what = || format!("{} {} status", K::plural(&()), object.key);
     let params = PatchParams::apply(field_manager(K::KIND)).force();
     let patch = Patch::Apply(&body);

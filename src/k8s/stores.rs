@@ -12,7 +12,10 @@ use kube::{
 use super::key_of;
 use crate::{
     api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
-    cluster::{Census, Kind, Lister, ObjectKey, ObjectRef as Reference, OurKind},
+    cluster::{
+        Census, Kind, Lister, ObjectKey, ObjectRef as Reference, OurKind, is_held_by, is_served_by,
+    },
+    domain::Shard,
 };
 
 /// The stores of one scope: a namespace, or all of them.
@@ -31,14 +34,22 @@ pub(crate) struct Stores {
     scopes: Arc<Vec<ScopeStores>>,
     /// Where all namespaces are watched: their labels.
     pub(crate) namespaces: Option<Store<PartialObjectMeta<Namespace>>>,
+    /// The shard that this process serves.
+    shard: Shard,
 }
 
 impl Stores {
     pub(crate) fn new(
         scopes: Vec<ScopeStores>,
         namespaces: Option<Store<PartialObjectMeta<Namespace>>>,
+        shard: Shard,
     ) -> Self {
-        Self { scopes: Arc::new(scopes), namespaces }
+        Self { scopes: Arc::new(scopes), namespaces, shard }
+    }
+
+    /// Whether this process reconciles an object.
+    pub(crate) fn serves(&self, kind: Kind, key: &ObjectKey) -> bool {
+        is_served_by(&self.shard, kind, key, self)
     }
 
     pub(crate) fn namespace_labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
@@ -72,19 +83,25 @@ impl Stores {
         }
     }
 
-    /// Counts over all objects.
+    /// Counts over the objects that this process has, so that the sum over all processes is true.
     pub(crate) fn census(&self) -> Census {
         let mut census = Census::default();
         for scope in self.scopes.iter() {
-            scope.integrations.state().iter().for_each(|object| census.add(object.as_ref()));
-            scope.mappings.state().iter().for_each(|object| census.add(object.as_ref()));
-            scope.imports.state().iter().for_each(|object| census.add(object.as_ref()));
-            for export in scope.exports.state() {
+            self.held(&scope.integrations).for_each(|object| census.add(object.as_ref()));
+            self.held(&scope.mappings).for_each(|object| census.add(object.as_ref()));
+            self.held(&scope.imports).for_each(|object| census.add(object.as_ref()));
+            for export in self.held(&scope.exports) {
                 census.add(export.as_ref());
                 census.add_records(&export);
             }
         }
         census
+    }
+
+    fn held<K: OurKind>(&self, store: &Store<K>) -> impl Iterator<Item = Arc<K>> {
+        let holds =
+            |object: &Arc<K>| is_held_by(&self.shard, K::KIND, &key_of(object.as_ref()), self);
+        store.state().into_iter().filter(holds)
     }
 
     /// Waits until the integrations of every scope were listed once.

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     api::{
         ACCEPT_DELETIONS, DISTRUST_LEDGER_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT,
-        RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT,
+        RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, SHARD_LABEL, VERIFY_REQUESTED_AT,
     },
     cluster::{ObjectChange, ObjectKey, Trigger, dependents},
 };
@@ -148,6 +148,7 @@ fn mark<K: Resource>(object: &K) -> u64 {
     ] {
         object.annotations().get(annotation).hash(&mut hasher);
     }
+    object.labels().get(SHARD_LABEL).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -26,7 +26,7 @@ use crate::{
         Bundle, Cluster, ClusterError, Kind, Lister, Notice, ObjectKey, ObjectRef, OurKind,
         Trigger, dependents, integration_of,
     },
-    domain::Clock,
+    domain::{Clock, Shard},
     ledger::AccountName,
 };
 
@@ -253,6 +253,24 @@ impl LocalCluster {
 }
 
 impl Cluster for LocalCluster {
+    fn shard(&self) -> Option<&Shard> {
+        None
+    }
+
+    async fn shard_is_alive(&self, _: &str) -> Result<bool, ClusterError> {
+        Ok(false)
+    }
+
+    // There is no other process.
+    async fn write_status_of<K: OurKind>(
+        &self,
+        object: &ObjectRef,
+        _: &str,
+        status: K::Status,
+    ) -> Result<(), ClusterError> {
+        self.write_status::<K>(object, status).await
+    }
+
     fn reads_namespaces(&self) -> bool {
         false
     }

@@ -37,6 +37,7 @@ mod roles;
 mod scale;
 mod schema;
 mod secret;
+mod shards;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -253,7 +253,7 @@ fn one_process_at_a_time_and_restricted() {
     let deployment = template("deployment.yaml");
     let lines: Vec<&str> = deployment.lines().map(str::trim).collect();
     for expected in [
-        "replicas: 1",
+        "replicas: {{ .Values.replicas }}",
         "type: Recreate",
         "terminationGracePeriodSeconds: 45",
         "readOnlyRootFilesystem: true",

@@ -65,6 +65,7 @@ const REASONS: &[&str] = &[
     "FileWritten",
     "Found",
     "GuardTripped",
+    "HandingOver",
     "Imported",
     "ImportedWithRejections",
     "IntegrationSuspended",

@@ -18,6 +18,7 @@ use clinch_operator::{
     clinch::{AllowedEndpoints, Timeouts},
     control_plane::{ControlPlane, audit::AuditLog},
     controllers::{Regions, Settings},
+    domain::Shard,
     sandbox::{self, Sandbox},
     storage::{AllowedPlaces, StoragePolicy},
 };
@@ -155,6 +156,7 @@ impl World {
             namespaces: [std::slice::from_ref(&self.namespace), &self.members].concat(),
             own_namespace: self.namespace.clone(),
             identity: "in-process".to_owned(),
+            shard: Shard::default(),
             lease: Some(Lease {
                 name: "clinch-operator".to_owned(),
                 duration: Duration::from_secs(15),
@@ -172,8 +174,27 @@ impl World {
         self.running = Some((stop.clone(), tokio::spawn(app::run(client, config, stop))));
     }
 
+    /// Grants the Leases of these shards, as the chart does.
+    pub fn grant_shards(&self, shards: &[&str]) {
+        let leases: Vec<String> =
+            shards.iter().map(|shard| format!("clinch-operator-{shard}")).collect();
+        let named = format!("[clinch-operator, {}]", leases.join(", "));
+        let own = chart::OWN.replace("[clinch-operator]", &named);
+        let rules = [chart::WATCHED, chart::SECRETS, &own].join("\n");
+        self.kubectl.apply(&chart::role(&self.namespace, &rules, &self.namespace));
+    }
+
     /// Starts the operator as a process of its own; `lease` is the Lease's duration in seconds.
     pub fn spawn_operator(&self, identity: &str, admin: &str, lease: u64) -> Process {
+        Process::spawn(&mut self.operator_command(identity, admin, lease))
+    }
+
+    /// The same for a shard.
+    pub fn spawn_shard(&self, shard: &str, identity: &str, admin: &str, lease: u64) -> Process {
+        Process::spawn(self.operator_command(identity, admin, lease).args(["--shard", shard]))
+    }
+
+    fn operator_command(&self, identity: &str, admin: &str, lease: u64) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
         command
             .args(["run", "--environment", "sandbox", "--lease-duration", &lease.to_string()])
@@ -185,7 +206,7 @@ impl World {
             .env("KUBECONFIG", self.operator_kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        Process::spawn(&mut command)
+        command
     }
 
     /// Stops the operator and waits for its end.

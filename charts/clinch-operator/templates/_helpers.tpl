@@ -19,6 +19,42 @@ app.kubernetes.io/name: clinch-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* The name of what belongs to one shard; that of the default shard is empty. */}}
+{{- define "clinch-operator.shardName" -}}
+{{- ternary "clinch-operator" (printf "clinch-operator-%s" .) (empty .) }}
+{{- end }}
+
+{{/* The pods of one shard. Those of the default shard are selected as in a release without shards, which cannot be
+changed; so the others have another name. */}}
+{{- define "clinch-operator.shardSelector" -}}
+{{- $shard := index . 0 }}
+{{- with index . 1 }}
+{{- if $shard -}}
+app.kubernetes.io/name: clinch-operator-shard
+app.kubernetes.io/instance: {{ .Release.Name }}
+clinch.hireez.dev/shard: {{ $shard }}
+{{- else -}}
+{{ include "clinch-operator.selector" . }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The pods of all shards. */}}
+{{- define "clinch-operator.podSelector" -}}
+app.kubernetes.io/part-of: clinch-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "clinch-operator.podLabels" -}}
+{{- $shard := index . 0 }}
+{{- with index . 1 }}
+{{- $selected := include "clinch-operator.shardSelector" (list $shard .) | fromYaml }}
+{{- $all := include "clinch-operator.podSelector" . | fromYaml }}
+{{- $ours := include "clinch-operator.labels" . | fromYaml }}
+{{- merge $selected $all $ours .Values.podLabels | toYaml }}
+{{- end }}
+{{- end }}
+
 {{/* The chart's labels and those of the user, who cannot change the former: a key may stand once only. */}}
 {{- define "clinch-operator.ownLabels" -}}
 {{- $ours := include "clinch-operator.chartLabels" (index . 1) | fromYaml }}

@@ -300,6 +300,7 @@ fn integration_detail(found: &Found) -> String {
     let mut parts: Vec<String> = place.map(str::to_owned).into_iter().collect();
     parts.extend(found.text("/spec/environment").map(str::to_owned));
     parts.extend(contract.map(|origin| format!("contract {origin}")));
+    parts.extend(found.text("/status/shard").map(|shard| format!("shard {shard}")));
     parts.join(", ")
 }
 

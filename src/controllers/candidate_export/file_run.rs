@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{ExportMode, FileDestination},
-    cluster::{Cluster, Kind},
+    cluster::Cluster,
     controllers::{
         Context, budget,
         destinations::refused,
@@ -34,8 +34,7 @@ pub(super) fn start<C: Cluster + LedgerHome>(
     state: RunState,
 ) {
     let reference = &gathered.reference;
-    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
-    let ended = move || enqueue(Kind::Export, &key);
+    let ended = gathered.ended(context.enqueue.clone());
     let run = run(context, gathered, spec, &state);
     context.runs.start(&reference.uid, state, run, ended);
     // The export may have been deleted before there was a run to end; later, deletion ends it.

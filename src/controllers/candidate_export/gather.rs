@@ -15,7 +15,7 @@ use crate::{
         CandidateExport, CandidateExportStatus, ClinchIntegration, FileFormat, FileTarget, Handled,
         USE_DESTINATION,
     },
-    cluster::{Cluster, ClusterError, ObjectKey, ObjectRef},
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef},
     controllers::{
         Context,
         connections::Connection,
@@ -23,6 +23,8 @@ use crate::{
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
         runs::RunState,
         secrets::usable,
+        settings::Enqueue,
+        shards::Use,
         sources::{self, SourceFound},
     },
     domain::{Cause, Reason},
@@ -46,6 +48,10 @@ pub(super) struct Gathered {
     pub(super) report_due: bool,
     /// The integration and its name; absent where the export may not use it.
     pub(super) integration: IntegrationFound,
+    /// The shard to which the integration goes, if it leaves this process.
+    pub(super) leaving: Option<String>,
+    /// What keeps the integration in this process while a run works.
+    pub(super) used: Option<Use>,
     pub(super) mapping: MappingFound,
     pub(super) source: SourceFound,
     /// The file that is written, if one is.
@@ -93,6 +99,15 @@ impl Gathered {
         LedgerOwner { namespace, name, uid: uid.clone() }
     }
 
+    /// What follows the end of a run: a pass. Until then the integration stays in this process.
+    pub(super) fn ended(&self, enqueue: Enqueue) -> impl FnOnce() + Send + 'static {
+        let (key, used) = (self.key().clone(), self.used.clone());
+        move || {
+            drop(used);
+            enqueue(Kind::Export, &key);
+        }
+    }
+
     /// Whether a run is wanted even if nothing has changed.
     pub(super) fn is_requested(&self) -> bool {
         self.request.is_some() || self.report_due
@@ -134,6 +149,7 @@ pub(super) async fn gather<C: Cluster>(
     context: &Context<C>,
     reference: &ObjectRef,
     export: &Arc<CandidateExport>,
+    used: Option<Use>,
 ) -> Result<Gathered, ClusterError> {
     let (key, spec) = (&reference.key, &export.spec);
     let integration = references::integration(&context.cluster, key, spec);
@@ -194,6 +210,8 @@ pub(super) async fn gather<C: Cluster>(
         export: export.clone(),
         reference: reference.clone(),
         previous,
+        leaving: references::leaving(&context.cluster, &integration),
+        used,
         integration,
         mapping,
         source,

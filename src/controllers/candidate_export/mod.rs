@@ -64,8 +64,13 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.verifications.stop(&reference.uid);
         return Ok(None);
     }
+    // It may be for another process since it was requested.
+    let named = (key, reference.uid.as_str());
+    let Some(used) = context.shards.enter(&context.cluster, named, &export.spec) else {
+        return Ok(None);
+    };
     // gather: everything that the pass depends on
-    let gathered = match gather(context, &reference, &export).await {
+    let gathered = match gather(context, &reference, &export, Some(used)).await {
         Ok(gathered) => gathered,
         Err(error) => return Err(unreadable(context, &reference, &export, error).await),
     };

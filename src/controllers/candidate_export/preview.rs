@@ -64,7 +64,7 @@ async fn of<C: Cluster>(context: &Context<C>, key: &ObjectKey) -> Result<Gathere
     let export = context.cluster.read::<CandidateExport>(key).await?;
     let export = export.ok_or(NotPreviewed::Incomplete)?;
     let reference = object_ref(Kind::Export, key, &export.metadata);
-    let gathered: Gathered = gather(context, &reference, &export).await?;
+    let gathered: Gathered = gather(context, &reference, &export, None).await?;
     if !matches!(gathered.integration, IntegrationFound::Granted(_)) {
         return Err(NotPreviewed::NoIntegration);
     }

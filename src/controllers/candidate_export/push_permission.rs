@@ -11,7 +11,7 @@ use crate::{
     conditions::Observation,
     controllers::{
         access::{Access, access_of},
-        grants::{Used, of_run},
+        grants::{Used, is_ours, of_run},
         read_permission::{not_listed, reveals},
         runs::{RunPhase, RunState},
     },
@@ -110,7 +110,8 @@ pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant 
     Grant::new(move || {
         let labels = |namespace: &str| cluster.namespace_labels(namespace);
         let permits = cluster.integration(&integration).is_some_and(|found| {
-            access_of(&integration, &found.spec, &namespace, labels) == Access::Granted
+            is_ours(&cluster, &found)
+                && access_of(&integration, &found.spec, &namespace, labels) == Access::Granted
                 && refuses_places(urls.iter().map(String::as_str), &found.spec).is_none()
         });
         if permits { GrantState::Valid } else { GrantState::Revoked }

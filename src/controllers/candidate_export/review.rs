@@ -32,7 +32,7 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         return Ok(Vec::new());
     };
     let reference = object_ref(Kind::Export, key, &export.metadata);
-    let gathered = gather(context, &reference, &export).await?;
+    let gathered = gather(context, &reference, &export, None).await?;
     let spec = &export.spec;
     let mut findings = Vec::new();
     findings.extend(integration(context, &gathered));

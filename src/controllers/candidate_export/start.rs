@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{DriftPolicy, ExportMode},
-    cluster::{Cluster, Kind, ObjectRef},
+    cluster::{Cluster, ObjectRef},
     controllers::{
         Context,
         connections::Connection,
@@ -62,8 +62,8 @@ fn push<C: Cluster + LedgerHome>(
     let trust = distrust::trust(&gathered.asked, ledger.as_ref());
     let reporting = Reporting::of(context, gathered, &state);
     let run = run(context, gathered, connection, spec, trust, Work::Push(reporting.into()));
-    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
-    context.runs.start(&reference.uid, state, run, move || enqueue(Kind::Export, &key));
+    let ended = gathered.ended(context.enqueue.clone());
+    context.runs.start(&reference.uid, state, run, ended);
     // The export may have been deleted before there was a run to end; later, deletion ends it.
     if !context.cluster.has_export(reference) {
         context.runs.forget(&reference.uid);
@@ -89,8 +89,7 @@ pub(super) fn verify<C: Cluster + LedgerHome>(
         DriftPolicy::Correct => pipeline::DriftPolicy::Correct,
     };
     let work = run(context, gathered, connection, *spec, trust, Work::Verify(policy));
-    let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
-    let ended = move || enqueue(Kind::Export, &key);
+    let ended = gathered.ended(context.enqueue.clone());
     context.verifications.start(&reference.uid, state, work, ended);
     if !context.cluster.has_export(reference) {
         context.verifications.forget(&reference.uid);

@@ -20,6 +20,7 @@ use crate::{
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
         runs::ImportRun,
         secrets::usable,
+        shards::Use,
         sources::{self, SourceFound},
     },
     domain::{Cause, Reason},
@@ -38,6 +39,10 @@ pub(super) struct Gathered {
     pub(super) accepts: Option<String>,
     /// The integration; absent where the import may not use it.
     pub(super) integration: IntegrationFound,
+    /// The shard to which the integration goes, if it leaves this process.
+    pub(super) leaving: Option<String>,
+    /// What keeps the integration in this process while a run works.
+    pub(super) used: Option<Use>,
     pub(super) mapping: MappingFound,
     /// Where people are written, if the spec says so.
     pub(super) sink: Option<SinkFound>,
@@ -142,6 +147,7 @@ pub(super) async fn gather<C: Cluster>(
     context: &Context<C>,
     reference: &ObjectRef,
     import: &Arc<CandidateImport>,
+    used: Option<Use>,
 ) -> Result<Gathered, ClusterError> {
     let (key, spec, cluster) = (&reference.key, &import.spec, &context.cluster);
     let integration = references::integration(cluster, key, spec);
@@ -167,6 +173,8 @@ pub(super) async fn gather<C: Cluster>(
         import: import.clone(),
         reference: reference.clone(),
         previous,
+        leaving: references::leaving(cluster, &integration),
+        used,
         integration,
         mapping,
         sink,

@@ -54,8 +54,13 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.imports.stop(&reference.uid);
         return Ok(None);
     }
+    // It may be for another process since it was requested.
+    let named = (key, reference.uid.as_str());
+    let Some(used) = context.shards.enter(&context.cluster, named, &import.spec) else {
+        return Ok(None);
+    };
     // gather: everything that the pass depends on
-    let gathered = match gather(context, &reference, &import).await {
+    let gathered = match gather(context, &reference, &import, Some(used)).await {
         Ok(gathered) => gathered,
         Err(error) => return Err(unreadable(context, &reference, &import, error).await),
     };

@@ -29,7 +29,7 @@ pub(in crate::controllers) async fn review<C: Cluster>(
         return Ok(Vec::new());
     };
     let reference = object_ref(Kind::Import, key, &import.metadata);
-    let gathered = gather(context, &reference, &import).await?;
+    let gathered = gather(context, &reference, &import, None).await?;
     let spec = &import.spec;
     let mut findings = Vec::new();
     findings.extend(integration(context, &gathered));

@@ -40,7 +40,13 @@ pub(super) fn start<C: Cluster + LedgerHome>(
         || validated.comparison.as_ref().is_some_and(Comparison::is_remote);
     let run = run(context, gathered, connection, validated, always);
     let (enqueue, key) = (context.enqueue.clone(), reference.key.clone());
-    context.imports.start(&reference.uid, state, run, move || enqueue(Kind::Import, &key));
+    let used = gathered.used.clone();
+    let ended = move || {
+        // Until now the integration stays in this process.
+        drop(used);
+        enqueue(Kind::Import, &key);
+    };
+    context.imports.start(&reference.uid, state, run, ended);
     // The import may have been deleted before there was a run to end; later, deletion ends it.
     if !context.cluster.has_import(reference) {
         context.imports.forget(&reference.uid);

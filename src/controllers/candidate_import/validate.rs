@@ -63,6 +63,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     let (mut observations, mut faults, mut waits) = (Vec::new(), Vec::new(), Vec::new());
     let needed = Needed {
         integration: &gathered.integration,
+        leaving: gathered.leaving.as_deref(),
         what: "import",
         namespace: &gathered.key().namespace,
         name: &spec.integration_ref.name,

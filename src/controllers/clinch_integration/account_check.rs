@@ -136,7 +136,7 @@ pub(super) async fn rivals<C: Cluster>(
 }
 
 /// The account that an integration names, whether or not it may be contacted.
-fn named(
+pub(super) fn named(
     object: &ClinchIntegration,
     secret: Option<&Bundle>,
     settings: &Settings,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     gather::Gathered,
     plan::{Plan, remaining},
+    sharing::Shared,
     validate::Validated,
     verify::{Subject, verify},
 };
@@ -21,12 +22,19 @@ use crate::{
     ledger::LedgerHome,
 };
 
+/// When an integration that has left its account to another one looks whether that is necessary still.
+const SHARED_AGAIN: Duration = Duration::from_secs(30);
+/// How often an integration looks whether runs have ended: its own, or those of another one.
+const LEFT_AGAIN: Duration = Duration::from_millis(500);
+
 /// What was done.
 pub(super) enum Executed {
     /// Nothing: the admin's list cannot be read now.
     ListNotRead { message: String, retry: Duration },
     /// The connection was closed because of this, and runs in progress end.
     Refused(Cause),
+    /// The connection was closed because an integration of another shard names the same account.
+    Shared { cause: Cause, yields: bool, retry: Duration },
     /// Runs in progress are paused because of this.
     Paused { cause: Cause, left: Duration },
     /// The connection was closed: `spec.suspend` is set.
@@ -45,7 +53,7 @@ impl Executed {
     /// How long until the next pass.
     pub(super) fn wait(&self) -> Option<Duration> {
         match self {
-            Self::ListNotRead { retry, .. } => Some(*retry),
+            Self::ListNotRead { retry, .. } | Self::Shared { retry, .. } => Some(*retry),
             Self::Paused { left, .. } => Some(*left),
             Self::Refused(_) | Self::Suspended => None,
             Self::Verified { validated, latest, now, .. } => {
@@ -68,6 +76,14 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
             connections.revoke(uid);
             connections.drop_lists(uid);
             Executed::Refused(cause)
+        }
+        Plan::Share(Shared { cause, yields }) => {
+            connections.revoke(uid);
+            connections.drop_lists(uid);
+            // The other one connects once this one says that it has left.
+            let idle = context.shards.is_idle(uid);
+            let retry = if yields && idle { SHARED_AGAIN } else { LEFT_AGAIN };
+            Executed::Shared { cause, yields: yields && idle, retry }
         }
         Plan::Pause(cause) => match connections.pause(uid) {
             Some(left) => Executed::Paused { cause, left },

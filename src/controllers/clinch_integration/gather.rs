@@ -9,6 +9,7 @@ use super::{
     account_check::{self, Rival},
     credential::{credentials, endpoint},
     listed::{ListedFound, gather_listed},
+    sharing::{Sharing, sharing},
 };
 use crate::{
     api::{ClinchIntegration, ClinchIntegrationStatus, Handled},
@@ -40,6 +41,8 @@ pub(super) struct Gathered {
     pub(super) root: [u8; 32],
     /// The integrations of the other environment.
     pub(super) rivals: Vec<Rival>,
+    /// The integrations of other shards that name the same account.
+    pub(super) sharing: Vec<Sharing>,
     /// Whether this operator may read the labels of namespaces.
     pub(super) reads_namespaces: bool,
     /// The account, as far as it was known before this pass.
@@ -71,7 +74,7 @@ pub(super) async fn gather<C: Cluster>(
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&uid);
     let known = context.connections.known(&uid).map(|known| known.connection);
-    let Found { secret, secret_changes, root, rivals, listed } = found;
+    let Found { secret, secret_changes, root, rivals, sharing, listed } = found;
     Ok(Gathered {
         request: new_request(&object.metadata, previous.handled.as_ref()),
         account: account_check::known(previous.account.as_ref(), known.as_ref()),
@@ -87,6 +90,7 @@ pub(super) async fn gather<C: Cluster>(
         listed,
         root,
         rivals,
+        sharing,
         reads_namespaces: cluster.reads_namespaces(),
         now: Instant::now(),
     })
@@ -99,6 +103,7 @@ struct Found {
     secret_changes: u64,
     root: [u8; 32],
     rivals: Vec<Rival>,
+    sharing: Vec<Sharing>,
     listed: ListedFound,
 }
 
@@ -117,8 +122,9 @@ async fn find<C: Cluster>(
     }
     let root = context.root_key().await?;
     let rivals = account_check::rivals(context, object, &root).await?;
+    let sharing = sharing(context, object, secret.as_ref(), &root).await?;
     let listed = gather_listed(cluster, key, &object.spec, &settings.sources).await;
-    Ok(Found { secret, secret_changes, root, rivals, listed })
+    Ok(Found { secret, secret_changes, root, rivals, sharing, listed })
 }
 
 /// An integration of the other environment is refused whatever its Secret holds; the operator's

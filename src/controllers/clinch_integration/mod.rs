@@ -7,10 +7,12 @@ mod contract_status;
 mod credential;
 mod execute;
 mod gather;
+mod hand_over;
 mod listed;
 mod plan;
 mod preview;
 mod review;
+mod sharing;
 mod status;
 mod validate;
 mod verify;
@@ -21,6 +23,7 @@ use self::{
     credential::credentials,
     execute::execute,
     gather::{Gathered, gather},
+    hand_over::{Turn, turn},
     plan::plan,
     validate::validate,
 };
@@ -51,6 +54,9 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     if object.metadata.deletion_timestamp.is_some() {
         context.connections.close(&reference.uid);
         return Ok(None);
+    }
+    if let Turn::NotNow(wait) = turn(context, &reference, &object).await? {
+        return Ok(wait);
     }
     // gather: everything that the pass depends on
     let gathered = match gather(context, key, &object).await {

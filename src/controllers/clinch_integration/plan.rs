@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     gather::Gathered,
+    sharing::Shared,
     validate::{Invalid, Validated},
 };
 use crate::{
@@ -25,6 +26,8 @@ pub(super) enum Plan {
     AwaitList { message: String, retry: Duration },
     /// Close the connection and end runs in progress: the integration is not valid.
     Refuse(Cause),
+    /// As `Refuse`, because of an integration of another shard.
+    Share(Shared),
     /// Pause runs in progress: the Secret is gone, perhaps for a moment only.
     Pause(Cause),
     /// Close the connection: `spec.suspend` is set.
@@ -42,6 +45,7 @@ pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invali
         Err(Invalid::ListNotRead(message)) => {
             return Plan::AwaitList { message, retry: READ_LIST_AGAIN };
         }
+        Err(Invalid::Shared(shared)) => return Plan::Share(shared),
         Err(Invalid::Refused(cause)) => return refuse(cause),
     };
     if gathered.object.spec.suspend {

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     api::{
-        ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, STATUS_TRUE,
-        SuppressionStatus,
+        ApiVersion, ClinchIntegration, ClinchIntegrationStatus, ConditionType, SHARD_LABEL,
+        STATUS_TRUE, SuppressionStatus,
     },
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict, find, whole_seconds},
@@ -54,6 +54,11 @@ impl Summary {
                     SECRET_GRACE.as_secs()
                 );
                 Self::new(observations, Verdict::stalled(cause.reason, message))
+            }
+            Executed::Shared { cause, yields, .. } => {
+                let verdict =
+                    if yields { Verdict::Stalled(cause) } else { Verdict::Reconciling(cause) };
+                Self::new(observations, verdict)
             }
             Executed::Suspended => {
                 let message =
@@ -223,6 +228,37 @@ pub(super) fn unreadable(
     let known = account_check::known(previous.account.as_ref(), connection);
     let summary = Summary::new(Vec::new(), verdict);
     finish(object, previous, summary, connection, known.as_ref(), now)
+}
+
+/// The status while the runs of an integration end that goes to another shard.
+pub(super) fn leaving(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    to: &str,
+    now: Timestamp,
+) -> ClinchIntegrationStatus {
+    let message = format!(
+        "the label {SHARD_LABEL} names shard {to}: its process takes over once the runs in progress \
+         have ended"
+    );
+    let verdict = Verdict::reconciling(Reason::HandingOver, message);
+    finish(object, previous, Summary::new(Vec::new(), verdict), None, None, now)
+}
+
+/// The status of an integration that another shard has from now on.
+pub(super) fn handed_over(
+    object: &ClinchIntegration,
+    previous: &ClinchIntegrationStatus,
+    to: &str,
+    now: Timestamp,
+) -> ClinchIntegrationStatus {
+    let message = format!(
+        "handed over to shard {to}; if this stays, no process of the operator runs with --shard {to}: \
+         correct the label {SHARD_LABEL}, or start one"
+    );
+    let verdict = Verdict::reconciling(Reason::HandingOver, message);
+    let next = finish(object, previous, Summary::new(Vec::new(), verdict), None, None, now);
+    ClinchIntegrationStatus { shard: Some(to.to_owned()), ..next }
 }
 
 /// Adds what the connection knows. `known`: the account, as far as it was known before the pass.

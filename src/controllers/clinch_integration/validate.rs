@@ -8,6 +8,7 @@ use super::{
     credential::{credentials, endpoint},
     gather::Gathered,
     listed::ListedFound,
+    sharing::{Shared, shared},
 };
 use crate::{
     api::{
@@ -56,6 +57,8 @@ pub(super) enum Invalid {
     Refused(Cause),
     /// The admin's list of people cannot be read at the moment.
     ListNotRead(String),
+    /// An integration of another shard names the same account.
+    Shared(Shared),
 }
 
 /// What validation found.
@@ -76,6 +79,16 @@ pub(super) fn validate(gathered: &Gathered, settings: &Settings) -> Checked {
             (ConditionType::SuppressionReadable, Reason::SuppressionUnreadable);
         let observations = vec![Observation::new(condition, None, reason, message.clone())];
         return Checked { observations, validated: Err(Invalid::ListNotRead(message.clone())) };
+    }
+    if let Ok(checked) = &checked
+        && let open = gathered.connection.as_ref()
+        && let connected = open.is_some_and(|open| open.uses(&checked.credentials))
+        && let Some(shared) = shared(&gathered.object, &gathered.sharing, connected)
+    {
+        let Cause { reason, message } = &shared.cause;
+        let condition = ConditionType::AccountVerified;
+        observations.push(Observation::new(condition, false, *reason, message.clone()));
+        return Checked { observations, validated: Err(Invalid::Shared(shared)) };
     }
     let validated = match checked {
         Ok(validated) => Ok(Box::new(validated)),
@@ -282,6 +295,7 @@ mod tests {
             listed: ListedFound::None,
             root: [7; 32],
             rivals: vec![(ObjectKey::new("other", "rival"), name)],
+            sharing: Vec::new(),
             reads_namespaces: true,
             account: None,
             connection: None,

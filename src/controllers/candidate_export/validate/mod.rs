@@ -78,6 +78,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
 
     let needed = Needed {
         integration: &gathered.integration,
+        leaving: gathered.leaving.as_deref(),
         what: "export",
         namespace: &gathered.key().namespace,
         name: &spec.integration_ref.name,
