@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started audit kstatus chart kills import-kills stores corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -44,6 +44,9 @@ verify-import-kills: ## 200 kills of a process that imports, for each kind of si
 
 verify-stores: ## Sources, files, reports, ledgers and sinks in five object stores of other authors (needs Python 3, Node.js and Go)
 	@hack/verify.sh stores
+
+verify-traces: ## Traces, read by the collector of the OpenTelemetry project (needs Go)
+	@hack/verify.sh traces
 
 verify-corpora: control-plane ## The offline and pipeline tests with eight times the people and cases
 	@hack/verify.sh corpora

@@ -18,6 +18,8 @@
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
 #   hack/verify.sh stores     object stores of other authors, installed into target/stores from PyPI, npm and the Go
 #                             module proxy (needs Python 3, Node.js and Go)
+#   hack/verify.sh traces     traces read by the collector of the OpenTelemetry project, built into target/collector from the
+#                             Go module proxy (needs Go)
 #   hack/verify.sh pdf        PDF documents read by veraPDF and poppler (needs Java, Maven, pdftotext, and fonts:
 #                             Debian's fonts-noto-core and fonts-noto-cjk, or the folders in CLINCH_TEST_FONTS)
 #   hack/verify.sh spreadsheet
@@ -158,6 +160,29 @@ stores() {
   versions="moto $moto, gofakes3 $gofakes3, versitygw $versitygw, Azurite $azurite, fake-gcs-server $fake_gcs"
 }
 
+# The modules of the collector have two versions.
+collector=v0.165.0 collector_stable=v1.71.0
+
+install_collector() {
+  local folder=$1
+  [ "$(cat "$folder/.installed" 2>/dev/null)" = "$collector $collector_stable" ] && return
+  GOBIN="$folder/bin" go install "go.opentelemetry.io/collector/cmd/builder@$collector" || return 1
+  sed "s/VERSION/$collector/; s/STABLE/$collector_stable/" tests/data/collector/builder.yaml >"$folder/builder.yaml"
+  (cd "$folder" && bin/builder --config builder.yaml) || return 1
+  echo "$collector $collector_stable" >"$folder/.installed"
+}
+
+traces() {
+  local folder
+  mkdir -p "${CARGO_TARGET_DIR:-target}/collector"
+  folder=$(cd "${CARGO_TARGET_DIR:-target}/collector" && pwd)
+  install_collector "$folder" || return 1
+  export CLINCH_TEST_COLLECTOR="$folder/build/collector"
+  logged "$cargo" test --quiet --test local real_collector -- --ignored --nocapture || return 1
+  result="$(sed -nE 's/^\.?collector: (.*)$/\1/p' "$log")"
+  versions="OpenTelemetry Collector $collector"
+}
+
 verapdf=1.28.2
 
 install_verapdf() {
@@ -202,7 +227,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | stores | pdf | spreadsheet | bench) ;;
+examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | stores | traces | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

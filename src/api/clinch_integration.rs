@@ -179,6 +179,16 @@ pub enum ApiVersion {
     V2,
 }
 
+impl ApiVersion {
+    /// The first segment of every path.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::V1 => "/v1",
+            Self::V2 => "/v2",
+        }
+    }
+}
+
 /// Which kind of account this is.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
 pub enum Environment {

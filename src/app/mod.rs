@@ -6,6 +6,7 @@ mod liveness;
 mod metrics;
 mod operator;
 mod telemetry;
+mod traces;
 
 use std::sync::Arc;
 
@@ -14,6 +15,9 @@ pub use liveness::{Limits as LivenessLimits, Liveness};
 pub use metrics::{Metered, Metrics, View};
 pub use operator::{Lease, OperatorConfig, RunError, run};
 pub use telemetry::{LogFormat, init as init_telemetry};
+pub use traces::{
+    Exporting, FLUSH as TRACES_FLUSH, SpanLayer, TraceError, TraceSampler, TraceSettings, Traces,
+};
 
 use crate::domain::Clock;
 pub use crate::{

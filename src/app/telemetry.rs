@@ -4,8 +4,16 @@
 use thiserror::Error;
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
 };
+
+use super::SpanLayer;
+use crate::domain::SPANS;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -23,20 +31,22 @@ pub enum LogFormat {
 )]
 pub struct FilterError(String);
 
-/// Starts logging. `filter` is a tracing filter such as `info` or `clinch_operator=debug`.
-pub fn init(format: LogFormat, filter: &str, color: bool) -> Result<(), FilterError> {
-    let filter = parse(filter)?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color);
-    // A second start, in tests, keeps the first subscriber.
-    let _installed = match format {
-        LogFormat::Pretty => {
-            builder.with_target(false).finish().with(filter_fn(is_allowed)).try_init().is_ok()
-        }
-        LogFormat::Json => {
-            let json = builder.json().flatten_event(true).finish();
-            json.with(filter_fn(is_allowed)).try_init().is_ok()
-        }
+/// Starts logging, and tracing if there is a layer for it. `filter` is a tracing filter such as `info` or
+/// `clinch_operator=debug`.
+pub fn init(
+    format: LogFormat,
+    filter: &str,
+    color: bool,
+    spans: Option<SpanLayer>,
+) -> Result<(), FilterError> {
+    let filter = parse(filter)?.and(filter_fn(is_allowed));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color);
+    let lines = match format {
+        LogFormat::Pretty => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // A second start, in tests, keeps the first subscriber.
+    let _installed = registry().with(spans).with(lines.with_filter(filter)).try_init().is_ok();
     Ok(())
 }
 
@@ -54,9 +64,13 @@ fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
 
 /// Whether an event may be shown, whatever the filter says. At their lower levels libraries log
 /// headers, URLs and errors that quote what they read; warnings of the Kubernetes client contain
-/// whole objects that it could not decode, among them Secrets and candidates.
+/// whole objects that it could not decode, among them Secrets and candidates. The spans of traces are
+/// not shown either: an event says itself what it is about.
 fn is_allowed(event: &Metadata<'_>) -> bool {
     let target = event.target();
+    if target == SPANS {
+        return false;
+    }
     let of =
         |name: &str| target.strip_prefix(name).is_some_and(|r| r.is_empty() || r.starts_with(':'));
     if of("clinch_operator") {

@@ -16,9 +16,11 @@ use super::{
     page,
     plan_file::PlanFile,
     report::ReportFile,
+    run::default_identity,
     settings::{self, LogArgs, SettingsArgs},
     stop,
     summary::LatestRuns,
+    trace_args::{self, TraceArgs},
 };
 use crate::{
     api::ConditionType,
@@ -75,6 +77,8 @@ pub struct Args {
     settings: SettingsArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 fn help() -> String {
@@ -95,7 +99,8 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.log.start("warn")?;
+    let traces = args.traces.prepare(&default_identity())?;
+    args.log.start("warn", traces.as_ref())?;
     let messages = Messages::of(args.prints_json());
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
@@ -132,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signal(stop::Limits {
         request_timeout: settings.timeouts.attempt,
         within: Some(left),
+        flush: trace_args::flush(traces.as_ref()),
     })?;
     let key = app::random_key()?;
     let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
@@ -146,8 +152,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settled = super::block_on(async {
         let bars = matches!(args.output, Output::Table | Output::Wide);
         let shown = Shown { events: false, bars };
+        let exporting = traces.map(|traces| traces.export(&settings.proxy)).transpose()?;
         let run = engine::run_until_settled(&cluster, settings, left, &stop, shown, reports);
-        Ok(Box::pin(run).await)
+        let settled = Box::pin(run).await;
+        if let Some(exporting) = exporting {
+            exporting.end().await;
+        }
+        Ok(settled)
     })?;
     if let Some(records) = records {
         records.finish()?;

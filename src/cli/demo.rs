@@ -75,7 +75,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    start_logs(app::LogFormat::Pretty, &args.log)?;
+    start_logs(app::LogFormat::Pretty, &args.log, None)?;
     super::block_on(async {
         if args.cluster { cluster::run(args).await } else { Box::pin(local(args)).await }
     })
@@ -111,7 +111,11 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
     let before = sandbox.writes().await?;
     super::print("3. reconciling");
     let attempt = settings(sandbox.origin(), &files)?.timeouts.attempt;
-    let stop = stop::on_signal(stop::Limits { request_timeout: attempt, within: None })?;
+    let stop = stop::on_signal(stop::Limits {
+        request_timeout: attempt,
+        within: None,
+        flush: Duration::ZERO,
+    })?;
     let mut settled = local_run(&cluster, sandbox.origin(), &files, &stop, true).await?;
     let writes = sandbox.writes().await? - before;
 

@@ -32,6 +32,7 @@ mod stop;
 mod summary;
 mod table;
 mod text;
+mod trace_args;
 mod validate;
 
 use std::{

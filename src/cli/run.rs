@@ -9,6 +9,7 @@ use super::{
     BadArgument, ExitCode, kubeconfig,
     settings::{self, LogArgs, SettingsArgs},
     stop,
+    trace_args::{self, TraceArgs},
 };
 use crate::{app, domain::Shard};
 
@@ -28,6 +29,8 @@ pub struct Args {
     settings: SettingsArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    traces: TraceArgs,
     /// Namespaces to watch. Default: all, which needs a ClusterRole.
     #[arg(long, env = "CLINCH_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NS,...")]
     watch_namespaces: Vec<String>,
@@ -74,7 +77,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.log.start("info")?;
+    let identity = args.identity.clone().unwrap_or_else(default_identity);
+    let traces = args.traces.prepare(&identity)?;
+    args.log.start("info", traces.as_ref())?;
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
     let ledgers = args
@@ -84,14 +89,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .transpose()
         .context("--ledger-url")
         .map_err(BadArgument)?;
-    let stop =
-        stop::on_signal(stop::Limits { request_timeout: settings.timeouts.attempt, within: None })?;
+    let stop = stop::on_signal(stop::Limits {
+        request_timeout: settings.timeouts.attempt,
+        within: None,
+        flush: trace_args::flush(traces.as_ref()),
+    })?;
     super::block_on(async {
         let mut config = kubeconfig::connection(&kubeconfig::Access::default()).await?;
         // Reconciles have a backoff of their own, which retries of the client would hide.
         config.default_retry = false;
         let client = Client::try_from(config).context("cannot set up the Kubernetes client")?;
-        let identity = args.identity.clone().unwrap_or_else(default_identity);
+        let exporting = traces.map(|traces| traces.export(&settings.proxy)).transpose()?;
         let config = app::OperatorConfig {
             settings,
             namespaces: args
@@ -113,12 +121,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             admin: args.admin_listen,
             concurrency: args.concurrency.max(1),
         };
-        app::run(client, config, stop.token).await?;
+        let ended = app::run(client, config, stop.token).await;
+        if let Some(exporting) = exporting {
+            exporting.end().await;
+        }
+        ended?;
         Ok(ExitCode::Done)
     })
 }
 
-fn default_identity() -> String {
+/// Host name and process id.
+pub(super) fn default_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}", host.trim(), std::process::id())
 }

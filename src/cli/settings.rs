@@ -8,7 +8,10 @@ use clap::ValueEnum;
 use super::{color::Colors, fonts};
 use crate::{
     api::Environment,
-    app::{AMBIENT_PROXIES, AllowedPlaces, OutboundProxy, ProxyError, StoragePolicy},
+    app::{
+        self, AMBIENT_PROXIES, AllowedPlaces, LogFormat, OutboundProxy, ProxyError, StoragePolicy,
+        Traces,
+    },
     clinch::{AllowedEndpoints, Timeouts},
     controllers::{Regions, Settings},
 };
@@ -187,7 +190,7 @@ impl SettingsArgs {
 pub struct LogArgs {
     /// Log format.
     #[arg(long, env = "CLINCH_LOG_FORMAT", value_enum, default_value = "pretty")]
-    pub log_format: crate::app::LogFormat,
+    pub log_format: LogFormat,
     /// Log filter: error, warn, info, debug, or e.g. clinch_operator=debug. Default: info for `run`,
     /// warn for `apply`.
     #[arg(long, env = "CLINCH_LOG", value_name = "FILTER")]
@@ -195,16 +198,21 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// Starts logging; `usual` is the filter if none is given.
-    pub(super) fn start(&self, usual: &str) -> anyhow::Result<()> {
+    /// Starts logging, and traces if there are any; `usual` is the filter if none is given.
+    pub(super) fn start(&self, usual: &str, traces: Option<&Traces>) -> anyhow::Result<()> {
         let given = self.log.as_deref().filter(|filter| !filter.trim().is_empty());
-        start_logs(self.log_format, given.unwrap_or(usual))
+        start_logs(self.log_format, given.unwrap_or(usual), traces)
     }
 }
 
-/// Starts logging to standard error.
-pub(super) fn start_logs(format: crate::app::LogFormat, filter: &str) -> anyhow::Result<()> {
-    let started = crate::app::init_telemetry(format, filter, Colors::stderr().are_on());
+/// Starts logging to standard error, and traces if there are any.
+pub(super) fn start_logs(
+    format: LogFormat,
+    filter: &str,
+    traces: Option<&Traces>,
+) -> anyhow::Result<()> {
+    let (colors, spans) = (Colors::stderr().are_on(), traces.map(Traces::layer));
+    let started = app::init_telemetry(format, filter, colors, spans);
     started.context("--log").map_err(|error| super::BadArgument(error).into())
 }
 

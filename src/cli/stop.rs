@@ -25,6 +25,8 @@ pub(super) struct Limits {
     pub(super) request_timeout: Duration,
     /// How long the work may take in all, if that is limited.
     pub(super) within: Option<Duration>,
+    /// How long the process may take after its work, for traces.
+    pub(super) flush: Duration,
 }
 
 /// The request to end.
@@ -110,7 +112,7 @@ impl Signals {
         };
         let (why, code) = tokio::select! {
             signal = self.next() => ("ended at once by a signal", signal),
-            () = sleep(limits.request_timeout + MARGIN) => {
+            () = sleep(limits.request_timeout + MARGIN + limits.flush) => {
                 ("ended, as work did not end in time", first)
             }
         };

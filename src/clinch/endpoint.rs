@@ -58,10 +58,7 @@ impl Endpoint {
     /// The base URL of a version, without a trailing slash: `https://host/v2`.
     pub fn base(&self, version: ApiVersion) -> Url {
         let mut url = self.0.clone();
-        url.set_path(match version {
-            ApiVersion::V1 => "/v1",
-            ApiVersion::V2 => "/v2",
-        });
+        url.set_path(version.prefix());
         url
     }
 

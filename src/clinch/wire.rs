@@ -12,13 +12,34 @@ use thiserror::Error;
 use tokio::time::Instant;
 use url::{Position, Url};
 
-use super::{contract::Effect, error::Doubt};
+use super::{
+    contract::{Contract, Effect, Op},
+    error::Doubt,
+};
 use crate::{
+    api::ApiVersion,
     domain::{Grant, GrantState},
     jsonapi,
     network::NoAnswer,
     signing::Signature,
 };
+
+/// The path of a request with placeholders instead of ids, and without its query. Written only where
+/// somebody reads it.
+#[derive(Clone)]
+pub struct Route {
+    pub(super) version: ApiVersion,
+    pub(super) contract: Arc<Contract>,
+    /// `None`: the API document.
+    pub(super) op: Option<Op>,
+}
+
+impl std::fmt::Display for Route {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.version.prefix())?;
+        self.op.map_or(Ok(()), |op| f.write_str(&self.contract.operation(op).path))
+    }
+}
 
 /// A request before it is signed. Cheap to clone: each attempt gets a clone.
 #[derive(Clone)]
@@ -27,6 +48,10 @@ pub struct Request {
     pub operation: &'static str,
     /// Namespace and name of the export that it is for, if any; for logs.
     pub export: Option<Arc<str>>,
+    /// Its path without ids, for traces.
+    pub route: Option<Route>,
+    /// Attempts of the same request before this one.
+    pub attempt: u32,
     /// What the request does to Clinch.
     pub effect: Effect,
     /// The method.
@@ -57,6 +82,8 @@ impl Request {
         Self {
             operation,
             export: None,
+            route: None,
+            attempt: 0,
             effect,
             method,
             url,

@@ -28,9 +28,12 @@ mod secrets;
 mod settings;
 mod shards;
 mod sources;
+mod spans;
 mod trouble;
 
 use std::{sync::Arc, time::Duration};
+
+use tracing::Instrument as _;
 
 pub use self::{
     context::Context,
@@ -72,12 +75,18 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
         kind: Kind,
         key: &ObjectKey,
     ) -> Result<Option<Duration>, ClusterError> {
-        match kind {
-            Kind::Integration => clinch_integration::reconcile(&self.0, key).await,
-            Kind::Mapping => field_mapping::reconcile(&self.0, key).await,
-            Kind::Export => Box::pin(candidate_export::reconcile(&self.0, key)).await,
-            Kind::Import => Box::pin(candidate_import::reconcile(&self.0, key)).await,
-        }
+        let span = spans::reconcile(kind, key);
+        let pass = async {
+            match kind {
+                Kind::Integration => clinch_integration::reconcile(&self.0, key).await,
+                Kind::Mapping => field_mapping::reconcile(&self.0, key).await,
+                Kind::Export => Box::pin(candidate_export::reconcile(&self.0, key)).await,
+                Kind::Import => Box::pin(candidate_import::reconcile(&self.0, key)).await,
+            }
+        };
+        let result = pass.instrument(span.clone()).await;
+        spans::reconciled(&span, result.is_ok());
+        result
     }
 
     fn deleted(&self, kind: Kind, uid: &str) {

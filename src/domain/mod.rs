@@ -19,6 +19,7 @@ mod position;
 mod profile;
 mod reason;
 mod shard;
+mod spans;
 mod suggest;
 
 pub use address::{AddressFault, EmailAddress};
@@ -38,4 +39,5 @@ pub use position::SourcePosition;
 pub use profile::Profile;
 pub use reason::Reason;
 pub use shard::{Shard, ShardError};
+pub use spans::SPANS;
 pub use suggest::did_you_mean;

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use axum::http::StatusCode;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clinch_operator::sandbox::Credential;
 use serde_json::Value;
@@ -19,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    collector::Collector,
     hostile,
     support::{
         process::Process,
@@ -121,7 +123,7 @@ struct Operator {
 }
 
 impl Operator {
-    fn start(world: &World, origins: &[&str], folder: &Path) -> Self {
+    fn start(world: &World, origins: &[&str], folder: &Path, collector: &Collector) -> Self {
         let log = folder.join("log");
         let file =
             || Stdio::from(File::options().create(true).append(true).open(&log).expect("a file"));
@@ -132,6 +134,7 @@ impl Operator {
             .args(["--watch-namespaces", &world.namespace, "--namespace", &world.namespace])
             .args(["--admin-listen", "127.0.0.1:0", "--log", "trace", "--log-format", "json"])
             .env("KUBECONFIG", world.operator_kubeconfig())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.origin)
             .env("RUST_BACKTRACE", "full")
             .stdin(Stdio::null())
             .stdout(file())
@@ -196,7 +199,8 @@ async fn no_marked_value_comes_out_anywhere_but_at_clinch() {
     world.sandbox.add_credential(credential);
     let sets = sets(&world.sandbox.base_url()).await;
     let origins: Vec<&str> = sets.iter().map(|(_, origin)| origin.as_str()).collect();
-    let operator = Operator::start(&world, &origins, folder.path());
+    let collector = Collector::start(StatusCode::OK).await;
+    let operator = Operator::start(&world, &origins, folder.path(), &collector);
     let admin = operator.admin().await;
     for (name, origin) in &sets {
         world.apply(&manifests(name, origin));
@@ -251,6 +255,18 @@ async fn no_marked_value_comes_out_anywhere_but_at_clinch() {
     for line in log.lines() {
         assert_clean("the log", line.as_bytes());
     }
+    for body in collector.bodies() {
+        assert_clean("a trace", &body);
+    }
+    let spans = collector.spans();
+    for text in spans.iter().flat_map(|span| span.attributes.values().chain([&span.name])) {
+        assert!(!text.contains("://") && !text.contains('?'), "{text} is of a URL");
+    }
+    for kind in ["ClinchIntegration", "FieldMapping", "CandidateExport"] {
+        assert!(spans.iter().any(|span| span.get("clinch.object.kind") == kind), "no {kind}");
+    }
+    assert!(spans.iter().any(|span| span.name == "run"), "no run");
+    assert!(spans.iter().any(|span| span.get("error.type") == "no_response"), "no failed call");
     // The marked values did arrive where they belong.
     let people = world.sandbox.people("hireEZ");
     assert!(people.iter().any(|person| leak(person.to_string().as_bytes()).is_some()));

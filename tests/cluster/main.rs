@@ -12,6 +12,9 @@ mod account;
 mod all_namespaces;
 mod canary;
 mod canary_commands;
+#[allow(dead_code, reason = "the local tests look at more of a span")]
+#[path = "../support/collector.rs"]
+mod collector;
 mod commands;
 mod credentials;
 mod decisions;

@@ -10,6 +10,9 @@
 mod apply;
 #[cfg(feature = "sandbox")]
 mod approval;
+#[cfg(feature = "sandbox")]
+#[path = "../support/collector.rs"]
+mod collector;
 #[cfg(all(feature = "sandbox", feature = "pdf"))]
 mod documents;
 #[cfg(feature = "sandbox")]
@@ -59,6 +62,8 @@ mod person_documents;
 mod plan;
 #[cfg(feature = "sandbox")]
 mod proxy;
+#[cfg(feature = "sandbox")]
+mod real_collector;
 mod recipes;
 #[cfg(feature = "sandbox")]
 mod rediscovery;
@@ -77,6 +82,8 @@ mod schedules;
 mod signals;
 #[cfg(feature = "sandbox")]
 mod stored;
+#[cfg(feature = "sandbox")]
+mod traces;
 #[cfg(feature = "sandbox")]
 mod upgrade;
 #[cfg(feature = "sandbox")]

@@ -278,7 +278,7 @@ fn one_process_at_a_time_and_restricted() {
 fn the_operator_reads_what_the_chart_sets() {
     let help = Command::new(env!("CARGO_BIN_EXE_clinch-operator")).args(["run", "--help"]).output();
     let help = String::from_utf8(help.unwrap().stdout).unwrap();
-    let variable = Regex::new(r"- name: ((?:CLINCH|POD)_[A-Z_]+)").unwrap();
+    let variable = Regex::new(r"- name: ((?:CLINCH|POD|OTEL)_[A-Z_]+)").unwrap();
     let deployment = template("deployment.yaml");
     let set: Vec<&str> =
         variable.captures_iter(&deployment).map(|found| found.get(1).unwrap().as_str()).collect();

@@ -121,7 +121,7 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    args.log.start("warn")?;
+    args.log.start("warn", None)?;
     let messages = Messages::of(args.prints_json());
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
@@ -150,6 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signal(stop::Limits {
         request_timeout: settings.timeouts.attempt,
         within: Some(left),
+        flush: Duration::ZERO,
     })?;
     let folder = state.as_ref().map(StateCopy::path);
     let cluster = LocalCluster::open(manifests, folder, app::random_key()?, app::system_clock());

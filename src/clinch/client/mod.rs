@@ -43,7 +43,7 @@ use super::{
         observe::Observer,
         transport::{HttpTransport, Transport, TransportSetupError},
     },
-    wire::{CallError, Request, Response},
+    wire::{CallError, Request, Response, Route},
 };
 use crate::{
     api::{ApiVersion, Environment},
@@ -456,8 +456,10 @@ impl Inner {
     async fn exchange(
         &self,
         op: Option<Op>,
-        request: Request,
+        mut request: Request,
     ) -> Result<Result<Response, ClinchError>, ClinchError> {
+        let ClientConfig { version, contract, .. } = &self.config;
+        request.route = Some(Route { version: *version, contract: Arc::clone(contract), op });
         let sent = request.body.clone();
         let too_large = ClinchError::AnswerTooLarge {
             request: request.operation,

@@ -1,12 +1,16 @@
-//! Reports every attempt to an observer: operation, outcome, duration. Reads the tokio clock; no
-//! other I/O. Never passes on the content of a request or response.
+//! Reports every attempt to an observer, and as a span of a trace: operation, outcome, duration. Reads
+//! the tokio clock; no other I/O. Never passes on the content of a request or response.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
+use tracing::{Span, field::Empty, info_span};
 
 use super::Call;
-use crate::clinch::wire::{CallError, Response, SignedRequest};
+use crate::{
+    clinch::wire::{CallError, Request, Response, SignedRequest},
+    domain::SPANS,
+};
 
 /// Receives attempts; metrics and tests implement it.
 pub trait Observer: Send + Sync {
@@ -100,6 +104,40 @@ impl<S> Observe<S> {
     }
 }
 
+/// The span of one attempt. It is closed by its drop and never entered: nothing is inside it.
+fn span_of(request: &Request, integration: &str) -> Span {
+    let Request { method, route, operation, attempt, .. } = request;
+    info_span!(
+        target: SPANS,
+        "call",
+        otel.kind = "client",
+        otel.name = route.as_ref().map(|route| display(format!("{method} {route}"))),
+        otel.status_code = Empty,
+        http.request.method = method.as_str(),
+        // Absent of the first attempt, as the semantic conventions ask.
+        http.request.resend_count = (*attempt > 0).then_some(i64::from(*attempt)),
+        http.response.status_code = Empty,
+        url.template = route.as_ref().map(display),
+        "error.type" = Empty,
+        clinch.operation = *operation,
+        clinch.integration.uid = integration,
+    )
+}
+
+/// Completes the span of an attempt.
+fn finish(span: &Span, ended: Ended) {
+    if let Some(code) = ended.status() {
+        span.record("http.response.status_code", i64::from(code));
+    }
+    match ended {
+        Ended::Status(100..=399) => return,
+        Ended::Status(code) => span.record("error.type", code.to_string()),
+        Ended::NoResponse => span.record("error.type", "no_response"),
+        Ended::Abandoned => span.record("error.type", "abandoned"),
+    };
+    span.record("otel.status_code", "error");
+}
+
 /// Reports on drop, so that abandoned attempts are reported as well.
 struct Report<'a> {
     observer: &'a dyn Observer,
@@ -108,10 +146,12 @@ struct Report<'a> {
     export: Option<Arc<str>>,
     started: Instant,
     ended: Ended,
+    span: Span,
 }
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
+        finish(&self.span, self.ended);
         let duration = self.started.elapsed();
         let attempt = Attempt { operation: self.operation, ended: self.ended, duration };
         self.observer.attempt(self.integration, &attempt);
@@ -135,6 +175,7 @@ impl<S: Call<SignedRequest>> Call<SignedRequest> for Observe<S> {
             export: signed.request.export.clone(),
             started: Instant::now(),
             ended: Ended::Abandoned,
+            span: span_of(&signed.request, &self.integration),
         };
         let result = self.inner.call(signed).await;
         report.ended = match &result {

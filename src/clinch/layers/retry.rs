@@ -70,10 +70,11 @@ fn backoff(attempt: u32, jitter: &Jitter) -> Duration {
 }
 
 impl<S: Call<Request>> Call<Request> for Retry<S> {
-    async fn call(&self, request: Request) -> Result<Response, CallError> {
+    async fn call(&self, mut request: Request) -> Result<Response, CallError> {
         self.budget.add(Budget::PER_CALL);
         let (mut attempts, mut limited) = (0, 0);
         loop {
+            request.attempt = attempts + limited;
             let result = self.inner.call(request.clone()).await;
             let outcome = Outcome::of(&result);
             if request.any_document && matches!(outcome, Outcome::Html | Outcome::Garbled) {

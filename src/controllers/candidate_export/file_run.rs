@@ -36,7 +36,7 @@ pub(super) fn start<C: Cluster + LedgerHome>(
     let reference = &gathered.reference;
     let ended = gathered.ended(context.enqueue.clone());
     let run = run(context, gathered, spec, &state);
-    context.runs.start(&reference.uid, state, run, ended);
+    context.runs.start(reference, state, run, ended);
     // The export may have been deleted before there was a run to end; later, deletion ends it.
     if !context.cluster.has_export(reference) {
         context.runs.forget(&reference.uid);

@@ -44,6 +44,7 @@ pub(super) use self::{
 use super::{
     context::Context,
     publish::{announce, object_ref, publish},
+    spans,
 };
 use crate::{
     api::CandidateExport,
@@ -58,6 +59,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
 ) -> Result<Option<Duration>, ClusterError> {
     let Some(export) = context.cluster.read::<CandidateExport>(key).await? else { return Ok(None) };
     let reference = object_ref(Kind::Export, key, &export.metadata);
+    spans::identify(&reference);
     if export.metadata.deletion_timestamp.is_some() {
         // Deleting an export never deletes people; requests in flight complete.
         context.runs.stop(&reference.uid);

@@ -63,7 +63,7 @@ fn push<C: Cluster + LedgerHome>(
     let reporting = Reporting::of(context, gathered, &state);
     let run = run(context, gathered, connection, spec, trust, Work::Push(reporting.into()));
     let ended = gathered.ended(context.enqueue.clone());
-    context.runs.start(&reference.uid, state, run, ended);
+    context.runs.start(reference, state, run, ended);
     // The export may have been deleted before there was a run to end; later, deletion ends it.
     if !context.cluster.has_export(reference) {
         context.runs.forget(&reference.uid);
@@ -90,7 +90,7 @@ pub(super) fn verify<C: Cluster + LedgerHome>(
     };
     let work = run(context, gathered, connection, *spec, trust, Work::Verify(policy));
     let ended = gathered.ended(context.enqueue.clone());
-    context.verifications.start(&reference.uid, state, work, ended);
+    context.verifications.start(reference, state, work, ended);
     if !context.cluster.has_export(reference) {
         context.verifications.forget(&reference.uid);
     }

@@ -31,6 +31,7 @@ use self::{
 use super::{
     context::Context,
     publish::{announce, object_ref, publish},
+    spans,
 };
 use crate::{
     api::CandidateImport,
@@ -49,6 +50,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
 ) -> Result<Option<Duration>, ClusterError> {
     let Some(import) = context.cluster.read::<CandidateImport>(key).await? else { return Ok(None) };
     let reference = object_ref(Kind::Import, key, &import.metadata);
+    spans::identify(&reference);
     if import.metadata.deletion_timestamp.is_some() {
         // What was written stays where it is.
         context.imports.stop(&reference.uid);

@@ -46,7 +46,7 @@ pub(super) fn start<C: Cluster + LedgerHome>(
         drop(used);
         enqueue(Kind::Import, &key);
     };
-    context.imports.start(&reference.uid, state, run, ended);
+    context.imports.start(reference, state, run, ended);
     // The import may have been deleted before there was a run to end; later, deletion ends it.
     if !context.cluster.has_import(reference) {
         context.imports.forget(&reference.uid);

@@ -31,6 +31,7 @@ pub(super) use self::{preview::config, review::review};
 use super::{
     context::Context,
     publish::{object_ref, publish},
+    spans,
 };
 use crate::{
     api::ClinchIntegration,
@@ -51,6 +52,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         return Ok(None);
     };
     let reference = object_ref(Kind::Integration, key, &object.metadata);
+    spans::identify(&reference);
     if object.metadata.deletion_timestamp.is_some() {
         context.connections.close(&reference.uid);
         return Ok(None);

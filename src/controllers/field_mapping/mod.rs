@@ -8,6 +8,7 @@ use super::{
     finding::{Finding, not_of_profiles},
     mappings::{engine_spec, summary},
     publish::{new_request, object_ref, publish, receipt},
+    spans,
 };
 use crate::{
     api::{
@@ -42,6 +43,7 @@ pub(super) async fn reconcile<C: Cluster>(
     let previous = object.status.clone().unwrap_or_default();
     let next = status(&object, &previous, compile(&object.spec), context.clock.now());
     let reference = object_ref(Kind::Mapping, key, &object.metadata);
+    spans::identify(&reference);
     publish::<FieldMapping>(&context.cluster, &reference, &previous, next, "Compile").await?;
     Ok(None)
 }

@@ -75,6 +75,10 @@ impl RunOf for ImportRun {
         matches!(self.phase, RunPhase::Running)
     }
 
+    fn revision(&self) -> (&str, u32) {
+        (&self.revision, self.attempt)
+    }
+
     fn observe(&mut self, progress: ImportProgress) {
         self.progress = progress;
     }

@@ -18,6 +18,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument as _, Span};
 
 pub(super) use self::{
     import::ImportRun,
@@ -25,8 +26,12 @@ pub(super) use self::{
     schedule::Schedule,
     state::{Ended, RunPhase, RunState},
 };
-use super::observer::{RunEnd, RunOutcome, Work, WorkObserver, WorkUnobserved};
+use super::{
+    observer::{RunEnd, RunOutcome, Work, WorkObserver, WorkUnobserved},
+    spans,
+};
 use crate::{
+    cluster::ObjectRef,
     domain::{Clock, Disposition, Reason},
     pipeline::{Ending, Progress},
 };
@@ -43,6 +48,8 @@ pub(super) trait RunOf: Clone + Send + 'static {
 
     /// Whether it is still running.
     fn is_running(&self) -> bool;
+    /// Digest of everything that it depends on, and the number of attempts at it before this one.
+    fn revision(&self) -> (&str, u32);
     /// Notes a snapshot.
     fn observe(&mut self, progress: Self::Progress);
     /// Notes its end.
@@ -131,13 +138,14 @@ impl<S: RunOf> Runs<S> {
     /// Starts a run, unless one is still running. `ended` is called once it has ended.
     pub(super) fn start<F>(
         &self,
-        uid: &str,
+        of: &ObjectRef,
         state: S,
         run: impl FnOnce(RunHandle<S::Progress>) -> F,
         ended: impl FnOnce() + Send + 'static,
     ) where
         F: Future<Output = S::Report> + Send + 'static,
     {
+        let uid = &of.uid;
         let mut entries = self.entries();
         if entries.get(uid).is_some_and(|entry| entry.state.is_running()) {
             return;
@@ -147,22 +155,26 @@ impl<S: RunOf> Runs<S> {
         let work = run(RunHandle { cancel: cancel.clone(), progress: sender });
         let reported_at = self.clock.now();
         let started = state.clone();
-        entries.insert(uid.to_owned(), Supervised { state, cancel, progress, reported_at });
+        entries.insert(uid.clone(), Supervised { state, cancel, progress, reported_at });
         drop(entries);
-        let (runs, uid) = (self.clone(), uid.to_owned());
+        let (runs, uid) = (self.clone(), uid.clone());
         self.observer.run_started(self.work);
-        self.tracker.spawn(async move {
+        let (revision, attempt) = started.revision();
+        let span = spans::run(self.work, of, revision, attempt);
+        let supervised = async move {
             let began = Instant::now();
             let report = AssertUnwindSafe(work).catch_unwind().await;
             let report = report.unwrap_or_else(|_| S::ended_by(panicked()));
             runs.show_end(&uid, &started, &report, began.elapsed());
             runs.end(&uid, report);
             ended();
-        });
+        };
+        self.tracker.spawn(supervised.instrument(span));
     }
 
     fn show_end(&self, uid: &str, started: &S, report: &S::Report, took: Duration) {
         let Summary { outcome, records, ledger_people } = started.summary(report);
+        spans::ended(&Span::current(), outcome);
         let (work, at) = (self.work, self.clock.now());
         let known = work.record_outcomes();
         let records = records.into_iter().filter(|(outcome, _)| known.contains(outcome)).collect();
@@ -229,6 +241,11 @@ mod tests {
         Clock::new(move || Timestamp::from_second(next()).unwrap())
     }
 
+    fn export() -> ObjectRef {
+        let key = crate::cluster::ObjectKey::new("talent", "engineers");
+        ObjectRef { kind: crate::cluster::Kind::Export, key, uid: "u1".to_owned() }
+    }
+
     fn run(revision: &str) -> RunState {
         RunState { revision: revision.into(), ..RunState::default() }
     }
@@ -238,7 +255,7 @@ mod tests {
         let runs = Runs::new(Work::Export, ticking(), CancellationToken::new());
         let (report_end, end) = tokio::sync::oneshot::channel();
         runs.start(
-            "u1",
+            &export(),
             run("r1"),
             |handle| async move {
                 handle.progress.send_modify(|progress| progress.counts.total = 7);
@@ -290,12 +307,12 @@ mod tests {
                 ending: Ending::Completed,
             }
         };
-        runs.start("u1", run("r1"), work, move || report_end.send(()).unwrap());
+        runs.start(&export(), run("r1"), work, move || report_end.send(()).unwrap());
         end.await.unwrap();
         let verifications: Runs = runs.of_another_kind(Work::Verification);
         let (report_end, end) = tokio::sync::oneshot::channel();
         let panics = |_| async { panic!("boom") };
-        verifications.start("u1", run("r1"), panics, move || report_end.send(()).unwrap());
+        verifications.start(&export(), run("r1"), panics, move || report_end.send(()).unwrap());
         end.await.unwrap();
         let expected = [
             "export started",
@@ -311,12 +328,12 @@ mod tests {
         let runs = runs();
         let (report_end, end) = tokio::sync::oneshot::channel();
         runs.start(
-            "u1",
+            &export(),
             run("r1"),
             |_| async { panic!("boom") },
             move || report_end.send(()).unwrap(),
         );
-        runs.start("u1", run("r2"), |_| std::future::pending::<Report>(), || {});
+        runs.start(&export(), run("r2"), |_| std::future::pending::<Report>(), || {});
         end.await.unwrap();
         let found = runs.state("u1").unwrap();
         assert_eq!(found.revision, "r1");
@@ -332,7 +349,7 @@ mod tests {
             moved.send(()).unwrap();
             std::future::pending::<Report>().await
         };
-        runs.start("u1", run("r1"), work, || {});
+        runs.start(&export(), run("r1"), work, || {});
         is_moved.await.unwrap();
         let seen = [(); 3].map(|()| runs.state("u1").unwrap().progress.counts.total);
         assert_eq!(seen, [0, 7, 7], "after one second, two and three");

@@ -98,6 +98,10 @@ impl RunOf for RunState {
         matches!(self.phase, RunPhase::Running)
     }
 
+    fn revision(&self) -> (&str, u32) {
+        (&self.revision, self.attempt)
+    }
+
     fn observe(&mut self, progress: Progress) {
         self.progress = progress;
     }
