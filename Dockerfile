@@ -1,7 +1,5 @@
-# The operator's image: one static program, no shell, no emulator.
-ARG RUST_VERSION=1.95
-
-FROM rust:${RUST_VERSION}-alpine AS build
+# The operator's image: one static program and the trusted root certificates; no shell, no emulator.
+FROM rust:1.95.0-alpine3.23@sha256:606fd313a0f49743ee2a7bd49a0914bab7deedb12791f3a846a34a4711db7ed2 AS build
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build
 COPY . .

@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -63,10 +63,13 @@ verify-spreadsheet: ## A CSV file of the operator, read by LibreOffice (needs Py
 verify-bench: control-plane ## The benchmarks, with the count of bars that are met
 	@hack/verify.sh bench
 
+sbom: ## The bill of materials of the image's program (CycloneDX; needs jq)
+	@hack/sbom.sh
+
 verify-kstatus: ## The recorded shapes of status, read by the kstatus of Flux and Helm (needs Go)
 	@hack/verify.sh kstatus
 
-verify-audit: ## Advisories, licences and sources of every dependency
+verify-audit: ## Licences, sources and advisories of every dependency, and the bill of materials (needs jq)
 	@hack/verify.sh audit
 
 lint: ## Format check and clippy only

@@ -14,6 +14,7 @@ mod command_lines;
 mod crds;
 mod decoders;
 mod frozen_names;
+mod image;
 mod kube_state_metrics;
 mod ledger_fuzz;
 mod links;
