@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-pdf verify-spreadsheet verify-bench sbom
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-bench sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet load bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -53,6 +53,12 @@ verify-corpora: control-plane ## The offline and pipeline tests with eight times
 
 verify-load: control-plane ## The whole suite three times beside busy loops
 	@hack/verify.sh load
+
+verify-takeover: control-plane ## How long it takes until another process works, with two and three real ones
+	@hack/verify.sh takeover
+
+verify-shards: control-plane ## 3 x 1,000 exports on one process and on three shards
+	@hack/verify.sh shards
 
 verify-pdf: ## PDF documents, read by veraPDF and poppler (needs Java, Maven, pdftotext and fonts)
 	@hack/verify.sh pdf

@@ -17,6 +17,9 @@
 #                             200 kills of a process that imports, for each kind of sink
 #   hack/verify.sh corpora    the tests whose corpora scale, with corpora eight times as large as in CI
 #   hack/verify.sh load       the whole suite three times, beside two busy loops for each core
+#   hack/verify.sh takeover   how long it takes until another process works: two and three real processes, the leader killed,
+#                             ended and frozen
+#   hack/verify.sh shards     3 x 1,000 exports on one process and on three shards (CLINCH_EXPORTS for another number)
 #   hack/verify.sh stores     object stores of other authors, installed into target/stores from PyPI, npm and the Go
 #                             module proxy (needs Python 3, Node.js and Go)
 #   hack/verify.sh traces     traces read by the collector of the OpenTelemetry project, built into target/collector from the
@@ -100,7 +103,7 @@ kstatus() {
 
 chart() {
   logged hack/chart.sh || return 1
-  result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; alerts fire"
+  result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; a namespaced install works without a right outside its namespaces; alerts fire"
   versions="helm 3.16.4, kube-score 1.20.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
 }
 
@@ -138,6 +141,20 @@ load() {
     logged "$cargo" test --no-fail-fast || return 1
   done
   result="three runs, $(tests_passed) tests in all, beside $count busy loops"
+}
+
+takeover() {
+  KUBEBUILDER_ASSETS=$(hack/control-plane.sh | tail -n 1) && [ -n "$KUBEBUILDER_ASSETS" ] || return 1
+  export KUBEBUILDER_ASSETS CI=1
+  logged "$cargo" test --quiet --test cluster another_process_takes_over -- --ignored --nocapture || return 1
+  result="$(grep -E '^[0-9] processes, SIG' "$log" | paste -sd ';' | sed 's/;/; /g')"
+}
+
+shards() {
+  KUBEBUILDER_ASSETS=$(hack/control-plane.sh | tail -n 1) && [ -n "$KUBEBUILDER_ASSETS" ] || return 1
+  export KUBEBUILDER_ASSETS CI=1
+  logged "$cargo" test --quiet --test cluster three_shards_share_many_exports -- --ignored --nocapture || return 1
+  result="$(grep -E ' exports: ' "$log" | paste -sd ';' | sed 's/;/; /g')"
 }
 
 # Pinned; a changed pin installs again.
@@ -237,7 +254,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | stores | traces | pdf | spreadsheet | bench) ;;
+examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

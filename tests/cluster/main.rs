@@ -40,10 +40,12 @@ mod roles;
 mod scale;
 mod schema;
 mod secret;
+mod shard_scale;
 mod shards;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod undecodable;
 mod upgrade;
 #[path = "../support/upgrade.rs"]

@@ -22,6 +22,11 @@ impl Process {
         assert!(sent.success(), "SIG{name}");
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Kills it and waits until it is gone.
     pub fn kill(&mut self) {
         self.0.kill().expect("SIGKILL");

@@ -1,0 +1,113 @@
+//! Many exports on one process and on several, measured: `hack/verify.sh shards`.
+
+use std::{
+    env, fs,
+    time::{Duration, Instant},
+};
+
+use clinch_operator::{api::CandidateExport, sandbox::Credential};
+use kube::{
+    Api,
+    api::{ListParams, Patch, PatchParams},
+};
+
+use crate::{
+    shards::integration,
+    support::{process::Process, world::World},
+};
+
+const SHARDS: [&str; 3] = ["a", "b", "c"];
+const WITHIN: Duration = Duration::from_mins(30);
+
+/// The CPU time of a process, user and system, in seconds, and its largest resident size in MiB.
+fn used(process: &Process) -> (f64, u64) {
+    let of = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
+    let stat = of("stat");
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks: u32 = fields[11..13].iter().map(|ticks| ticks.parse::<u32>().unwrap()).sum();
+    let status = of("status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    (f64::from(ticks) / 100.0, kib / 1024)
+}
+
+/// Exports of one person each, a third of them through each of three accounts.
+async fn create(world: &World, exports: usize) {
+    let api: Api<CandidateExport> = Api::namespaced(world.admin.clone(), &world.namespace);
+    for number in 0..exports {
+        for shard in SHARDS {
+            let name = format!("export-{shard}-{number}");
+            let person = serde_json::json!({
+                "firstName": "First", "emails": [{"value": format!("{name}@marker.example")}],
+            });
+            let object = serde_json::json!({
+                "apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
+                "metadata": {"name": name},
+                "spec": {
+                    "integrationRef": {"name": format!("account-{shard}")},
+                    "source": {"inline": [person]},
+                    "destination": {"prospect": {}},
+                },
+            });
+            api.patch(&name, &PatchParams::apply("test"), &Patch::Apply(&object)).await.unwrap();
+        }
+    }
+}
+
+async fn synced(world: &World) -> usize {
+    let api: Api<CandidateExport> = Api::namespaced(world.admin.clone(), &world.namespace);
+    let all = api.list(&ListParams::default()).await.unwrap();
+    let is_synced = |export: &&CandidateExport| {
+        let conditions = export.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|known| known.type_ == "Ready" && known.reason == "Synced")
+    };
+    all.items.iter().filter(is_synced).count()
+}
+
+async fn measure(exports: usize, sharded: bool) -> String {
+    let world = World::prepare().await.expect("a control plane");
+    world.grant_shards(&SHARDS);
+    for shard in SHARDS {
+        let (name, key) = (format!("account-{shard}"), format!("KEY-{shard}"));
+        world.sandbox.add_credential(Credential::new(&name, &key, "secret-1"));
+        world.apply(&integration(&name, &key, sharded.then_some(shard)));
+    }
+    create(&world, exports).await;
+    // From the first process that starts to the last export: lists, verifications and runs.
+    let started = Instant::now();
+    let processes: Vec<Process> = if sharded {
+        let start = |shard| world.spawn_shard(shard, shard, "127.0.0.1:0", 15);
+        SHARDS.into_iter().map(start).collect()
+    } else {
+        vec![world.spawn_operator("only", "127.0.0.1:0", 15)]
+    };
+    while synced(&world).await < 3 * exports {
+        assert!(started.elapsed() < WITHIN, "{} synced", synced(&world).await);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let took = started.elapsed();
+    let used: Vec<(f64, u64)> = processes.iter().map(used).collect();
+    let cpu: Vec<String> = used.iter().map(|(cpu, _)| format!("{cpu:.1}")).collect();
+    let memory: Vec<String> = used.iter().map(|(_, peak)| peak.to_string()).collect();
+    for shard in SHARDS {
+        let name = format!("account-{shard}");
+        assert_eq!(world.sandbox.people(&name).len(), exports);
+        assert_eq!(world.sandbox.doubled(&name), 0);
+    }
+    format!(
+        "{} x {exports} exports: {:.1} s, {} s of CPU, {} MiB",
+        if sharded { "3 shards" } else { "1 process, 3 accounts" },
+        took.as_secs_f64(),
+        cpu.join(" + "),
+        memory.join(" + "),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes several minutes: hack/verify.sh shards"]
+async fn three_shards_share_many_exports() {
+    let exports = env::var("CLINCH_EXPORTS").map_or(1000, |count| count.parse().expect("a number"));
+    for sharded in [false, true] {
+        println!("{}", measure(exports, sharded).await);
+    }
+}
