@@ -1,4 +1,5 @@
 # The operator's image: one static program and the trusted root certificates; no shell, no emulator.
+# `make image` makes such an image without a daemon, and reproducibly.
 FROM rust:1.95.0-alpine3.23@sha256:606fd313a0f49743ee2a7bd49a0914bab7deedb12791f3a846a34a4711db7ed2 AS build
 RUN apk add --no-cache build-base ca-certificates
 WORKDIR /build

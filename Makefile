@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-bench sbom
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-image verify-bench image sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -68,6 +68,12 @@ verify-spreadsheet: ## A CSV file of the operator, read by LibreOffice (needs Py
 
 verify-bench: control-plane ## The benchmarks, with the count of bars that are met
 	@hack/verify.sh bench
+
+verify-image: ## The image twice with the same bytes, in an empty root and in a registry (needs musl-tools, Python 3, jq and Go)
+	@hack/verify.sh image
+
+image: ## The operator as one static program, and an OCI image of it (needs musl-tools and Python 3)
+	@hack/image.sh
 
 sbom: ## The bill of materials of the image's program (CycloneDX; needs jq)
 	@hack/sbom.sh

@@ -29,6 +29,9 @@
 #   hack/verify.sh spreadsheet
 #                             hack/spreadsheet.py: a CSV file of the operator, read by LibreOffice (needs Python 3 and
 #                             Debian's libreoffice-calc)
+#   hack/verify.sh image      hack/image.sh twice, in two folders, with the same bytes; the program is static and works in an
+#                             empty root (hack/empty-root.sh), and a registry takes the image, which has two files (needs
+#                             musl-tools, Python 3, jq and Go)
 #   hack/verify.sh bench      hack/bench.sh: every benchmark beside its bar
 #
 # Exit codes: 0 the part passed, 1 it failed, 2 usage.
@@ -247,6 +250,42 @@ spreadsheet() {
   versions="$(soffice --version | cut -d' ' -f1,2)"
 }
 
+crane=v0.22.1
+
+image() {
+  local target=${CARGO_TARGET_DIR:-$PWD/target}/image folder second registry files
+  folder=$(mktemp -d)
+  # shellcheck disable=SC2064
+  trap "rm -rf '$folder'; cleanup" EXIT
+  SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+  export SOURCE_DATE_EPOCH
+  logged hack/image.sh || return 1
+  mkdir "$folder/source" && git ls-files -z | tar --null --files-from=- --create | tar --extract --directory "$folder/source"
+  second=$folder/target
+  (cd "$folder/source" && CARGO_TARGET_DIR=$second hack/image.sh) || return 1
+  cmp "$target/clinch-operator" "$second/image/clinch-operator" || return 1
+  cmp "$target/clinch-operator.oci.tar" "$second/image/clinch-operator.oci.tar" || return 1
+  if readelf --program-headers --dynamic "$target/clinch-operator" | grep -E 'INTERP|NEEDED'; then
+    echo "it is not static"
+    return 1
+  fi
+  "$cargo" build --bins || return 1
+  logged hack/empty-root.sh "$target/clinch-operator" "${CARGO_TARGET_DIR:-target}/debug/clinch-sandbox" || return 1
+
+  # A registry takes the image, and gives back two files.
+  [ -x "$target/crane" ] || GOBIN=$target go install "github.com/google/go-containerregistry/cmd/crane@$crane" || return 1
+  "$target/crane" registry serve --address 127.0.0.1:0 >"$folder/registry" 2>&1 &
+  loops+=("$!")
+  until registry=$(sed -nE 's/.*port ([0-9]+).*/127.0.0.1:\1/p' "$folder/registry") && [ -n "$registry" ]; do sleep 0.1; done
+  "$target/crane" push "$target/layout" "$registry/clinch-operator:test" || return 1
+  "$target/crane" validate --remote "$registry/clinch-operator:test" || return 1
+  "$target/crane" config "$registry/clinch-operator:test" | jq --exit-status '.config.User == "65532:65532"' || return 1
+  files=$("$target/crane" export "$registry/clinch-operator:test" - | tar --list --verbose | sed -n 's/^-.* //p' | sort | paste -sd ' ')
+  [ "$files" = "clinch-operator etc/ssl/certs/ca-certificates.crt" ] || { echo "in the image: $files"; return 1; }
+  result="twice the same bytes; static; works in an empty root; program $(du -m --apparent-size "$target/clinch-operator" | cut -f1) MiB, $(sed -nE 's/^.*, ([0-9.]+ MiB of layers)$/\1/p' "$log" | head -n 1)"
+  versions="$versions, crane $crane"
+}
+
 bench() {
   logged hack/bench.sh || return 1
   result="$(grep -c ' met$' "$log") bars met, $(grep -c ' MISSED$' "$log") missed"
@@ -254,7 +293,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | bench) ;;
+examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | image | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2

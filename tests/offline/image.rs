@@ -1,4 +1,4 @@
-//! The image: what its Dockerfile promises.
+//! The image: what its Dockerfile and the script without a daemon promise.
 
 use std::{fs, path::Path};
 
@@ -21,4 +21,23 @@ fn the_image_has_a_pinned_base_no_shell_and_no_root() {
     let instructions: Vec<&str> = last.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(instructions, ["COPY", "COPY", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD"]);
     assert!(last.contains("\nUSER 65532:65532\n") && last.contains("\nENTRYPOINT [\""));
+}
+
+#[test]
+fn both_ways_to_build_the_image_give_the_same_program() {
+    let (dockerfile, script) = (read("Dockerfile"), read("hack/image.sh"));
+    for option in [
+        "--locked",
+        "--release",
+        "--no-default-features",
+        "--features pdf",
+        "--bin clinch-operator",
+    ] {
+        assert!(dockerfile.contains(option) && script.contains(option), "{option}");
+    }
+    let layout = read("hack/oci.py");
+    for both in ["65532:65532", "etc/ssl/certs/ca-certificates.crt", "SSL_CERT_FILE"] {
+        assert!(dockerfile.contains(both) && layout.contains(both), "{both}");
+    }
+    assert!(dockerfile.contains("CMD [\"run\"]") && layout.contains("\"Cmd\": [\"run\"]"));
 }
