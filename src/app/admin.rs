@@ -1,5 +1,6 @@
-//! The admin server: `/healthz` (the process works), `/readyz` (what it still waits for), `/metrics`. It has a
-//! thread and an event loop of its own, so that it answers when those of the operator are stuck.
+//! The admin server: `/healthz` (the process works), `/readyz` (what it still waits for), `/metrics`, and
+//! `/loglevel` for this machine only. It has a thread and an event loop of its own, so that it answers when
+//! those of the operator are stuck.
 
 use std::{
     net::SocketAddr,
@@ -20,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Liveness, Metrics,
+    Liveness, LogFilter, Metrics, log_level,
     metrics::{OPEN_METRICS, TEXT, classic},
 };
 
@@ -73,6 +74,7 @@ impl Admin {
         liveness: Liveness,
         readiness: Readiness,
         metrics: Arc<Metrics>,
+        log: &LogFilter,
         stop: CancellationToken,
     ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
@@ -80,7 +82,9 @@ impl Admin {
         // Sockets belong to the event loop on which they were made.
         let listener = listener.into_std()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let router = router(liveness, readiness, metrics);
+        let router = router(liveness, readiness, metrics)
+            .merge(log_level::route(log))
+            .into_make_service_with_connect_info::<SocketAddr>();
         thread::Builder::new().name("admin".to_owned()).spawn(move || {
             let served = runtime.block_on(async {
                 let listener = TcpListener::from_std(listener)?;
@@ -162,8 +166,10 @@ mod tests {
         let stop = CancellationToken::new();
         let admin = runtime.block_on(async {
             let (liveness, metrics) = (Liveness::of_this_runtime(limits), Metrics::new());
-            let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-            Admin::start(listen, liveness, Readiness::default(), metrics, stop.clone()).await
+            let (listen, log) =
+                (SocketAddr::from(([127, 0, 0, 1], 0)), LogFilter::unchangeable("info"));
+            let ready = Readiness::default();
+            Admin::start(listen, liveness, ready, metrics, &log, stop.clone()).await
         });
         let address = admin.unwrap().address;
         assert!(until(address, "HTTP/1.1 200").ends_with("ok\n"));

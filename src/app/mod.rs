@@ -3,6 +3,7 @@
 mod admin;
 mod ledgers;
 mod liveness;
+mod log_level;
 mod metrics;
 mod operator;
 mod telemetry;
@@ -14,7 +15,7 @@ pub use admin::{Admin, Readiness};
 pub use liveness::{Limits as LivenessLimits, Liveness};
 pub use metrics::{Metered, Metrics, View};
 pub use operator::{Lease, OperatorConfig, RunError, run};
-pub use telemetry::{LogFormat, init as init_telemetry};
+pub use telemetry::{LogFilter, LogFormat, init as init_telemetry};
 pub use traces::{
     Exporting, FLUSH as TRACES_FLUSH, SpanLayer, TraceError, TraceSampler, TraceSettings, Traces,
 };

@@ -13,7 +13,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Admin, Liveness, LivenessLimits, Metered, Metrics, Readiness, View, ledgers, system_clock,
+    Admin, Liveness, LivenessLimits, LogFilter, Metered, Metrics, Readiness, View, ledgers,
+    system_clock,
 };
 use crate::{
     cluster::{Kind, ObjectKey},
@@ -61,6 +62,8 @@ pub struct OperatorConfig {
     pub ledger_etcd_max: u64,
     /// Where the admin server listens.
     pub admin: SocketAddr,
+    /// The filter of the logs, which the admin server changes.
+    pub log: LogFilter,
     /// Maximum concurrent reconciles of each kind.
     pub concurrency: u16,
 }
@@ -86,8 +89,8 @@ pub async fn run(
     let admin_stop = CancellationToken::new();
     let _stops_admin = admin_stop.clone().drop_guard();
     let liveness = Liveness::of_this_runtime(LivenessLimits::default());
-    let (alive, ready) = (liveness.clone(), readiness.clone());
-    let admin = Admin::start(config.admin, alive, ready, metrics.clone(), admin_stop)
+    let (alive, ready, shown) = (liveness.clone(), readiness.clone(), metrics.clone());
+    let admin = Admin::start(config.admin, alive, ready, shown, &config.log, admin_stop)
         .await
         .map_err(|error| RunError::Listen(config.admin, error))?;
     tracing::info!(address = %admin.address, "serving health and metrics");

@@ -1,6 +1,8 @@
 //! Logs: to standard error, as text or JSON. No level shows candidate values or secrets: our own log
 //! calls do not contain any, and libraries are limited to levels that quote no content.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use thiserror::Error;
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -8,7 +10,7 @@ use tracing_subscriber::{
     filter::{FilterExt as _, filter_fn},
     fmt,
     layer::SubscriberExt as _,
-    registry,
+    registry, reload,
     util::SubscriberInitExt as _,
 };
 
@@ -26,10 +28,68 @@ pub enum LogFormat {
 
 /// A log filter that cannot be used.
 #[derive(Debug, Error)]
-#[error(
-    "{0:?} is no log filter: use error, warn, info, debug, trace or off, or e.g. clinch_operator=debug"
-)]
-pub struct FilterError(String);
+pub enum FilterError {
+    /// It is none.
+    #[error(
+        "{0:?} is no log filter: use error, warn, info, debug, trace or off, or e.g. \
+         clinch_operator=debug"
+    )]
+    Malformed(String),
+    /// Another part of the process writes the logs.
+    #[error("logs of this process cannot be changed")]
+    NotInstalled,
+}
+
+/// Makes a filter the one in use; false where it cannot.
+type Apply = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+/// The filter of the logs. It can be changed while the process runs.
+#[derive(Clone)]
+pub struct LogFilter(Arc<Filters>);
+
+struct Filters {
+    /// That of the command line.
+    first: String,
+    /// The one in use. Locked while it is changed, so that it is what `apply` was called with last.
+    current: Mutex<String>,
+    apply: Apply,
+}
+
+impl LogFilter {
+    fn new(first: &str, apply: Apply) -> Self {
+        let (first, current) = (first.to_owned(), Mutex::new(first.to_owned()));
+        Self(Arc::new(Filters { first, current, apply }))
+    }
+
+    /// That of a process whose logs another part of it writes: it cannot be changed.
+    pub fn unchangeable(filter: &str) -> Self {
+        Self::new(filter, Box::new(|_| false))
+    }
+
+    /// The filter in use.
+    pub fn current(&self) -> String {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Uses another filter until the process ends. One that cannot be used changes nothing.
+    pub fn set(&self, filter: &str) -> Result<(), FilterError> {
+        let filter = filter.trim();
+        let parsed = parse(filter)?;
+        let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Said under the filter before: the next one may be silent.
+        tracing::info!(from = %current, to = %filter, "changing the log filter");
+        if !(self.0.apply)(parsed) {
+            return Err(FilterError::NotInstalled);
+        }
+        filter.clone_into(&mut current);
+        Ok(())
+    }
+
+    /// Uses the filter of the command line again.
+    pub fn reset(&self) -> Result<(), FilterError> {
+        self.set(&self.0.first)
+    }
+}
 
 /// Starts logging, and tracing if there is a layer for it. `filter` is a tracing filter such as `info` or
 /// `clinch_operator=debug`.
@@ -38,22 +98,24 @@ pub fn init(
     filter: &str,
     color: bool,
     spans: Option<SpanLayer>,
-) -> Result<(), FilterError> {
-    let filter = parse(filter)?.and(filter_fn(is_allowed));
+) -> Result<LogFilter, FilterError> {
+    let (parsed, handle) = reload::Layer::new(parse(filter)?);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color);
     let lines = match format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    // A second start, in tests, keeps the first subscriber.
-    let _installed = registry().with(spans).with(lines.with_filter(filter)).try_init().is_ok();
-    Ok(())
+    let lines = lines.with_filter(parsed.and(filter_fn(is_allowed)));
+    // A second start, in tests, keeps the first subscriber, and its filter changes nothing.
+    let _installed = registry().with(spans).with(lines).try_init().is_ok();
+    let apply: Apply = Box::new(move |filter| handle.reload(filter).is_ok());
+    Ok(LogFilter::new(filter.trim(), apply))
 }
 
 /// Reads a filter. A word alone that is neither a level nor a part of this program is a misspelt level:
 /// as the name of a library it would silence everything.
 fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
-    let refused = || FilterError(filter.to_owned());
+    let refused = || FilterError::Malformed(filter.to_owned());
     for word in filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
         if word.parse::<LevelFilter>().is_err() && !word.starts_with("clinch_operator") {
             return Err(refused());
@@ -93,5 +155,28 @@ mod tests {
         for filter in ["inof", "verbose", "clinch_operator=loud", "info,hyper", "="] {
             assert!(parse(filter).is_err(), "{filter}");
         }
+    }
+
+    #[test]
+    fn a_filter_is_changed_by_a_valid_one_only_and_returns_to_the_first() {
+        let applied = Arc::new(Mutex::new(Vec::new()));
+        let apply = {
+            let applied = applied.clone();
+            Box::new(move |filter: EnvFilter| {
+                applied.lock().unwrap().push(filter.to_string());
+                true
+            })
+        };
+        let filter = LogFilter::new("info", apply);
+        filter.set(" debug\n").unwrap();
+        assert_eq!(filter.current(), "debug");
+        assert!(matches!(filter.set("loud"), Err(FilterError::Malformed(_))));
+        assert_eq!(filter.current(), "debug");
+        filter.reset().unwrap();
+        assert_eq!(filter.current(), "info");
+        assert_eq!(*applied.lock().unwrap(), ["debug", "info"]);
+        let fixed = LogFilter::unchangeable("info");
+        assert!(matches!(fixed.set("debug"), Err(FilterError::NotInstalled)));
+        assert_eq!(fixed.current(), "info");
     }
 }

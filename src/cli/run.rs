@@ -62,7 +62,7 @@ pub struct Args {
     /// file:///path. Credentials come from the environment: AWS_*, GOOGLE_*, AZURE_*.
     #[arg(long, env = "CLINCH_LEDGER_URL", value_name = "URL")]
     ledger_url: Option<url::Url>,
-    /// Address that serves /healthz, /readyz and /metrics.
+    /// Address that serves /healthz, /readyz, /metrics and, to this machine only, /loglevel.
     #[arg(
         long,
         env = "CLINCH_ADMIN_LISTEN",
@@ -79,7 +79,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let identity = args.identity.clone().unwrap_or_else(default_identity);
     let traces = args.traces.prepare(&identity)?;
-    args.log.start("info", traces.as_ref())?;
+    let log = args.log.start("info", traces.as_ref())?;
     let settings = args.settings.settings().map_err(BadArgument)?;
     settings::log_proxy(&settings.proxy);
     let ledgers = args
@@ -119,6 +119,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             ledgers,
             ledger_etcd_max: args.ledger_etcd_max,
             admin: args.admin_listen,
+            log,
             concurrency: args.concurrency.max(1),
         };
         let ended = app::run(client, config, stop.token).await;

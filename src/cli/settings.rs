@@ -199,7 +199,11 @@ pub struct LogArgs {
 
 impl LogArgs {
     /// Starts logging, and traces if there are any; `usual` is the filter if none is given.
-    pub(super) fn start(&self, usual: &str, traces: Option<&Traces>) -> anyhow::Result<()> {
+    pub(super) fn start(
+        &self,
+        usual: &str,
+        traces: Option<&Traces>,
+    ) -> anyhow::Result<app::LogFilter> {
         let given = self.log.as_deref().filter(|filter| !filter.trim().is_empty());
         start_logs(self.log_format, given.unwrap_or(usual), traces)
     }
@@ -210,7 +214,7 @@ pub(super) fn start_logs(
     format: LogFormat,
     filter: &str,
     traces: Option<&Traces>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<app::LogFilter> {
     let (colors, spans) = (Colors::stderr().are_on(), traces.map(Traces::layer));
     let started = app::init_telemetry(format, filter, colors, spans);
     started.context("--log").map_err(|error| super::BadArgument(error).into())

@@ -48,6 +48,7 @@ mod killed;
 mod killed_imports;
 #[cfg(feature = "sandbox")]
 mod killed_writers;
+mod log_level;
 #[cfg(feature = "sandbox")]
 mod looks;
 mod manifests;

@@ -14,7 +14,7 @@ use std::{
 
 use clinch_operator::{
     api::Environment,
-    app::{self, Lease, ObjectLedgers, OperatorConfig, RunError},
+    app::{self, Lease, LogFilter, ObjectLedgers, OperatorConfig, RunError},
     clinch::{AllowedEndpoints, Timeouts},
     control_plane::{ControlPlane, audit::AuditLog},
     controllers::{Regions, Settings},
@@ -165,6 +165,7 @@ impl World {
             ledgers: self.ledgers.clone(),
             ledger_etcd_max: self.ledger_etcd_max,
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log: LogFilter::unchangeable("off"),
             concurrency: 4,
         };
         let mut kube = self.plane.client_config_for(&self.token);
