@@ -120,7 +120,12 @@ cilium=$(module github.com/cilium/cilium@v1.18.3)/pkg/k8s/apis/cilium.io/client/
 for crd in "$monitoring"/monitoring.coreos.com_{servicemonitors,podmonitors,prometheusrules}.yaml "$cilium/ciliumnetworkpolicies.yaml"; do
   quiet kubectl apply --server-side -f "$crd"
 done
-quiet kubectl wait crd --all --for=condition=Established --timeout=30s
+# A CRD that is seen before it has any condition is an error for kubectl wait.
+for _ in {1..100}; do
+  if kubectl wait crd --all --for=condition=Established --timeout=30s >"$work/said" 2>&1; then break; fi
+  sleep 0.3
+done
+grep -q 'condition met' "$work/said" && ! grep -q error "$work/said" || { cat "$work/said"; exit 1; }
 
 step "kustomize"
 for environment in sandbox production; do

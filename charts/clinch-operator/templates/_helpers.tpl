@@ -50,8 +50,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- with index . 1 }}
 {{- $selected := include "clinch-operator.shardSelector" (list $shard .) | fromYaml }}
 {{- $all := include "clinch-operator.podSelector" . | fromYaml }}
-{{- $ours := include "clinch-operator.labels" . | fromYaml }}
-{{- merge $selected $all $ours .Values.podLabels | toYaml }}
+{{- $ours := include "clinch-operator.chartLabels" . | fromYaml }}
+{{- merge $selected $all $ours .Values.podLabels .Values.commonLabels | toYaml }}
 {{- end }}
 {{- end }}
 
