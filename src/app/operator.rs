@@ -20,7 +20,7 @@ use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
     domain::{Clock, Fence, Shard},
-    k8s::{Elector, Gauges, KubeCluster, KubeConfig, LeaseConfig, ServedApi},
+    k8s::{Elector, Gauges, KubeCluster, KubeConfig, Lack, LeaseConfig, ServedApi},
     ledger::ObjectLedgers,
 };
 
@@ -101,7 +101,7 @@ pub async fn run(
         return Ok(());
     }
     let served = Arc::new(ServedApi::new(client.clone()));
-    if !crds_served(&served, &readiness, &stop).await {
+    if !crds_served(&served, (&readiness, &metrics), &stop).await {
         return Ok(());
     }
     let clock = system_clock();
@@ -185,14 +185,14 @@ async fn lead(
     liveness.of_watches(runtime.pulses());
     readiness.wait_for("the first list of every watch");
     let (synced, unserved) = (runtime.synced(), runtime.unserved());
-    let (ready, ended) = (readiness.clone(), halt.clone());
+    let (ready, shown, ended) = (readiness.clone(), metrics.clone(), halt.clone());
     let announcing = tokio::spawn(async move {
         synced.await;
         loop {
             tracing::info!("ready");
             ready.ready();
             until_lacking(&served, &unserved).await;
-            if !crds_served(&served, &ready, &ended).await {
+            if !crds_served(&served, (&ready, &shown), &ended).await {
                 return;
             }
         }
@@ -247,24 +247,42 @@ async fn until_lacking(served: &ServedApi, unserved: &Notify) {
 }
 
 /// Waits until the API server serves every kind as this version knows it; false if stopped first.
-async fn crds_served(served: &ServedApi, readiness: &Readiness, stop: &CancellationToken) -> bool {
-    let (began, mut warned_of) = (Instant::now(), None);
+async fn crds_served(
+    served: &ServedApi,
+    (readiness, metrics): (&Readiness, &Metrics),
+    stop: &CancellationToken,
+) -> bool {
+    let (began, mut told_of) = (Instant::now(), None);
     loop {
         let Some(found) = stop.run_until_cancelled(served.missing()).await else {
             return false;
         };
         let mut brief = false;
+        let mut outdated = false;
         let missing = match found {
-            Ok(None) => return true,
-            Ok(Some(missing)) => missing,
+            Ok(None) => {
+                metrics.set_crds_current(true);
+                return true;
+            }
+            Ok(Some(lack)) => {
+                metrics.set_crds_current(false);
+                outdated = matches!(lack, Lack::Outdated(_));
+                lack.to_string()
+            }
             Err(error) => {
                 brief = error.is_busy() && began.elapsed() < BUSY;
                 error.to_string()
             }
         };
-        if warned_of.as_ref() != Some(&missing) && !brief {
-            tracing::warn!("waiting for {missing}");
-            warned_of = Some(missing.clone());
+        if told_of.as_ref() != Some(&missing) && !brief {
+            // CRDs that are not there yet are usual during an installation; old ones stay until
+            // somebody acts.
+            if outdated {
+                tracing::error!("waiting for {missing}");
+            } else {
+                tracing::warn!("waiting for {missing}");
+            }
+            told_of = Some(missing.clone());
         }
         readiness.wait_for(missing);
         tokio::select! {

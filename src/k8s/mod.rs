@@ -32,7 +32,7 @@ pub use lease::{Elector, LeaseConfig};
 pub use pulse::{Pulse, Pulses};
 pub use queue::ReconcileQueue;
 pub use runtime::{KubeConfig, Runtime};
-pub use served::ServedApi;
+pub use served::{Lack, ServedApi};
 use tokio::{sync::Notify, time::timeout};
 
 use self::{

@@ -1,7 +1,10 @@
 //! Whether the API server serves every kind of this operator with every field of this version. Reads
 //! discovery documents, which everybody who is authenticated may read.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use http::Request;
 use kube::Client;
@@ -13,6 +16,22 @@ use crate::{
     api::{GROUP, VERSION, crds},
     cluster::ClusterError,
 };
+
+/// What is missing at the API server. `Display`: in words that follow "waiting for".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lack {
+    /// Kinds are not served, as before the CRDs are installed.
+    Kinds(String),
+    /// A CRD of another version is installed: what this one writes or reads would be dropped or refused.
+    Outdated(String),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Kinds(what) | Self::Outdated(what)) = self;
+        f.write_str(what)
+    }
+}
 
 /// What the API server serves of our group.
 pub struct ServedApi {
@@ -27,8 +46,8 @@ impl ServedApi {
         Self { client, complete: Mutex::default() }
     }
 
-    /// What is missing, in words that follow "waiting for"; `None` when nothing is.
-    pub async fn missing(&self) -> Result<Option<String>, ClusterError> {
+    /// What is missing; `None` when nothing is.
+    pub async fn missing(&self) -> Result<Option<Lack>, ClusterError> {
         let served = self.kinds().await?;
         let crds: Vec<Json> =
             crds().iter().map(|crd| serde_json::to_value(crd).expect("a CRD is JSON")).collect();
@@ -36,7 +55,8 @@ impl ServedApi {
         let absent: Vec<String> =
             crds.iter().filter_map(kind).filter(|k| !served.contains(k)).collect();
         if !absent.is_empty() {
-            return Ok(Some(format!("the CRDs of {GROUP}/{VERSION}: {}", absent.join(", "))));
+            let kinds = absent.join(", ");
+            return Ok(Some(Lack::Kinds(format!("the CRDs of {GROUP}/{VERSION}: {kinds}"))));
         }
         let Some(version) = self.version().await? else { return Ok(None) };
         if self.complete().as_ref() == Some(&version) {
@@ -47,7 +67,7 @@ impl ServedApi {
         if outdated.is_none() {
             *self.complete() = Some(version);
         }
-        Ok(outdated)
+        Ok(outdated.map(Lack::Outdated))
     }
 
     fn complete(&self) -> std::sync::MutexGuard<'_, Option<String>> {
@@ -112,8 +132,20 @@ fn outdated(crd: &Json, document: &Json) -> Option<String> {
     ))
 }
 
-/// The first field of `ours` that is not in `served`, by its path.
+/// What of `ours` is first found not to be in `served`: a field, which the API server would drop, or in a
+/// status a value, which it would refuse.
 fn first_missing(path: &str, ours: &Json, served: &Json) -> Option<String> {
+    if served["x-kubernetes-preserve-unknown-fields"] == true {
+        return None;
+    }
+    let values = |schema: &Json| schema["enum"].as_array().cloned();
+    // A value that a spec may not have is refused when it is applied, which nobody can overlook.
+    if let (Some(ours), Some(served), true) =
+        (values(ours), values(served), path.starts_with("status"))
+        && let Some(value) = ours.iter().find(|value| !served.contains(value))
+    {
+        return Some(format!("{path}: {}", value.as_str().unwrap_or_default()));
+    }
     let properties = ours["properties"].as_object().into_iter().flatten();
     let missing = properties.into_iter().find_map(|(name, ours)| {
         let path = format!("{path}.{name}");
@@ -165,6 +197,34 @@ mod tests {
             assert!(said.starts_with(crd), "{said}");
             assert!(said.contains(&format!("lacks {path}. Apply the CRDs")), "{said}");
         }
+    }
+
+    #[test]
+    fn a_value_that_a_status_may_not_have_is_named_and_one_of_a_spec_is_not() {
+        let known = |values: &[&str]| json!({"type": "string", "enum": values});
+        let crd = |part: &str, values: &[&str]| {
+            let (mut crd, mut document) = document(|_| {});
+            let field = |schema: &mut Json, values: &[&str]| {
+                schema["properties"][part]["properties"]["kind"] = known(values);
+            };
+            field(&mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &["Old", "New"]);
+            let name = "dev.hireez.clinch.v1alpha1.CandidateExport";
+            field(&mut document["components"]["schemas"][name], values);
+            (crd, document)
+        };
+        let (ours, served) = crd("status", &["Old"]);
+        assert!(outdated(&ours, &served).unwrap().contains("lacks status.kind: New. Apply"));
+        for (part, values) in [("status", &["New", "Old", "Newer"][..]), ("spec", &["Old"])] {
+            let (ours, served) = crd(part, values);
+            assert_eq!(outdated(&ours, &served), None, "{part}");
+        }
+    }
+
+    #[test]
+    fn where_unknown_fields_are_preserved_none_is_missing() {
+        let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let (crd, served) = document(|schema| schema["properties"]["status"] = open);
+        assert_eq!(outdated(&crd, &served), None);
     }
 
     #[test]

@@ -79,29 +79,66 @@ async fn an_export_deleted_at_any_instant_of_its_start_pushes_nobody_afterwards(
     assert!(hasty < PEOPLE, "nobody was left to be pushed");
 }
 
+fn free_address() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("an address").to_string()
+}
+
+/// Waits until a page of the operator is as expected.
+async fn answers(admin: &str, page: &str, what: &str, expected: &dyn Fn(u16, &str) -> bool) {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let url = format!("http://{admin}/{page}");
+    let since = std::time::Instant::now();
+    loop {
+        let (status, text) = match http.get(&url).send().await {
+            Ok(found) => (found.status().as_u16(), found.text().await.expect("text")),
+            Err(_) => (0, "it does not listen".to_owned()),
+        };
+        if expected(status, &text) {
+            return;
+        }
+        assert!(since.elapsed() < SOON * 2, "not {what}: {status} {text}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_starts_on_older_crds_does_nothing_until_they_are_applied() {
+    let _alone = alone().await;
+    let Some(world) = World::prepare().await else { return };
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/upgrade/crds");
+    world.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", older]);
+    let admin = free_address();
+    let _operator = world.spawn_operator("first", &admin, 15);
+    let says_what_to_do = |status: u16, text: &str| {
+        let command = "kubectl apply --server-side --force-conflicts -f crds/";
+        status == 503 && text.contains(" lacks ") && text.contains(command)
+    };
+    answers(&admin, "readyz", "not ready", &says_what_to_do).await;
+    let current = |value: u8| {
+        move |_: u16, text: &str| {
+            text.contains(&format!("\nclinch_operator_crds_current{{}} {value}\n"))
+        }
+    };
+    answers(&admin, "metrics", "seen to be outdated", &current(0)).await;
+    let waits = |_: u16, text: &str| text.contains("\nclinch_operator_leading 0\n");
+    answers(&admin, "metrics", "waiting", &waits).await;
+    install_crds_with(|args| world.kubectl(args));
+    answers(&admin, "readyz", "ready", &|status, _| status == 200).await;
+    answers(&admin, "metrics", "current", &current(1)).await;
+    world.apply(INTEGRATION);
+    world.apply(&export("after", 3, PROSPECT));
+    world.ready(KIND, "after", "True", "Synced").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crd_that_is_deleted_or_older_shows_in_readyz_until_it_is_there_again() {
     let _alone = alone().await;
     let Some(world) = World::prepare().await else { return };
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let admin = free.local_addr().expect("an address").to_string();
-    drop(free);
+    let admin = free_address();
     let _operator = world.spawn_operator("first", &admin, 15);
-    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let url = format!("http://{admin}/readyz");
     let answers = async |what: &str, expected: &dyn Fn(u16, &str) -> bool| {
-        let since = std::time::Instant::now();
-        loop {
-            let (status, text) = match http.get(&url).send().await {
-                Ok(found) => (found.status().as_u16(), found.text().await.expect("text")),
-                Err(_) => (0, "it does not listen".to_owned()),
-            };
-            if expected(status, &text) {
-                return;
-            }
-            assert!(since.elapsed() < SOON * 2, "not {what}: {status} {text}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        answers(&admin, "readyz", what, expected).await;
     };
     answers("ready", &|status, _| status == 200).await;
     world.kubectl(&["delete", "crd", "fieldmappings.clinch.hireez.dev"]);

@@ -159,7 +159,7 @@ const CONDITIONS: [&str; 21] = [
     "Suspended",
 ];
 
-pub const METRICS: [&str; 34] = [
+pub const METRICS: [&str; 35] = [
     "clinch_operator_build_info",
     "clinch_operator_clinch_accounts",
     "clinch_operator_clinch_accounts_limited",
@@ -168,6 +168,7 @@ pub const METRICS: [&str; 34] = [
     "clinch_operator_clinch_request_duration_seconds",
     "clinch_operator_clinch_requests_in_flight",
     "clinch_operator_clinch_requests_total",
+    "clinch_operator_crds_current",
     "clinch_operator_credential_verifications_total",
     "clinch_operator_credentials_rejected_total",
     "clinch_operator_export_records",
@@ -303,6 +304,7 @@ async fn touch_all(metrics: &Arc<Metrics>) {
     metrics.attempt("uid", &attempt);
     metrics.credentials_rejected("uid");
     metrics.show(view);
+    metrics.set_crds_current(true);
     for work in Work::ALL {
         metrics.run_started(work);
         let end = RunEnd {

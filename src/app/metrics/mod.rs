@@ -16,6 +16,7 @@ use std::{
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
+        family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
         info::Info,
@@ -24,7 +25,13 @@ use prometheus_client::{
 };
 
 pub(super) use self::exposition::{OPEN_METRICS, TEXT, classic};
-use self::{clinch::Requests, metered::Reconciles, process::Process, view::Viewed, work::Runs};
+use self::{
+    clinch::Requests,
+    metered::Reconciles,
+    process::Process,
+    view::{NoLabels, Viewed},
+    work::Runs,
+};
 pub use self::{metered::Metered, view::View};
 use super::system_clock;
 use crate::{
@@ -52,6 +59,7 @@ pub struct Metrics {
     runs: Runs,
     reconciles: Reconciles,
     leading: Gauge,
+    crds_current: Family<NoLabels, Gauge>,
     viewed: Viewed,
     /// Held while the metrics are written, so that each reader gets one view.
     look: Mutex<Option<Look>>,
@@ -69,10 +77,25 @@ impl Metrics {
         let (reconciles, viewed) = (Reconciles::new(registry), Viewed::new(registry));
         let leading = Gauge::default();
         registry.register("leading", "1 while this process holds the lease", leading.clone());
+        let crds_current = Family::default();
+        registry.register(
+            "crds_current",
+            "1 if the API server serves every field of this version; 0 if a CRD is missing or outdated",
+            crds_current.clone(),
+        );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         registry.register("build", "The version of the operator", Info::new(version));
         let look = Mutex::default();
-        Arc::new(Self { registry: root, requests, runs, reconciles, leading, viewed, look })
+        Arc::new(Self {
+            registry: root,
+            requests,
+            runs,
+            reconciles,
+            leading,
+            crds_current,
+            viewed,
+            look,
+        })
     }
 
     /// The metrics in OpenMetrics text.
@@ -88,6 +111,11 @@ impl Metrics {
     /// Shows from now on what `look` sees at the moment when the metrics are read.
     pub fn show(&self, look: impl Fn() -> View + Send + Sync + 'static) {
         *self.look.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(look));
+    }
+
+    /// Records whether the API server serves every field of this version.
+    pub fn set_crds_current(&self, current: bool) {
+        self.crds_current.get_or_create(&[]).set(i64::from(current));
     }
 
     /// Records whether this process holds the lease. One that does not has no view of its own.

@@ -44,7 +44,7 @@ struct RecordLabel {
 }
 
 /// A family has no sample while it is empty, unlike a metric of its own.
-type NoLabels = [(&'static str, &'static str); 0];
+pub(super) type NoLabels = [(&'static str, &'static str); 0];
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// The metrics of a view. Absent while there is none.
