@@ -5,6 +5,7 @@ mod apply;
 mod color;
 mod complete;
 mod completion;
+mod contract;
 mod crds;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -76,6 +77,7 @@ enum Command {
     Demo(demo::Args),
     Validate(validate::Args),
     Render(render::Args),
+    Contract(Box<contract::Args>),
     Status(status::Args),
     Watch(watch::Args),
     Failures(failures::Args),
@@ -105,6 +107,7 @@ impl Command {
             Self::Plan(args) => args.prints_json(),
             Self::Validate(args) => args.prints_json(),
             Self::Render(args) => args.prints_json(),
+            Self::Contract(args) => args.prints_json(),
             Self::Status(args) => args.prints_json(),
             Self::Failures(args) => args.prints_json(),
             Self::Attributes(args) => args.prints_json(),
@@ -140,6 +143,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Validate(args) => validate::run(args),
         Command::Render(args) => render::run(args),
+        Command::Contract(args) => contract::run(args),
         Command::Status(args) => status::run(args),
         Command::Watch(args) => watch::run(args),
         Command::Failures(args) => failures::run(args),

@@ -12,6 +12,7 @@ mod client;
 pub mod contract;
 mod endpoint;
 mod error;
+mod inspect;
 mod layers;
 mod limited;
 mod outage_breaker;
@@ -27,6 +28,7 @@ pub use client::{
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};
 pub use error::{ClinchError, Doubt, NotClinchSign};
+pub use inspect::{Finding, Inspection, MOST_READS, Verdict, inspect};
 pub use layers::{
     Jitter, Timeouts,
     observe::{Attempt, Ended, Observer, Unobserved},

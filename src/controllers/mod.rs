@@ -15,6 +15,7 @@ mod drain;
 mod field_mapping;
 mod finding;
 mod grants;
+mod inspect;
 mod mappings;
 mod not_previewed;
 mod observer;

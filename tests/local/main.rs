@@ -13,6 +13,8 @@ mod approval;
 #[cfg(feature = "sandbox")]
 #[path = "../support/collector.rs"]
 mod collector;
+#[cfg(feature = "sandbox")]
+mod contract_check;
 #[cfg(all(feature = "sandbox", feature = "pdf"))]
 mod documents;
 #[cfg(feature = "sandbox")]

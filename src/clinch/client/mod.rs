@@ -9,6 +9,7 @@ mod create;
 mod jobs;
 mod paging;
 mod parts;
+mod raw;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -28,6 +29,7 @@ use url::Url;
 
 pub use candidates::{Page, Verified};
 pub use create::{Created, Creation};
+pub(super) use paging::stated_total;
 pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 
 use super::{

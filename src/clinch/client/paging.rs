@@ -103,7 +103,7 @@ pub(super) struct Listed {
 }
 
 /// The total that a response states, under any of the usual names.
-pub(super) fn stated_total(document: &Document) -> Option<u64> {
+pub(in crate::clinch) fn stated_total(document: &Document) -> Option<u64> {
     ["total_count", "total", "count"]
         .iter()
         .find_map(|name| document.meta.get(*name).and_then(serde_json::Value::as_u64))

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Names under which such a parameter is known.
-const NAMES: [&str; 6] = [
+pub(crate) const UPDATED_SINCE_NAMES: [&str; 6] = [
     "updated_since",
     "updated_after",
     "modified_since",
@@ -73,7 +73,8 @@ pub(super) fn updated_since<'a>(
         let mut names = std::iter::once(name.to_owned())
             .chain(members.map(|member| format!("{name}[{member}]")));
         let parameter = names.find(|name| {
-            is_parameter_name(name) && NAMES.contains(&name.to_ascii_lowercase().as_str())
+            is_parameter_name(name)
+                && UPDATED_SINCE_NAMES.contains(&name.to_ascii_lowercase().as_str())
         })?;
         let is_number = || reader.resolve(schema)?.get("type").map(|kind| kind == "integer");
         let format = if is_number() == Some(true) { TimeFormat::Unix } else { TimeFormat::Rfc3339 };

@@ -21,6 +21,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 
 pub use attribute::{Attribute, AttributeKind};
+pub(super) use changes::UPDATED_SINCE_NAMES;
 pub use changes::{Sort, TimeFormat, UpdatedSince};
 pub use discover::{DiscoverError, MAX_DOCUMENT_BYTES, discover};
 pub(super) use names::is_safe_name;

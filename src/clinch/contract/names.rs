@@ -116,6 +116,25 @@ impl Names {
         self.updated_at.as_deref().unwrap_or("updated_at")
     }
 
+    /// The attribute that has the meaning `of`, if there is one.
+    pub fn name(&self, of: NameOf) -> Option<&str> {
+        match of {
+            NameOf::Email => Some(&self.email),
+            NameOf::Source => Some(&self.source),
+            NameOf::JobReference => Some(&self.job_reference),
+            NameOf::JobTitle => Some(&self.job_title),
+            NameOf::StageName => Some(&self.stage_name),
+            NameOf::FileName => Some(&self.file_name),
+            NameOf::ContentType => self.content_type.as_deref(),
+            NameOf::AttachmentKind => self.attachment_kind.as_deref(),
+            NameOf::Content => Some(&self.content),
+            NameOf::ActivityKind => self.activity_kind.as_deref(),
+            NameOf::ActivityBody => Some(&self.activity_body),
+            NameOf::UpdatedAt => Some(self.updated_at()),
+            NameOf::MergedInto => self.merged_into.as_deref(),
+        }
+    }
+
     /// Gives the meaning `of` the attribute `name`.
     pub fn set(&mut self, of: NameOf, name: String) {
         match of {

@@ -8,6 +8,7 @@ mod credential;
 mod execute;
 mod gather;
 mod hand_over;
+mod inspect;
 mod listed;
 mod plan;
 mod preview;
@@ -27,7 +28,7 @@ use self::{
     plan::plan,
     validate::validate,
 };
-pub(super) use self::{preview::config, review::review};
+pub(super) use self::{inspect::reading, preview::config, review::review};
 use super::{
     context::Context,
     publish::{object_ref, publish},

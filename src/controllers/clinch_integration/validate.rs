@@ -174,13 +174,7 @@ fn check(
         credentials,
         overrides,
         accepted: spec.accept_assumed_writes.iter().map(|write| op(*write)).collect(),
-        limits: Limits {
-            requests_per_second: spec
-                .limits
-                .requests_per_second
-                .and_then(|limit| u32::try_from(limit).ok()),
-            max_in_flight: usize::try_from(spec.limits.max_in_flight).unwrap_or(1).max(1),
-        },
+        limits: limits(spec),
         interval: spec.interval.get(),
         account,
         accepted_account,
@@ -191,7 +185,19 @@ fn check(
     })
 }
 
-fn check_environment(spec: &ClinchIntegrationSpec, settings: &Settings) -> Result<(), Cause> {
+/// How much of the account may be used.
+pub(super) fn limits(spec: &ClinchIntegrationSpec) -> Limits {
+    let requests_per_second = spec.limits.requests_per_second;
+    Limits {
+        requests_per_second: requests_per_second.and_then(|limit| u32::try_from(limit).ok()),
+        max_in_flight: usize::try_from(spec.limits.max_in_flight).unwrap_or(1).max(1),
+    }
+}
+
+pub(super) fn check_environment(
+    spec: &ClinchIntegrationSpec,
+    settings: &Settings,
+) -> Result<(), Cause> {
     if spec.environment == settings.environment {
         return Ok(());
     }

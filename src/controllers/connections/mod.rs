@@ -96,7 +96,7 @@ impl Connections {
         self.registry.rates()
     }
 
-    /// A client for a single request; nothing of it is kept.
+    /// A client for a single request, or for one command; nothing of it is kept.
     pub(super) fn passing_client(&self, config: ClientConfig) -> Result<Client, ConnectError> {
         Client::connect("", config, &self.deps)
     }
