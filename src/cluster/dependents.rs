@@ -1,11 +1,13 @@
 //! Which objects have to be reconciled after a change: the one rule, for the watches of `k8s` and
 //! for the local cluster. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::{
     Kind, Lister, ObjectKey, Refers, holding_shard, integration_of, mapping_of,
     shards::lacks_its_account,
 };
-use crate::{api::CandidateExport, domain::Reason};
+use crate::domain::Reason;
 
 /// How an object of our kinds changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,15 +93,18 @@ pub fn dependents(trigger: &Trigger<'_>, seen: &impl Lister) -> Vec<(Kind, Objec
             // An integration counts the imports that name it.
             let itself = (change == Requested).then(|| (Kind::Import, key.clone()));
             let named = of_kind(Kind::Integration, integrations.iter().cloned());
-            itself.into_iter().chain(named).collect()
+            // One that writes the same file may continue now.
+            let others =
+                refused_writers(seen).filter(|other| *other != (Kind::Import, key.clone()));
+            itself.into_iter().chain(others).chain(named).collect()
         }
         Trigger::Export { key, change, integrations } => {
             // An integration counts the exports that name it.
-            let itself = (change == Requested).then(|| key.clone());
+            let itself = (change == Requested).then(|| (Kind::Export, key.clone()));
             let named = of_kind(Kind::Integration, integrations.iter().cloned());
-            // One that writes the same file may continue now.
-            let others = refused_writers(seen).filter(|other| other != key);
-            of_kind(Kind::Export, itself.into_iter().chain(others)).chain(named).collect()
+            let others =
+                refused_writers(seen).filter(|other| *other != (Kind::Export, key.clone()));
+            itself.into_iter().chain(others).chain(named).collect()
         }
         Trigger::ConfigMap(key) => {
             let exports = seen.exports(Some(&key.namespace)).into_iter();
@@ -181,15 +186,22 @@ fn that_share_an_account(key: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> 
     others.into_iter().map(|(other, _)| other).collect()
 }
 
-/// Exports that write no file because an older one writes it.
-fn refused_writers(seen: &impl Lister) -> impl Iterator<Item = ObjectKey> {
-    let is_refused = |export: &CandidateExport| {
-        let conditions = export.status.iter().flat_map(|status| &status.conditions);
+/// Exports and imports that write no file because an older object writes it.
+fn refused_writers(seen: &impl Lister) -> impl Iterator<Item = (Kind, ObjectKey)> {
+    let is_refused = |conditions: &[Condition]| {
         let conflict = Reason::DestinationConflict.as_str();
-        conditions.into_iter().any(|condition| condition.reason == conflict)
+        conditions.iter().any(|condition| condition.reason == conflict)
     };
     let exports = seen.file_exports().into_iter();
-    exports.filter(move |(_, export)| is_refused(export)).map(|(key, _)| key)
+    let exports = exports.filter(move |(_, export)| {
+        export.status.as_ref().is_some_and(|status| is_refused(&status.conditions))
+    });
+    let imports = seen.file_imports().into_iter();
+    let imports = imports.filter(move |(_, import)| {
+        import.status.as_ref().is_some_and(|status| is_refused(&status.conditions))
+    });
+    of_kind(Kind::Export, exports.map(|(key, _)| key))
+        .chain(of_kind(Kind::Import, imports.map(|(key, _)| key)))
 }
 
 /// An integration that selects namespaces by label may admit this one now, or no longer: the
@@ -227,7 +239,7 @@ mod tests {
         ObjectChange::{Deleted, Requested, StatusOnly},
         *,
     };
-    use crate::api::{CandidateImport, ClinchIntegration};
+    use crate::api::{CandidateExport, CandidateImport, ClinchIntegration};
 
     #[derive(Default)]
     struct Objects {
@@ -408,6 +420,35 @@ mod tests {
         assert_eq!(after(&seen, Deleted), ["e:team/b"]);
         assert_eq!(after(&seen, Requested), ["e:team/a", "e:team/b"]);
         assert_eq!(after(&seen, StatusOnly), [""; 0]);
+    }
+
+    #[test]
+    fn exports_and_imports_that_wait_for_a_file_follow_each_other() {
+        let refused = json!({"conditions": [{"type": "SourceReady", "status": "False",
+            "reason": "DestinationConflict", "message": "",
+            "lastTransitionTime": "2026-11-26T10:00:00Z"}]});
+        let report = json!({"to": {"url": "s3://b/x.csv"}});
+        let import = |report: Option<&Value>| {
+            let mut seen = objects().import(
+                "team/back",
+                json!({"integrationRef": {"name": "own"}, "sink": {},
+                    "match": {"source": {}, "report": report}}),
+            );
+            let import = Arc::make_mut(&mut seen.imports[0].1);
+            import.status = Some(serde_json::from_value(refused.clone()).unwrap());
+            seen
+        };
+        let (export, other) = (named("team/a"), named("team/other"));
+        let change = Deleted;
+        let of_export = Trigger::Export { key: &export, change, integrations: &[] };
+        let of_import = Trigger::Import { key: &other, change, integrations: &[] };
+        let waits = import(Some(&report));
+        assert_eq!(due(of_export, &waits), ["p:team/back"]);
+        assert_eq!(due(of_import, &waits), ["p:team/back"]);
+        assert_eq!(due(of_export, &import(None)), [""; 0], "it writes no report any more");
+        let own = named("team/back");
+        let of_itself = Trigger::Import { key: &own, change: Requested, integrations: &[] };
+        assert_eq!(due(of_itself, &waits), ["p:team/back"], "once");
     }
 
     #[test]

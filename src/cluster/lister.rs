@@ -60,6 +60,16 @@ pub trait Lister {
         found
     }
 
+    /// The imports that write a report on a list.
+    fn file_imports(&self) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+        let mut found = self.imports(None);
+        let writes = |import: &CandidateImport| {
+            import.spec.rediscovery.as_ref().is_some_and(|list| list.report.is_some())
+        };
+        found.retain(|(_, import)| writes(import));
+        found
+    }
+
     /// Whether this very export exists, not another one of its name.
     fn has_export(&self, export: &ObjectRef) -> bool {
         self.export(&export.key)

@@ -23,7 +23,7 @@ pub use reference::{Refers, integration_of, mapping_of};
 pub use shards::{accounts, holding_shard, is_held_by, is_served_by, precedes, wanted_shard};
 
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     domain::Shard,
 };
 
@@ -91,6 +91,9 @@ pub trait Cluster: Clone + Send + Sync + 'static {
 
     /// The exports that write files or reports, as last seen and without I/O.
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)>;
+
+    /// The imports that write a report on a list, as last seen and without I/O.
+    fn file_imports(&self) -> Vec<(ObjectKey, Arc<CandidateImport>)>;
 
     /// The data of a ConfigMap.
     fn config_map(

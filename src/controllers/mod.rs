@@ -6,6 +6,7 @@ mod budget;
 mod candidate_export;
 mod candidate_import;
 mod check;
+mod claims;
 mod clinch_integration;
 mod connections;
 mod context;

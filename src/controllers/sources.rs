@@ -158,6 +158,12 @@ pub(super) fn check(
     }
 }
 
+/// What decoders say of a source, who take it for that of an export: with the field of the spec that holds
+/// it.
+pub(super) fn named_in(message: &str, at: &str) -> String {
+    message.replace("spec.source.", &format!("{at}."))
+}
+
 fn usable(source: Source, message: String) -> Check<Source> {
     let observation = Observation::new(ConditionType::SourceReady, true, Reason::Read, message);
     Check { value: Some(source), observation, fault: None }
@@ -224,6 +230,7 @@ fn not_yet() -> Observation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::HeaderFault;
 
     fn bundle(label: Option<&str>, secret_type: &str) -> Bundle {
         Bundle {
@@ -244,6 +251,15 @@ mod tests {
         assert!(!is_source(&bundle(Some("other"), "Opaque")));
         let token = bundle(Some(USE_SOURCE), "kubernetes.io/service-account-token");
         assert!(!is_source(&token));
+    }
+
+    #[test]
+    fn messages_about_a_source_name_the_field_that_holds_it() {
+        let fault = HeaderFault::Conflict { column: 2 }.to_string();
+        assert!(fault.contains("spec.source.csv.headers"), "{fault}");
+        let named = named_in(&fault, "spec.match.source");
+        assert!(named.contains("spec.match.source.csv.headers"), "{named}");
+        assert!(!named.contains("spec.source"), "{named}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ use self::{
     stores::Stores, watch::SecretWatches,
 };
 use crate::{
-    api::{CandidateExport, ClinchIntegration, FieldMapping},
+    api::{CandidateExport, CandidateImport, ClinchIntegration, FieldMapping},
     cluster::{Bundle, Cluster, ClusterError, Lister, Notice, ObjectKey, ObjectRef, OurKind},
     domain::Shard,
     ledger::ObjectLedgers,
@@ -152,6 +152,10 @@ impl Cluster for KubeCluster {
 
     fn file_exports(&self) -> Vec<(ObjectKey, Arc<CandidateExport>)> {
         self.stores.file_exports()
+    }
+
+    fn file_imports(&self) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+        self.stores.file_imports()
     }
 
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {

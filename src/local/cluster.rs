@@ -319,6 +319,10 @@ impl Cluster for LocalCluster {
         self.objects().file_exports()
     }
 
+    fn file_imports(&self) -> Vec<(ObjectKey, Arc<CandidateImport>)> {
+        self.objects().file_imports()
+    }
+
     async fn config_map(&self, key: &ObjectKey) -> Result<Option<Bundle>, ClusterError> {
         Ok(self.0.config_maps.get(key).cloned())
     }

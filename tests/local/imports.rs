@@ -280,6 +280,49 @@ async fn a_list_is_compared_with_clinch_and_each_person_has_a_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_is_named_by_its_own_field() {
+    let mut world = World::new(1).await;
+    let list = "Work Mail,E-Mail,Name\na@marker.example,b@marker.example,First0\n";
+    world.more = vec![json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "list"}, "data": {"list.csv": list}})];
+    world.import["match"] = json!({"source": {"configMapRef": {"name": "list"},
+        "csv": {"headers": {"Work Mail": "emails[0].value", "E-Mail": "emails[0].value"}}}});
+    let refused = world.expect(1, "SourceInvalid").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("spec.match: "), "{message}");
+    assert!(message.contains("spec.match.source.csv.headers"), "{message}");
+    assert!(!message.contains("spec.source"), "{message}");
+    assert_eq!(condition(&refused, "SourceReady")["message"], message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_an_older_object_writes_is_not_overwritten() {
+    let mut world = World::new(1).await;
+    let list = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "list"},
+        "data": {"list.ndjson": "{\"emails\": [{\"value\": \"p0@marker.example\"}]}"}});
+    let export = |url: &str| {
+        json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
+            "metadata": {"name": "there"}, "spec": {"integrationRef": {"name": "clinch"},
+                "destination": {"prospect": {}}, "mode": "DryRun",
+                "report": {"to": {"url": url}},
+                "source": {"configMapRef": {"name": "list"}}}})
+    };
+    world.import["match"] = json!({"source": {"configMapRef": {"name": "list"}},
+        "report": {"to": {"url": "OUT/match.ndjson"}}});
+    world.more = vec![list.clone(), export("OUT/match.ndjson")];
+    let refused = world.expect(1, "DestinationConflict").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    let expected =
+        "the older export default/there writes this file: change spec.match.report.to.url";
+    assert_eq!(message, expected);
+    assert!(refused["status"]["lastManifest"].is_null(), "nothing ran");
+    // The export writes another file: the import continues.
+    world.more = vec![list, export("OUT/other.ndjson")];
+    world.expect(0, "Imported").await;
+    assert!(world.folder.path().join("out/match.ndjson").is_file());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_import_reads_nothing_and_a_selection_is_respected() {
     let mut world = World::new(3).await;
     world.import["suspend"] = json!(true);

@@ -4,17 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    file_target::{is_of_the_day, rendered, zone},
-    gather::Gathered,
-    push_permission,
-    reporting::Reporting,
-};
+use super::{file_target::is_of_the_day, gather::Gathered, push_permission, reporting::Reporting};
 use crate::{
     api::{ExportMode, FileDestination},
     cluster::Cluster,
     controllers::{
         Context, budget,
+        claims::{rendered, zone},
         destinations::refused,
         runs::{RunHandle, RunState, Size},
     },

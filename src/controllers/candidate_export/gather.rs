@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     distrust,
-    file_target::{FileFound, ReportFound, TargetFound, claimed_by, rendered, sample, zone},
+    file_target::{FileFound, ReportFound, TargetFound, sample},
     requests::Asked,
     verify_request,
 };
@@ -18,6 +18,7 @@ use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef},
     controllers::{
         Context,
+        claims::{Writers, rendered, zone},
         connections::Connection,
         publish::new_request,
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
@@ -277,7 +278,7 @@ async fn target<C: Cluster>(
                 .map_err(|message| Cause::new(Reason::ReferenceForbidden, message))
         }
     };
-    let others = context.cluster.file_exports();
-    let claimed_by = claimed_by(&url, (key, &export.metadata), &others, now);
+    let writers = Writers::of(&context.cluster);
+    let claimed_by = writers.older(&url, (Kind::Export, key, &export.metadata), now);
     Ok(TargetFound { field, to: to.clone(), url, secret, claimed_by })
 }

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use super::{
-    file_target::{rendered, zone},
-    gather::Gathered,
-};
+use super::gather::Gathered;
 use crate::{
     api::{ExportMode, ReportInclude},
     cluster::Cluster,
-    controllers::{Context, destinations::refused, read_permission::reveals, runs::RunState},
+    controllers::{
+        Context,
+        claims::{rendered, zone},
+        destinations::refused,
+        read_permission::reveals,
+        runs::RunState,
+    },
     domain::{Cause, Disposition},
     output::Compression,
     pipeline::{Ending, Progress, RecordReport, Report, ReportSpec, with_report},

@@ -11,9 +11,10 @@ use crate::{
         CandidateImport, CandidateImportSpec, CandidateImportStatus, Handled, ImportMatch,
         USE_DESTINATION,
     },
-    cluster::{Cluster, ClusterError, ObjectKey, ObjectRef},
+    cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef},
     controllers::{
         Context,
+        claims::{Claim, Writers},
         connections::Connection,
         mappings,
         publish::new_request,
@@ -85,6 +86,8 @@ pub(super) struct ListFound {
     pub(super) mapping: MappingFound,
     /// The fields of the Secret that the report is written with, or why it cannot be used.
     pub(super) report_secret: Result<Option<BTreeMap<String, Bytes>>, Cause>,
+    /// An older object that writes where the report is written.
+    pub(super) claimed_by: Option<Claim>,
     /// Which remote places may be read.
     pub(super) policy: Arc<StoragePolicy>,
     /// The keys for what the status shows of the content.
@@ -221,7 +224,11 @@ async fn list<C: Cluster>(
         import.metadata.uid.as_deref().unwrap_or_default(),
     );
     let policy = context.settings.sources.clone();
-    Ok(ListFound { source, mapping, report_secret, policy, keys })
+    let claimed_by = list.report.as_ref().and_then(|report| {
+        let own = (Kind::Import, key, &import.metadata);
+        Writers::of(cluster).older(&report.to.url, own, context.clock.now())
+    });
+    Ok(ListFound { source, mapping, report_secret, claimed_by, policy, keys })
 }
 
 async fn sink<C: Cluster>(

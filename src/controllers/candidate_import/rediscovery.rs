@@ -34,8 +34,10 @@ use crate::{
 
 /// The field that names the report.
 const REPORT_URL: &str = "spec.match.report.to.url";
-/// The field that names the list.
+/// The field that names the list, and its report.
 const LIST: &str = "spec.match";
+/// The field that holds the list.
+const SOURCE: &str = "spec.match.source";
 
 /// A list that can be compared with Clinch.
 pub(super) struct Comparison {
@@ -135,6 +137,9 @@ fn report(
     let granted = gathered.integration.granted();
     Ok(ReportSpec {
         csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
+    if let Some(older) = &found.claimed_by {
+        return Err(older.refusal(&gathered.key().namespace, REPORT_URL, "this file", ""));
+    }
         compression,
         destination,
         rejected_only: wanted.include == ReportInclude::Rejected,
@@ -198,12 +203,12 @@ pub(super) fn ending(report: &Report) -> Ending {
         // A list in which nobody can be compared is a result.
         Ending::SourceUnchanged => Ending::Completed,
         Ending::Interrupted { disposition, message } => {
-            let message = format!("{LIST}: {message}");
+            let message = format!("{LIST}: {}", sources::named_in(message, SOURCE));
             Ending::Interrupted { disposition: *disposition, message }
         }
         Ending::SourceFailed(cause) => Ending::Interrupted {
             disposition: Disposition::Stalled { reason: cause.reason },
-            message: format!("{LIST}: {}", cause.message),
+            message: format!("{LIST}: {}", sources::named_in(&cause.message, SOURCE)),
         },
         ending @ (Ending::Completed | Ending::Stopped) => ending.clone(),
     }
@@ -225,10 +230,10 @@ pub(super) fn review(gathered: &Gathered) -> Option<Finding> {
     }
     match &found.source {
         sources::SourceFound::Unusable(message) => {
-            Some(Finding::error("source/url", "spec.match.source", message))
+            Some(Finding::error("source/url", SOURCE, message))
         }
         sources::SourceFound::KeyMissing(message) => {
-            Some(Finding::error("source/key", "spec.match.source", message))
+            Some(Finding::error("source/key", SOURCE, message))
         }
         sources::SourceFound::Inline
         | sources::SourceFound::Remote(..)

@@ -73,19 +73,10 @@ fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
             .or_else(|| Some(cause.clone())),
     };
     opened.or_else(|| {
+        let what = if target.is_set() { "these files" } else { "this file" };
+        let hint = ", e.g. with {namespace} and {export}";
         let older = target.claimed_by.as_ref()?;
-        // Names of other namespaces are not for everybody here.
-        let named = if older.namespace == gathered.key().namespace {
-            format!("the older export {older}")
-        } else {
-            "an older export of another namespace".to_owned()
-        };
-        let message = format!(
-            "{named} writes {}: change {}, e.g. with {{namespace}} and {{export}}",
-            if target.is_set() { "these files" } else { "this file" },
-            target.field
-        );
-        Some(Cause::new(Reason::DestinationConflict, message))
+        Some(older.refusal(&gathered.key().namespace, target.field, what, hint))
     })
 }
 
