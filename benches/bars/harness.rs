@@ -37,6 +37,7 @@ pub(crate) fn spec(part: Part) -> anyhow::Result<RunSpec> {
         guards: Guards::default(),
         renderer: Renderer::default(),
         resumes: NamedFiles::default(),
+        reveals: None,
     })
 }
 

@@ -172,6 +172,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
         guards: Guards::default(),
         renderer: clinch_operator::pipeline::Renderer::default(),
         resumes: clinch_operator::storage::NamedFiles::default(),
+        reveals: None,
     })
 }
 

@@ -692,6 +692,10 @@ pub struct RediscoveryCounts {
     pub changed: i64,
     /// People whose address nobody there has.
     pub new: i64,
+    /// People whose address nobody there has, while somebody there has the same LinkedIn or GitHub profile.
+    /// Absent: profiles were not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub possible: Option<i64>,
     /// People whose address several people there have.
     pub ambiguous: i64,
     /// People who were anonymised there, or are on the list of the integration's `spec.suppression`.

@@ -73,6 +73,12 @@ const FOLDER_MESSAGE: &str =
     ),
     printcolumn(name = "New", type_ = "integer", json_path = ".status.match.new", priority = 1),
     printcolumn(
+        name = "Possible",
+        type_ = "integer",
+        json_path = ".status.match.possible",
+        priority = 1
+    ),
+    printcolumn(
         name = "Integration",
         type_ = "string",
         json_path = ".spec.integrationRef.name",

@@ -534,8 +534,8 @@ pub struct ContractOverrides {
     pub paths: BTreeMap<String, String>,
     /// Names of attributes that the operator itself uses, by their built-in name
     /// (`email: email_address`, `source: origin`, `file_name: filename`), also `updated_at` (the time of the
-    /// last change) and `merged_into` (the id of the person into whom somebody was merged; no name is
-    /// built in).
+    /// last change), `merged_into` (the id of the person into whom somebody was merged; no name is built
+    /// in), `linkedin_url` and `github_url` (addresses of profiles; discovered by name, else none).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), schema_with = "string_map")]
     pub attributes: BTreeMap<String, String>,

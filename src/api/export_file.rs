@@ -233,7 +233,8 @@ pub enum PdfPageSize {
 }
 
 /// A file with a line for each record: position, record, outcome, reason, place, message and class; where
-/// the integration's `readPermission.candidates` is Allowed also clinchId, matchedBy and changed.
+/// the integration's `readPermission.candidates` is Allowed also clinchId, matchedBy, changed,
+/// clinchUpdatedAt and hireezId.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.to.url.matches('[.](csv|ndjson)([.]gz)?$')")
     .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz")

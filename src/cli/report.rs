@@ -178,6 +178,7 @@ mod tests {
             class: None,
             person: None,
             changed: Vec::new(),
+            source_id: None,
             foretold: false,
         }
     }

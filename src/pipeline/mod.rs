@@ -18,6 +18,7 @@ mod job_rules;
 mod mode;
 mod opened;
 mod plan_digest;
+mod profiles;
 mod push;
 mod record_log;
 mod record_outcome;
@@ -54,10 +55,11 @@ pub use mode::Mode;
 pub use plan_digest::{NotAPlanDigest, PlanDigest};
 pub use push::{
     AtRest, Claim, ClinchCrm, Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage,
-    Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage, PreviewLog, PreviewStep,
-    Read, RunPorts, SeenSource, Updated, Witnesses, no_neighbours, preview, run, verify,
+    KnownAttributes, Lookup, Membership, Neighbour, Neighbours, PeopleGuard, PeoplePage,
+    PreviewLog, PreviewStep, Read, RunPorts, SeenSource, Updated, Witnesses, no_neighbours,
+    preview, run, verify,
 };
-pub use record_log::{MatchedBy, MatchedPerson, RecordLine, RecordReport};
+pub use record_log::{ChangedAt, MatchedBy, MatchedPerson, RecordLine, RecordReport, SourceId};
 pub use record_outcome::{MatchClass, RecordOutcome};
 pub use rendered::Renderer;
 pub use report::{

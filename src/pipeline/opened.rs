@@ -50,6 +50,7 @@ impl RunSpec {
             guards,
             renderer,
             resumes,
+            reveals,
         } = self;
         let opened = source.open(read).await?;
         Ok(opened.map(|source| RunSpec {
@@ -63,6 +64,7 @@ impl RunSpec {
             guards,
             renderer,
             resumes,
+            reveals,
         }))
     }
 }

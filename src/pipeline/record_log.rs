@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
 use super::{
     plan_digest::{PlanRecorder, Planned},
     record_outcome::{MatchClass, RecordOutcome},
     report::Rejection,
 };
 use crate::{
-    domain::{Cause, ClinchId, RecordId, SourcePosition},
+    domain::{Cause, ClinchId, Profile, RecordId, SourcePosition},
     source::Decoded,
 };
 
@@ -33,6 +36,8 @@ pub struct RecordLine {
     pub person: Option<MatchedPerson>,
     /// The names of the attributes that are, or would be, written because they differ.
     pub changed: Vec<String>,
+    /// The id that the source has of the record, if it is one: an id holds no value of a person.
+    pub source_id: Option<SourceId>,
     /// Whether nothing was written: of a dry run, or of the plan that a push makes first.
     pub foretold: bool,
 }
@@ -44,6 +49,49 @@ pub struct MatchedPerson {
     pub id: ClinchId,
     /// How they were found; `None` if they were created.
     pub by: Option<MatchedBy>,
+    /// When they were changed there last, if they were read and Clinch says so.
+    pub changed_at: Option<ChangedAt>,
+}
+
+/// When a person was changed last in Clinch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedAt {
+    /// The attribute that says so.
+    pub attribute: Arc<str>,
+    /// The time.
+    pub at: Timestamp,
+}
+
+impl ChangedAt {
+    /// As these attributes of a person say; `None` if they do not.
+    pub(super) fn of(attributes: &Map<String, Value>, attribute: &Arc<str>) -> Option<Self> {
+        let at = attributes.get(&**attribute)?.as_str()?.parse().ok()?;
+        Some(Self { attribute: attribute.clone(), at })
+    }
+}
+
+/// An id that a source has of a record, such as that of a hireEZ profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceId(Box<str>);
+
+impl SourceId {
+    /// The id of a profile; `None` if its `id` does not look like one, but may be an address or a name.
+    pub(super) fn of(profile: &Profile) -> Option<Self> {
+        let id = match profile.members().get("id")? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let is_id = (1..=128).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+            && id.bytes().any(|byte| byte.is_ascii_digit());
+        is_id.then(|| Self(id.into_boxed_str()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How a person was found in Clinch. The spellings are API.
@@ -53,6 +101,8 @@ pub enum MatchedBy {
     Ledger,
     /// By their e-mail address.
     Email,
+    /// By the address of a LinkedIn or GitHub profile: a suggestion.
+    ProfileUrl,
 }
 
 impl MatchedBy {
@@ -61,6 +111,7 @@ impl MatchedBy {
         match self {
             Self::Ledger => "Ledger",
             Self::Email => "Email",
+            Self::ProfileUrl => "ProfileUrl",
         }
     }
 }
@@ -97,6 +148,10 @@ pub(super) struct Found<'a> {
     pub(super) warning: Option<&'a Cause>,
     /// Who it is in Clinch.
     pub(super) person: Option<MatchedPerson>,
+    /// Whether somebody in Clinch has the same profile, of a person who would be created.
+    pub(super) is_possible: bool,
+    /// The id that the source has of it.
+    pub(super) source_id: Option<SourceId>,
 }
 
 /// What a run notes of each record.
@@ -106,6 +161,8 @@ pub(super) struct RecordLog {
     pub(super) report: Option<Arc<dyn RecordReport>>,
     /// Whether nothing is written at present.
     pub(super) foretells: bool,
+    /// The id of the record that was read last.
+    pub(super) reading: Option<SourceId>,
 }
 
 impl RecordLog {
@@ -113,6 +170,7 @@ impl RecordLog {
     pub(super) fn read(&mut self, decoded: &Decoded) {
         if let Some(report) = &self.report {
             report.make_room();
+            self.reading = decoded.result.as_ref().ok().and_then(SourceId::of);
         }
         if let Some(plan) = &mut self.plan {
             plan.read(decoded);
@@ -128,7 +186,7 @@ impl RecordLog {
         decided: &Decided<'_>,
         found: Found<'_>,
     ) {
-        let Found { changed, warning, person } = found;
+        let Found { changed, warning, person, is_possible, source_id } = found;
         let foretold = |done, would| if self.foretells { would } else { done };
         let (planned, outcome) = match decided {
             Decided::Pending(_) => (None, RecordOutcome::Pending),
@@ -156,16 +214,18 @@ impl RecordLog {
                 (warning, None)
             }
         };
+        let class = MatchClass::of(outcome, cause.map(|cause| cause.reason));
         report.add(RecordLine {
             position: position.clone(),
             record: record(),
             outcome,
             cause: cause.cloned(),
             place,
-            class: MatchClass::of(outcome, cause.map(|cause| cause.reason)),
+            class: if is_possible { Some(MatchClass::Possible) } else { class },
             person,
             // Steps begin with a plus sign.
             changed: changed.iter().filter(|name| !name.starts_with('+')).cloned().collect(),
+            source_id,
             foretold: self.foretells,
         });
     }

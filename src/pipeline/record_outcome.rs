@@ -74,6 +74,9 @@ pub enum MatchClass {
     Changed,
     /// Nobody there has the address.
     New,
+    /// Nobody there has the address, but somebody has the same LinkedIn or GitHub profile. A suggestion:
+    /// nothing is decided by it.
+    Possible,
     /// Several people there have the address.
     Ambiguous,
     /// The person was anonymised there, or is on the admin's list.
@@ -84,10 +87,11 @@ pub enum MatchClass {
 
 impl MatchClass {
     /// Every class.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Known,
         Self::Changed,
         Self::New,
+        Self::Possible,
         Self::Ambiguous,
         Self::Suppressed,
         Self::Unmatchable,
@@ -99,6 +103,7 @@ impl MatchClass {
             Self::Known => "Known",
             Self::Changed => "Changed",
             Self::New => "New",
+            Self::Possible => "Possible",
             Self::Ambiguous => "Ambiguous",
             Self::Suppressed => "Suppressed",
             Self::Unmatchable => "Unmatchable",

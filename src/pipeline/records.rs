@@ -7,8 +7,10 @@ use serde_json::Value;
 
 use super::{
     coverage::{Coverage, CoverageCount, lacking_glyphs},
+    mode::Mode,
     opened::Opened,
-    record_log::RecordLog,
+    profiles,
+    record_log::{RecordLog, SourceId},
     record_set::RecordSet,
     rendered::{Named, Preview, Renderer, Resume},
     report::Rejection,
@@ -239,6 +241,11 @@ impl<'a> PreparedRecords<'a> {
             undecided: false,
             done: Steps::NONE,
             extras,
+            source_id: spec.reveals.as_ref().and_then(|_| SourceId::of(profile)),
+            profiles: match (&spec.reveals, spec.mode) {
+                (Some(_), Mode::DryRun) => profiles::hashes_of(keys, profile),
+                _ => Box::default(),
+            },
         })
     }
 }

@@ -23,6 +23,8 @@ pub struct Counts {
     pub total: u64,
     /// People created (dry run: would be).
     pub created: u64,
+    /// People among these, in a dry run, whose profile somebody in Clinch has.
+    pub possible: u64,
     /// People updated (dry run: would be).
     pub updated: u64,
     /// People already as mapped.
@@ -175,6 +177,8 @@ pub struct Progress {
     pub plan: Option<PlanDigest>,
     /// The page of the candidate list that is being read, while it is.
     pub listing: Option<u64>,
+    /// Whether the addresses of profiles were compared with those in Clinch.
+    pub profiles_compared: bool,
     /// What was found at a remote source.
     pub source: Option<SourceInfo>,
     /// How the records fill the mapping.

@@ -31,8 +31,10 @@ const MEMBERS: &[&str] = &[
     "clinchId",
     "matchedBy",
     "changed",
+    "clinchUpdatedAt",
+    "hireezId",
 ];
-/// How many of them say nothing that was read in Clinch.
+/// How many of them say neither what was read in Clinch, nor who somebody is.
 const UNREAD: usize = 7;
 
 /// How many bytes may wait to be written before readers of a source wait.
@@ -271,10 +273,14 @@ fn members(line: &RecordLine, reveals: Option<&AttributeFilter>) -> Map<String, 
             let names = line.changed.iter().filter(|name| reveals.permits(name));
             names.map(|name| Value::String(name.clone())).collect()
         });
+        let changed_at = person.and_then(|person| person.changed_at.as_ref());
+        let changed_at = changed_at.filter(|changed| reveals.permits(&changed.attribute));
         values.extend([
             text(person.map(|person| person.id.to_string())),
             text(by.map(|by| by.as_str().to_owned())),
             changed.unwrap_or(Value::Null),
+            text(changed_at.map(|changed| changed.at.to_string())),
+            text(line.source_id.as_ref().map(|id| id.as_str().to_owned())),
         ]);
     }
     names(reveals).iter().map(|name| (*name).to_owned()).zip(values).collect()

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{guards::Guards, job_rules::JobRules, mode::Mode, rendered::Renderer};
+use super::{
+    attribute_filter::AttributeFilter, guards::Guards, job_rules::JobRules, mode::Mode,
+    rendered::Renderer,
+};
 use crate::{
     domain::{Digest, digest_json, digest_parts},
     mapping::{Plan, Select},
@@ -150,4 +153,7 @@ pub struct RunSpec<S = Source> {
     pub renderer: Renderer,
     /// Reads resumes that profiles name by URL.
     pub resumes: NamedFiles,
+    /// Which attributes of people in Clinch may be compared and named beside those that are mapped, if the
+    /// result of each person is wanted. A dry run then compares LinkedIn and GitHub profiles, too.
+    pub reveals: Option<AttributeFilter>,
 }

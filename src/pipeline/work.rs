@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
+    profiles::ProfileHash,
+    record_log::SourceId,
     rendered::Resume,
     report::{Progress, Rejection},
     weight::weight,
@@ -42,6 +44,10 @@ pub(super) struct Work {
     /// The same with the address folded: equal for spellings of one address.
     pub(super) folded: PayloadDigest,
     pub(super) extras: Extras,
+    /// The id that the source has of the record, if it is one and a report wants it.
+    pub(super) source_id: Option<SourceId>,
+    /// Keyed hashes of the addresses of the person's profiles, where they are compared with Clinch.
+    pub(super) profiles: Box<[ProfileHash]>,
 }
 
 impl Work {

@@ -280,6 +280,39 @@ async fn a_list_is_compared_with_clinch_and_each_person_has_a_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_of_a_list_who_has_the_profile_of_somebody_in_clinch_is_possible() {
+    let mut world = World::new(2).await;
+    let linkedin = json!({"linkedin_url": "https://www.linkedin.com/in/marked-profile"});
+    world.sandbox.edit("hireEZ", "p1@marker.example", &linkedin).unwrap();
+    let list = "Id,Home Email,LinkedIn\n\
+        hz-1,new@elsewhere.example,http://linkedin.com/in/Marked-Profile/\n\
+        hz-2,other@elsewhere.example,https://www.linkedin.com/in/somebody-else\n";
+    world.more = vec![json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "list"}, "data": {"list.csv": list}})];
+    world.import["match"] = json!({"source": {"configMapRef": {"name": "list"}},
+        "report": {"to": {"url": "OUT/match.ndjson"}}});
+    // The attribute may not leave: it is not compared either.
+    let done = world.expect(0, "Imported").await;
+    assert_eq!(done["status"]["match"]["new"], 2);
+    assert!(done["status"]["match"].get("possible").is_none(), "not compared");
+    world.permission["attributes"] = json!(["email", "linkedin_url"]);
+    let done = world.expect(0, "Imported").await;
+    let counts = &done["status"]["match"];
+    assert_eq!((&counts["new"], &counts["possible"]), (&json!(1), &json!(1)), "{counts}");
+    let text = fs::read_to_string(world.folder.path().join("out/match.ndjson")).unwrap();
+    assert!(!text.to_lowercase().contains("marked-profile"), "no value of a person");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let line = lines.iter().find(|line| line["hireezId"] == "hz-1").unwrap();
+    let people = world.sandbox.people("hireEZ");
+    let person = people.iter().find(|one| one["attributes"]["email"] == "p1@marker.example");
+    assert_eq!(line["clinchId"], person.unwrap()["id"]);
+    assert_eq!(
+        [&line["class"], &line["matchedBy"], &line["outcome"], &line["changed"]],
+        [&json!("Possible"), &json!("ProfileUrl"), &json!("WouldCreate"), &Value::Null]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_cannot_be_read_is_named_by_its_own_field() {
     let mut world = World::new(1).await;
     let list = "Work Mail,E-Mail,Name\na@marker.example,b@marker.example,First0\n";

@@ -44,6 +44,13 @@ fn ids(world: &World) -> Vec<Value> {
     world.sandbox.people("hireEZ").into_iter().map(|person| person["id"].clone()).collect()
 }
 
+/// When each person was changed last in Clinch.
+fn changed_at(world: &World) -> Vec<String> {
+    let people = world.sandbox.people("hireEZ");
+    let at = |person: &Value| person["attributes"]["updated_at"].as_str().unwrap().to_owned();
+    people.iter().map(at).collect()
+}
+
 /// Class, id, how they were found, and what differs.
 fn found(line: &Value) -> [&Value; 4] {
     ["class", "clinchId", "matchedBy", "changed"].map(|member| &line[member])
@@ -117,18 +124,52 @@ async fn a_report_of_a_push_says_who_was_created_changed_or_known_from_before() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_when_people_were_changed_and_which_profile_it_was_where_that_may_be_read() {
+    let mut world = world("report.ndjson").await;
+    let source = &mut world.exports[0]["spec"]["source"];
+    for (n, id) in
+        [json!("hz-000123"), json!(4711), json!("ann@x.org"), json!("hz-7")].into_iter().enumerate()
+    {
+        source["inline"][n]["id"] = id;
+    }
+    world.exports[0]["spec"]["mode"] = json!("DryRun");
+    world.read_permission = json!({"candidates": "Allowed", "attributes": ["updated_at"]});
+    world.expect(0, "DryRunComplete").await;
+    let all = lines(&world);
+    let of = |member: &str| -> Vec<Value> {
+        (0..4).map(|n| all[&format!("inline[{n}]")][member].clone()).collect()
+    };
+    // An address is no id, and is not in a report.
+    assert_eq!(of("hireezId"), [json!("hz-000123"), json!("4711"), Value::Null, json!("hz-7")]);
+    let expected: Vec<Option<jiff::Timestamp>> =
+        changed_at(&world).iter().map(|at| at.parse().ok()).collect();
+    let stated: Vec<Option<jiff::Timestamp>> =
+        of("clinchUpdatedAt").iter().map(|at| at.as_str()?.parse().ok()).collect();
+    assert_eq!(stated, [expected[0], expected[1], None, None]);
+    assert!(stated[0].is_some(), "{all:?}");
+    assert_eq!(of("changed")[1], json!([]), "names of other attributes do not leave");
+    world.read_permission = json!({"candidates": "Allowed", "attributes": ["email"]});
+    world.reconcile();
+    world.expect(0, "DryRunComplete").await;
+    let all = lines(&world);
+    assert_eq!(all["inline[0]"]["clinchUpdatedAt"], Value::Null, "another attribute");
+    assert_eq!(all["inline[0]"]["hireezId"], "hz-000123");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_csv_report_has_the_columns_of_what_is_permitted() {
     let mut world = world("report.csv").await;
     world.exports[0]["spec"]["mode"] = json!("DryRun");
     world.read_permission = json!({"candidates": "Allowed", "attributes": ["*"]});
     world.expect(0, "DryRunComplete").await;
     let text = world.read("report.csv");
-    let header =
-        "position,record,outcome,reason,place,message,class,clinchId,matchedBy,changed\r\n";
+    let header = "position,record,outcome,reason,place,message,class,clinchId,matchedBy,changed,\
+                  clinchUpdatedAt,hireezId\r\n";
     assert!(text.starts_with(header), "{text}");
     let changed = format!(
-        "Changed,{},Email,current_job_title;first_name\r\n",
-        ids(&world)[1].as_str().unwrap()
+        "Changed,{},Email,current_job_title;first_name,{},\r\n",
+        ids(&world)[1].as_str().unwrap(),
+        changed_at(&world)[1].parse::<jiff::Timestamp>().unwrap()
     );
     assert!(text.contains(&changed), "{text}");
     world.read_permission = json!({});

@@ -47,6 +47,9 @@ async fn the_example_says_who_is_in_clinch_as_its_page_does() {
     person("Benjamin", "Carter", "ben.carter@example.com");
     person("Dan", "Moss", "dan.moss@example.com");
     person("Daniel", "Moss", "dan.moss@example.com");
+    let other = json!({"email": "finn.berg@example.com", "first_name": "Finn",
+        "linkedin_url": "http://linkedin.com/in/Finn-Berg-Example/"});
+    sandbox.add_person("hireEZ", &other).unwrap();
     let before = sandbox.people("hireEZ");
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {

@@ -50,5 +50,6 @@ mod spellings;
 mod starved;
 mod steps;
 mod stores;
+mod suggestions;
 mod windows;
 mod wire;

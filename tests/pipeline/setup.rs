@@ -154,6 +154,7 @@ impl Export {
             guards: Guards::default(),
             renderer: Renderer::default(),
             resumes: self.resumes.clone(),
+            reveals: None,
         }
     }
 }

@@ -132,6 +132,7 @@ pub(super) fn compared(counts: &RediscoveryCounts) -> String {
         ("known", counts.known, "in Clinch, as the list has them"),
         ("changed", counts.changed, "in Clinch, with other values: the person edited above"),
         ("new", counts.new, "not in Clinch"),
+        ("possible", counts.possible.unwrap_or_default(), "somebody has the same profile"),
         ("ambiguous", counts.ambiguous, "in Clinch more than once"),
         ("suppressed", counts.suppressed, "must not be written again"),
         ("unmatchable", counts.unmatchable, "without an address to look for"),

@@ -45,6 +45,8 @@ impl Names {
             activity_body: "body".into(),
             updated_at: None,
             merged_into: None,
+            linkedin_url: None,
+            github_url: None,
         }
     }
 }

@@ -211,3 +211,24 @@ fn a_parameter_for_changes_is_found_by_its_name() {
     assert_eq!(found(named("created_since", &text)), None, "a change is not a creation");
     assert_eq!(found(json!({"name": "updated_since", "in": "header"})), None);
 }
+
+#[test]
+fn addresses_of_profiles_are_found_by_their_names_in_what_a_read_returns() {
+    let found = |attributes: Value| {
+        let mut document = variant();
+        document["paths"]["/people/{uuid}"]["get"]["responses"] = json!({"200": {"content": {
+            "application/vnd.api+json": {"schema": {"properties": {"data": {"properties": {
+                "attributes": {"properties": attributes}}}}}}}}});
+        let names = discover(document.to_string().as_bytes()).unwrap().names;
+        (names.linkedin_url, names.github_url)
+    };
+    let text = json!({"type": "string", "format": "uri"});
+    let named = |name: &str| Some(name.to_owned());
+    let both = json!({"linkedin": text, "linkedin_url": text, "github_profile": text});
+    assert_eq!(found(both), (named("linkedin_url"), named("github_profile")));
+    let other = json!({"linkedin_url": {"type": "object"}, "linkedin": text, "website": text});
+    assert_eq!(found(other), (named("linkedin"), None));
+    assert_eq!(found(json!({"profile_url": text})), (None, None), "never guessed");
+    let names = discover(variant().to_string().as_bytes()).unwrap().names;
+    assert_eq!(names.profile_urls().count(), 0, "what is not described is not offered");
+}

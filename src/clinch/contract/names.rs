@@ -34,6 +34,12 @@ pub struct Names {
     /// Candidate: the id of the person into whom this one was merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// Candidate: the address of their LinkedIn profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linkedin_url: Option<String>,
+    /// Candidate: the address of their GitHub profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github_url: Option<String>,
 }
 
 /// The meaning of a name; `as_str` is its key in `contractOverrides.attributes`.
@@ -65,11 +71,15 @@ pub enum NameOf {
     UpdatedAt,
     /// `merged_into`
     MergedInto,
+    /// `linkedin_url`
+    LinkedinUrl,
+    /// `github_url`
+    GithubUrl,
 }
 
 impl NameOf {
     /// Every meaning.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Email,
         Self::Source,
         Self::JobReference,
@@ -83,6 +93,8 @@ impl NameOf {
         Self::ActivityBody,
         Self::UpdatedAt,
         Self::MergedInto,
+        Self::LinkedinUrl,
+        Self::GithubUrl,
     ];
 
     /// Its key.
@@ -101,6 +113,8 @@ impl NameOf {
             Self::ActivityBody => "activity_body",
             Self::UpdatedAt => "updated_at",
             Self::MergedInto => "merged_into",
+            Self::LinkedinUrl => "linkedin_url",
+            Self::GithubUrl => "github_url",
         }
     }
 
@@ -132,7 +146,14 @@ impl Names {
             NameOf::ActivityBody => Some(&self.activity_body),
             NameOf::UpdatedAt => Some(self.updated_at()),
             NameOf::MergedInto => self.merged_into.as_deref(),
+            NameOf::LinkedinUrl => self.linkedin_url.as_deref(),
+            NameOf::GithubUrl => self.github_url.as_deref(),
         }
+    }
+
+    /// The attributes with addresses of a person's profiles, as far as they are offered.
+    pub fn profile_urls(&self) -> impl Iterator<Item = &str> {
+        self.linkedin_url.iter().chain(&self.github_url).map(String::as_str)
     }
 
     /// Gives the meaning `of` the attribute `name`.
@@ -151,6 +172,8 @@ impl Names {
             NameOf::ActivityBody => self.activity_body = name,
             NameOf::UpdatedAt => self.updated_at = Some(name),
             NameOf::MergedInto => self.merged_into = Some(name),
+            NameOf::LinkedinUrl => self.linkedin_url = Some(name),
+            NameOf::GithubUrl => self.github_url = Some(name),
         }
     }
 }

@@ -13,6 +13,12 @@ use super::{
 /// The flag of an anonymised person, in both spellings.
 pub const ANONYMISED: [&str; 2] = ["anonymized", "anonymised"];
 
+/// What an attribute with the address of a LinkedIn profile is usually called.
+const LINKEDIN: [&str; 5] =
+    ["linkedin_url", "linkedin", "linkedin_profile_url", "linkedin_profile", "linked_in_url"];
+/// The same for GitHub.
+const GITHUB: [&str; 4] = ["github_url", "github", "github_profile_url", "github_profile"];
+
 /// Finds the names that the operator itself needs. A write whose essential attributes cannot be
 /// identified is not offered: no attachment is better than one under a guessed name.
 pub(super) fn read_names<'a>(
@@ -24,9 +30,12 @@ pub(super) fn read_names<'a>(
     let accepted = |op: Op| found.get(&op).and_then(|f| reader.request_attributes(f.body));
     let person = returned(Op::GetCandidate).or_else(|| returned(Op::ListCandidates));
     let has_flag = person
+        .as_ref()
         .is_none_or(|person| ANONYMISED.iter().any(|spelling| person.contains_key(*spelling)));
     contract.shows_anonymised = has_flag && found.contains_key(&Op::GetCandidate);
     let names = &mut contract.names;
+    names.linkedin_url = person.as_ref().and_then(|person| text_named(person, &LINKEDIN));
+    names.github_url = person.as_ref().and_then(|person| text_named(person, &GITHUB));
     let string = |a: &Attribute| a.kind == AttributeKind::String;
     if let Some(jobs) = returned(Op::ListJobs).or_else(|| returned(Op::GetJob)) {
         let mut picked = BTreeSet::new();
@@ -87,6 +96,16 @@ pub(super) fn read_names<'a>(
         require(contract, Op::CreateActivity, body.is_some());
         keep(&mut contract.names.activity_body, body);
     }
+}
+
+/// The first of `spellings` that is a text.
+fn text_named(attributes: &BTreeMap<String, Attribute>, spellings: &[&str]) -> Option<String> {
+    let is_text = |name: &&&str| {
+        attributes.get(**name).is_some_and(|found| {
+            matches!(found.kind, AttributeKind::String | AttributeKind::Unknown)
+        })
+    };
+    spellings.iter().find(is_text).map(|name| (*name).to_owned())
 }
 
 fn keep(slot: &mut String, name: Option<String>) {

@@ -198,7 +198,7 @@ fn show(next: &mut CandidateExportStatus, progress: &Progress, run: &RunState) {
     let there = counts.delivered() + counts.awaiting_resume;
     next.delivered = Some(delivered(run.mode, run.is_file, there, wanted));
     let compares = run.mode == ExportMode::DryRun && !run.is_file;
-    next.rediscovery = compares.then(|| rediscovery(&counts, &progress.by_reason));
+    next.rediscovery = compares.then(|| rediscovery(progress));
     next.rejected = Some(number(counts.rejected()));
     next.progress = Some(i32::from(counts.percent()));
     next.failures = progress
@@ -312,6 +312,7 @@ mod tests {
             known: 8,
             changed: 2,
             new: 1,
+            possible: None,
             ambiguous: 3,
             suppressed: 5,
             unmatchable: 2,

@@ -311,7 +311,7 @@ fn show_places(next: &mut CandidateImportStatus, progress: &ImportProgress) {
 /// What the list is to Clinch, if this run compared it.
 fn show_list(next: &mut CandidateImportStatus, run: &ImportRun) {
     let Some(compared) = &run.progress.compared else { return };
-    next.rediscovery = Some(rediscovery(&compared.counts, &compared.by_reason));
+    next.rediscovery = Some(rediscovery(compared));
     let ended = run.ended().map(|ended| ended.at);
     next.match_report = compared.report.as_ref().zip(ended).map(|(report, at)| ReportSeen {
         url: report.url.clone(),

@@ -25,9 +25,9 @@ use crate::{
     mapping::{self, MappingSpec, Plan, TargetAttributes},
     output::Compression,
     pipeline::{
-        self, ClinchCrm, DestinationSpec, Duplicates, Ending, Guards, LedgerTrust, Mode, Progress,
-        Renderer, Report, ReportSpec, RunPorts, RunSpec, Source, Suspects, no_neighbours,
-        with_report,
+        self, AttributeFilter, ClinchCrm, DestinationSpec, Duplicates, Ending, Guards, LedgerTrust,
+        Mode, Progress, Renderer, Report, ReportSpec, RunPorts, RunSpec, Source, Suspects,
+        no_neighbours, with_report,
     },
     storage::{Destination, NamedFiles},
 };
@@ -44,6 +44,8 @@ pub(super) struct Comparison {
     source: Source,
     plan: Plan,
     report: Option<ReportSpec>,
+    /// The attributes that may be compared beside those of the mapping.
+    revealed: Option<AttributeFilter>,
     /// Identifies everything that the result depends on, besides Clinch.
     pub(super) digest: String,
 }
@@ -74,6 +76,8 @@ pub(super) fn check(
         Ok(report) => report,
         Err(cause) => return unusable(Some(Verdict::Stalled(cause))),
     };
+    let granted = gathered.integration.granted();
+    let revealed = granted.and_then(|found| reveals(&found.spec.read_permission));
     let content = found.keys.payload_digest(&source.fingerprint().to_string());
     let digest = digest_json(&(
         wanted,
@@ -82,7 +86,11 @@ pub(super) fn check(
         hex::encode(content.0),
     ));
     let digest = digest.short();
-    Check { value: Some(Comparison { source, plan, report, digest }), observation, fault: None }
+    Check {
+        value: Some(Comparison { source, plan, report, revealed, digest }),
+        observation,
+        fault: None,
+    }
 }
 
 /// The mapping for exports that says what is compared: values, no resumes and no tags.
@@ -129,6 +137,9 @@ fn report(
             return Err(place.unwrap_or_else(|| cause.clone()));
         }
     };
+    if let Some(older) = &found.claimed_by {
+        return Err(older.refusal(&gathered.key().namespace, REPORT_URL, "this file", ""));
+    }
     let compression = Compression::of_name(url);
     let name = match compression {
         Compression::Gzip => &url[..url.len() - ".gz".len()],
@@ -137,9 +148,6 @@ fn report(
     let granted = gathered.integration.granted();
     Ok(ReportSpec {
         csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
-    if let Some(older) = &found.claimed_by {
-        return Err(older.refusal(&gathered.key().namespace, REPORT_URL, "this file", ""));
-    }
         compression,
         destination,
         rejected_only: wanted.include == ReportInclude::Rejected,
@@ -151,7 +159,7 @@ fn report(
 
 /// Compares the list with Clinch. Writes nothing but the report.
 pub(super) async fn compare(
-    Comparison { source, plan, report, .. }: Comparison,
+    Comparison { source, plan, report, revealed, .. }: Comparison,
     connection: Connection,
     client: Client,
     import: &str,
@@ -169,6 +177,7 @@ pub(super) async fn compare(
         guards: Guards::default(),
         renderer: Renderer::default(),
         resumes: NamedFiles::default(),
+        reveals: revealed,
     };
     let ports = RunPorts {
         crm: ClinchCrm::new(client, connection.source).witnessed_by(connection.account.witnesses),

@@ -316,6 +316,8 @@ impl<'a> Rows<'a> {
                 class,
                 person,
                 changed,
+                // It is in the file.
+                source_id: None,
                 foretold,
             });
         }

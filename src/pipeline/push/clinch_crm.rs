@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use super::{
     crm::{
-        Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, Lookup, PeoplePage,
-        Read, Updated,
+        Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, KnownAttributes,
+        Lookup, PeoplePage, Read, Updated,
     },
     destination,
     resting::Resting,
@@ -200,6 +200,14 @@ impl Crm for ClinchCrm {
 
     fn shows_anonymised(&self) -> bool {
         self.client.contract().shows_anonymised
+    }
+
+    fn known_attributes(&self) -> KnownAttributes {
+        let names = &self.client.contract().names;
+        KnownAttributes {
+            updated_at: names.updated_at().into(),
+            profile_urls: names.profile_urls().map(str::to_owned).collect(),
+        }
     }
 
     async fn total(&self) -> Result<Option<u64>, CrmFailure> {

@@ -27,7 +27,8 @@ impl<C: Crm> Pusher<C> {
             return Ok(lacking(&work.lacking));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate::created(None));
+            let possible = self.index.suggestions.of(&work.profiles);
+            return Ok(Candidate { possible, ..Candidate::created(None) });
         }
         self.check_fence()?;
         let trial = match snapshot {

@@ -1,7 +1,7 @@
 //! The port to Clinch: what a push needs of it. A dry run uses the reading half only. No I/O here;
 //! `clinch_crm.rs` implements it.
 
-use std::{fmt, future::Future, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -99,6 +99,15 @@ pub struct JobStage {
     pub job: ClinchId,
     /// The stage.
     pub stage: ClinchId,
+}
+
+/// Attributes of people that have a meaning of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownAttributes {
+    /// The time of the last change.
+    pub updated_at: Arc<str>,
+    /// Addresses of their profiles.
+    pub profile_urls: Vec<String>,
 }
 
 /// Mode of the `ensure_` calls, which return whether something was, or would be, written.
@@ -213,6 +222,11 @@ pub trait Crm: Send + Sync + 'static {
 
     /// Whether Clinch marks people who were anonymised.
     fn shows_anonymised(&self) -> bool;
+
+    /// The attributes that have a meaning of their own. By default there are none.
+    fn known_attributes(&self) -> KnownAttributes {
+        KnownAttributes::default()
+    }
 
     /// Reads a person by id.
     fn get(&self, id: &ClinchId) -> impl Future<Output = Result<Read, CrmFailure>> + Send;

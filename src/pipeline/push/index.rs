@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     census::Snapshot,
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
+    suggestions::Suggestions,
 };
 use crate::{
     domain::{ClinchId, Disposition, MatchKey, Reason},
@@ -31,6 +32,8 @@ pub(super) struct PeopleIndex {
     pub(super) snapshot: Option<Snapshot>,
     /// Whether people can be looked up.
     pub(super) filter: Filter,
+    /// Who has the profiles of people who are not found.
+    pub(super) suggestions: Suggestions,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use super::{
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
     neighbours::Neighbours,
+    suggestions::Wanted,
     survey::Survey,
 };
 use crate::{
@@ -26,6 +27,8 @@ use crate::{
 
 /// The number of unknown people from which a list is worth its requests and those that prove it.
 const LIST_WORTH_FROM: u64 = 10;
+/// The list is read for the profiles on it if it has at most so many pages, or one for each unknown person.
+const PROFILE_PAGES: u64 = 1000;
 /// How many people that a list does not show are looked up.
 const SAMPLE: usize = 3;
 
@@ -35,6 +38,8 @@ pub(super) struct Learning<'a, C> {
     pub(super) keys: &'a Keys,
     pub(super) guard: &'a PeopleGuard,
     pub(super) look_up: bool,
+    /// The profiles that are compared, if any are.
+    pub(super) profiles: Option<&'a Wanted>,
     pub(super) progress: &'a watch::Sender<Progress>,
 }
 
@@ -55,12 +60,20 @@ impl<C: Crm> Learning<'_, C> {
             count: survey.unknown,
             sample: &survey.sample,
             look_up: self.look_up,
+            profiles: self.profiles.filter(|wanted| !wanted.is_empty()),
             reads_page: &|page| {
                 self.progress.send_modify(|progress| progress.listing = Some(page));
             },
         };
         let learn = || PeopleIndex::learn(self.crm, self.guard, &unknown);
-        let index = unless_paused(self.crm, learn).await;
+        let index = async {
+            let mut index = unless_paused(self.crm, learn).await?;
+            if unknown.profiles.is_some() && !index.suggestions.is_whole {
+                index.read_for_profiles(self.crm, &unknown).await?;
+            }
+            Ok::<_, CrmFailure>(index)
+        };
+        let index = index.await;
         self.progress.send_modify(|progress| progress.listing = None);
         let mut index = index?;
         let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
@@ -95,6 +108,8 @@ pub(super) struct UnknownPeople<'a> {
     pub(super) sample: &'a [(MatchKey, KeyHash)],
     /// Whether absence must be proved by look-ups, never by a list.
     pub(super) look_up: bool,
+    /// Their profiles, where these are compared.
+    pub(super) profiles: Option<&'a Wanted>,
     /// Called with the number of each page before it is read.
     pub(super) reads_page: &'a (dyn Fn(u64) + Sync),
 }
@@ -194,13 +209,44 @@ impl PeopleIndex {
     ) -> Result<Reading, CrmFailure> {
         let reads_page = unknown.reads_page;
         let listing = Listing { hasher, reads_page, budget, readings: 2, expected };
-        listing.read(crm, paused, |person| self.take(unknown, person)).await
+        let reading = listing.read(crm, paused, |person| self.take(unknown, person)).await?;
+        self.suggestions.is_whole |= reading.ended;
+        Ok(reading)
+    }
+
+    /// Reads the list for the profiles on it, if it has no more pages than that is worth.
+    async fn read_for_profiles(
+        &mut self,
+        crm: &impl Crm,
+        unknown: &UnknownPeople<'_>,
+    ) -> Result<(), CrmFailure> {
+        let hasher = RandomState::new();
+        let listing = Listing {
+            hasher: &hasher,
+            reads_page: unknown.reads_page,
+            budget: unknown.count.max(PROFILE_PAGES),
+            readings: 1,
+            expected: None,
+        };
+        loop {
+            let reading = listing.read(crm, &mut None, |person| self.take(unknown, person)).await;
+            match reading {
+                Err(CrmFailure::Paused) => crm.admitted().await?,
+                reading => {
+                    self.suggestions.is_whole = reading?.ended;
+                    return Ok(());
+                }
+            }
+        }
     }
 
     fn take(&mut self, unknown: &UnknownPeople<'_>, person: CrmPerson) {
         if person.anonymised {
             self.anonymised.insert(person.id);
             return;
+        }
+        if let Some(wanted) = unknown.profiles {
+            self.suggestions.note(wanted, unknown.keys, &person);
         }
         let Some(key) = &person.key else { return };
         let hash = unknown.keys.key_hash(key);

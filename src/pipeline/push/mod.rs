@@ -32,6 +32,7 @@ mod run_ledger;
 mod seen_resumes;
 mod source_people;
 mod steps;
+mod suggestions;
 mod survey;
 mod unread;
 mod update;
@@ -43,8 +44,8 @@ mod witnesses;
 
 pub use clinch_crm::{ClinchCrm, SeenSource};
 pub use crm::{
-    Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, Lookup, PeoplePage, Read,
-    Updated,
+    Created, Crm, CrmFailure, CrmPerson, Destination, Ensure, JobStage, KnownAttributes, Lookup,
+    PeoplePage, Read, Updated,
 };
 pub use guard::{AtRest, Claim, Membership, PeopleGuard};
 pub use neighbours::{Neighbour, Neighbours, no_neighbours};

@@ -1,9 +1,10 @@
 //! The outcome of pushing a record. Pure.
 
-use super::crm::CrmFailure;
+use super::{crm::CrmFailure, suggestions::Suggested};
 use crate::{
     domain::{Cause, ClinchId, Disposition, Reason},
     ledger::{Steps, Suppressed},
+    pipeline::record_log::ChangedAt,
 };
 
 /// The outcome of a record.
@@ -37,6 +38,10 @@ pub(super) struct Noted {
     pub(super) warning: Option<Cause>,
     /// Who is in Clinch, of a record that is rejected because of it.
     pub(super) there: Option<ClinchId>,
+    /// When the person was changed last, if they were read.
+    pub(super) changed_at: Option<ChangedAt>,
+    /// Of somebody who would be created: who in Clinch has the same profile.
+    pub(super) possible: Option<Suggested>,
 }
 
 impl Pushed {
@@ -68,6 +73,10 @@ pub(super) struct Candidate {
     pub(super) changed: Vec<String>,
     /// Who is in Clinch, of a record that is rejected because of it.
     pub(super) there: Option<ClinchId>,
+    /// When they were changed last, if they were read.
+    pub(super) changed_at: Option<ChangedAt>,
+    /// Of somebody who would be created: who in Clinch has the same profile.
+    pub(super) possible: Option<Suggested>,
 }
 
 impl Candidate {
@@ -93,8 +102,22 @@ impl Candidate {
         Self { id, fresh: true, ..Self::nobody(Outcome::Created) }
     }
 
+    /// With the time of the last change.
+    pub(super) fn changed_at(self, changed_at: Option<ChangedAt>) -> Self {
+        Self { changed_at, ..self }
+    }
+
     pub(super) fn nobody(outcome: Outcome) -> Self {
-        Self { id: None, outcome, fresh: false, seen: true, changed: Vec::new(), there: None }
+        Self {
+            id: None,
+            outcome,
+            fresh: false,
+            seen: true,
+            changed: Vec::new(),
+            there: None,
+            changed_at: None,
+            possible: None,
+        }
     }
 }
 

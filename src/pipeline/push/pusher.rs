@@ -18,7 +18,9 @@ use super::{
 use crate::{
     domain::{Cause, ClinchId, Disposition, Fence, Reason},
     ledger::{Steps, Suppressed, Suppressions},
-    pipeline::{mode::Mode, rendered::Renderer, spec::Duplicates, work::Work},
+    pipeline::{
+        mode::Mode, record_log::ChangedAt, rendered::Renderer, spec::Duplicates, work::Work,
+    },
 };
 
 /// What the records of a run share.
@@ -41,6 +43,8 @@ pub(super) struct Pusher<C> {
     pub(super) resumes: Fetcher,
     /// The people this run created.
     pub(super) creations: Creations,
+    /// The attribute with the time of the last change.
+    pub(super) updated_at: Arc<str>,
 }
 
 /// The person of a record, as far as known.
@@ -107,15 +111,18 @@ impl<C: Crm> Pusher<C> {
         }
         let Begun { steps, noted, candidate } = begun;
         let candidate = candidate.as_mut().expect("it was put in place above");
+        noted.changed_at = candidate.changed_at.take().or(noted.changed_at.take());
         if matches!(candidate.outcome, Outcome::Skipped) {
             // Left alone in every respect: no step of this record is needed.
             let outcome = Ok(candidate.outcome.clone());
-            return Pushed::of(outcome, candidate.id.clone(), work.required());
+            let pushed = Pushed::of(outcome, candidate.id.clone(), work.required());
+            return Pushed { noted: noted.clone(), ..pushed };
         }
         let Some(id) = candidate.id.clone() else {
-            let mut pushed = Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
-            pushed.noted.there.clone_from(&candidate.there);
-            return pushed;
+            noted.there.clone_from(&candidate.there);
+            noted.possible.clone_from(&candidate.possible);
+            let pushed = Pushed::of(Ok(candidate.outcome.clone()), None, work.done);
+            return Pushed { noted: noted.clone(), ..pushed };
         };
         *steps = steps.with(Steps::CANDIDATE);
         noted.changed.append(&mut candidate.changed);
@@ -235,12 +242,23 @@ impl<C: Crm> Pusher<C> {
             {
                 Ok(Candidate::known(person.id, Outcome::Unchanged, fresh))
             }
-            (Known::Person { person, .. }, Duplicates::Skip) => Ok(Candidate::skipped(person.id)),
-            (Known::Person { person, .. }, Duplicates::Fail) => Ok(already_there(person.id)),
+            (Known::Person { person, .. }, Duplicates::Skip) => {
+                let changed_at = self.changed_at(&person);
+                Ok(Candidate::skipped(person.id).changed_at(changed_at))
+            }
+            (Known::Person { person, .. }, Duplicates::Fail) => {
+                let changed_at = self.changed_at(&person);
+                Ok(already_there(person.id).changed_at(changed_at))
+            }
             (Known::Person { person, fresh }, Duplicates::Update) => {
                 self.update(work, person, fresh).await
             }
         }
+    }
+
+    /// When a person was changed last, as Clinch says.
+    pub(super) fn changed_at(&self, person: &CrmPerson) -> Option<ChangedAt> {
+        ChangedAt::of(&person.attributes, &self.updated_at)
     }
 
     pub(super) fn check_fence(&self) -> Result<(), CrmFailure> {

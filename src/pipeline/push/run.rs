@@ -20,6 +20,7 @@ use super::{
     pusher::Pusher,
     run_ledger::RunLedger,
     source_people::SourcePeople,
+    suggestions::Wanted,
     survey::{Comparison, Survey},
     windows::Pushing,
 };
@@ -108,6 +109,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         plan: plan.then(|| PlanRecorder::new(spec.guards.identity)),
         report: ports.report,
         foretells: spec.mode == Mode::DryRun,
+        reading: None,
     };
     let surveyed = Survey::of(spec.clone(), comparison, ledger, log, cancel.clone());
     let (mut survey, ledger, log) = surveyed.await;
@@ -115,6 +117,8 @@ async fn attempt<C: Crm, S: SegmentStore>(
     if cancel.is_cancelled() {
         return Ok(Ending::Stopped);
     }
+    let wanted = Wanted::of(&ports.crm, &spec, std::mem::take(&mut survey.profiles));
+    survey.progress.profiles_compared = wanted.as_ref().is_some_and(Wanted::is_empty);
     survey.progress.source = spec.source.info().cloned();
     survey.progress.ledger = ledger_info;
     progress.send_replace(survey.progress.clone());
@@ -139,6 +143,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
         cancel,
         spec,
         suspects: std::mem::take(&mut survey.suspects),
+        wanted,
         reads_first: ledger_info.distrust.is_some(),
     };
     if survey.is_up_to_date() {
@@ -163,6 +168,7 @@ struct Delivery<C> {
     cancel: CancellationToken,
     spec: Arc<RunSpec<Opened>>,
     suspects: Vec<MatchKey>,
+    wanted: Option<Wanted>,
     reads_first: bool,
 }
 
@@ -215,13 +221,17 @@ impl<C: Crm> Delivery<C> {
             let at_rest = guard.at_rest.contains(&export);
             run_ledger.await_earlier_requests(&self.crm, at_rest, cancel).await;
         }
-        let learning = Learning { crm: &self.crm, keys, guard, look_up: self.look_up, progress };
+        let (look_up, profiles) = (self.look_up, self.wanted.as_ref());
+        let learning = Learning { crm: &self.crm, keys, guard, look_up, profiles, progress };
         let learned = learned(&learning, spec, &survey, &run_ledger.ledger, neighbours);
         // It only reads, and need not be finished.
         let learned = cancel.run_until_cancelled(learned).await;
         let Some((destination, index)) = learned.transpose()? else {
             return Ok(Ending::Stopped);
         };
+        if index.suggestions.is_whole && profiles.is_some() {
+            progress.send_modify(|progress| progress.profiles_compared = true);
+        }
         note_anonymised(&index.anonymised, &run_ledger.ledger, &self.suppressions).await?;
         // No longer needed: free the memory for the ledger.
         survey.people = SourcePeople::default();
@@ -279,6 +289,7 @@ impl<C: Crm> Delivery<C> {
 
     fn pusher(self, destination: Destination, index: PeopleIndex) -> (Pusher<C>, Vec<MatchKey>) {
         let pusher = Pusher {
+            updated_at: self.crm.known_attributes().updated_at,
             crm: self.crm,
             guard: self.guard,
             index,

@@ -2,7 +2,7 @@
 //! everything once on a blocking thread. Keeps 31 bytes a person until it is known who is in Clinch,
 //! then one bit a record. Makes no request to Clinch.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use crate::{
         blocking::join_blocking,
         guards::Guards,
         opened::Opened,
+        profiles::ProfileHash,
         record_log::{Decided, Found, MatchedBy, MatchedPerson, RecordLog},
         record_set::RecordSet,
         records::{Prepared, PreparedRecords},
@@ -76,6 +77,8 @@ pub(super) struct Survey {
     pub(super) renamed: Vec<(KeyHash, KeyHash)>,
     /// Hashes of other spellings of people whom the ledger does not know, and the present ones.
     pub(super) others: Vec<(KeyHash, KeyHash)>,
+    /// The profiles of people whom the ledger does not know, where profiles are compared.
+    pub(super) profiles: HashSet<ProfileHash>,
     /// Where each person is named first.
     pub(super) people: SourcePeople,
     /// How many records have a match key, and are mapped or not.
@@ -234,13 +237,9 @@ impl Survey {
         if let Some(why) = comparison.suppressions.check(&work.key, &work.key_hash) {
             self.progress.counts.suppressed += 1;
             let (record, cause) = (Some(keys.record_id(&work.key)), why.cause());
-            log.decided(
-                number,
-                &work.position,
-                || record,
-                &Decided::Suppressed(&cause),
-                Found::default(),
-            );
+            let found = Found { source_id: work.source_id, ..Found::default() };
+            let decided = Decided::Suppressed(&cause);
+            log.decided(number, &work.position, || record, &decided, found);
             self.progress.list(Rejection { record, position: work.position, place: None, cause });
             return;
         }
@@ -259,6 +258,7 @@ impl Survey {
             self.unknown += 1;
             let others = keys.other_hashes(&work.key).into_iter();
             self.others.extend(others.map(|other| (other, work.key_hash)));
+            self.profiles.extend(work.profiles.iter());
             self.sample(work.key, work.key_hash, rng);
         }
     }
@@ -319,9 +319,11 @@ impl Survey {
         let person = log.report.as_ref().and_then(|_| {
             let hash = another_hash(work, keys, ledger);
             let id = ledger.id(&work.key_hash).or_else(|| ledger.id(&hash?))?;
-            Some(MatchedPerson { id, by: Some(MatchedBy::Ledger) })
+            Some(MatchedPerson { id, by: Some(MatchedBy::Ledger), changed_at: None })
         });
-        let found = Found { person, warning: work.warning.as_deref(), ..Found::default() };
+        let source_id = work.source_id.clone();
+        let warning = work.warning.as_deref();
+        let found = Found { person, warning, source_id, ..Found::default() };
         log.decided(work.number, &work.position, record, &Decided::Unchanged, found);
     }
 
@@ -338,7 +340,9 @@ impl Survey {
     fn reject(&mut self, number: usize, rejection: Rejection, log: &mut RecordLog) {
         self.progress.counts.invalid += 1;
         let (position, record) = (&rejection.position, rejection.record);
-        log.decided(number, position, || record, &Decided::Rejected(&rejection), Found::default());
+        // It was read just now.
+        let found = Found { source_id: log.reading.clone(), ..Found::default() };
+        log.decided(number, position, || record, &Decided::Rejected(&rejection), found);
         self.progress.reject(rejection);
     }
 }

@@ -37,11 +37,12 @@ impl<C: Crm> Pusher<C> {
         if self.mode == Mode::DryRun {
             // A real push updates without diffing here, so the dry run reports Updated too.
             let present = self.read(&id).await?;
+            let changed_at = present.as_ref().and_then(|person| self.changed_at(person));
             let changed = match &present {
                 Some(person) => names(&changes(work, &person.attributes)),
                 None => names(&work.attributes),
             };
-            return Ok(Candidate::updated(id, changed, true));
+            return Ok(Candidate::updated(id, changed, true).changed_at(changed_at));
         }
         self.change(work, id, &work.attributes).await
     }
@@ -54,22 +55,24 @@ impl<C: Crm> Pusher<C> {
         fresh: bool,
     ) -> Result<Candidate, CrmFailure> {
         let mut differing = changes(work, &person.attributes);
+        let mut changed_at = self.changed_at(&person);
         let mut seen = fresh;
         if !fresh && !differing.is_empty() && self.crm.shows_anonymised() {
             let Some(present) = self.read(&person.id).await? else {
                 return self.suppress(work, &person.id).await;
             };
             differing = changes(work, &present.attributes);
+            changed_at = self.changed_at(&present);
             seen = true;
         }
         let id = person.id;
         if differing.is_empty() {
-            return Ok(Candidate::known(id, Outcome::Unchanged, seen));
+            return Ok(Candidate::known(id, Outcome::Unchanged, seen).changed_at(changed_at));
         }
         if self.mode == Mode::DryRun {
-            return Ok(Candidate::updated(id, names(&differing), seen));
+            return Ok(Candidate::updated(id, names(&differing), seen).changed_at(changed_at));
         }
-        self.change(work, id, &differing).await
+        Ok(self.change(work, id, &differing).await?.changed_at(changed_at))
     }
 
     async fn change(

@@ -90,6 +90,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
     });
     let verifier = Verifier {
         pusher: Pusher {
+            updated_at: ports.crm.known_attributes().updated_at,
             crm: ports.crm,
             guard,
             index: PeopleIndex::default(),

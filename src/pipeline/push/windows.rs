@@ -15,6 +15,7 @@ use super::{
     outcome::{Outcome, Pushed},
     pusher::Pusher,
     run_ledger::RunLedger,
+    suggestions::Suggested,
 };
 use crate::{
     domain::{Cause, ClinchId, MatchKey, Reason},
@@ -110,9 +111,20 @@ impl Pushing<'_> {
             match result {
                 Ok(outcome) => {
                     course.decided();
-                    let person = person.or(noted.there);
-                    let person = person.map(|id| Self::matched(&pusher.index, &work, id, &outcome));
-                    self.count(&work, outcome, (&noted.changed, person), log);
+                    let person = person.or(noted.there).map(|id| MatchedPerson {
+                        by: Self::matched_by(&pusher.index, &work, &id, &outcome),
+                        id,
+                        changed_at: noted.changed_at,
+                    });
+                    let is_possible = noted.possible.is_some();
+                    let found = Found {
+                        changed: &noted.changed,
+                        person: person.or_else(|| noted.possible.and_then(suggested)),
+                        is_possible,
+                        source_id: work.source_id.clone(),
+                        ..Found::default()
+                    };
+                    self.count(&work, outcome, found, log);
                 }
                 Err(failure) => {
                     if awaits_resume {
@@ -205,7 +217,8 @@ impl Pushing<'_> {
             _ => return Err(failure),
         };
         let (record, position) = (Some(self.keys.record_id(&work.key)), work.position.clone());
-        log.decided(work.number, &position, || record, &Decided::Pending(&cause), Found::default());
+        let found = Found { source_id: work.source_id.clone(), ..Found::default() };
+        log.decided(work.number, &position, || record, &Decided::Pending(&cause), found);
         if !matches!(failure, CrmFailure::Later { .. }) {
             let rejection = Rejection { position, record, place: None, cause };
             self.progress.send_modify(|progress| progress.list(rejection));
@@ -247,25 +260,23 @@ impl Pushing<'_> {
         }
     }
 
-    /// Who a record is in Clinch, and how that was found out.
-    fn matched(index: &PeopleIndex, work: &Work, id: ClinchId, outcome: &Outcome) -> MatchedPerson {
-        let by = match outcome {
+    /// How it was found out who a record is in Clinch.
+    fn matched_by(
+        index: &PeopleIndex,
+        work: &Work,
+        id: &ClinchId,
+        outcome: &Outcome,
+    ) -> Option<MatchedBy> {
+        match outcome {
             Outcome::Created => None,
-            _ if work.ours.as_ref() == Some(&id) || index.is_of_neighbours(&work.key_hash, &id) => {
+            _ if work.ours.as_ref() == Some(id) || index.is_of_neighbours(&work.key_hash, id) => {
                 Some(MatchedBy::Ledger)
             }
             _ => Some(MatchedBy::Email),
-        };
-        MatchedPerson { id, by }
+        }
     }
 
-    fn count(
-        &self,
-        work: &Work,
-        outcome: Outcome,
-        (changed, person): (&[String], Option<MatchedPerson>),
-        log: &mut RecordLog,
-    ) {
+    fn count(&self, work: &Work, outcome: Outcome, found: Found<'_>, log: &mut RecordLog) {
         let warns = matches!(outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
         let warning = work.warning.as_deref().filter(|_| warns);
         if warns {
@@ -273,7 +284,9 @@ impl Pushing<'_> {
         }
         let record = || Some(self.keys.record_id(&work.key));
         let position = &work.position;
-        let mut found = Some(Found { changed, warning, person });
+        let is_possible = found.is_possible;
+        let found = Found { warning, ..found };
+        let mut found = Some(found);
         let mut note = |decided: &Decided<'_>| {
             let found = found.take().unwrap_or_default();
             log.decided(work.number, position, record, decided, found);
@@ -281,6 +294,7 @@ impl Pushing<'_> {
         self.progress.send_modify(|progress| match outcome {
             Outcome::Created => {
                 progress.counts.created += 1;
+                progress.counts.possible += u64::from(is_possible);
                 note(&Decided::Created);
             }
             Outcome::Updated => {
@@ -309,6 +323,16 @@ impl Pushing<'_> {
                 progress.reject(rejection);
             }
         });
+    }
+}
+
+/// The person who is suggested, if it is one.
+fn suggested(found: Suggested) -> Option<MatchedPerson> {
+    match found {
+        Suggested::One(id, changed_at) => {
+            Some(MatchedPerson { id, by: Some(MatchedBy::ProfileUrl), changed_at })
+        }
+        Suggested::Several => None,
     }
 }
 

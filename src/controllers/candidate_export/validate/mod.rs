@@ -24,6 +24,7 @@ use crate::{
     conditions::{Observation, Verdict},
     controllers::{
         dependency::{self, Needed},
+        read_permission::reveals,
         references::MappingFound,
         runs::Schedule,
         sources::SourceFound,
@@ -253,6 +254,10 @@ fn assemble(
         mode: mode(spec.mode),
         renderer: Renderer::default(),
         resumes: resumes::files(gathered),
+        // A plan does not need it, and it may cost requests: only where the result of each person is kept.
+        reveals: (spec.report.is_some() || gathered.report_due)
+            .then(|| reveals(&integration.spec.read_permission))
+            .flatten(),
     };
     let asks_clinch = asked.is_some();
     let certain = gathered.connection.is_some()
