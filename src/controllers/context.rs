@@ -18,6 +18,7 @@ use crate::{
     clinch::{Observer, Rates},
     cluster::{Cluster, ClusterError},
     domain::{Clock, Fence},
+    pipeline::KeptWrites,
 };
 
 /// What every reconcile shares.
@@ -35,6 +36,8 @@ pub struct Context<C> {
     /// What this process does for each integration.
     pub(super) shards: Shards,
     pub(super) trouble: Trouble,
+    /// What imports have read of the ledgers of exports.
+    pub(super) kept_writes: Arc<KeptWrites>,
     pub(super) fence: Fence,
     pub(super) enqueue: Enqueue,
     /// Whether this process looks at every source once, and ends: it is the request to look.
@@ -74,6 +77,7 @@ impl<C: Cluster> Context<C> {
             runs,
             shards: Shards::default(),
             trouble: Trouble::default(),
+            kept_writes: Arc::default(),
             looks_once: false,
             started_at: clock.now(),
             root_key: OnceCell::new(),

@@ -46,8 +46,8 @@ pub use import::{
     AnySink, Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers,
     Feed, FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, HttpSink, HttpSinkSettings,
     ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport,
-    ImportSpec, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions, ObjectSink,
-    OwnWrites, PartFormat, Poster, ProfileMapping, Refused, Sink, SinkFault, SinkGate,
+    ImportSpec, KeptWrites, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions,
+    ObjectSink, OwnWrites, PartFormat, Poster, ProfileMapping, Refused, Sink, SinkFault, SinkGate,
     SinkPosition, Unmapped, run_import,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};

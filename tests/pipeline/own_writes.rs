@@ -1,7 +1,14 @@
 //! An export and an import of one account: what the export wrote does not come back, an edit by a person
 //! does, and the two fall silent when they feed each other.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use clinch_operator::{
@@ -10,7 +17,7 @@ use clinch_operator::{
     mapping::{ImportPlan, MappingSpec, compile},
     pipeline::{
         AttributeFilter, ClinchFeed, Counts, Ending, ExportLedger, ExportLedgers, ImportPorts,
-        ImportProgress, ImportReport, ImportSpec, OwnWrites, run, run_import,
+        ImportProgress, ImportReport, ImportSpec, KeptWrites, OwnWrites, run, run_import,
     },
 };
 use serde_json::{Value, json};
@@ -22,11 +29,12 @@ use crate::{
     setup::{ACCOUNT, Export, World, account, contract, email, keys, profile, profiles},
 };
 
-/// A store that can be out of reach.
+/// A store that can be out of reach, and counts segments that are read.
 #[derive(Clone)]
 struct Ledger {
     store: MemoryStore,
     fails: bool,
+    reads: Arc<AtomicU64>,
 }
 
 impl SegmentStore for Ledger {
@@ -38,6 +46,7 @@ impl SegmentStore for Ledger {
     }
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.store.read(seq).await
     }
 
@@ -60,6 +69,7 @@ struct Pair {
     exports: bool,
     own: fn(&Pair) -> OwnWrites<Ledger>,
     mapping: Value,
+    kept: Arc<KeptWrites>,
 }
 
 fn mapping() -> Value {
@@ -72,7 +82,8 @@ fn mapping() -> Value {
 
 impl Pair {
     async fn new(options: Value) -> Self {
-        let ledger = || Ledger { store: MemoryStore::default(), fails: false };
+        let ledger =
+            || Ledger { store: MemoryStore::default(), fails: false, reads: Arc::default() };
         Self {
             world: World::new(contract(options)).await,
             folder: tempfile::tempdir().unwrap(),
@@ -81,22 +92,24 @@ impl Pair {
             exports: true,
             own: Self::excluded,
             mapping: mapping(),
+            kept: Arc::default(),
         }
     }
 
     fn excluded(&self) -> OwnWrites<Ledger> {
         let mapping: MappingSpec = serde_json::from_value(Export::of(Vec::new()).mapping).unwrap();
-        let (ledger, exports) = (self.ledger.clone(), self.exports);
+        let (ledger, exports, kept) = (self.ledger.clone(), self.exports, self.kept.clone());
         OwnWrites::Exclude(Box::new(move || {
             Box::pin(async move {
                 let export = Export::of(Vec::new());
                 let ledger = ExportLedger {
+                    name: "export-uid".to_owned(),
                     plan: compile(&mapping).unwrap(),
                     duplicates: export.duplicates,
                     open: Box::new(move || (keys(), ledger)),
                 };
                 let ledgers = if exports { vec![ledger] } else { Vec::new() };
-                Ok(ExportLedgers { ledgers, unusable: 0 })
+                Ok(ExportLedgers { ledgers, unusable: 0, kept })
             })
         }))
     }
@@ -307,4 +320,35 @@ async fn a_ledger_out_of_reach_stops_the_import_and_a_damaged_one_hides_nobody()
     }
     pair.ledger.store = damaged;
     assert_eq!(pair.imports().await, (5, 0, 0));
+}
+
+#[tokio::test]
+async fn ledgers_that_did_not_change_are_not_read_again() {
+    let pair = Pair::new(json!({})).await;
+    // Each run of the export adds segments to its ledger.
+    for people in 1..=8 {
+        pair.export(profiles(people * 10)).await;
+    }
+    let segments = pair.ledger.store.list().await.unwrap().len() as u64;
+    assert!(segments >= 8, "{segments}");
+    let reads = async |expected: (u64, u64)| {
+        pair.ledger.reads.store(0, Ordering::Relaxed);
+        let (emitted, own, _) = pair.imports().await;
+        assert_eq!((emitted, own), expected);
+        pair.ledger.reads.load(Ordering::Relaxed)
+    };
+    let first = reads((0, 80)).await;
+    assert!(first > segments, "{first}: the whole ledger, and its last segment");
+    assert_eq!(reads((0, 0)).await, 0, "nobody changed");
+    for n in 0..3 {
+        pair.edit(n, &json!({"current_job_title": "Director"}));
+        assert_eq!(reads((1, 0)).await, 1, "the last segment says that nothing was stored since");
+    }
+    // The export writes: what it wrote is known at once.
+    let mut people = profiles(80);
+    people[40]["title"] = "Chief".into();
+    people[41]["title"] = "Chief".into();
+    pair.export(people).await;
+    pair.edit(41, &json!({"current_job_title": "Director"}));
+    assert!(reads((1, 1)).await > 1, "what it wrote is own, the edit is not");
 }

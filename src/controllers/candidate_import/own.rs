@@ -44,7 +44,11 @@ impl<C: Cluster + LedgerHome> Exports<C> {
     async fn ledgers(self) -> Result<ExportLedgers<C::Store>, ClusterError> {
         let cluster = &self.context.cluster;
         let root = self.context.root_key().await?;
-        let mut found = ExportLedgers { ledgers: Vec::new(), unusable: 0 };
+        let mut found = ExportLedgers {
+            ledgers: Vec::new(),
+            unusable: 0,
+            kept: self.context.kept_writes.clone(),
+        };
         for key in cluster.exports_of(&self.integration).await? {
             // Without an attempted run, nothing was written.
             let Some(uid) = cluster.attempted_export(&key) else { continue };
@@ -62,10 +66,11 @@ impl<C: Cluster + LedgerHome> Exports<C> {
                 DuplicatePolicy::Fail => Duplicates::Fail,
             };
             let keys = Keys::of(&root, self.account, &uid);
+            let name = format!("{} {uid}", self.account);
             let cluster = cluster.clone();
             let owner = LedgerOwner { namespace: key.namespace, name: key.name, uid };
             let open = Box::new(move || (keys, cluster.ledger_store(&owner)));
-            found.ledgers.push(ExportLedger { plan, duplicates, open });
+            found.ledgers.push(ExportLedger { name, plan, duplicates, open });
         }
         Ok(found)
     }

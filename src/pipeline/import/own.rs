@@ -2,15 +2,15 @@
 //! change. Decides by values, not by who wrote them. Reads ledgers through their stores, one after the
 //! other, and keeps 16 bytes of each person in them.
 
-use std::{
-    collections::BTreeSet,
-    hash::{BuildHasher as _, RandomState},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
-use super::halt::Halt;
+use super::{
+    halt::Halt,
+    kept_writes::{KeptWrites, Version, WrittenPeople},
+};
 use crate::{
     domain::{ClinchId, Disposition, Reason},
     ledger::{
@@ -26,6 +26,8 @@ const MOST_PEOPLE: usize = 4_000_000;
 
 /// The ledger of an export.
 pub struct ExportLedger<S> {
+    /// Identifies it among the ledgers of all accounts.
+    pub name: String,
     /// The mapping of the export, as it is now.
     pub plan: Plan,
     /// What the export does about people who are in Clinch already.
@@ -40,6 +42,8 @@ pub struct ExportLedgers<S> {
     pub ledgers: Vec<ExportLedger<S>>,
     /// How many more there are, whose mapping cannot be used.
     pub unusable: u64,
+    /// What is known of ledgers from earlier runs.
+    pub kept: Arc<KeptWrites>,
 }
 
 /// Finds the exports of the integration; called only if somebody is new or has changed.
@@ -59,8 +63,7 @@ struct Written {
     plan: Plan,
     policy: &'static str,
     keys: Keys,
-    /// Hash of the id, and the beginning of the digest of what was written; sorted.
-    people: Vec<(u64, u64)>,
+    people: WrittenPeople,
 }
 
 impl Written {
@@ -78,7 +81,7 @@ impl Written {
 /// What exports wrote.
 #[derive(Default)]
 pub(super) struct Own {
-    hasher: RandomState,
+    kept: Arc<KeptWrites>,
     exports: Vec<Written>,
 }
 
@@ -117,13 +120,20 @@ impl Own {
             disposition: Disposition::retry(Reason::InternalError),
             message: format!("the exports of the integration cannot be listed: {message}"),
         })?;
-        let mut own = Self::default();
+        let mut own = Self { kept: found.kept, exports: Vec::new() };
         if found.unusable > 0 {
             let exports = found.unusable;
             tracing::warn!(exports, "what exports without a usable mapping wrote counts as edits");
         }
-        for ExportLedger { plan, duplicates, open } in found.ledgers {
+        for ExportLedger { name, plan, duplicates, open } in found.ledgers {
             let (keys, store) = open();
+            // Before it is read: what changes meanwhile makes another version.
+            let version = Version::of(&store).await.map_err(|error| unreadable(&error))?;
+            let policy = duplicates.policy();
+            if let Some(people) = version.as_ref().and_then(|now| own.kept.get(&name, now)) {
+                own.exports.push(Written { plan, policy, keys, people });
+                continue;
+            }
             let ledger = match Journal::open(store, keys.clone()).await {
                 Ok(opened) => opened.ledger,
                 Err(error @ JournalError::List(_)) => return Err(unreadable(&error)),
@@ -141,27 +151,26 @@ impl Own {
                 continue;
             }
             let people = own.people(&ledger);
-            own.exports.push(Written { plan, policy: duplicates.policy(), keys, people });
+            if let Some(version) = version {
+                own.kept.keep(name, version, people.clone());
+            }
+            own.exports.push(Written { plan, policy, keys, people });
         }
         Ok(own)
     }
 
-    fn people(&self, ledger: &Ledger) -> Vec<(u64, u64)> {
+    fn people(&self, ledger: &Ledger) -> WrittenPeople {
         let mut people: Vec<(u64, u64)> = ledger
             .entries()
             .map(|entry| {
                 // What was written is not known of everybody; the digest of nobody is zero.
                 let written = entry.steps.contains(Steps::CANDIDATE);
                 let digest = if written { short(&entry.payload) } else { 0 };
-                (self.hash(&entry.clinch_id), digest)
+                (self.kept.hash(&entry.clinch_id), digest)
             })
             .collect();
         people.sort_unstable();
-        people
-    }
-
-    fn hash(&self, id: &ClinchId) -> u64 {
-        self.hasher.hash_one(id.as_str())
+        people.into()
     }
 
     /// What exports know of a person; `None` if no export does. `present`: all attributes. `permitted`:
@@ -173,7 +182,7 @@ impl Own {
         present: &Map<String, Value>,
         (permitted, reads): (&Map<String, Value>, &MembersRead),
     ) -> Option<Look> {
-        let id = self.hash(id);
+        let id = self.kept.hash(id);
         let knowing: Vec<(&Written, u64)> =
             self.exports.iter().filter_map(|export| Some((export, export.of(id)?))).collect();
         if knowing.is_empty() {
