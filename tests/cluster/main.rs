@@ -19,6 +19,7 @@ mod commands;
 mod credentials;
 mod decisions;
 mod drift;
+mod endpoints;
 mod erasure;
 mod events;
 mod exports;

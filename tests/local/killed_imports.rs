@@ -20,8 +20,14 @@ use crate::{
 /// Kills of the ordinary test run, for each kind of sink; `CLINCH_KILLS` asks for more.
 const KILLS: u64 = 8;
 const PEOPLE: u64 = 450;
-/// The most requests that a process makes before it is killed: a whole run, and some more.
+/// The most steps that a process makes before it is killed: a whole run, and some more. Steps are the requests
+/// to Clinch, and the batches that an endpoint gets.
 const LONGEST_LIFE: u64 = 16;
+/// The same for an endpoint. A process begins with the window that the one before it has declared: it reads its
+/// 20 people and sends its 10 batches. Then it reads the list and sends 38 batches on average.
+const LONGEST_LIFE_OF_BATCHES: u64 = 120;
+/// Records of a batch: few, so that processes are killed within and between many of them.
+const OF_A_BATCH: u64 = 2;
 /// How long it lives after its last request at most, in ms: as long as parts and segments are written.
 const AFTERWARDS: u64 = 25;
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -117,18 +123,24 @@ impl Stage {
     }
 
     /// Starts and kills processes, and changes people between them; how many were killed while they
-    /// worked. Then lets one work to its end.
-    async fn kill_and_complete(&mut self, kills: u64, before_each: impl Fn()) -> u64 {
+    /// worked. Then lets one work to its end. `more`: steps beside requests to Clinch.
+    async fn kill_and_complete(
+        &mut self,
+        (kills, longest_life): (u64, u64),
+        before_each: impl Fn(),
+        more: impl Fn() -> u64,
+    ) -> u64 {
         let mut killed = 0;
         for kill in 0..kills {
             if kill > 0 {
                 self.change();
             }
             before_each();
-            let until = self.sandbox.requests().total + self.random.u64(1..=LONGEST_LIFE);
+            let steps = || self.sandbox.requests().total + more();
+            let until = steps() + self.random.u64(1..=longest_life);
             let mut child = self.start();
             let started = Instant::now();
-            while self.sandbox.requests().total < until && child.try_wait().unwrap().is_none() {
+            while steps() < until && child.try_wait().unwrap().is_none() {
                 assert!(started.elapsed() < SOON, "no requests after {SOON:?}");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -203,7 +215,7 @@ async fn an_import_killed_at_any_instant_lists_every_version_once() {
     let place = format!("file://{}", out.display());
     let sink = json!({"objectStore": {"url": format!("{place}/"), "maxRecordsPerFile": 100}});
     let mut stage = Stage::new(sink, place, folder, seed).await;
-    let killed = stage.kill_and_complete(kills, || {}).await;
+    let killed = stage.kill_and_complete((kills, LONGEST_LIFE), || {}, || 0).await;
     let records = listed(&out, &context);
     let mut versions = BTreeSet::new();
     for record in &records {
@@ -219,12 +231,21 @@ async fn an_import_killed_at_any_instant_sends_every_version_and_no_id_with_two_
     let context = format!("seed {seed}");
     let endpoint = TestSink::start(SinkOptions::new(KEY)).await.unwrap();
     let sink = json!({"http": {"url": endpoint.url(), "signingSecretRef": {"name": "keys"},
-        "maxRecords": 20}});
+        "maxRecords": OF_A_BATCH}});
     let folder = tempfile::tempdir().unwrap();
     let mut stage = Stage::new(sink, endpoint.origin(), folder, seed).await;
     // The first batch of each process is kept, and that is not said.
-    let cut = || endpoint.set_answers(vec![SinkAnswer::cut(SinkCut::AfterCommit).times(1)]);
-    let killed = stage.kill_and_complete(kills, cut).await;
+    let lives = std::cell::RefCell::new(Vec::new());
+    let cut = || {
+        lives.borrow_mut().push(endpoint.requests());
+        endpoint.set_answers(vec![SinkAnswer::cut(SinkCut::AfterCommit).times(1)]);
+    };
+    let life = (kills, LONGEST_LIFE_OF_BATCHES);
+    let killed = stage.kill_and_complete(life, cut, || endpoint.requests()).await;
+    // Of each process that was killed, the number of its batches.
+    let batches: Vec<u64> = lives.into_inner().windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let within = batches.iter().filter(|count| **count > 1).count() as u64;
+    assert!(kills < 4 || within * 4 >= kills, "{context}: kills fall among batches: {batches:?}");
     let received = endpoint.received();
     assert_eq!((received.unsigned, received.conflicts), (0, 0), "{context}");
     for delivery in &received.deliveries {
@@ -234,8 +255,8 @@ async fn an_import_killed_at_any_instant_sends_every_version_and_no_id_with_two_
     let again = received.deliveries.iter().filter(|delivery| delivery.times > 1).count();
     let twice = received.records.iter().filter(|record| record.times > 1).count();
     println!(
-        "endpoint: {killed} of {kills} killed, {} versions, {twice} of them in two batches; {again} of {} \
-         batches came again, with the same body",
+        "endpoint: {killed} of {kills} killed, {within} of them after several batches; {} versions, {twice} \
+         of them in two batches; {again} of {} batches came again, with the same body",
         received.records.len(),
         received.deliveries.len()
     );

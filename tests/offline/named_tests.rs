@@ -71,6 +71,17 @@ fn every_test_that_the_security_page_names_exists() {
 }
 
 #[test]
+fn every_test_that_the_page_of_imports_names_exists() {
+    let page = read("docs/IMPORT.md");
+    assert!(names_existing_tests(&page) > 30);
+    let rows = page.split("and the tests of it\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    for row in rows.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let few_words = Regex::new("`nobody_is_lost`").unwrap();
+        assert!(test_name().is_match(row) || few_words.is_match(row), "no test is named in {row}");
+    }
+}
+
+#[test]
 fn every_test_and_target_that_the_verification_page_names_exists() {
     let page = read("docs/VERIFICATION.md");
     assert!(names_existing_tests(&page) > 50);

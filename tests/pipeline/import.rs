@@ -362,6 +362,31 @@ async fn a_list_that_shifts_loses_nobody() {
 }
 
 #[tokio::test]
+async fn attributes_of_megabytes_end_a_run_with_a_reason_and_delete_nobody() {
+    let world = World::new(seeded(contract(json!({})), (0..150).map(in_clinch))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    let first = import.completes().await;
+    let edit = |summary: &str| {
+        world.sandbox.edit(ACCOUNT, &email(120), &json!({ "summary": summary })).unwrap();
+    };
+    edit(&"x".repeat(4 << 20));
+    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    for _ in 0..3 {
+        let requests = world.requests();
+        let report = import.run(local(folder.path())).await;
+        let Ending::Interrupted { disposition, message } = report.ending else { panic!("it ends") };
+        assert_eq!(disposition.reason(), Reason::TooLarge, "{message}");
+        assert!(message.contains("maxPageSize") && !message.contains("xxx"), "{message}");
+        assert!(world.requests() - requests <= 3, "{}", world.requests() - requests);
+        assert_eq!(report.progress.cursor, first.cursor);
+        assert_eq!(by_op(&import.records()).get("tombstone"), None);
+    }
+    edit("short again");
+    assert_eq!(import.completes().await.counts.tombstones, 1);
+}
+
+#[tokio::test]
 async fn a_bucket_holds_the_same_as_a_folder() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("people")).unwrap();

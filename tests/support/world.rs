@@ -204,6 +204,11 @@ impl World {
             .args(["--allowed-endpoints", &self.sandbox.base_url()])
             .args(["--watch-namespaces", &self.namespace, "--namespace", &self.namespace])
             .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])
+            .args(
+                self.allowed_destinations
+                    .iter()
+                    .flat_map(|place| ["--allowed-destinations", place.as_str()]),
+            )
             .env("KUBECONFIG", self.operator_kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::null());

@@ -123,6 +123,10 @@ impl Kept {
         self.bodies.push(body);
     }
 
+    pub(super) const fn requests(&self) -> u64 {
+        self.requests
+    }
+
     /// The bodies of the batches that were kept, in order.
     pub(super) fn bodies(&self) -> Vec<Bytes> {
         self.bodies.clone()

@@ -114,6 +114,11 @@ impl TestSink {
         *lock(&self.state.answers) = answers;
     }
 
+    /// How many requests with batches it has received.
+    pub fn requests(&self) -> u64 {
+        lock(&self.state.kept).requests()
+    }
+
     /// What it has received.
     pub fn received(&self) -> SinkReceived {
         lock(&self.state.kept).received()

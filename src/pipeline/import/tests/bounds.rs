@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::model::{Fuse, World};
+use super::model::{Fuse, Spoiled, World};
 use crate::{
     domain::{Fence, Reason},
     ledger::SegmentStore,
@@ -97,6 +97,61 @@ async fn a_list_with_more_pages_than_its_total_allows_is_not_read_to_its_end() {
     let report = world.run().await;
     assert!(is_unsettled(&report), "{:?}", report.ending);
     assert!(world.model().requests <= 20, "{}", world.model().requests);
+}
+
+#[tokio::test]
+async fn ids_that_change_delete_nobody_and_are_not_followed_for_long() {
+    let mut world = World::new(100, 1);
+    world.deletions = MaxDeletions::Percent(100);
+    world.model().renames = true;
+    // The first scan is confirmed, which never succeeds.
+    let report = world.run().await;
+    assert!(is_unsettled(&report), "{:?}", report.ending);
+    assert!(report.progress.cursor.is_none() && world.tombstones().is_empty());
+    assert!(world.model().requests <= 60, "{}", world.model().requests);
+    // The same once everybody is known: who seems to be missing is held back, or read by id.
+    for (percent, held) in [(10, true), (100, false)] {
+        let mut world = World::new(100, 1);
+        world.deletions = MaxDeletions::Percent(percent);
+        assert_eq!(world.run().await.ending, Ending::Completed);
+        world.model().renames = true;
+        world.model().requests = 0;
+        let ending = world.run().await.ending;
+        let is_held = matches!(&ending, Ending::Interrupted { disposition, .. }
+            if disposition.reason() == Reason::DeletionsHeld);
+        assert_eq!(is_held, held, "{ending:?}");
+        assert!(world.model().requests <= 160 && world.tombstones().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_repeated_missing_or_empty_delete_nobody_and_lose_nobody() {
+    for spoiled in [Spoiled::Repeated, Spoiled::Missing, Spoiled::Empty] {
+        for total in [Some(0), None] {
+            for percent in [10, 100] {
+                let context = format!("{spoiled:?} {total:?} {percent}");
+                let mut world = World::new(100, 1);
+                world.deletions = MaxDeletions::Percent(percent);
+                world.model().total = total;
+                assert_eq!(world.run().await.ending, Ending::Completed, "{context}");
+                let cursor = world.run().await.progress.cursor;
+                let now = world.now();
+                (1..=100).step_by(9).for_each(|id| world.model().touch(id, now));
+                world.model().requests = 0;
+                world.model().spoiled = Some((4, spoiled));
+                let report = world.run().await;
+                assert!(world.tombstones().is_empty(), "{context}");
+                assert!(world.model().requests < 150, "{context}: {}", world.model().requests);
+                if report.ending != Ending::Completed {
+                    assert_eq!(report.progress.cursor, cursor, "{context}");
+                }
+                world.model().spoiled = None;
+                world.wait(100);
+                assert_eq!(world.run().await.ending, Ending::Completed, "{context}");
+                world.assert_delivered();
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,10 @@ impl Poster for Receiver {
 impl Receiver {
     /// Runs until an end, or until the fuse blows.
     async fn run(&mut self, world: &World, fuse: Fuse) -> Option<ImportReport> {
+        self.run_with(world, fuse, Fence::open()).await
+    }
+
+    async fn run_with(&mut self, world: &World, fuse: Fuse, fence: Fence) -> Option<ImportReport> {
         self.fuse = fuse.clone();
         let fields = [("key".to_owned(), Bytes::from_static(b"0123456789abcdef01234567"))];
         let settings = HttpSinkSettings {
@@ -79,13 +83,13 @@ impl Receiver {
             keys: WebhookKeys::of_fields(&fields.into()).unwrap(),
         };
         let gate = SinkGate {
-            fence: Fence::open(),
+            fence: fence.clone(),
             grant: Grant::new(|| GrantState::Valid),
             cancel: CancellationToken::new(),
         };
         let clock = Clock::fixed(jiff::Timestamp::UNIX_EPOCH);
         let sink = HttpSink::new(self.clone(), settings, gate, clock);
-        let ports = world.ports_to(sink, &fuse, Fence::open());
+        let ports = world.ports_to(sink, &fuse, fence);
         fuse.blown.run_until_cancelled(run_import(world.spec(), ports)).await
     }
 
@@ -111,6 +115,23 @@ impl Receiver {
         for (id, version) in &last {
             let there = model.people.get(id).is_some_and(|person| !person.anonymised);
             assert!(there || version.is_none(), "{context}: {id} is gone without a tombstone");
+        }
+    }
+
+    /// Fails unless it has what Clinch has of everybody, in whatever order it came, and no id came with two
+    /// bodies.
+    fn assert_heard_of_everybody(&self, world: &World, context: &str) {
+        assert!(self.bodies.lock().unwrap().values().all(|bodies| bodies.len() == 1), "{context}");
+        let versions = self.versions.lock().unwrap();
+        let came: BTreeSet<&Version> = versions.iter().map(|(version, _)| version).collect();
+        let model = world.model();
+        for person in model.people.values() {
+            let present = (person.id, Some(format!("v{}", person.version)));
+            assert!(came.contains(&present), "{context}: {present:?}");
+        }
+        let gone = came.iter().filter(|(id, _)| !model.people.contains_key(id));
+        for (id, _) in gone {
+            assert!(came.contains(&(*id, None)), "{context}: {id} is gone without a tombstone");
         }
     }
 
@@ -171,6 +192,44 @@ async fn kills_with_edits_between_them_lose_nobody_and_give_no_id_two_bodies() {
         world.digest = "d2".to_owned();
         receiver.completes(&world).await;
         receiver.assert_delivered(&world, &format!("seed {seed}"));
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_loses_the_lease_among_batches_sends_no_more_and_the_next_one_repeats_them()
+{
+    for batches in [1, 2, 7, 11] {
+        let world = World::new(90, batches);
+        let mut receiver = Receiver::default();
+        let bodies = receiver.bodies.clone();
+        let sent = move || bodies.lock().unwrap().len() as u64;
+        let (before, seen) = (sent.clone(), sent.clone());
+        let fence = Fence::new(move || before() < batches);
+        let report = receiver.run_with(&world, Fuse::never(), fence).await.unwrap();
+        assert_eq!((report.ending, seen()), (Ending::Stopped, batches));
+        receiver.completes(&world).await;
+        receiver.assert_delivered(&world, &format!("{batches} batches"));
+        assert_eq!(receiver.repeated(), 0, "the same batches, with the same ids");
+        assert_eq!(sent(), 23, "90 people, four at a time");
+    }
+}
+
+#[tokio::test]
+async fn two_processes_at_one_endpoint_lose_nobody_and_give_no_id_two_bodies() {
+    for seed in 0..20 * u64::from(scale()) {
+        let mut world = World::new(60, seed);
+        world.deletions = MaxDeletions::Percent(100);
+        world.model().unrest = 40;
+        let mut receiver = Receiver::default();
+        for _ in 0..4 {
+            let mut other = receiver.clone();
+            let (one, two) =
+                tokio::join!(receiver.run(&world, Fuse::never()), other.run(&world, Fuse::never()));
+            assert!(one.is_some() && two.is_some(), "neither is killed");
+        }
+        world.model().unrest = 0;
+        receiver.completes(&world).await;
+        receiver.assert_heard_of_everybody(&world, &format!("seed {seed}"));
     }
 }
 

@@ -105,11 +105,12 @@ async fn a_quiet_incremental_run_asks_once_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn a_thousand_people_of_the_same_second_and_two_edits_within_it_are_all_emitted_once() {
-    let world = World::new(0, 1);
+async fn thousands_of_people_of_the_same_second_and_two_edits_within_it_are_all_emitted_once() {
+    let mut world = World::new(0, 1);
+    world.max_rows = 1000;
     world.model().changes = true;
     let now = world.now();
-    (0..1200).for_each(|_| {
+    (0..12_000).for_each(|_| {
         world.model().insert(now);
     });
     world.model().page_size = 100;

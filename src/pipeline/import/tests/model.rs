@@ -1,6 +1,7 @@
 //! Clinch, a sink and a store in memory.
 
 use std::{
+    cmp::Ordering as Cmp,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::{
         Arc, Mutex, MutexGuard,
@@ -33,6 +34,17 @@ pub(super) enum Order {
     UpdatedFirst,
     UpdatedLast,
     Random,
+}
+
+/// What is wrong with a page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoiled {
+    /// It is the one before it.
+    Repeated,
+    /// The one after it is in its place.
+    Missing,
+    /// Nobody is on it, and the list goes on.
+    Empty,
 }
 
 /// A person of the model.
@@ -69,6 +81,10 @@ pub(super) struct Model {
     pub(super) edits: u32,
     /// Every list page has other people.
     pub(super) endless: bool,
+    /// Everybody has another id in every answer.
+    pub(super) renames: bool,
+    /// What is wrong with a page of the list, by its number.
+    pub(super) spoiled: Option<(u64, Spoiled)>,
     pub(super) fault_at_page: Option<u64>,
     pub(super) requests: u64,
     rng: fastrand::Rng,
@@ -235,6 +251,8 @@ impl World {
             unrest: 0,
             edits: 3,
             endless: false,
+            renames: false,
+            spoiled: None,
             fault_at_page: None,
             requests: 0,
             rng: fastrand::Rng::with_seed(seed),
@@ -463,14 +481,30 @@ impl Feed for ModelFeed {
         }
         let listed = model.list(since.map(Timestamp::as_second));
         let total = model.total.and_then(|off| (listed.len() as u64).checked_add_signed(off));
-        let from = usize::try_from(cursor.page - 1).unwrap() * model.page_size;
-        let page: Vec<&Person> = listed.iter().skip(from).take(model.page_size).collect();
+        let spoiled = model.spoiled.map(|(at, what)| (cursor.page.cmp(&at), what));
+        let shown = match spoiled {
+            Some((Cmp::Equal, Spoiled::Repeated)) => cursor.page - 1,
+            Some((Cmp::Equal | Cmp::Greater, Spoiled::Missing)) => cursor.page + 1,
+            _ => cursor.page,
+        };
+        let is_empty = spoiled == Some((Cmp::Equal, Spoiled::Empty));
+        let from = usize::try_from(shown - 1).unwrap() * model.page_size;
+        let page_size = if is_empty { 0 } else { model.page_size };
+        let page: Vec<&Person> = listed.iter().skip(from).take(page_size).collect();
         let on_page = page.len() as u64;
-        let people: Vec<FeedPerson> =
+        let mut people: Vec<FeedPerson> =
             page.into_iter().filter(|person| cursor.seen.insert(person.id)).map(read).collect();
+        if model.renames {
+            for person in &mut people {
+                let other =
+                    number(person.id.as_str()) + 0x1_0000 * u32::try_from(model.requests).unwrap();
+                person.id = id(other);
+            }
+        }
         cursor.page += 1;
-        let next = (!people.is_empty() && cursor.page < 1000).then_some(cursor);
-        let cut_off = !people.is_empty() && next.is_none();
+        let goes_on = is_empty || !people.is_empty();
+        let next = (goes_on && cursor.page < 1000).then_some(cursor);
+        let cut_off = goes_on && next.is_none();
         let answered_at = server.map(at);
         Ok(FeedPage { people, listed: on_page, next, total, cut_off, answered_at })
     }
