@@ -25,13 +25,14 @@ use crate::{
 };
 
 /// Folders of manifests with every field that a rule is about.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 8] = [
     "tests/data/manifests/good",
     "examples/quickstart",
     "examples/approval",
     "examples/files",
     "examples/rediscovery",
     "examples/import",
+    "examples/import-endpoint",
     "examples/plan",
 ];
 

@@ -76,6 +76,7 @@ async fn the_api_server_refuses_and_stores_the_same() {
         "examples/files",
         "examples/rediscovery",
         "examples/import",
+        "examples/import-endpoint",
         "examples/plan",
     ];
     for folder in folders {

@@ -1,7 +1,7 @@
 //! Imports to an HTTP endpoint by `apply`, as a real process: what arrives, who allows it, and what is done
 //! about each answer.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use clinch_operator::sandbox::{Options, Sandbox, SinkAnswer, SinkCut, SinkOptions, TestSink};
 use serde_json::{Value, json};
@@ -210,4 +210,54 @@ async fn a_person_whom_the_endpoint_refuses_is_a_failure_and_the_others_arrive()
     world.sink.set_answers(Vec::new());
     world.expect(0, "Imported").await;
     assert!(world.names().contains(&"Other".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_sends_people_as_its_page_says() {
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/import-endpoint");
+    let page = fs::read_to_string(Path::new(EXAMPLE).join("README.md")).unwrap();
+    let after = |marker: &str| {
+        let (_, rest) = page.split_once(marker).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let credential = after("--credential ");
+    let [account, key, secret] = credential.split(':').collect::<Vec<_>>()[..] else {
+        panic!("{credential}")
+    };
+    let options = Options::default().with_credential(account, key, secret);
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let sink = TestSink::start(SinkOptions::new(&after("--sink-key "))).await.unwrap();
+    for (email, name) in [("ada@example.com", "Ada"), ("alan@example.com", "Alan")] {
+        assert!(page.contains(&format!(r#"{{"email": "{email}", "first_name": "{name}"}}"#)));
+        let person = json!({"email": email, "first_name": name});
+        sandbox.add_person(account, &person).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let manifests = folder.path().join("manifests");
+    fs::create_dir(&manifests).unwrap();
+    for entry in fs::read_dir(EXAMPLE).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace("http://127.0.0.1:18080", &sandbox.base_url());
+        let text = text.replace("http://127.0.0.1:18081", &sink.origin());
+        fs::write(manifests.join(path.file_name().unwrap()), text).unwrap();
+    }
+    let apply = async || {
+        let (state, origin) = (folder.path().join("state"), sandbox.base_url());
+        let mut command = apply::apply(&manifests, &state, &origin);
+        command.args(["--timeout", "30", "--allowed-destinations", &sink.url()]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    };
+    apply().await;
+    assert_eq!(sink.records().len(), 2);
+    sandbox.edit(account, "ada@example.com", &json!({"first_name": "Augusta"})).unwrap();
+    sandbox.delete(account, "alan@example.com").unwrap();
+    apply().await;
+    let records = sink.records();
+    let mut ops: Vec<&str> =
+        records[2..].iter().map(|record| record["clinch"]["op"].as_str().unwrap()).collect();
+    ops.sort_unstable();
+    assert_eq!(ops, ["tombstone", "upsert"]);
+    assert_eq!(sink.received().unsigned, 0);
 }
