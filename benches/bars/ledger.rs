@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, anyhow, ensure};
 use clinch_operator::{
     domain::{ClinchId, Fence, MatchKey},
-    ledger::{Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
+    ledger::{Effect, Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
         Counts, Created, Crm, CrmFailure, Destination, DestinationSpec, Duplicates, Ending, Ensure,
@@ -68,6 +68,7 @@ fn compare() -> anyhow::Result<Vec<Row>> {
             extras,
             clinch_id: id(n)?,
             steps: Steps::CANDIDATE,
+            effect: Effect::Created,
         });
         if n % 2048 == 0 {
             ledger.take_changes();

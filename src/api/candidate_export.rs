@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Duration, ExportSource, FileDestination, FileSeen, FileTarget, Handled, ReportOutput,
-    ReportSeen, common_status,
+    ReportSeen, WrittenSeen, common_status,
 };
 
 /// Pushes candidates from a source to Clinch.
@@ -408,6 +408,10 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub progress: Option<i32>,
+    /// Until when the work in progress waits at least, because Clinch answered 429 and asked for it.
+    /// Absent: no such wait is known that has two seconds left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_until: Option<Time>,
     /// The first records that were rejected, suppressed, delivered with a warning, or not decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
@@ -450,6 +454,10 @@ pub struct CandidateExportStatus {
     /// What the last verification found. Absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<DriftSeen>,
+    /// The last list of the people whom the export wrote to Clinch, which the annotation
+    /// `clinch.hireez.dev/written-requested-at` asked for. Absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<WrittenSeen>,
     /// What is known of the ledger, which is kept elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerSeen>,

@@ -408,6 +408,10 @@ pub struct CandidateImportStatus {
     /// nothing new does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ImportCounts>,
+    /// Until when the work in progress waits at least, because Clinch answered 429 and asked for it.
+    /// Absent: no such wait is known that has two seconds left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_until: Option<Time>,
     /// Whether that run read everybody, or only who changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ScanMode>,

@@ -279,6 +279,29 @@ pub struct ReportSeen {
     pub written_at: Time,
 }
 
+/// A list of the people whom an export wrote to Clinch, or why there is none. Holds no candidate value.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenSeen {
+    /// When it was complete, or was refused.
+    pub listed_at: Time,
+    /// The file, with a line for each person. Absent: none was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportSeen>,
+    /// People whom the export created.
+    pub created: i64,
+    /// People who were there, and whom it has changed.
+    pub updated: i64,
+    /// People who were there, and of whom it has changed nothing.
+    pub unchanged: i64,
+    /// People of whom it is not recorded.
+    pub unknown: i64,
+    /// Why there is no list, or why it may lack people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
 /// The file, or the files, that were written.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]

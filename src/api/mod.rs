@@ -48,6 +48,9 @@ pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledge
 /// Annotation of an export that requests that the people it delivered are read back from Clinch; any new
 /// value is a new request.
 pub const VERIFY_REQUESTED_AT: &str = "clinch.hireez.dev/verify-requested-at";
+/// Annotation of an export that requests a list of the people whom it wrote to Clinch, beside its report;
+/// any new value is a new request.
+pub const WRITTEN_REQUESTED_AT: &str = "clinch.hireez.dev/written-requested-at";
 /// Annotation of an import that accepts deletions that are held: the number of the run that held them,
 /// from `status.deletionsHeld`.
 pub const ACCEPT_DELETIONS: &str = "clinch.hireez.dev/accept-deletions";
@@ -108,6 +111,10 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub verify_requested_at: Option<String>,
+    /// The value of `clinch.hireez.dev/written-requested-at` last acted on; exports only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub written_requested_at: Option<String>,
     /// The value of `clinch.hireez.dev/accept-deletions` last acted on; imports only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

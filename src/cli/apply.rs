@@ -1,26 +1,21 @@
 //! `clinch-operator apply`: the controllers without a cluster, such as for a CI job.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    BadArgument, ExitCode,
+    ExitCode,
     applied::{self, Output},
     engine::{self, Shown},
-    manifests,
     messages::Messages,
     output_file::OutputFile,
     page,
     plan_file::PlanFile,
     report::ReportFile,
     run::default_identity,
-    settings::{self, LogArgs, SettingsArgs},
-    stop,
+    settings::{LogArgs, SettingsArgs},
     summary::LatestRuns,
     trace_args::{self, TraceArgs},
+    work::{self, Begun, WorkArgs},
 };
 use crate::{
     api::ConditionType,
@@ -29,7 +24,7 @@ use crate::{
     conditions::find,
     controllers::Reports,
     domain::Reason,
-    local::{LoadOptions, LocalCluster},
+    local::LocalCluster,
 };
 
 /// Reconciles manifests once, without a cluster, against real Clinch accounts.
@@ -41,23 +36,13 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = help())]
 pub struct Args {
-    /// A file or folder of manifests, or - for standard input; may be repeated.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
-    filename: Vec<PathBuf>,
-    /// Read folders recursively.
-    #[arg(short = 'R', long)]
-    recursive: bool,
+    #[command(flatten)]
+    work: WorkArgs,
     /// Folder for the state between runs: status, ledgers, and who was anonymised in Clinch. Without
     /// it, each run looks everybody up in Clinch again. That creates nobody twice, but a person who
     /// was anonymised in Clinch is created again if a source still has them.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Namespace of manifests that do not name one.
-    #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
-    namespace: String,
-    /// Give up after this many seconds.
-    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
-    timeout: u64,
     /// Writes a report with one JSON line for each record that is selected: position, record, outcome,
     /// reason, place, message. It appears when the work ends, and holds no value of a person.
     #[arg(long, value_name = "FILE")]
@@ -102,21 +87,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let traces = args.traces.prepare(&default_identity())?;
     args.log.start("warn", traces.as_ref())?;
     let messages = Messages::of(args.prints_json());
-    let settings = args.settings.settings().map_err(BadArgument)?;
-    settings::log_proxy(&settings.proxy);
-    let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
-    let options = LoadOptions {
-        namespace: args.namespace.clone(),
-        recursive: args.recursive,
-        ..LoadOptions::default()
-    };
-    let mut manifests = match manifests::read(&args.filename, options, timeout, messages)? {
-        Ok(manifests) => *manifests,
+    let mut begun = match args.work.begin(&args.settings, messages)? {
+        Ok(begun) => begun,
         Err(code) => return Ok(code),
     };
     let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
     if let Some(plan) = &plan {
-        for line in plan.approve(&mut manifests)? {
+        for line in plan.approve(&mut begun.manifests)? {
             messages.hint(&format!("not part of the plan, left alone: {line}"));
         }
     }
@@ -133,20 +110,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .map(|path| OutputFile::prepare("the report", path))
         .transpose()?;
     let reports = records.clone().map(|records| records as Arc<dyn Reports>);
-    let left = timeout.saturating_sub(started.elapsed());
-    let stop = stop::on_signal(stop::Limits {
-        request_timeout: settings.timeouts.attempt,
-        within: Some(left),
-        flush: trace_args::flush(traces.as_ref()),
-    })?;
-    let key = app::random_key()?;
-    let cluster = LocalCluster::open(manifests, args.state.as_deref(), key, app::system_clock());
-    let cluster = match cluster {
+    let flush = trace_args::flush(traces.as_ref());
+    let (left, stop) = (begun.left(), begun.stop(flush)?);
+    let Begun { settings, manifests, .. } = begun;
+    let cluster = match work::open(manifests, args.state.as_deref(), messages)? {
         Ok(cluster) => cluster,
-        Err(crate::local::OpenError::RefuseChange(problems)) => {
-            return Ok(manifests::refused(messages, &problems));
-        }
-        Err(error) => return Err(error.into()),
+        Err(code) => return Ok(code),
     };
     let before = LatestRuns::of(&cluster);
     let settled = super::block_on(async {
@@ -176,7 +145,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match code {
         ExitCode::TimedOut => messages.ended(
             code,
-            &format!("time ran out after {} s (--timeout); the next run continues", args.timeout),
+            &format!(
+                "time ran out after {} s (--timeout); the next run continues",
+                args.work.timeout
+            ),
         ),
         ExitCode::Interrupted | ExitCode::Terminated => {
             messages.ended(code, "ended by a signal; the next run continues");

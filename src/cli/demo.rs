@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 
 use self::sibling::Sandbox;
 use super::{
-    ExitCode,
+    BadArgument, ExitCode,
     engine::{self, Shown},
     messages::Messages,
     settings::start_logs,
@@ -75,6 +75,13 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if !args.filename.is_dir() {
+        let text = format!(
+            "-f {}: there is no such folder; run the demo from the project's folder, or name one",
+            args.filename.display()
+        );
+        return Err(BadArgument(anyhow::anyhow!(text)).into());
+    }
     start_logs(app::LogFormat::Pretty, &args.log, None)?;
     super::block_on(async {
         if args.cluster { cluster::run(args).await } else { Box::pin(local(args)).await }
@@ -258,9 +265,8 @@ fn manifests(
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let listed = std::fs::read_dir(folder).with_context(|| {
-        format!("cannot read {}; run the demo from the project's folder", folder.display())
-    })?;
+    let listed = std::fs::read_dir(folder);
+    let listed = listed.with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files: Vec<PathBuf> = listed
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"))

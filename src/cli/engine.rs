@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     ExitCode,
     objects::kinds::word,
-    progress::{Bars, Pace},
+    progress::{Bars, Pace, seconds_left, waiting},
     stop::Stop,
 };
 use crate::{
@@ -181,7 +181,10 @@ impl Progress {
 
     fn show(&mut self, cluster: &LocalCluster, now: Instant) {
         for key in cluster.keys(Kind::Export) {
-            let counts = cluster.status::<CandidateExport>(&key).and_then(|status| status.counts);
+            let status = cluster.status::<CandidateExport>(&key);
+            let until = status.as_ref().and_then(|status| status.waiting_until.as_ref());
+            let waits = seconds_left(until, app::system_clock().now());
+            let counts = status.as_ref().and_then(|status| status.counts);
             let Some(counts) = counts.filter(|counts| counts.pending > 0) else {
                 if let Some(ended) = self.working.remove(&key) {
                     self.bars.remove(&ended.bar);
@@ -197,6 +200,7 @@ impl Progress {
             });
             let (done, total) = (counts.total - counts.pending, counts.total);
             let pace = one.pace.after(done, total, now);
+            let pace = waits.map_or(pace, |seconds| waiting(done, total, seconds));
             one.bar.set_length(u64::try_from(total).unwrap_or_default());
             one.bar.set_position(u64::try_from(done).unwrap_or_default());
             one.bar.set_prefix(pace.clone());

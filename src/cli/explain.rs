@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 
 use super::{
-    BadArgument, ExitCode,
+    BadArgument, ExitCode, program,
     text::{WIDTH, wrapped},
 };
 use crate::domain::did_you_mean;
@@ -83,7 +83,7 @@ pub(super) fn words() -> Vec<String> {
 fn unknown(word: &str, entries: &[Entry]) -> anyhow::Error {
     let hint = match did_you_mean(word, entries.iter().map(|entry| entry.word)) {
         Some(similar) => format!("did you mean {similar}?"),
-        None => "list all with: clinch-operator explain".to_owned(),
+        None => format!("list all with: {} explain", program()),
     };
     anyhow::anyhow!("there is no reason or condition {word}; {hint}")
 }
@@ -158,7 +158,8 @@ fn listed(entries: &[&Entry]) -> String {
         }
         let _infallible = writeln!(text, "  {}", entry.word);
     }
-    text.push_str("\nclinch-operator explain REASON says what it means and what to do.");
+    let _infallible =
+        write!(text, "\n{} explain REASON says what it means and what to do.", program());
     text
 }
 

@@ -37,8 +37,8 @@ pub(super) async fn connection(access: &Access) -> anyhow::Result<Config> {
         Err(error) => match Config::incluster() {
             Ok(config) => config,
             Err(in_pod) => anyhow::bail!(
-                "cannot find a Kubernetes API server: run in a pod ({in_pod}), or set KUBECONFIG \
-                 ({error:#})"
+                "cannot find a Kubernetes API server: name a kubeconfig with KUBECONFIG ({error:#}), or run \
+                 in a pod ({in_pod})"
             ),
         },
     };
@@ -51,9 +51,11 @@ pub(super) async fn connection(access: &Access) -> anyhow::Result<Config> {
 
 async fn of_kubeconfig(access: &Access) -> anyhow::Result<Config> {
     let mut kubeconfig = match &access.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path)
-            .with_context(|| format!("--kubeconfig {}", path.display()))?,
-        None => Kubeconfig::read()?,
+        Some(path) => {
+            let read = Kubeconfig::read_from(path).map_err(|error| plain(&error));
+            read.with_context(|| format!("--kubeconfig {}", path.display()))?
+        }
+        None => Kubeconfig::read().map_err(|error| plain(&error))?,
     };
     if let Some(context) = &access.context {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| &*known.name).collect();
@@ -64,6 +66,17 @@ async fn of_kubeconfig(access: &Access) -> anyhow::Result<Config> {
         kubeconfig.current_context = Some(context.clone());
     }
     of(kubeconfig).await
+}
+
+/// Why a kubeconfig cannot be used. Errors of the client have their cause in their own text and again as their
+/// source; the one of a file that cannot be read needs no more than the last of them.
+fn plain(error: &KubeconfigError) -> anyhow::Error {
+    match error {
+        KubeconfigError::ReadConfig(cause, path) => {
+            anyhow::anyhow!("cannot read {}: {cause}", path.display())
+        }
+        error => anyhow::anyhow!("{error}"),
+    }
 }
 
 async fn of(mut kubeconfig: Kubeconfig) -> anyhow::Result<Config> {

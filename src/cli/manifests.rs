@@ -1,17 +1,17 @@
 //! Manifests that a command works on: read within a time limit, and refused with all of their problems.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use super::{ExitCode, messages::Messages, name_of};
+use super::{BadArgument, ExitCode, messages::Messages, name_of};
 use crate::{
     api::{GROUP, VERSION},
     cluster::Kind,
-    local::{LoadOptions, Loader, Manifests, Problem, Severity},
+    local::{LoadOptions, Loader, Manifests, Problem, Severity, StateCopy},
 };
 
 /// Reads manifests, or prints why they are not used.
@@ -44,6 +44,15 @@ pub(super) fn read(
         return Ok(Err(ExitCode::Refused));
     }
     Ok(Ok(manifests))
+}
+
+/// A copy of a state folder, for work that must not change the folder.
+pub(super) fn state_copy(dir: &Path) -> anyhow::Result<StateCopy> {
+    if !dir.is_dir() {
+        let error = anyhow::anyhow!("--state {}: there is no such folder", dir.display());
+        return Err(BadArgument(error).into());
+    }
+    Ok(StateCopy::of(dir)?)
 }
 
 /// What became of reading the manifests.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     ExitCode,
     color::{Colors, Tone},
-    print_error,
+    print_error, text,
 };
 use crate::local::{Problem, Severity};
 
@@ -29,7 +29,7 @@ impl Messages {
     /// Something to know.
     pub(super) fn hint(self, text: &str) {
         match self {
-            Self::Text => print_error(text),
+            Self::Text => print_error(&folded(text)),
             Self::Json => print_json(&json!({"severity": "info", "message": text})),
         }
     }
@@ -45,7 +45,7 @@ impl Messages {
     /// Why the command ends with this code.
     pub(super) fn ended(self, code: ExitCode, text: &str) {
         match self {
-            Self::Text => print_error(text),
+            Self::Text => print_error(&folded(text)),
             Self::Json => print_json(&of_error(code, text)),
         }
     }
@@ -54,11 +54,19 @@ impl Messages {
     pub(super) fn failed(self, code: ExitCode, error: &anyhow::Error) {
         match self {
             Self::Text => {
-                let word = Colors::stderr().paint(Tone::Bad, "error:");
-                print_error(&format!("{word} {error:#}"));
+                let text = folded(&format!("error: {error:#}"));
+                print_error(&Colors::stderr().paint_in(&text, "error:", Tone::Bad));
             }
             Self::Json => print_json(&of_error(code, &format!("{error:#}"))),
         }
+    }
+}
+
+/// A message in lines of the width of the terminal; elsewhere it stays one line, which can be searched.
+fn folded(text: &str) -> String {
+    match text::error_width() {
+        Some(width) => text::folded(text.to_owned(), width).join("\n"),
+        None => text.to_owned(),
     }
 }
 

@@ -35,6 +35,8 @@ mod table;
 mod text;
 mod trace_args;
 mod validate;
+mod wanted;
+mod work;
 
 use std::{
     io::Write,

@@ -3,12 +3,17 @@
 use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::text::Thousands;
 
 /// The widest name that a bar shows, in characters.
 const NAME: usize = 24;
+
+/// How much room there is for what is behind a bar: `1,000,000/1,200,000, waits 12s for 429`.
+const PREFIX: usize = 38;
 
 /// Bars on standard error.
 pub(super) struct Bars {
@@ -30,7 +35,7 @@ impl Bars {
     pub(super) fn add(&self, name: &str) -> ProgressBar {
         // A bar of the length 0 is full.
         let bar = self.all.add(ProgressBar::new(1));
-        let template = format!("{{msg:{NAME}!}} {{percent:>3}}% {{wide_bar}} {{prefix:36!}}");
+        let template = format!("{{msg:{NAME}!}} {{percent:>3}}% {{wide_bar}} {{prefix:{PREFIX}!}}");
         let style = ProgressStyle::with_template(&template);
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(name.to_owned());
@@ -83,6 +88,18 @@ impl Pace {
     }
 }
 
+/// How many seconds a wait lasts that a status shows; `None` if it is over.
+pub(super) fn seconds_left(until: Option<&Time>, now: Timestamp) -> Option<i64> {
+    let left = until?.0.duration_since(now);
+    let seconds = left.as_secs() + i64::from(left.subsec_nanos() > 0);
+    (seconds > 0).then_some(seconds)
+}
+
+/// `7,320/12,000, waits 4s for 429`: nothing moves meanwhile.
+pub(super) fn waiting(done: i64, total: i64, seconds: i64) -> String {
+    format!("{}/{}, waits {} for 429", Thousands(done), Thousands(total), eta(seconds))
+}
+
 /// `45s`, `3m20s` or `1h5m`: short, because a bar is one line.
 fn eta(seconds: i64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -95,6 +112,18 @@ fn eta(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_shown_until_it_is_over() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let until = Time(at(100));
+        assert_eq!(seconds_left(Some(&until), at(88)), Some(12));
+        assert_eq!(seconds_left(Some(&until), at(100)), None);
+        assert_eq!(seconds_left(Some(&until), at(200)), None);
+        assert_eq!(seconds_left(None, at(0)), None);
+        assert_eq!(waiting(7320, 12_000, 4), "7,320/12,000, waits 4s for 429");
+        assert!(waiting(1_000_000, 1_200_000, 12).len() <= PREFIX);
+    }
 
     #[test]
     fn a_pace_is_known_after_a_second_and_starts_over_with_a_run() {

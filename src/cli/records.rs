@@ -1,6 +1,7 @@
 //! What `apply` prints about the records of its exports and imports: rejections, coverage and warnings.
 //! Pure.
 
+use super::text::count_of;
 use crate::api::{CandidateExportStatus, CandidateImportStatus, DriftPosition, FieldCoverage};
 
 /// Lists are wrapped before this column.
@@ -62,7 +63,10 @@ pub(super) fn coverage(name: &str, coverage: &FieldCoverage) -> Vec<String> {
         .iter()
         .map(|field| format!("{} {} of {records}", field.attribute, field.filled))
         .collect();
-    filled.extend(fields_omitted.map(|omitted| format!("and {omitted} more fields")));
+    filled.extend(
+        fields_omitted
+            .map(|omitted| format!("and {}", count_of(omitted, "more field", "more fields"))),
+    );
     let mut lines = match records {
         0 => Vec::new(),
         _ => wrapped(format!("{name}: filled:"), &filled),
@@ -71,7 +75,8 @@ pub(super) fn coverage(name: &str, coverage: &FieldCoverage) -> Vec<String> {
         let (place, reason, message) = (&warning.place, &warning.reason, &warning.message);
         format!("{name}: warning: {reason}: {place}: {message}")
     }));
-    lines.extend(warnings_omitted.map(|omitted| format!("{name}: and {omitted} more warnings")));
+    let more = |omitted| count_of(omitted, "more warning", "more warnings");
+    lines.extend(warnings_omitted.map(|omitted| format!("{name}: and {}", more(omitted))));
     lines
 }
 
@@ -124,7 +129,7 @@ mod tests {
             "    current_job_title 0 of 60, and 2 more fields",
             "engineers: warning: NeverFilled: spec.fields[3].from: 'current_job_title' has a value in none of 60 \
              records",
-            "engineers: and 1 more warnings",
+            "engineers: and 1 more warning",
         ];
         assert_eq!(shown, expected);
     }

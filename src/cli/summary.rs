@@ -101,7 +101,7 @@ fn import(run: &ImportRecord) -> String {
     let mut parts = vec![pace(run.counts.scanned, seconds)];
     for (count, word) in [
         (run.counts.emitted, "written"),
-        (tombstones, "tombstones"),
+        (tombstones, if tombstones == 1 { "tombstone" } else { "tombstones" }),
         (run.counts.unchanged, "unchanged"),
         (own, "as exports wrote them"),
         (not_selected, "not selected"),

@@ -17,6 +17,12 @@ pub(super) fn terminal_width() -> Option<usize> {
     found.map(|(width, _)| usize::from(width.0).max(40))
 }
 
+/// The width of the terminal that standard error is, in characters.
+pub(super) fn error_width() -> Option<usize> {
+    let found = terminal_size::terminal_size_of(std::io::stderr());
+    found.map(|(width, _)| usize::from(width.0).max(40))
+}
+
 /// A line as it is, if it is not too wide; else in several lines, of which later ones are indented.
 pub(super) fn folded(line: String, width: usize) -> Vec<String> {
     if line.chars().count() <= width {
@@ -67,6 +73,12 @@ impl fmt::Display for Thousands {
     }
 }
 
+/// A number and what there is: `1 record`, `1,464 records`. For sentences; labels do without.
+pub(super) fn count_of(count: impl TryInto<i64>, one: &str, several: &str) -> String {
+    let count = count.try_into().unwrap_or(i64::MAX);
+    format!("{} {}", Thousands(count), if count == 1 { one } else { several })
+}
+
 /// A time span in words: `1 h 5 min`, `3 min 20 s` or `4 s`.
 pub(super) fn span(seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -85,6 +97,12 @@ mod tests {
     fn numbers_have_commas_between_the_thousands() {
         let shown = [0, 7, 999, 1000, 12_345, 1_234_567, -1000].map(|n| Thousands(n).to_string());
         assert_eq!(shown, ["0", "7", "999", "1,000", "12,345", "1,234,567", "-1,000"]);
+    }
+
+    #[test]
+    fn what_is_counted_is_named_as_one_or_as_several() {
+        let shown = [0, 1, 2, 1464].map(|count| count_of(count, "person", "people"));
+        assert_eq!(shown, ["0 people", "1 person", "2 people", "1,464 people"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     connections::Connections,
     drain::drain,
     observer::{Work, WorkObserver, WorkUnobserved},
-    runs::{ImportRun, RunLimiter, Runs},
+    runs::{ImportRun, ListRun, RunLimiter, Runs},
     settings::{Enqueue, Reports, Settings},
     shards::Shards,
     trouble::Trouble,
@@ -30,6 +30,8 @@ pub struct Context<C> {
     pub(super) runs: Runs,
     /// The verifications of exports. None works beside a run of its export.
     pub(super) verifications: Runs,
+    /// The lists of people whom exports wrote.
+    pub(super) listings: Runs<ListRun>,
     /// The runs of imports.
     pub(super) imports: Runs<ImportRun>,
     pub(super) limiter: Arc<RunLimiter>,
@@ -73,6 +75,7 @@ impl<C: Cluster> Context<C> {
             ),
             limiter: Arc::new(RunLimiter::new(settings.max_runs)),
             verifications: runs.of_another_kind(Work::Verification),
+            listings: runs.of_another_kind(Work::List),
             imports: runs.of_another_kind(Work::Import),
             runs,
             shards: Shards::default(),
@@ -115,6 +118,7 @@ impl<C: Cluster> Context<C> {
     pub fn observed_by(mut self, work: Arc<dyn WorkObserver>) -> Self {
         self.runs.observe_with(work.clone());
         self.verifications.observe_with(work.clone());
+        self.listings.observe_with(work.clone());
         self.imports.observe_with(work.clone());
         self.work = work;
         self

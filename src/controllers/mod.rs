@@ -32,6 +32,7 @@ mod shards;
 mod sources;
 mod spans;
 mod trouble;
+mod waits;
 
 use std::{sync::Arc, time::Duration};
 

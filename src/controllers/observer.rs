@@ -16,11 +16,13 @@ pub enum Work {
     Verification,
     /// An import.
     Import,
+    /// A list of the people whom an export wrote.
+    List,
 }
 
 impl Work {
     /// Every kind of work.
-    pub const ALL: [Self; 3] = [Self::Export, Self::Verification, Self::Import];
+    pub const ALL: [Self; 4] = [Self::Export, Self::Verification, Self::Import, Self::List];
 
     /// The value of a metric's label.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Work {
             Self::Export => "export",
             Self::Verification => "verification",
             Self::Import => "import",
+            Self::List => "list",
         }
     }
 
@@ -47,7 +50,8 @@ impl Work {
                 "Rejected",
             ],
             // It reports what differs, in the status of its export.
-            Self::Verification => &[],
+            // A list changes nothing, and counts in the status of its export.
+            Self::Verification | Self::List => &[],
             Self::Import => &["Written", "Deleted", "Unchanged", "Rejected"],
         }
     }

@@ -7,7 +7,6 @@ use super::{Controllers, candidate_export, clinch_integration, not_previewed::No
 use crate::{
     clinch::{Contract, Transport},
     cluster::{Cluster, ObjectKey},
-    ledger::Keys,
     pipeline::{
         self, ClinchCrm, FilePreview, FilePreviewLog, PreviewLog, PreviewedFile, SeenSource,
         target_attributes,
@@ -29,11 +28,10 @@ impl<C: Cluster> Controllers<C> {
         let integration = candidate_export::integration_named(context, key).await?;
         let config = clinch_integration::config(context, &integration, contract).await?;
         let contract = config.contract.clone();
-        let spec = candidate_export::spec(context, key, &target_attributes(&contract)).await?;
+        let target = target_attributes(&contract);
+        let (spec, keys) = candidate_export::spec(context, key, &target).await?;
         let client = context.connections.client_over(transport, config);
         let crm = ClinchCrm::new(client, SeenSource::new(|| ()));
-        // Digests are compared with nothing.
-        let keys = Keys::derive(&context.root_key().await?, "");
         pipeline::preview(spec, &crm, &keys, log).await.map_err(NotPreviewed::Source)?;
         Ok(contract)
     }

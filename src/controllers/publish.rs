@@ -91,6 +91,8 @@ pub(super) fn new_request(meta: &ObjectMeta, handled: Option<&Handled>) -> Optio
         distrust_ledger_requested_at: before.distrust_ledger_requested_at.clone(),
         // And only exports are verified: `candidate_export::drift`.
         verify_requested_at: before.verify_requested_at.clone(),
+        // And lists whom it wrote: `candidate_export::listing`.
+        written_requested_at: before.written_requested_at.clone(),
         // And only imports delete: `candidate_import::accepted`.
         accept_deletions: before.accept_deletions.clone(),
     };

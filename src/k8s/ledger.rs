@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api,
@@ -105,6 +106,11 @@ impl Place {
 
     fn name(&self, seq: u64) -> String {
         format!("{}-{seq}", self.prefix)
+    }
+
+    /// Selects one segment. For a list instead of a get: the permission to list is enough.
+    fn named(&self, seq: u64) -> ListParams {
+        ListParams::default().fields(&format!("metadata.name={}", self.name(seq)))
     }
 
     /// The position in an object's name; `None` if it is not a segment of this ledger.
@@ -212,6 +218,15 @@ impl SegmentStore for KubeLedger {
         self.cluster.read(seq).await
     }
 
+    async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(objects) = &self.objects
+            && let Some(stored_at) = objects.stored_at(seq).await?
+        {
+            return Ok(Some(stored_at));
+        }
+        self.cluster.stored_at(seq).await
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.objects {
             Some(objects) => objects.create(seq, bytes).await,
@@ -244,12 +259,15 @@ impl SegmentStore for InCluster {
     }
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
-        // A list instead of a get: the permission to list is enough.
-        let named =
-            ListParams::default().fields(&format!("metadata.name={}", self.place.name(seq)));
-        let found = request("list", self.api.list(&named)).await?.items.pop();
+        let found = request("list", self.api.list(&self.place.named(seq))).await?.items.pop();
         // Text that cannot be decoded becomes an unusable segment, like any other damage.
         Ok(found.map(|object| from_text(&object.spec.data).unwrap_or_default()))
+    }
+
+    async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        let named = self.place.named(seq);
+        let found = request("list", self.api.list_metadata(&named)).await?.items.pop();
+        Ok(found.and_then(|object| object.metadata.creation_timestamp).map(|time| time.0))
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {

@@ -1,7 +1,8 @@
 //! A whole ledger as a sequence of segments, one in memory at a time. Pure.
 
 use super::{
-    Base, Encoded, KeyHash, Keys, Ledger, RunFacts,
+    Base, Effect, Encoded, KeyHash, Keys, Ledger, RunFacts,
+    record::Value,
     segment::{Body, MAX_WINDOW, ROOM},
     table::{SHARDS, records},
 };
@@ -63,9 +64,12 @@ impl BasePlan {
         let start = part.checked_sub(1).map_or(0, |before| self.ends[before]);
         let pieces: Vec<&[u8]> =
             (start..self.ends[part]).flat_map(|shard| ledger.table().shard(shard)).collect();
-        let count: usize = pieces.iter().map(|piece| records(piece).count()).sum();
-        let count = u32::try_from(count).expect("a segment has at most 15 000 entries");
-        let mut body = Body::of(count, pieces.concat());
+        let (mut count, mut has_effects) = (0, false);
+        for (_, value) in pieces.iter().flat_map(|piece| records(piece)) {
+            count += 1;
+            has_effects |= Value::checked(value).effect() != Effect::Unknown;
+        }
+        let mut body = Body::of(count, pieces.concat(), has_effects);
         if self.at_last() {
             body.declare(&self.window);
             body.facts = self.facts;

@@ -96,6 +96,66 @@ impl fmt::Debug for Steps {
     }
 }
 
+/// What an export has done to a person in Clinch, over all its runs. The spellings are API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Effect {
+    /// Not recorded: an earlier version wrote the entry, or a run was cut off before it knew.
+    #[default]
+    Unknown,
+    /// It created them.
+    Created,
+    /// They were there, and it has changed them.
+    Updated,
+    /// They were there, and it has changed nothing.
+    Unchanged,
+}
+
+impl Effect {
+    /// Every effect, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Created, Self::Updated, Self::Unchanged];
+
+    /// The effect with this number.
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Unknown),
+            1 => Some(Self::Created),
+            2 => Some(Self::Updated),
+            3 => Some(Self::Unchanged),
+            _ => None,
+        }
+    }
+
+    /// Its number, of two bits.
+    pub const fn bits(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Created => 1,
+            Self::Updated => 2,
+            Self::Unchanged => 3,
+        }
+    }
+
+    /// The spelling; none of what is not recorded.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Created => Some("Created"),
+            Self::Updated => Some("Updated"),
+            Self::Unchanged => Some("Unchanged"),
+        }
+    }
+
+    /// The effect of this and what followed, on the same person.
+    #[must_use]
+    pub const fn then(self, next: Self) -> Self {
+        match (self, next) {
+            // Whoever was created by the export stays so; what was not recorded is not found out later.
+            (Self::Unchanged, Self::Updated) => Self::Updated,
+            (before, _) => before,
+        }
+    }
+}
+
 /// What the steps after the candidate sent; each digest counts only if its step is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Extras {
@@ -150,4 +210,6 @@ pub struct Entry {
     pub clinch_id: ClinchId,
     /// Steps done.
     pub steps: Steps,
+    /// What the export has done to the person, as far as it was recorded.
+    pub effect: Effect,
 }

@@ -12,8 +12,8 @@
 use thiserror::Error;
 
 use super::{
-    Entry, Extras, Journal, JournalError, KeyHash, Keys, Ledger, Opened, PayloadDigest, RunFacts,
-    SegmentStore, Steps,
+    Effect, Entry, Extras, Journal, JournalError, KeyHash, Keys, Ledger, Opened, PayloadDigest,
+    RunFacts, SegmentStore, Steps,
 };
 use crate::domain::{ClinchId, Disposition, RecordId};
 
@@ -119,7 +119,14 @@ impl<S: SegmentStore> FileLedger<S> {
 
     fn note(&mut self, record: RecordId, payload: PayloadDigest, size: ClinchId, steps: Steps) {
         let (key, extras) = (key(record), Extras::default());
-        self.ledger.record(&Entry { key, payload, extras, clinch_id: size, steps });
+        self.ledger.record(&Entry {
+            key,
+            payload,
+            extras,
+            clinch_id: size,
+            steps,
+            effect: Effect::Unknown,
+        });
     }
 
     /// Stores what was noted.

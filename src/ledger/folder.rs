@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError, StoredSegment};
+use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError};
 
 /// A folder of `<sequence>.ledger` files; created on the first write.
 #[derive(Debug, Clone)]
@@ -89,6 +89,14 @@ impl SegmentStore for FolderStore {
         self.blocking(move |store| store.bytes(seq)).await
     }
 
+    async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        self.blocking(move |store| match fs::metadata(store.file(seq)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            found => Ok(Timestamp::try_from(found?.modified()?).ok()),
+        })
+        .await
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         self.blocking(move |store| store.write(seq, &bytes)).await
     }
@@ -100,20 +108,6 @@ impl SegmentStore for FolderStore {
         })
         .await
     }
-}
-
-/// The segments in a folder, with the time of each file. Blocks.
-pub fn stored_segments(folder: &Path) -> io::Result<Vec<StoredSegment>> {
-    let store = FolderStore::new(folder);
-    let mut found = Vec::new();
-    for seq in store.positions()? {
-        // It may have been replaced meanwhile.
-        let Some(bytes) = store.bytes(seq)? else { continue };
-        let modified = fs::metadata(store.file(seq)).and_then(|file| file.modified());
-        let stored_at = modified.ok().and_then(|time| Timestamp::try_from(time).ok());
-        found.push(StoredSegment { seq, bytes, stored_at });
-    }
-    Ok(found)
 }
 
 /// The name of the file or object of a segment.

@@ -25,10 +25,10 @@ mod table;
 mod written;
 
 pub use account::AccountName;
-pub use entry::{Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
+pub use entry::{Effect, Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use facts::RunFacts;
 pub use files::{FileLedger, NoFiles};
-pub use folder::{FolderStore, stored_segments};
+pub use folder::FolderStore;
 pub use import::{
     DeclaredWindow, FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts,
     ImportJournal, ImportKeys, ImportMarks, ImportPart, ImportSegment, ImportSegmentError,
@@ -46,7 +46,7 @@ pub use state::{Changes, Ledger};
 pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
 pub use suppression::{Suppressed, SuppressionError, Suppressions};
 pub use table::Table;
-pub use written::{StoredSegment, WrittenPeople, WrittenPerson, written_people};
+pub use written::{Believed, WrittenPeople, WrittenPerson, written_people};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -119,6 +120,18 @@ impl SegmentStore for ObjectSegments {
         }
     }
 
+    async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        match &self.0 {
+            Segments::Files(files) => {
+                files.stored_at(seq).await.map_err(|error| of_folder("read", error))
+            }
+            Segments::Objects(folder) => {
+                let stored_at = folder.stored_at(&file_name(seq)).await;
+                stored_at.map_err(|fault| store_error("read", fault))
+            }
+        }
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.0 {
             Segments::Files(files) => {
@@ -177,11 +190,13 @@ mod tests {
         let (one, other) = (ledgers.of("uid-1"), ledgers.of("uid-2"));
         assert!(one.list().await.unwrap().is_empty());
         assert_eq!(one.read(7).await.unwrap(), None);
+        assert_eq!(one.stored_at(7).await.unwrap(), None);
         one.create(7, Bytes::from_static(b"seven")).await.unwrap();
         let again = one.create(7, Bytes::from_static(b"other")).await;
         assert_eq!(again, Err(StoreError::AlreadyExists), "creating is the fence");
         one.create(8, Bytes::from_static(b"eight")).await.unwrap();
         assert_eq!(one.read(7).await.unwrap(), Some(Bytes::from_static(b"seven")));
+        assert!(one.stored_at(8).await.unwrap().is_some());
         other.create(7, Bytes::from_static(b"another export's")).await.unwrap();
         let mut positions = one.list().await.unwrap();
         positions.sort_unstable();

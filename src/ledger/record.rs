@@ -1,16 +1,18 @@
 //! One entry as bytes, the same in a segment and in memory. Pure; total on any input.
 
 use super::{
-    Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps,
+    Effect, Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps,
     packed::{pack, packed_len, unpack},
 };
 use crate::domain::ClinchId;
 
-/// The bytes after the key: payload digest, steps, form of the id, id, digests of the steps done.
+/// The bytes after the key: payload digest, steps and effect, form of the id, id, digests of the steps done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a>(&'a [u8]);
 
 const STEPS_AT: usize = 16;
+/// Where the effect starts in the byte of the steps.
+const EFFECT_SHIFT: u32 = 4;
 const FORM_AT: usize = 17;
 const ID_AT: usize = 18;
 
@@ -21,7 +23,7 @@ pub(super) const MIN_VALUE_BYTES: usize = ID_AT + 1;
 pub(super) fn value(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::with_capacity(ID_AT + 36);
     out.extend_from_slice(&entry.payload.0);
-    out.push(entry.steps.bits());
+    out.push(entry.steps.bits() | entry.effect.bits() << EFFECT_SHIFT);
     out.push(0);
     out[FORM_AT] = pack(&entry.clinch_id, &mut out);
     let mut extras = entry.extras;
@@ -36,7 +38,7 @@ pub(super) fn value(entry: &Entry) -> Vec<u8> {
 impl<'a> Value<'a> {
     /// Checks bytes; `None` when they are not a value. Everything else relies on this check.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let steps = Steps::from_bits(*bytes.get(STEPS_AT)?)?;
+        let (steps, _) = parts(*bytes.get(STEPS_AT)?)?;
         let form = *bytes.get(FORM_AT)?;
         let digests = [Steps::APPLICATION, Steps::RESUME, Steps::ACTIVITY]
             .into_iter()
@@ -62,7 +64,11 @@ impl<'a> Value<'a> {
     }
 
     pub(super) fn steps(self) -> Steps {
-        Steps::from_bits(self.0[STEPS_AT]).unwrap_or_default()
+        parts(self.0[STEPS_AT]).expect("values are checked").0
+    }
+
+    pub(super) fn effect(self) -> Effect {
+        parts(self.0[STEPS_AT]).expect("values are checked").1
     }
 
     fn id_end(self) -> usize {
@@ -91,6 +97,13 @@ impl<'a> Value<'a> {
             extras: self.extras(),
             clinch_id: self.id(),
             steps: self.steps(),
+            effect: self.effect(),
         }
     }
+}
+
+/// What a byte says of steps and effect; `None` if one of its bits is not known.
+fn parts(byte: u8) -> Option<(Steps, Effect)> {
+    let effect = Effect::from_bits(byte >> EFFECT_SHIFT)?;
+    Some((Steps::from_bits(byte & ((1 << EFFECT_SHIFT) - 1))?, effect))
 }

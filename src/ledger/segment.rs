@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::{
-    Entry, KeyHash, KeyId, Keys, RunFacts,
+    Effect, Entry, KeyHash, KeyId, Keys, RunFacts,
     keys::MAC_BYTES,
     record::{self, MIN_VALUE_BYTES, Value},
 };
@@ -18,6 +18,9 @@ const MAGIC: &[u8; 4] = b"CLSG";
 const VERSION: u8 = 1;
 /// As version 1, with facts about runs before the MAC.
 const WITH_FACTS: u8 = 2;
+/// As version 1 and 2, where entries say what was done to their people.
+const WITH_EFFECTS: u8 = 3;
+const WITH_EFFECTS_AND_FACTS: u8 = 4;
 const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
 /// Length byte, key and the shortest value.
 const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
@@ -36,7 +39,7 @@ pub enum SegmentError {
     #[error("it is not a ledger segment")]
     NotASegment,
     /// Written by another version of the format.
-    #[error("it has format version {0}; this operator reads versions 1 and 2")]
+    #[error("it has format version {0}; this operator reads versions 1 to 4")]
     Version(u8),
     /// Written with another root key, or for another export's UID.
     #[error("it was written with another key")]
@@ -147,9 +150,11 @@ impl Segment {
         if rest.array::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(SegmentError::NotASegment);
         }
-        let has_facts = match rest.byte()? {
-            VERSION => false,
-            WITH_FACTS => true,
+        let (has_facts, has_effects) = match rest.byte()? {
+            VERSION => (false, false),
+            WITH_FACTS => (true, false),
+            WITH_EFFECTS => (false, true),
+            WITH_EFFECTS_AND_FACTS => (true, true),
             other => return Err(SegmentError::Version(other)),
         };
         let (key_id, export) = (KeyId(rest.array()?), rest.array()?);
@@ -192,6 +197,9 @@ impl Segment {
             let (key, value) =
                 rest.take(length)?.split_first_chunk().ok_or(SegmentError::Malformed)?;
             let value = Value::parse(value).ok_or(SegmentError::Malformed)?;
+            if !has_effects && value.effect() != Effect::Unknown {
+                return Err(SegmentError::Malformed);
+            }
             entries.push(value.entry(KeyHash(*key)));
         }
         if entries.len() != count {
@@ -216,14 +224,16 @@ fn split_facts(body: &[u8], has_facts: bool) -> Result<(&[u8], Option<RunFacts>)
 pub(super) struct Body {
     count: u32,
     bytes: Vec<u8>,
+    /// Whether an entry says what was done to its person.
+    has_effects: bool,
     window: Option<u32>,
     pub(super) facts: Option<RunFacts>,
 }
 
 impl Body {
     /// A body of this many entries, encoded.
-    pub(super) fn of(count: u32, bytes: Vec<u8>) -> Self {
-        Self { count, bytes, window: None, facts: None }
+    pub(super) fn of(count: u32, bytes: Vec<u8>, has_effects: bool) -> Self {
+        Self { count, bytes, has_effects, window: None, facts: None }
     }
 
     /// Appends a window; only facts may follow it.
@@ -237,7 +247,12 @@ impl Body {
         let size = HEADER_BYTES + self.bytes.len() + RunFacts::BYTES + MAC_BYTES;
         let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(MAGIC);
-        bytes.push(if self.facts.is_some() { WITH_FACTS } else { VERSION });
+        bytes.push(match (self.has_effects, self.facts.is_some()) {
+            (false, false) => VERSION,
+            (false, true) => WITH_FACTS,
+            (true, false) => WITH_EFFECTS,
+            (true, true) => WITH_EFFECTS_AND_FACTS,
+        });
         bytes.extend_from_slice(&keys.key_id().0);
         bytes.extend_from_slice(&keys.export_hash());
         bytes.extend_from_slice(&seq.to_be_bytes());
@@ -266,6 +281,7 @@ fn split(entries: impl IntoIterator<Item = Entry>) -> Vec<Body> {
         }
         let body = bodies.last_mut().expect("one was pushed where there was none");
         body.count += 1;
+        body.has_effects |= entry.effect != Effect::Unknown;
         body.bytes.push(u8::try_from(needed - 1).expect("an entry has at most 116 bytes"));
         body.bytes.extend_from_slice(&entry.key.0);
         body.bytes.extend_from_slice(&value);

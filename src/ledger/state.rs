@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Entry, Extras, KeyHash, PayloadDigest, RunFacts, Segment, Steps,
+    Effect, Entry, Extras, KeyHash, PayloadDigest, RunFacts, Segment, Steps,
     record::{self, Value},
     table::Table,
 };
@@ -120,16 +120,15 @@ impl Ledger {
     /// Records what was done for a person, which decides them. The entry waits to be stored, unless
     /// it changes nothing.
     pub fn record(&mut self, entry: &Entry) {
-        let extras = entry.extras.only(entry.steps);
         let before = self.get(&entry.key);
-        let was_undecided = self.decide(entry);
-        if !was_undecided
-            && before.is_some_and(|before| before == Entry { extras, ..entry.clone() })
-        {
+        let (extras, effect) = (entry.extras.only(entry.steps), effect(before.as_ref(), entry));
+        let entry = Entry { extras, effect, ..entry.clone() };
+        let was_undecided = self.decide(&entry);
+        if !was_undecided && before.is_some_and(|before| before == entry) {
             return;
         }
         self.note(entry.key);
-        self.put(entry);
+        self.put(&entry);
     }
 
     /// Decides a push if the entry has the candidate step; returns whether it was undecided.
@@ -252,6 +251,14 @@ impl Ledger {
     }
 }
 
+/// What was done to a person by now. Another person of the same address has an effect of their own.
+fn effect(before: Option<&Entry>, entry: &Entry) -> Effect {
+    match before.filter(|before| before.clinch_id == entry.clinch_id) {
+        Some(before) => before.effect.then(entry.effect),
+        None => entry.effect,
+    }
+}
+
 /// Removes the steps that record written values; returns whether there were any.
 fn without_values(entry: &mut Entry) -> bool {
     let steps = entry.steps.without(Steps::CANDIDATE).without(Steps::ACTIVITY);
@@ -274,7 +281,8 @@ mod tests {
             }
         }
         let (key, payload) = (KeyHash([key; 16]), PayloadDigest([payload; 16]));
-        Entry { key, payload, extras, clinch_id: ClinchId::parse(id).unwrap(), steps }
+        let clinch_id = ClinchId::parse(id).unwrap();
+        Entry { key, payload, extras, clinch_id, steps, effect: Effect::Unknown }
     }
 
     fn missing(ledger: &Ledger, key: u8, payload: u8) -> Option<Steps> {
@@ -307,6 +315,22 @@ mod tests {
         assert_eq!(missing(6, &done.extras), Steps::CANDIDATE.with(Steps::ACTIVITY));
         let resume = Extras { resume: StepDigest([9; 6]), ..done.extras };
         assert_eq!(missing(5, &resume), Steps::RESUME.with(Steps::ACTIVITY));
+    }
+
+    #[test]
+    fn the_effect_on_a_person_is_kept_over_runs_and_is_that_of_this_person() {
+        let mut ledger = Ledger::default();
+        let mut after = |id: &str, effect| {
+            ledger.record(&Entry { effect, ..entry(1, 1, id, Steps::CANDIDATE) });
+            ledger.get(&KeyHash([1; 16])).unwrap().effect
+        };
+        assert_eq!(after("c1", Effect::Created), Effect::Created);
+        assert_eq!(after("c1", Effect::Updated), Effect::Created);
+        assert_eq!(after("c2", Effect::Unchanged), Effect::Unchanged, "deleted, and found again");
+        assert_eq!(after("c2", Effect::Updated), Effect::Updated);
+        assert_eq!(after("c2", Effect::Unchanged), Effect::Updated);
+        assert_eq!(after("c3", Effect::Unknown), Effect::Unknown);
+        assert_eq!(after("c3", Effect::Updated), Effect::Unknown, "perhaps created before");
     }
 
     #[test]

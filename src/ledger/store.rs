@@ -4,6 +4,7 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use thiserror::Error;
 
 use super::AccountName;
@@ -83,6 +84,14 @@ pub trait SegmentStore: Send + Sync {
     /// The bytes of a segment, unchecked; `None` when there is none.
     fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
+    /// When a segment was stored, if the store knows.
+    fn stored_at(
+        &self,
+        _seq: u64,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Stores a segment, durably once it returns; [`StoreError::AlreadyExists`] is the fence.
     fn create(&self, seq: u64, bytes: Bytes)
     -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -139,6 +148,13 @@ impl<S: SegmentStore> SegmentStore for Arc<S> {
 
     fn read(&self, seq: u64) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
         (**self).read(seq)
+    }
+
+    fn stored_at(
+        &self,
+        seq: u64,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send {
+        (**self).stored_at(seq)
     }
 
     fn create(

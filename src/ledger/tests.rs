@@ -30,6 +30,14 @@ const GOLDEN: &str = concat!(
     "030303030105632d31323357f63c97cde01d423ee205786c6f59b0f434bd20705640bfcb47221f054b4561",
 );
 
+/// The same, where the export created the first person and has updated the second. From the same program.
+const GOLDEN_EFFECTS: &str = concat!(
+    "434c534703f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000070000000000000002",
+    "ffffffff38e884fa2b8e335181dd17f57238d1754ad20862cc9b5b0394715777bf8690d7b013000f4c1d3a5b6c",
+    "4d7e8f90a1b2c3d4e5f6376a6e741ef62702020202020202020202020202020202030303030303030303030303",
+    "030303032105632d3132338257902f2807cab66b919c1ccdfc74e0f2b3994e11cac61c51d3ec51d066f3ea",
+);
+
 fn keys() -> Keys {
     let root = std::array::from_fn(|i| u8::try_from(i).unwrap());
     Keys::derive(&root, "0a1b2c3d-0000-4000-8000-000000000001")
@@ -49,6 +57,7 @@ fn entry(n: u32, payload: u8) -> Entry {
         extras: Extras::default(),
         clinch_id: id(&format!("c-{n}")),
         steps: Steps::CANDIDATE,
+        effect: Effect::Unknown,
     }
 }
 
@@ -62,6 +71,7 @@ fn golden_entries() -> [Entry; 2] {
         extras: Extras { application, ..Extras::default() },
         clinch_id: id("0f4c1d3a-5b6c-4d7e-8f90-a1b2c3d4e5f6"),
         steps: Steps::CANDIDATE.with(Steps::APPLICATION),
+        effect: Effect::Unknown,
     };
     let second = Entry {
         key: KeyHash([2; 16]),
@@ -69,6 +79,7 @@ fn golden_entries() -> [Entry; 2] {
         extras: Extras::default(),
         clinch_id: id("c-123"),
         steps: Steps::CANDIDATE,
+        effect: Effect::Unknown,
     };
     [first, second]
 }
@@ -97,6 +108,27 @@ async fn the_segment_format_is_the_documented_one() {
     assert_eq!(*opened.ledger.undecided(), [KeyHash([9; 16])].into());
 }
 
+#[tokio::test]
+async fn what_was_done_to_people_makes_another_version_and_survives_a_base() {
+    let [first, second] = golden_entries();
+    let entries =
+        [Entry { effect: Effect::Created, ..first }, Entry { effect: Effect::Updated, ..second }];
+    let encoded = Segment::encode_changes(&keys(), 7, entries.clone(), None, None);
+    assert_eq!(hex::encode(&encoded[0].bytes), GOLDEN_EFFECTS);
+    let decoded = Segment::decode(&keys(), &hex::decode(GOLDEN_EFFECTS).unwrap()).unwrap();
+    assert_eq!(decoded.entries, entries);
+
+    let store = MemoryStore::default();
+    let mut opened = open(store.clone()).await;
+    entries.iter().for_each(|entry| opened.ledger.record(entry));
+    opened.ledger.set_facts(RunFacts { read: Some(2), admitted: None });
+    opened.journal.queue_base(&mut opened.ledger);
+    opened.journal.flush(&opened.ledger).await.unwrap();
+    assert_eq!(store.read(0).await.unwrap().unwrap()[4], 4, "with facts about runs, too");
+    let again = open(store).await.ledger;
+    assert!(entries.iter().all(|entry| again.get(&entry.key).as_ref() == Some(entry)));
+}
+
 #[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
     let golden = hex::decode(GOLDEN).unwrap();
@@ -119,7 +151,7 @@ fn each_way_of_being_unusable_has_its_own_error() {
         Segment::decode(&keys(), &bytes).unwrap_err()
     };
     assert_eq!(with(0, b'X'), SegmentError::NotASegment);
-    assert_eq!(with(4, 3), SegmentError::Version(3));
+    assert_eq!(with(4, 5), SegmentError::Version(5));
     assert_eq!(with(5, 0), SegmentError::ForeignKey);
     assert_eq!(with(13, 0), SegmentError::ForeignKey);
     assert_eq!(with(60, 0), SegmentError::BadMac);

@@ -1,107 +1,205 @@
-//! Whom a ledger says were written, read without its keys: for people who have to find them in Clinch. Pure.
+//! Whom a ledger says were written: for people who have to find them in Clinch. I/O through the store only,
+//! one segment at a time; a person takes little more memory than in a ledger.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
-use super::{Base, Entry, KeyHash, KeyId, Segment, SegmentError, Steps};
+use super::{
+    Base, Effect, Entry, KeyHash, KeyId, Keys, Segment, SegmentError, SegmentStore, Steps,
+    StoreError, Table,
+    record::{self, Value},
+};
 use crate::domain::ClinchId;
-
-/// A segment as it is stored.
-#[derive(Debug, Clone)]
-pub struct StoredSegment {
-    /// Its position, as its name says.
-    pub seq: u64,
-    /// Its bytes, unchecked.
-    pub bytes: bytes::Bytes,
-    /// When it was stored, if that is known.
-    pub stored_at: Option<Timestamp>,
-}
 
 /// A person who was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenPerson {
     /// Their id in Clinch.
     pub id: ClinchId,
+    /// What was done to them.
+    pub effect: Effect,
     /// What was written.
     pub steps: Steps,
-    /// They were written at this time or before it, if that is known.
+    /// This was recorded at this time, to the second and rounded up: they were written then or earlier.
     pub written_by: Option<Timestamp>,
     /// Names the keys of the ledger: another account has others.
     pub keys: KeyId,
 }
 
 /// What the segments of a ledger say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct WrittenPeople {
-    /// Whom they name, in the order of the segments.
-    pub people: Vec<WrittenPerson>,
-    /// People who may have been written, and whose id is not known.
+    /// By the keys of their segments. A value is that of the entry, and the time in eight bytes.
+    people: Vec<(KeyId, Table)>,
+    /// How many people may have been written whose id is not known.
     pub undecided: usize,
-    /// Segments that cannot be read.
-    pub unreadable: Vec<(u64, SegmentError)>,
+    /// Segments that cannot be used, and why.
+    pub unusable: Vec<(u64, SegmentError)>,
+    /// How many segments were used whose authentication code could not be checked for lack of the key.
+    pub unauthenticated: usize,
     /// Whether segments are missing between others.
     pub has_gap: bool,
     /// The position after the last segment.
     pub end: u64,
 }
 
-/// A segment that was read: when it was stored, and the name of its keys.
-type Read = BTreeMap<u64, (Option<Timestamp>, KeyId, Segment)>;
+/// Stands for a time that is not known.
+const NO_TIME: i64 = i64::MIN;
+const TIME_BYTES: usize = size_of::<i64>();
 
-/// Reads the segments of a ledger, in any order.
-pub fn written_people(segments: Vec<StoredSegment>) -> WrittenPeople {
-    let mut found = WrittenPeople::default();
-    let (mut read, mut positions) = (Read::new(), BTreeSet::new());
-    for StoredSegment { seq, bytes, stored_at } in segments {
-        positions.insert(seq);
-        match Segment::decode_unverified(&bytes) {
-            Ok((keys, segment)) if segment.seq == seq => {
-                read.insert(seq, (stored_at, keys, segment));
-            }
-            Ok(_) => found.unreadable.push((seq, SegmentError::Misplaced)),
-            Err(error) => found.unreadable.push((seq, error)),
-        }
+impl WrittenPeople {
+    /// Everybody who is named, in an order that depends on the ledger only.
+    pub fn people(&self) -> impl Iterator<Item = WrittenPerson> {
+        let all = self.people.iter();
+        all.flat_map(|(keys, table)| {
+            table.iter().filter_map(move |(_, value)| person(*keys, value))
+        })
     }
-    found.end = positions.last().map_or(0, |last| last.saturating_add(1));
+
+    /// Why there may be others. `expected`: the position after the last segment, as a status names it.
+    pub fn flaws(&self, expected: Option<u64>) -> Vec<String> {
+        let mut flaws = Vec::new();
+        if let Some(expected) = expected.filter(|expected| self.end < *expected) {
+            flaws.push(format!(
+                "the ledger ends before segment {expected}, which its status names: part of it is lost, or \
+                 is kept elsewhere (--ledger-url)"
+            ));
+        }
+        flaws.extend(self.has_gap.then(|| "segments of the ledger are missing".to_owned()));
+        let unusable = self.unusable.iter();
+        flaws.extend(unusable.map(|(seq, error)| format!("segment {seq} of the ledger: {error}")));
+        flaws
+    }
+
+    fn put(&mut self, keys: KeyId, entry: &Entry, stored_at: Option<Timestamp>) {
+        let known = self.people.iter().position(|(known, _)| *known == keys);
+        let known = known.unwrap_or_else(|| {
+            self.people.push((keys, Table::default()));
+            self.people.len() - 1
+        });
+        let mut value = record::value(entry);
+        // Never earlier than it was.
+        let time = stored_at
+            .map_or(NO_TIME, |time| time.as_second() + i64::from(time.subsec_nanosecond() > 0));
+        value.extend_from_slice(&time.to_be_bytes());
+        self.people[known].1.insert(&entry.key, &value);
+    }
+}
+
+/// The person of a value, if anything was written.
+fn person(keys: KeyId, value: &[u8]) -> Option<WrittenPerson> {
+    let (value, time) = value.split_last_chunk::<TIME_BYTES>()?;
+    let value = Value::checked(value);
+    let time = i64::from_be_bytes(*time);
+    let written_by = if time == NO_TIME { None } else { Timestamp::from_second(time).ok() };
+    (!value.steps().is_empty()).then(|| WrittenPerson {
+        id: value.id(),
+        effect: value.effect(),
+        steps: value.steps(),
+        written_by,
+        keys,
+    })
+}
+
+/// Which segments are used.
+#[derive(Debug, Clone, Copy)]
+pub enum Believed<'a> {
+    /// Those that were written with these keys and not changed since.
+    Authentic(&'a [&'a Keys]),
+    /// These, and those of other keys, which cannot be authenticated.
+    AlsoOthers(&'a [&'a Keys]),
+}
+
+/// Reads a ledger as it is stored.
+pub async fn written_people(
+    store: &impl SegmentStore,
+    believed: Believed<'_>,
+) -> Result<WrittenPeople, StoreError> {
+    let positions: BTreeSet<u64> = store.list().await?.into_iter().collect();
+    let end = positions.last().map_or(0, |last| last.saturating_add(1));
+    let mut found = WrittenPeople { end, ..WrittenPeople::default() };
     // What is before a complete base is obsolete.
-    let first = latest_base(&read).unwrap_or(0);
-    found.unreadable.retain(|(seq, _)| *seq >= first);
-    found.unreadable.sort_by_key(|(seq, _)| *seq);
+    let first = latest_base(store, &positions, believed).await?.unwrap_or(0);
     found.has_gap = positions.range(first..).zip(first..).any(|(seq, expected)| *seq != expected);
-    let mut people: HashMap<(KeyId, KeyHash), (usize, WrittenPerson)> = HashMap::new();
     let mut open = HashSet::new();
-    for (stored_at, keys, segment) in read.split_off(&first).into_values() {
-        for Entry { key, clinch_id: id, steps, .. } in segment.entries {
-            // A base only repeats what is known.
-            if steps.contains(Steps::CANDIDATE) && segment.base.is_none() {
-                open.remove(&(keys, key));
+    for &seq in positions.range(first..) {
+        let (key_id, is_authentic, segment) = match read(store, seq, believed).await? {
+            Ok(read) => read,
+            Err(error) => {
+                found.unusable.push((seq, error));
+                continue;
             }
-            let person = WrittenPerson { id, steps, written_by: stored_at, keys };
-            let number = people.len();
-            let entry = people.entry((keys, key)).or_insert_with(|| (number, person.clone()));
-            entry.1 = person;
+        };
+        found.unauthenticated += usize::from(!is_authentic);
+        let stored_at = store.stored_at(seq).await?;
+        for entry in segment.entries {
+            // A base only repeats what is known.
+            if entry.steps.contains(Steps::CANDIDATE) && segment.base.is_none() {
+                open.remove(&(key_id, entry.key));
+            }
+            found.put(key_id, &entry, stored_at);
         }
         if let Some(window) = segment.window {
-            open = window.into_iter().map(|key| (keys, key)).collect();
+            open = window.into_iter().map(|key: KeyHash| (key_id, key)).collect();
         }
     }
     found.undecided = open.len();
-    let mut people: Vec<(usize, WrittenPerson)> =
-        people.into_values().filter(|(_, person)| person.steps != Steps::NONE).collect();
-    people.sort_by_key(|(number, _)| *number);
-    found.people = people.into_iter().map(|(_, person)| person).collect();
-    found
+    Ok(found)
+}
+
+/// A segment, the name of its keys, and whether it was authenticated.
+type Read = Result<(KeyId, bool, Segment), SegmentError>;
+
+async fn read(
+    store: &impl SegmentStore,
+    seq: u64,
+    believed: Believed<'_>,
+) -> Result<Read, StoreError> {
+    // One that was deleted since it was listed counts as unusable.
+    let bytes = store.read(seq).await?.unwrap_or_default();
+    Ok(decode(seq, &bytes, believed))
+}
+
+fn decode(seq: u64, bytes: &[u8], believed: Believed<'_>) -> Read {
+    let (key_id, segment) = Segment::decode_unverified(bytes)?;
+    let (Believed::Authentic(keys) | Believed::AlsoOthers(keys)) = believed;
+    let mut all = keys.iter().flat_map(|keys| [Some(*keys), keys.earlier()]).flatten();
+    let own = all.find(|keys| keys.key_id() == key_id);
+    let segment = match (own, believed) {
+        (Some(keys), _) => Segment::decode(keys, bytes)?,
+        (None, Believed::AlsoOthers(_)) => segment,
+        (None, Believed::Authentic(_)) => return Err(SegmentError::ForeignKey),
+    };
+    if segment.seq == seq {
+        Ok((key_id, own.is_some(), segment))
+    } else {
+        Err(SegmentError::Misplaced)
+    }
 }
 
 /// The position of the latest complete base.
-fn latest_base(read: &Read) -> Option<u64> {
-    let base_at = |seq: u64| read.get(&seq).and_then(|(_, _, segment)| segment.base);
-    read.keys().rev().copied().find(|first| match base_at(*first) {
-        Some(Base { part: 0, parts }) => (0..parts)
-            .all(|part| base_at(first.saturating_add(part.into())) == Some(Base { part, parts })),
-        _ => false,
-    })
+async fn latest_base(
+    store: &impl SegmentStore,
+    positions: &BTreeSet<u64>,
+    believed: Believed<'_>,
+) -> Result<Option<u64>, StoreError> {
+    let mut bases: BTreeMap<u64, Base> = BTreeMap::new();
+    for &first in positions.iter().rev() {
+        let Ok((_, _, Segment { base: Some(base), .. })) = read(store, first, believed).await?
+        else {
+            continue;
+        };
+        bases.insert(first, base);
+        let Base { part: 0, parts } = base else { continue };
+        let is_part = |part: u16| {
+            bases.get(&first.saturating_add(part.into())) == Some(&Base { part, parts })
+        };
+        if (0..parts).all(is_part) {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -109,72 +207,121 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::ledger::{Extras, Keys, PayloadDigest};
+    use crate::ledger::{Extras, MemoryStore, PayloadDigest};
 
     fn keys(account: &str) -> Keys {
         Keys::derive(&[7; 32], account)
     }
 
-    fn entry(number: u8, steps: Steps) -> Entry {
+    fn entry(number: u8, steps: Steps, effect: Effect) -> Entry {
         Entry {
             key: KeyHash([number; 16]),
             payload: PayloadDigest::default(),
             extras: Extras::default(),
             clinch_id: ClinchId::parse(&format!("person-{number}")).unwrap(),
             steps,
+            effect,
         }
     }
 
-    fn at(hour: u64) -> Timestamp {
-        format!("2026-11-26T{hour:02}:00:00Z").parse().unwrap()
+    fn created(number: u8) -> Entry {
+        entry(number, Steps::CANDIDATE, Effect::Created)
     }
 
-    fn stored(
+    async fn store(
+        store: &MemoryStore,
         keys: &Keys,
         seq: u64,
         entries: Vec<Entry>,
         window: Option<&[KeyHash]>,
-    ) -> StoredSegment {
+    ) {
         let encoded = Segment::encode_changes(keys, seq, entries, window, None);
         let [one] = &*encoded else { panic!("one segment") };
-        StoredSegment { seq, bytes: one.bytes.clone(), stored_at: Some(at(seq)) }
+        store.create(seq, one.bytes.clone()).await.unwrap();
     }
 
     fn ids(found: &WrittenPeople) -> Vec<String> {
-        found.people.iter().map(|person| person.id.to_string()).collect()
+        let mut ids: Vec<_> = found.people().map(|person| person.id.to_string()).collect();
+        ids.sort();
+        ids
     }
 
-    #[test]
-    fn later_entries_win_and_people_without_an_outcome_are_counted() {
-        let keys = keys("a");
+    #[tokio::test]
+    async fn later_entries_win_and_people_without_an_outcome_are_counted() {
+        let (keys, segments) = (keys("a"), MemoryStore::default());
         let open = [KeyHash([3; 16]), KeyHash([2; 16])];
         let all = Steps::CANDIDATE.with(Steps::RESUME);
-        let found = written_people(vec![
-            stored(&keys, 1, vec![entry(2, Steps::CANDIDATE), entry(1, all)], None),
-            stored(&keys, 0, vec![entry(1, Steps::CANDIDATE)], Some(&open)),
-        ]);
+        store(&segments, &keys, 0, vec![created(1)], Some(&open)).await;
+        let later =
+            vec![entry(2, Steps::CANDIDATE, Effect::Unchanged), entry(1, all, Effect::Created)];
+        store(&segments, &keys, 1, later, None).await;
+        let found = written_people(&segments, Believed::AlsoOthers(&[&keys])).await.unwrap();
         assert_eq!(ids(&found), ["person-1", "person-2"]);
-        assert_eq!((found.people[0].steps, found.people[0].written_by), (all, Some(at(1))));
+        let first = found.people().find(|person| person.id.as_str() == "person-1").unwrap();
+        assert_eq!((first.steps, first.effect, first.keys), (all, Effect::Created, keys.key_id()));
         assert_eq!((found.undecided, found.has_gap, found.end), (1, false, 2));
-        assert_eq!(found.people[0].keys, keys.key_id());
+        assert_eq!((found.unauthenticated, found.unusable.len()), (0, 0));
+        let unchecked = written_people(&segments, Believed::AlsoOthers(&[])).await.unwrap();
+        assert_eq!((ids(&unchecked).len(), unchecked.unauthenticated), (2, 2));
     }
 
-    #[test]
-    fn people_of_another_account_are_told_apart_and_what_is_missing_is_said() {
-        let (one, other) = (keys("a"), keys("b"));
-        let person = || vec![entry(1, Steps::CANDIDATE)];
-        let mut cut = stored(&one, 4, person(), None);
-        cut.bytes = Bytes::from_static(b"CLSG");
-        let found = written_people(vec![
-            stored(&one, 0, person(), None),
-            stored(&other, 1, person(), None),
-            stored(&one, 3, vec![entry(9, Steps::NONE)], None),
-            cut,
-        ]);
+    #[tokio::test]
+    async fn the_time_is_that_of_the_store_and_never_too_early() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = crate::ledger::FolderStore::new(folder.path().join("ledger"));
+        let keys = keys("a");
+        let encoded = Segment::encode_changes(&keys, 0, vec![created(1)], None, None);
+        files.create(0, encoded[0].bytes.clone()).await.unwrap();
+        let found = written_people(&files, Believed::Authentic(&[&keys])).await.unwrap();
+        let stored_at = files.stored_at(0).await.unwrap().unwrap();
+        let written_by = found.people().next().unwrap().written_by.unwrap();
+        assert!(written_by >= stored_at && written_by.as_second() - stored_at.as_second() <= 1);
+        assert_eq!(written_by.subsec_nanosecond(), 0);
+    }
+
+    #[tokio::test]
+    async fn people_of_another_account_are_told_apart_and_what_is_missing_is_said() {
+        let (one, other, segments) = (keys("a"), keys("b"), MemoryStore::default());
+        store(&segments, &one, 0, vec![created(1)], None).await;
+        store(&segments, &other, 1, vec![created(1)], None).await;
+        store(&segments, &one, 3, vec![entry(9, Steps::NONE, Effect::Unknown)], None).await;
+        segments.create(4, Bytes::from_static(b"CLSG")).await.unwrap();
+        let found = written_people(&segments, Believed::AlsoOthers(&[&one])).await.unwrap();
         assert_eq!(ids(&found), ["person-1", "person-1"], "the second of another account");
         assert!(found.has_gap);
-        assert_eq!((found.unreadable.len(), found.end), (1, 5));
-        assert_eq!(written_people(Vec::new()), WrittenPeople::default());
-        assert!(written_people(vec![stored(&one, 5, person(), None)]).has_gap, "no beginning");
+        assert_eq!((found.unusable.len(), found.end, found.unauthenticated), (1, 5, 1));
+        let strict = written_people(&segments, Believed::Authentic(&[&one])).await.unwrap();
+        assert_eq!((ids(&strict).len(), strict.unauthenticated), (1, 0));
+        assert_eq!(strict.unusable[0], (1, SegmentError::ForeignKey));
+        let late = MemoryStore::default();
+        store(&late, &one, 5, vec![created(1)], None).await;
+        assert!(
+            written_people(&late, Believed::AlsoOthers(&[])).await.unwrap().has_gap,
+            "no beginning"
+        );
+        assert_eq!(
+            written_people(&MemoryStore::default(), Believed::Authentic(&[])).await.unwrap().end,
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn a_segment_that_was_changed_names_nobody_where_the_key_is_at_hand() {
+        let (keys, segments) = (keys("a"), MemoryStore::default());
+        let encoded = Segment::encode_changes(&keys, 0, vec![created(1)], None, None);
+        let mut bytes = encoded[0].bytes.to_vec();
+        let id = bytes.windows(8).position(|part| part == b"person-1").unwrap();
+        bytes[id + 7] = b'2';
+        segments.create(0, bytes.into()).await.unwrap();
+        let checked = written_people(&segments, Believed::AlsoOthers(&[&keys])).await.unwrap();
+        assert_eq!(
+            (ids(&checked).len(), &*checked.unusable),
+            (0, &[(0, SegmentError::BadMac)][..])
+        );
+        let unchecked = written_people(&segments, Believed::AlsoOthers(&[])).await.unwrap();
+        assert_eq!(
+            (&*ids(&unchecked), unchecked.unauthenticated),
+            (&["person-2".to_owned()][..], 1)
+        );
     }
 }

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::PoisonError};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::LocalCluster;
 use crate::{
@@ -71,6 +72,13 @@ impl SegmentStore for LocalLedger {
         match self {
             Self::Folder(store) => store.read(seq).await,
             Self::Memory(store) => store.read(seq).await,
+        }
+    }
+
+    async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Self::Folder(store) => store.stored_at(seq).await,
+            Self::Memory(store) => store.stored_at(seq).await,
         }
     }
 

@@ -38,5 +38,5 @@ pub use manifests::Manifests;
 pub use problem::{Problem, Rule, Severity};
 pub use settle::{ReconcileRequests, Settled, reconcile_queue, run_until_settled};
 pub use state::OpenError;
-pub use stored::{Stored, stored};
+pub use stored::{Stored, stored, stored_root_key};
 pub use table::{TableOptions, age, cells, table};

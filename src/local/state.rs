@@ -63,6 +63,9 @@ pub(super) struct Record {
     pub status: Option<Json>,
 }
 
+/// The file of the ledger key.
+pub(super) const ROOT_KEY: &str = "ledger.key";
+
 /// A locked state folder; unlocked on drop and when the process ends.
 #[derive(Debug)]
 pub(super) struct StateFolder {
@@ -131,7 +134,7 @@ impl StateFolder {
 
     /// The ledger key; stores `fresh` if there is none yet.
     pub(super) fn root_key(&self, fresh: [u8; 32]) -> Result<[u8; 32], ClusterError> {
-        let path = self.dir.join("ledger.key");
+        let path = self.dir.join(ROOT_KEY);
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let mut key = [0; 32];

@@ -2,13 +2,14 @@
 //! as a whole. Changes nothing.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value as Json, json};
 
-use super::state::Record;
+use super::state::{ROOT_KEY, Record};
 use crate::{
     api::{GROUP, VERSION},
     cluster::Kind,
@@ -43,6 +44,19 @@ pub fn stored(dir: &Path) -> io::Result<Stored> {
     Ok(stored)
 }
 
+/// The ledger key of a state folder; `None` where there is none, or none that can be used.
+pub fn stored_root_key(dir: &Path) -> io::Result<Option<[u8; 32]>> {
+    let text = match fs::read_to_string(dir.join(ROOT_KEY)) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut key = [0; 32];
+    Ok(hex::decode_to_slice(text.trim(), &mut key).is_ok().then_some(key))
+}
+
 /// The object of a record, as the API server would return it.
 fn object(record: Record) -> Option<(Kind, Json)> {
     let (kind, key) = record.object.split_once(' ')?;
@@ -68,6 +82,16 @@ fn object(record: Record) -> Option<(Kind, Json)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(stored_root_key(folder.path()).unwrap(), None);
+        fs::write(folder.path().join(ROOT_KEY), "ab\n").unwrap();
+        assert_eq!(stored_root_key(folder.path()).unwrap(), None);
+        fs::write(folder.path().join(ROOT_KEY), format!("{}\n", "07".repeat(32))).unwrap();
+        assert_eq!(stored_root_key(folder.path()).unwrap(), Some([7; 32]));
+    }
 
     #[test]
     fn objects_are_read_and_damaged_files_are_named() {

@@ -15,6 +15,7 @@ mod files;
 mod guards;
 mod import;
 mod job_rules;
+mod lines;
 mod mode;
 mod opened;
 mod plan_digest;
@@ -32,6 +33,7 @@ mod spec;
 mod target;
 mod weight;
 mod work;
+mod written_file;
 
 pub use attribute_filter::AttributeFilter;
 pub use coverage::{Coverage, FieldCoverage, LISTED_WARNINGS, Warning};
@@ -51,6 +53,7 @@ pub use import::{
     SinkPosition, Unmapped, run_import,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
+pub use lines::LineFormat;
 pub use mode::Mode;
 pub use plan_digest::{NotAPlanDigest, PlanDigest};
 pub use push::{
@@ -70,3 +73,4 @@ pub use report_file::{ReportSpec, with_report};
 pub use resume::{MAX_RESUME_BYTES, ResumeFile};
 pub use spec::{DestinationSpec, Duplicates, RunSpec, Source};
 pub use target::target_attributes;
+pub use written_file::{WRITTEN_STEPS, WrittenCounts, WrittenFile, write_list};

@@ -4,18 +4,18 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{
     attribute_filter::AttributeFilter,
-    record_log::{RecordLine, RecordReport},
+    lines::{LineEncoder, LineFormat, text},
+    record_log::{MatchedBy, RecordLine, RecordReport},
     record_outcome::{MatchClass, RecordOutcome},
     report::{Ending, FileInfo, Report},
 };
 use crate::{
     domain::digest_parts,
-    output::{Compression, CsvEncoder, CsvStyle, Field, FileEncoder, NdjsonEncoder, Record},
     storage::{Destination, FileWriter, WriteFault, Written},
 };
 
@@ -45,10 +45,8 @@ const BACKLOG: usize = 4 << 20;
 pub struct ReportSpec {
     /// Where it is written.
     pub destination: Destination,
-    /// Whether it is CSV; else NDJSON.
-    pub csv: bool,
-    /// How it is compressed.
-    pub compression: Compression,
+    /// How it is written.
+    pub format: LineFormat,
     /// Whether only records with a reason have a line: rejected or suppressed ones, those that could not be
     /// decided, and those with a warning.
     pub rejected_only: bool,
@@ -167,7 +165,7 @@ struct Sink {
 
 /// A file that takes lines.
 struct Open {
-    encoder: FileEncoder,
+    encoder: LineEncoder,
     pieces: UnboundedSender<Bytes>,
 }
 
@@ -177,18 +175,9 @@ impl Sink {
         also: Option<Arc<dyn RecordReport>>,
         pieces: UnboundedSender<Bytes>,
     ) -> Self {
-        let rows: Box<dyn crate::output::RowEncoder> = if spec.csv {
-            let field = |name: &&str| Field { attribute: (*name).to_owned(), path: None };
-            let fields = names(spec.reveals.as_ref()).iter().map(field).collect();
-            Box::new(CsvEncoder::of_attributes(fields, CsvStyle::default()))
-        } else {
-            Box::new(NdjsonEncoder)
-        };
+        let encoder = LineEncoder::new(spec.format, names(spec.reveals.as_ref()));
         Self {
-            open: Mutex::new(Some(Open {
-                encoder: FileEncoder::new(rows, spec.compression),
-                pieces,
-            })),
+            open: Mutex::new(Some(Open { encoder, pieces })),
             backlog: Arc::default(),
             also,
             rejected_only: spec.rejected_only,
@@ -201,7 +190,7 @@ impl Sink {
     fn end(&self) -> u64 {
         // The writing task ends when nobody can send any more.
         let Some(Open { encoder, pieces }) = lock(&self.open).take() else { return 0 };
-        let lines = encoder.rows();
+        let lines = encoder.lines();
         self.pass_on(&pieces, encoder.finish());
         lines
     }
@@ -223,11 +212,9 @@ impl Sink {
 impl RecordReport for Sink {
     fn add(&self, line: RecordLine) {
         if self.wants(&line) {
-            let members = members(&line, self.reveals.as_ref());
-            let text = text(&members, names(self.reveals.as_ref()));
-            let record = Record { members: &members, text: Some(&text) };
+            let values = values(&line, self.reveals.as_ref());
             if let Some(open) = lock(&self.open).as_mut()
-                && let Some(piece) = open.encoder.row(record)
+                && let Some(piece) = open.encoder.add(values)
             {
                 self.pass_on(&open.pieces, piece);
             }
@@ -250,17 +237,17 @@ fn names(reveals: Option<&AttributeFilter>) -> &'static [&'static str] {
     if reveals.is_some() { MEMBERS } else { &MEMBERS[..UNREAD] }
 }
 
-fn members(line: &RecordLine, reveals: Option<&AttributeFilter>) -> Map<String, Value> {
-    let text = |text: Option<String>| text.map_or(Value::Null, Value::String);
+/// The values of the members of a line.
+fn values(line: &RecordLine, reveals: Option<&AttributeFilter>) -> Vec<Value> {
     let cause = line.cause.as_ref();
     let values = [
         Value::String(line.position.to_string()),
         text(line.record.map(|record| record.to_string())),
         Value::String(line.outcome.as_str().to_owned()),
-        text(cause.map(|cause| cause.reason.as_str().to_owned())),
+        text(cause.map(|cause| cause.reason.as_str())),
         text(line.place.as_ref().map(ToString::to_string)),
         text(cause.map(|cause| cause.message.clone())),
-        text(line.class.map(MatchClass::as_str).map(str::to_owned)),
+        text(line.class.map(MatchClass::as_str)),
     ];
     let mut values = Vec::from(values);
     if let Some(reveals) = reveals {
@@ -277,22 +264,13 @@ fn members(line: &RecordLine, reveals: Option<&AttributeFilter>) -> Map<String, 
         let changed_at = changed_at.filter(|changed| reveals.permits(&changed.attribute));
         values.extend([
             text(person.map(|person| person.id.to_string())),
-            text(by.map(|by| by.as_str().to_owned())),
+            text(by.map(MatchedBy::as_str)),
             changed.unwrap_or(Value::Null),
             text(changed_at.map(|changed| changed.at.to_string())),
             text(line.source_id.as_ref().map(|id| id.as_str().to_owned())),
         ]);
     }
-    names(reveals).iter().map(|name| (*name).to_owned()).zip(values).collect()
-}
-
-/// The line as JSON, in the order of its members.
-fn text(members: &Map<String, Value>, names: &[&str]) -> String {
-    let member = |name: &&str| {
-        let value = members.get(*name).unwrap_or(&Value::Null);
-        format!("\"{name}\":{value}")
-    };
-    format!("{{{}}}", names.iter().map(member).collect::<Vec<_>>().join(","))
+    values
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

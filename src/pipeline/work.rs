@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{Cause, ClinchId, MatchKey, SourcePosition},
-    ledger::{Entry, Extras, KeyHash, Keys, Ledger, PayloadDigest, Steps},
+    ledger::{Effect, Entry, Extras, KeyHash, Keys, Ledger, PayloadDigest, Steps},
 };
 
 /// A record ready to be pushed.
@@ -82,14 +82,15 @@ impl Work {
         self.done.contains(self.required())
     }
 
-    /// The ledger entry for the steps in place.
-    pub(super) fn entry(&self, person: ClinchId, steps: Steps) -> Entry {
+    /// The ledger entry for the steps in place. `effect`: of this run.
+    pub(super) fn entry(&self, person: ClinchId, steps: Steps, effect: Effect) -> Entry {
         Entry {
             key: self.key_hash,
             payload: self.payload,
             extras: self.extras,
             clinch_id: person,
             steps,
+            effect,
         }
     }
 }

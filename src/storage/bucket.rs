@@ -5,6 +5,7 @@ use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, future::BoxFuture};
+use jiff::Timestamp;
 use object_store::{
     Attribute, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
     path::Path,
@@ -268,6 +269,17 @@ impl Bucket {
         match self.bounded(read).await {
             Err(ObjectFault::Missing) => Ok(None),
             read => read?,
+        }
+    }
+
+    /// When an object was stored; `None` when there is none.
+    pub(super) async fn stored_at(&self, path: &Path) -> Result<Option<Timestamp>, ObjectFault> {
+        match self.bounded(self.store.head(path)).await {
+            Err(ObjectFault::Missing) => Ok(None),
+            found => {
+                let micros = found?.last_modified.timestamp_micros();
+                Ok(Timestamp::from_microsecond(micros).ok())
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
 use url::Url;
 
@@ -77,6 +78,11 @@ impl ObjectFolder {
     /// The bytes of an object of at most `max_bytes`; `None` when there is none.
     pub async fn read(&self, name: &str, max_bytes: usize) -> Result<Option<Bytes>, ObjectFault> {
         self.bucket.read(&self.object(name), max_bytes).await
+    }
+
+    /// When an object was stored; `None` when there is none.
+    pub async fn stored_at(&self, name: &str) -> Result<Option<Timestamp>, ObjectFault> {
+        self.bucket.stored_at(&self.object(name)).await
     }
 
     /// Writes an object, durably once it returns, unless one of its name exists.

@@ -131,7 +131,9 @@ async fn status_shows_what_blocks_what_and_the_command_that_helps() {
     let folder = tempfile::tempdir().expect("a folder");
     let to = folder.path().join("written.ndjson");
     let written = run(&world, &["written", "fine", "--to", to.to_str().expect("a name")]);
-    assert_eq!(printed(&written, 0), "export/fine: 2 people: 2 candidate\n");
+    let expected = "export/fine: 2 people: 2 created; steps: 2 candidate\n";
+    assert_eq!(printed(&written, 0), expected);
+    assert!(text(&written.stderr).contains("only the operator has the key"));
     assert_eq!(std::fs::read_to_string(&to).expect("written").lines().count(), 2);
 
     let page = printed(&run(&world, &["report", "rejected"]), 0);
@@ -146,6 +148,41 @@ async fn status_shows_what_blocks_what_and_the_command_that_helps() {
     let none = run(&world, &["failures", "fine"]);
     assert_eq!(printed(&none, 0), "");
     assert!(text(&none.stderr).contains("no record is rejected"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_lists_whom_an_export_wrote_beside_its_report() {
+    let Some(mut world) = World::prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = format!("file://{}", folder.path().display());
+    world.allowed_destinations = vec![place.clone()];
+    world.run_operator(clinch_operator::controllers::Regions::default());
+    let permitted = "  readPermission: {candidates: Allowed, attributes: [email]}\n";
+    let files = INTEGRATION.replace("pushPermission: {", "pushPermission: {files: Allowed, ");
+    world.apply(&(files + permitted));
+    let report = format!("  report: {{to: {{url: '{place}/{{export}}.ndjson'}}}}\n");
+    world.apply(&export("fine", 2, &format!("{report}{PROSPECT}")));
+    world.apply(&export("bare", 1, PROSPECT));
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    world.ready("CandidateExport", "bare", "True", "Synced").await;
+
+    let file = folder.path().join("fine.written.ndjson");
+    let written = printed(&run(&world, &["written", "fine"]), 0);
+    let expected = format!("export/fine: 2 people: 2 created\n  file://{}\n", file.display());
+    assert_eq!(written, expected);
+    let lines = std::fs::read_to_string(&file).expect("written");
+    assert_eq!(lines.lines().count(), 2);
+    let line: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(line["outcome"], "Created");
+    assert!(line["writtenBy"].as_str().is_some_and(|time| time.ends_with('Z')), "{line}");
+    // Also while it is suspended, as the runbook has it.
+    printed(&run(&world, &["suspend", "export/fine"]), 0);
+    std::fs::remove_file(&file).expect("removed");
+    assert_eq!(printed(&run(&world, &["written", "export/fine"]), 0), expected);
+    assert!(file.exists());
+    let refused = run(&world, &["written", "bare"]);
+    assert_eq!(printed(&refused, 1), "");
+    assert!(text(&refused.stderr).contains("set spec.report"), "{}", text(&refused.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,3 +93,5 @@ mod upgrade;
 #[path = "../support/upgrade.rs"]
 mod upgrade_fixtures;
 mod validate;
+#[cfg(feature = "sandbox")]
+mod written;

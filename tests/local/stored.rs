@@ -80,14 +80,14 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
     let written = run(&["written", "people", "--to", to.to_str().unwrap()]);
     assert_eq!(written.status.code(), Some(0), "{}", shown(&written));
     assert!(
-        shown(&written).contains("export/people: 1 people: 1 candidate"),
+        shown(&written).contains("export/people: 1 person: 1 created; steps: 1 candidate"),
         "{}",
         shown(&written)
     );
     let lines = std::fs::read_to_string(&to).unwrap();
     let id = sandbox.people("hireEZ")[0]["id"].as_str().unwrap().to_owned();
-    assert!(lines.starts_with("id,steps,writtenBy,keys\n"), "{lines}");
-    assert!(lines.contains(&format!("\n{id},candidate,2")), "{lines}");
+    assert!(lines.starts_with("id,outcome,steps,writtenBy,keys"), "{lines}");
+    assert!(lines.contains(&format!("\n{id},Created,candidate,2")), "{lines}");
     // A ledger that is lost is not taken for one of nobody.
     let ledger = std::fs::read_dir(state.join("ledger")).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_dir_all(&ledger).unwrap();

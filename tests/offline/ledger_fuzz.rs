@@ -7,8 +7,8 @@ use bytes::Bytes;
 use clinch_operator::{
     domain::ClinchId,
     ledger::{
-        Entry, Extras, Journal, KeyHash, Keys, MAX_SEGMENT_BYTES, MemoryStore, PayloadDigest,
-        Segment, SegmentStore, StepDigest, Steps, from_text,
+        Effect, Entry, Extras, Journal, KeyHash, Keys, MAX_SEGMENT_BYTES, MemoryStore,
+        PayloadDigest, Segment, SegmentStore, StepDigest, Steps, from_text,
     },
 };
 use hkdf::Hkdf;
@@ -46,11 +46,11 @@ type Raw = ([u8; 16], [u8; 16], [u8; 6], u8, String);
 
 fn raw() -> impl Strategy<Value = Raw> {
     let id = "[A-Za-z0-9_~-]{1,64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-    (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 6]>(), 0_u8..16, id)
+    (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u8; 6]>(), 0_u8..64, id)
 }
 
 fn entry((key, payload, digest, bits, id): Raw) -> Entry {
-    let steps = Steps::from_bits(bits).unwrap();
+    let steps = Steps::from_bits(bits & 15).unwrap();
     let digest =
         |step| if steps.contains(step) { StepDigest(digest) } else { StepDigest::default() };
     Entry {
@@ -63,6 +63,7 @@ fn entry((key, payload, digest, bits, id): Raw) -> Entry {
         },
         clinch_id: ClinchId::parse(&id).unwrap(),
         steps,
+        effect: Effect::from_bits(bits >> 4).unwrap(),
     }
 }
 

@@ -76,8 +76,9 @@ fn every_test_that_the_page_of_imports_names_exists() {
     assert!(names_existing_tests(&page) > 30);
     let rows = page.split("and the tests of it\n").nth(1).unwrap().split("\n## ").next().unwrap();
     for row in rows.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let few_words = Regex::new("`nobody_is_lost`").unwrap();
-        assert!(test_name().is_match(row) || few_words.is_match(row), "no test is named in {row}");
+        // Its name has three words.
+        let named = test_name().is_match(row) || row.contains("`nobody_is_lost`");
+        assert!(named, "no test is named in {row}");
     }
 }
 
@@ -88,7 +89,7 @@ fn every_test_and_target_that_the_verification_page_names_exists() {
     let makefile = read("Makefile");
     let targets: BTreeSet<&str> =
         makefile.lines().filter_map(|line| line.split_once(": ").map(|(name, _)| name)).collect();
-    let name = Regex::new(r"`(?:make )?(verify-[a-z]+|test|verify)`").unwrap();
+    let name = Regex::new(r"`(?:make )?(verify-[a-z-]+|test|verify)`").unwrap();
     let named: BTreeSet<String> =
         name.captures_iter(&page).map(|found| found[1].to_owned()).collect();
     for name in &named {

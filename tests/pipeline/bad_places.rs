@@ -18,9 +18,9 @@ use bytes::Bytes;
 use clinch_operator::{
     domain::{Disposition, Reason},
     ledger::MemoryStore,
-    output::Compression,
     pipeline::{
-        Ending, FilePorts, ObjectSink, PartFormat, Report, ReportSpec, run_file, with_report,
+        Ending, FilePorts, LineFormat, ObjectSink, PartFormat, Report, ReportSpec, run_file,
+        with_report,
     },
     storage::{AllowedPlaces, Destination, StoragePolicy},
 };
@@ -158,8 +158,7 @@ async fn reported(place: &Place, count: usize) -> Report {
     let elsewhere = tempfile::tempdir().unwrap();
     let report = ReportSpec {
         destination: place.file("report.csv"),
-        csv: true,
-        compression: Compression::None,
+        format: LineFormat::of_name("report.csv"),
         rejected_only: false,
         dry_run: false,
         reveals: None,

@@ -7,10 +7,9 @@ use clinch_operator::{
     domain::Reason,
     ledger::{MemoryStore, ObjectLedgers, StoreError},
     network::OutboundProxy,
-    output::Compression,
     pipeline::{
-        Counts, Ending, FilePorts, ObjectSink, PartFormat, ReportSpec, RunSpec, Source, run,
-        run_file, with_report,
+        Counts, Ending, FilePorts, LineFormat, ObjectSink, PartFormat, ReportSpec, RunSpec, Source,
+        run, run_file, with_report,
     },
     source::{CsvOptions, is_told_by_name},
     storage::{AllowedPlaces, Destination, Listing, Location, Place, ReadFault, StoragePolicy},
@@ -209,8 +208,7 @@ impl Store {
             let destination = Destination::open(&url, Some(&secret), &policy).unwrap();
             let spec = ReportSpec {
                 destination: destination.clone(),
-                csv: true,
-                compression: Compression::Gzip,
+                format: LineFormat::of_name("report.csv.gz"),
                 rejected_only: false,
                 dry_run: false,
                 reveals: None,

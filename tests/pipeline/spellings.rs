@@ -3,7 +3,7 @@
 
 use clinch_operator::{
     domain::{ClinchId, MatchKey, Reason},
-    ledger::{Entry, Extras, Journal, KeyHash, PayloadDigest, Steps},
+    ledger::{Effect, Entry, Extras, Journal, KeyHash, PayloadDigest, Steps},
     pipeline::{Ending, Neighbour, RunPorts, run},
 };
 use serde_json::{Value, json};
@@ -60,6 +60,7 @@ async fn ledger_before(keys: clinch_operator::ledger::Keys, hash: KeyHash, id: &
         extras: Extras::default(),
         clinch_id: id.clone(),
         steps: Steps::CANDIDATE,
+        effect: Effect::Unknown,
     });
     opened.journal.queue_changes(&mut opened.ledger);
     opened.journal.flush(&opened.ledger).await.unwrap();

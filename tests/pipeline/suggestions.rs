@@ -8,8 +8,8 @@ use std::{
 use clinch_operator::{
     clinch::contract::{Contract, NameOf, Overrides},
     pipeline::{
-        AttributeFilter, Ending, MatchClass, Mode, Progress, RecordLine, RecordReport, RunPorts,
-        RunSpec, run,
+        AttributeFilter, Ending, MatchClass, MatchedBy, Mode, Progress, RecordLine, RecordReport,
+        RunPorts, RunSpec, run,
     },
 };
 use serde_json::{Value, json};
@@ -38,9 +38,7 @@ fn profile_at(n: usize, url: &str) -> Value {
     profile
 }
 
-fn all() -> Option<AttributeFilter> {
-    Some(AttributeFilter::All)
-}
+const ALL: Option<AttributeFilter> = Some(AttributeFilter::All);
 
 async fn compare(
     world: &World,
@@ -63,7 +61,7 @@ fn classes(lines: &BTreeMap<u64, RecordLine>) -> Vec<MatchClass> {
 /// What a line says of the person: who they are, and how they were found.
 fn found(line: &RecordLine) -> Option<(String, Option<&'static str>)> {
     let person = line.person.as_ref()?;
-    Some((person.id.to_string(), person.by.map(|by| by.as_str())))
+    Some((person.id.to_string(), person.by.map(MatchedBy::as_str)))
 }
 
 async fn account() -> (World, Export) {
@@ -90,7 +88,7 @@ async fn account() -> (World, Export) {
 async fn a_person_whose_profile_is_in_clinch_is_possible_and_nothing_is_decided_by_it() {
     use MatchClass::{Known, New, Possible};
     let (world, export) = account().await;
-    let (progress, lines) = compare(&world, &export, all()).await;
+    let (progress, lines) = compare(&world, &export, ALL).await;
     assert_eq!(classes(&lines), [Known, Possible, Possible, New, New, New]);
     let counts = progress.counts;
     assert_eq!((counts.created, counts.possible, counts.unchanged), (5, 2, 1));
@@ -104,7 +102,7 @@ async fn a_person_whose_profile_is_in_clinch_is_possible_and_nothing_is_decided_
     let (without, _) = compare(&world, &export, None).await;
     assert_eq!(without.plan, progress.plan);
     let push = Export { mode: Mode::Push, ..export };
-    let (pushed, lines) = compare(&world, &push, all()).await;
+    let (pushed, lines) = compare(&world, &push, ALL).await;
     assert_eq!((pushed.counts.created, pushed.counts.possible), (5, 0));
     assert!(!pushed.profiles_compared && !classes(&lines).contains(&Possible));
     assert_eq!(world.sandbox.people(ACCOUNT).len(), 10);
@@ -115,7 +113,7 @@ async fn profiles_are_compared_only_where_they_may_be_read_and_are_offered() {
     let (world, export) = account().await;
     let email = AttributeFilter::Only(["email".to_owned()].into());
     let built_in = World::speaking(options(), Contract::built_in()).await;
-    for (world, reveals) in [(&world, None), (&world, Some(email)), (&built_in, all())] {
+    for (world, reveals) in [(&world, None), (&world, Some(email)), (&built_in, ALL)] {
         let (progress, lines) = compare(world, &export, reveals).await;
         assert!(!progress.profiles_compared);
         assert_eq!(progress.counts.possible, 0);
@@ -126,27 +124,27 @@ async fn profiles_are_compared_only_where_they_may_be_read_and_are_offered() {
     overrides.attribute(NameOf::GithubUrl.as_str(), "linkedin_url").unwrap();
     let named = Contract::built_in().with(&overrides);
     let world = World::speaking(with_people([with_profile(10, "linkedin.com/in/ada-1")]), named);
-    let (progress, _) = compare(&world.await, &export, all()).await;
+    let (progress, _) = compare(&world.await, &export, ALL).await;
     assert_eq!((progress.counts.possible, progress.profiles_compared), (1, true));
 }
 
 #[tokio::test]
 async fn the_list_is_read_for_profiles_once_and_only_if_somebody_has_one() {
     let (world, export) = account().await;
-    let with = compare(&world, &export, all()).await.0;
+    let with = compare(&world, &export, ALL).await.0;
     let requests = world.requests();
     let without = compare(&world, &export, None).await.0;
     let plain = world.requests() - requests;
     let requests = world.requests();
-    assert_eq!(compare(&world, &export, all()).await.0, with);
+    assert_eq!(compare(&world, &export, ALL).await.0, with);
     // Its only page, instead of a look-up of the person who is on it.
     assert_eq!(world.requests() - requests, plain);
     assert_eq!(without.counts.created, with.counts.created);
     // Nobody has a profile: nothing is read, and that is an answer.
     let bare = Export { profiles: vec![profile(0), profile(5)], ..export };
-    compare(&world, &bare, all()).await;
+    compare(&world, &bare, ALL).await;
     let requests = world.requests();
-    let (progress, _) = compare(&world, &bare, all()).await;
+    let (progress, _) = compare(&world, &bare, ALL).await;
     let compared = world.requests() - requests;
     assert!(progress.profiles_compared && progress.counts.possible == 0);
     let requests = world.requests();
@@ -163,9 +161,9 @@ async fn a_list_that_is_too_long_is_not_read_for_profiles() {
     overrides.max_page_size(1).unwrap();
     let world = World::speaking(with_people(people), Contract::built_in().with(&overrides)).await;
     let export = Export::of(vec![profile_at(1, "linkedin.com/in/ada-1"), profile(2)]).dry();
-    compare(&world, &export, all()).await;
+    compare(&world, &export, ALL).await;
     let requests = world.requests();
-    let (progress, lines) = compare(&world, &export, all()).await;
+    let (progress, lines) = compare(&world, &export, ALL).await;
     assert!(world.requests() - requests < 10, "1,011 pages are not read");
     assert!(!progress.profiles_compared, "nobody is said not to be there");
     assert_eq!(classes(&lines), [MatchClass::New, MatchClass::New]);

@@ -72,8 +72,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let waited = kubectl.aloud(&[&wait[..], &["--timeout=60s"]].concat()).await;
     super::super::print("\n6. kubectl get clinch -A\n");
     kubectl.aloud(&["get", "clinch", "-A"]).await?;
-    super::super::print("\n7. the rejected record, from the export's status\n");
-    let failures = "-o=jsonpath={range .items[*].status.failures[*]}{.position}{\"\\n    \"}{.reason}{\": \"}{.message}{\"\\n\"}{end}";
+    super::super::print("\n7. rejected records, from the statuses of exports\n");
+    let failures = "-o=go-template={{range .items}}{{$name := .metadata.name}}{{range .status.failures}}{{$name}}: {{.position}}\n    {{.reason}}: {{.message}}\n{{end}}{{end}}";
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, failures]).await?;
     super::super::print("8. one candidate, as stored by the emulator\n");
     super::super::print(&sandbox.one_candidate().await?);

@@ -5,14 +5,14 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, print_error, print_result, program},
+    super::{BadArgument, ExitCode, print_error, print_result, program, text::count_of},
     args::ClusterArgs,
     cluster::Objects,
     decisions::{Decisions, List},
     found::Found,
     kinds::Target,
     owner,
-    tree::{Node, counted},
+    tree::Node,
     waiting::{self, Waited},
 };
 use crate::{
@@ -135,7 +135,7 @@ async fn list(args: &ApproveArgs, integration: Option<&Target>) -> anyhow::Resul
     for found in &integrations {
         let requests: Vec<AccessRequest> = found.part("/status/accessRequests").unwrap_or_default();
         for asking in &requests {
-            let exports = counted(asking.exports, "export");
+            let exports = count_of(asking.exports, "export", "exports");
             let since = local::age(asking.since.0, now);
             lines.push(format!(
                 "{} asks for {} ({}): {exports} since {since}\n  {}",
@@ -148,7 +148,9 @@ async fn list(args: &ApproveArgs, integration: Option<&Target>) -> anyhow::Resul
         let all = found.number("/status/requests").unwrap_or_default();
         let unlisted = all - i64::try_from(requests.len()).unwrap_or(all);
         if unlisted > 0 {
-            print_error(&format!("{}: {unlisted} more ask and are not listed", found.name()));
+            let more =
+                count_of(unlisted, "more namespace asks and is", "more namespaces ask and are");
+            print_error(&format!("{}: {more} not listed", found.name()));
         }
     }
     if lines.is_empty() {
@@ -213,7 +215,7 @@ fn check(found: &Found, namespaces: &[String], on: Option<List>) -> Result<(), B
     }
     let text = match mode {
         AccessMode::Automatic => "lets every namespace in (spec.access.mode: Automatic)",
-        _ => "lets no other namespace in (spec.access.mode: SameNamespace); set Approval first",
+        _ => "lets no other namespace in: set its spec.access.mode to Approval first",
     };
     Err(BadArgument(anyhow!("{name} {text}")))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     super::{
         ExitCode, print_error, print_result,
-        text::{self, wrapped},
+        text::{self, count_of, wrapped},
     },
     args::{ClusterArgs, ListArgs},
     cluster::Objects,
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let omitted: i64 = accounts.iter().map(|account| account.omitted).sum();
     if omitted > 0 && args.output == Output::Name {
-        print_error(&format!("{omitted} more are not listed"));
+        print_error(&format!("{} not listed", count_of(omitted, "more is", "more are")));
     }
     Ok(code)
 }

@@ -15,11 +15,12 @@ use super::{
     args::ClusterArgs,
     found::Found,
     kinds::{self, Target},
+    segments::Segments,
 };
 use crate::{
     api::{CandidateLedger, GROUP, VERSION},
     cluster::{Kind, ObjectKey},
-    ledger::{StoredSegment, from_text},
+    ledger::from_text,
 };
 
 /// Who writes, in `metadata.managedFields`. Flux takes over what managers named `kubectl...` own.
@@ -176,15 +177,11 @@ impl Objects {
     }
 
     /// The segments of the ledger of the export with this UID.
-    pub(super) async fn segments(
-        &self,
-        namespace: &str,
-        uid: &str,
-    ) -> anyhow::Result<Vec<StoredSegment>> {
+    pub(super) async fn segments(&self, namespace: &str, uid: &str) -> anyhow::Result<Segments> {
         let api: Api<CandidateLedger> = Api::namespaced(self.client.clone(), namespace);
         // One segment may have half a megabyte.
         let mut params = ListParams::default().labels(&format!("{EXPORT_LABEL}={uid}")).limit(20);
-        let mut all = Vec::new();
+        let mut all = Segments::default();
         loop {
             let page = api.list(&params).await;
             let page = page.map_err(|error| self.explained(&error, "list", "candidateledgers"))?;
@@ -193,7 +190,7 @@ impl Objects {
                 // What is no Base64 is no segment.
                 let bytes = from_text(&spec.data).unwrap_or_default();
                 let seq = u64::try_from(spec.sequence).unwrap_or_default();
-                all.push(StoredSegment { seq, bytes, stored_at });
+                all.add(seq, bytes, stored_at);
             }
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {

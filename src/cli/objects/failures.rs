@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
 use super::{
     super::{
-        ExitCode, print_error, print_result,
-        text::{self, wrapped},
+        BadArgument, ExitCode, print_error, print_result,
+        text::{self, Thousands, count_of, wrapped},
+        wanted::Wanted,
     },
     args::ClusterArgs,
     cluster::Objects,
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     api::{RecordFailure, RejectionCount},
     cluster::Kind,
+    domain::RecordId,
 };
 
 /// Lists the rejected records of an export, without any value of a person.
@@ -27,7 +29,8 @@ use crate::{
 /// --report`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator failures engineers -n talent\n  \
-                             clinch-operator failures export/engineers -o csv > rejected.csv")]
+                             clinch-operator failures export/engineers -o csv > rejected.csv\n  \
+                             clinch-operator failures engineers --record b61f0c22a17e0cb7")]
 pub struct Args {
     /// The export.
     #[arg(value_name = "EXPORT")]
@@ -40,6 +43,9 @@ pub struct Args {
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
+    /// Only the record with this number in the list, from 1, at this position, or with this id.
+    #[arg(long, value_name = "N|POSITION|ID")]
+    record: Option<Wanted>,
     /// Without the names of the columns, in CSV.
     #[arg(long)]
     no_headers: bool,
@@ -86,7 +92,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             cluster.named(&args.target, Some(Kind::Export)).await
         })?,
     };
-    let result = Result {
+    let mut result = Result {
         export: export.key.name.clone(),
         namespace: export.key.namespace.clone(),
         rejected: export.number("/status/rejected").unwrap_or_default(),
@@ -94,6 +100,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         failures: export.part("/status/failures").unwrap_or_default(),
         omitted: export.number("/status/failuresOmitted").unwrap_or_default(),
     };
+    let omitted = result.omitted;
+    if let Some(wanted) = &args.record {
+        result = only(result, wanted).ok_or_else(|| {
+            let text =
+                format!("--record {wanted}: {} has no such record in its list", export.name());
+            let text = if omitted > 0 {
+                let more = count_of(omitted, "record is", "records are");
+                format!("{text}; {more} not listed; {}", all_of_them(&export))
+            } else {
+                text
+            };
+            BadArgument(anyhow!(text))
+        })?;
+    }
     let text = match args.output {
         Output::Table => table(&result, text::width()),
         Output::Csv => csv(&result, !args.no_headers),
@@ -102,12 +122,30 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !text.is_empty() {
         print_result(text.trim_end())?;
     }
+    if args.record.is_some() {
+        return Ok(ExitCode::Done);
+    }
     if result.rejected == 0 {
         print_error(&format!("{}: no record is rejected", export.name()));
-    } else if result.omitted > 0 {
-        print_error(&format!("{} more are not listed; {}", result.omitted, all_of_them(&export)));
+    } else if omitted > 0 {
+        let more = count_of(omitted, "more record is", "more records are");
+        print_error(&format!("{more} not listed; {}", all_of_them(&export)));
     }
     Ok(ExitCode::Done)
+}
+
+/// The result for one record; `None` if it is not listed.
+fn only(result: Result, wanted: &Wanted) -> Option<Result> {
+    let listed = result.failures.into_iter().enumerate();
+    let failures: Vec<_> = listed
+        .filter(|(index, failure)| {
+            let id = failure.record.as_deref().and_then(RecordId::parse);
+            wanted.is(index + 1, &failure.position, id)
+        })
+        .map(|(_, failure)| failure)
+        .collect();
+    let by_reason = Vec::new();
+    (!failures.is_empty()).then_some(Result { by_reason, failures, ..result })
 }
 
 /// Where all rejected records are.
@@ -122,7 +160,7 @@ fn table(result: &Result, width: usize) -> String {
     let mut lines = Vec::new();
     for count in &result.by_reason {
         let place = count.place.as_ref().map(|place| format!("  {place}")).unwrap_or_default();
-        lines.push(format!("{:>7}  {}{place}", count.count, count.reason));
+        lines.push(format!("{:>7}  {}{place}", Thousands(count.count).to_string(), count.reason));
     }
     for failure in &result.failures {
         lines.push(String::new());
@@ -191,6 +229,24 @@ mod tests {
         assert!(text.starts_with("      3  MatchKeyMissing  spec.fields[0]\n"), "{text}");
         assert!(text.contains("people.ndjson:2 (b61f0c22) MatchKeyMissing\n  a long"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    }
+
+    #[test]
+    fn one_record_is_selected_by_its_number_position_or_id() {
+        let with_id = |id: &str| {
+            let mut result = result();
+            result.failures[1].record = Some(id.to_owned());
+            result
+        };
+        let id = "b61f0c22a17e0cb7";
+        for wanted in ["2", "=a.csv:4", id] {
+            let found = only(with_id(id), &wanted.parse().unwrap()).unwrap();
+            assert_eq!((found.failures.len(), found.by_reason.len()), (1, 0), "{wanted}");
+            assert_eq!(found.failures[0].position, "=a.csv:4");
+        }
+        for other in ["3", "a.csv:4", "b61f0c22a17e0cb8"] {
+            assert!(only(with_id(id), &other.parse().unwrap()).is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! An object as it was read, and in which state it is. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::{super::color::Tone, kinds};
+use super::{
+    super::{color::Tone, progress::seconds_left},
+    kinds,
+};
 use crate::{
     api::{ConditionType, STATUS_TRUE},
     cluster::{Kind, ObjectKey},
@@ -99,6 +103,11 @@ impl Found {
     /// A part of the object as a type of the API; `None` where it is absent or of a later version.
     pub(super) fn part<T: serde::de::DeserializeOwned>(&self, pointer: &str) -> Option<T> {
         T::deserialize(self.json.pointer(pointer)?).ok()
+    }
+
+    /// How many seconds work on it still waits because Clinch answered 429.
+    pub(super) fn waits(&self, now: Timestamp) -> Option<i64> {
+        seconds_left(self.part::<Time>("/status/waitingUntil").as_ref(), now)
     }
 
     /// The conditions of its status.

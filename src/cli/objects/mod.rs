@@ -14,6 +14,7 @@ pub(super) mod names;
 mod owner;
 mod print;
 pub(super) mod requests;
+mod segments;
 pub(super) mod status;
 mod stored;
 pub(super) mod suspend;

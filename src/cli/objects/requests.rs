@@ -15,7 +15,10 @@ use super::{
     waiting::{self, Waited},
 };
 use crate::{
-    api::{DriftSeen, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT},
+    api::{
+        DriftSeen, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT,
+        WRITTEN_REQUESTED_AT,
+    },
     app,
     cluster::Kind,
 };
@@ -83,12 +86,12 @@ pub(super) struct CommonArgs {
 
 /// A request by annotation.
 #[derive(Debug, Clone, Copy)]
-struct Request {
+pub(super) struct Request {
     /// How output names it.
     name: &'static str,
     annotation: &'static str,
     /// Where its receipt is.
-    receipt: &'static str,
+    pub(super) receipt: &'static str,
 }
 
 const RECONCILE: Request = Request {
@@ -105,6 +108,13 @@ const VERIFY: Request = Request {
     name: "verify",
     annotation: VERIFY_REQUESTED_AT,
     receipt: "/status/handled/verifyRequestedAt",
+};
+
+/// The request of `written`.
+pub(super) const LIST: Request = Request {
+    name: "written",
+    annotation: WRITTEN_REQUESTED_AT,
+    receipt: "/status/handled/writtenRequestedAt",
 };
 
 /// Runs `reconcile`.
@@ -160,7 +170,7 @@ fn run(
 }
 
 /// Sets the annotation; the object afterwards, and the value.
-async fn ask(
+pub(super) async fn ask(
     cluster: &Objects,
     object: &Found,
     request: Request,
@@ -239,7 +249,8 @@ pub(super) fn described(found: &Found) -> String {
     format!("{}: {} {reason}: {message}", found.name(), state.word())
 }
 
-fn deleted(name: &str) -> anyhow::Result<ExitCode> {
+/// The object does not exist any more.
+pub(super) fn deleted(name: &str) -> anyhow::Result<ExitCode> {
     Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into())
 }
 

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::program,
+    super::{
+        program,
+        text::{count_of, span},
+    },
     found::{Found, State},
     kinds,
 };
@@ -56,7 +59,7 @@ pub(super) struct Node {
 
 impl Node {
     /// The object without what belongs to it.
-    pub(super) fn of(found: &Found) -> Self {
+    pub(super) fn of(found: &Found, now: Timestamp) -> Self {
         let (state, reason, message) = found.state();
         let (kind, key) = (kinds::word(found.kind), &found.key);
         let mut node = Self::bare(kind, key, state);
@@ -65,10 +68,10 @@ impl Node {
             Kind::Integration => node.detail = integration_detail(found),
             Kind::Mapping => node.detail = mapping_detail(found),
             Kind::Export => {
-                node.detail = export_detail(found);
+                node.detail = export_detail(found, now);
                 node.rejections(found);
             }
-            Kind::Import => node.detail = import_detail(found),
+            Kind::Import => node.detail = import_detail(found, now),
         }
         node.warnings(found);
         node
@@ -95,7 +98,7 @@ impl Node {
         let key = ObjectKey::new(&integration.namespace, &request.namespace);
         let mut node = Self::bare(REQUEST, &key, State::Waiting);
         "AwaitingApproval".clone_into(&mut node.reason);
-        let exports = counted(request.exports, "export");
+        let exports = count_of(request.exports, "export", "exports");
         node.detail = format!("{exports} since {}", local::age(request.since.0, now));
         node.next = Some(Self::approval(integration, &request.namespace));
         node
@@ -224,7 +227,7 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
     };
     let mut roots: BTreeMap<(Kind, ObjectKey), Node> = BTreeMap::new();
     for found in objects.iter().filter(|found| !is_user(found.kind)) {
-        let mut node = Node::of(found);
+        let mut node = Node::of(found, now);
         if found.kind == Kind::Integration {
             let requests: Vec<AccessRequest> =
                 found.part("/status/accessRequests").unwrap_or_default();
@@ -234,12 +237,12 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
         roots.insert((found.kind, found.key.clone()), node);
     }
     for user in objects.iter().filter(|found| is_user(found.kind)) {
-        let mut node = Node::of(user);
+        let mut node = Node::of(user, now);
         let refers = references(user, &|key| find(Kind::Integration, key).ok());
         let parent = refers.first().cloned();
         if node.state != State::Ready {
             for (kind, key) in refers.into_iter().skip(1) {
-                let blocker = placed(kind, &key, find(kind, &key));
+                let blocker = placed(kind, &key, find(kind, &key), now);
                 if !matches!(blocker.state, State::Ready | State::Hidden) {
                     node.blockers.push(blocker);
                 }
@@ -249,7 +252,7 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
             Some((kind, key)) => {
                 let root = roots
                     .entry((kind, key.clone()))
-                    .or_insert_with(|| placed(kind, &key, find(kind, &key)));
+                    .or_insert_with(|| placed(kind, &key, find(kind, &key), now));
                 root.children.push(node);
             }
             // The state folder of an earlier version does not say it.
@@ -264,9 +267,9 @@ pub(super) fn tree(objects: &[Found], elsewhere: &Elsewhere, now: Timestamp) -> 
     roots
 }
 
-fn placed(kind: Kind, key: &ObjectKey, found: Result<Found, State>) -> Node {
+fn placed(kind: Kind, key: &ObjectKey, found: Result<Found, State>, now: Timestamp) -> Node {
     match found {
-        Ok(found) => Node::of(&found),
+        Ok(found) => Node::of(&found, now),
         Err(state) => {
             let mut node = Node::bare(kinds::word(kind), key, state);
             let text = match state {
@@ -305,30 +308,28 @@ fn integration_detail(found: &Found) -> String {
 }
 
 fn mapping_detail(found: &Found) -> String {
-    let number = |pointer, noun| found.number(pointer).map(|count| counted(count, noun));
-    let errors = number("/status/errors", "error").filter(|text| text != "0 errors");
-    let all: Vec<String> = number("/status/fields", "field").into_iter().chain(errors).collect();
-    all.join(", ")
+    let fields = found.number("/status/fields").map(|count| count_of(count, "field", "fields"));
+    let errors = found.number("/status/errors").filter(|errors| *errors > 0);
+    let errors = errors.map(|count| count_of(count, "error", "errors"));
+    fields.into_iter().chain(errors).collect::<Vec<_>>().join(", ")
 }
 
-fn import_detail(found: &Found) -> String {
+fn import_detail(found: &Found, now: Timestamp) -> String {
     let mut parts: Vec<String> = Vec::new();
-    for (pointer, noun) in
-        [("/status/counts/emitted", "person"), ("/status/counts/tombstones", "tombstone")]
-    {
+    for (pointer, one, several) in [
+        ("/status/counts/emitted", "person", "people"),
+        ("/status/counts/tombstones", "tombstone", "tombstones"),
+    ] {
         let count = found.number(pointer).filter(|count| *count > 0);
-        parts.extend(count.map(|count| match (noun, count) {
-            ("person", 1) => "1 person".to_owned(),
-            ("person", count) => format!("{count} people"),
-            (noun, count) => counted(count, noun),
-        }));
+        parts.extend(count.map(|count| count_of(count, one, several)));
     }
     let rejected = found.number("/status/rejected").filter(|rejected| *rejected > 0);
     parts.extend(rejected.map(|rejected| format!("{rejected} rejected")));
+    parts.extend(wait(found, now));
     parts.join(", ")
 }
 
-fn export_detail(found: &Found) -> String {
+fn export_detail(found: &Found, now: Timestamp) -> String {
     let mut parts: Vec<String> = Vec::new();
     parts.extend(found.text("/status/delivered").map(str::to_owned));
     if let Some(rejected) = found.number("/status/rejected").filter(|rejected| *rejected > 0) {
@@ -342,10 +343,10 @@ fn export_detail(found: &Found) -> String {
     // It stays at 100 after a run.
     let progress = found.number("/status/progress").filter(|percent| *percent < 100);
     parts.extend(progress.map(|percent| format!("{percent}%")));
+    parts.extend(wait(found, now));
     parts.join(", ")
 }
 
-/// `1 export`, `2 exports`.
-pub(super) fn counted(count: i64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+fn wait(found: &Found, now: Timestamp) -> Option<String> {
+    found.waits(now).map(|seconds| format!("waits {} for Clinch (429)", span(seconds)))
 }

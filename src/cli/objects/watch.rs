@@ -1,5 +1,7 @@
 //! `clinch-operator watch`: the progress of objects until their work ends.
 
+use std::time::Duration;
+
 use futures::{StreamExt as _, stream::SelectAll};
 use indicatif::ProgressBar;
 use tokio::time::Instant;
@@ -9,7 +11,7 @@ use super::{
         BadArgument, ExitCode,
         color::Colors,
         print, print_error, print_result,
-        progress::{Bars, Pace},
+        progress::{Bars, Pace, waiting},
         text,
     },
     args::ClusterArgs,
@@ -18,7 +20,7 @@ use super::{
     kinds::Target,
     waiting,
 };
-use crate::api::ExportCounts;
+use crate::{api::ExportCounts, app};
 
 /// Shows the progress of objects until each is Ready or cannot continue by itself.
 ///
@@ -73,10 +75,17 @@ async fn watch(
     let bars = Bars::new(true);
     let mut watched: Vec<Watched> =
         objects.iter().map(|object| Watched::new(object.name(), &bars)).collect();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
     while watched.iter().any(|one| one.code.is_none()) {
-        let change = match tokio::time::timeout_at(deadline, changes.next()).await {
-            Ok(Some((index, change))) => (index, change?),
-            Ok(None) | Err(_) => break,
+        let change = tokio::select! {
+            change = tokio::time::timeout_at(deadline, changes.next()) => match change {
+                Ok(Some((index, change))) => (index, change?),
+                Ok(None) | Err(_) => break,
+            },
+            _ = second.tick() => {
+                watched.iter().for_each(Watched::tick);
+                continue;
+            }
         };
         let (index, Some(found)) = change else {
             let name = &watched[change.0].name;
@@ -106,6 +115,8 @@ struct Watched {
     state: State,
     last: String,
     pace: Pace,
+    /// How far it is, while it waits because Clinch answered 429.
+    waits: Option<(Found, i64, i64)>,
     bar: ProgressBar,
     prints: bool,
 }
@@ -119,8 +130,17 @@ impl Watched {
             state: State::Pending,
             last: String::new(),
             pace: Pace::default(),
+            waits: None,
             bar,
             prints: !bars.are_shown,
+        }
+    }
+
+    /// Shows how long a wait still lasts.
+    fn tick(&self) {
+        let Some((found, done, total)) = &self.waits else { return };
+        if let Some(seconds) = found.waits(app::system_clock().now()) {
+            self.bar.set_prefix(waiting(*done, *total, seconds));
         }
     }
 
@@ -130,11 +150,15 @@ impl Watched {
         self.state = state;
         let counts = found.part::<ExportCounts>("/status/counts");
         let progress = counts.filter(|counts| counts.pending > 0 && state != State::Ready);
+        self.waits = None;
         let progress = progress.map(|counts| {
             let done = counts.total - counts.pending;
             self.bar.set_length(u64::try_from(counts.total).unwrap_or_default());
             self.bar.set_position(u64::try_from(done).unwrap_or_default());
-            self.pace.after(done, counts.total, now)
+            let pace = self.pace.after(done, counts.total, now);
+            let Some(seconds) = found.waits(app::system_clock().now()) else { return pace };
+            self.waits = Some((found.clone(), done, counts.total));
+            waiting(done, counts.total, seconds)
         });
         let mut line = format!("{}: {} {reason}", self.name, state.word());
         // While it works, the counts say more.

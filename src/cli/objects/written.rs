@@ -3,52 +3,54 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use serde::Serialize;
 use url::Url;
 
 use super::{
     super::{
-        BadArgument, ExitCode, environment, output_file::OutputFile, print_error, print_result,
-        text::Thousands,
+        BadArgument, ExitCode, environment,
+        output_file::OutputFile,
+        print_error, print_result,
+        text::{Thousands, count_of},
     },
     args::ClusterArgs,
     cluster::Objects,
     found::Found,
     kinds::Target,
-    stored,
+    requests, stored,
+    waiting::{self, Waited},
 };
 use crate::{
+    api::WrittenSeen,
     app::{ObjectLedgers, OutboundProxy},
     cluster::Kind,
-    conditions::whole_seconds,
-    ledger::{
-        SegmentStore as _, Steps, StoredSegment, WrittenPeople, WrittenPerson, stored_segments,
-        written_people,
-    },
+    ledger::{AccountName, Believed, FolderStore, Keys, WrittenPeople, written_people},
     local,
+    pipeline::{LineFormat, WRITTEN_STEPS, WrittenCounts, WrittenFile},
 };
 
 /// Lists the people whom an export has written to Clinch, by their ids there.
 ///
 /// For cleaning up, such as after the wrong account was written to: the ledger of the export is read as it
-/// is stored, whatever state the export is in. The file has a line for each person: id, steps, writtenBy (the
-/// time at which this was recorded: they were written then or earlier) and keys (the same for people of one
-/// account). It is pseudonymous personal data, which only you may read.
+/// is stored, whatever state the export is in. The list has a line for each person: id, outcome (Created,
+/// Updated, Unchanged; empty if it was not recorded), steps, writtenBy (the time at which this was recorded:
+/// they were written then or earlier) and keys (the same for people of one account). It is pseudonymous
+/// personal data.
 ///
-/// In a cluster this needs the right to list candidateledgers.
+/// The operator authenticates the ledger, and writes the list beside the report of the export: `spec.report`
+/// and the integration say where that may be. With --to, the command reads the ledger itself, which needs the
+/// right to list candidateledgers, and writes a file that only you may read. It cannot authenticate the
+/// ledger of a cluster; that of a state folder it can, with the key in it.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_long_help = "Examples:\n  clinch-operator written engineers -n talent --to written.csv\n  \
+#[command(after_long_help = "Examples:\n  clinch-operator written engineers -n talent\n  \
+                             clinch-operator written engineers -n talent --to written.csv\n  \
                              clinch-operator written engineers --state .clinch-state --to written.ndjson\n\n\
-                             Exit codes:\n    0  written\n    1  the ledger is not complete: there may be others\n    \
-                             2  the command line is refused\n    4  could not work: cluster, permissions, store, \
-                             file"
-)]
+                             Exit codes:\n    0  written\n    1  the list is not complete, or is not permitted\n    \
+                             2  the command line is refused\n    3  time ran out\n    \
+                             4  could not work: cluster, permissions, store, file")]
 pub struct Args {
     /// The export.
     #[arg(value_name = "EXPORT")]
@@ -56,45 +58,118 @@ pub struct Args {
     #[command(flatten)]
     cluster: ClusterArgs,
     /// The state folder of `apply`, instead of a cluster.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user", "ledger_url"])]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "to",
+        conflicts_with_all = ["context", "kubeconfig", "user", "ledger_url"]
+    )]
     state: Option<PathBuf>,
     /// Where the operator keeps ledgers, if it runs with --ledger-url. Credentials come from the
     /// environment: AWS_*, GOOGLE_*, AZURE_*.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", requires = "to")]
     ledger_url: Option<Url>,
-    /// The file, which appears complete or not at all: CSV if its name ends in .csv, else a JSON object on
-    /// each line.
-    #[arg(long, required = true, value_name = "FILE")]
-    to: PathBuf,
-}
-
-/// A line of the file. Its members are API.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    id: String,
-    steps: String,
-    written_by: Option<String>,
-    keys: String,
+    /// A file on this machine, which appears complete or not at all: CSV if its name ends in .csv, else a
+    /// JSON object on each line; compressed if .gz follows. Default: the operator writes the list beside the
+    /// report of the export.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Give up waiting for the operator after this many seconds. The request remains.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", conflicts_with = "to")]
+    timeout: u64,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (file, _) = OutputFile::prepare("the file", &args.to)?;
-    let (export, segments) = match &args.state {
-        Some(folder) => of_folder(args, folder)?,
-        None => super::super::block_on(of_cluster(args))?,
+    match &args.to {
+        Some(to) => to_file(args, to),
+        None => super::super::block_on(by_operator(args)),
+    }
+}
+
+/// Requests the list from the operator, and waits for it.
+async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
+    let cluster = Objects::connect(&args.cluster).await?;
+    let export = cluster.named(&args.target, Some(Kind::Export)).await?;
+    let name = export.name();
+    let (export, value) = requests::ask(&cluster, &export, requests::LIST).await?;
+    let has_receipt = |found: &Found| found.text(requests::LIST.receipt) == Some(&*value);
+    let deadline = waiting::deadline(args.timeout);
+    let found = match waiting::until(&cluster, &export, deadline, has_receipt).await? {
+        Waited::Until(found) => found,
+        Waited::Deleted => return requests::deleted(&name),
+        Waited::TimedOut(_) => {
+            print_error(&format!(
+                "{name}: the list is requested, and the operator has not written it yet (--timeout): is it \
+                 running, and does it watch this namespace?"
+            ));
+            return Ok(ExitCode::TimedOut);
+        }
     };
-    let found = written_people(segments);
-    let is_csv = args.to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    file.write(|file| write(&found.people, is_csv, file))?;
+    let Some(seen) = found.part::<WrittenSeen>("/status/written") else {
+        anyhow::bail!(
+            "{name}: the status has no list, although the operator has acted on the request"
+        );
+    };
+    if let Some(report) = &seen.report {
+        print_result(&format!("{name}: {}\n  {}", listed(&seen), report.url))?;
+    }
+    if let Some(message) = &seen.message {
+        print_error(&format!("{name}: {message}"));
+    }
+    let is_complete = seen.report.is_some() && seen.message.is_none();
+    Ok(if is_complete { ExitCode::Done } else { ExitCode::ActionNeeded })
+}
+
+/// `3 people: 1 created, 2 updated`.
+fn listed(seen: &WrittenSeen) -> String {
+    let number = |count: i64| u64::try_from(count).unwrap_or_default();
+    outcomes(&WrittenCounts {
+        created: number(seen.created),
+        updated: number(seen.updated),
+        unchanged: number(seen.unchanged),
+        unknown: number(seen.unknown),
+    })
+}
+
+/// Reads the ledger with the rights of the user, and writes a file.
+fn to_file(args: &Args, to: &Path) -> anyhow::Result<ExitCode> {
+    let (file, _) = OutputFile::prepare("the file", to)?;
+    let (export, found) = super::super::block_on(async {
+        match &args.state {
+            Some(folder) => of_folder(args, folder).await,
+            None => of_cluster(args).await,
+        }
+    })?;
+    let mut lines = WrittenFile::new(LineFormat::of_name(&to.to_string_lossy()));
+    file.write(|file| {
+        for person in found.people() {
+            if let Some(piece) = lines.add(&person) {
+                file.write_all(&piece)?;
+            }
+        }
+        file.write_all(&lines.finish())
+    })?;
     print_result(&summary(&export, &found))?;
-    let flaws = flaws(&export, &found);
+    if found.unauthenticated > 0 {
+        let why = match &args.state {
+            Some(_) => "their key is not in the folder",
+            None => "only the operator has the key",
+        };
+        let segments = count_of(found.unauthenticated, "segment", "segments");
+        print_error(&format!(
+            "{}: {segments} of the ledger cannot be authenticated here, because {why}: it is not known \
+             whether somebody has changed them",
+            export.name()
+        ));
+    }
+    let expected = export.number("/status/ledger/nextSegment");
+    let flaws = found.flaws(expected.and_then(|expected| u64::try_from(expected).ok()));
     flaws.iter().for_each(|flaw| print_error(&format!("{}: {flaw}", export.name())));
     Ok(if flaws.is_empty() { ExitCode::Done } else { ExitCode::ActionNeeded })
 }
 
-async fn of_cluster(args: &Args) -> anyhow::Result<(Found, Vec<StoredSegment>)> {
+async fn of_cluster(args: &Args) -> anyhow::Result<(Found, WrittenPeople)> {
     let ledgers = args.ledger_url.as_ref().map(|url| {
         let ledgers = ObjectLedgers::at(url, environment(), &OutboundProxy::default());
         ledgers.context("--ledger-url").map_err(BadArgument)
@@ -105,113 +180,103 @@ async fn of_cluster(args: &Args) -> anyhow::Result<(Found, Vec<StoredSegment>)> 
     let uid = export.text("/metadata/uid").unwrap_or_default().to_owned();
     let mut segments = cluster.segments(&export.key.namespace, &uid).await?;
     if let Some(ledgers) = ledgers {
-        let store = ledgers.of(&uid);
-        for seq in store.list().await.context("--ledger-url")? {
-            let bytes = store.read(seq).await.context("--ledger-url")?;
-            segments.extend(bytes.map(|bytes| StoredSegment { seq, bytes, stored_at: None }));
-        }
+        segments.add_all(&ledgers.of(&uid)).await.context("--ledger-url")?;
     }
-    Ok((export, segments))
+    let found = written_people(&segments, Believed::AlsoOthers(&[])).await?;
+    Ok((export, found))
 }
 
-fn of_folder(args: &Args, folder: &Path) -> anyhow::Result<(Found, Vec<StoredSegment>)> {
+async fn of_folder(args: &Args, folder: &Path) -> anyhow::Result<(Found, WrittenPeople)> {
     let namespace = args.cluster.namespace.as_deref();
     let export = stored::one(folder, &args.target, Kind::Export, namespace)?;
-    let ledger = folder.join("ledger").join(local::uid(Kind::Export, &export.key));
-    let failed = || format!("cannot read {}", ledger.display());
-    let segments = stored_segments(&ledger).with_context(failed)?;
-    Ok((export, segments))
+    let uid = local::uid(Kind::Export, &export.key);
+    let ledger = folder.join("ledger").join(&uid);
+    let keys = keys_of(folder, &uid)?;
+    let keys: Vec<&Keys> = keys.iter().collect();
+    let found = written_people(&FolderStore::new(&ledger), Believed::AlsoOthers(&keys)).await;
+    let found = found.with_context(|| format!("cannot read {}", ledger.display()))?;
+    Ok((export, found))
 }
 
-fn write(people: &[WrittenPerson], is_csv: bool, file: &mut dyn Write) -> io::Result<()> {
-    if is_csv {
-        file.write_all(b"id,steps,writtenBy,keys\n")?;
+/// The keys of an export for each account that an integration of a state folder has.
+fn keys_of(folder: &Path, uid: &str) -> anyhow::Result<Vec<Keys>> {
+    let root = local::stored_root_key(folder);
+    let root = root.with_context(|| format!("cannot read the key in {}", folder.display()))?;
+    let Some(root) = root else { return Ok(Vec::new()) };
+    let objects = stored::all(folder, None)?;
+    let integrations = objects.iter().filter(|found| found.kind == Kind::Integration);
+    let accounts =
+        integrations.filter_map(|found| AccountName::parse(found.text("/status/account/id")?));
+    Ok(accounts.map(|account| Keys::of(&root, account, uid)).collect())
+}
+
+/// What is known of the people of one account.
+#[derive(Default)]
+struct Account {
+    counts: WrittenCounts,
+    /// How many have each of the steps.
+    steps: [u64; WRITTEN_STEPS.len()],
+}
+
+impl Account {
+    /// `1,464 people: 1,200 created, 264 updated; steps: 1,464 candidate, 30 application`.
+    fn words(&self) -> String {
+        let steps: Vec<_> =
+            self.steps.into_iter().zip(WRITTEN_STEPS.map(|(_, name)| name)).collect();
+        format!("{}; steps: {}", outcomes(&self.counts), some_of(&steps))
     }
-    for person in people {
-        let Line { id, steps, written_by, keys } = line(person);
-        if is_csv {
-            // No cell needs quotes: ids have none of the characters that do.
-            writeln!(file, "{id},{steps},{},{keys}", written_by.unwrap_or_default())?;
-        } else {
-            serde_json::to_writer(&mut *file, &Line { id, steps, written_by, keys })?;
-            file.write_all(b"\n")?;
+}
+
+/// `1,464 people: 1,200 created, 264 updated`.
+fn outcomes(counts: &WrittenCounts) -> String {
+    let outcomes = some_of(&[
+        (counts.created, "created"),
+        (counts.updated, "updated"),
+        (counts.unchanged, "unchanged"),
+        (counts.unknown, "of unknown outcome"),
+    ]);
+    let people = count_of(counts.people(), "person", "people");
+    if outcomes.is_empty() { people } else { format!("{people}: {outcomes}") }
+}
+
+/// Those of which there are any.
+fn some_of(counts: &[(u64, &str)]) -> String {
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let words = some.map(|(count, what)| format!("{} {what}", thousands(*count)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// `export/engineers: 1,464 people: ...`, by account where there are several.
+fn summary(export: &Found, found: &WrittenPeople) -> String {
+    let mut accounts: BTreeMap<[u8; 8], Account> = BTreeMap::new();
+    for person in found.people() {
+        let account = accounts.entry(person.keys.0).or_default();
+        account.counts.count(person.effect);
+        for (count, (step, _)) in account.steps.iter_mut().zip(WRITTEN_STEPS) {
+            *count += u64::from(person.steps.contains(step));
         }
     }
-    Ok(())
-}
-
-/// Files have finer times than objects of a cluster.
-const ALMOST: jiff::SignedDuration = jiff::SignedDuration::new(0, 999_999_999);
-
-const STEPS: [(Steps, &str); 4] = [
-    (Steps::CANDIDATE, "candidate"),
-    (Steps::APPLICATION, "application"),
-    (Steps::RESUME, "resume"),
-    (Steps::ACTIVITY, "activity"),
-];
-
-fn line(person: &WrittenPerson) -> Line {
-    let done = STEPS.into_iter().filter(|(step, _)| person.steps.contains(*step));
-    Line {
-        id: person.id.to_string(),
-        steps: done.map(|(_, name)| name).collect::<Vec<_>>().join(" "),
-        // Never earlier than it was.
-        written_by: person.written_by.map(|time| whole_seconds(time + ALMOST).to_string()),
-        keys: hex::encode(person.keys.0),
-    }
-}
-
-/// `export/engineers: 1,464 people: 1,464 candidate, 30 application`, by account where there are several.
-fn summary(export: &Found, found: &WrittenPeople) -> String {
-    let mut accounts: BTreeMap<[u8; 8], Vec<&WrittenPerson>> = BTreeMap::new();
-    for person in &found.people {
-        accounts.entry(person.keys.0).or_default().push(person);
-    }
-    let counted = |people: &[&WrittenPerson]| {
-        let steps = STEPS.into_iter().filter_map(|(step, name)| {
-            let count = people.iter().filter(|person| person.steps.contains(step)).count();
-            (count > 0).then(|| format!("{} {name}", thousands(count)))
-        });
-        format!("{} people: {}", thousands(people.len()), steps.collect::<Vec<_>>().join(", "))
-    };
     let name = export.name();
     let mut lines: Vec<String> = match accounts.len() {
         0 => vec![format!("{name}: the ledger names nobody")],
-        1 => accounts.values().map(|people| format!("{name}: {}", counted(people))).collect(),
+        1 => accounts.values().map(|account| format!("{name}: {}", account.words())).collect(),
         several => {
-            let mut lines = vec![format!("{name}: {several} accounts")];
-            lines.extend(accounts.values().filter_map(|people| {
-                Some(format!("  keys {}: {}", line(people.first()?).keys, counted(people)))
-            }));
-            lines
+            let accounts = accounts.iter().map(|(keys, account)| {
+                format!("  keys {}: {}", hex::encode(keys), account.words())
+            });
+            std::iter::once(format!("{name}: {several} accounts")).chain(accounts).collect()
         }
     };
     lines.extend((found.undecided > 0).then(|| {
+        let people = count_of(found.undecided, "more person", "more people");
         format!(
-            "{} more people may have been written; their ids are not known",
-            thousands(found.undecided)
+            "  {people} may have been written, and the id is not known: the next run finds out; look \
+             them up by address"
         )
     }));
     lines.join("\n")
 }
 
-fn thousands(count: usize) -> Thousands {
+fn thousands(count: u64) -> Thousands {
     Thousands(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// Why there may be others.
-fn flaws(export: &Found, found: &WrittenPeople) -> Vec<String> {
-    let mut flaws = Vec::new();
-    let expected = export.number("/status/ledger/nextSegment").unwrap_or_default();
-    let end = i64::try_from(found.end).unwrap_or(i64::MAX);
-    if end < expected {
-        flaws.push(format!(
-            "the ledger ends before segment {expected}, which its status names: part of it is lost, or is \
-             kept elsewhere (--ledger-url)"
-        ));
-    }
-    flaws.extend(found.has_gap.then(|| "segments of the ledger are missing".to_owned()));
-    let unreadable = found.unreadable.iter();
-    flaws.extend(unreadable.map(|(seq, error)| format!("segment {seq} of the ledger: {error}")));
-    flaws
 }

@@ -5,7 +5,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
-    super::text::{Thousands, span},
+    super::text::{Thousands, count_of, span},
     instant,
     status::Summary,
 };
@@ -184,7 +184,7 @@ fn fields(coverage: &FieldCoverage) -> Markup {
                 } } }
             } }
             @if let Some(more) = coverage.warnings_omitted {
-                p.dim { "and " (Thousands(more)) " more warnings" }
+                p.dim { "and " (count_of(more, "more warning", "more warnings")) }
             }
         }
     }

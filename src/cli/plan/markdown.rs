@@ -1,7 +1,10 @@
 //! A plan for the comment of a pull request, in Markdown. Holds no value of a person. Pure.
 
 use super::text::{PERIODIC, facts, summary};
-use crate::cli::plan_file::{Obstacle, PlanFile, PlanResult, PlannedExport};
+use crate::cli::{
+    plan_file::{Obstacle, PlanFile, PlanResult, PlannedExport},
+    text::count_of,
+};
 
 /// How many exports are described in full: hosts limit the length of a comment.
 const DETAILED: usize = 20;
@@ -24,7 +27,9 @@ pub(super) fn markdown(plan: &PlanFile) -> String {
 }
 
 fn more(all: usize, shown: usize) -> Option<String> {
-    (all > shown).then(|| format!("\n{} more exports are not shown.", all - shown))
+    (all > shown).then(|| {
+        format!("\n{} not shown.", count_of(all - shown, "more export is", "more exports are"))
+    })
 }
 
 fn row(export: &PlannedExport) -> String {

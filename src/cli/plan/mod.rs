@@ -6,12 +6,7 @@ mod collect;
 mod markdown;
 mod text;
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 
@@ -20,22 +15,21 @@ use self::{
     collect::{Declared, collect},
 };
 use super::{
-    BadArgument, ExitCode,
+    ExitCode,
     engine::{self, Shown},
     manifests,
     messages::Messages,
     output_file::OutputFile,
     plan_file::PlanFile,
     report::ReportFile,
-    settings::{self, LogArgs, SettingsArgs},
-    stop,
+    settings::{LogArgs, SettingsArgs},
+    work::{self, Begun, WorkArgs},
 };
 use crate::{
     api::{CandidateExport, CandidateImport, ExportMode},
-    app,
     cluster::ObjectKey,
     controllers::Reports,
-    local::{LoadOptions, LocalCluster, Manifests, OpenError, StateCopy},
+    local::{Manifests, StateCopy},
 };
 
 /// Says what a push of exports would do, and writes nothing: neither to Clinch nor elsewhere.
@@ -47,22 +41,12 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {
-    /// A file or folder of manifests, or - for standard input; may be repeated.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
-    filename: Vec<PathBuf>,
-    /// Read folders recursively.
-    #[arg(short = 'R', long)]
-    recursive: bool,
+    #[command(flatten)]
+    work: WorkArgs,
     /// The state folder of `apply`, which is read and not changed. Without it, everybody is looked up in
     /// Clinch.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Namespace of manifests that do not name one.
-    #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
-    namespace: String,
-    /// Give up after this many seconds.
-    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
-    timeout: u64,
     /// Exit code 10 if a push would change something.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -123,43 +107,27 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn", None)?;
     let messages = Messages::of(args.prints_json());
-    let settings = args.settings.settings().map_err(BadArgument)?;
-    settings::log_proxy(&settings.proxy);
-    let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
-    let options = LoadOptions {
-        namespace: args.namespace.clone(),
-        recursive: args.recursive,
-        ..LoadOptions::default()
-    };
-    let mut manifests = match manifests::read(&args.filename, options, timeout, messages)? {
-        Ok(manifests) => *manifests,
+    let mut begun = match args.work.begin(&args.settings, messages)? {
+        Ok(begun) => begun,
         Err(code) => return Ok(code),
     };
-    let declared = for_reading(&mut manifests);
+    let declared = for_reading(&mut begun.manifests);
     if declared.is_empty() {
         let text = "there is no CandidateExport among the manifests; nothing was done";
         messages.ended(ExitCode::Refused, text);
         return Ok(ExitCode::Refused);
     }
-    let state = args.state.as_deref().map(copy).transpose()?;
+    let state = args.state.as_deref().map(manifests::state_copy).transpose()?;
     let out = args.out.as_deref().map(|path| OutputFile::prepare("the plan", path)).transpose()?;
     let report = args.report.as_deref().map(ReportFile::create).transpose()?.map(Arc::new);
     let reported = report.clone().map(|report| report as Arc<dyn Reports>);
     let changes = Arc::new(Changes::also(reported));
-    let left = timeout.saturating_sub(started.elapsed());
-    let stop = stop::on_signal(stop::Limits {
-        request_timeout: settings.timeouts.attempt,
-        within: Some(left),
-        flush: Duration::ZERO,
-    })?;
+    let (left, stop) = (begun.left(), begun.stop(Duration::ZERO)?);
+    let Begun { settings, manifests, .. } = begun;
     let folder = state.as_ref().map(StateCopy::path);
-    let cluster = LocalCluster::open(manifests, folder, app::random_key()?, app::system_clock());
-    let cluster = match cluster {
+    let cluster = match work::open(manifests, folder, messages)? {
         Ok(cluster) => cluster,
-        Err(OpenError::RefuseChange(problems)) => {
-            return Ok(manifests::refused(messages, &problems));
-        }
-        Err(error) => return Err(error.into()),
+        Err(code) => return Ok(code),
     };
     let settled = super::block_on(async {
         let shown = Shown { events: false, bars: args.output == Output::Text };
@@ -184,7 +152,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(match code {
         ExitCode::Done if args.detailed_exitcode && changes_something(&plan) => ExitCode::Changes,
         ExitCode::TimedOut => {
-            let seconds = args.timeout;
+            let seconds = args.work.timeout;
             messages.ended(code, &format!("time ran out after {seconds} s (--timeout)"));
             code
         }
@@ -206,14 +174,6 @@ fn for_reading(manifests: &mut Manifests) -> HashMap<ObjectKey, Declared> {
     });
     manifests.edit::<CandidateImport>(|_, import| import.spec.suspend = true);
     declared
-}
-
-fn copy(dir: &std::path::Path) -> anyhow::Result<StateCopy> {
-    if !dir.is_dir() {
-        let error = anyhow::anyhow!("--state {}: there is no such folder", dir.display());
-        return Err(BadArgument(error).into());
-    }
-    Ok(StateCopy::of(dir)?)
 }
 
 fn changes_something(plan: &PlanFile) -> bool {

@@ -4,7 +4,7 @@ use crate::{
     api::FieldCoverage,
     cli::{
         plan_file::{Obstacle, PlanCounts, PlanFile, PlanResult, PlannedExport},
-        text::{WIDTH, wrapped},
+        text::{WIDTH, count_of, wrapped},
     },
     domain::Reason,
 };
@@ -34,12 +34,14 @@ pub(super) fn summary(plan: &PlanFile) -> String {
         format!("{} unchanged", of(to_clinch, |counts| counts.unchanged)),
     ];
     let rows = of(|export| export.result == PlanResult::File, |counts| counts.create);
-    parts.extend((rows > 0).then(|| format!("{rows} rows to write")));
+    parts.extend((rows > 0).then(|| format!("{} to write", count_of(rows, "row", "rows"))));
     let rejected = of(|_| true, |counts| counts.rejected);
     parts.extend((rejected > 0).then(|| format!("{rejected} rejected")));
     let missing =
         plan.exports.iter().filter(|export| export.result == PlanResult::NotPlanned).count();
-    parts.extend((missing > 0).then(|| format!("{missing} exports not planned")));
+    parts.extend(
+        (missing > 0).then(|| format!("{} not planned", count_of(missing, "export", "exports"))),
+    );
     format!("Plan: {}. Nothing was written.", parts.join(", "))
 }
 
@@ -94,7 +96,10 @@ fn coverage(coverage: &FieldCoverage) -> Vec<(&'static str, String)> {
     let FieldCoverage { records, fields, fields_omitted, warnings, warnings_omitted } = coverage;
     let mut filled: Vec<String> =
         fields.iter().map(|field| format!("{} {}", field.attribute, field.filled)).collect();
-    filled.extend(fields_omitted.map(|omitted| format!("and {omitted} more fields")));
+    filled.extend(
+        fields_omitted
+            .map(|omitted| format!("and {}", count_of(omitted, "more field", "more fields"))),
+    );
     let mut facts = Vec::new();
     if *records > 0 {
         facts.push(("filled", format!("of {records}: {}", filled.join(", "))));

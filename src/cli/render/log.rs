@@ -8,13 +8,12 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    super::output_file::OutputFile,
+    super::{output_file::OutputFile, wanted::Wanted},
     recorder::Recorder,
     shown::{Fault, Record, Shown},
-    wanted::Wanted,
 };
 use crate::{
-    domain::{Cause, SourcePosition},
+    domain::{Cause, RecordId, SourcePosition},
     pipeline::{FilePreviewLog, PreviewLog, PreviewStep},
 };
 
@@ -48,10 +47,10 @@ impl Log {
         }
     }
 
-    fn next(&mut self, position: &SourcePosition) -> bool {
+    fn next(&mut self, position: &SourcePosition, id: Option<RecordId>) -> bool {
         self.seen += 1;
         let position = position.to_string();
-        let is_wanted = self.wanted.as_ref().is_none_or(|one| one.is(self.seen, &position));
+        let is_wanted = self.wanted.as_ref().is_none_or(|one| one.is(self.seen, &position, id));
         if is_wanted {
             self.records.push(Record { number: self.seen, position, ..Record::default() });
         }
@@ -66,8 +65,8 @@ impl Log {
 }
 
 impl PreviewLog for Log {
-    fn record(&mut self, position: &SourcePosition) -> bool {
-        self.next(position)
+    fn record(&mut self, position: &SourcePosition, id: Option<RecordId>) -> bool {
+        self.next(position, id)
     }
 
     fn rejected(&mut self, cause: &Cause) {
@@ -93,8 +92,8 @@ impl PreviewLog for Log {
 }
 
 impl FilePreviewLog for Log {
-    fn record(&mut self, position: &SourcePosition) -> bool {
-        self.next(position)
+    fn record(&mut self, position: &SourcePosition, id: Option<RecordId>) -> bool {
+        self.next(position, id)
     }
 
     fn rejected(&mut self, cause: &Cause) {

@@ -4,7 +4,6 @@
 mod log;
 mod recorder;
 mod shown;
-mod wanted;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,18 +13,18 @@ use self::{
     log::Log,
     recorder::Recorder,
     shown::{Export, MASK, Shown, Written},
-    wanted::Wanted,
 };
 use super::{
-    BadArgument, ExitCode, print_error, print_result,
+    BadArgument, ExitCode, manifests as read_manifests, print_error, print_result,
     validate::{self, InputArgs},
+    wanted::Wanted,
 };
 use crate::{
     app,
     clinch::Contract,
     cluster::{Kind, ObjectKey},
     controllers::{Controllers, NotPreviewed},
-    local::{LocalCluster, Manifests},
+    local::{LocalCluster, StateCopy},
     pipeline::PreviewedFile,
 };
 
@@ -41,10 +40,14 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     input: InputArgs,
-    /// Only the record with this number among the selected records of each export, from 1, or at this
-    /// position, e.g. "people.csv line 7".
-    #[arg(long, value_name = "N|POSITION")]
+    /// Only the record with this number among the selected records of each export, from 1, at this
+    /// position, e.g. "people.csv line 7", or with this id, as reports and `failures` show it. Ids need
+    /// --state.
+    #[arg(long, value_name = "N|POSITION|ID")]
     record: Option<Wanted>,
+    /// The state folder of `apply`, which is read and not changed: its key makes the ids of records.
+    #[arg(long, value_name = "DIR", requires = "record")]
+    state: Option<PathBuf>,
     /// Show values of people: the output is personal data.
     #[arg(long)]
     show_values: bool,
@@ -61,6 +64,7 @@ const HELP: &str = "Examples:
   clinch-operator render -R -f talent/
   clinch-operator render -f talent/ --record 2
   clinch-operator render -f talent/ --record 'people.csv line 7' --show-values
+  clinch-operator render -f talent/ --record b61f0c22a17e0cb7 --state .clinch-state
   clinch-operator render -f talent/files.yaml --show-values --out /tmp/files
   clinch-operator render -f talent/ --contract openapi.json -o json
 
@@ -88,9 +92,19 @@ pub enum Output {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let (Some(Wanted::Id(id)), None) = (&args.record, &args.state) {
+        let text = format!(
+            "--record {id}: ids of records are made with a key that only the operator has; name the state \
+             folder of `apply` with --state, or the position that `failures` shows with the id"
+        );
+        return Err(BadArgument(anyhow!(text)).into());
+    }
     let contract = args.input.contract()?.unwrap_or_else(Contract::built_in);
     let Some(manifests) = validate::accepted(&args.input)? else { return Ok(ExitCode::Refused) };
-    let (exports, code) = super::block_on(render(args, manifests, &contract))?;
+    let state = args.state.as_deref().map(read_manifests::state_copy).transpose()?;
+    let folder = state.as_ref().map(StateCopy::path);
+    let cluster = LocalCluster::open(manifests, folder, app::random_key()?, app::system_clock())?;
+    let (exports, code) = super::block_on(render(args, cluster, &contract))?;
     if exports.is_empty() {
         return Err(BadArgument(anyhow!("there is no {} in these files", Kind::Export)).into());
     }
@@ -131,11 +145,9 @@ fn hints(exports: &[Export]) {
 
 async fn render(
     args: &Args,
-    manifests: Manifests,
+    cluster: LocalCluster,
     contract: &Contract,
 ) -> anyhow::Result<(Vec<Export>, ExitCode)> {
-    let key = app::random_key()?;
-    let cluster = LocalCluster::open(manifests, None, key, app::system_clock())?;
     let controllers = Controllers(Arc::new(validate::offline_context(cluster.clone())));
     let (mut exports, mut code) = (Vec::new(), ExitCode::Done);
     for key in cluster.keys(Kind::Export) {

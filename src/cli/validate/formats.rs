@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Checked, snippet::snippet};
+use super::{super::text::count_of, Checked, snippet::snippet};
 use crate::local::{Problem, Severity};
 
 /// The text of each file.
@@ -31,19 +31,15 @@ pub(super) fn text(checked: &Checked, texts: &Texts) -> String {
 
 /// `7 objects: 5 valid, 2 errors, 1 warning, 3 of other kinds skipped`.
 fn summary(checked: &Checked) -> String {
-    let counted = |number: usize, word: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        format!("{number} {word}{plural}")
-    };
     let mut parts = vec![
         format!("{} valid", checked.valid),
-        counted(checked.count(Severity::Error), "error"),
-        counted(checked.count(Severity::Warning), "warning"),
+        count_of(checked.count(Severity::Error), "error", "errors"),
+        count_of(checked.count(Severity::Warning), "warning", "warnings"),
     ];
     if checked.skipped > 0 {
         parts.push(format!("{} of other kinds skipped", checked.skipped));
     }
-    format!("{}: {}", counted(checked.objects, "object"), parts.join(", "))
+    format!("{}: {}", count_of(checked.objects, "object", "objects"), parts.join(", "))
 }
 
 /// One JSON object.

@@ -128,6 +128,13 @@ impl RateBucket {
         self.lock().in_flight
     }
 
+    /// How long all requests still wait because Clinch answered 429.
+    pub fn limited_for(&self) -> Option<Duration> {
+        let state = self.lock();
+        let left = state.paused_until.saturating_duration_since(Instant::now());
+        (state.limited && !left.is_zero()).then_some(left)
+    }
+
     /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
         let none = || {
@@ -337,7 +344,9 @@ mod tests {
     async fn an_immediate_429_leaves_a_low_rate() {
         let bucket = bucket(None, 8);
         let first = bucket.acquire(far()).await.unwrap();
+        assert_eq!(bucket.limited_for(), None);
         first.limited(Some(Duration::from_secs(5)));
+        assert_eq!(bucket.limited_for(), Some(Duration::from_secs(5)));
         drop(first);
         assert!((bucket.rate() - MIN_START).abs() < f64::EPSILON);
         let start = Instant::now();

@@ -289,6 +289,11 @@ impl Client {
         self.0.account.limited().lasted()
     }
 
+    /// How long all requests to this account still wait because Clinch answered 429.
+    pub fn waits_for(&self) -> Option<Duration> {
+        self.0.account.bucket().limited_for()
+    }
+
     /// Whether runs that use `previous` may continue with this client: it differs in nothing but
     /// credential and limits.
     pub fn succeeds(&self, previous: &Self) -> bool {

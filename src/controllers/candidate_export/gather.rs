@@ -1,12 +1,13 @@
 //! Step 1: reads every object that an export refers to. Not found is data. Async.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     distrust,
     file_target::{FileFound, ReportFound, TargetFound, sample},
+    list_request,
     requests::Asked,
     verify_request,
 };
@@ -22,7 +23,7 @@ use crate::{
         connections::Connection,
         publish::new_request,
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
-        runs::RunState,
+        runs::{ListRun, RunState},
         secrets::usable,
         settings::Enqueue,
         shards::Use,
@@ -45,6 +46,9 @@ pub(super) struct Gathered {
     pub(super) asked: Asked,
     /// A request to verify that people are in Clinch as they were delivered.
     pub(super) asked_to_verify: Asked,
+    /// A request to list whom the export wrote, without a receipt, and the place of the list.
+    pub(super) asked_to_list: Option<String>,
+    pub(super) list_target: Option<TargetFound>,
     /// Whether a report of all records is wanted, and no run has made it yet.
     pub(super) report_due: bool,
     /// The integration and its name; absent where the export may not use it.
@@ -73,12 +77,16 @@ pub(super) struct Gathered {
     pub(super) keys: Keys,
     /// Whether Clinch has answered with nothing but 429 for a while.
     pub(super) limited: bool,
+    /// How long requests still wait because Clinch answered 429.
+    pub(super) wait: Option<Duration>,
     /// Whether this process looks at every source once, and ends.
     pub(super) looks_once: bool,
     /// The latest run of this export in this process.
     pub(super) run: Option<RunState>,
     /// The latest verification of this export in this process.
     pub(super) verification: Option<RunState>,
+    /// The latest list of whom the export wrote.
+    pub(super) listing: Option<ListRun>,
     /// When this process started.
     pub(super) process_started_at: Timestamp,
     pub(super) now: Timestamp,
@@ -170,6 +178,8 @@ pub(super) async fn gather<C: Cluster>(
     };
     let connection = known.map(|known| known.connection);
     let limited = connection.as_ref().and_then(|open| open.client.limited_for());
+    let wait = connection.as_ref().filter(|_| file.is_none());
+    let wait = wait.and_then(|open| open.client.waits_for());
     let limited = file.is_none() && limited.is_some_and(|lasted| lasted >= LIMITED);
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
@@ -195,6 +205,11 @@ pub(super) async fn gather<C: Cluster>(
         let receipts = request.get_or_insert_with(|| previous.handled.clone().unwrap_or_default());
         receipts.distrust_ledger_requested_at = Some(value.clone());
     }
+    let asked_to_list = list_request::asked(&export.metadata, previous.handled.as_ref());
+    let list_target = match &asked_to_list {
+        Some(_) => list_target(context, export, key, now).await?,
+        None => None,
+    };
     let run = context.runs.state(uid);
     let verification = context.verifications.state(uid);
     Ok(Gathered {
@@ -208,6 +223,9 @@ pub(super) async fn gather<C: Cluster>(
             now,
         ),
         verification,
+        asked_to_list,
+        list_target,
+        listing: context.listings.state(uid),
         export: export.clone(),
         reference: reference.clone(),
         previous,
@@ -225,6 +243,7 @@ pub(super) async fn gather<C: Cluster>(
         sending,
         keys,
         limited,
+        wait,
         looks_once: context.looks_once,
         run,
         process_started_at: context.started_at,
@@ -258,6 +277,18 @@ async fn report<C: Cluster>(
     let Some(report) = &export.spec.report else { return Ok(None) };
     let target = target(context, export, key, ("spec.report.to.url", &report.to), now).await?;
     Ok(Some(ReportFound { include: report.include, target }))
+}
+
+/// Where a list of whom the export wrote belongs: beside its report.
+async fn list_target<C: Cluster>(
+    context: &Context<C>,
+    export: &CandidateExport,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<Option<TargetFound>, ClusterError> {
+    let Some(report) = &export.spec.report else { return Ok(None) };
+    let to = FileTarget { url: list_request::beside(&report.to.url), ..report.to.clone() };
+    target(context, export, key, ("spec.report.to.url", &to), now).await.map(Some)
 }
 
 async fn target<C: Cluster>(

@@ -11,6 +11,8 @@ mod drift_seen;
 mod file_run;
 mod file_target;
 mod gather;
+mod list_request;
+mod listing;
 mod periodic;
 mod plan;
 mod preview;
@@ -32,6 +34,7 @@ use std::{sync::Arc, time::Duration};
 use self::{
     drift::Verifying,
     gather::gather,
+    listing::{Listing, listing},
     plan::plan,
     start::{start, verify},
     status::status,
@@ -64,6 +67,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         // Deleting an export never deletes people; requests in flight complete.
         context.runs.stop(&reference.uid);
         context.verifications.stop(&reference.uid);
+        context.listings.stop(&reference.uid);
         return Ok(None);
     }
     // It may be for another process since it was requested.
@@ -81,6 +85,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     let checked = validate(&gathered);
     // plan: the one decision of the pass
     let plan = plan(&gathered, checked);
+    let listing = listing(&gathered);
     // execute: end a run that has to end
     if plan.decision.ends_run() {
         context.runs.stop(&reference.uid);
@@ -89,12 +94,15 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.verifications.stop(&reference.uid);
     }
     // status: written before a run starts, so that the next process, too, knows about the run
-    let next = status(&gathered, &plan);
+    let next = status(&gathered, &plan, &listing);
     let news = drift_seen::news(&gathered.previous, &next);
     publish::<CandidateExport>(&context.cluster, &reference, &gathered.previous, next, "Push")
         .await?;
     if let Some(notice) = news {
         announce(&context.cluster, &reference, notice).await;
+    }
+    if let Listing::Starts(requested) = listing {
+        listing::start(context, &gathered, requested);
     }
     if let Some(validated) = plan.validated {
         match (plan.start, plan.verifying) {

@@ -26,12 +26,12 @@ pub(in crate::controllers) async fn integration_named<C: Cluster>(
     Ok(integration_of(key, &export.spec))
 }
 
-/// What a push of it would do.
+/// What a push of it would do, and the keys of its records.
 pub(in crate::controllers) async fn spec<C: Cluster>(
     context: &Context<C>,
     key: &ObjectKey,
     target: &TargetAttributes,
-) -> Result<RunSpec, NotPreviewed> {
+) -> Result<(RunSpec, Keys), NotPreviewed> {
     let gathered = of(context, key).await?;
     if gathered.is_file() {
         return Err(NotPreviewed::File);
@@ -41,7 +41,7 @@ pub(in crate::controllers) async fn spec<C: Cluster>(
     }
     let mut spec = without_connection(&gathered, target).ok_or(NotPreviewed::Incomplete)?;
     spec.renderer = context.settings.renderer.clone();
-    Ok(spec)
+    Ok((spec, gathered.keys))
 }
 
 /// What a run that writes its file would do, the keys of its records, and whether each person has a file of

@@ -100,13 +100,21 @@ pub(super) fn permitted(destination: &ExportDestination, permission: &PushPermis
     }
 }
 
-/// The grant of a run that writes a file. It is revoked as soon as the integration is seen to be
-/// deleted, to be closed to the export's namespace, or to forbid files or their places.
+/// The grant of a run that writes a file.
 pub(super) fn file_grant<C: Cluster>(cluster: &C, gathered: &Gathered) -> Grant {
+    places_grant(cluster, gathered, urls(gathered))
+}
+
+/// The grant of work that writes to these URLs. It is revoked as soon as the integration is seen to be
+/// deleted, to be closed to the export's namespace, or to forbid files or their places.
+pub(super) fn places_grant<C: Cluster>(
+    cluster: &C,
+    gathered: &Gathered,
+    urls: Vec<String>,
+) -> Grant {
     let spec = &gathered.export.spec;
     let integration = integration_of(gathered.key(), spec);
     let (cluster, namespace) = (cluster.clone(), gathered.key().namespace.clone());
-    let urls = urls(gathered);
     Grant::new(move || {
         let labels = |namespace: &str| cluster.namespace_labels(namespace);
         let permits = cluster.integration(&integration).is_some_and(|found| {

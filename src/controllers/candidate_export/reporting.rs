@@ -15,8 +15,7 @@ use crate::{
         runs::RunState,
     },
     domain::{Cause, Disposition},
-    output::Compression,
-    pipeline::{Ending, Progress, RecordReport, Report, ReportSpec, with_report},
+    pipeline::{Ending, LineFormat, Progress, RecordReport, Report, ReportSpec, with_report},
     storage::Destination,
 };
 
@@ -66,15 +65,9 @@ fn file(gathered: &Gathered, state: &RunState) -> Option<Result<ReportSpec, Caus
         Destination::open(&url, secret.as_ref(), &gathered.destinations)
             .map_err(|error| refused(target.field, &error))
     });
-    let compression = Compression::of_name(&url);
-    let name = match compression {
-        Compression::Gzip => &url[..url.len() - ".gz".len()],
-        Compression::None => &url,
-    };
     Some(opened.map(|destination| {
         ReportSpec {
-            csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
-            compression,
+            format: LineFormat::of_name(&url),
             destination,
             rejected_only: found.include == ReportInclude::Rejected,
             dry_run: state.mode == ExportMode::DryRun,

@@ -45,7 +45,7 @@ pub(super) fn show_result(
     }
 }
 
-fn reported(report: &FileInfo, at: Timestamp) -> ReportSeen {
+pub(super) fn reported(report: &FileInfo, at: Timestamp) -> ReportSeen {
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     ReportSeen {
         url: report.url.clone(),

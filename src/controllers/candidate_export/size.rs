@@ -89,6 +89,12 @@ fn shorten(status: &mut CandidateExportStatus, room: &Room) {
     if let Some(report) = &mut status.report {
         cut(&mut report.url, room.message.max(LEAST_URL / 2));
     }
+    if let Some(written) = &mut status.written {
+        written.message.iter_mut().for_each(|message| cut(message, room.message));
+        if let Some(report) = &mut written.report {
+            cut(&mut report.url, room.message.max(LEAST_URL / 2));
+        }
+    }
     for condition in &mut status.conditions {
         cut(&mut condition.message, room.message);
     }

@@ -7,6 +7,7 @@ use super::{
     delivery::{self, Reported},
     distrust, drift_seen,
     gather::Gathered,
+    listing::{self, Listing},
     plan::Plan,
     push_permission, remote, size,
 };
@@ -14,12 +15,12 @@ use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
-    controllers::{dependency::not_verified, publish::receipt},
+    controllers::{dependency::not_verified, publish::receipt, runs::RunOf, waits::waiting_until},
     domain::Reason,
 };
 
 /// The status of this pass.
-pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus {
+pub(super) fn status(gathered: &Gathered, plan: &Plan, listing: &Listing) -> CandidateExportStatus {
     let Gathered { export, previous, run, now, .. } = gathered;
     let mut next = previous.clone();
     next.ledger = distrust::seen(previous, run.as_ref());
@@ -73,7 +74,12 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateExportStatus 
             delivery.verdict
         }
     };
+    let mut works = [run.as_ref(), gathered.verification.as_ref()].into_iter().flatten();
+    let works = works.any(RunOf::is_running) && !plan.quiet;
+    let wait = gathered.wait.filter(|_| works);
+    next.waiting_until = waiting_until(wait, previous.waiting_until.as_ref(), *now);
     drift_seen::show(&mut next, gathered);
+    listing::show(&mut next, gathered, listing);
     observations.extend(drift_seen::observation(&next, gathered, &plan.verifying));
     let verdict = drift_seen::in_progress(&mut next, verdict, gathered, &plan.verifying);
     finish(&mut next, export, previous, observations, &verdict, *now);

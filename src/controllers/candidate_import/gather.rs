@@ -1,6 +1,6 @@
 //! Step 1: reads every object that an import refers to. Not found is data. Async.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -57,6 +57,8 @@ pub(super) struct Gathered {
     pub(super) sending: Sending,
     /// Whether Clinch has answered with nothing but 429 for a while.
     pub(super) limited: bool,
+    /// How long requests still wait because Clinch answered 429.
+    pub(super) wait: Option<Duration>,
     /// Whether this process looks once, and ends.
     pub(super) looks_once: bool,
     /// The latest run of this import in this process.
@@ -169,6 +171,7 @@ pub(super) async fn gather<C: Cluster>(
     };
     let connection = known.map(|known| known.connection);
     let limited = connection.as_ref().and_then(|open| open.client.limited_for());
+    let wait = connection.as_ref().and_then(|open| open.client.waits_for());
     let previous = import.status.clone().unwrap_or_default();
     Ok(Gathered {
         request: new_request(&import.metadata, previous.handled.as_ref()),
@@ -186,6 +189,7 @@ pub(super) async fn gather<C: Cluster>(
         connection,
         sending,
         limited: limited.is_some_and(|lasted| lasted >= LIMITED),
+        wait,
         looks_once: context.looks_once,
         run: context.imports.state(&reference.uid),
         process_started_at: context.started_at,

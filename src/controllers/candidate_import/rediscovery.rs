@@ -23,11 +23,10 @@ use crate::{
     domain::{Cause, Disposition, Fence, Reason, digest_json},
     ledger::MemoryStore,
     mapping::{self, MappingSpec, Plan, TargetAttributes},
-    output::Compression,
     pipeline::{
         self, AttributeFilter, ClinchCrm, DestinationSpec, Duplicates, Ending, Guards, LedgerTrust,
-        Mode, Progress, Renderer, Report, ReportSpec, RunPorts, RunSpec, Source, Suspects,
-        no_neighbours, with_report,
+        LineFormat, Mode, Progress, Renderer, Report, ReportSpec, RunPorts, RunSpec, Source,
+        Suspects, no_neighbours, with_report,
     },
     storage::{Destination, NamedFiles},
 };
@@ -140,15 +139,9 @@ fn report(
     if let Some(older) = &found.claimed_by {
         return Err(older.refusal(&gathered.key().namespace, REPORT_URL, "this file", ""));
     }
-    let compression = Compression::of_name(url);
-    let name = match compression {
-        Compression::Gzip => &url[..url.len() - ".gz".len()],
-        Compression::None => url,
-    };
     let granted = gathered.integration.granted();
     Ok(ReportSpec {
-        csv: name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "csv"),
-        compression,
+        format: LineFormat::of_name(url),
         destination,
         rejected_only: wanted.include == ReportInclude::Rejected,
         dry_run: true,

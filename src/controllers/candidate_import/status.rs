@@ -14,7 +14,12 @@ use crate::{
     api::{CandidateImport, CandidateImportStatus, ConditionType, Handled},
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
-    controllers::{dependency::not_verified, publish::receipt, runs::ImportRun},
+    controllers::{
+        dependency::not_verified,
+        publish::receipt,
+        runs::{ImportRun, RunOf},
+        waits::waiting_until,
+    },
     domain::Reason,
 };
 
@@ -60,6 +65,9 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
             outcome.verdict
         }
     };
+    let works = run.as_ref().is_some_and(RunOf::is_running) && !plan.quiet;
+    let wait = gathered.wait.filter(|_| works);
+    next.waiting_until = waiting_until(wait, previous.waiting_until.as_ref(), *now);
     if let Some(accepted) = run.as_ref().and_then(|run| acted_on(gathered, run)) {
         let handled = next.handled.take().unwrap_or_default();
         next.handled = Some(Handled { accept_deletions: Some(accepted), ..handled });

@@ -4,6 +4,7 @@
 mod cron_fields;
 mod import;
 mod limits;
+mod list;
 mod schedule;
 mod state;
 
@@ -23,6 +24,7 @@ use tracing::{Instrument as _, Span};
 pub(super) use self::{
     import::ImportRun,
     limits::{RunLimiter, Size},
+    list::{ListReport, ListRun},
     schedule::Schedule,
     state::{Ended, RunPhase, RunState},
 };

@@ -10,8 +10,8 @@ use super::{SuppressionError, boxed_store::BoxedStore};
 use crate::{
     domain::ClinchId,
     ledger::{
-        AccountName, Entry, Extras, Journal, JournalError, KeyHash, Keys, Ledger, MemoryStore,
-        Opened, PayloadDigest, SegmentStore, Steps,
+        AccountName, Effect, Entry, Extras, Journal, JournalError, KeyHash, Keys, Ledger,
+        MemoryStore, Opened, PayloadDigest, SegmentStore, Steps,
     },
 };
 
@@ -199,5 +199,5 @@ async fn write(ledger: &mut Ledger, journal: &mut Journal<BoxedStore>) -> Result
 
 fn entry(key: KeyHash, clinch_id: ClinchId) -> Entry {
     let (payload, extras) = (PayloadDigest::default(), Extras::default());
-    Entry { key, payload, extras, clinch_id, steps: Steps::NONE }
+    Entry { key, payload, extras, clinch_id, steps: Steps::NONE, effect: Effect::Unknown }
 }

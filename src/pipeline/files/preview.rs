@@ -12,7 +12,7 @@ use super::{
     spec::{Encoding, FileSpec},
 };
 use crate::{
-    domain::{Cause, Profile, SourcePosition},
+    domain::{Cause, Profile, RecordId, SourcePosition},
     ledger::{Keys, Suppressions},
     output::Compression,
     pipeline::{
@@ -38,8 +38,8 @@ pub struct FilePreview {
 
 /// Takes the lines of a file.
 pub trait FilePreviewLog: Send {
-    /// The next selected record; false: it is left out.
-    fn record(&mut self, position: &SourcePosition) -> bool;
+    /// The next selected record, with its opaque id; false: it is left out.
+    fn record(&mut self, position: &SourcePosition, id: Option<RecordId>) -> bool;
     /// The record is rejected and has no line.
     fn rejected(&mut self, cause: &Cause);
     /// The line of the record. A document has none.
@@ -100,13 +100,13 @@ fn of_records(
     loop {
         let next = rows.next();
         for line in rejections.take() {
-            if let (true, Some(cause)) = (log.record(&line.position), &line.cause) {
+            if let (true, Some(cause)) = (log.record(&line.position, line.record), &line.cause) {
                 log.rejected(cause);
             }
         }
         let Some(next) = next else { break };
         let (written, row) = next?;
-        if !log.record(written.position()) {
+        if !log.record(written.position(), rows.id_of(&written)) {
             continue;
         }
         if let Some(encoder) = encoder.as_mut().filter(|_| refused.is_none()) {

@@ -289,6 +289,11 @@ impl<'a> Rows<'a> {
         self.progress.reject(Rejection { record, position, place: place.map(Into::into), cause });
     }
 
+    /// The opaque id of a record.
+    pub(super) fn id_of(&self, written: &Written) -> Option<RecordId> {
+        self.record(written.person.as_ref())
+    }
+
     fn record(&self, person: Option<&MatchKey>) -> Option<RecordId> {
         person.map(|key| self.judge.keys.record_id(key))
     }

@@ -3,7 +3,7 @@
 use super::{crm::CrmFailure, suggestions::Suggested};
 use crate::{
     domain::{Cause, ClinchId, Disposition, Reason},
-    ledger::{Steps, Suppressed},
+    ledger::{Effect, Steps, Suppressed},
     pipeline::record_log::ChangedAt,
 };
 
@@ -26,6 +26,8 @@ pub(super) struct Pushed {
     /// The person, once known; with the steps in place it makes the ledger entry.
     pub(super) person: Option<ClinchId>,
     pub(super) steps: Steps,
+    /// What this push has done to the person.
+    pub(super) effect: Effect,
     pub(super) noted: Noted,
 }
 
@@ -50,7 +52,7 @@ impl Pushed {
         person: Option<ClinchId>,
         steps: Steps,
     ) -> Self {
-        Self { result, person, steps, noted: Noted::default() }
+        Self { result, person, steps, effect: Effect::Unknown, noted: Noted::default() }
     }
 
     /// Whether nothing but the resume is missing, which could not be read for now.
@@ -118,6 +120,20 @@ impl Candidate {
             changed_at: None,
             possible: None,
         }
+    }
+}
+
+/// What a push has done to the person of a record. `undecided`: an earlier run may have created them.
+/// `followed`: a step after the candidate wrote something, or may have.
+pub(super) fn effect(candidate: &Candidate, undecided: bool, followed: bool) -> Effect {
+    match candidate.outcome {
+        Outcome::Created => Effect::Created,
+        _ if undecided => Effect::Unknown,
+        Outcome::Updated => Effect::Updated,
+        Outcome::Unchanged | Outcome::Skipped if followed => Effect::Updated,
+        Outcome::Unchanged | Outcome::Skipped => Effect::Unchanged,
+        // Of them nothing is recorded.
+        Outcome::Suppressed(_) | Outcome::Rejected(_) => Effect::Unknown,
     }
 }
 

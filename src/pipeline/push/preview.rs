@@ -11,7 +11,7 @@ use super::{
     crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
 };
 use crate::{
-    domain::{Cause, ClinchId, Reason, SourcePosition},
+    domain::{Cause, ClinchId, Reason, RecordId, SourcePosition},
     ledger::Keys,
     pipeline::{
         opened::Opened,
@@ -56,8 +56,8 @@ pub enum PreviewStep {
 
 /// Takes what a push would send.
 pub trait PreviewLog: Send {
-    /// The next selected record; false: it is left out.
-    fn record(&mut self, position: &SourcePosition) -> bool;
+    /// The next selected record, with its opaque id; false: it is left out.
+    fn record(&mut self, position: &SourcePosition, id: Option<RecordId>) -> bool;
     /// The record is rejected before anything is sent.
     fn rejected(&mut self, cause: &Cause);
     /// A step, after its requests; with why it would not be sent.
@@ -78,12 +78,12 @@ pub async fn preview<C: Crm>(
     while let Some(next) = records.next() {
         match next? {
             Prepared::Rejected(rejection) => {
-                if log.record(&rejection.position) {
+                if log.record(&rejection.position, rejection.record) {
                     log.rejected(&rejection.cause);
                 }
             }
             Prepared::Ready(work) => {
-                if log.record(&work.position) {
+                if log.record(&work.position, Some(keys.record_id(&work.key))) {
                     steps(&spec, &work, crm, log).await;
                 }
             }

@@ -13,7 +13,7 @@ use super::{
     fetch::Fetcher,
     guard::{Claim, PeopleGuard},
     index::{Known, PeopleIndex},
-    outcome::{Candidate, Noted, Outcome, Pushed, already_there, decided, gone_again},
+    outcome::{Candidate, Noted, Outcome, Pushed, already_there, decided, effect, gone_again},
 };
 use crate::{
     domain::{Cause, ClinchId, Disposition, Fence, Reason},
@@ -76,6 +76,15 @@ impl<C: Crm> Pusher<C> {
             let claim = self.guard.claim(&work.key).await;
             let mut pushed = self.push_claimed(work, &claim, &mut begun).await;
             drop(claim);
+            if let Some(candidate) = &begun.candidate {
+                let followed = match &pushed.result {
+                    Ok(Outcome::Updated) => true,
+                    Ok(Outcome::Unchanged | Outcome::Skipped) => false,
+                    // It did not get to the end of its steps.
+                    Ok(_) | Err(_) => pushed.steps != work.done.with(Steps::CANDIDATE),
+                };
+                pushed.effect = effect(candidate, work.undecided, followed);
+            }
             if !matches!(pushed.result, Err(CrmFailure::Paused)) {
                 return pushed;
             }
@@ -150,7 +159,8 @@ impl<C: Crm> Pusher<C> {
             Err(CrmFailure::Gone) => Err(gone_again()),
             Err(failure) => decided(failure),
         };
-        Pushed { result, person: Some(id), steps: *steps, noted: noted.clone() }
+        let noted = noted.clone();
+        Pushed { noted, ..Pushed::of(result, Some(id), *steps) }
     }
 
     /// Confirms the person of a record of which only later steps are missing.

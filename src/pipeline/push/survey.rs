@@ -323,7 +323,7 @@ impl Survey {
         });
         let source_id = work.source_id.clone();
         let warning = work.warning.as_deref();
-        let found = Found { person, warning, source_id, ..Found::default() };
+        let found = Found { warning, person, source_id, ..Found::default() };
         log.decided(work.number, &work.position, record, &Decided::Unchanged, found);
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::ClinchId,
-    ledger::{Entry, Steps},
+    ledger::{Effect, Entry, Steps},
     pipeline::{
         drift::{DriftKind, DriftPolicy},
         spec::Duplicates,
@@ -141,7 +141,7 @@ impl<C: Crm> Verifier<C> {
         if left.len() == sent.len() {
             return Ok(Found::Differs(DriftKind::Normalised, names(&left)));
         }
-        Ok(Found::Corrected(work.entry(id, work.done)))
+        Ok(Found::Corrected(work.entry(id, work.done, Effect::Updated)))
     }
 
     async fn suppress(&self, work: &Work, id: &ClinchId) -> Result<Found, CrmFailure> {

@@ -96,7 +96,7 @@ impl Pushing<'_> {
             }
             let Some((mut work, started, pushed)) = ended.pop_front() else { break };
             let awaits_resume = pushed.awaits_resume(work.required());
-            let Pushed { result, person, steps, noted } = pushed;
+            let Pushed { result, person, steps, effect, noted } = pushed;
             if let Some(warning) = noted.warning {
                 work.warning = Some(Box::new(warning));
             }
@@ -105,7 +105,7 @@ impl Pushing<'_> {
             let fails = meanwhile(fails, &mut flight, &mut ended).await;
             let result = self.judge(&work, result, standing.filter(|_| fails), log);
             if pusher.mode == Mode::Push {
-                let entry = person.clone().map(|person| work.entry(person, steps));
+                let entry = person.clone().map(|person| work.entry(person, steps, effect));
                 run_ledger.note(&work, entry.as_ref(), result.is_ok());
             }
             match result {

@@ -57,7 +57,8 @@ fn refusal(gathered: &Gathered, integration: &ClinchIntegration) -> Option<Cause
     gathered.targets().find_map(|target| unusable(gathered, target))
 }
 
-fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
+/// Why a place cannot be written to, if so.
+pub(in super::super) fn unusable(gathered: &Gathered, target: &TargetFound) -> Option<Cause> {
     // Before the Secret is looked at: a caller who may not use the place must not see its faults.
     let url = target.sample_url();
     let of_place = |secret| match Destination::open(&url, secret, &gathered.destinations) {

@@ -8,7 +8,7 @@ mod permission;
 mod resumes;
 mod source;
 
-pub(super) use file::{FORMAT, refuses_format};
+pub(super) use file::{FORMAT, refuses_format, unusable};
 
 use std::time::Duration;
 
