@@ -408,7 +408,8 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub progress: Option<i32>,
-    /// Until when the work in progress waits at least, because Clinch answered 429 and asked for it.
+    /// Until when the work in progress, or its next attempt, waits at least, because Clinch answered 429
+    /// and asked for it.
     /// Absent: no such wait is known that has two seconds left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_until: Option<Time>,

@@ -408,7 +408,8 @@ pub struct CandidateImportStatus {
     /// nothing new does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts: Option<ImportCounts>,
-    /// Until when the work in progress waits at least, because Clinch answered 429 and asked for it.
+    /// Until when the work in progress, or its next attempt, waits at least, because Clinch answered 429
+    /// and asked for it.
     /// Absent: no such wait is known that has two seconds left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_until: Option<Time>,

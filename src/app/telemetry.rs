@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
-use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
+    EnvFilter, Layer as _, Registry,
     filter::{FilterExt as _, filter_fn},
     fmt,
-    layer::SubscriberExt as _,
+    layer::{Filter, SubscriberExt as _},
     registry, reload,
     util::SubscriberInitExt as _,
 };
@@ -100,16 +100,27 @@ pub fn init(
     spans: Option<SpanLayer>,
 ) -> Result<LogFilter, FilterError> {
     let (parsed, handle) = reload::Layer::new(parse(filter)?);
+    // A second start, in tests, keeps the first subscriber, and its filter changes nothing.
+    let _installed = subscriber(format, parsed, color, spans).try_init().is_ok();
+    let apply: Apply = Box::new(move |filter| handle.reload(filter).is_ok());
+    Ok(LogFilter::new(filter.trim(), apply))
+}
+
+fn subscriber(
+    format: LogFormat,
+    filter: impl Filter<Registry> + Send + Sync + 'static,
+    color: bool,
+    spans: Option<SpanLayer>,
+) -> impl Subscriber + Send + Sync {
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(color);
     let lines = match format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let lines = lines.with_filter(parsed.and(filter_fn(is_allowed)));
-    // A second start, in tests, keeps the first subscriber, and its filter changes nothing.
-    let _installed = registry().with(spans).with(lines).try_init().is_ok();
-    let apply: Apply = Box::new(move |filter| handle.reload(filter).is_ok());
-    Ok(LogFilter::new(filter.trim(), apply))
+    let lines = lines.with_filter(filter.and(filter_fn(is_allowed)));
+    // Not an absent layer: it would want all spans.
+    let layers: Vec<SpanLayer> = spans.into_iter().chain([lines.boxed()]).collect();
+    registry().with(layers)
 }
 
 /// Reads a filter. A word alone that is neither a level nor a part of this program is a misspelt level:
@@ -155,6 +166,18 @@ mod tests {
         for filter in ["inof", "verbose", "clinch_operator=loud", "info,hyper", "="] {
             assert!(parse(filter).is_err(), "{filter}");
         }
+    }
+
+    #[test]
+    fn without_traces_no_span_of_them_is_made_whatever_the_logs_show() {
+        let is_made = |spans: Option<SpanLayer>| {
+            let subscriber = subscriber(LogFormat::Json, parse("trace").unwrap(), false, spans);
+            tracing::subscriber::with_default(subscriber, || {
+                !tracing::info_span!(target: SPANS, "run").is_disabled()
+            })
+        };
+        assert!(is_made(Some(tracing_subscriber::layer::Identity::new().boxed())));
+        assert!(!is_made(None));
     }
 
     #[test]

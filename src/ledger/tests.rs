@@ -316,9 +316,9 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
     write(&store, &[entry(1, 2)]).await;
     write(&store, &[entry(2, 1)]).await;
     store.delete(1).await.unwrap();
-    store.create(1, Bytes::from_static(b"CLSG\x03")).await.unwrap();
+    store.create(1, Bytes::from_static(b"CLSG\x05")).await.unwrap();
     let opened = open(store.clone()).await;
-    assert_eq!(opened.ignored, [(1, SegmentError::Version(3))]);
+    assert_eq!(opened.ignored, [(1, SegmentError::Version(5))]);
     assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overridden");
     assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
     assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");

@@ -264,7 +264,7 @@ mod tests {
                 "contract": {"origin": "x"}, "exports": "x", "requests": "x", "endpoint": "x", "fields": "x",
                 "errors": "x", "delivered": "x", "rejected": "x",
                 "counts": {"emitted": "x", "tombstones": "x"}, "lastFullScan": {"at": "x"},
-                "match": {"known": "x", "changed": "x", "new": "x"},
+                "match": {"known": "x", "changed": "x", "new": "x", "possible": "x"},
             },
         });
         for kind in Kind::ALL {

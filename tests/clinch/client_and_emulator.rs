@@ -111,7 +111,10 @@ async fn the_built_in_contract_fits_the_emulator_and_its_document_agrees() {
         assert_eq!(theirs.path, ours.operation(op).path, "{op}");
         assert_eq!(theirs.state, State::Discovered, "{op}");
     }
-    assert_eq!(discovered.names, Contract::built_in().names);
+    // Nothing is assumed of profiles; the emulator offers those of LinkedIn.
+    let mut offered = Overrides::default();
+    offered.attribute("linkedin_url", "linkedin_url").unwrap();
+    assert_eq!(discovered.names, Contract::built_in().with(&offered).names);
     assert_eq!(discovered.filter, Contract::built_in().filter);
     assert!(discovered.candidate_attributes.as_ref().unwrap()["email"].required);
     for contract in [Contract::built_in(), discovered] {

@@ -43,7 +43,7 @@ impl World {
                 "stringData": {"accessKey": "K1", "secretKey": "s1"}}),
             json!({"apiVersion": ours, "kind": "ClinchIntegration", "metadata": {"name": "one"},
                 "spec": {"endpoint": self.sandbox.base_url(), "environment": "Sandbox",
-                    "acceptAssumedWrites": true,
+                    "acceptAssumedWrites": ["createApplication", "createAttachment", "createActivity"],
                     "credentials": {"secretRef": {"name": "credential"}}}}),
             json!({"apiVersion": ours, "kind": "CandidateExport", "metadata": {"name": "people"},
                 "spec": {"integrationRef": {"name": "one"}, "destination": {"prospect": {}},

@@ -15,7 +15,7 @@ type Case = (&'static str, i32, &'static str);
 
 const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
 
-const CASES: [Case; 41] = [
+const CASES: [Case; 45] = [
     ("run --environment sandbox", 4, NO_CLUSTER),
     ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
     ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
@@ -29,7 +29,11 @@ const CASES: [Case; 41] = [
     ("apply -f good.yaml --environment sandbox --plan gone", 2, "--plan gone"),
     ("plan -f gone --environment sandbox", 2, "gone: does not exist"),
     ("plan -f good.yaml --environment sandbox", 2, "there is no CandidateExport"),
-    ("demo -f gone --state demo", 4, "cannot read gone"),
+    ("demo -f gone --state demo", 2, "-f gone: there is no such folder"),
+    ("contract check --environment sandbox", 2, "--filename <PATH>"),
+    ("contract check -f good.yaml", 2, "--environment <ENV>"),
+    ("contract check -f gone --environment sandbox", 2, "gone"),
+    ("contract check -f good.yaml --environment sandbox", 2, "ClinchIntegration"),
     ("validate -f gone", 2, "gone: does not exist"),
     ("validate -f good.yaml --contract gone", 2, "--contract gone"),
     ("render -f gone", 2, "gone: does not exist"),

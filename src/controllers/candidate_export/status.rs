@@ -15,7 +15,12 @@ use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
-    controllers::{dependency::not_verified, publish::receipt, runs::RunOf, waits::waiting_until},
+    controllers::{
+        dependency::not_verified,
+        publish::receipt,
+        runs::{RunOf, RunState},
+        waits::waiting_until,
+    },
     domain::Reason,
 };
 
@@ -76,7 +81,10 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan, listing: &Listing) -> Can
     };
     let mut works = [run.as_ref(), gathered.verification.as_ref()].into_iter().flatten();
     let works = works.any(RunOf::is_running) && !plan.quiet;
-    let wait = gathered.wait.filter(|_| works);
+    // Also before the next attempt of one that ended because the wait is long.
+    let met = run.as_ref().and_then(RunState::interruption);
+    let waits = works || met.is_some_and(|cause| cause.reason == Reason::RateLimited);
+    let wait = gathered.wait.filter(|_| waits);
     next.waiting_until = waiting_until(wait, previous.waiting_until.as_ref(), *now);
     drift_seen::show(&mut next, gathered);
     listing::show(&mut next, gathered, listing);

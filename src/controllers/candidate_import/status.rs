@@ -66,7 +66,10 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
         }
     };
     let works = run.as_ref().is_some_and(RunOf::is_running) && !plan.quiet;
-    let wait = gathered.wait.filter(|_| works);
+    // Also before the next attempt of one that ended because the wait is long.
+    let met = run.as_ref().and_then(ImportRun::interruption);
+    let waits = works || met.is_some_and(|(_, cause)| cause.reason == Reason::RateLimited);
+    let wait = gathered.wait.filter(|_| waits);
     next.waiting_until = waiting_until(wait, previous.waiting_until.as_ref(), *now);
     if let Some(accepted) = run.as_ref().and_then(|run| acted_on(gathered, run)) {
         let handled = next.handled.take().unwrap_or_default();
