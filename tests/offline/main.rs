@@ -11,6 +11,7 @@ mod bad_input;
 mod chart;
 mod chart_readme;
 mod command_lines;
+mod cookbook;
 mod crds;
 mod decoders;
 mod frozen_names;
