@@ -31,6 +31,7 @@ use crate::{
     api::{
         ACCEPT_DELETIONS, DISTRUST_LEDGER_REQUESTED_AT, FLUX_RECONCILE_REQUESTED_AT,
         RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, SHARD_LABEL, VERIFY_REQUESTED_AT,
+        WRITTEN_REQUESTED_AT,
     },
     cluster::{ObjectChange, ObjectKey, Trigger, dependents},
 };
@@ -144,6 +145,7 @@ fn mark<K: Resource>(object: &K) -> u64 {
         RETRY_REQUESTED_AT,
         DISTRUST_LEDGER_REQUESTED_AT,
         VERIFY_REQUESTED_AT,
+        WRITTEN_REQUESTED_AT,
         ACCEPT_DELETIONS,
     ] {
         object.annotations().get(annotation).hash(&mut hasher);

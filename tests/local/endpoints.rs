@@ -245,7 +245,7 @@ async fn the_example_sends_people_as_its_page_says() {
     let apply = async || {
         let (state, origin) = (folder.path().join("state"), sandbox.base_url());
         let mut command = apply::apply(&manifests, &state, &origin);
-        command.args(["--timeout", "30", "--allowed-destinations", &sink.url()]);
+        command.args(["--timeout", "30", "--allowed-destinations", &sink.origin()]);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     };
