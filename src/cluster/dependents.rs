@@ -4,7 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    Kind, Lister, ObjectKey, Refers, holding_shard, integration_of, mapping_of,
+    Kind, Lister, ObjectKey, Refers, accounts, holding_shard, integration_of, mapping_of,
     shards::lacks_its_account,
 };
 use crate::domain::Reason;
@@ -181,7 +181,10 @@ fn that_share_an_account(key: &ObjectKey, seen: &impl Lister) -> Vec<ObjectKey> 
     let mut others = seen.integrations(None);
     others.retain(|(other, found)| {
         let elsewhere = holding_shard(found) != holding_shard(&changed);
-        other != key && (lacks_its_account(found) || (elsewhere && lacks_its_account(&changed)))
+        let shares = || accounts(found).any(|name| accounts(&changed).any(|other| other == name));
+        other != key
+            && (lacks_its_account(found)
+                || (elsewhere && (lacks_its_account(&changed) || shares())))
     });
     others.into_iter().map(|(other, _)| other).collect()
 }

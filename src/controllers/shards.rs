@@ -49,6 +49,13 @@ impl Shards {
         if entry.is_ceded {
             return None;
         }
+        // It may have named another one before, which is handed over without it.
+        for (other, entry) in held.iter_mut() {
+            if *other != integration {
+                entry.users.remove(uid);
+            }
+        }
+        let entry = held.entry(integration.clone()).or_default();
         entry.uses += 1;
         entry.users.insert(uid.to_owned());
         Some(Use { shards: self.clone(), integration })

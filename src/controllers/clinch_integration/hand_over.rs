@@ -73,6 +73,7 @@ async fn give<C: Cluster + LedgerHome>(
         context.runs.forget(&uid);
         context.verifications.forget(&uid);
         context.imports.forget(&uid);
+        context.listings.forget(&uid);
     }
     context.connections.forget(&reference.uid);
     let next = status::handed_over(object, &previous, to, now);

@@ -55,18 +55,14 @@ pub(super) async fn sharing<C: Cluster>(
         }
         let mut theirs: Vec<AccountName> =
             accounts(&other).filter_map(AccountName::parse).collect();
-        // What the status does not say yet.
-        if theirs.is_empty()
-            || reason_of(&other, ConditionType::Ready) == Some(Reason::AccountShared)
-        {
-            let secret = key.sibling(&other.spec.credentials.secret_ref.name);
-            match cluster.secret(&secret).await {
-                Ok(secret) => theirs.extend(named(&other, secret.as_ref(), settings, root)),
-                Err(error @ ClusterError::Forbidden { .. }) => {
-                    tracing::warn!(integration = %key, %error, "not compared with other integrations");
-                }
-                Err(error) => return Err(error),
+        // What the status does not say yet, e.g. after a rotation of a Secret that both use.
+        let secret = key.sibling(&other.spec.credentials.secret_ref.name);
+        match cluster.secret(&secret).await {
+            Ok(secret) => theirs.extend(named(&other, secret.as_ref(), settings, root)),
+            Err(error @ ClusterError::Forbidden { .. }) => {
+                tracing::warn!(integration = %key, %error, "not compared with other integrations");
             }
+            Err(error) => return Err(error),
         }
         if !theirs.iter().any(|name| ours.contains(name)) {
             continue;
