@@ -93,7 +93,10 @@ fn person(keys: KeyId, value: &[u8]) -> Option<WrittenPerson> {
     let value = Value::checked(value);
     let time = i64::from_be_bytes(*time);
     let written_by = if time == NO_TIME { None } else { Timestamp::from_second(time).ok() };
-    (!value.steps().is_empty()).then(|| WrittenPerson {
+    // Without steps once the ledger is distrusted; what was written stays written.
+    let is_written =
+        !value.steps().is_empty() || matches!(value.effect(), Effect::Created | Effect::Updated);
+    is_written.then(|| WrittenPerson {
         id: value.id(),
         effect: value.effect(),
         steps: value.steps(),

@@ -15,7 +15,7 @@ type Case = (&'static str, i32, &'static str);
 
 const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
 
-const CASES: [Case; 45] = [
+const CASES: [Case; 46] = [
     ("run --environment sandbox", 4, NO_CLUSTER),
     ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
     ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
@@ -52,7 +52,8 @@ const CASES: [Case; 45] = [
     ("written a --to written", 4, NO_CLUSTER),
     ("written a --state gone --to written", 2, "--state gone"),
     ("written a --to no/such/folder", 4, "cannot write the file no/such/folder"),
-    ("written a", 2, "--to <FILE>"),
+    ("written a", 4, NO_CLUSTER),
+    ("written a --state gone", 2, "--to"),
     ("retry a", 4, NO_CLUSTER),
     ("reconcile export/a", 4, NO_CLUSTER),
     ("verify a", 4, NO_CLUSTER),

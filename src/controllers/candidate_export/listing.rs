@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{CandidateExportStatus, WrittenSeen},
-    cluster::Cluster,
+    cluster::{Cluster, integration_of},
     conditions::whole_seconds,
     controllers::{
         Context,
@@ -100,7 +100,7 @@ pub(super) fn start<C: Cluster + LedgerHome>(
         owner: format!("{uid}/written"),
         store: context.cluster.ledger_store(&gathered.ledger_owner()),
         keys: gathered.keys.clone(),
-        grant: places_grant(&context.cluster, gathered, vec![target.url.clone()]),
+        grant: grant(&context.cluster, gathered, target.url.clone()),
         expected: gathered.previous.ledger.as_ref().and_then(|ledger| ledger.next_segment),
     };
     let ended = gathered.ended(context.enqueue.clone());
@@ -113,6 +113,18 @@ pub(super) fn start<C: Cluster + LedgerHome>(
     if !context.cluster.has_export(&gathered.reference) {
         context.listings.forget(&uid);
     }
+}
+
+/// Revoked as soon as the integration is seen to forbid the place, or to name people in Clinch.
+fn grant<C: Cluster>(cluster: &C, gathered: &Gathered, url: String) -> Grant {
+    let places = places_grant(cluster, gathered, vec![url]);
+    let integration = integration_of(gathered.key(), &gathered.export.spec);
+    let cluster = cluster.clone();
+    Grant::new(move || {
+        let found = cluster.integration(&integration);
+        let names = found.is_some_and(|found| reveals(&found.spec.read_permission).is_some());
+        if names { places.state() } else { GrantState::Revoked }
+    })
 }
 
 /// A list that is to be written.
@@ -137,7 +149,11 @@ impl<S: SegmentStore> List<S> {
                 return ListReport::failed(Cause::new(error.disposition().reason(), message));
             }
         };
-        let flaws = people.flaws(self.expected.and_then(|expected| u64::try_from(expected).ok()));
+        let expected = self.expected.and_then(|expected| u64::try_from(expected).ok());
+        let mut flaws = people.flaws(expected);
+        flaws.extend((people.undecided > 0).then(|| {
+            format!("it is not known yet whether {} more were written", people.undecided)
+        }));
         if self.grant.state() == GrantState::Revoked {
             let message = "the integration does not permit the list any more";
             return ListReport::failed(Cause::new(Reason::NotPermitted, message));
