@@ -149,7 +149,7 @@ impl Effect {
     #[must_use]
     pub const fn then(self, next: Self) -> Self {
         match (self, next) {
-            // Whoever was created by the export stays so; what was not recorded is not found out later.
+            // A person whom the export created stays so; what was not recorded is not found out later.
             (Self::Unchanged, Self::Updated) => Self::Updated,
             (before, _) => before,
         }

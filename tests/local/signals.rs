@@ -87,7 +87,7 @@ async fn a_signal_ends_a_run_that_waits_for_clinch() {
     sandbox.set_faults(vec![later_creates(limited)]);
     let child = start(folder.path(), &sandbox, "60");
     until("the limit", || sandbox.requests().with("createCandidate", 429) > 0).await;
-    // Whoever looks meanwhile sees what it waits for.
+    // A look at the status meanwhile shows what it waits for.
     let status = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
         command.args(["status", "--state"]).arg(folder.path().join("state"));

@@ -128,7 +128,7 @@ async fn it_says_whom_an_export_created_updated_and_left_as_they_were() {
     assert!(!text.contains("authenticated"), "the key is in the folder: {text}");
     let file = fs::read_to_string(world.folder.path().join("x.csv")).unwrap();
     assert!(file.starts_with("id,outcome,steps,writtenBy,keys"), "{file}");
-    // Whoever was created stays so; the second person is written now.
+    // The person who was created stays so; the second person is written now.
     world.apply("C");
     assert_eq!(world.outcomes(), of("Created", "Updated", "Updated"));
 }

@@ -15,7 +15,7 @@ const EFFECTS: [(&str, &str, &str); 4] = [
     ),
     (
         "lookupSettle",
-        "0s: whoever was created is found at once",
+        "0s: a person is found as soon as they are created",
         "push one person into a sandbox account: a run that does not find them again says so",
     ),
     (

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::ledger::KeyHash;
 
-/// How many people are remembered; beyond that the memory starts again from nothing.
+/// How many people are remembered; beyond that the memory starts again empty.
 const REMEMBERED: usize = 100_000;
 
 /// The forms that the runs of one account have seen.
