@@ -1,4 +1,4 @@
-//! What `apply` and `plan` share: which manifests they work on, for how long, and with which settings.
+//! What `apply`, `plan` and `contract check` share: which manifests they work on, for how long, and with which settings.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,11 +1,7 @@
 //! `clinch-operator contract check`: compares what the operator relies on with what an account answers.
 //! Reads only.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use tokio_util::sync::CancellationToken;
@@ -14,10 +10,10 @@ use super::{
     super::{
         BadArgument, ExitCode,
         color::Colors,
-        manifests,
         messages::Messages,
-        settings::{self, LogArgs, SettingsArgs},
+        settings::{LogArgs, SettingsArgs},
         text,
+        work::{self, WorkArgs},
     },
     shown::{Shown, lines},
 };
@@ -28,7 +24,7 @@ use crate::{
     cluster::{Cluster as _, Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
     domain::{Cause, Fence},
-    local::{LoadOptions, LocalCluster, Manifests, OpenError},
+    local::LocalCluster,
 };
 
 /// Compares what the operator relies on with what a Clinch account answers, and writes nothing.
@@ -40,22 +36,11 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub struct Args {
-    /// A file or folder with the manifests of the ClinchIntegration and its Secret, or - for standard
-    /// input; may be repeated.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
-    filename: Vec<PathBuf>,
-    /// Read folders recursively.
-    #[arg(short = 'R', long)]
-    recursive: bool,
-    /// Namespace of manifests that do not name one.
-    #[arg(short = 'n', long, default_value = "default", value_name = "NS")]
-    namespace: String,
+    #[command(flatten)]
+    work: WorkArgs,
     /// The integration, if there are several.
     #[arg(long, value_name = "NAME")]
     integration: Option<String>,
-    /// Give up after this many seconds.
-    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
-    timeout: u64,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "text")]
     output: Output,
@@ -98,31 +83,21 @@ pub enum Output {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn", None)?;
     let messages = Messages::of(args.prints_json());
-    let settings = args.settings.settings().map_err(BadArgument)?;
-    settings::log_proxy(&settings.proxy);
-    let (started, timeout) = (Instant::now(), Duration::from_secs(args.timeout));
-    let options = LoadOptions {
-        namespace: args.namespace.clone(),
-        recursive: args.recursive,
-        ..LoadOptions::default()
-    };
-    let manifests = match manifests::read(&args.filename, options, timeout, messages)? {
-        Ok(manifests) => *manifests,
+    let begun = match args.work.begin(&args.settings, messages)? {
+        Ok(begun) => begun,
         Err(code) => return Ok(code),
     };
-    let cluster = match open(manifests) {
+    let (left, settings) = (begun.left(), begun.settings.clone());
+    // Nothing is kept.
+    let cluster = match work::open(begun.manifests, None, messages)? {
         Ok(cluster) => cluster,
-        Err(OpenError::RefuseChange(problems)) => {
-            return Ok(manifests::refused(messages, &problems));
-        }
-        Err(error) => return Err(error.into()),
+        Err(code) => return Ok(code),
     };
     let key = one(&cluster, args.integration.as_deref())?;
     messages.hint(&format!(
         "integration/{} ({}): at most {MOST_READS} reads, one after the other; nothing is written",
         key.name, key.namespace
     ));
-    let left = timeout.saturating_sub(started.elapsed());
     let inspected = super::super::block_on(inspect(cluster, settings, &key, left))?;
     let (object, inspection) = match inspected {
         Some(Ok(inspected)) => inspected,
@@ -131,7 +106,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::ActionNeeded);
         }
         None => {
-            let text = format!("time ran out after {} s (--timeout)", args.timeout);
+            let text = format!("time ran out after {} s (--timeout)", args.work.timeout);
             messages.ended(ExitCode::TimedOut, &text);
             return Ok(ExitCode::TimedOut);
         }
@@ -144,11 +119,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     super::super::print_result(&text)?;
     Ok(if contradicted { ExitCode::ActionNeeded } else { ExitCode::Done })
-}
-
-fn open(manifests: Manifests) -> Result<LocalCluster, OpenError> {
-    // No key is used: nothing is kept.
-    LocalCluster::open(manifests, None, [0; 32], app::system_clock())
 }
 
 /// The integration that is meant.
