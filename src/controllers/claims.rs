@@ -1,6 +1,6 @@
 //! Who writes to which URL. Of several objects that write the same file, the oldest does. Pure.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -83,7 +83,7 @@ impl Writers {
         let export = self.exports.iter().find(|(key, other)| {
             age(Kind::Export, key, &other.metadata) < mine
                 && templates(&other.spec)
-                    .any(|template| writes(template, url, key, &other.spec, at))
+                    .any(|template| writes(&template, url, key, &other.spec, at))
         });
         let import = self.imports.iter().find(|(key, other)| {
             age(Kind::Import, key, &other.metadata) < mine && report_of(other) == Some(url)
@@ -94,13 +94,23 @@ impl Writers {
     }
 }
 
-/// The URLs that an export writes to. A dry run writes its report only, and a suspended export nothing.
-fn templates(spec: &CandidateExportSpec) -> impl Iterator<Item = &str> {
+/// The name of the list beside a report: `people.ndjson.gz` is `people.written.ndjson.gz`.
+pub(super) fn beside(report: &str) -> String {
+    let (name, gz) = report.strip_suffix(".gz").map_or((report, ""), |name| (name, ".gz"));
+    let (stem, format) = name.rsplit_once('.').unwrap_or((name, "ndjson"));
+    format!("{stem}.written.{format}{gz}")
+}
+
+/// The URLs that an export writes to. A dry run writes no file, and a suspended export only the list of the
+/// people whom it wrote, which may be asked for at any time.
+fn templates(spec: &CandidateExportSpec) -> impl Iterator<Item = Cow<'_, str>> {
+    let is_active = !spec.suspend;
     let pushes = spec.mode == ExportMode::Push;
     let file = spec.destination.file.as_ref().filter(|_| pushes).map(|file| &file.to);
     let report = spec.report.as_ref().map(|report| &report.to);
-    let targets = file.into_iter().chain(report).filter(|_| !spec.suspend);
-    targets.map(|to| to.url.as_str())
+    let targets =
+        file.into_iter().chain(report).filter(move |_| is_active).map(|to| Cow::from(&to.url));
+    targets.chain(report.map(|to| Cow::from(beside(&to.url))))
 }
 
 /// The report on the list of an import. Its parts are in a folder of its own. A suspended import writes
@@ -175,6 +185,16 @@ mod tests {
         let mut import = CandidateImport::new(name, serde_json::from_value(spec).unwrap());
         import.metadata.creation_timestamp = Some(Time(at(created)));
         (key(name), import.into())
+    }
+
+    #[test]
+    fn the_list_is_beside_the_report() {
+        for (report, list) in [
+            ("s3://b/x.y/people.ndjson", "s3://b/x.y/people.written.ndjson"),
+            ("file:///srv/{export}-{date}.csv.gz", "file:///srv/{export}-{date}.written.csv.gz"),
+        ] {
+            assert_eq!(beside(report), list);
+        }
     }
 
     #[test]
@@ -276,5 +296,20 @@ mod tests {
         assert!(!claimed(|spec| spec.mode = ExportMode::DryRun));
         assert!(!claimed(|spec| spec.suspend = true));
         assert!(claimed(report), "a dry run writes its report");
+    }
+
+    #[test]
+    fn the_list_of_written_people_of_a_suspended_export_is_not_overwritten() {
+        let (key, older) = export("x", "s3://b/{export}-{date}.csv", FIRST);
+        let mut older = Arc::unwrap_or_clone(older);
+        older.spec.report =
+            Some(serde_json::from_value(json!({"to": {"url": "s3://b/r.ndjson"}})).unwrap());
+        older.spec.suspend = true;
+        let all = Writers { exports: vec![(key, older.into())], imports: Vec::new() };
+        let own = export("own", "s3://b/own.csv", SECOND);
+        let claimed =
+            |url: &str| all.older(url, (Kind::Export, &own.0, &own.1.metadata), at(NOW)).is_some();
+        assert!(claimed("s3://b/r.written.ndjson"));
+        assert!(!claimed("s3://b/r.ndjson"), "no report of a suspended export");
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, ObjectRef},
     controllers::{
         Context,
-        claims::{Writers, rendered, zone},
+        claims::{Writers, beside, rendered, zone},
         connections::Connection,
         publish::new_request,
         references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
@@ -287,7 +287,7 @@ async fn list_target<C: Cluster>(
     now: Timestamp,
 ) -> Result<Option<TargetFound>, ClusterError> {
     let Some(report) = &export.spec.report else { return Ok(None) };
-    let to = FileTarget { url: list_request::beside(&report.to.url), ..report.to.clone() };
+    let to = FileTarget { url: beside(&report.to.url), ..report.to.clone() };
     target(context, export, key, ("spec.report.to.url", &to), now).await.map(Some)
 }
 

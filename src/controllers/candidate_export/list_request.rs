@@ -1,4 +1,4 @@
-//! The request for a list of the people whom an export wrote, and the place of the list. Pure.
+//! The request for a list of the people whom an export wrote. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -12,26 +12,9 @@ pub(super) fn asked(meta: &ObjectMeta, handled: Option<&Handled>) -> Option<Stri
     (receipt != Some(&value)).then_some(value)
 }
 
-/// The name of the list beside a report: `people.ndjson.gz` is `people.written.ndjson.gz`.
-pub(super) fn beside(report: &str) -> String {
-    let (name, gz) = report.strip_suffix(".gz").map_or((report, ""), |name| (name, ".gz"));
-    let (stem, format) = name.rsplit_once('.').unwrap_or((name, "ndjson"));
-    format!("{stem}.written.{format}{gz}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_list_is_beside_the_report() {
-        for (report, list) in [
-            ("s3://b/x.y/people.ndjson", "s3://b/x.y/people.written.ndjson"),
-            ("file:///srv/{export}-{date}.csv.gz", "file:///srv/{export}-{date}.written.csv.gz"),
-        ] {
-            assert_eq!(beside(report), list);
-        }
-    }
 
     #[test]
     fn a_request_is_answered_by_its_receipt() {
