@@ -210,7 +210,7 @@ impl PeopleIndex {
         let reads_page = unknown.reads_page;
         let listing = Listing { hasher, reads_page, budget, readings: 2, expected };
         let reading = listing.read(crm, paused, |person| self.take(unknown, person)).await?;
-        self.suggestions.is_whole |= reading.ended;
+        self.suggestions.is_whole |= reading.complete().is_some();
         Ok(reading)
     }
 
@@ -233,7 +233,7 @@ impl PeopleIndex {
             match reading {
                 Err(CrmFailure::Paused) => crm.admitted().await?,
                 reading => {
-                    self.suggestions.is_whole = reading?.ended;
+                    self.suggestions.is_whole = reading?.complete().is_some();
                     return Ok(());
                 }
             }
