@@ -95,11 +95,17 @@ pub(super) fn integration(
     }
 }
 
-/// The shard to which an integration goes, if it leaves this process.
-pub(super) fn leaving(cluster: &impl Cluster, integration: &IntegrationFound) -> Option<String> {
-    let (own, found) = (cluster.shard()?, integration.granted()?);
+/// The shard to which an integration goes, if it leaves this process. One without a process takes nothing.
+pub(super) async fn leaving(
+    cluster: &impl Cluster,
+    integration: &IntegrationFound,
+) -> Result<Option<String>, ClusterError> {
+    let (Some(own), Some(found)) = (cluster.shard(), integration.granted()) else {
+        return Ok(None);
+    };
     let wanted = wanted_shard(found);
-    (wanted != own.as_str()).then(|| wanted.to_owned())
+    let leaves = wanted != own.as_str() && cluster.shard_is_alive(wanted).await?;
+    Ok(leaves.then(|| wanted.to_owned()))
 }
 
 /// The mapping that a spec uses. `integration`: the one that it names, where it may be used.

@@ -21,6 +21,8 @@ struct Held {
     users: HashSet<String>,
     /// Whether it was handed over.
     is_ceded: bool,
+    /// The shard in its label, while that has no process.
+    misses: Option<String>,
 }
 
 impl Shards {
@@ -70,7 +72,16 @@ impl Shards {
     pub(super) fn take(&self, integration: &str) {
         if let Some(held) = self.lock().get_mut(integration) {
             held.is_ceded = false;
+            held.misses = None;
         }
+    }
+
+    /// Keeps an integration whose label names a shard without a process; whether that is news.
+    pub(super) fn misses(&self, integration: &str, shard: &str) -> bool {
+        let mut held = self.lock();
+        let entry = held.entry(integration.to_owned()).or_default();
+        entry.is_ceded = false;
+        entry.misses.replace(shard.to_owned()).as_deref() != Some(shard)
     }
 
     /// Ceases to use an integration, unless something uses it still; the UIDs of what has used it.

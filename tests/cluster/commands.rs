@@ -41,7 +41,7 @@ fn command(kubeconfig: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(world: &World, arguments: &[&str]) -> Output {
+pub(crate) fn run(world: &World, arguments: &[&str]) -> Output {
     let arguments = [arguments, &["-n", &world.namespace]].concat();
     command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs")
 }
@@ -51,7 +51,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// What it printed to standard output, if it ended with this code.
-fn printed(output: &Output, code: i32) -> String {
+pub(crate) fn printed(output: &Output, code: i32) -> String {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{out}\n{err}");
     out

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use clinch_operator::sandbox::Credential;
 use serde_json::Value;
 
-use crate::support::{
-    manifests::{PROSPECT, assert_each_once, emails, export},
-    process::Process,
-    world::{SOON, World, condition},
+use crate::{
+    commands::{printed, run},
+    support::{
+        manifests::{PROSPECT, assert_each_once, emails, export},
+        process::Process,
+        world::{SOON, World, condition},
+    },
 };
 
 /// The duration of Leases, in seconds.
@@ -226,4 +229,25 @@ async fn a_shard_without_a_process_loses_what_is_to_go_elsewhere() {
     assert_each_once(&world, PEOPLE);
     assert_eq!(first.code().await, Some(4), "it has lost its Lease");
     held_by(&world, "acme", "b").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_names_no_process_stops_nothing_until_there_is_one() {
+    let Some(world) = World::prepare().await else { return };
+    world.grant_shards(&["a", "b"]);
+    let _first = shard(&world, "a", "process-a");
+    world.apply(&integration("acme", "KEY-1", Some("a")));
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    label(&world, "acme", "b");
+    world.apply(&export("early", 20, PROSPECT));
+    world.ready("CandidateExport", "early", "True", "Synced").await;
+    held_by(&world, "acme", "a").await;
+    let status = printed(&run(&world, &["status", "clint/acme"]), 0);
+    assert!(status.contains("shard a, not yet handed over to shard b"), "{status}");
+    let _second = shard(&world, "b", "process-b");
+    held_by(&world, "acme", "b").await;
+    world.apply(&export("late", 20, PROSPECT));
+    world.ready("CandidateExport", "late", "True", "Synced").await;
+    let status = printed(&run(&world, &["status", "clint/acme"]), 0);
+    assert!(status.contains("shard b") && !status.contains("not yet"), "{status}");
 }

@@ -17,10 +17,11 @@ use super::{
 use crate::{
     api::{
         AccessRequest, ConditionType, IntegrationDefaults, IntegrationReference, MappingReference,
-        RejectionCount, STATUS_TRUE,
+        RejectionCount, SHARD_LABEL, STATUS_TRUE,
     },
     cluster::{Kind, ObjectKey, Refers, integration_of, mapping_of},
     conditions::find,
+    domain::Shard,
     local,
 };
 
@@ -303,7 +304,13 @@ fn integration_detail(found: &Found) -> String {
     let mut parts: Vec<String> = place.map(str::to_owned).into_iter().collect();
     parts.extend(found.text("/spec/environment").map(str::to_owned));
     parts.extend(contract.map(|origin| format!("contract {origin}")));
-    parts.extend(found.text("/status/shard").map(|shard| format!("shard {shard}")));
+    let shard = found.text("/status/shard");
+    parts.extend(shard.map(|shard| format!("shard {shard}")));
+    let has = shard.unwrap_or(Shard::DEFAULT);
+    let labels = found.json.pointer("/metadata/labels");
+    let wanted =
+        labels.and_then(|labels| labels.get(SHARD_LABEL)?.as_str()).unwrap_or(Shard::DEFAULT);
+    parts.extend((wanted != has).then(|| format!("not yet handed over to shard {wanted}")));
     parts.join(", ")
 }
 

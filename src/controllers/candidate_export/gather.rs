@@ -229,7 +229,7 @@ pub(super) async fn gather<C: Cluster>(
         export: export.clone(),
         reference: reference.clone(),
         previous,
-        leaving: references::leaving(&context.cluster, &integration),
+        leaving: references::leaving(&context.cluster, &integration).await?,
         used,
         integration,
         mapping,

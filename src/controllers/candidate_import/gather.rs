@@ -179,7 +179,7 @@ pub(super) async fn gather<C: Cluster>(
         import: import.clone(),
         reference: reference.clone(),
         previous,
-        leaving: references::leaving(cluster, &integration),
+        leaving: references::leaving(cluster, &integration).await?,
         used,
         integration,
         mapping,

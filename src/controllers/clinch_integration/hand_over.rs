@@ -18,10 +18,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a process looks whether its runs have ended.
 const ENDED_EVERY: Duration = Duration::from_millis(250);
 
+/// How often a process that keeps an integration looks whether the shard in its label has a process now.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
 /// Whose pass it is.
 pub(super) enum Turn {
     /// This process has the integration.
     Ours,
+    /// This process keeps the integration, although its label names another shard: that one has no process.
+    /// Looks again after this time.
+    OursFor(Duration),
     /// Not now: again after this time; `None`: another process has it.
     NotNow(Option<Duration>),
 }
@@ -43,10 +49,26 @@ pub(super) async fn turn<C: Cluster + LedgerHome>(
             context.shards.take(&reference.uid);
             Ok(Turn::Ours)
         }
-        (false, true) => give(context, reference, object, wanted).await,
+        (false, true) if context.cluster.shard_is_alive(wanted).await? => {
+            give(context, reference, object, wanted).await
+        }
+        (false, true) => Ok(keep(context, reference, wanted)),
         (true, false) => take(context, reference, object, &own).await,
         (false, false) => Ok(Turn::NotNow(None)),
     }
+}
+
+/// Keeps the integration until the shard in its label has a process: a wrong label stops nothing.
+fn keep<C: Cluster>(context: &Context<C>, reference: &ObjectRef, wanted: &str) -> Turn {
+    if context.shards.misses(&reference.uid, wanted) {
+        tracing::warn!(
+            integration = %reference.key,
+            shard = wanted,
+            "kept here: the label names a shard that no process of the operator serves; correct the label, \
+             or start one with --shard"
+        );
+    }
+    Turn::OursFor(ALIVE_EVERY)
 }
 
 /// Gives the integration to another shard, once nothing uses it.

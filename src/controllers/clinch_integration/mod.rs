@@ -58,9 +58,11 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.connections.close(&reference.uid);
         return Ok(None);
     }
-    if let Turn::NotNow(wait) = turn(context, &reference, &object).await? {
-        return Ok(wait);
-    }
+    let look_again = match turn(context, &reference, &object).await? {
+        Turn::NotNow(wait) => return Ok(wait),
+        Turn::OursFor(wait) => Some(wait),
+        Turn::Ours => None,
+    };
     // gather: everything that the pass depends on
     let gathered = match gather(context, key, &object).await {
         Ok(gathered) => gathered,
@@ -81,7 +83,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     // status: conditions and what was learned
     let connection = context.connections.get(&reference.uid);
     let now = context.clock.now();
-    let wait = executed.wait();
+    let wait = executed.wait().into_iter().chain(look_again).min();
     let (next, asking) =
         status::status(&gathered, checked.observations, executed, connection.as_ref(), now);
     publish::<ClinchIntegration>(&context.cluster, &reference, &gathered.previous, next, "Verify")
