@@ -37,6 +37,6 @@ pub use load::{LoadOptions, Loaded, Loader, load};
 pub use manifests::Manifests;
 pub use problem::{Problem, Rule, Severity};
 pub use settle::{ReconcileRequests, Settled, reconcile_queue, run_until_settled};
-pub use state::OpenError;
+pub use state::{OpenError, is_in_use};
 pub use stored::{Stored, stored, stored_root_key};
 pub use table::{TableOptions, age, cells, table};

@@ -6,6 +6,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -66,6 +68,24 @@ pub(super) struct Record {
 /// The file of the ledger key.
 pub(super) const ROOT_KEY: &str = "ledger.key";
 
+/// Who only looks whether a folder is in use holds its lock for an instant. So many instants are waited.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Whether a process works on a state folder.
+pub fn is_in_use(dir: &Path) -> io::Result<bool> {
+    // A folder without this file was never in use.
+    let lock = match File::open(dir.join("lock")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// A locked state folder; unlocked on drop and when the process ends.
 #[derive(Debug)]
 pub(super) struct StateFolder {
@@ -86,11 +106,14 @@ impl StateFolder {
             .write(true)
             .open(dir.join("lock"))
             .map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+        for _try in 0..LOOKS {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { dir: dir.to_owned(), _lock: lock }),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
         }
+        Err(OpenError::Locked { dir: dir.to_owned() })
     }
 
     /// Where the ledger of an export is kept.

@@ -94,4 +94,6 @@ mod upgrade;
 mod upgrade_fixtures;
 mod validate;
 #[cfg(feature = "sandbox")]
+mod watched;
+#[cfg(feature = "sandbox")]
 mod written;

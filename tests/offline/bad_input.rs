@@ -15,7 +15,7 @@ type Case = (&'static str, i32, &'static str);
 
 const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
 
-const CASES: [Case; 46] = [
+const CASES: [Case; 48] = [
     ("run --environment sandbox", 4, NO_CLUSTER),
     ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
     ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
@@ -43,6 +43,8 @@ const CASES: [Case; 46] = [
     ("status export/a/b", 2, "KIND/NAME"),
     ("watch export/a", 4, NO_CLUSTER),
     ("watch", 2, "KIND/NAME"),
+    ("watch export/a --state gone", 2, "--state gone"),
+    ("watch export/a --state gone --context c", 2, "--state"),
     ("failures a", 4, NO_CLUSTER),
     ("failures a --state gone", 2, "--state gone"),
     ("attributes", 4, NO_CLUSTER),

@@ -55,6 +55,14 @@ impl ClusterArgs {
     }
 }
 
+/// Where objects are, if not in a cluster.
+#[derive(Debug, Clone, clap::Args)]
+pub struct StateArgs {
+    /// The state folder of `apply`, instead of a cluster.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user"])]
+    pub(super) state: Option<PathBuf>,
+}
+
 /// Which objects are listed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ListArgs {
@@ -62,7 +70,7 @@ pub struct ListArgs {
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub(super) all_namespaces: bool,
     /// Only objects with these labels, e.g. team=sourcing.
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "state")]
     pub(super) selector: Option<String>,
 }
 

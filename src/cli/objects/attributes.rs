@@ -1,7 +1,5 @@
 //! `clinch-operator attributes`: which attributes of a person a Clinch account takes.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use serde::Serialize;
 
@@ -10,7 +8,7 @@ use super::{
         ExitCode, print_error, print_result,
         text::{self, count_of, wrapped},
     },
-    args::{ClusterArgs, ListArgs},
+    args::{ClusterArgs, ListArgs, StateArgs},
     cluster::Objects,
     found::Found,
     kinds::Target,
@@ -37,9 +35,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     list: ListArgs,
-    /// The state folder of `apply`, instead of a cluster.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user", "selector"])]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    place: StateArgs,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -80,7 +77,7 @@ struct Account {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let found = match &args.state {
+    let found = match &args.place.state {
         Some(folder) => of_folder(args, folder)?,
         None => super::super::block_on(of_cluster(args))?,
     };

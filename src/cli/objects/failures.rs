@@ -1,7 +1,5 @@
 //! `clinch-operator failures`: the records that an export rejected.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
@@ -11,7 +9,7 @@ use super::{
         text::{self, Thousands, count_of, wrapped},
         wanted::Wanted,
     },
-    args::ClusterArgs,
+    args::{ClusterArgs, StateArgs},
     cluster::Objects,
     found::Found,
     kinds::Target,
@@ -37,9 +35,8 @@ pub struct Args {
     target: Target,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// The state folder of `apply`, instead of a cluster.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user"])]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    place: StateArgs,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -83,7 +80,7 @@ struct Result {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let export = match &args.state {
+    let export = match &args.place.state {
         Some(folder) => {
             stored::one(folder, &args.target, Kind::Export, args.cluster.namespace.as_deref())?
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     super::{ExitCode, output_file::OutputFile, page, print_error, print_result},
-    args::{ClusterArgs, ListArgs},
+    args::{ClusterArgs, ListArgs, StateArgs},
     cluster::Objects,
     found::Found,
     kinds::Target,
@@ -30,9 +30,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     list: ListArgs,
-    /// The state folder of `apply`, instead of a cluster.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user", "selector"])]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    place: StateArgs,
     /// The file, which appears complete or not at all. Default: standard output.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -42,7 +41,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // A place that cannot be written is noticed first.
     let to = args.to.as_deref().map(|path| OutputFile::prepare("the report", path)).transpose()?;
-    let found = match &args.state {
+    let found = match &args.place.state {
         Some(folder) => of_folder(args, folder)?,
         None => super::super::block_on(of_cluster(args))?,
     };

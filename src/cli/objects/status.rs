@@ -1,12 +1,10 @@
 //! `clinch-operator status`: what is Ready, what is not, and what blocks it.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 
 use super::{
     super::{BadArgument, ExitCode, color::Colors, print_error, print_result, program, text},
-    args::{ClusterArgs, ListArgs},
+    args::{ClusterArgs, ListArgs, StateArgs},
     cluster::{NotRead, Objects},
     found::{Found, State},
     kinds::{self, Target},
@@ -38,9 +36,8 @@ pub struct Args {
     cluster: ClusterArgs,
     #[command(flatten)]
     list: ListArgs,
-    /// The state folder of `apply`, instead of a cluster.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["context", "kubeconfig", "user", "selector"])]
-    state: Option<PathBuf>,
+    #[command(flatten)]
+    place: StateArgs,
     /// Format of the result on standard output.
     #[arg(short = 'o', long, value_enum, default_value = "table")]
     output: Output,
@@ -73,12 +70,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(target) = &args.target {
         args.list.check_one(target)?;
     }
-    let (roots, namespace) = match &args.state {
+    let (roots, namespace) = match &args.place.state {
         Some(folder) => of_folder(args, folder)?,
         None => super::super::block_on(of_cluster(args))?,
     };
     if roots.is_empty() {
-        let place = if args.list.all_namespaces || args.state.is_some() {
+        let place = if args.list.all_namespaces || args.place.state.is_some() {
             String::new()
         } else {
             format!(" in namespace {namespace}; see all with -A")

@@ -1,8 +1,11 @@
 //! `clinch-operator watch`: the progress of objects until their work ends.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use futures::{StreamExt as _, stream::SelectAll};
+use futures::{
+    StreamExt as _,
+    stream::{BoxStream, SelectAll},
+};
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
@@ -14,11 +17,11 @@ use super::{
         progress::{Bars, Pace, waiting},
         text,
     },
-    args::ClusterArgs,
+    args::{ClusterArgs, StateArgs},
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
-    waiting,
+    stored, waiting,
 };
 use crate::{api::ExportCounts, app};
 
@@ -30,57 +33,89 @@ use crate::{api::ExportCounts, app};
 /// approval, 3 time ran out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator watch export/engineers -n talent\n  \
-                             clinch-operator watch export/a export/b --timeout 3600")]
+                             clinch-operator watch export/a export/b --timeout 3600\n  \
+                             clinch-operator watch export/engineers --state .clinch-state")]
 pub struct Args {
     /// The objects, e.g. export/engineers.
     #[arg(required = true, value_name = "KIND/NAME")]
     targets: Vec<Target>,
     #[command(flatten)]
     cluster: ClusterArgs,
+    #[command(flatten)]
+    place: StateArgs,
     /// Give up after this many seconds; the operator continues.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
 }
 
+/// An object, and its changes. They end where nothing changes it any more.
+type Changes = (Found, BoxStream<'static, anyhow::Result<Option<Found>>>);
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::super::block_on(async {
-        let cluster = Objects::connect(&args.cluster).await?;
         let deadline = waiting::deadline(args.timeout);
-        let mut objects = Vec::new();
-        for target in &args.targets {
-            let found = cluster.named(target, None).await?;
-            if !objects.iter().any(|known: &Found| known.name() == found.name()) {
-                objects.push(found);
-            }
-        }
-        let code = watch(&cluster, objects, deadline).await?;
+        let changes = match &args.place.state {
+            Some(folder) => of_folder(args, folder)?,
+            None => of_cluster(args).await?,
+        };
+        let code = watch(changes, deadline).await?;
         if code == ExitCode::TimedOut {
-            print_error("time ran out (--timeout); the operator continues");
+            print_error(match &args.place.state {
+                Some(_) => "time ran out (--timeout); `apply` continues",
+                None => "time ran out (--timeout); the operator continues",
+            });
         }
         Ok(code)
     })
 }
 
-async fn watch(
-    cluster: &Objects,
-    objects: Vec<Found>,
-    deadline: Instant,
-) -> anyhow::Result<ExitCode> {
+async fn of_cluster(args: &Args) -> anyhow::Result<Vec<Changes>> {
+    let cluster = Objects::connect(&args.cluster).await?;
+    let mut all: Vec<Changes> = Vec::new();
+    for target in &args.targets {
+        let found = cluster.named(target, None).await?;
+        if !all.iter().any(|(known, _)| known.name() == found.name()) {
+            let changes = cluster.watch(found.kind, &found.key).boxed();
+            all.push((found, changes));
+        }
+    }
+    Ok(all)
+}
+
+fn of_folder(args: &Args, folder: &Path) -> anyhow::Result<Vec<Changes>> {
+    let mut all: Vec<Changes> = Vec::new();
+    for target in &args.targets {
+        let found = stored::named(folder, target, args.cluster.namespace.as_deref())?;
+        if !all.iter().any(|(known, _)| known.name() == found.name()) {
+            let changes = stored::watch(folder.to_owned(), &found).boxed();
+            all.push((found, changes));
+        }
+    }
+    Ok(all)
+}
+
+async fn watch(objects: Vec<Changes>, deadline: Instant) -> anyhow::Result<ExitCode> {
+    let names: Vec<String> = objects.iter().map(|(object, _)| object.name()).collect();
     let mut changes = SelectAll::new();
-    for (index, object) in objects.iter().enumerate() {
-        let one = cluster.watch(object.kind, &object.key).map(move |change| (index, change));
-        changes.push(one.boxed());
+    for (index, (_, one)) in objects.into_iter().enumerate() {
+        changes.push(one.map(move |change| (index, change)).boxed());
     }
     let bars = Bars::new(true);
     let mut watched: Vec<Watched> =
-        objects.iter().map(|object| Watched::new(object.name(), &bars)).collect();
+        names.into_iter().map(|name| Watched::new(name, &bars)).collect();
+    // For an object that nothing changes any more.
+    let mut rest = ExitCode::TimedOut;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     while watched.iter().any(|one| one.code.is_none()) {
         let change = tokio::select! {
             change = tokio::time::timeout_at(deadline, changes.next()) => match change {
                 Ok(Some((index, change))) => (index, change?),
-                Ok(None) | Err(_) => break,
+                Ok(None) => {
+                    rest = ExitCode::ActionNeeded;
+                    break;
+                }
+                Err(_) => break,
             },
             _ = second.tick() => {
                 watched.iter().for_each(Watched::tick);
@@ -104,7 +139,10 @@ async fn watch(
             print_result(&colors.paint_in(&lines, one.state.word(), one.state.tone()))?;
         }
     }
-    Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(ExitCode::TimedOut))))
+    if rest == ExitCode::ActionNeeded {
+        print_error("no `apply` works on the state folder: run it again to continue");
+    }
+    Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(rest))))
 }
 
 /// One object that is watched.
