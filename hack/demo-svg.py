@@ -37,7 +37,7 @@ def record(programs):
         except OSError:  # the other end was closed
             pass
         os.close(leader)
-        text = b"".join(chunks).decode().replace("\r\n", "\n").replace(state, ".demo")
+        text = b"".join(chunks).decode().replace("\r\n", "\n").replace(state, ".demo").replace(str(programs), "target/debug")
         return text, demo.wait()
 
 

@@ -21,7 +21,7 @@ use super::{
     engine::{self, Shown},
     messages::Messages,
     settings::start_logs,
-    stop,
+    stop, text,
 };
 use crate::{
     api::{CandidateExport, Environment, FileFormat},
@@ -100,13 +100,13 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
         Ok(manifests) => manifests,
         Err(code) => return Ok(code),
     };
-    let count = |kind| manifests.keys(kind).len();
+    let count = |kind, one, several| text::count_of(manifests.keys(kind).len(), one, several);
     super::print(&format!(
-        "2. {}: {} integration, {} mapping, {} exports",
+        "2. {}: {}, {}, {}",
         args.filename.display(),
-        count(Kind::Integration),
-        count(Kind::Mapping),
-        count(Kind::Export)
+        count(Kind::Integration, "integration", "integrations"),
+        count(Kind::Mapping, "mapping", "mappings"),
+        count(Kind::Export, "export", "exports"),
     ));
     let cluster = LocalCluster::open(
         manifests,
@@ -139,7 +139,8 @@ async fn local(args: &Args) -> anyhow::Result<ExitCode> {
             settled = came_back;
         }
     }
-    super::print(&closing(writes, started.elapsed()));
+    super::print(&closing(writes, started.elapsed(), &args.state));
+    super::print(&look_around(&args.state));
     sandbox.stop().await?;
     Ok(engine::exit_code(settled, &stop))
 }
@@ -159,17 +160,23 @@ async fn local_run(
 }
 
 /// The last lines: whether anything was pushed.
-fn closing(writes: u64, took: Duration) -> String {
-    let seconds = took.as_secs_f64();
+fn closing(writes: u64, took: Duration, state: &Path) -> String {
+    let (seconds, state) = (took.as_secs_f64(), state.display());
     if writes == 0 {
         return format!(
             "\nNothing was pushed: everything is in Clinch as declared ({seconds:.1} s).\n\
-             Delete .demo/ to start over, or edit examples/quickstart and run it again."
+             Delete {state}/ to start over, or edit examples/quickstart and run it again."
         );
     }
     format!(
         "\n{writes} writes to Clinch in {seconds:.1} s. Run it again: nothing will be pushed twice."
     )
+}
+
+/// The command that shows more.
+fn look_around(state: &Path) -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    format!("Look around: {called} status --state {}/objects", state.display())
 }
 
 fn show_rejections(cluster: &LocalCluster) {

@@ -65,7 +65,7 @@ impl Assembler<'_> {
             }
         }
         record.spec = compared_with_the_next(kind, &spec);
-        record.refers = (kind == Kind::Export).then(|| refers(&spec));
+        record.refers = matches!(kind, Kind::Export | Kind::Import).then(|| refers(&spec));
         json["spec"] = spec;
         let stored = |status: Option<Json>| {
             let mut json = json.clone();
@@ -124,7 +124,7 @@ fn compared_with_the_next(kind: Kind, spec: &Json) -> Option<Json> {
     }
 }
 
-/// The fields of an export's spec that are kept. None of them can hold a profile.
+/// The fields of the spec of an export or import that are kept to show them. None can hold a profile.
 fn refers(spec: &Json) -> Json {
     members(spec, &["integrationRef", "fieldMappingRef", "failureBudget", "mode"])
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::state::OpenError;
+use super::state::{LOCK, OpenError};
 
 /// A copy that only its user may read. It is deleted on drop.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl StateCopy {
     pub fn of(dir: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::UseFolder { dir: dir.to_owned(), source };
         // Held until everything is copied. A folder without this file was never in use.
-        let lock = match File::open(dir.join("lock")) {
+        let lock = match File::open(dir.join(LOCK)) {
             Ok(lock) => Some(lock),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),

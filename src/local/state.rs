@@ -65,6 +65,8 @@ pub(super) struct Record {
     pub status: Option<Json>,
 }
 
+/// The file that is locked by the process that works on the folder.
+pub(super) const LOCK: &str = "lock";
 /// The file of the ledger key.
 pub(super) const ROOT_KEY: &str = "ledger.key";
 
@@ -75,7 +77,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Whether a process works on a state folder.
 pub fn is_in_use(dir: &Path) -> io::Result<bool> {
     // A folder without this file was never in use.
-    let lock = match File::open(dir.join("lock")) {
+    let lock = match File::open(dir.join(LOCK)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         lock => lock?,
     };
@@ -104,7 +106,7 @@ impl StateFolder {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(dir.join("lock"))
+            .open(dir.join(LOCK))
             .map_err(failed)?;
         for _try in 0..LOOKS {
             match lock.try_lock() {

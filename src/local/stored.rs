@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::state::{ROOT_KEY, Record};
+use super::state::{LOCK, ROOT_KEY, Record};
 use crate::{
     api::{GROUP, VERSION},
     cluster::Kind,
@@ -25,8 +25,13 @@ pub struct Stored {
     pub damaged: Vec<PathBuf>,
 }
 
-/// Reads a state folder. Errors are those of reading it; a damaged file is none.
+/// Reads a state folder. Errors are those of reading it, also if no command has ever worked on it; a damaged file
+/// is none.
 pub fn stored(dir: &Path) -> io::Result<Stored> {
+    // A restored copy may be without its lock.
+    if ![LOCK, ROOT_KEY].iter().any(|file| dir.join(file).exists()) {
+        return Err(io::Error::new(ErrorKind::NotFound, "this is no state folder of `apply`"));
+    }
     let mut stored = Stored::default();
     let mut paths: Vec<PathBuf> = fs::read_dir(dir.join("objects"))?
         .map(|entry| Ok(entry?.path()))
@@ -70,8 +75,13 @@ fn object(record: Record) -> Option<(Kind, Json)> {
             "creationTimestamp": record.created_at,
         },
     });
-    let spec = record.spec.or(record.refers);
-    for (part, value) in [("spec", spec), ("status", record.status)] {
+    let parts = [record.spec, record.refers].into_iter().flatten();
+    let members = parts.filter_map(|part| match part {
+        Json::Object(members) => Some(members),
+        _ => None,
+    });
+    let spec = members.reduce(|all, more| all.into_iter().chain(more).collect());
+    for (part, value) in [("spec", spec.map(Json::Object)), ("status", record.status)] {
         if let Some(value) = value {
             object[part] = value;
         }
@@ -100,6 +110,8 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         let objects = folder.path().join("objects");
         fs::create_dir(&objects).unwrap();
+        assert!(stored(folder.path()).is_err(), "any folder may have such a folder in it");
+        fs::write(folder.path().join(LOCK), "").unwrap();
         let record = json!({
             "object": "CandidateExport talent/engineers", "generation": 3, "specDigest": "x",
             "createdAt": "2026-11-26T10:00:00Z", "status": {"delivered": "1/1"},

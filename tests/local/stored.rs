@@ -101,3 +101,36 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
         assert!(shown(&unknown).contains("there is no export/other in"), "{}", shown(&unknown));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_is_shown_below_its_integration() {
+    let options = Options::default().with_credential("hireEZ", "K", "S");
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (path, state) = (folder.path().join("manifests.yaml"), folder.path().join("state"));
+    let import = "---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateImport
+metadata: {name: back}
+spec:
+  integrationRef: {name: clinch}
+  sink: {objectStore: {url: 's3://talent/back/'}}
+";
+    std::fs::write(&path, MANIFESTS.replace("ORIGIN", &sandbox.base_url()) + import).unwrap();
+    let applied = apply::apply(&path, &state, &sandbox.base_url()).output().unwrap();
+    assert_eq!(applied.status.code(), Some(1), "{}", shown(&applied));
+    let status = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+        command.arg("status").args(arguments).output().unwrap()
+    };
+    let at = state.to_str().unwrap();
+    for (target, shown_below) in [("export/people", "└─ export/people"), ("back", "└─ import/back")]
+    {
+        let text = shown(&status(&[target, "--state", at]));
+        assert!(text.contains("integration/clinch") && text.contains("Verified"), "{text}");
+        assert!(text.contains(shown_below) && text.matches("─ ").count() == 1, "{text}");
+    }
+    let elsewhere = status(&["--state", folder.path().to_str().unwrap()]);
+    assert_eq!(elsewhere.status.code(), Some(2), "{}", shown(&elsewhere));
+    assert!(shown(&elsewhere).contains("no state folder of `apply`"), "{}", shown(&elsewhere));
+}

@@ -82,7 +82,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, written]).await?;
     let came_back = cluster_round_trip::show(args, &kubectl, &sandbox, &file_folder).await;
     let writes = sandbox.writes().await? - before;
-    super::super::print(&closing(writes, started.elapsed()));
+    super::super::print(&closing(writes, started.elapsed(), &args.state));
     if args.keep {
         let kubeconfig = std::fs::canonicalize(&kubectl.kubeconfig)?;
         super::super::print(&format!(

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{
-    super::{BadArgument, ExitCode, color::Colors, print_error, print_result, program, text},
+    super::{ExitCode, color::Colors, print_error, print_result, program, text},
     args::{ClusterArgs, ListArgs, StateArgs},
     cluster::{NotRead, Objects},
     found::{Found, State},
@@ -140,17 +140,38 @@ async fn elsewhere(cluster: &Objects, objects: &[Found]) -> anyhow::Result<Elsew
 
 fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>, String)> {
     let namespace = args.cluster.namespace.clone();
-    let mut objects = stored::all(folder, namespace.as_deref())?;
-    if let Some(target) = &args.target {
-        let is_it = |kind| target.kind.is_none_or(|wanted| wanted == kind);
-        objects.retain(|found| target.name == found.key.name && is_it(found.kind));
+    let target = match &args.target {
+        Some(target) => Some(stored::named(folder, target, namespace.as_deref())?),
+        None => None,
+    };
+    let is_here = |found: &Found| {
+        namespace.as_ref().is_none_or(|namespace| found.key.namespace == *namespace)
+    };
+    let (objects, others): (Vec<Found>, Vec<Found>) =
+        stored::all(folder, None)?.into_iter().partition(is_here);
+    let elsewhere = not_here(&objects, &others);
+    let mut roots = tree::tree(&objects, &elsewhere, app::system_clock().now());
+    if let Some(target) = target {
+        roots = tree::around(roots, target.kind, &target.key);
     }
-    if let (Some(target), true) = (&args.target, objects.is_empty()) {
-        let text = format!("there is no {target} in {}", folder.display());
-        return Err(BadArgument(anyhow::anyhow!(text)).into());
-    }
-    let roots = tree::tree(&objects, &Elsewhere::new(), app::system_clock().now());
     Ok((roots, namespace.unwrap_or_default()))
+}
+
+/// What objects of a folder refer to that is not among them: it is among the others, or does not exist.
+fn not_here(objects: &[Found], others: &[Found]) -> Elsewhere {
+    let find = |kind: Kind, key: &ObjectKey| {
+        let mut all = objects.iter().chain(others);
+        all.find(|object| object.kind == kind && object.key == *key).cloned()
+    };
+    let integration = |key: &ObjectKey| find(Kind::Integration, key);
+    let users = objects.iter().filter(|object| tree::is_user(object.kind));
+    users
+        .flat_map(|user| tree::references(user, &integration))
+        .map(|(kind, key)| {
+            let found = find(kind, &key).ok_or(State::Missing);
+            ((kind, key), found)
+        })
+        .collect()
 }
 
 fn print(args: &Args, roots: &[Node], namespace: &str) -> anyhow::Result<ExitCode> {

@@ -144,7 +144,10 @@ fn status(
             };
             next.revision = Some(digest.short());
             next.inverse = read_backwards;
-            let message = format!("{fields} fields compile");
+            let message = match fields {
+                1 => "1 field compiles".to_owned(),
+                fields => format!("{fields} fields compile"),
+            };
             (
                 Observation::new(ConditionType::Compiled, true, Reason::Compiled, message.clone()),
                 Verdict::ready(Reason::Compiled, message),
