@@ -33,17 +33,8 @@ pub struct FileLedger<S> {
 
 /// Why it is not known which files an export has written, or why that cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("what is known of the files of this export: {0}{cause}", cause = cause(.0))]
+#[error("what is known of the files of this export: {0}")]
 pub struct NoFiles(#[from] JournalError);
-
-fn cause(error: &JournalError) -> String {
-    match error {
-        JournalError::List(source)
-        | JournalError::Write { source, .. }
-        | JournalError::Delete { source, .. } => format!(": {source}"),
-        JournalError::Absurd { .. } | JournalError::Fenced { .. } => String::new(),
-    }
-}
 
 impl NoFiles {
     /// What the owner of the run does next.

@@ -21,14 +21,14 @@ const MAX_GAP: u64 = 1 << 32;
 /// Positions are signed numbers in the cluster.
 const MAX_SEQ: u64 = i64::MAX as u64;
 
-/// What failed between a journal and its store.
+/// What failed between a journal and its store. Its text includes the cause.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JournalError {
     /// The segments could not be read.
-    #[error("the ledger cannot be read")]
+    #[error("the ledger cannot be read: {0}")]
     List(#[source] StoreError),
     /// A segment could not be stored; it stays queued.
-    #[error("ledger segment {seq} cannot be stored")]
+    #[error("ledger segment {seq} cannot be stored: {source}")]
     Write {
         /// Its position.
         seq: u64,
@@ -36,7 +36,7 @@ pub enum JournalError {
         source: StoreError,
     },
     /// A segment that is no longer needed could not be deleted; this is retried later.
-    #[error("ledger segment {seq} cannot be deleted")]
+    #[error("ledger segment {seq} cannot be deleted: {source}")]
     Delete {
         /// Its position.
         seq: u64,

@@ -335,7 +335,12 @@ async fn what_cannot_work_is_said_in_one_line() {
     cases.push(case(&gone, "attributes", 4, "cannot find a Kubernetes API server"));
     cases.push(case(&admin, "attributes --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "attributes x", 2, "there is no integration/x in namespace"));
-    cases.push(case(&admin, "attributes export/x", 2, "this command takes an integration"));
+    cases.push(case(
+        &admin,
+        "attributes export/x",
+        2,
+        "this command takes an integration, not an export",
+    ));
     cases.push(case(&admin, "attributes -A acme", 2, "not with -A"));
     cases.push(case(&admin, "status --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "status -A export/x", 2, "not with -A"));

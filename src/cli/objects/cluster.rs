@@ -127,8 +127,8 @@ impl Objects {
         if let (Some(kind), Some(usual)) = (target.kind, usual)
             && kind != usual
         {
-            let (kind, usual) = (kinds::word(kind), kinds::word(usual));
-            let text = format!("{target}: this command takes an {usual}, not a {kind}");
+            let (kind, usual) = (kinds::one(kind), kinds::one(usual));
+            let text = format!("{target}: this command takes {usual}, not {kind}");
             return Err(BadArgument(anyhow!(text)).into());
         }
         let kinds: Vec<Kind> = match target.kind.or(usual) {

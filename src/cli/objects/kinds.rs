@@ -43,6 +43,13 @@ pub(in crate::cli) fn word(kind: Kind) -> &'static str {
     row(kind).word
 }
 
+/// A kind with its article: `an export`, `a mapping`.
+pub(super) fn one(kind: Kind) -> String {
+    let word = word(kind);
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {word}")
+}
+
 /// An object as a user names it: `KIND/NAME`, or `NAME` where one object has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {

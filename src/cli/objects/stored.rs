@@ -100,7 +100,7 @@ pub(super) fn one(
     namespace: Option<&str>,
 ) -> anyhow::Result<Found> {
     if target.kind.is_some_and(|given| given != kind) {
-        let text = format!("{target}: this command takes an {}", kinds::word(kind));
+        let text = format!("{target}: this command takes {}", kinds::one(kind));
         return Err(BadArgument(anyhow!(text)).into());
     }
     let mut found = all(folder, namespace)?;

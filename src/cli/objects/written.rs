@@ -117,6 +117,11 @@ async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(message) = &seen.message {
         print_error(&format!("{name}: {message}"));
     }
+    if seen.report.is_none() {
+        print_error(
+            "--to FILE writes a list here, which cannot be authenticated without the operator's key",
+        );
+    }
     let is_complete = seen.report.is_some() && seen.message.is_none();
     Ok(if is_complete { ExitCode::Done } else { ExitCode::ActionNeeded })
 }

@@ -42,9 +42,7 @@ impl From<SinkFault> for Halt {
 
 impl From<JournalError> for Halt {
     fn from(error: JournalError) -> Self {
-        let cause = std::error::Error::source(&error);
-        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-        Self::Unstored { disposition: error.disposition(), message: format!("{error}{cause}") }
+        Self::Unstored { disposition: error.disposition(), message: error.to_string() }
     }
 }
 

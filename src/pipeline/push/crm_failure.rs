@@ -52,12 +52,10 @@ impl From<ClinchError> for CrmFailure {
 impl From<JournalError> for CrmFailure {
     fn from(error: JournalError) -> Self {
         let disposition = error.disposition();
-        let cause = std::error::Error::source(&error);
-        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
         let refused =
             matches!(disposition.reason(), Reason::LedgerRefused | Reason::LedgerUnreachable);
         let rest = if refused { "; nobody is pushed until the ledger can be written" } else { "" };
-        Self::Everything { disposition, message: format!("{error}{cause}{rest}") }
+        Self::Everything { disposition, message: format!("{error}{rest}") }
     }
 }
 
