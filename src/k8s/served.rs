@@ -17,6 +17,9 @@ use crate::{
     cluster::ClusterError,
 };
 
+/// Helm, which may have installed the CRDs, owns their fields: hence `--force-conflicts`.
+const APPLY: &str = "kubectl apply --server-side --force-conflicts -f crds/";
+
 /// What is missing at the API server. `Display`: in words that follow "waiting for".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
@@ -55,8 +58,7 @@ impl ServedApi {
         let absent: Vec<String> =
             crds.iter().filter_map(kind).filter(|k| !served.contains(k)).collect();
         if !absent.is_empty() {
-            let kinds = absent.join(", ");
-            return Ok(Some(Lack::Kinds(format!("the CRDs of {GROUP}/{VERSION}: {kinds}"))));
+            return Ok(Some(not_installed(&absent)));
         }
         let Some(version) = self.version().await? else { return Ok(None) };
         if self.complete().as_ref() == Some(&version) {
@@ -109,6 +111,14 @@ impl ServedApi {
     }
 }
 
+/// What to say of kinds that are not served.
+fn not_installed(kinds: &[String]) -> Lack {
+    Lack::Kinds(format!(
+        "the CRDs of {GROUP}/{VERSION}, which are not installed: {}. Install them: {APPLY}",
+        kinds.join(", ")
+    ))
+}
+
 /// What to say of a CRD that lacks a field of this version, by the document with the served schemas.
 fn outdated(crd: &Json, document: &Json) -> Option<String> {
     let names = &crd["spec"]["names"];
@@ -127,7 +137,7 @@ fn outdated(crd: &Json, document: &Json) -> Option<String> {
     })?;
     Some(format!(
         "the CRD {}.{GROUP} of this version: the one in the cluster is another and lacks {field}. \
-         Apply the CRDs of this version: kubectl apply --server-side --force-conflicts -f crds/",
+         Apply the CRDs of this version: {APPLY}",
         names["plural"].as_str()?
     ))
 }
@@ -173,6 +183,16 @@ mod tests {
         change(&mut schema);
         let name = "dev.hireez.clinch.v1alpha1.CandidateExport";
         (crd, json!({"components": {"schemas": {name: schema}}}))
+    }
+
+    #[test]
+    fn kinds_that_are_not_served_are_named_with_the_command_that_installs_them() {
+        let lack = not_installed(&["FieldMapping".to_owned(), "CandidateExport".to_owned()]);
+        assert_eq!(
+            lack.to_string(),
+            "the CRDs of clinch.hireez.dev/v1alpha1, which are not installed: FieldMapping, \
+             CandidateExport. Install them: kubectl apply --server-side --force-conflicts -f crds/"
+        );
     }
 
     #[test]
