@@ -23,6 +23,7 @@ use jiff::Timestamp;
 
 const README: &str = include_str!("../../README.md");
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
+const TROUBLESHOOTING: &str = include_str!("../../docs/TROUBLESHOOTING.md");
 
 const REASONS: &[&str] = &[
     "AccountChanged",
@@ -367,6 +368,21 @@ fn the_operations_page_explains_every_reason_condition_and_metric() {
     assert_eq!(explained(REASONS), none, "reasons without a row in docs/OPERATIONS.md");
     assert_eq!(explained(&CONDITIONS), none, "conditions without a row");
     assert_eq!(explained(&METRICS), none, "metrics without a row");
+}
+
+#[test]
+fn troubleshooting_has_symptom_cause_and_remedy_of_every_reason() {
+    let (_, chapter) = TROUBLESHOOTING.split_once("\n## By reason\n").unwrap();
+    let chapter = chapter.split("\n## ").next().unwrap();
+    let mut found = Vec::new();
+    for row in chapter.lines().filter_map(|line| line.strip_prefix("| `")) {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        let [reasons, symptom, cause, remedy] = cells[..] else { panic!("{row}") };
+        assert!([symptom, cause, remedy].iter().all(|cell| !cell.trim().is_empty()), "{row}");
+        found.extend(reasons.trim_end_matches('`').split("`, `"));
+    }
+    found.sort_unstable();
+    assert_eq!(found, REASONS, "each reason has one row");
 }
 
 #[test]
