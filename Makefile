@@ -88,8 +88,9 @@ lint: ## Format check and clippy only
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --quiet -- -D warnings
 
-crds: ## Regenerate crds/, and the chart's copies, from the types
+crds: ## Regenerate crds/, the chart's copies and docs/reference/ from the types
 	$(CARGO) run --quiet -- crds --dir crds
+	$(CARGO) run --quiet -- crds --reference docs/reference
 	mkdir -p charts/clinch-operator/crds
 	cp crds/*.yaml charts/clinch-operator/crds/
 

@@ -17,7 +17,8 @@ import sys
 import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+# A piece of code, which is kept, or the end of a link.
+LINK = re.compile(r"(?:`[^`\n]*`)|(\]\()([^)\s]+)(\))")
 LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".sh": "sh"}
 
 
@@ -53,7 +54,7 @@ class Stage:
     def link(self, page, match):
         """The same link, as the book needs it; what it leads to becomes part of the book."""
         target = match.group(2)
-        if not is_relative(target):
+        if target is None or not is_relative(target):
             return match.group(0)
         file, mark, anchor = target.partition("#")
         path = (page.parent / urllib.parse.unquote(file)).resolve()
@@ -99,7 +100,7 @@ def stage(folder):
     shutil.copyfile(ROOT / "docs/book.toml", folder / "book.toml")
     summary = (ROOT / "docs/SUMMARY.md").read_text()
     stage = Stage(source)
-    listed = {(ROOT / "docs" / match.group(2)).resolve() for match in LINK.finditer(summary)}
+    listed = {(ROOT / "docs" / match.group(2)).resolve() for match in LINK.finditer(summary) if match.group(2)}
     for page in listed:
         stage.add(page)
     stage.run()

@@ -116,6 +116,7 @@ pub struct CandidateExportSpec {
     /// What happens to people who are already in Clinch. Absent: the integration's default, else
     /// Update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DuplicatePolicy")]
     pub duplicate_policy: Option<DuplicatePolicy>,
     /// Overrides the mapping's resume switch. Absent: as the mapping says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -278,15 +279,15 @@ pub struct MappingReference {
     .message("exactly one of prospect, job and file must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct ExportDestination {
-    /// As prospects; has no settings.
+    /// As prospects; has no settings. Exactly one of `prospect`, `job` and `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "no_settings")]
     pub prospect: Option<ProspectDestination>,
-    /// To a stage of a job.
+    /// To a stage of a job. Exactly one of `prospect`, `job` and `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobDestination>,
     /// Into a file; the integration's `spec.pushPermission.files` and the operator's
-    /// `--allowed-destinations` decide whether.
+    /// `--allowed-destinations` decide whether. Exactly one of `prospect`, `job` and `file`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileDestination>,
 }
@@ -313,11 +314,11 @@ pub struct ProspectDestination {}
     .message("exactly one of id and reference must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct JobDestination {
-    /// Id of the job in Clinch.
+    /// Id of the job in Clinch. Exactly one of `id` and `reference`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9._~-]+$"))]
     pub id: Option<String>,
-    /// Reference of the job in Clinch.
+    /// Reference of the job in Clinch. Exactly one of `id` and `reference`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub reference: Option<String>,

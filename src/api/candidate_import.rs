@@ -113,7 +113,8 @@ pub struct CandidateImportSpec {
     /// Where people are written, or sent.
     pub sink: ImportSink,
     /// Rediscovery: a list of people to look for in Clinch. Each run that finds a change in Clinch, in the
-    /// list or in the mapping says who of them is there already. Nothing is written to Clinch.
+    /// list or in the mapping says who of them is there already. Nothing is written to Clinch. Absent:
+    /// nobody is looked for.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub rediscovery: Option<ImportMatch>,
     /// Whether people are written who are in Clinch as an export of the same integration wrote them.
@@ -206,7 +207,7 @@ pub struct ImportMatch {
     /// Where the list is. The mapping for exports decides what is compared: `fieldMappingRef`, unless it is
     /// one of direction Import, else the integration's default, else the documented default mapping.
     pub source: ExportSource,
-    /// A file with a line for each person of the list.
+    /// A file with a line for each person of the list. Absent: no file; `status.match` has the counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<MatchReport>,
 }
@@ -274,10 +275,11 @@ pub enum OwnWrites {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImportSink {
-    /// Into a folder of an object store, or of a file system that the operator may write.
+    /// Into a folder of an object store, or of a file system that the operator may write. Exactly one
+    /// of `objectStore` and `http`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ImportStore>,
-    /// To an HTTP endpoint, as signed batches.
+    /// To an HTTP endpoint, as signed batches. Exactly one of `objectStore` and `http`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<ImportEndpoint>,
 }
@@ -335,7 +337,7 @@ pub struct ImportEndpoint {
     pub url: String,
     /// A Secret in the import's namespace whose fields are sent as headers, labelled
     /// `clinch.hireez.dev/use: destination` and annotated
-    /// `clinch.hireez.dev/allowed-origin: https://HOST`.
+    /// `clinch.hireez.dev/allowed-origin: https://HOST`. Absent: no headers are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_secret_ref: Option<NameReference>,
     /// A Secret in the import's namespace, labelled and annotated as for the headers. `key` signs every
@@ -415,6 +417,7 @@ pub struct CandidateImportStatus {
     pub waiting_until: Option<Time>,
     /// Whether that run read everybody, or only who changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScanMode")]
     pub mode: Option<ScanMode>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]

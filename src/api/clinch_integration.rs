@@ -66,11 +66,12 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClinchIntegrationSpec {
-    /// Clinch region; decides the API host. Exactly one of region and endpoint.
+    /// Clinch region; decides the API host. Exactly one of `region` and `endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Region")]
     pub region: Option<Region>,
     /// Origin of the API, e.g. `https://api.clinchtalent.com`. The operator's allow-list decides
-    /// which origins are used. Exactly one of region and endpoint.
+    /// which origins are used. Exactly one of `region` and `endpoint`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 300))]
     pub endpoint: Option<String>,
@@ -97,7 +98,7 @@ pub struct ClinchIntegrationSpec {
     /// Namespaces whose exports and imports may use this integration. Its own namespace always may.
     #[serde(default)]
     pub access: Access,
-    /// Defaults for exports that set none.
+    /// Defaults for exports that set none. Absent: none but the documented ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<IntegrationDefaults>,
     /// Limits of the load on Clinch.
@@ -112,7 +113,7 @@ pub struct ClinchIntegrationSpec {
     pub suppression: Option<SuppressionSource>,
     /// Accepts the loss of the list of anonymised people. Set it to the value of
     /// `status.suppression.since`. People anonymised before are then written again where a source
-    /// names them.
+    /// names them. Absent: a loss is not accepted, and nobody is written after one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 40))]
     pub accept_suppression_loss: Option<String>,
@@ -126,7 +127,7 @@ pub struct ClinchIntegrationSpec {
     pub accept_assumed_writes: Vec<AssumedWrite>,
     /// Accepts another Clinch account after `AccountChanged`. Set it to the value of
     /// `status.account.changedTo`. Everything that exports pushed to the old account is then pushed
-    /// to the new one.
+    /// to the new one. Absent: no change of the account is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = r"^[0-9a-f]{16}$"))]
     pub accept_account: Option<String>,
@@ -417,7 +418,7 @@ pub struct LabelRequirement {
     pub key: String,
     /// How its value is compared.
     pub operator: LabelOperator,
-    /// The values for `In` and `NotIn`.
+    /// The values. Required by `In` and `NotIn`; the other operators take none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
     pub values: Vec<String>,
@@ -474,8 +475,9 @@ pub struct IntegrationDefaults {
     /// The mapping of exports that name none. Absent: the documented default mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field_mapping_ref: Option<NameReference>,
-    /// The duplicate policy of exports that name none.
+    /// The duplicate policy of exports that name none. Absent: Update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DuplicatePolicy")]
     pub duplicate_policy: Option<DuplicatePolicy>,
 }
 
@@ -536,6 +538,7 @@ pub struct ContractOverrides {
     /// (`email: email_address`, `source: origin`, `file_name: filename`), also `updated_at` (the time of the
     /// last change), `merged_into` (the id of the person into whom somebody was merged; no name is built
     /// in), `linkedin_url` and `github_url` (addresses of profiles; discovered by name, else none).
+    /// Absent: the discovered or built-in names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), schema_with = "string_map")]
     pub attributes: BTreeMap<String, String>,
@@ -547,7 +550,7 @@ pub struct ContractOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub page_size_parameter: Option<String>,
-    /// Largest page size, in records.
+    /// Largest page size, in records. Absent: the discovered one, else 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_page_size: Option<i32>,
@@ -557,17 +560,20 @@ pub struct ContractOverrides {
     #[schemars(length(min = 1, max = 64))]
     pub filter_parameter: Option<String>,
     /// Query parameter that restricts the candidate list to people who changed since a time. Imports rely
-    /// on it only if a request with a time in the future shows that it works.
+    /// on it only if a request with a time in the future shows that it works. Absent: the discovered one, if
+    /// there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_since: Option<UpdatedSinceParameter>,
     /// Query parameter that puts the candidate list in an order in which nobody moves while it is read.
+    /// Absent: the discovered one, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<SortParameter>,
     /// What happens to a value beyond a format, maximum length or `enum` that the OpenAPI document of
-    /// Clinch states. A value of another JSON type is refused in either case.
+    /// Clinch states. A value of another JSON type is refused in either case. Absent: Warn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ContractChecks")]
     pub checks: Option<ContractChecks>,
-    /// How long it takes until a look-up surely finds a created person, e.g. `2s`.
+    /// How long it takes until a look-up surely finds a created person, e.g. `2s`. Absent: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]

@@ -107,29 +107,30 @@ pub struct MappingField {
     #[schemars(length(min = 1, max = 128))]
     pub to: String,
     /// Path in the profile, e.g. `emails[0].value`, `location.city`. Of direction Import: path in the
-    /// attributes of the person in Clinch, whose id is `id`.
+    /// attributes of the person in Clinch, whose id is `id`. Exactly one of `from`, `value` and
+    /// `expression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub from: Option<String>,
-    /// A constant.
+    /// A constant. Exactly one of `from`, `value` and `expression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ConstantValue>,
     /// CEL expression over `candidate`: the profile, or of direction Import the attributes of the person in
-    /// Clinch.
+    /// Clinch. Exactly one of `from`, `value` and `expression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub expression: Option<String>,
-    /// Applied in order to the value found.
+    /// Applied in order to the value found. Absent: the value is sent as it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub transforms: Vec<Transform>,
-    /// A record without a value for this field is rejected.
+    /// A record without a value for this field is rejected. Absent: false.
     #[serde(default, skip_serializing_if = "is_default")]
     pub required: bool,
-    /// What happens when there is no value.
+    /// What happens when there is no value. Absent: Skip.
     #[serde(default, skip_serializing_if = "is_default")]
     pub when_missing: WhenMissing,
-    /// Whether a value already in Clinch is replaced.
+    /// Whether a value already in Clinch is replaced. Absent: Always.
     #[serde(default, skip_serializing_if = "is_default")]
     pub write_mode: WriteMode,
 }
@@ -140,17 +141,17 @@ pub struct MappingField {
     .message("exactly one of string, number, boolean and strings must be set"))]
 #[serde(rename_all = "camelCase")]
 pub struct ConstantValue {
-    /// A string.
+    /// A string. Exactly one of the four members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub string: Option<String>,
-    /// A number.
+    /// A number. Exactly one of the four members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<f64>,
-    /// True or false.
+    /// True or false. Exactly one of the four members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boolean: Option<bool>,
-    /// A list of strings.
+    /// A list of strings. Exactly one of the four members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(max = 1024)))]
     pub strings: Option<Vec<String>>,
@@ -163,45 +164,49 @@ pub struct Transform {
     /// Name of the transform.
     pub name: TransformName,
     /// e164: ISO 3166 two-letter country of numbers written without a country code.
+    /// Absent: only numbers with a country code are accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 2))]
     pub default_country: Option<String>,
-    /// date: accepted input formats (strftime), tried in order.
+    /// date: accepted input formats (strftime), tried in order. Absent: RFC 3339, or a plain date
+    /// such as `2026-11-26`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 64)))]
     pub from: Option<Vec<String>>,
-    /// date: output format (strftime).
+    /// date: output format (strftime). Absent: `%Y-%m-%d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub to: Option<String>,
-    /// join, split: text between the parts.
+    /// join, split: text between the parts. Required by both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub separator: Option<String>,
-    /// replace: the text to look for, taken literally.
+    /// replace: the text to look for, taken literally. Required by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub pattern: Option<String>,
-    /// replace: the text to put in its place.
+    /// replace: the text to put in its place. Required by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub with: Option<String>,
-    /// truncate: maximum number of characters.
+    /// truncate: maximum number of characters. Required by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65536))]
     pub length: Option<i32>,
-    /// map: values by their replacement.
+    /// map: values by their replacement. Required by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "value_map")]
     pub values: Option<BTreeMap<String, String>>,
     /// What happens to a value that the transform cannot handle, and for map to one that is not listed.
+    /// Absent: Keep in map, else Fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Otherwise")]
     pub otherwise: Option<Otherwise>,
-    /// default: the value used when there is none.
+    /// default: the value used when there is none. Required by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub value: Option<String>,
-    /// prefix, suffix: the text to add.
+    /// prefix, suffix: the text to add. Required by both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub text: Option<String>,
@@ -294,12 +299,12 @@ pub struct ResumeMapping {
     /// Attach a resume to the person in Clinch.
     #[serde(default)]
     pub attach: bool,
-    /// What is attached: Resume (the profile's own, the default), RenderedProfile (the profile as a PDF
-    /// document), or ResumeOrRenderedProfile (the document for people without a usable resume).
+    /// What is attached: Resume (the profile's own), RenderedProfile (the profile as a PDF document), or
+    /// ResumeOrRenderedProfile (the document for people without a usable resume). Absent: Resume.
     #[serde(default, skip_serializing_if = "is_default")]
     pub from: ResumeSource,
-    /// Reject a record whose resume cannot be attached. By default the person is delivered without it,
-    /// with a warning.
+    /// Reject a record whose resume cannot be attached. Absent: false, and the person is delivered without
+    /// it, with a warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<bool>,
 }
@@ -330,7 +335,7 @@ pub struct TagsMapping {
     #[serde(default = "default_tags_path")]
     #[schemars(length(min = 1, max = 256))]
     pub from: String,
-    /// The Clinch activity field that takes them.
+    /// The Clinch activity field that takes them. Required if `enabled` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub activity: Option<String>,

@@ -23,24 +23,27 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExportSource {
-    /// The profiles.
+    /// The profiles. Exactly one of the five sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "profiles")]
     pub inline: Option<Vec<Value>>,
-    /// A ConfigMap in the export's namespace.
+    /// A ConfigMap in the namespace of the object. Exactly one of the five sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<KeysReference>,
-    /// A Secret in the export's namespace, labelled `clinch.hireez.dev/use: source`.
+    /// A Secret in the namespace of the object, labelled `clinch.hireez.dev/use: source`. Exactly one of
+    /// the five sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<KeysReference>,
-    /// Files in an object store, or in a folder that the operator may read.
+    /// Files in an object store, or in a folder that the operator may read. Exactly one of the five
+    /// sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreSource>,
-    /// A file from an HTTP server.
+    /// A file from an HTTP server. Exactly one of the five sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
     /// Format of the data. Absent: detected from the name of the key or file, else from the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SourceFormat")]
     pub format: Option<SourceFormat>,
     /// How CSV columns become profile fields. Absent: by the built-in names.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,9 +18,11 @@ pub const HMAC_KEY_FIELD: &str = "hmacKey";
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionSource {
     /// A Secret in the integration's namespace, labelled `clinch.hireez.dev/use: suppression`.
+    /// Exactly one of `secretRef` and `objectStore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SuppressionSecretRef>,
-    /// Files in an object store, or in a folder that the operator may read.
+    /// Files in an object store, or in a folder that the operator may read. Exactly one of `secretRef` and
+    /// `objectStore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<SuppressionStore>,
 }

@@ -1,4 +1,4 @@
-//! `clinch-operator crds`: prints the CRDs, or writes one file each; also as JSON Schemas.
+//! `clinch-operator crds`: prints the CRDs, or writes one file each; also as JSON Schemas and as a reference.
 
 use std::{
     io::Write,
@@ -20,12 +20,18 @@ pub struct Args {
     /// Write a JSON Schema for each kind into this folder, for editors, instead.
     #[arg(long, value_name = "DIR", conflicts_with = "dir")]
     json_schema: Option<PathBuf>,
+    /// Write a Markdown page about the fields of each kind into this folder instead.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dir", "json_schema"])]
+    reference: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(dir) = &args.json_schema {
         return write(dir, super::json_schema::schemas()?);
+    }
+    if let Some(dir) = &args.reference {
+        return write(dir, super::reference::pages()?);
     }
     let files = crate::api::crds_yaml().context("cannot write the CRDs as YAML")?;
     if let Some(dir) = &args.dir {

@@ -25,6 +25,7 @@ mod plan_file;
 mod plugin;
 mod progress;
 mod records;
+mod reference;
 mod render;
 mod report;
 mod run;

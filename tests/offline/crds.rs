@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-const REGENERATE: &str = "run `make crds` (clinch-operator crds --dir crds) and commit the result";
+const REGENERATE: &str = "run `make crds` and commit the result";
 
 #[test]
 fn files_in_crds_match_the_types() {
@@ -18,6 +18,54 @@ fn files_in_crds_match_the_types() {
     }
     let files = std::fs::read_dir(&folder).unwrap().count();
     assert_eq!(files, expected.len(), "a file in crds/ belongs to no type; {REGENERATE}");
+}
+
+#[test]
+fn the_field_reference_is_that_of_the_types() {
+    let written = tempfile::tempdir().unwrap();
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
+        .args(["crds", "--reference"])
+        .arg(written.path())
+        .status();
+    assert!(status.unwrap().success());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(names(&folder), names(written.path()), "{REGENERATE}");
+    for name in names(&folder) {
+        let read = |folder: &Path| std::fs::read_to_string(folder.join(&name)).unwrap();
+        let differs = read(&folder) != read(written.path());
+        assert!(!differs, "docs/reference/{} differs; {REGENERATE}", name.display());
+    }
+}
+
+/// An object without the field is valid, so whoever writes one must know what happens then.
+#[test]
+fn what_the_absence_of_a_field_means_is_in_its_description() {
+    const WORDS: [&str; 4] = ["Absent: ", "Empty: ", "Exactly one of ", "Required "];
+    let mut silent = Vec::new();
+    for (path, schema) in all_schemas() {
+        let Some(names) = schema["properties"].as_object() else { continue };
+        let part = path.split('.').nth(1).unwrap();
+        if !part.starts_with("spec") {
+            continue;
+        }
+        for (name, field) in names {
+            let required =
+                schema["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
+            let text = field["description"].as_str().unwrap_or_default().replace('\n', " ");
+            // At the beginning, or as a sentence of its own.
+            let says = WORDS
+                .iter()
+                .any(|word| text.starts_with(word) || text.contains(&format!(". {word}")));
+            if !required && field.get("default").is_none() && !says {
+                silent.push(format!("{path}.{name}: {text}"));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
 }
 
 #[test]

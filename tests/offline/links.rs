@@ -74,10 +74,13 @@ fn anchors(page: &Path) -> BTreeSet<String> {
 fn links_between_pages_lead_to_files_and_headings_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
+    // `](` in a pattern is no link. The label of a link may be code, and then is left empty.
+    let code = Regex::new("`[^`\n]*`").unwrap();
     let (mut checked, mut wrong) = (0, Vec::new());
     for page in pages() {
         let name = page.strip_prefix(root).unwrap().display().to_string();
         let text = prose(&page);
+        let text = code.replace_all(&text, "");
         for found in link.captures_iter(&text) {
             let target = &found[1];
             if target.contains("://") || target.starts_with("mailto:") {
