@@ -29,7 +29,7 @@ fn pages() -> Vec<PathBuf> {
             pages.push(path);
         }
     }
-    for folder in ["docs", "examples", "charts"] {
+    for folder in ["docs", "examples", "charts", "deploy"] {
         below(&root.join(folder), &mut pages);
     }
     pages
@@ -70,24 +70,49 @@ fn anchors(page: &Path) -> BTreeSet<String> {
     anchors
 }
 
-#[test]
-fn links_between_pages_lead_to_files_and_headings_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+/// What a page links to, other sites left out.
+fn links(page: &Path) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     // `](` in a pattern is no link. The label of a link may be code, and then is left empty.
     let code = Regex::new("`[^`\n]*`").unwrap();
+    let text = prose(page);
+    let text = code.replace_all(&text, "");
+    let targets = link.captures_iter(&text).map(|found| found[1].to_owned());
+    targets.filter(|link| !link.contains("://") && !link.starts_with("mailto:")).collect()
+}
+
+/// A page that the summary does not list is no part of the site, so links to it would lead nowhere.
+#[test]
+fn the_summary_lists_every_page_that_a_page_links_to() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let linked = |page: &Path| -> BTreeSet<PathBuf> {
+        let folder = page.parent().unwrap().to_owned();
+        let files = links(page).into_iter().filter_map(move |target| {
+            let file = target.split('#').next().filter(|file| !file.is_empty())?;
+            let path = folder.join(file).canonicalize().ok()?;
+            let path = if path.is_dir() { path.join("README.md") } else { path };
+            (path.is_file() && path.extension()? == "md").then_some(path)
+        });
+        files.collect()
+    };
+    let listed = linked(&docs.join("SUMMARY.md"));
+    assert!(listed.len() > 30, "{}", listed.len());
+    for page in &listed {
+        let unlisted: Vec<_> =
+            linked(page).into_iter().filter(|page| !listed.contains(page)).collect();
+        assert!(unlisted.is_empty(), "{} links to {unlisted:?}", page.display());
+    }
+}
+
+#[test]
+fn links_between_pages_lead_to_files_and_headings_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut checked, mut wrong) = (0, Vec::new());
     for page in pages() {
         let name = page.strip_prefix(root).unwrap().display().to_string();
-        let text = prose(&page);
-        let text = code.replace_all(&text, "");
-        for found in link.captures_iter(&text) {
-            let target = &found[1];
-            if target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
+        for target in links(&page) {
             checked += 1;
-            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let (file, anchor) = target.split_once('#').unwrap_or((target.as_str(), ""));
             let path =
                 if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             if !path.exists() {
