@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-image verify-bench image sbom
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-fuzz verify-image verify-bench image sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet fuzz image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -65,6 +65,9 @@ verify-pdf: ## PDF documents, read by veraPDF and poppler (needs Java, Maven, pd
 
 verify-spreadsheet: ## A CSV file of the operator, read by LibreOffice (needs Python 3 and libreoffice-calc)
 	@hack/verify.sh spreadsheet
+
+verify-fuzz: ## Each fuzz target for five minutes (needs a C++ compiler and Python 3)
+	@hack/verify.sh fuzz
 
 verify-bench: control-plane ## The benchmarks, with the count of bars that are met
 	@hack/verify.sh bench

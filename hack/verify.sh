@@ -29,6 +29,8 @@
 #   hack/verify.sh spreadsheet
 #                             hack/spreadsheet.py: a CSV file of the operator, read by LibreOffice (needs Python 3 and
 #                             Debian's libreoffice-calc)
+#   hack/verify.sh fuzz       hack/fuzz.sh: each fuzz target for five minutes (CLINCH_FUZZ_SECONDS for another time; needs a C++
+#                             compiler and Python 3)
 #   hack/verify.sh image      hack/image.sh twice, in two folders, with the same bytes; the program is static and works in an
 #                             empty root (hack/empty-root.sh), and a registry takes the image, which has two files (needs
 #                             musl-tools, Python 3, jq and Go)
@@ -250,6 +252,12 @@ spreadsheet() {
   versions="$(soffice --version | cut -d' ' -f1,2)"
 }
 
+fuzz() {
+  local seconds=${CLINCH_FUZZ_SECONDS:-300}
+  logged hack/fuzz.sh "$seconds" || return 1
+  result="$seconds s each, nothing found; $(sed -n 's/^fuzz: //p' "$log" | paste -sd ';' | sed 's/;/; /g')"
+}
+
 crane=v0.22.1
 
 image() {
@@ -293,7 +301,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | image | bench) ;;
+examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | fuzz | image | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
