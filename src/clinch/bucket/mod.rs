@@ -18,6 +18,7 @@ mod pace;
 mod rise;
 #[cfg(test)]
 mod simulation;
+mod state;
 mod strays;
 
 use std::{
@@ -31,10 +32,7 @@ use tokio::{
 };
 
 pub use self::limits::Limits;
-use self::pace::Pace;
-
-/// Seconds' worth of permits that may be saved up.
-const BURST_SECONDS: f64 = 0.05;
+use self::state::{State, Ticket};
 
 /// The bucket.
 #[derive(Debug)]
@@ -45,29 +43,11 @@ pub struct RateBucket {
     freed: Notify,
 }
 
-#[derive(Debug)]
-struct State {
-    limits: Limits,
-    pace: Pace,
-    tokens: f64,
-    filled: Instant,
-    paused_until: Instant,
-    /// Whether a 429 asked for the pause, not another response.
-    limited: bool,
-    in_flight: usize,
-    /// The most requests in flight since the latest 429.
-    peak: usize,
-    /// Number of times the limit was hit; several 429s of one burst count once.
-    epoch: u64,
-}
-
 /// The right to send one request; released on drop.
 #[derive(Debug)]
 pub struct Permit {
     bucket: Arc<RateBucket>,
-    epoch: u64,
-    /// Requests in flight with this one when it was granted, itself included.
-    in_flight: usize,
+    ticket: Ticket,
 }
 
 /// No permit before the deadline.
@@ -82,19 +62,8 @@ pub struct NoPermit {
 impl RateBucket {
     /// A bucket that starts at its ceiling, or with one request in flight if it has none.
     pub fn new(limits: Limits) -> Self {
-        let now = Instant::now();
         Self {
-            state: Mutex::new(State {
-                limits,
-                pace: Pace::initial(limits, now),
-                tokens: 1.0,
-                filled: now,
-                paused_until: now,
-                limited: true,
-                in_flight: 0,
-                peak: 0,
-                epoch: 0,
-            }),
+            state: Mutex::new(State::new(limits, Instant::now())),
             turn: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
         }
@@ -102,53 +71,33 @@ impl RateBucket {
 
     /// Sets new ceilings; keeps what was learned below them.
     pub fn reconfigure(&self, limits: Limits) {
-        let mut state = self.lock();
-        if state.limits == limits {
-            return;
-        }
-        let now = Instant::now();
-        state.fill(now);
-        if state.epoch == 0 {
-            state.pace = Pace::initial(limits, now);
-        } else {
-            state.pace.bound(limits);
-        }
-        state.limits = limits;
-        drop(state);
+        self.lock().reconfigure(limits, Instant::now());
         self.freed.notify_one();
     }
 
     /// The rate in force, in requests per second.
     pub fn rate(&self) -> f64 {
-        self.lock().pace.rate()
+        self.lock().rate()
     }
 
     /// Number of requests in flight.
     pub fn in_flight(&self) -> usize {
-        self.lock().in_flight
+        self.lock().in_flight()
     }
 
     /// How long all requests still wait because Clinch answered 429.
     pub fn limited_for(&self) -> Option<Duration> {
-        let state = self.lock();
-        let left = state.paused_until.saturating_duration_since(Instant::now());
-        (state.limited && !left.is_zero()).then_some(left)
+        self.lock().limited_for(Instant::now())
     }
 
     /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
-        let none = || {
-            let (state, now) = (self.lock(), Instant::now());
-            let retry_after = state.paused_until.saturating_duration_since(now);
-            NoPermit { retry_after, limited: state.limited || retry_after.is_zero() }
-        };
+        let none = || self.lock().none(Instant::now());
         let Ok(_turn) = timeout_at(deadline, self.turn.lock()).await else { return Err(none()) };
         loop {
             let freed = self.freed.notified();
             let next = match self.lock().take(Instant::now()) {
-                Ok((epoch, in_flight)) => {
-                    return Ok(Permit { bucket: Arc::clone(self), epoch, in_flight });
-                }
+                Ok(ticket) => return Ok(Permit { bucket: Arc::clone(self), ticket }),
                 Err(next) => next,
             };
             match next {
@@ -162,7 +111,7 @@ impl RateBucket {
     /// The ceilings in force.
     #[cfg(test)]
     pub(super) fn limits(&self) -> Limits {
-        self.lock().limits
+        self.lock().limits()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -170,100 +119,27 @@ impl RateBucket {
     }
 }
 
-impl State {
-    /// Adds the tokens earned since the last call, at the rate in force.
-    fn fill(&mut self, now: Instant) {
-        let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        let most = (self.pace.rate() * BURST_SECONDS).max(1.0);
-        self.tokens = (self.tokens + elapsed * self.pace.rate()).min(most);
-        self.filled = self.filled.max(now);
-    }
-
-    /// Pauses, unless a longer pause is in progress.
-    /// Returns how much longer everybody waits.
-    fn pause(&mut self, pause: Duration, limited: bool, now: Instant) -> Duration {
-        let until = now + pause;
-        if pause.is_zero() || until <= self.paused_until {
-            return Duration::ZERO;
-        }
-        let longer = until - self.paused_until.max(now);
-        (self.paused_until, self.limited) = (until, limited);
-        (self.tokens, self.filled) = (1.0, until);
-        longer
-    }
-
-    /// Takes one token, or returns when to try again (`None`: when a permit is released).
-    fn take(&mut self, now: Instant) -> Result<(u64, usize), Option<Instant>> {
-        if self.paused_until > now {
-            return Err(Some(self.paused_until));
-        }
-        self.fill(now);
-        if self.in_flight >= self.pace.window(self.limits) {
-            return Err(None);
-        }
-        // Tolerance for rounding: after sleeping until the exact instant a token may still be
-        // minimally short.
-        if self.tokens < 0.999_999 {
-            let wait = Duration::from_secs_f64((1.0 - self.tokens) / self.pace.rate());
-            return Err(Some(now + wait.max(Duration::from_millis(1))));
-        }
-        self.tokens -= 1.0;
-        self.in_flight += 1;
-        self.peak = self.peak.max(self.in_flight);
-        Ok((self.epoch, self.in_flight))
-    }
-}
-
 impl Permit {
     /// The response was not a 429.
     pub fn succeeded(&self) {
-        let now = Instant::now();
-        let mut state = self.bucket.lock();
-        let limits = state.limits;
-        // A request sent before a 429 says nothing about the rate since.
-        if state.epoch == self.epoch {
-            state.fill(now);
-            state.pace.answered(limits, now);
-        } else {
-            state.pace.straggled(limits, true, now);
-        }
+        self.bucket.lock().succeeded(&self.ticket, Instant::now());
     }
 
     /// The response was a 429. Returns how much longer everybody waits because of it.
     pub fn limited(&self, retry_after: Option<Duration>) -> Duration {
-        let now = Instant::now();
-        let mut state = self.bucket.lock();
-        let limits = state.limits;
-        let pause = if state.epoch == self.epoch {
-            let in_flight = state.peak.max(self.in_flight);
-            state.peak = 0;
-            let (unchanged, pause) = state.pace.limited(limits, retry_after, in_flight, now);
-            if !unchanged || !pause.is_zero() {
-                state.epoch += 1;
-            }
-            pause
-        } else {
-            state.pace.straggled(limits, false, now);
-            retry_after.unwrap_or_default()
-        };
-        state.pause(pause, true, now)
+        self.bucket.lock().limited(&self.ticket, retry_after, Instant::now())
     }
 
     /// The response was no 429 and asked for a delay: nobody sends anything meanwhile, and the rate
     /// stays as it is.
     pub fn postponed(&self, retry_after: Duration) {
-        let now = Instant::now();
-        let mut state = self.bucket.lock();
-        state.fill(now);
-        let beyond = (now + retry_after).saturating_duration_since(state.paused_until.max(now));
-        state.pace.postponed(beyond);
-        let _longer = state.pause(retry_after, false, now);
+        self.bucket.lock().postponed(retry_after, Instant::now());
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.bucket.lock().in_flight -= 1;
+        self.bucket.lock().released();
         self.bucket.freed.notify_one();
     }
 }
