@@ -50,7 +50,7 @@ pub use import::{
     ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport,
     ImportSpec, KeptWrites, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions,
     ObjectSink, OwnWrites, PartFormat, Poster, ProfileMapping, Refused, Sink, SinkFault, SinkGate,
-    SinkPosition, Unmapped, run_import,
+    SinkPosition, Unmapped, Verdict, asked_to_wait, run_import, verdict,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use lines::LineFormat;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -23,8 +24,8 @@ const MIN_BYTES: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WebhookKeyError {
     /// There is no key.
-    #[error("it has no field {KEY}")]
-    Missing,
+    #[error("it has no field {0}")]
+    Missing(&'static str),
     /// A field that is not used here.
     #[error("its field {0} is not used; a signing Secret takes {KEY} and {PREVIOUS_KEY}")]
     Unknown(String),
@@ -46,12 +47,37 @@ impl WebhookKeys {
         if let Some(unknown) = fields.keys().find(known) {
             return Err(WebhookKeyError::Unknown(unknown.clone()));
         }
-        let current = fields.get(KEY).ok_or(WebhookKeyError::Missing)?;
-        let mut keys = vec![key(current).ok_or(WebhookKeyError::Malformed(KEY))?];
-        if let Some(previous) = fields.get(PREVIOUS_KEY) {
-            keys.push(key(previous).ok_or(WebhookKeyError::Malformed(PREVIOUS_KEY))?);
+        Self::of_named(fields, KEY, PREVIOUS_KEY)
+    }
+
+    /// Reads the keys from two fields of a Secret that has others, too.
+    pub fn of_named(
+        fields: &BTreeMap<String, Bytes>,
+        current: &'static str,
+        previous: &'static str,
+    ) -> Result<Self, WebhookKeyError> {
+        let value = fields.get(current).ok_or(WebhookKeyError::Missing(current))?;
+        let mut keys = vec![key(value).ok_or(WebhookKeyError::Malformed(current))?];
+        if let Some(value) = fields.get(previous) {
+            keys.push(key(value).ok_or(WebhookKeyError::Malformed(previous))?);
         }
         Ok(Self(keys))
+    }
+
+    /// The headers of a request with this JSON. `at`: seconds since 1970.
+    pub fn headers(&self, id: &str, at: i64, body: &[u8]) -> HeaderMap {
+        let named = HeaderName::from_static;
+        [
+            (header::CONTENT_TYPE, "application/json".to_owned()),
+            (named("webhook-id"), id.to_owned()),
+            (named("webhook-timestamp"), at.to_string()),
+            (named("webhook-signature"), self.sign(id, at, body)),
+            // A string of structured fields.
+            (named("idempotency-key"), format!("\"{id}\"")),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+        .collect()
     }
 
     /// The value of `webhook-signature`: a signature by each key. `at`: seconds since 1970, as in
@@ -120,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused_without_its_value() {
         let refused = |fields: &[(&str, &str)]| keys(fields).unwrap_err();
-        assert_eq!(refused(&[]), WebhookKeyError::Missing);
+        assert_eq!(refused(&[]), WebhookKeyError::Missing("key"));
         assert_eq!(refused(&[("key", "short")]), WebhookKeyError::Malformed("key"));
         assert_eq!(refused(&[("key", "whsec_c2hvcnQ=")]), WebhookKeyError::Malformed("key"));
         assert_eq!(refused(&[("key", "whsec_?")]), WebhookKeyError::Malformed("key"));

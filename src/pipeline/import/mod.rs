@@ -30,7 +30,7 @@ mod work;
 pub use any_sink::AnySink;
 pub use clinch_feed::ClinchFeed;
 pub use feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
-pub use http::{HttpSink, HttpSinkSettings, Poster, SinkGate};
+pub use http::{HttpSink, HttpSinkSettings, Poster, SinkGate, Verdict, asked_to_wait, verdict};
 pub use kept_writes::KeptWrites;
 pub use mapping::{ProfileMapping, Unmapped};
 pub use objects::{ObjectSink, PartFormat};

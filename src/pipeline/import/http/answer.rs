@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 /// What follows an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// The batch is delivered.
     Taken,
     /// Something in the batch is not taken.
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 }
 
 /// The verdict on a status.
-pub(super) fn verdict(status: u16) -> Verdict {
+pub fn verdict(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Taken,
         400 | 413 | 422 => Verdict::Refused,
@@ -34,7 +34,7 @@ pub(super) fn verdict(status: u16) -> Verdict {
 }
 
 /// The least time to wait, from `Retry-After`: seconds, or a date.
-pub(super) fn asked_to_wait(header: Option<&str>, now: Timestamp) -> Duration {
+pub fn asked_to_wait(header: Option<&str>, now: Timestamp) -> Duration {
     let Some(text) = header.map(str::trim) else { return Duration::ZERO };
     let asked = text.parse().ok().map(Duration::from_secs).or_else(|| {
         let at = httpdate::parse_http_date(text).ok()?;

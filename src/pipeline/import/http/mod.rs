@@ -13,14 +13,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    answer::{Verdict, asked_to_wait, verdict},
-    body::{Body, Sent, body, divided},
-};
+pub use self::answer::{Verdict, asked_to_wait, verdict};
+use self::body::{Body, Sent, body, divided};
 use super::{
     report::LastManifest,
     sink::{Batch, BatchLimits, Delivered, Manifest, Refused, Sink, SinkFault},
@@ -209,21 +207,7 @@ impl<P: Poster> HttpSink<P> {
 
     /// The headers of an attempt.
     fn headers(&self, body: &Body) -> HeaderMap {
-        let at = self.clock.now().as_second();
-        let signature = self.settings.keys.sign(&body.id, at, &body.bytes);
-        let json = "application/json".to_owned();
-        let named = |name| HeaderName::from_static(name);
-        [
-            (header::CONTENT_TYPE, json),
-            (named("webhook-id"), body.id.clone()),
-            (named("webhook-timestamp"), at.to_string()),
-            (named("webhook-signature"), signature),
-            // A string of structured fields.
-            (named("idempotency-key"), format!("\"{}\"", body.id)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
-        .collect()
+        self.settings.keys.headers(&body.id, self.clock.now().as_second(), &body.bytes)
     }
 }
 
