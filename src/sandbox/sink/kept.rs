@@ -109,6 +109,16 @@ impl Kept {
         }
     }
 
+    /// Notes a text, which has neither id nor signature.
+    pub(super) fn text_came(&mut self) {
+        self.requests += 1;
+    }
+
+    /// Keeps a text.
+    pub(super) fn keep_text(&mut self, body: Bytes) {
+        self.bodies.push(body);
+    }
+
     /// Keeps a batch.
     pub(super) fn keep(&mut self, id: &str, body: Bytes, records: &[Value]) {
         self.digests.insert(id.to_owned(), digest(&body));

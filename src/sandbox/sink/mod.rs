@@ -1,5 +1,5 @@
-//! A sink for tests of imports: takes signed batches over HTTP, keeps them, and answers as it is scripted to.
-//! It shares no code with the operator. Does network I/O.
+//! A sink for tests of imports and notifications: takes signed batches and messages over HTTP, keeps them, and
+//! answers as it is scripted to. It shares no code with the operator. Does network I/O.
 
 mod answers;
 mod check;
@@ -37,6 +37,8 @@ use super::{
 pub use answers::{SinkAnswer, SinkCut};
 pub use kept::{SinkDelivery, SinkReceived, SinkRecord};
 
+/// The path of texts as incoming webhooks of Slack take them; they are not signed.
+const SLACK: &str = "/slack";
 /// The largest body.
 const MAX_BODY: usize = 32 << 20;
 
@@ -104,6 +106,11 @@ impl TestSink {
         format!("{}/people", self.origin())
     }
 
+    /// The URL that texts are sent to as to Slack.
+    pub fn slack_url(&self) -> String {
+        format!("{}{SLACK}", self.origin())
+    }
+
     /// The origin, without a path.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
@@ -122,6 +129,13 @@ impl TestSink {
     /// What it has received.
     pub fn received(&self) -> SinkReceived {
         lock(&self.state.kept).received()
+    }
+
+    /// The bodies that were kept and are no batches, in order: notifications.
+    pub fn messages(&self) -> Vec<Value> {
+        let bodies = lock(&self.state.kept).bodies();
+        let read = bodies.iter().map(|body| serde_json::from_slice(body).unwrap_or_default());
+        read.filter(|body: &Value| body["records"].is_null()).collect()
     }
 
     /// The records of the batches that were kept, in order.
@@ -190,6 +204,10 @@ fn take(state: &State, head: &http::request::Parts, body: &Bytes) -> Result<Answ
     if head.method != Method::POST {
         return Ok(Answer::error(405, "send a batch with POST", None));
     }
+    let read: Value = serde_json::from_slice(body).unwrap_or_default();
+    if head.uri.path() == SLACK {
+        return take_text(state, &read, body);
+    }
     let id = match verified(&head.headers, body, &state.keys, Timestamp::now()) {
         Ok(id) => id,
         Err(because) => {
@@ -197,9 +215,11 @@ fn take(state: &State, head: &http::request::Parts, body: &Bytes) -> Result<Answ
             return Ok(Answer::error(401, because, None));
         }
     };
-    let read: Value = serde_json::from_slice(body).unwrap_or_default();
-    let Some(records) = read["records"].as_array() else {
-        return Ok(Answer::error(400, "the body has no records", None));
+    let records: &[Value] = match (&read["records"], &read["type"]) {
+        (Value::Array(records), _) => records,
+        // A notification.
+        (Value::Null, Value::String(_)) => &[],
+        _ => return Ok(Answer::error(400, "the body has neither records nor a type", None)),
     };
     let scripted = next(&mut lock(&state.answers), records);
     let mut kept = lock(&state.kept);
@@ -213,16 +233,7 @@ fn take(state: &State, head: &http::request::Parts, body: &Bytes) -> Result<Answ
                 }
                 return Err(Cut);
             }
-            (None, Some(status)) => {
-                let mut scripted = Answer::error(status, "scripted", None);
-                if let Some(seconds) = answer.retry_after {
-                    scripted = scripted.with("retry-after", seconds.to_string());
-                }
-                if let Some(location) = answer.location {
-                    scripted = scripted.with("location", location);
-                }
-                return Ok(scripted);
-            }
+            (None, Some(status)) => return Ok(with_status(status, answer)),
             (None, None) => {}
         }
     }
@@ -234,6 +245,39 @@ fn take(state: &State, head: &http::request::Parts, body: &Bytes) -> Result<Answ
         Known::Same => Answer::plain_json(&json!({"kept": 0, "known": true})),
         Known::Other => Answer::error(422, "another body was kept with this id", None),
     })
+}
+
+/// Takes a text, and answers as Slack does.
+fn take_text(state: &State, read: &Value, body: &Bytes) -> Result<Answer, Cut> {
+    if !read["text"].is_string() {
+        return Ok(Answer::error(400, "no_text", None));
+    }
+    let scripted = next(&mut lock(&state.answers), &[]);
+    let mut kept = lock(&state.kept);
+    kept.text_came();
+    match scripted.map(|answer| (answer.cut, answer.status, answer)) {
+        Some((Some(SinkCut::BeforeCommit), ..)) => return Err(Cut),
+        Some((Some(SinkCut::AfterCommit), ..)) => {
+            kept.keep_text(body.clone());
+            return Err(Cut);
+        }
+        Some((None, Some(status), answer)) => return Ok(with_status(status, answer)),
+        _ => {}
+    }
+    kept.keep_text(body.clone());
+    Ok(Answer::plain_json(&json!("ok")))
+}
+
+/// A scripted answer.
+fn with_status(status: u16, answer: SinkAnswer) -> Answer {
+    let mut scripted = Answer::error(status, "scripted", None);
+    if let Some(seconds) = answer.retry_after {
+        scripted = scripted.with("retry-after", seconds.to_string());
+    }
+    if let Some(location) = answer.location {
+        scripted = scripted.with("location", location);
+    }
+    scripted
 }
 
 /// The control endpoints: unsigned, served to loopback only.
