@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Duration, ExportSource, FileDestination, FileSeen, FileTarget, Handled, ReportOutput,
-    ReportSeen, WrittenSeen, common_status,
+    Duration, ExportSource, FileDestination, FileSeen, FileTarget, Handled, Notified, ReportOutput,
+    ReportSeen, WrittenSeen, common_status, notifies,
 };
 
 /// Pushes candidates from a source to Clinch.
@@ -467,11 +467,16 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub history: Vec<RunRecord>,
+    /// What the receivers in `spec.notify` of the integration were sent about this object. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub notified: Vec<Notified>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,
 }
 common_status!(CandidateExportStatus);
+notifies!(CandidateExportStatus);
 
 /// What the last read of a remote source found.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]

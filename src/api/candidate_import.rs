@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Duration, ExportSchedule, ExportSource, Handled, IntegrationReference, MappingReference,
-    NameReference, RediscoveryCounts, ReportInclude, ReportSeen, STORE_SECRET_MESSAGE,
+    NameReference, Notified, RediscoveryCounts, ReportInclude, ReportSeen, STORE_SECRET_MESSAGE,
     STORE_SECRET_PATH, STORE_SECRET_RULE, STORE_URL_MESSAGE, STORE_URL_RULE,
     candidate_export::{default_grace, int_or_percent, no_budget},
-    common_status,
+    common_status, notifies,
 };
 
 const FOLDER_RULE: &str = "self.matches('^[^{}*?\\\\[\\\\]]+/$')";
@@ -462,11 +462,16 @@ pub struct CandidateImportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub history: Vec<ImportRecord>,
+    /// What the receivers in `spec.notify` of the integration were sent about this object. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub notified: Vec<Notified>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,
 }
 common_status!(CandidateImportStatus);
+notifies!(CandidateImportStatus);
 
 /// What a run reads.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]

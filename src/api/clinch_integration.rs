@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ContractStatus, DuplicatePolicy, Duration, Handled, NameReference, SuppressionSource,
-    common_status, contract_status::string_map,
+    ContractStatus, DuplicatePolicy, Duration, Handled, NameReference, Notified, NotifyReceiver,
+    NotifyStatus, SuppressionSource, common_status, contract_status::string_map, notifies,
 };
 
 /// One Clinch account: where it is, how to sign for it, and what may be sent to it.
@@ -111,6 +111,13 @@ pub struct ClinchIntegrationSpec {
     /// anything else is an error. Absent: nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionSource>,
+    /// Who receives a message when this integration, or an export or import that may use it, is Stalled,
+    /// and when it is Ready again. The operator's `--allowed-notify` decides which hosts are contacted.
+    /// Absent: nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 4))]
+    pub notify: Vec<NotifyReceiver>,
     /// Accepts the loss of the list of anonymised people. Set it to the value of
     /// `status.suppression.since`. People anonymised before are then written again where a source
     /// names them. Absent: a loss is not accepted, and nobody is written after one.
@@ -145,7 +152,8 @@ impl ClinchIntegrationSpec {
     /// The names of the Secrets that it refers to.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let listed = self.suppression.as_ref().and_then(SuppressionSource::secret);
-        std::iter::once(self.credentials.secret_ref.name.as_str()).chain(listed)
+        let receivers = self.notify.iter().map(|receiver| receiver.secret_ref.name.as_str());
+        std::iter::once(self.credentials.secret_ref.name.as_str()).chain(listed).chain(receivers)
     }
 }
 
@@ -669,6 +677,10 @@ pub struct ClinchIntegrationStatus {
     /// The people of the account who must never be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionStatus>,
+    /// What the receivers in `spec.notify` answered last. Absent: nothing was sent to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub notify: Vec<NotifyStatus>,
     /// How many exports use this integration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exports: Option<i64>,
@@ -686,11 +698,16 @@ pub struct ClinchIntegrationStatus {
     /// not on routine checks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_time: Option<Time>,
+    /// What the receivers in `spec.notify` of the integration were sent about this object. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub notified: Vec<Notified>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,
 }
 common_status!(ClinchIntegrationStatus);
+notifies!(ClinchIntegrationStatus);
 
 /// A namespace that waits for approval.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -53,6 +53,9 @@ condition_types! {
     /// Integration: the lists of people who must never be written can be read. Without them nobody
     /// is created or updated.
     SuppressionReadable,
+    /// Integration: every receiver of notifications can be used, and took the last message. Does not
+    /// affect Ready. Absent unless `spec.notify` names one.
+    NotifyReady,
     /// Mapping: it compiles.
     Compiled,
     /// Export, import: its integration is ready.

@@ -15,6 +15,7 @@ mod contract_status;
 mod duration;
 mod export_file;
 mod field_mapping;
+mod notify;
 mod schema;
 mod source;
 mod suppression;
@@ -28,6 +29,7 @@ pub use contract_status::*;
 pub use duration::Duration;
 pub use export_file::*;
 pub use field_mapping::*;
+pub use notify::*;
 pub use schema::{crds, crds_yaml};
 pub use source::*;
 pub use suppression::*;
@@ -65,6 +67,8 @@ pub const USE_SOURCE: &str = "source";
 pub const USE_DESTINATION: &str = "destination";
 /// The label value for lists of people who must never be written.
 pub const USE_SUPPRESSION: &str = "suppression";
+/// The label value for receivers of notifications.
+pub const USE_NOTIFY: &str = "notify";
 /// Annotation of a Secret with headers or store credentials: the origins that it may be sent to.
 pub const ALLOWED_ORIGIN: &str = "clinch.hireez.dev/allowed-origin";
 

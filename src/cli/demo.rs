@@ -28,7 +28,7 @@ use crate::{
     app::{self, AllowedPlaces, StoragePolicy},
     clinch::AllowedEndpoints,
     cluster::Kind,
-    controllers::{Regions, Settings},
+    controllers::{NotifySettings, Regions, Settings},
     local::{LoadOptions, Loader, LocalCluster, Settled},
 };
 
@@ -229,6 +229,7 @@ fn settings(origin: &str, files: &str) -> anyhow::Result<Settings> {
         proxy: crate::app::OutboundProxy::default(),
         sources: std::sync::Arc::default(),
         destinations: std::sync::Arc::new(destinations),
+        notify: NotifySettings::default(),
         renderer: crate::pipeline::Renderer::default(),
         max_runs: 16,
         timeouts: crate::clinch::Timeouts::default(),

@@ -13,7 +13,7 @@ use crate::{
         Traces,
     },
     clinch::{AllowedEndpoints, Timeouts},
-    controllers::{Regions, Settings},
+    controllers::{NotifySettings, Regions, Settings},
 };
 
 /// The environment that an operator serves.
@@ -63,6 +63,13 @@ pub struct SettingsArgs {
         value_name = "PLACE,..."
     )]
     pub allowed_destinations: Vec<String>,
+    /// Servers that receive notifications, e.g. https://hooks.slack.com: what the Secrets of `spec.notify`
+    /// name must be under one of them. These may resolve to private addresses. Default: none.
+    #[arg(long, env = "CLINCH_ALLOWED_NOTIFY", value_delimiter = ',', value_name = "SERVER,...")]
+    pub allowed_notify: Vec<String>,
+    /// Name of this cluster in notifications. Default: none.
+    #[arg(long, env = "CLINCH_CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
     /// Folder with more fonts (ttf, otf, ttc) for profiles rendered as PDF documents, without its
     /// subfolders; may be repeated. Built in is Noto Sans: Latin, Greek, Cyrillic, Vietnamese and Devanagari.
     #[arg(long, env = "CLINCH_FONT_PATH", value_delimiter = ',', value_name = "DIR")]
@@ -133,8 +140,17 @@ impl SettingsArgs {
                 allowed: AllowedPlaces::destinations(entries(&self.allowed_destinations))
                     .context("--allowed-destinations")?,
                 environment: super::environment().collect(),
-                proxy,
+                proxy: proxy.clone(),
             }),
+            notify: NotifySettings {
+                receivers: Arc::new(StoragePolicy {
+                    allowed: AllowedPlaces::notify(entries(&self.allowed_notify))
+                        .context("--allowed-notify")?,
+                    proxy,
+                    ..StoragePolicy::default()
+                }),
+                cluster: self.cluster_name()?,
+            },
             renderer: fonts::renderer(&self.font_folders()).context("--font-path")?,
             max_runs: self.max_runs.max(1),
             timeouts: Timeouts::of_attempt(Duration::from_secs(self.request_timeout)),
@@ -143,6 +159,21 @@ impl SettingsArgs {
 }
 
 impl SettingsArgs {
+    /// The name of the cluster; an empty one is none.
+    fn cluster_name(&self) -> anyhow::Result<Option<String>> {
+        let name = self.cluster_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        let is_usable =
+            |name: &str| name.chars().count() <= 63 && !name.chars().any(char::is_control);
+        match name {
+            Some(name) if !is_usable(name) => {
+                anyhow::bail!(
+                    "--cluster-name: at most 63 characters, none of them a control character"
+                )
+            }
+            name => Ok(name.map(str::to_owned)),
+        }
+    }
+
     /// The proxy for outbound requests.
     fn proxy(&self) -> anyhow::Result<OutboundProxy> {
         let url = self.proxy.as_deref().map(str::trim).filter(|url| !url.is_empty());

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connections::Connections,
     drain::drain,
+    notify::{Due, Notifier},
     observer::{Work, WorkObserver, WorkUnobserved},
     runs::{ImportRun, ListRun, RunLimiter, Runs},
     settings::{Enqueue, Reports, Settings},
@@ -15,8 +16,9 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
+    api::Notifies,
     clinch::{Observer, Rates},
-    cluster::{Cluster, ClusterError},
+    cluster::{Cluster, ClusterError, ObjectRef, Refers, integration_of},
     domain::{Clock, Fence},
     pipeline::KeptWrites,
 };
@@ -37,6 +39,8 @@ pub struct Context<C> {
     pub(super) limiter: Arc<RunLimiter>,
     /// What this process does for each integration.
     pub(super) shards: Shards,
+    /// Sends notifications.
+    pub(super) notifier: Notifier,
     pub(super) trouble: Trouble,
     /// What imports have read of the ledgers of exports.
     pub(super) kept_writes: Arc<KeptWrites>,
@@ -64,8 +68,17 @@ impl<C: Cluster> Context<C> {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
-        let runs = Runs::new(Work::Export, clock.clone(), stop);
+        let runs = Runs::new(Work::Export, clock.clone(), stop.clone());
+        let (shards, work) = (Shards::default(), Arc::new(WorkUnobserved));
         Self {
+            notifier: Notifier::new(
+                settings.notify.clone(),
+                shards.clone(),
+                (clock.clone(), fence.clone()),
+                enqueue.clone(),
+                work.clone(),
+                stop,
+            ),
             connections: Connections::new(
                 &settings,
                 clock.clone(),
@@ -78,7 +91,7 @@ impl<C: Cluster> Context<C> {
             listings: runs.of_another_kind(Work::List),
             imports: runs.of_another_kind(Work::Import),
             runs,
-            shards: Shards::default(),
+            shards,
             trouble: Trouble::default(),
             kept_writes: Arc::default(),
             looks_once: false,
@@ -90,15 +103,17 @@ impl<C: Cluster> Context<C> {
             fence,
             enqueue,
             reports: None,
-            work: Arc::new(WorkUnobserved),
+            work,
         }
     }
 
     /// The same for a process that ends once everything is done: it looks at every remote source, whatever
-    /// its schedule, tries rejected records again, and reports at once what it cannot read.
+    /// its schedule, tries rejected records again, and reports at once what it cannot read. It notifies
+    /// nobody: somebody waits for it.
     #[must_use]
     pub fn looking_once(mut self) -> Self {
         self.looks_once = true;
+        self.notifier.silence();
         self
     }
 
@@ -120,6 +135,7 @@ impl<C: Cluster> Context<C> {
         self.verifications.observe_with(work.clone());
         self.listings.observe_with(work.clone());
         self.imports.observe_with(work.clone());
+        self.notifier.observe_with(work.clone());
         self.work = work;
         self
     }
@@ -127,6 +143,21 @@ impl<C: Cluster> Context<C> {
     /// The rates at which the accounts are used now.
     pub fn rates(&self) -> Rates {
         self.connections.rates()
+    }
+
+    /// What receivers of its integration have to be sent about an export or import after its pass; `None`
+    /// where it has none.
+    pub(super) fn due<S: Notifies>(
+        &self,
+        object: &ObjectRef,
+        spec: &impl Refers,
+        next: &mut S,
+    ) -> Option<Due<'_>> {
+        let key = integration_of(&object.key, spec);
+        let found = self.cluster.integration(&key)?;
+        let is_own = found.spec.environment == self.settings.environment;
+        let labels = |namespace: &str| self.cluster.namespace_labels(namespace);
+        is_own.then(|| self.notifier.due((&key, &found), labels, object, next))
     }
 
     /// The ledger root key, read once.

@@ -19,6 +19,7 @@ mod grants;
 mod inspect;
 mod mappings;
 mod not_previewed;
+mod notify;
 mod observer;
 mod preview;
 mod publish;
@@ -42,8 +43,8 @@ pub use self::{
     context::Context,
     finding::Finding,
     not_previewed::NotPreviewed,
-    observer::{RunEnd, RunOutcome, VerificationOutcome, Work, WorkObserver},
-    settings::{Enqueue, Regions, Reports, Settings},
+    observer::{NotificationOutcome, RunEnd, RunOutcome, VerificationOutcome, Work, WorkObserver},
+    settings::{Enqueue, NotifySettings, Regions, Reports, Settings},
 };
 use crate::{
     cluster::{Cluster, ClusterError, Kind, ObjectKey, Reconciler},
@@ -93,8 +94,10 @@ impl<C: Cluster + LedgerHome> Reconciler for Controllers<C> {
     }
 
     fn deleted(&self, kind: Kind, uid: &str) {
+        self.0.notifier.forget(uid);
         match kind {
             Kind::Integration => {
+                self.0.notifier.forget_integration(uid);
                 self.0.connections.forget(uid);
                 self.0.shards.forget(uid);
             }

@@ -149,6 +149,31 @@ impl VerificationOutcome {
     }
 }
 
+/// What became of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotificationOutcome {
+    /// Its receiver took it.
+    Delivered,
+    /// Its receiver does not take it.
+    Rejected,
+    /// Its receiver did not answer, or failed, for as long as it is tried.
+    Unreachable,
+}
+
+impl NotificationOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Rejected, Self::Unreachable];
+
+    /// The value of a metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
 /// Receives what happens; metrics and tests implement it.
 pub trait WorkObserver: Send + Sync {
     /// A run was started. It may still wait for a permit.
@@ -163,6 +188,9 @@ pub trait WorkObserver: Send + Sync {
 
     /// The credential of an integration was verified, or could not be.
     fn credential_verified(&self, outcome: VerificationOutcome);
+
+    /// A notification was delivered, or could not be.
+    fn notified(&self, outcome: NotificationOutcome);
 
     /// An export or import was deleted.
     fn forgotten(&self, uid: &str);
@@ -180,6 +208,8 @@ impl WorkObserver for WorkUnobserved {
     fn import_compared(&self, _: u64, _: u64) {}
 
     fn credential_verified(&self, _: VerificationOutcome) {}
+
+    fn notified(&self, _: NotificationOutcome) {}
 
     fn forgotten(&self, _: &str) {}
 }

@@ -35,12 +35,23 @@ pub struct Settings {
     pub sources: Arc<StoragePolicy>,
     /// Where files may be written.
     pub destinations: Arc<StoragePolicy>,
+    /// Notifications.
+    pub notify: NotifySettings,
     /// Renders profiles as documents, with the fonts of this process.
     pub renderer: Renderer,
     /// Maximum concurrent exports. Small exports have a second pool of the same size.
     pub max_runs: usize,
     /// How long requests to Clinch may take.
     pub timeouts: Timeouts,
+}
+
+/// Where notifications may be sent, and what they say of this cluster.
+#[derive(Clone, Default)]
+pub struct NotifySettings {
+    /// The servers that may be contacted.
+    pub receivers: Arc<StoragePolicy>,
+    /// The name of this cluster, if it has one.
+    pub cluster: Option<String>,
 }
 
 /// The origin of each region.

@@ -63,6 +63,17 @@ impl Shards {
         Some(Use { shards: self.clone(), integration })
     }
 
+    /// The use of an integration by something else than a pass; `None` once it was handed over.
+    pub(super) fn hold(&self, integration: &str) -> Option<Use> {
+        let mut held = self.lock();
+        let entry = held.entry(integration.to_owned()).or_default();
+        if entry.is_ceded {
+            return None;
+        }
+        entry.uses += 1;
+        Some(Use { shards: self.clone(), integration: integration.to_owned() })
+    }
+
     /// Whether nothing uses an integration.
     pub(super) fn is_idle(&self, integration: &str) -> bool {
         self.lock().get(integration).is_none_or(|held| held.uses == 0)

@@ -18,6 +18,11 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
+            /// What it means, in words that hold nothing of any object.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*),)* }.trim()
+            }
+
             /// The reason spelled `word`, if there is one.
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
@@ -61,6 +66,8 @@ reasons! {
     AccountUnconfirmed,
     /// The lists of people who must never be written were read.
     SuppressionRead,
+    /// Every receiver of notifications can be used.
+    Notifying,
     /// The mapping compiles.
     Compiled,
     /// Mapping and contract agree.
@@ -137,6 +144,15 @@ reasons! {
     ContractUnsupported,
     /// A list of people who must never be written cannot be read.
     SuppressionUnreadable,
+    // -- notifications
+    /// The operator's allow-list does not name the host of a receiver of notifications.
+    NotifyNotAllowed,
+    /// The Secret of a receiver of notifications cannot be used.
+    NotifySecretInvalid,
+    /// A receiver does not take notifications.
+    NotifyRejected,
+    /// A receiver of notifications does not answer, or fails.
+    NotifyUnreachable,
     // -- transient
     /// Clinch answered 429.
     RateLimited,
@@ -263,6 +279,15 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_meaning_is_a_sentence() {
+        for reason in Reason::ALL {
+            let meaning = reason.meaning();
+            assert!(meaning.ends_with('.') && !meaning.contains("  "), "{reason}: {meaning:?}");
+        }
+        assert_eq!(Reason::CredentialsRejected.meaning(), "Clinch answered 401.");
+    }
 
     #[test]
     fn words_are_unique_and_read_back() {

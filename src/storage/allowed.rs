@@ -11,11 +11,19 @@ use super::{Location, PathPattern};
 
 /// An entry of the list that names no place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "{0} does not name a place: write https://HOST, s3://BUCKET/FOLDER, gs://BUCKET, \
-     az://ACCOUNT/CONTAINER or file:///FOLDER, without pattern, query or user info"
-)]
-pub struct AllowedPlaceError(String);
+pub enum AllowedPlaceError {
+    /// Of a list of places.
+    #[error(
+        "{0} does not name a place: write https://HOST, s3://BUCKET/FOLDER, gs://BUCKET, \
+         az://ACCOUNT/CONTAINER or file:///FOLDER, without pattern, query or user info"
+    )]
+    Place(String),
+    /// Of a list of servers.
+    #[error(
+        "{0} does not name a server: write https://HOST or https://HOST/FOLDER, without query or user info"
+    )]
+    Server(String),
+}
 
 /// The option that lists the places. `Display` shows its name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +33,8 @@ pub enum PlaceList {
     Sources,
     /// Places to write to.
     Destinations,
+    /// Receivers of notifications.
+    Notify,
 }
 
 impl fmt::Display for PlaceList {
@@ -32,6 +42,7 @@ impl fmt::Display for PlaceList {
         f.write_str(match self {
             Self::Sources => "--allowed-sources",
             Self::Destinations => "--allowed-destinations",
+            Self::Notify => "--allowed-notify",
         })
     }
 }
@@ -67,6 +78,18 @@ impl AllowedPlaces {
         entries: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AllowedPlaceError> {
         Ok(Self { list: PlaceList::Destinations, ..Self::listed(entries)? })
+    }
+
+    /// Parses the list of receivers of notifications.
+    pub fn notify<'a>(
+        entries: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, AllowedPlaceError> {
+        let server = |entry: &'a str| match parse(entry) {
+            Ok(entry) if entry.origin.starts_with("http") => Ok(entry),
+            _ => Err(AllowedPlaceError::Server(shown(entry))),
+        };
+        let entries = entries.into_iter().map(server).collect::<Result<_, _>>()?;
+        Ok(Self { entries, list: PlaceList::Notify })
     }
 
     /// The option that the list comes from.
@@ -134,7 +157,7 @@ impl AllowedPlaces {
 }
 
 fn parse(entry: &str) -> Result<Entry, AllowedPlaceError> {
-    let refused = || AllowedPlaceError(entry.split('?').next().unwrap_or_default().to_owned());
+    let refused = || AllowedPlaceError::Place(shown(entry));
     let (account, entry) = match entry.strip_prefix("az://") {
         Some(rest) => {
             let (account, container) = rest.split_once('/').ok_or_else(refused)?;
@@ -147,6 +170,11 @@ fn parse(entry: &str) -> Result<Entry, AllowedPlaceError> {
     };
     let (origin, folder) = place(&entry).ok_or_else(refused)?;
     Ok(Entry { origin, account, folder })
+}
+
+/// An entry without its query.
+fn shown(entry: &str) -> String {
+    entry.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// The origin and folder of an entry without account.
@@ -260,6 +288,11 @@ mod tests {
         ] {
             assert!(AllowedPlaces::listed([entry]).is_err(), "{entry:?}");
         }
+        for entry in ["s3://bucket", "file:///srv", "hooks.example.com", "https://h/?token=x"] {
+            let error = AllowedPlaces::notify([entry]).unwrap_err().to_string();
+            assert!(error.contains("name a server") && !error.contains("token"), "{error}");
+        }
+        assert!(AllowedPlaces::notify(["https://hooks.example.com/services"]).is_ok());
         let root = AllowedPlaces::listed(["file:///"]).unwrap();
         assert!(root.allows(&Location::objects("file:///etc/x").unwrap(), None));
     }

@@ -31,6 +31,7 @@ mod imports;
 mod interrupted_files;
 mod launcher;
 mod ledger;
+mod notifications;
 mod parity;
 mod permission;
 mod plan;

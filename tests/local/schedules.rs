@@ -117,6 +117,7 @@ spec:
                 ..StoragePolicy::default()
             }),
             destinations: Arc::default(),
+            notify: clinch_operator::controllers::NotifySettings::default(),
             renderer: clinch_operator::pipeline::Renderer::default(),
             max_runs: 2,
             timeouts: clinch_operator::clinch::Timeouts::default(),

@@ -373,3 +373,37 @@ fn editors_get_a_schema_of_each_kind() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), names.len());
 }
+
+#[test]
+fn a_secret_of_a_receiver_that_is_among_the_files_must_fit() {
+    let permission = "pushPermission: {prospects: Allowed}";
+    let notify = format!(
+        "{permission}\n  notify: [{{name: ops, format: Webhook, secretRef: {{name: hook}}}}]"
+    );
+    let problems = |label: &str, fields: &str| {
+        let last = "destination: {prospect: {}}";
+        let secret = format!(
+            "{last}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: hook, namespace: talent, labels: {{clinch.hireez.dev/use: {label}}}}}
+stringData: {{url: 'https://hooks.example.com/zqx', {fields}}}"
+        );
+        Files::with(&[(permission, &notify), (last, &secret)]).problems(&[])
+    };
+    let key = "signingKey: 0123456789abcdef01234567";
+    let (found, code) = problems("notify", key);
+    assert_eq!((found.len(), code), (0, Some(0)), "{found:?}");
+    for (label, fields, says) in [
+        ("source", key, "use=notify"),
+        ("notify", "signingKey: zqx", "its field signingKey is no key"),
+        ("notify", "token: zqx", "it has no field signingKey"),
+    ] {
+        let (found, code) = problems(label, fields);
+        assert_eq!(code, Some(2), "{found:?}");
+        assert_eq!(rules(&found), [("reference/secret", "spec.notify[0].secretRef")]);
+        let message = found[0]["message"].as_str().unwrap();
+        assert!(message.contains(says) && !message.contains("zqx"), "{message}");
+    }
+}

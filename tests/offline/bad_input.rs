@@ -15,9 +15,10 @@ type Case = (&'static str, i32, &'static str);
 
 const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
 
-const CASES: [Case; 48] = [
+const CASES: [Case; 49] = [
     ("run --environment sandbox", 4, NO_CLUSTER),
     ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
+    ("run --environment sandbox --allowed-notify s3://x", 2, "--allowed-notify"),
     ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
     ("apply -f empty --environment sandbox", 2, "empty"),
     ("apply -f good.yaml --environment sandbox --state file", 4, "state folder file"),

@@ -86,6 +86,11 @@ const REASONS: &[&str] = &[
     "NotPermitted",
     "NotVerified",
     "NothingSelected",
+    "NotifyNotAllowed",
+    "NotifyRejected",
+    "NotifySecretInvalid",
+    "NotifyUnreachable",
+    "Notifying",
     "OutsideContract",
     "PermissionDenied",
     "PlanChanged",
@@ -136,7 +141,7 @@ const REASONS: &[&str] = &[
     "WrongRegion",
 ];
 
-const CONDITIONS: [&str; 21] = [
+const CONDITIONS: [&str; 22] = [
     "AccountVerified",
     "Authenticated",
     "Compiled",
@@ -149,6 +154,7 @@ const CONDITIONS: [&str; 21] = [
     "Imported",
     "IntegrationReady",
     "MappingReady",
+    "NotifyReady",
     "Permitted",
     "Ready",
     "Reconciling",
@@ -160,7 +166,7 @@ const CONDITIONS: [&str; 21] = [
     "Suspended",
 ];
 
-pub const METRICS: [&str; 35] = [
+pub const METRICS: [&str; 36] = [
     "clinch_operator_build_info",
     "clinch_operator_clinch_accounts",
     "clinch_operator_clinch_accounts_limited",
@@ -179,6 +185,7 @@ pub const METRICS: [&str; 35] = [
     "clinch_operator_last_success_timestamp_seconds",
     "clinch_operator_leading",
     "clinch_operator_ledger_people",
+    "clinch_operator_notifications_total",
     "clinch_operator_objects",
     "clinch_operator_oldest_pending_age_seconds",
     "clinch_operator_queue_age_seconds",

@@ -17,7 +17,7 @@ use clinch_operator::{
     app::{self, Lease, LogFilter, ObjectLedgers, OperatorConfig, RunError},
     clinch::{AllowedEndpoints, Timeouts},
     control_plane::{ControlPlane, audit::AuditLog},
-    controllers::{Regions, Settings},
+    controllers::{NotifySettings, Regions, Settings},
     domain::Shard,
     sandbox::{self, Sandbox},
     storage::{AllowedPlaces, StoragePolicy},
@@ -59,6 +59,8 @@ pub struct World {
     pub allowed_sources: Vec<String>,
     /// Where files may be written.
     pub allowed_destinations: Vec<String>,
+    /// Servers that may receive notifications.
+    pub allowed_notify: Vec<String>,
     token: String,
     running: Option<(CancellationToken, JoinHandle<Result<(), RunError>>)>,
 }
@@ -78,6 +80,7 @@ impl World {
             ledger_etcd_max: 200_000,
             allowed_sources: Vec::new(),
             allowed_destinations: Vec::new(),
+            allowed_notify: Vec::new(),
             token: String::new(),
             running: None,
             members: Vec::new(),
@@ -148,6 +151,16 @@ impl World {
                     .expect("places"),
                     ..StoragePolicy::default()
                 }),
+                notify: NotifySettings {
+                    receivers: Arc::new(StoragePolicy {
+                        allowed: AllowedPlaces::notify(
+                            self.allowed_notify.iter().map(String::as_str),
+                        )
+                        .expect("servers"),
+                        ..StoragePolicy::default()
+                    }),
+                    cluster: None,
+                },
                 renderer: clinch_operator::pipeline::Renderer::default(),
                 max_runs: 8,
                 // An operator that follows another one waits this long for its requests.
@@ -195,7 +208,8 @@ impl World {
         Process::spawn(self.operator_command(identity, admin, lease).args(["--shard", shard]))
     }
 
-    fn operator_command(&self, identity: &str, admin: &str, lease: u64) -> Command {
+    /// The command that starts it.
+    pub fn operator_command(&self, identity: &str, admin: &str, lease: u64) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
         command
             .args(["run", "--environment", "sandbox", "--lease-duration", &lease.to_string()])
@@ -203,11 +217,15 @@ impl World {
             .args(["--request-timeout", "5"])
             .args(["--allowed-endpoints", &self.sandbox.base_url()])
             .args(["--watch-namespaces", &self.namespace, "--namespace", &self.namespace])
-            .args(["--admin-listen", admin, "--identity", identity, "--log", "warn"])
+            .args(["--admin-listen", admin, "--identity", identity])
+            .env("CLINCH_LOG", "warn")
             .args(
                 self.allowed_destinations
                     .iter()
                     .flat_map(|place| ["--allowed-destinations", place.as_str()]),
+            )
+            .args(
+                self.allowed_notify.iter().flat_map(|server| ["--allowed-notify", server.as_str()]),
             )
             .env("KUBECONFIG", self.operator_kubeconfig())
             .stdin(Stdio::null())

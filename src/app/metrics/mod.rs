@@ -36,7 +36,7 @@ pub use self::{metered::Metered, view::View};
 use super::system_clock;
 use crate::{
     clinch::{Attempt, Observer},
-    controllers::{RunEnd, VerificationOutcome, Work, WorkObserver},
+    controllers::{NotificationOutcome, RunEnd, VerificationOutcome, Work, WorkObserver},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -156,6 +156,10 @@ impl WorkObserver for Metrics {
 
     fn credential_verified(&self, outcome: VerificationOutcome) {
         self.runs.verified(outcome);
+    }
+
+    fn notified(&self, outcome: NotificationOutcome) {
+        self.runs.notified(outcome);
     }
 
     fn forgotten(&self, uid: &str) {

@@ -16,7 +16,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::controllers::{RunEnd, RunOutcome, VerificationOutcome, Work};
+use crate::controllers::{NotificationOutcome, RunEnd, RunOutcome, VerificationOutcome, Work};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WorkLabel {
@@ -42,6 +42,7 @@ pub(super) struct Runs {
     last_success: Family<WorkLabel, Gauge<f64, AtomicU64>>,
     records: Family<WorkEnded, Counter>,
     verifications: Family<OutcomeLabel, Counter>,
+    notifications: Family<OutcomeLabel, Counter>,
     import_own: Counter,
     import_near_misses: Counter,
     ledger_people: Gauge,
@@ -62,6 +63,7 @@ impl Runs {
             last_success: Family::default(),
             records: Family::default(),
             verifications: Family::default(),
+            notifications: Family::default(),
             import_own: Counter::default(),
             import_near_misses: Counter::default(),
             ledger_people: Gauge::default(),
@@ -76,6 +78,9 @@ impl Runs {
         }
         for outcome in VerificationOutcome::ALL.map(VerificationOutcome::as_str) {
             let _zero = found.verifications.get_or_create(&OutcomeLabel { outcome });
+        }
+        for outcome in NotificationOutcome::ALL.map(NotificationOutcome::as_str) {
+            let _zero = found.notifications.get_or_create(&OutcomeLabel { outcome });
         }
         for of in Work::ALL {
             for outcome in of.record_outcomes() {
@@ -119,6 +124,11 @@ impl Runs {
             "credential_verifications",
             "Verifications of the credentials of integrations, by outcome",
             self.verifications.clone(),
+        );
+        registry.register(
+            "notifications",
+            "Notifications that were delivered or could not be, by outcome",
+            self.notifications.clone(),
         );
         registry.register(
             "import_own",
@@ -179,6 +189,11 @@ impl Runs {
     /// A credential was verified.
     pub(super) fn verified(&self, outcome: VerificationOutcome) {
         self.verifications.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+    }
+
+    /// A notification was delivered, or could not be.
+    pub(super) fn notified(&self, outcome: NotificationOutcome) {
+        self.notifications.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
     }
 
     /// An export or import was deleted, and its ledger with it.

@@ -296,6 +296,7 @@ fn offline() -> Settings {
         proxy: OutboundProxy::default(),
         sources: Arc::default(),
         destinations: Arc::default(),
+        notify: crate::controllers::NotifySettings::default(),
         renderer: crate::pipeline::Renderer::default(),
         max_runs: 1,
         timeouts: Timeouts::default(),

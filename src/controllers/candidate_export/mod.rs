@@ -94,10 +94,12 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.verifications.stop(&reference.uid);
     }
     // status: written before a run starts, so that the next process, too, knows about the run
-    let next = status(&gathered, &plan, &listing);
+    let mut next = status(&gathered, &plan, &listing);
+    let due = context.due(&reference, &export.spec, &mut next);
     let news = drift_seen::news(&gathered.previous, &next);
     publish::<CandidateExport>(&context.cluster, &reference, &gathered.previous, next, "Push")
         .await?;
+    let wait = due.map_or(plan.wait, |due| due.done(plan.wait));
     if let Some(notice) = news {
         announce(&context.cluster, &reference, notice).await;
     }
@@ -113,7 +115,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
             (None, _) => {}
         }
     }
-    Ok(plan.wait)
+    Ok(wait)
 }
 
 /// Reports that the cluster could not be read; returns the error, for the retry.

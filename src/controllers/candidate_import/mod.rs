@@ -76,16 +76,18 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         context.imports.stop(&reference.uid);
     }
     // status: written before a run starts, so that the next process, too, knows about the run
-    let next = status(&gathered, &plan);
+    let mut next = status(&gathered, &plan);
+    let due = context.due(&reference, &import.spec, &mut next);
     publish::<CandidateImport>(&context.cluster, &reference, &gathered.previous, next, ACTION)
         .await?;
+    let wait = due.map_or(plan.wait, |due| due.done(plan.wait));
     if let Some(notice) = state_lost(&gathered, &plan) {
         announce(&context.cluster, &reference, notice).await;
     }
     if let (Some(validated), Some(run)) = (plan.validated, plan.start) {
         start(context, &gathered, *validated, run);
     }
-    Ok(plan.wait)
+    Ok(wait)
 }
 
 /// Said once: when the status reports the run that found that what was written before is not known.

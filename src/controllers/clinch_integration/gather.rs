@@ -17,6 +17,7 @@ use crate::{
     controllers::{
         Context,
         connections::{Connection, KnownAccount, Verification},
+        notify::{Receiver, receivers},
         publish::new_request,
     },
 };
@@ -36,6 +37,8 @@ pub(super) struct Gathered {
     pub(super) secret_changes: u64,
     /// The admin's own list of people who must never be written.
     pub(super) listed: ListedFound,
+    /// The receivers of notifications.
+    pub(super) receivers: Vec<Receiver>,
     /// The ledger root key, which keys the names of accounts. Zeroes for an integration of the
     /// other environment, of which no account is named.
     pub(super) root: [u8; 32],
@@ -64,11 +67,12 @@ pub(super) async fn gather<C: Cluster>(
     let imports = cluster.imports_of(key).await?;
     let labels = |namespace: &str| cluster.namespace_labels(namespace);
     let referrers = Referrers::of(key, &object.spec, (exports, imports), labels);
-    let found = if object.spec.environment == context.settings.environment {
-        find(context, key, object).await?
+    let (found, receivers) = if object.spec.environment == context.settings.environment {
+        let found = find(context, key, object).await?;
+        (found, receivers(cluster, key, &object.spec, &context.settings.notify).await)
     } else {
         enqueue_rivals(context).await?;
-        Found::default()
+        (Found::default(), Vec::new())
     };
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let previous = object.status.clone().unwrap_or_default();
@@ -88,6 +92,7 @@ pub(super) async fn gather<C: Cluster>(
         secret,
         secret_changes,
         listed,
+        receivers,
         root,
         rivals,
         sharing,

@@ -81,13 +81,15 @@ async fn give<C: Cluster + LedgerHome>(
     // No other run starts; those in progress are ended by the passes of their exports and imports.
     context.connections.close(&reference.uid);
     context.connections.drop_lists(&reference.uid);
+    context.notifier.leave(&reference.uid);
     let previous = object.status.clone().unwrap_or_default();
     let now = context.clock.now();
     let Some(users) = context.shards.cede(&reference.uid) else {
-        let next = status::leaving(object, &previous, to, now);
+        let mut next = status::leaving(object, &previous, to, now);
+        let delivered = context.notifier.recorded(reference, &mut next);
         publish::<ClinchIntegration>(&context.cluster, reference, &previous, next, "HandOver")
             .await?;
-        return Ok(Turn::NotNow(Some(ENDED_EVERY)));
+        return Ok(Turn::NotNow(delivered.done(Some(ENDED_EVERY))));
     };
     // Before the other one works: what this process knows of the runs is outdated from then on.
     for uid in users {
@@ -98,6 +100,7 @@ async fn give<C: Cluster + LedgerHome>(
         context.listings.forget(&uid);
     }
     context.connections.forget(&reference.uid);
+    context.notifier.forget_integration(&reference.uid);
     let next = status::handed_over(object, &previous, to, now);
     match write(context, reference, object, next).await {
         Ok(()) => {

@@ -31,6 +31,7 @@ use self::{
 pub(super) use self::{inspect::reading, preview::config, review::review};
 use super::{
     context::Context,
+    notify,
     publish::{object_ref, publish},
     spans,
 };
@@ -69,6 +70,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
         Err(error) => return Err(unreadable(context, &reference, &object, error).await),
     };
     context.trouble.over(&reference.uid);
+    context.notifier.set_receivers(&reference.uid, key, &gathered.receivers);
     note_secret(context, &gathered);
     // validate: conditions, and the integration as it may be contacted
     let checked = validate(&gathered, &context.settings);
@@ -84,10 +86,16 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     let connection = context.connections.get(&reference.uid);
     let now = context.clock.now();
     let wait = executed.wait().into_iter().chain(look_again).min();
-    let (next, asking) =
-        status::status(&gathered, checked.observations, executed, connection.as_ref(), now);
+    let mut observations = checked.observations;
+    let answers = context.notifier.answers(&reference.uid, &gathered.previous.notify);
+    observations.extend(notify::observation(&gathered.receivers, &answers));
+    let (mut next, asking) =
+        status::status(&gathered, observations, executed, connection.as_ref(), now);
+    next.notify = answers;
+    let due = context.notifier.due((key, &object), |_| None, &reference, &mut next);
     publish::<ClinchIntegration>(&context.cluster, &reference, &gathered.previous, next, "Verify")
         .await?;
+    let wait = due.done(wait);
     for namespace in asking {
         context.cluster.publish(&reference, asks(&namespace)).await;
     }

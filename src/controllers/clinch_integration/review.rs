@@ -6,7 +6,7 @@ use crate::{
     api::ClinchIntegration,
     clinch::Endpoint,
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
-    controllers::{context::Context, finding::Finding},
+    controllers::{context::Context, finding::Finding, notify::secret_fault},
 };
 
 /// The findings on one integration.
@@ -32,6 +32,13 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     {
         let path = "spec.credentials.secretRef";
         findings.push(Finding::error("reference/secret", path, &cause.message));
+    }
+    for (index, receiver) in spec.notify.iter().enumerate() {
+        let secret = cluster.secret(&key.sibling(&receiver.secret_ref.name)).await?;
+        if let Some(cause) = secret.and_then(|secret| secret_fault(receiver, secret)) {
+            let path = format!("spec.notify[{index}].secretRef");
+            findings.push(Finding::error("reference/secret", &path, &cause.message));
+        }
     }
     let defaults = spec.defaults.as_ref();
     if let Some(named) = defaults.and_then(|defaults| defaults.field_mapping_ref.as_ref()) {

@@ -294,6 +294,8 @@ mod tests {
 
         fn credential_verified(&self, _: crate::controllers::VerificationOutcome) {}
 
+        fn notified(&self, _: crate::controllers::NotificationOutcome) {}
+
         fn forgotten(&self, _: &str) {}
     }
 

@@ -1,0 +1,243 @@
+//! Notifications on a real API server, to a receiver that checks signatures with code of its own.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use clinch_operator::sandbox::{SinkAnswer, SinkOptions, TestSink};
+use serde_json::Value;
+
+use crate::{
+    canary::{assert_clean, mark},
+    support::{
+        manifests::{INTEGRATION, PROSPECT, SECRET, export},
+        process::Process,
+        world::{SOON, World, condition},
+    },
+};
+
+/// The duration of Leases, in seconds.
+const LEASE: u64 = 4;
+
+/// A key that any leak of it shows.
+fn key() -> String {
+    mark("-signing-key-of-32-bytes")
+}
+
+async fn prepare() -> Option<(World, TestSink)> {
+    let mut world = World::prepare().await?;
+    let sink = TestSink::start(SinkOptions::new(&key())).await.expect("a sink");
+    world.allowed_notify = vec![sink.origin()];
+    Some((world, sink))
+}
+
+/// The Secret of a receiver.
+fn receiver(url: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Secret
+metadata: {{name: hook, labels: {{clinch.hireez.dev/use: notify}}}}
+stringData: {{url: '{url}', signingKey: {}}}
+",
+        key()
+    )
+}
+
+/// The integration `acme` with that receiver.
+fn notifying() -> String {
+    format!("{INTEGRATION}  notify: [{{name: ops, format: Webhook, secretRef: {{name: hook}}}}]\n")
+}
+
+fn credential(world: &World, secret: &str) {
+    world.apply(&SECRET.replace("ACCESS", "KEY-1").replace("SECRET", secret));
+}
+
+/// The types of the messages about an object, in order.
+fn types(sink: &TestSink, name: &str) -> Vec<String> {
+    let messages = sink.messages();
+    let about = messages.iter().filter(|message| message["data"]["name"] == name);
+    about.map(|message| message["type"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+async fn until(what: &str, met: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !met() {
+        assert!(started.elapsed() < SOON, "not {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until the status says that this was announced, and that the receiver took it.
+async fn announced(world: &World, kind: &str, name: &str, ready: bool) -> Value {
+    let what = format!("announced as ready: {ready}");
+    world
+        .wait(kind, name, &what, SOON, |object| {
+            let entry = &object["status"]["notified"][0];
+            entry["ready"] == ready && entry["delivered"] == true
+        })
+        .await
+}
+
+fn logging(world: &World, identity: &str, log: &Path) -> Process {
+    let file = || Stdio::from(File::options().create(true).append(true).open(log).expect("a file"));
+    let mut command = world.operator_command(identity, "127.0.0.1:0", LEASE);
+    command.env("CLINCH_LOG", "trace").stdout(file()).stderr(file());
+    Process::spawn(&mut command)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_and_its_end_are_announced_once_each_and_the_url_is_shown_nowhere() {
+    let Some((world, sink)) = prepare().await else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let mut first = logging(&world, "first", &log);
+    let url = format!("{}/{}?{}", sink.origin(), mark("path"), mark("query"));
+    world.apply(&receiver(&url));
+    world.apply(&notifying());
+    world.apply(&export("people", 3, PROSPECT));
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    assert_eq!(sink.requests(), 0, "nothing was wrong");
+
+    credential(&world, "another");
+    world.ready("ClinchIntegration", "acme", "False", "CredentialsRejected").await;
+    announced(&world, "ClinchIntegration", "acme", false).await;
+    assert_eq!(types(&sink, "acme"), ["object.stalled"]);
+    // A process that takes over knows what was announced.
+    first.kill();
+    let _second = logging(&world, "second", &log);
+    credential(&world, "secret-1");
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    let object = announced(&world, "ClinchIntegration", "acme", true).await;
+    assert_eq!(condition(&object, "NotifyReady")["reason"], "Notifying");
+    world.apply(&export("people", 4, PROSPECT));
+    let done = |object: &Value| object["status"]["delivered"] == "4/4";
+    world.wait("CandidateExport", "people", "pushed again", SOON, done).await;
+    assert_eq!(types(&sink, "acme"), ["object.stalled", "object.ready"]);
+    assert_eq!(sink.messages().len(), 2, "an export that waits announces nothing");
+    let received = sink.received();
+    assert_eq!((received.requests, received.unsigned, received.conflicts), (2, 0, 0));
+    let answered = |object: &Value| object["status"]["notify"][0]["lastAnswer"] == "Taken";
+    world.wait("ClinchIntegration", "acme", "with the answer", SOON, answered).await;
+
+    let kinds = "clinchintegrations,candidateexports,events,events.events.k8s.io";
+    let shown = world.kubectl(&["get", kinds, "-n", &world.namespace, "-o", "json"]);
+    assert!(shown.contains("notified"), "the statuses are in it");
+    assert_clean("the cluster", shown.as_bytes());
+    let log = fs::read(&log).expect("a log");
+    assert!(log.len() > 1000, "there is a log");
+    assert_clean("the log", &log);
+    let messages = Value::Array(sink.messages()).to_string();
+    assert!(!messages.contains("marker.example") && !messages.contains("secret-1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stalled_export_is_announced_whatever_its_receiver_did_before() {
+    let Some((world, sink)) = prepare().await else { return };
+    let _process = world.spawn_operator("one", "127.0.0.1:0", LEASE);
+    let elsewhere = Some(format!("{}/elsewhere", sink.origin()));
+    sink.set_answers(vec![SinkAnswer { location: elsewhere, ..SinkAnswer::status(307) }]);
+    world.apply(&receiver(&sink.url()));
+    world.apply(&notifying());
+    let broken = "  destination: {prospect: {}}\n  select: 'candidate.'";
+    world.apply(&export("people", 3, broken));
+    let notify_is = |reason: &'static str| {
+        move |object: &Value| condition(object, "NotifyReady")["reason"] == reason
+    };
+    let acme = "acme";
+    let object =
+        world.wait("ClinchIntegration", acme, "rejected", SOON, notify_is("NotifyRejected")).await;
+    assert_eq!(object["status"]["notify"][0]["lastAnswer"], "Redirected");
+    assert_eq!(condition(&object, "Ready")["status"], "True", "Ready does not depend on it");
+    assert_eq!(sink.requests(), 1, "no redirect is followed");
+    // Another URL is used at once.
+    sink.set_answers(vec![SinkAnswer::status(500).times(2)]);
+    world.apply(&receiver(&format!("{}?again", sink.url())));
+    world.wait("ClinchIntegration", acme, "failing", SOON, notify_is("NotifyUnreachable")).await;
+    announced(&world, "CandidateExport", "people", false).await;
+    world.wait("ClinchIntegration", acme, "notifying", SOON, notify_is("Notifying")).await;
+    assert_eq!(types(&sink, "people"), ["object.stalled"]);
+    assert_eq!(sink.requests(), 4);
+
+    // One that is not listed.
+    world.apply(&receiver("https://hooks.example.com/x"));
+    let object = world
+        .wait("ClinchIntegration", acme, "not allowed", SOON, notify_is("NotifyNotAllowed"))
+        .await;
+    let message = condition(&object, "NotifyReady")["message"].to_string();
+    assert!(message.contains("--allowed-notify") && !message.contains("example.com"), "{message}");
+    world.apply(&receiver(&sink.url()));
+    world.apply(&export("people", 3, PROSPECT));
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    announced(&world, "CandidateExport", "people", true).await;
+    assert_eq!(types(&sink, "people"), ["object.stalled", "object.ready"]);
+    assert_eq!(sink.received().unsigned, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_hangs_delays_no_run() {
+    let Some((mut world, _sink)) = prepare().await else { return };
+    // It takes connections, by its backlog, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let origin = format!("http://{}", silent.local_addr().expect("an address"));
+    world.allowed_notify = vec![origin.clone()];
+    let _process = world.spawn_operator("one", "127.0.0.1:0", LEASE);
+    world.apply(&receiver(&format!("{origin}/x")));
+    world.apply(&notifying());
+    let broken = "  destination: {prospect: {}}\n  select: 'candidate.'";
+    world.apply(&export("broken", 3, broken));
+    let sent = |object: &Value| object["status"]["notified"][0]["number"] == 1;
+    world.wait("CandidateExport", "broken", "being announced", SOON, sent).await;
+    world.apply(&export("people", 3, PROSPECT));
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    let hangs = |object: &Value| object["status"]["notify"][0]["lastAnswer"] == "NoAnswer";
+    let object = world.wait("ClinchIntegration", "acme", "without an answer", SOON, hangs).await;
+    assert_eq!(condition(&object, "NotifyReady")["reason"], "NotifyUnreachable");
+    assert_eq!(condition(&object, "Ready")["status"], "True");
+    let object = world.get("CandidateExport", "broken").await;
+    assert_eq!(object["status"]["notified"][0]["delivered"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_that_moves_while_a_message_is_sent_announces_it_once() {
+    let Some((world, sink)) = prepare().await else { return };
+    world.grant_shards(&["a", "b"]);
+    let _processes = [
+        world.spawn_shard("a", "process-a", "127.0.0.1:0", LEASE),
+        world.spawn_shard("b", "process-b", "127.0.0.1:0", LEASE),
+    ];
+    let label = |shard: &str| {
+        let label = format!("clinch.hireez.dev/shard={shard}");
+        world.kubectl(&["label", "clint", "acme", &label, "--overwrite", "-n", &world.namespace]);
+    };
+    world.apply(&receiver(&sink.url()));
+    let labelled = "metadata: {name: acme, labels: {clinch.hireez.dev/shard: a}}";
+    world.apply(&notifying().replace("metadata: {name: acme}", labelled));
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    let broken = "  destination: {prospect: {}}\n  select: 'candidate.'";
+    // Refused for now, so that the move finds the message between two attempts.
+    sink.set_answers(vec![SinkAnswer { retry_after: Some(2), ..SinkAnswer::status(503) }]);
+    world.apply(&export("people", 3, broken));
+    until("tried", || sink.requests() > 0).await;
+    label("b");
+    let held = |object: &Value| object["status"]["shard"] == "b";
+    world.wait("ClinchIntegration", "acme", "held by b", SOON, held).await;
+    sink.set_answers(Vec::new());
+    announced(&world, "CandidateExport", "people", false).await;
+    // To and fro, each time with another message.
+    for (shard, ready) in [("a", true), ("b", false), ("a", true)] {
+        world.apply(&export("people", 3, if ready { PROSPECT } else { broken }));
+        label(shard);
+        announced(&world, "CandidateExport", "people", ready).await;
+        let held = |object: &Value| object["status"]["shard"] == shard;
+        world.wait("ClinchIntegration", "acme", "held", SOON, held).await;
+    }
+    let all = types(&sink, "people");
+    assert_eq!(all, ["object.stalled", "object.ready", "object.stalled", "object.ready"]);
+    let received = sink.received();
+    assert_eq!((received.unsigned, received.conflicts), (0, 0));
+    assert_eq!(received.deliveries.len(), 4, "each message has one id");
+}
