@@ -129,7 +129,8 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         self.check_writes()?;
         self.facts.open = false;
         self.journal.append(Vec::new(), self.facts.clone(), None).await?;
-        if self.journal.rewrite_due(self.people.len()) {
+        // Who waits is known in memory, and was not delivered: a new base would say that they were.
+        if self.pending.is_empty() && self.journal.rewrite_due(self.people.len()) {
             self.journal.rewrite(&self.people, &self.facts).await?;
         }
         self.journal.sweep().await?;

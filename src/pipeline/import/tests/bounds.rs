@@ -125,6 +125,22 @@ async fn ids_that_change_delete_nobody_and_are_not_followed_for_long() {
 }
 
 #[tokio::test]
+async fn people_who_wait_when_a_list_cannot_be_read_on_are_delivered_by_a_later_run() {
+    for page in 2..=10 {
+        let mut world = World::new(100, 1);
+        // Some people wait whatever the page, and what is known has many segments.
+        world.max_rows = 7;
+        world.model().fault_at_page = Some(page);
+        for _ in 0..3 {
+            assert_ne!(world.run().await.ending, Ending::Completed);
+        }
+        world.model().fault_at_page = None;
+        assert_eq!(world.run().await.ending, Ending::Completed);
+        world.assert_delivered();
+    }
+}
+
+#[tokio::test]
 async fn pages_that_are_repeated_missing_or_empty_delete_nobody_and_lose_nobody() {
     for spoiled in [Spoiled::Repeated, Spoiled::Missing, Spoiled::Empty] {
         for total in [Some(0), None] {
