@@ -308,12 +308,13 @@ pub struct ReadPermission {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(length(max = 128), inner(length(min = 1, max = 128)))]
     pub attributes: Vec<String>,
-    /// Places that imports, and exports with files and reports, may write to, spelled as in the
-    /// operator's `--allowed-destinations`, which applies as well. Empty: what the operator allows.
+    /// Places that imports, and exports with files and reports, may write to, and endpoints that imports may
+    /// send to, spelled as in the operator's `--allowed-destinations`, which applies as well. Empty: what
+    /// the operator allows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[x_kube(validation = Rule::new("self.all(d, ['s3://', 'gs://', 'az://', 'file:///'].exists(s, d.startsWith(s)))")
-        .message("each must begin with s3://, gs://, az:// or file:///"))]
+    #[x_kube(validation = Rule::new("self.all(d, ['s3://', 'gs://', 'az://', 'file:///', 'https://', 'http://'].exists(s, d.startsWith(s)))")
+        .message("each must begin with s3://, gs://, az://, file:///, https:// or http://"))]
     #[schemars(length(max = 32), inner(length(min = 5, max = 1024)))]
     pub destinations: Vec<String>,
 }

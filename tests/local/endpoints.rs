@@ -22,6 +22,8 @@ struct World {
     /// More fields of the import.
     more: Value,
     allowed: Option<String>,
+    /// `readPermission.destinations`.
+    destinations: Vec<String>,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
             label: "destination",
             more: json!({}),
             allowed,
+            destinations: Vec::new(),
         }
     }
 
@@ -69,7 +72,8 @@ impl World {
             json!({"apiVersion": api, "kind": "ClinchIntegration", "metadata": {"name": "clinch"},
                 "spec": {"endpoint": self.sandbox.base_url(), "environment": "Sandbox",
                     "credentials": {"secretRef": {"name": "clinch"}},
-                    "readPermission": {"candidates": "Allowed", "attributes": ["*"]}}}),
+                    "readPermission": {"candidates": "Allowed", "attributes": ["*"],
+                        "destinations": self.destinations}}}),
             json!({"apiVersion": api, "kind": "CandidateImport", "metadata": {"name": "out"},
                 "spec": import}),
         ];
@@ -163,6 +167,28 @@ async fn an_endpoint_gets_only_what_admins_and_owners_of_secrets_allow() {
     world.keys = json!({ "key": KEY });
     world.expect(0, "Imported").await;
     assert_eq!(world.names(), ["First0", "First1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_may_narrow_imports_to_an_endpoint() {
+    let mut world = World::new(2).await;
+    let origin = world.sink.origin();
+    for others in [
+        vec!["https://hooks.example.com/".to_owned()],
+        vec![format!("{origin}/elsewhere"), "s3://bucket/".to_owned()],
+    ] {
+        world.destinations = others;
+        let refused = world.expect(1, "NotPermitted").await;
+        let message = condition(&refused, "Permitted")["message"].to_string();
+        assert!(message.contains("spec.readPermission.destinations"), "{message}");
+    }
+    assert_eq!(world.sink.received().requests, 0, "nothing was sent so far");
+    world.destinations = vec!["s3://bucket/".to_owned(), origin];
+    world.expect(0, "Imported").await;
+    assert_eq!(world.names(), ["First0", "First1"]);
+    // The operator's own list applies as well.
+    world.allowed = Some("https://hooks.example.com".to_owned());
+    world.expect(1, "DestinationNotAllowed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
