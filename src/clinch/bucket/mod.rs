@@ -9,6 +9,7 @@
 //! fast one does not wait for the rate to grow. Permits are granted in the order of the requests for
 //! them.
 
+mod curve;
 mod fall;
 mod history;
 mod limits;
@@ -16,10 +17,12 @@ mod limits;
 mod limits_simulation;
 mod pace;
 mod rise;
+mod seek;
 #[cfg(test)]
 mod simulation;
 mod state;
 mod strays;
+mod window;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -21,7 +21,8 @@
 //! ones (`rise.rs`).
 //!
 //! **429s that cuts do not change** are not ours to prevent (`strays.rs`, `fall.rs`): the rate from before
-//! is restored, and only their `Retry-After` is honoured.
+//! is restored, and only their `Retry-After` is honoured. Beside strays that ask for a wait, the limit is
+//! found by how many 429s there are (`seek.rs`).
 
 use std::time::Duration;
 
@@ -29,16 +30,19 @@ use tokio::time::Instant;
 
 use super::{
     Limits,
+    curve::{Curve, DEPTHS, LONG, MOST_HASTE},
     fall::Fall,
     history::{Accepted, History},
     rise::Rise,
+    seek::Seek,
     strays::{Sign, Strays},
+    window::Window,
 };
 
 /// The minimum rate after the first 429, in requests per second.
 pub(super) const MIN_START: f64 = 2.0;
 /// The rate never falls below this, in requests per second.
-const MIN_RATE: f64 = 0.2;
+pub(super) const MIN_RATE: f64 = 0.2;
 /// The rate never rises above this, in requests per second.
 pub(super) const MAX_RATE: f64 = 100_000.0;
 /// The pause after a 429 without `Retry-After`.
@@ -51,41 +55,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_TEST: Duration = Duration::from_secs(10);
 /// To which share a rate is cut for a test.
 const TEST_CUT: f64 = 0.6;
+/// From which 429 in a row on, counted from zero, they are no strays.
+const ROW: u32 = 2;
 /// A 429 within this many pauses' length after a pause means that the limit is far below.
 const SOON: f64 = 3.0;
 /// The least that it is cut then.
 const SOON_CUT: f64 = 0.94;
-/// The plateau is at most this share of the accepted rate.
-const KEEP: f64 = 0.995;
-/// How much lower the plateau is for each second of pause per second of work before it: a rate that
-/// did not last long was further above the limit than one that did.
-const CUT_PER_PAUSE: f64 = 0.3;
-/// How far below the plateau the climb starts, as a share of it, if the limit is known well, less
-/// well, and barely.
-const DEPTHS: [f64; 3] = [0.02, 0.06, 0.3];
-/// Work after which the limit is known well, in seconds.
-const LONG: f64 = 10.0;
-/// Length of the climb while the limit is barely known, in seconds.
-const SHORT_CLIMB: f64 = 6.0;
-/// Length if it is known less well, in seconds for each second of pause.
-const MIDDLE_CLIMB: f64 = 20.0;
-/// Length if it is known well, in seconds for each second of pause, so that less than 2 % of the
-/// time is spent in pauses.
-const LONG_CLIMB: f64 = 40.0;
-/// The climb takes at least this many requests, so that less than 1 % of them exceed the limit.
-const CLIMB_REQUESTS: f64 = 100.0;
-/// Maximum length of the climb, in seconds.
-const LONGEST_CLIMB: f64 = 300.0;
-/// How much faster the rate grows with each second beyond the known limit.
-const ACCELERATION: f64 = 0.005;
-/// A limit that differs by this factor from the one before has moved.
-const MOVED: f64 = 1.15;
-/// How many times faster the next climb is then.
-const MOST_HASTE: f64 = 6.0;
-/// How much of the haste is left after a climb that ended near the limit known before.
-const LESS_HASTE: f64 = 0.75;
-/// How long it accelerates, in seconds.
-const ACCELERATES_FOR: f64 = 40.0;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
 const USED: f64 = 0.5;
 
@@ -140,114 +115,14 @@ enum Phase {
     Doubling,
     /// It was hit again.
     Around(Curve),
-}
-
-/// How many requests may be in flight.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Window {
-    size: usize,
-    /// Whether a 429 has shown a size to be too large.
-    hit: bool,
-    /// Responses and seconds until it grows by one.
-    responses: usize,
-    seconds: f64,
-    /// When it changed last.
-    since: Instant,
-    /// 429s since it grew last.
-    cuts: usize,
-    /// Whether the latest cut was by half.
-    halved: bool,
-}
-
-/// The rate around a limit that was hit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Curve {
-    /// The rate of the plateau.
-    plateau: f64,
-    /// How far below it the climb starts, as a share of it.
-    depth: f64,
-    /// Length of the climb, in seconds of full use.
-    climb: f64,
-    /// By how much climbs are shortened, because the limit moves.
-    haste: f64,
-    /// Seconds of full use so far.
-    used: f64,
+    /// There are strays that ask for a wait.
+    Beside(Seek),
 }
 
 impl Streak {
     /// The shortest pause after so many 429s in a row.
     fn pause(events: u32) -> Duration {
         FIRST_PAUSE.saturating_mul(1 << events.min(10)).min(LONGEST_PAUSE)
-    }
-}
-
-impl Window {
-    fn first(now: Instant) -> Self {
-        Self { size: 1, hit: false, responses: 0, seconds: 0.0, since: now, cuts: 0, halved: false }
-    }
-
-    fn answered(&mut self, limits: Limits, now: Instant) {
-        // A window beyond the maximum in flight would have no effect.
-        let largest = limits.max_in_flight.max(1);
-        if self.size >= largest {
-            return;
-        }
-        self.responses = self.responses.saturating_sub(1);
-        if self.responses == 0
-            && now.saturating_duration_since(self.since).as_secs_f64() >= self.seconds
-        {
-            self.size += 1;
-            self.cuts = 0;
-            self.since = now;
-            // Sizes that were fine make the next step faster.
-            self.seconds /= 2.0;
-            self.responses = if self.hit { 4 * self.size } else { 0 };
-        }
-    }
-
-    /// Returns whether the window explains the 429.
-    fn refused(&mut self, in_flight: usize, pause: Duration, now: Instant) -> bool {
-        self.cuts += 1;
-        // At first it doubles with each round trip, so half of it was fine.
-        let beside = if self.hit { in_flight.saturating_sub(1) } else { in_flight / 2 };
-        if beside == 0 || self.cuts > 2 + self.size / 8 {
-            return false;
-        }
-        let pause = pause.as_secs_f64().max(0.25);
-        let seconds = if self.hit { LONG_CLIMB * pause } else { pause };
-        let responses = if self.hit { 200 } else { 20 };
-        *self = Self {
-            size: beside,
-            hit: true,
-            responses,
-            seconds,
-            since: now,
-            halved: !self.hit,
-            ..*self
-        };
-        true
-    }
-}
-
-impl Curve {
-    /// The start of a climb towards a limit that is barely known.
-    fn barely(rate: f64, plateau: f64, haste: f64) -> Self {
-        let depth = (1.0 - rate / plateau).clamp(0.02, 0.75);
-        Self { plateau, depth, climb: SHORT_CLIMB, haste, used: 0.0 }
-    }
-
-    fn rate(&self) -> f64 {
-        let beyond = self.used - 2.0 * self.climb;
-        if beyond <= 0.0 {
-            return self.plateau * (1.0 + self.depth * (self.used / self.climb - 1.0).powi(3));
-        }
-        let accelerated = beyond.min(ACCELERATES_FOR);
-        let growth = (3.0 * self.depth / self.climb) * beyond
-            + ACCELERATION
-                * self.haste.min(2.0).powi(2)
-                * accelerated
-                * (beyond - accelerated / 2.0);
-        self.plateau * (1.0 + self.depth) * growth.min(50.0).exp()
     }
 }
 
@@ -314,6 +189,15 @@ impl Pace {
                 }
                 self.rate = curve.rate();
             }
+            Phase::Beside(seek) => {
+                // A ceiling below it leaves it unused.
+                let gone = seek.accepted(self.history.recent_rate(now) / seek.rate());
+                self.rate = seek.rate();
+                if gone {
+                    self.strays = Strays::default();
+                    self.phase = Phase::Around(Curve::guessed(self.rate));
+                }
+            }
         }
         self.bound(limits);
     }
@@ -360,16 +244,36 @@ impl Pace {
     ) -> (bool, Duration) {
         let accepted = self.history.accepted(self.rate, now);
         let pause = requested.unwrap_or(DEFAULT_PAUSE);
+        if let Phase::Beside(seek) = &mut self.phase {
+            if self.streak.is_none_or(|streak| streak.events < ROW) {
+                seek.refused(accepted.rate);
+                self.rate = seek.rate();
+                self.bound(limits);
+                let pause = self.in_a_row(requested, now);
+                return self.stray(Some(pause));
+            }
+            self.rate = seek.rate();
+            self.phase = Phase::Around(Curve::known(self.rate));
+            self.strays = Strays::default();
+        }
         if !self.strays.are_proved() && self.streak.is_none() && self.falls(&accepted, now) {
             return self.stray(requested);
         }
         if pause.is_zero() && self.streak.is_none() && !self.strays.are_proved() && self.rises() {
             return (true, pause);
         }
-        let mut sign = None;
+        let (mut sign, rate) = (None, self.rate);
         if self.strays.are_proved() {
             sign = Some(self.strays.refused(accepted.seconds));
             if sign == Some(Sign::Stray) {
+                if let Phase::Around(_) = self.phase {
+                    self.seek(requested, |share| Seek::rising(rate, share));
+                }
+                return self.stray(requested);
+            }
+            if matches!(self.phase, Phase::Doubling | Phase::Around(_))
+                && self.seek(requested, |share| Seek::around(accepted.rate, share))
+            {
                 return self.stray(requested);
             }
         }
@@ -390,6 +294,30 @@ impl Pace {
             self.history = History::from(now + pause);
         }
         (matches!(sign, Sign::Proved | Sign::Stray), pause)
+    }
+
+    /// Seeks the limit beside strays, if they are proved and ask for a wait.
+    fn seek(&mut self, requested: Option<Duration>, from: impl FnOnce(f64) -> Seek) -> bool {
+        let waits = requested.is_some_and(|wait| !wait.is_zero());
+        let Some(share) = self.strays.share().filter(|_| waits) else { return false };
+        let seek = from(share);
+        (self.phase, self.rate) = (Phase::Beside(seek), seek.rate());
+        true
+    }
+
+    /// The pause after a stray. Several in a row are hardly strays.
+    fn in_a_row(&mut self, requested: Option<Duration>, now: Instant) -> Duration {
+        let requested = requested.unwrap_or_default();
+        let Some(streak) = &mut self.streak else {
+            self.streak = Some(Streak { events: 0, since: now, requests: 0 });
+            return requested;
+        };
+        streak.events += 1;
+        if streak.events < ROW {
+            requested
+        } else {
+            requested.max(Streak::pause(streak.events - 1))
+        }
     }
 
     /// Whether the rate rises although a request was refused.
@@ -572,53 +500,14 @@ impl Pace {
                 let plateau = plateau.min(0.98 * self.rate).max(1.02 * sure);
                 Some(Curve::barely(sure, plateau, haste))
             }
-            Phase::Ceiling => Some(Self::hit(None, accepted, pause_seconds)),
-            Phase::Around(known) => Some(Self::hit(Some(*known), accepted, pause_seconds)),
+            // Leaves this phase by its own rules.
+            Phase::Beside(_) => None,
+            Phase::Ceiling => Some(Curve::hit(None, accepted, pause_seconds)),
+            Phase::Around(known) => Some(Curve::hit(Some(*known), accepted, pause_seconds)),
         };
         if let Some(curve) = curve {
             self.rate = curve.rate();
             self.phase = Phase::Around(curve);
         }
-    }
-
-    /// The limit was hit after some time of work: it is close to the rate.
-    fn hit(known: Option<Curve>, accepted: &Accepted, pause: f64) -> Curve {
-        let cut = (CUT_PER_PAUSE * pause / accepted.seconds).clamp(1.0 - KEEP, 0.5);
-        let mut plateau = accepted.rate * (1.0 - cut);
-        // A plateau that has held counts as much as a 429 not far beyond it: Clinch's burst
-        // allowance lets the rate overshoot, the more so the faster it grew.
-        if let Some(known) = known
-            && known.climb > SHORT_CLIMB
-            && plateau > known.plateau
-            && known.used >= known.climb
-            && known.used < known.climb * if known.depth > DEPTHS[0] { 2.5 } else { 2.0 }
-        {
-            plateau = f64::midpoint(plateau, known.plateau);
-        }
-        let plateau = plateau.max(MIN_RATE);
-        // A limit that was hit early is approached slowly; one hit beyond a mere guess may be higher
-        // still.
-        let guessed = known.is_some_and(|known| known.depth > DEPTHS[1]);
-        let (depth, climb) = match (accepted.seconds < LONG, guessed) {
-            (true, _) => (DEPTHS[1], LONG_CLIMB),
-            (false, true) => (DEPTHS[1], MIDDLE_CLIMB),
-            (false, false) => (DEPTHS[0], LONG_CLIMB),
-        };
-        let haste = known.map_or(1.0, |known| {
-            if known.depth > DEPTHS[1] {
-                return known.haste;
-            }
-            let moved = (plateau / known.plateau).max(known.plateau / plateau);
-            if moved > MOVED {
-                MOST_HASTE
-            } else if known.used > 2.0 * known.climb {
-                (known.haste * LESS_HASTE).max(1.0)
-            } else {
-                known.haste
-            }
-        });
-        let climb = climb * pause.max(1.0) / haste;
-        let climb = climb.max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
-        Curve { plateau, depth, climb, haste, used: 0.0 }
     }
 }

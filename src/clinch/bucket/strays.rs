@@ -24,6 +24,8 @@ const SAME: f64 = 1.2;
 const SHORTER: f64 = 2.0;
 /// How many times longer than usual nothing is refused if a cut had an effect.
 const LONGER: f64 = 2.5;
+/// The share was measured on a few only: there may be so many times more.
+const CAUTION: f64 = 1.3;
 /// How many responses are compared with the usual share at a time.
 const BLOCK: f64 = 400.0;
 
@@ -158,8 +160,12 @@ impl Strays {
 
     /// So many were proved elsewhere.
     pub(super) fn prove(&mut self, share: f64) {
-        // Measured on a few only.
-        *self = Self { share: Some(1.3 * share), ..Self::default() };
+        *self = Self { share: Some(CAUTION * share), ..Self::default() };
+    }
+
+    /// The share of strays, if they are proved.
+    pub(super) fn share(&self) -> Option<f64> {
+        self.share.map(|share| share / CAUTION)
     }
 
     /// Whether strays are proved.
