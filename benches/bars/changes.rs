@@ -129,6 +129,8 @@ impl Feed for Changes {
             people,
             next,
             total: Some(total),
+            asked: PAGE,
+            too_large: None,
             cut_off: false,
             answered_at: Some(self.now()),
         })
@@ -140,6 +142,10 @@ impl Feed for Changes {
 
     async fn lists_changes(&self) -> Result<Result<(), &'static str>, FeedFault> {
         Ok(Ok(()))
+    }
+
+    fn largest_answer(&self) -> usize {
+        4 << 20
     }
 
     fn updated_at(&self) -> Option<&str> {

@@ -118,6 +118,7 @@ pub(crate) fn ports<F: Feed>(
     Ok(ImportPorts {
         feed,
         sink: ObjectSink::open(&format!("{place}/sink/"), None, &policy, "bench", parts)?,
+        known_max: None,
         store: FolderStore::new(folder.join("state")),
         keys: ImportKeys::of(&[7; 32], account(), "bench"),
         suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
@@ -175,6 +176,8 @@ impl Feed for List {
             next: (!people.is_empty()).then_some(from + PAGE),
             people,
             total: Some(PEOPLE),
+            asked: PAGE,
+            too_large: None,
             cut_off: false,
             answered_at: Some(Timestamp::now()),
         })
@@ -186,6 +189,10 @@ impl Feed for List {
 
     async fn lists_changes(&self) -> Result<Result<(), &'static str>, FeedFault> {
         Ok(Err("not offered"))
+    }
+
+    fn largest_answer(&self) -> usize {
+        4 << 20
     }
 
     fn updated_at(&self) -> Option<&str> {

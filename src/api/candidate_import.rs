@@ -534,9 +534,10 @@ pub struct ManifestSeen {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportFailure {
-    /// Opaque id of the person; stable within the import.
+    /// Opaque id of the person; stable within the import. Absent: they could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
-    pub record: String,
+    pub record: Option<String>,
     /// The reason, from the documented list.
     #[schemars(length(max = 64))]
     pub reason: String,

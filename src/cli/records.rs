@@ -27,7 +27,8 @@ pub(super) fn imported(name: &str, status: &CandidateImportStatus) -> Vec<String
     let mut lines: Vec<String> =
         manifest.map(|last| format!("{name}: manifest {}", last.url)).into_iter().collect();
     lines.extend(status.failures.iter().map(|failure| {
-        format!("{name}: person {} {}: {}", failure.record, failure.reason, failure.message)
+        let person = failure.record.as_ref().map(|id| format!("person {id} ")).unwrap_or_default();
+        format!("{name}: {person}{}: {}", failure.reason, failure.message)
     }));
     let listed = i64::try_from(status.failures.len()).unwrap_or(i64::MAX);
     let more = status.rejected.unwrap_or_default().saturating_sub(listed);

@@ -22,8 +22,8 @@ mod wire;
 
 pub use bucket::{Limits, RateBucket};
 pub use client::{
-    Client, ClientConfig, ClientDeps, ConnectError, Created, Creation, Cursor, MAX_PAGES_OF_WALK,
-    Page, Successor, Verified,
+    Client, ClientConfig, ClientDeps, ConnectError, Created, Creation, Cursor, MAX_LIST_BYTES,
+    MAX_PAGES_OF_WALK, Page, Successor, Verified,
 };
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};

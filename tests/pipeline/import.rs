@@ -79,6 +79,7 @@ impl Import<'_> {
         let ports = ImportPorts {
             feed: ClinchFeed::new(self.world.client.clone()),
             sink,
+            known_max: None,
             store: self.state.clone(),
             keys: ImportKeys::of(&[7; 32], account(), "uid-import"),
             suppressions: self.world.suppressions.clone(),
@@ -361,29 +362,57 @@ async fn a_list_that_shifts_loses_nobody() {
     }
 }
 
+fn with_summary(world: &World, person: usize, bytes: usize) {
+    let summary = json!({ "summary": "x".repeat(bytes) });
+    world.sandbox.edit(ACCOUNT, &email(person), &summary).unwrap();
+}
+
 #[tokio::test]
-async fn attributes_of_megabytes_end_a_run_with_a_reason_and_delete_nobody() {
-    let world = World::new(seeded(contract(json!({})), (0..150).map(in_clinch))).await;
+async fn a_person_of_megabytes_is_left_out_with_a_reason_and_everybody_else_arrives() {
+    for paging in [json!({}), json!({"links": false}), json!({"links": false, "meta": false})] {
+        let options = contract(json!({ "paging": paging }));
+        let world = World::new(seeded(options, (0..250).map(in_clinch))).await;
+        let folder = tempfile::tempdir().unwrap();
+        let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+        import.completes().await;
+        with_summary(&world, 120, 4 << 20);
+        world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+        for person in [119, 121, 249] {
+            let title = json!({"current_job_title": "Changed"});
+            world.sandbox.edit(ACCOUNT, &email(person), &title).unwrap();
+        }
+        for (emitted, tombstones) in [(3, 1), (0, 0)] {
+            let requests = world.requests();
+            let progress = import.completes().await;
+            let counts = progress.counts;
+            assert_eq!((counts.emitted, counts.tombstones), (emitted, tombstones), "{paging}");
+            assert_eq!((counts.scanned, counts.invalid), (248, 1), "{paging}");
+            let [failure] = progress.failures.as_slice() else { panic!("one failure") };
+            assert_eq!((failure.record, failure.cause.reason), (None, Reason::TooLarge));
+            let message = "person 120 on the list of Clinch has more than 4 MiB, and is not read";
+            assert_eq!(failure.cause.message, message);
+            assert!(world.requests() - requests <= 60, "{}", world.requests() - requests);
+        }
+        assert_eq!(by_op(&import.records()).get("tombstone"), Some(&1), "nobody else is gone");
+        with_summary(&world, 120, 10);
+        let counts = import.completes().await.counts;
+        assert_eq!((counts.scanned, counts.emitted, counts.invalid), (249, 0, 0), "{paging}");
+    }
+}
+
+#[tokio::test]
+async fn people_who_are_large_together_are_read_in_smaller_pages() {
+    let world = World::new(seeded(contract(json!({})), (0..250).map(in_clinch))).await;
+    for person in 0..150 {
+        with_summary(&world, person, 60 << 10);
+    }
     let folder = tempfile::tempdir().unwrap();
     let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
-    let first = import.completes().await;
-    let edit = |summary: &str| {
-        world.sandbox.edit(ACCOUNT, &email(120), &json!({ "summary": summary })).unwrap();
-    };
-    edit(&"x".repeat(4 << 20));
-    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
-    for _ in 0..3 {
-        let requests = world.requests();
-        let report = import.run(local(folder.path())).await;
-        let Ending::Interrupted { disposition, message } = report.ending else { panic!("it ends") };
-        assert_eq!(disposition.reason(), Reason::TooLarge, "{message}");
-        assert!(message.contains("maxPageSize") && !message.contains("xxx"), "{message}");
-        assert!(world.requests() - requests <= 3, "{}", world.requests() - requests);
-        assert_eq!(report.progress.cursor, first.cursor);
-        assert_eq!(by_op(&import.records()).get("tombstone"), None);
-    }
-    edit("short again");
-    assert_eq!(import.completes().await.counts.tombstones, 1);
+    let requests = world.requests();
+    let counts = import.completes().await.counts;
+    assert_eq!((counts.scanned, counts.emitted, counts.invalid), (250, 250, 0));
+    // Twice, since the first scan is confirmed: 100 + 50 + 50, 100 instead of one page each.
+    assert!(world.requests() - requests <= 20, "{}", world.requests() - requests);
 }
 
 #[tokio::test]

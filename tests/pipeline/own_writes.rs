@@ -131,6 +131,7 @@ impl Pair {
         let ports = ImportPorts {
             feed: ClinchFeed::new(self.world.client.clone()),
             sink: local(self.folder.path()),
+            known_max: None,
             store: self.state.clone(),
             keys: ImportKeys::of(&[7; 32], account(), "uid-import"),
             suppressions: self.world.suppressions.clone(),

@@ -6,7 +6,10 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Client, Cursor, Purpose, encode, one, paging::stated_total};
+use super::{
+    Client, Cursor, Purpose, encode, one,
+    paging::{RawPage, stated_total},
+};
 use crate::{
     clinch::{
         contract::{Op, UpdatedSince},
@@ -43,6 +46,10 @@ pub struct Page {
     /// The walk reached its limit, [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK), before it saw
     /// everybody.
     pub cut_off: bool,
+    /// How many people were requested.
+    pub asked: u64,
+    /// The place on the list, from 1, of the only person of this page, who is too large to be read.
+    pub too_large: Option<u64>,
 }
 
 /// No time of a change is later, whatever a clock says.
@@ -119,15 +126,29 @@ impl Client {
     /// One page of the list of everybody. Start with [`Cursor::first`]; the walk ends when `next` is
     /// `None`, after at most [`MAX_PAGES_OF_WALK`](super::MAX_PAGES_OF_WALK) pages.
     pub async fn page(&self, cursor: Cursor) -> Result<Page, ClinchError> {
-        self.page_with(None, cursor).await
+        let query = self.list_query(None);
+        self.people_of(self.walk(Op::ListCandidates, None, &query, cursor).await?)
     }
 
-    /// As [`Client::page`], of the people who changed since a time. Only after
-    /// [`Client::lists_changes`] said that Clinch can be asked for them.
-    pub async fn changes(&self, since: Timestamp, cursor: Cursor) -> Result<Page, ClinchError> {
-        let offered = self.contract().updated_since.as_ref().ok_or(ClinchError::FilterIgnored)?;
-        let value = offered.value(since);
-        self.page_with(Some((&offered.parameter, &value)), cursor).await
+    /// One page of the list of everybody, or of the people who changed since a time: only after
+    /// [`Client::lists_changes`] said that Clinch can be asked for them. A page that is too large to be read
+    /// is read in parts, down to the one person who is too large.
+    pub async fn page_in_parts(
+        &self,
+        since: Option<Timestamp>,
+        cursor: Cursor,
+    ) -> Result<Page, ClinchError> {
+        let value;
+        let changes = match (since, &self.contract().updated_since) {
+            (None, _) => None,
+            (Some(_), None) => return Err(ClinchError::FilterIgnored),
+            (Some(since), Some(offered)) => {
+                value = offered.value(since);
+                Some((offered.parameter.as_str(), value.as_str()))
+            }
+        };
+        let query = self.list_query(changes);
+        self.people_of(self.walk_in_parts(Op::ListCandidates, &query, cursor).await?)
     }
 
     /// Whether the list can be restricted to changes: the parameter is offered, nobody changed in a far
@@ -158,25 +179,26 @@ impl Client {
         }
     }
 
-    async fn page_with(
-        &self,
-        query: Option<(&str, &str)>,
-        cursor: Cursor,
-    ) -> Result<Page, ClinchError> {
+    /// What the list of people is asked for, besides a page.
+    fn list_query<'a>(&'a self, other: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
         let sort = self.contract().sort.as_ref();
         let sort = sort.map(|sort| (sort.parameter.as_str(), sort.ascending.as_str()));
-        let query: Vec<(&str, &str)> = query.into_iter().chain(sort).collect();
-        let page = self.walk(Op::ListCandidates, None, &query, cursor).await?;
+        other.into_iter().chain(sort).collect()
+    }
+
+    fn people_of(&self, page: RawPage) -> Result<Page, ClinchError> {
         let names = &self.contract().names;
         let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
         Ok(Page {
-            people: people.collect::<Result<_, _>>()?,
+            people: people.collect::<Result<_, ClinchError>>()?,
             listed: page.listed,
             answered_at: page.answered_at,
             next: page.next,
             total: page.total,
             seen: page.seen,
             cut_off: page.cut_off,
+            asked: page.asked,
+            too_large: page.too_large,
         })
     }
 

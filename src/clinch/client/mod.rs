@@ -6,6 +6,7 @@
 mod candidates;
 mod check;
 mod create;
+mod cursor;
 mod jobs;
 mod paging;
 mod parts;
@@ -29,8 +30,8 @@ use url::Url;
 
 pub use candidates::{Page, Verified};
 pub use create::{Created, Creation};
+pub use cursor::{Cursor, MAX_PAGES_OF_WALK};
 pub(super) use paging::stated_total;
-pub use paging::{Cursor, MAX_PAGES_OF_WALK};
 
 use super::{
     account::Account,
@@ -79,7 +80,7 @@ impl Purpose {
 }
 
 /// Maximum size of a list response in bytes, after decompression.
-const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The inputs of a client: when any of them changes, a new client is needed.
 #[derive(Debug, Clone)]

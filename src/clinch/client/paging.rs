@@ -4,20 +4,18 @@
 //! until one holds no new id. A partly repeated page does not end the walk: people created during
 //! the walk push others onto the next page.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasher as _, RandomState},
-};
-
 use http::Method;
 use jiff::Timestamp;
 use url::Url;
 
-use super::{Client, MAX_LIST_BYTES, Purpose};
+use super::{
+    Client, MAX_LIST_BYTES, Purpose,
+    cursor::{At, Cursor, Narrowed},
+};
 use crate::{
     clinch::{
         classify::answered_at,
-        contract::Op,
+        contract::{Op, Paging},
         error::{ClinchError, NotClinchSign},
         wire::Request,
     },
@@ -25,62 +23,8 @@ use crate::{
     jsonapi::{Document, PrimaryData, Resource},
 };
 
-/// Maximum pages of one walk: ends the walk of a list that never stops returning new ids. At 100
-/// people a page that is ten million people. Not derived from the stated total, which on some
-/// servers counts the page only.
-pub const MAX_PAGES_OF_WALK: u64 = 100_000;
-/// Maximum different ids of one walk, which are kept in memory meanwhile.
-const MAX_IDS_OF_WALK: usize = 3_500_000;
 /// Maximum pages of a list that belongs to one person or job.
 const MAX_PAGES_OF_PART: usize = 1000;
-
-/// The position of a walk.
-pub struct Cursor {
-    at: At,
-    number: u64,
-    seen: HashSet<u64>,
-    hasher: RandomState,
-}
-
-enum At {
-    Number,
-    Link(Box<Url>),
-}
-
-impl Cursor {
-    /// The first page.
-    pub fn first() -> Self {
-        Self { at: At::Number, number: 1, seen: HashSet::new(), hasher: RandomState::new() }
-    }
-
-    /// Number of different ids seen so far.
-    pub fn seen(&self) -> usize {
-        self.seen.len()
-    }
-
-    /// The next page, if there may be one; `Err`: there may be one, but the walk reached its limit.
-    fn advance(self, at: Option<At>) -> Result<Option<Self>, TooLong> {
-        match at {
-            None => Ok(None),
-            Some(_) if is_too_long(self.number, self.seen.len()) => Err(TooLong),
-            Some(at) => Ok(Some(Self { at, number: self.number + 1, ..self })),
-        }
-    }
-}
-
-fn is_too_long(pages: u64, ids: usize) -> bool {
-    pages >= MAX_PAGES_OF_WALK || ids >= MAX_IDS_OF_WALK
-}
-
-/// The walk reached its limit.
-#[derive(Debug, PartialEq, Eq)]
-struct TooLong;
-
-impl std::fmt::Debug for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Cursor(page {}, {} seen)", self.number, self.seen.len())
-    }
-}
 
 /// One page of resources not seen before.
 pub(super) struct RawPage {
@@ -93,6 +37,10 @@ pub(super) struct RawPage {
     pub total: Option<u64>,
     pub seen: u64,
     pub cut_off: bool,
+    /// How many resources were requested.
+    pub asked: u64,
+    /// The place on the list, from 1, of the only resource of this page, which is too large to be read.
+    pub too_large: Option<u64>,
 }
 
 /// A list page as it was answered.
@@ -107,6 +55,23 @@ pub(in crate::clinch) fn stated_total(document: &Document) -> Option<u64> {
     ["total_count", "total", "count"]
         .iter()
         .find_map(|name| document.meta.get(*name).and_then(serde_json::Value::as_u64))
+}
+
+/// The page of one resource that is too large to be read.
+fn beyond(cursor: Cursor, paging: &Paging) -> RawPage {
+    let (seen, too_large) = (cursor.seen() as u64, Some(cursor.before(paging) + 1));
+    let advanced = cursor.advance(Some(At::Number));
+    RawPage {
+        resources: Vec::new(),
+        listed: 1,
+        answered_at: None,
+        cut_off: advanced.is_err(),
+        next: advanced.unwrap_or_default(),
+        total: None,
+        seen,
+        asked: 1,
+        too_large,
+    }
 }
 
 impl Client {
@@ -171,38 +136,94 @@ impl Client {
         op: Op,
         id: Option<&ClinchId>,
         query: &[(&str, &str)],
+        cursor: Cursor,
+    ) -> Result<RawPage, ClinchError> {
+        let listed = self.read_page(op, id, query, &cursor).await?;
+        self.take_page(op, id, cursor, listed)
+    }
+
+    /// The page at `cursor`, or the part of it that can be read.
+    pub(super) async fn walk_in_parts(
+        &self,
+        op: Op,
+        query: &[(&str, &str)],
         mut cursor: Cursor,
     ) -> Result<RawPage, ClinchError> {
-        let mut own = self.list_url(op, id, cursor.number, self.contract().paging.max_per_page);
-        if !query.is_empty() {
-            own.query_pairs_mut().extend_pairs(query);
+        let paging = &self.contract().paging;
+        loop {
+            let error = match self.read_page(op, None, query, &cursor).await {
+                Err(error @ ClinchError::AnswerTooLarge { .. }) => error,
+                Err(error) => return Err(error),
+                Ok(listed) => return self.take_page(op, None, cursor, listed),
+            };
+            match cursor.narrow(paging) {
+                Narrowed::Part => {}
+                Narrowed::One => return Ok(beyond(cursor, paging)),
+                Narrowed::Not => return Err(error),
+            }
         }
-        let (url, linked) = match &cursor.at {
-            At::Number => (own.clone(), false),
-            At::Link(url) => (Url::clone(url), true),
+    }
+
+    /// Reads the page at `cursor`.
+    pub(super) async fn read_page(
+        &self,
+        op: Op,
+        id: Option<&ClinchId>,
+        query: &[(&str, &str)],
+        cursor: &Cursor,
+    ) -> Result<Listed, ClinchError> {
+        let url = match &cursor.at {
+            At::Link(url) => Url::clone(url),
+            At::Number => {
+                let size = cursor.size(&self.contract().paging);
+                let mut url = self.list_url(op, id, cursor.number, size);
+                if !query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(query);
+                }
+                url
+            }
         };
-        let Listed { mut resources, document, answered_at } =
-            self.list_document(op, url.clone(), Purpose::Work).await?;
+        self.list_document(op, url, Purpose::Work).await
+    }
+
+    /// What is new on a page, and where the walk continues.
+    pub(super) fn take_page(
+        &self,
+        op: Op,
+        id: Option<&ClinchId>,
+        mut cursor: Cursor,
+        page: Listed,
+    ) -> Result<RawPage, ClinchError> {
+        let Listed { mut resources, document, answered_at } = page;
+        let paging = &self.contract().paging;
         let listed = resources.len() as u64;
         for resource in &resources {
             crate::clinch::resources::id(resource)?;
         }
-        let hasher = &cursor.hasher;
-        resources.retain(|resource| cursor.seen.insert(hasher.hash_one(&resource.id)));
+        cursor.retain_new(&mut resources);
+        let asked = u64::from(cursor.size(paging));
 
-        let link = document.links.next.as_deref().map(|next| self.follow(&url, &own, next));
-        let at = match link {
-            Some(Some(next)) => Some(At::Link(Box::new(next))),
-            None if linked => None,
-            // No link, or one to another place: count pages.
-            Some(None) | None => Some(At::Number),
+        let own = self.list_url(op, id, cursor.number, paging.max_per_page);
+        let (from, linked) = match &cursor.at {
+            At::Number => (&own, false),
+            At::Link(url) => (&**url, true),
         };
-        let seen = cursor.seen.len() as u64;
+        let link = document.links.next.as_deref().map(|next| self.follow(from, &own, next));
+        let linked = cursor.part.map_or(linked, |part| part.linked);
+        let at = match link {
+            None if linked => None,
+            Some(Some(next)) if cursor.part.is_none() => Some(At::Link(Box::new(next))),
+            // No link, one to another place, or the one of a part, which leads to another part: count
+            // pages.
+            Some(_) | None => Some(At::Number),
+        };
+        let seen = cursor.seen() as u64;
         let advanced = cursor.advance(at.filter(|_| !resources.is_empty()));
         let cut_off = advanced.is_err();
         let next = advanced.unwrap_or_default();
         let total = stated_total(&document);
-        Ok(RawPage { resources, listed, answered_at, next, total, seen, cut_off })
+        let too_large = None;
+        Ok(RawPage { resources, listed, answered_at, next, total, seen, cut_off, asked, too_large })
     }
 
     /// `next` as a URL, if it stays on the origin and path of the list.
@@ -235,29 +256,6 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_walk_ends_even_if_every_page_holds_new_ids() {
-        let mut cursor = Cursor::first();
-        let pages = loop {
-            let number = cursor.number;
-            match cursor.advance(Some(At::Number)) {
-                Ok(next) => cursor = next.expect("there may be another page"),
-                Err(TooLong) => break number,
-            }
-        };
-        assert_eq!(pages, MAX_PAGES_OF_WALK);
-        assert!(
-            matches!(Cursor::first().advance(None), Ok(None)),
-            "the last page is not the limit"
-        );
-    }
-
-    #[test]
-    fn a_walk_ends_before_its_ids_fill_the_memory() {
-        assert!(!is_too_long(MAX_PAGES_OF_WALK - 1, MAX_IDS_OF_WALK - 1));
-        assert!(is_too_long(1, MAX_IDS_OF_WALK));
-    }
 
     #[test]
     fn a_total_is_read_under_each_of_its_names() {

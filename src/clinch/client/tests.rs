@@ -148,9 +148,9 @@ async fn a_list_of_changes_is_used_only_after_it_was_proved() {
         assert!(server.requests.lock().unwrap().len() <= 2, "tried once");
         if proved {
             let since = "2026-05-01T00:00:00Z".parse().unwrap();
-            let page = client.changes(since, Cursor::first()).await.unwrap();
+            let page = client.page_in_parts(Some(since), Cursor::first()).await.unwrap();
             assert_eq!((page.people.len(), page.listed), (1, 1));
-            let rest = client.changes(since, page.next.unwrap()).await.unwrap();
+            let rest = client.page_in_parts(Some(since), page.next.unwrap()).await.unwrap();
             assert_eq!((rest.people.len(), rest.listed), (0, 1), "the parameter is on each page");
             assert_eq!(server.requests.lock().unwrap().last().unwrap(), "2026-05-01T00:00:00Z");
         }

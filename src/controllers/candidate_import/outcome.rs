@@ -339,7 +339,7 @@ fn scan(last: &engine::LastFullScan) -> FullScan {
 
 fn failures(progress: &ImportProgress) -> Vec<ImportFailure> {
     let found = progress.failures.iter().map(|failure| ImportFailure {
-        record: failure.record.to_string(),
+        record: failure.record.map(|record| record.to_string()),
         reason: failure.cause.reason.as_str().to_owned(),
         message: cut(&failure.cause.message, MESSAGE),
     });

@@ -71,6 +71,7 @@ fn run<C: Cluster + LedgerHome>(
     let sink = open(gathered, &validated.spec.import);
     let own = own_writes(context, gathered, &connection);
     let store = context.cluster.import_store(&owner);
+    let known_max = context.cluster.ledger_max();
     let grant = permission::grant(&context.cluster, gathered).and(connection.grant.clone());
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
@@ -112,6 +113,7 @@ fn run<C: Cluster + LedgerHome>(
             let ports = ImportPorts {
                 feed: ClinchFeed::new(client.clone()),
                 sink: sink.of_run(gate, context.clock.clone()),
+                known_max,
                 store,
                 keys: ImportKeys::of(&root, connection.account.name(), &uid),
                 suppressions: connection.suppressions,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
 use crate::{
-    clinch::{Candidate, Client, ClinchError, Cursor, NotClinchSign},
+    clinch::{Candidate, Client, ClinchError, Cursor, MAX_LIST_BYTES, NotClinchSign},
     domain::{ClinchId, Disposition, Reason},
 };
 
@@ -30,13 +30,12 @@ impl Feed for ClinchFeed {
         since: Option<Timestamp>,
     ) -> Result<FeedPage<Cursor>, FeedFault> {
         let at = at.unwrap_or_else(Cursor::first);
-        let page = match since {
-            Some(since) => self.client.changes(since, at).await?,
-            None => self.client.page(at).await?,
-        };
+        let page = self.client.page_in_parts(since, at).await?;
         Ok(FeedPage {
             people: page.people.into_iter().map(person).collect(),
             listed: page.listed,
+            asked: page.asked,
+            too_large: page.too_large,
             next: page.next,
             total: page.total,
             cut_off: page.cut_off,
@@ -54,6 +53,7 @@ impl Feed for ClinchFeed {
                 ClinchError::Forbidden
                 | ClinchError::NotClinch(NotClinchSign::Redirect)
                 | ClinchError::Errored { .. }
+                | ClinchError::AnswerTooLarge { .. }
                 | ClinchError::Unavailable { status: Some(_), .. },
             ) => Err(FeedFault::Person),
             Err(error) => Err(error.into()),
@@ -66,6 +66,10 @@ impl Feed for ClinchFeed {
         }
         let proved = self.client.lists_changes().await?;
         Ok(proved.then_some(()).ok_or("the list of changes that Clinch offers shows other people"))
+    }
+
+    fn largest_answer(&self) -> usize {
+        MAX_LIST_BYTES
     }
 
     fn updated_at(&self) -> Option<&str> {

@@ -63,6 +63,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             Ok(profile) => profile,
             Err(fault) => {
                 let record = self.keys.record_id(&person.id);
+                let record = Some(record);
                 let failure = ImportFailure { record, place: fault.place, cause: fault.cause };
                 self.reject(failure, is_new);
                 return Ok(());
@@ -212,7 +213,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         let mut members = person.attributes.clone();
         members.insert("id".to_owned(), person.id.as_str().into());
         let failure = |cause| ImportFailure {
-            record: self.keys.record_id(&person.id),
+            record: Some(self.keys.record_id(&person.id)),
             place: Some(select.place().into()),
             cause,
         };

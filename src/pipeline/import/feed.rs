@@ -34,8 +34,12 @@ impl fmt::Debug for FeedPerson {
 pub struct FeedPage<C> {
     /// The people on it whom this walk has not returned before.
     pub people: Vec<FeedPerson>,
-    /// How many people it lists, with those returned before.
+    /// How many people it lists, with those returned before, and one who is too large to be read.
     pub listed: u64,
+    /// How many people it may have.
+    pub asked: u64,
+    /// The place on the list, from 1, of the only person of this page, who is too large to be read.
+    pub too_large: Option<u64>,
     /// Where the walk continues, if it does.
     pub next: Option<C>,
     /// How many people the list has, if Clinch states it.
@@ -94,6 +98,9 @@ pub trait Feed: Send + Sync {
     fn lists_changes(
         &self,
     ) -> impl Future<Output = Result<Result<(), &'static str>, FeedFault>> + Send;
+
+    /// The size in bytes beyond which the answer for one person is not read.
+    fn largest_answer(&self) -> usize;
 
     /// The name of the attribute that holds the time of the last change.
     fn updated_at(&self) -> Option<&str>;

@@ -5,6 +5,7 @@
 mod absent;
 mod again;
 mod any_sink;
+mod capacity;
 mod clinch_feed;
 mod close;
 mod decide;

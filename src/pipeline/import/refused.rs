@@ -32,7 +32,7 @@ impl<F, K, S> Work<'_, F, K, S> {
             self.people.put(&self.keys, &before);
             self.refused.insert(&id);
             self.progress.fail(ImportFailure {
-                record: self.keys.record_id(&id),
+                record: Some(self.keys.record_id(&id)),
                 place: None,
                 cause,
             });

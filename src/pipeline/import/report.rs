@@ -70,8 +70,8 @@ pub struct LastManifest {
 /// One person who was not emitted. No value of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportFailure {
-    /// Their opaque id.
-    pub record: RecordId,
+    /// Their opaque id; `None` if they could not be read.
+    pub record: Option<RecordId>,
     /// The place in the mapping that is to blame.
     pub place: Option<Box<str>>,
     /// Why.

@@ -1,8 +1,11 @@
 //! A run of an import, from what is known to what is delivered.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    capacity::Capacity,
     feed::Feed,
     halt::Halt,
     own::{Own, OwnWrites},
@@ -59,6 +62,7 @@ where
         spec,
         feed: &ports.feed,
         sink: &ports.sink,
+        capacity: Capacity::of(ports.known_max),
         keys: ports.keys,
         suppressions: &ports.suppressions,
         excludes_own,
@@ -82,6 +86,7 @@ where
         pending: Pending::default(),
         seen: Seen::default(),
         refused: Seen::default(),
+        too_large: HashSet::new(),
         progress: ImportProgress::default(),
     };
     work.show();

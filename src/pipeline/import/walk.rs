@@ -9,10 +9,14 @@ use jiff::Timestamp;
 use super::{
     feed::{Feed, FeedPage},
     halt::Halt,
+    report::ImportFailure,
     sink::Sink,
     work::Work,
 };
-use crate::ledger::SegmentStore;
+use crate::{
+    domain::{Cause, Disposition, Reason},
+    ledger::SegmentStore,
+};
 
 /// How often a list is read before the run gives up on it.
 pub(super) const MAX_PASSES: u32 = 5;
@@ -20,6 +24,8 @@ pub(super) const MAX_PASSES: u32 = 5;
 const SAME_PASSES: u32 = 2;
 /// How many pages a list may have beyond twice those that its total allows.
 const SPARE_PAGES: u64 = 10;
+/// How many people may be too large to be read. Each costs several requests, which end at that size.
+const MOST_TOO_LARGE: usize = 100;
 /// How far the clock of a server may be behind that of this machine, where it states none: a signature
 /// is not accepted beyond that.
 const SIGNATURE_WINDOW: Duration = Duration::from_mins(15);
@@ -49,8 +55,12 @@ struct Pass {
     /// The number of people on the first page.
     page_len: u64,
     pages: u64,
-    /// Different people seen.
+    /// How many people were requested, over all pages.
+    asked: u64,
+    /// Different people seen, and those who are too large to be read.
     people: u64,
+    /// People who are too large to be read.
+    too_large: u64,
     /// People whom no pass had seen before.
     new: u64,
     /// The page before this one was not full.
@@ -63,25 +73,39 @@ struct Pass {
 
 impl Pass {
     fn note<C>(&mut self, page: &FeedPage<C>) {
+        let people = page.people.len() as u64 + u64::from(page.too_large.is_some());
+        let is_first = self.pages == self.too_large;
         self.pages += 1;
-        self.people += page.people.len() as u64;
-        self.shifted |= page.listed > page.people.len() as u64;
+        self.endless |= page.cut_off;
+        self.people += people;
+        self.shifted |= page.listed > people;
         self.shifted |= self.was_short && page.listed > 0;
-        if self.pages == 1 {
+        if page.too_large.is_some() {
+            // The answer was not read, and says nothing else.
+            self.too_large += 1;
+            self.asked += 1;
+            self.was_short = false;
+            return;
+        }
+        if is_first {
             self.answered_at = page.answered_at;
             self.first_total = page.total;
             self.page_len = page.listed;
         }
-        self.was_short = page.listed < self.page_len;
+        // A part of a page has fewer people.
+        let page_len = self.page_len.min(page.asked);
+        self.asked += page_len;
+        self.was_short = page.listed < page_len;
         self.total = page.total;
-        self.endless |= page.cut_off || self.total.is_some_and(|total| self.is_endless(total));
+        self.endless |= self.total.is_some_and(|total| self.is_endless(total));
     }
 
     /// Whether it has many more pages than its total allows. Pages that shift hold people seen before, and
     /// so make a list longer; it may have twice the pages.
     fn is_endless(&self, total: u64) -> bool {
-        let pages = total.div_ceil(self.page_len.max(1));
-        self.pages > pages.saturating_mul(2).saturating_add(SPARE_PAGES)
+        let page_len = self.page_len.max(1);
+        let pages = total.div_ceil(page_len);
+        self.asked.div_ceil(page_len) > pages.saturating_mul(2).saturating_add(SPARE_PAGES)
     }
 
     /// Whether nothing suggests that the list changed while it was read.
@@ -132,7 +156,8 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
                 None => 0,
             };
             walked.unlisted = unlisted;
-            let all_seen = pass.total.is_none_or(|total| self.seen.len() >= total);
+            let seen = self.seen.len() + pass.too_large;
+            let all_seen = pass.total.is_none_or(|total| seen >= total);
             let nobody_new = pass.new == 0 && all_seen;
             walked.complete = nobody_new || (pass.is_settled() && pass.total.is_some() && !confirm);
         }
@@ -148,6 +173,13 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         loop {
             self.check()?;
             pass.note(&page);
+            if since.is_none() && self.knows_everybody() {
+                // Before anybody is written.
+                self.capacity.check(page.total.unwrap_or_default())?;
+            }
+            if let Some(place) = page.too_large {
+                self.leave_out(place)?;
+            }
             self.progress.page = pass.pages;
             let next = page.next.take().filter(|_| !pass.endless);
             let following = async {
@@ -166,6 +198,33 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         }
     }
 
+    /// Whether everybody on the list becomes known.
+    fn knows_everybody(&self) -> bool {
+        self.spec.select.is_none() && self.spec.updated_after.is_none()
+    }
+
+    /// Counts a person who is too large to be read as a failure. Nobody knows who it is.
+    fn leave_out(&mut self, place: u64) -> Result<(), Halt> {
+        let limit = self.feed.largest_answer() >> 20;
+        if !self.too_large.insert(place) {
+            return Ok(());
+        }
+        if self.too_large.len() > MOST_TOO_LARGE {
+            let message = format!(
+                "more than {MOST_TOO_LARGE} people on the list of Clinch have more than {limit} MiB each; \
+                 what was read is delivered, and nobody counts as deleted"
+            );
+            let disposition = Disposition::Stalled { reason: Reason::TooLarge };
+            return Err(Halt::Unread { disposition, message });
+        }
+        let message = format!(
+            "person {place} on the list of Clinch has more than {limit} MiB, and is not read"
+        );
+        let cause = Cause::new(Reason::TooLarge, message);
+        self.fail(ImportFailure { record: None, place: None, cause });
+        Ok(())
+    }
+
     /// Decides on the people of a page.
     async fn take(&mut self, page: FeedPage<F::Cursor>, new: &mut u64) -> Result<(), Halt> {
         for person in page.people {
@@ -173,6 +232,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             *new += u64::from(is_new);
             self.progress.counts.scanned += u64::from(is_new);
             self.decide(person, is_new).await?;
+            self.capacity.check(self.people.len() as u64)?;
             self.commit_full().await?;
         }
         self.show();

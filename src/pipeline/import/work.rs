@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    capacity::Capacity,
     halt::Halt,
     own::{FindExports, Own, OwnWrites},
     pending::Pending,
@@ -35,6 +36,8 @@ pub struct ImportPorts<F, K, S> {
     pub sink: K,
     /// Keeps what is known.
     pub store: S,
+    /// The most people that the store may hold, if there is a limit.
+    pub known_max: Option<u64>,
     /// The keys of the import.
     pub keys: ImportKeys,
     /// The people who must not be written to Clinch; those seen as anonymised are added.
@@ -80,6 +83,8 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) spec: &'a ImportSpec,
     pub(super) feed: &'a F,
     pub(super) sink: &'a K,
+    /// The most people who may be known.
+    pub(super) capacity: Capacity,
     pub(super) keys: ImportKeys,
     pub(super) suppressions: &'a Suppressions,
     /// Whether people as exports wrote them are left out.
@@ -114,6 +119,8 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) seen: Seen,
     /// People whom the sink refused in this run.
     pub(super) refused: Seen,
+    /// The places on the list of people who are too large to be read.
+    pub(super) too_large: HashSet<u64>,
     pub(super) progress: ImportProgress,
 }
 

@@ -141,6 +141,75 @@ async fn people_who_wait_when_a_list_cannot_be_read_on_are_delivered_by_a_later_
 }
 
 #[tokio::test]
+async fn people_who_are_too_large_are_left_out_until_there_are_too_many_of_them() {
+    let world = World::new(100, 1);
+    world.run().await;
+    for (large, reason) in [(3, None), (100, None), (101, Some(Reason::TooLarge))] {
+        world.model().large = large;
+        world.model().total = Some(i64::from(large));
+        world.model().requests = 0;
+        let now = world.now();
+        world.model().touch(1, now);
+        let report = world.run().await;
+        let found = match &report.ending {
+            Ending::Interrupted { disposition, .. } => Some(disposition.reason()),
+            _ => None,
+        };
+        assert_eq!(found, reason, "{large}: {:?}", report.ending);
+        assert!(world.model().requests <= 2 * u64::from(large) + 30);
+        assert_eq!(report.progress.counts.invalid, u64::from(large.min(100)));
+        assert!(report.progress.failures.iter().all(|failure| failure.record.is_none()));
+        assert!(world.tombstones().is_empty());
+        if reason.is_none() {
+            world.assert_delivered();
+        }
+    }
+}
+
+fn is_full(report: &ImportReport) -> bool {
+    matches!(&report.ending, Ending::Interrupted { disposition, .. }
+        if disposition.reason() == Reason::LedgerTooLarge)
+}
+
+#[tokio::test]
+async fn ids_that_change_for_ever_do_not_fill_the_state() {
+    let mut world = World::new(100, 1);
+    world.known_max = Some(450);
+    world.model().renames = true;
+    let mut known = Vec::new();
+    for _ in 0..20 {
+        let report = world.run().await;
+        assert!(is_unsettled(&report) || is_full(&report), "{:?}", report.ending);
+        known.push(report.progress.known);
+    }
+    assert!(is_full(&world.run().await));
+    assert!(known.iter().all(|known| *known <= 451), "{known:?}");
+    let (writes, segments) = world.stored().await;
+    for _ in 0..3 {
+        world.run().await;
+    }
+    assert_eq!(world.stored().await, (writes, segments), "nothing grows any more");
+    assert!(world.tombstones().is_empty());
+}
+
+#[tokio::test]
+async fn more_people_than_may_be_known_are_refused_before_anybody_is_written() {
+    let mut world = World::new(100, 1);
+    world.known_max = Some(99);
+    world.model().total = Some(0);
+    let report = world.run().await;
+    assert!(is_full(&report), "{:?}", report.ending);
+    assert_eq!((world.stored().await, world.model().requests), ((0, 0), 1));
+    // Where no total is stated, those who may be known are written.
+    world.model().total = None;
+    assert!(is_full(&world.run().await));
+    assert!(world.kept().parts.len() > 1);
+    world.known_max = Some(100);
+    assert_eq!(world.run().await.ending, Ending::Completed);
+    world.assert_delivered();
+}
+
+#[tokio::test]
 async fn pages_that_are_repeated_missing_or_empty_delete_nobody_and_lose_nobody() {
     for spoiled in [Spoiled::Repeated, Spoiled::Missing, Spoiled::Empty] {
         for total in [Some(0), None] {

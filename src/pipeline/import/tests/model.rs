@@ -71,6 +71,8 @@ pub(super) struct Model {
     /// Whether a total is stated, and how wrong it is.
     pub(super) total: Option<i64>,
     pub(super) page_size: usize,
+    /// How many people at the beginning of the list are too large to be read.
+    pub(super) large: u32,
     /// Whether changes can be listed.
     pub(super) changes: bool,
     /// How the clock of the server differs, in seconds; `None`: it states none.
@@ -219,6 +221,8 @@ pub(super) struct World {
     pub(super) sink: Arc<Mutex<Kept>>,
     pub(super) suppressions: Suppressions,
     pub(super) deletions: MaxDeletions,
+    /// How many people the store may hold.
+    pub(super) known_max: Option<u64>,
     pub(super) ignore_deletions: bool,
     pub(super) accept: Option<u64>,
     pub(super) digest: String,
@@ -246,6 +250,7 @@ impl World {
             order: Order::Created,
             total: Some(0),
             page_size: 10,
+            large: 0,
             changes: false,
             skew: Some(0),
             unrest: 0,
@@ -268,6 +273,7 @@ impl World {
             sink: Arc::default(),
             suppressions: Suppressions::in_memory(Keys::of_account(&ROOT, account)),
             deletions: MaxDeletions::Percent(10),
+            known_max: None,
             ignore_deletions: false,
             accept: None,
             digest: "d1".to_owned(),
@@ -341,6 +347,7 @@ impl World {
         ImportPorts {
             feed: ModelFeed { world: self.clone() },
             sink,
+            known_max: self.known_max,
             store: FusedStore { store: self.store.clone(), fuse: fuse.clone() },
             keys: ImportKeys::of(&ROOT, account, "uid"),
             suppressions: self.suppressions.clone(),
@@ -469,6 +476,20 @@ impl Feed for ModelFeed {
             return Err(FeedFault::Everything { disposition, message: "503".to_owned() });
         }
         self.world.wait(1);
+        if cursor.page <= u64::from(model.large) {
+            let too_large = Some(cursor.page);
+            cursor.page += 1;
+            return Ok(FeedPage {
+                people: Vec::new(),
+                listed: 1,
+                asked: 1,
+                too_large,
+                next: Some(cursor),
+                total: None,
+                cut_off: false,
+                answered_at: None,
+            });
+        }
         let now = self.world.now();
         if cursor.page > 1 {
             model.live(now);
@@ -488,7 +509,8 @@ impl Feed for ModelFeed {
             _ => cursor.page,
         };
         let is_empty = spoiled == Some((Cmp::Equal, Spoiled::Empty));
-        let from = usize::try_from(shown - 1).unwrap() * model.page_size;
+        let before = shown - 1 - u64::from(model.large);
+        let from = usize::try_from(before).unwrap() * model.page_size;
         let page_size = if is_empty { 0 } else { model.page_size };
         let page: Vec<&Person> = listed.iter().skip(from).take(page_size).collect();
         let on_page = page.len() as u64;
@@ -506,7 +528,21 @@ impl Feed for ModelFeed {
         let next = (goes_on && cursor.page < 1000).then_some(cursor);
         let cut_off = goes_on && next.is_none();
         let answered_at = server.map(at);
-        Ok(FeedPage { people, listed: on_page, next, total, cut_off, answered_at })
+        let asked = model.page_size as u64;
+        Ok(FeedPage {
+            people,
+            listed: on_page,
+            asked,
+            too_large: None,
+            next,
+            total,
+            cut_off,
+            answered_at,
+        })
+    }
+
+    fn largest_answer(&self) -> usize {
+        4 << 20
     }
 
     async fn get(&self, of: &ClinchId) -> Result<FeedRead, FeedFault> {
