@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, ensure};
 use clinch_operator::{
-    domain::{ClinchId, Fence, MatchKey},
+    domain::{ClinchId, Fence, MatchKey, ProfilesShown},
     ledger::{Effect, Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
     mapping::{MappingSpec, Plan, compile},
     pipeline::{
@@ -248,9 +248,10 @@ impl Crm for Prompt {
         Ok(Lookup::Nobody)
     }
 
-    async fn scan(&self, _: Option<()>) -> Result<PeoplePage<()>, CrmFailure> {
+    async fn scan(&self, _: Option<()>, _: bool) -> Result<PeoplePage<()>, CrmFailure> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(PeoplePage { people: Vec::new(), next: None, total: Some(0) })
+        let profiles = ProfilesShown::default();
+        Ok(PeoplePage { people: Vec::new(), next: None, total: Some(0), profiles })
     }
 
     fn page_size(&self) -> u64 {

@@ -577,6 +577,11 @@ pub struct ContractOverrides {
     /// Absent: the discovered one, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<SortParameter>,
+    /// Query parameter by which the candidate list also shows people's `social_profile`, e.g. `include`.
+    /// Rediscovery compares the addresses in it. Absent: the discovered one, else none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub include_parameter: Option<String>,
     /// What happens to a value beyond a format, maximum length or `enum` that the OpenAPI document of
     /// Clinch states. A value of another JSON type is refused in either case. Absent: Warn.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ mod limited;
 mod outage_breaker;
 mod registry;
 mod resources;
+mod social;
 mod wire;
 
 pub use bucket::{Limits, RateBucket};
@@ -36,4 +37,5 @@ pub use layers::{
 };
 pub use registry::{Rates, Registry};
 pub use resources::{Activity, Application, AttachmentInfo, Candidate, File, Job, Stage};
+pub use social::SOCIAL_PROFILE;
 pub use wire::{CallError, Request, Response, SignedRequest};

@@ -31,6 +31,8 @@ pub struct Candidate {
     pub anonymized: bool,
     /// The person into whom it was merged, if the contract has an attribute for that.
     pub merged_into: Option<ClinchId>,
+    /// Addresses of profiles in a related resource, where that was requested.
+    pub profile_urls: Vec<String>,
 }
 
 impl Candidate {
@@ -51,6 +53,7 @@ impl Candidate {
                 .and_then(|id| ClinchId::parse(id).ok()),
             anonymized: ANONYMISED.iter().any(|name| is_set(attributes.get(*name))),
             attributes,
+            profile_urls: Vec::new(),
         })
     }
 }

@@ -38,7 +38,7 @@ pub use invisible::is_invisible;
 pub use match_key::MatchKey;
 pub use position::SourcePosition;
 pub use profile::Profile;
-pub use profile_address::profile_address;
+pub use profile_address::{ProfilesShown, profile_address};
 pub use reason::Reason;
 pub use shard::{Shard, ShardError};
 pub use spans::SPANS;

@@ -5,6 +5,19 @@ use url::Url;
 /// The longest address that is looked at.
 const LONGEST: usize = 2048;
 
+/// What pages show of the profiles that were requested with them. In the order in which one outweighs
+/// another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProfilesShown {
+    /// Nothing, as if nobody had requested them.
+    #[default]
+    Unmentioned,
+    /// The profiles of everybody who has one.
+    All,
+    /// Not those of everybody, or Clinch refuses to show them.
+    Missing,
+}
+
 /// An address of a profile in the form in which two addresses of one profile are equal; `None` for any
 /// other text, such as the address of a company or a repository.
 ///

@@ -9,9 +9,9 @@ pub struct Document {
     /// `data`: one resource, many, or none.
     #[serde(default)]
     pub data: PrimaryData,
-    /// Resources returned because of `include`.
-    #[serde(default, deserialize_with = "or_default")]
-    pub included: Vec<Resource>,
+    /// Resources returned because of `include`; `None`: the member is missing.
+    #[serde(default)]
+    pub included: Option<Vec<Included>>,
     /// Paging links.
     #[serde(default, deserialize_with = "or_default")]
     pub links: Links,
@@ -66,6 +66,23 @@ pub struct Resource {
     /// Relationships, undecoded.
     #[serde(default, deserialize_with = "or_default")]
     pub relationships: Map<String, Value>,
+}
+
+/// A related resource, with what may describe it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Included {
+    /// The id; numbers are taken as their decimal text, a missing id as empty.
+    #[serde(default, deserialize_with = "text")]
+    pub id: String,
+    /// The resource type, singular or plural.
+    #[serde(rename = "type", default, deserialize_with = "text")]
+    pub kind: String,
+    /// The attributes, undecoded.
+    #[serde(default)]
+    pub attributes: Value,
+    /// The links, undecoded.
+    #[serde(default)]
+    pub links: Value,
 }
 
 impl Resource {

@@ -108,11 +108,25 @@ impl Call<'_> {
 
     /// One page of a list whose links cover `linked` items and whose stated total is `total`.
     pub(super) fn paged(&self, items: &[Value], linked: usize, total: usize) -> Answer {
+        self.paged_with(items, None, linked, total)
+    }
+
+    /// The same with related resources.
+    pub(super) fn paged_with(
+        &self,
+        items: &[Value],
+        included: Option<Vec<Value>>,
+        linked: usize,
+        total: usize,
+    ) -> Answer {
         let paging = &self.contract.paging;
         let (page, size) = self.query.page(paging);
         let last = linked.div_ceil(size).max(1);
         let link = |page: usize| self.query.link(self.path, paging, page, size);
         let mut body = json!({"data": items});
+        if let Some(included) = included {
+            body["included"] = included.into();
+        }
         if paging.links {
             body["links"] = json!({
                 "self": link(page),

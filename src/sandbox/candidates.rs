@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, invalid, not_found, one},
-    contract::{Beyond, Duplicates, PatchAnonymised},
+    contract::{Beyond, Duplicates, PatchAnonymised, SocialProfile},
     merge::Merged,
     person::Person,
     respond::Answer,
@@ -134,6 +134,11 @@ impl Call<'_> {
             };
             return self.page(found.iter().map(|person| self.show(person)));
         }
+        if self.contract.social_profile == Some(SocialProfile::Refused)
+            && self.query.get("include").is_some()
+        {
+            return Answer::error(400, "include is not supported", None);
+        }
         let since = match self.since() {
             Ok(since) => since,
             Err(refusal) => return refusal,
@@ -168,6 +173,7 @@ impl Call<'_> {
             }
             (people, listed)
         };
+        let included = self.included(&people);
         let mut shown: Vec<Value> = people.iter().map(|person| self.show(person)).collect();
         let ends = paging.beyond == Beyond::Nothing || size == 1;
         let linked = if ends { paging.reachable(listed) } else { usize::MAX };
@@ -176,7 +182,7 @@ impl Call<'_> {
             shown.push(json!({"id": format!("invented-{page}"), "type": "candidate",
                 "attributes": attributes}));
         }
-        self.paged(&shown, linked, paging.claimed(listed))
+        self.paged_with(&shown, included, linked, paging.claimed(listed))
     }
 
     /// The time since which people must have changed, if the query has one and the server honours it.
@@ -198,9 +204,48 @@ impl Call<'_> {
             let value = person.attributes.get(name).cloned().unwrap_or_default();
             attributes.insert(self.contract.candidate(name).to_owned(), value);
         }
-        json!({"id": person.id, "type": "candidate", "attributes": attributes,
-            "relationships": {"social_profile": {"data": null}}})
+        let mut shown = json!({"id": person.id, "type": "candidate", "attributes": attributes});
+        if self.contract.social_profile != Some(SocialProfile::Ignored) {
+            let id = linkedin(person).map(|_| social_id(person));
+            let id = id.filter(|_| self.contract.social_profile.is_some());
+            let reference = id.map(|id| json!({"type": "social_profile", "id": id}));
+            shown["relationships"] = json!({"social_profile": {"data": reference}});
+        }
+        shown
     }
+
+    /// What is shown with a page of these people.
+    fn included(&self, people: &[Arc<Person>]) -> Option<Vec<Value>> {
+        let asked = self
+            .query
+            .get("include")
+            .is_some_and(|names| names.split(',').any(|name| name == "social_profile"));
+        let form = self.contract.social_profile.filter(|_| asked)?;
+        let shown = people.iter().filter_map(|person| {
+            let url = linkedin(person)?;
+            let mut profile = json!({"type": "social_profile", "id": social_id(person)});
+            let (member, value) = match form {
+                SocialProfile::Links => ("links", json!({"linked_in": {"url": url}})),
+                SocialProfile::LinkTexts => ("links", json!({"linked_in": url})),
+                SocialProfile::Attributes => ("attributes", json!({"linked_in": {"url": url}})),
+                SocialProfile::AttributeTexts => ("attributes", json!({"linked_in_url": url})),
+                SocialProfile::NotIncluded | SocialProfile::Ignored | SocialProfile::Refused => {
+                    return None;
+                }
+            };
+            profile[member] = value;
+            Some(profile)
+        });
+        (form != SocialProfile::Ignored).then(|| shown.collect())
+    }
+}
+
+fn linkedin(person: &Person) -> Option<&str> {
+    person.attributes.get("linkedin_url")?.as_str()
+}
+
+fn social_id(person: &Person) -> String {
+    format!("social-{}", person.id)
 }
 
 /// The least that any server requires of an address.

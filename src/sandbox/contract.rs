@@ -43,6 +43,26 @@ pub(super) enum PatchAnonymised {
     Reject422,
 }
 
+/// Where people's LinkedIn profiles are, instead of in an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum SocialProfile {
+    /// In the links of an included resource, as objects.
+    Links,
+    /// In its links, as texts.
+    LinkTexts,
+    /// In its attributes, as objects.
+    Attributes,
+    /// In its attributes, as texts.
+    AttributeTexts,
+    /// Nowhere: people refer to a resource that is not included.
+    NotIncluded,
+    /// Nowhere: the parameter is published and ignored.
+    Ignored,
+    /// Nowhere: the parameter is published and answered with 400.
+    Refused,
+}
+
 /// What the emulator offers.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -80,6 +100,8 @@ pub struct SandboxContract {
     pub(super) ignore_filter: bool,
     /// A parameter for people changed since a time; absent: there is none.
     pub(super) updated_since: Option<UpdatedSince>,
+    /// Where people's LinkedIn profiles are; absent: in the attribute `linkedin_url`.
+    pub(super) social_profile: Option<SocialProfile>,
     /// The response to a second create with the same e-mail address.
     pub duplicate_email: Duplicates,
     /// How long list and filter hide a created person, in milliseconds.
@@ -277,8 +299,13 @@ impl SandboxContract {
     /// The attributes that candidates have.
     pub(super) fn candidate_attributes(&self) -> impl Iterator<Item = AttributeSpec> {
         let flag = self.anonymized_flag != Some(false);
-        let offered =
-            CANDIDATE_ATTRIBUTES.iter().filter(move |(name, ..)| flag || *name != "anonymized");
+        let linked = self.social_profile.is_some();
+        let is_offered = move |name: &str| match name {
+            "anonymized" => flag,
+            "linkedin_url" => !linked,
+            _ => true,
+        };
+        let offered = CANDIDATE_ATTRIBUTES.iter().filter(move |(name, ..)| is_offered(name));
         offered.map(|(name, kind, read_only)| {
             let constraint = self.constraints.get(*name);
             let kind = constraint.and_then(Constraint::kind).unwrap_or(kind);

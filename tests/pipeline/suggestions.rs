@@ -167,3 +167,65 @@ async fn a_list_that_is_too_long_is_not_read_for_profiles() {
     assert!(!progress.profiles_compared, "nobody is said not to be there");
     assert_eq!(classes(&lines), [MatchClass::New, MatchClass::New]);
 }
+
+/// People whose profile is in a related resource, in a form of it.
+async fn related(form: &str) -> World {
+    let people = [
+        in_clinch(0),
+        with_profile(10, "https://www.linkedin.com/in/ada-1/"),
+        with_profile(11, "http://linkedin.com/in/TWICE"),
+        with_profile(12, "https://uk.linkedin.com/in/twice?trk=1"),
+    ];
+    let options = crate::setup::contract(json!({"socialProfile": form}));
+    World::discovering(crate::setup::seeded(options, people)).await
+}
+
+fn sought() -> Export {
+    let found =
+        [(1, "linkedin.com/in/Ada-1"), (2, "linkedin.com/in/twice"), (3, "linkedin.com/in/x")];
+    let mut profiles = vec![profile(0)];
+    profiles.extend(found.map(|(n, url)| profile_at(n, url)));
+    Export::of(profiles).dry()
+}
+
+#[tokio::test]
+async fn a_profile_is_found_in_an_included_resource_in_every_form_of_it() {
+    use MatchClass::{Known, New, Possible};
+    for form in ["links", "linkTexts", "attributes", "attributeTexts"] {
+        let world = related(form).await;
+        let (progress, lines) = compare(&world, &sought(), ALL).await;
+        assert_eq!(classes(&lines), [Known, Possible, Possible, New], "{form}");
+        assert!(progress.profiles_compared && progress.counts.possible == 2);
+        let id = world.sandbox.people(ACCOUNT)[1]["id"].as_str().unwrap().to_owned();
+        assert_eq!(found(&lines[&1]), Some((id, Some("ProfileUrl"))));
+        // It leaves Clinch only if the admin lists it.
+        let named = |name: &str| Some(AttributeFilter::Only([name.to_owned()].into()));
+        let (progress, _) = compare(&world, &sought(), named("email")).await;
+        assert_eq!((progress.profiles_compared, progress.counts.possible), (false, 0));
+        let (progress, _) = compare(&world, &sought(), named("social_profile")).await;
+        assert_eq!((progress.profiles_compared, progress.counts.possible), (true, 2));
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_said_not_to_be_there_where_profiles_are_not_shown() {
+    use MatchClass::{Known, New};
+    for form in ["notIncluded", "ignored", "refused"] {
+        let world = related(form).await;
+        let (progress, lines) = compare(&world, &sought(), ALL).await;
+        assert_eq!(classes(&lines), [Known, New, New, New], "{form}: compared by address");
+        assert!(!progress.profiles_compared && progress.counts.possible == 0, "{form}");
+    }
+}
+
+#[tokio::test]
+async fn an_admin_may_name_the_parameter_that_includes_profiles() {
+    let options = crate::setup::contract(json!({"socialProfile": "links"}));
+    let people = [in_clinch(0), with_profile(10, "linkedin.com/in/ada-1")];
+    let mut overrides = Overrides::default();
+    overrides.include_parameter("include").unwrap();
+    let named = Contract::built_in().with(&overrides);
+    let world = World::speaking(crate::setup::seeded(options, people), named).await;
+    let (progress, _) = compare(&world, &sought(), ALL).await;
+    assert_eq!((progress.profiles_compared, progress.counts.possible), (true, 1));
+}

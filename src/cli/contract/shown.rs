@@ -59,6 +59,7 @@ fn merged(present: ContractOverrides, corrections: ContractOverrides) -> Contrac
         page_size_parameter: corrections.page_size_parameter.or(merged.page_size_parameter),
         max_page_size: corrections.max_page_size.or(merged.max_page_size),
         filter_parameter: corrections.filter_parameter.or(merged.filter_parameter),
+        include_parameter: corrections.include_parameter.or(merged.include_parameter),
         updated_since: corrections.updated_since.or(merged.updated_since),
         sort: corrections.sort.or(merged.sort),
         checks: corrections.checks.or(merged.checks),

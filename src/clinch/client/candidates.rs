@@ -15,9 +15,10 @@ use crate::{
         contract::{Op, UpdatedSince},
         error::{ClinchError, NotClinchSign},
         resources::Candidate,
+        social::{SOCIAL_PROFILE, SocialProfiles},
         wire::Request,
     },
-    domain::{ClinchId, MatchKey},
+    domain::{ClinchId, MatchKey, ProfilesShown},
     jsonapi::NewResource,
 };
 
@@ -50,6 +51,8 @@ pub struct Page {
     pub asked: u64,
     /// The place on the list, from 1, of the only person of this page, who is too large to be read.
     pub too_large: Option<u64>,
+    /// What it shows of their profiles, where these were requested.
+    pub profiles: ProfilesShown,
 }
 
 /// No time of a change is later, whatever a clock says.
@@ -130,6 +133,22 @@ impl Client {
         self.people_of(self.walk(Op::ListCandidates, None, &query, cursor).await?)
     }
 
+    /// As [`Client::page`], with the addresses of people's profiles, if the contract offers them. Where they
+    /// cannot be requested, the page is read without.
+    pub async fn page_with_profiles(&self, cursor: Cursor) -> Result<Page, ClinchError> {
+        let mut query = self.list_query(None);
+        let Some(include) = &self.contract().include else { return self.page(cursor).await };
+        query.push((include, SOCIAL_PROFILE));
+        match self.read_page(Op::ListCandidates, None, &query, &cursor).await {
+            Ok(page) => self.people_of(self.take_page(Op::ListCandidates, None, cursor, page)?),
+            Err(ClinchError::Rejected { .. } | ClinchError::AnswerTooLarge { .. }) => {
+                let page = self.page(cursor.without(include)).await?;
+                Ok(Page { profiles: ProfilesShown::Missing, ..page })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// One page of the list of everybody, or of the people who changed since a time: only after
     /// [`Client::lists_changes`] said that Clinch can be asked for them. A page that is too large to be read
     /// is read in parts, down to the one person who is too large.
@@ -188,7 +207,11 @@ impl Client {
 
     fn people_of(&self, page: RawPage) -> Result<Page, ClinchError> {
         let names = &self.contract().names;
-        let people = page.resources.into_iter().map(|resource| Candidate::read(resource, names));
+        let mut profiles = SocialProfiles::of(page.included);
+        let people = page.resources.into_iter().map(|resource| {
+            let profile_urls = profiles.of_person(&resource);
+            Ok(Candidate { profile_urls, ..Candidate::read(resource, names)? })
+        });
         Ok(Page {
             people: people.collect::<Result<_, ClinchError>>()?,
             listed: page.listed,
@@ -199,6 +222,7 @@ impl Client {
             cut_off: page.cut_off,
             asked: page.asked,
             too_large: page.too_large,
+            profiles: profiles.shown(),
         })
     }
 

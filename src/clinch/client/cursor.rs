@@ -81,6 +81,19 @@ impl Cursor {
         self.seen.len()
     }
 
+    /// The same page, requested without a parameter that the link to it has.
+    pub(super) fn without(mut self, parameter: &str) -> Self {
+        if let At::Link(url) = &mut self.at {
+            let others: Vec<(String, String)> = url
+                .query_pairs()
+                .filter(|(name, _)| name != parameter)
+                .map(|pair| (pair.0.into_owned(), pair.1.into_owned()))
+                .collect();
+            url.query_pairs_mut().clear().extend_pairs(others);
+        }
+        self
+    }
+
     /// Drops those of a page that were on an earlier one.
     pub(super) fn retain_new(&mut self, resources: &mut Vec<Resource>) {
         let listed = u32::try_from(resources.len()).ok();
@@ -265,5 +278,14 @@ mod tests {
             let link = format!("https://c.example/x{link}");
             assert_eq!(narrowed(&link), (Narrowed::Not, 3, None), "{link}");
         }
+    }
+
+    #[test]
+    fn a_parameter_is_taken_off_a_link() {
+        let link = "https://c.example/x?page=2&include=social_profile&a=b%20c";
+        let at = At::Link(Box::new(Url::parse(link).unwrap()));
+        let cursor = Cursor { at, ..Cursor::first() }.without("include");
+        let At::Link(url) = cursor.at else { panic!("a link") };
+        assert_eq!(url.as_str(), "https://c.example/x?page=2&a=b+c");
     }
 }

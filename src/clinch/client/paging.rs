@@ -20,7 +20,7 @@ use crate::{
         wire::Request,
     },
     domain::ClinchId,
-    jsonapi::{Document, PrimaryData, Resource},
+    jsonapi::{Document, Included, PrimaryData, Resource},
 };
 
 /// Maximum pages of a list that belongs to one person or job.
@@ -41,6 +41,8 @@ pub(super) struct RawPage {
     pub asked: u64,
     /// The place on the list, from 1, of the only resource of this page, which is too large to be read.
     pub too_large: Option<u64>,
+    /// Related resources that came along; `None`: none were mentioned.
+    pub included: Option<Vec<Included>>,
 }
 
 /// A list page as it was answered.
@@ -71,6 +73,7 @@ fn beyond(cursor: Cursor, paging: &Paging) -> RawPage {
         seen,
         asked: 1,
         too_large,
+        included: None,
     }
 }
 
@@ -221,9 +224,20 @@ impl Client {
         let advanced = cursor.advance(at.filter(|_| !resources.is_empty()));
         let cut_off = advanced.is_err();
         let next = advanced.unwrap_or_default();
-        let total = stated_total(&document);
+        let (total, included) = (stated_total(&document), document.included);
         let too_large = None;
-        Ok(RawPage { resources, listed, answered_at, next, total, seen, cut_off, asked, too_large })
+        Ok(RawPage {
+            resources,
+            listed,
+            answered_at,
+            next,
+            total,
+            seen,
+            cut_off,
+            asked,
+            too_large,
+            included,
+        })
     }
 
     /// `next` as a URL, if it stays on the origin and path of the list.

@@ -79,6 +79,7 @@ impl Contract {
             filter: Some("filter[email]".into()),
             updated_since: None,
             sort: None,
+            include: None,
             candidate_attributes: None,
             enforced: false,
             shows_anonymised: true,

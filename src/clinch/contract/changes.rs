@@ -9,6 +9,7 @@ use super::{
     names::is_parameter_name,
     schema::{OperationObject, Reader},
 };
+use crate::clinch::SOCIAL_PROFILE;
 
 /// Names under which such a parameter is known.
 pub(crate) const UPDATED_SINCE_NAMES: [&str; 6] = [
@@ -56,6 +57,26 @@ pub struct Sort {
     pub parameter: String,
     /// The value that asks for the order in which people were created, the oldest first.
     pub ascending: String,
+}
+
+/// The parameter of a published list that takes the related resource with people's profiles, if it has one.
+/// One that lists what it takes must list that.
+pub(super) fn include<'a>(reader: &Reader<'a>, list: &OperationObject<'a>) -> Option<String> {
+    let own = |of: &'a Value| of.get("parameters").and_then(Value::as_array);
+    own(list.item).into_iter().chain(own(list.body)).flatten().find_map(|reference| {
+        let key = reference.get("$ref").and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
+        let parameter = reader.resolve(reference)?;
+        let is_query = parameter.get("in").and_then(Value::as_str) == Some("query");
+        let name = parameter.get("name").and_then(Value::as_str).filter(|_| is_query)?;
+        let is_meant = key == Some("candidateInclude") || matches!(name, "include" | "include[]");
+        let schema = parameter.get("schema").and_then(|schema| reader.resolve(schema));
+        let values = schema.and_then(|schema| {
+            let items = schema.get("items").and_then(|items| reader.resolve(items));
+            [Some(schema), items].into_iter().flatten().find_map(|of| of.get("enum")?.as_array())
+        });
+        let takes = values.is_none_or(|values| values.iter().any(|value| value == SOCIAL_PROFILE));
+        (is_meant && takes && is_parameter_name(name)).then(|| name.to_owned())
+    })
 }
 
 /// The parameter of a published list, if it has one.

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::{
     Attribute, Contract, Names, Op, Operation, Origin, Paging, PathError, State, Verb,
-    changes::updated_since,
+    changes::{include, updated_since},
     names::is_parameter_name,
     roles::read_names,
     schema::{MAX_STEPS, OperationObject, Reader},
@@ -104,6 +104,7 @@ pub fn discover(openapi_json: &[u8]) -> Result<Contract, DiscoverError> {
         list_parameters(&reader, found.get(&Op::ListCandidates), &contract.names.email)?;
     contract.updated_since =
         found.get(&Op::ListCandidates).and_then(|list| updated_since(&reader, list));
+    contract.include = found.get(&Op::ListCandidates).and_then(|list| include(&reader, list));
     read_names(&reader, &found, &mut contract);
     if reader.is_spent() { Err(DiscoverError::TooManySteps) } else { Ok(contract) }
 }

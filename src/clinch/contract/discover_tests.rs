@@ -232,3 +232,26 @@ fn addresses_of_profiles_are_found_by_their_names_in_what_a_read_returns() {
     let names = discover(variant().to_string().as_bytes()).unwrap().names;
     assert_eq!(names.profile_urls().count(), 0, "what is not described is not offered");
 }
+
+#[test]
+fn the_parameter_that_includes_profiles_is_found_unless_it_takes_others_only() {
+    let found = |parameter: Value| {
+        let mut document = variant();
+        document["paths"]["/people"]["get"]["parameters"] = json!([parameter]);
+        discover(document.to_string().as_bytes()).unwrap().include
+    };
+    let named = |name: &str, schema: Value| json!({"name": name, "in": "query", "schema": schema});
+    assert_eq!(found(named("include", json!({}))).as_deref(), Some("include"));
+    assert_eq!(found(named("include[]", json!({"type": "array"}))).as_deref(), Some("include[]"));
+    let values = json!({"type": "array", "items": {"enum": ["lists", "social_profile"]}});
+    assert_eq!(found(named("include", values)).as_deref(), Some("include"));
+    assert_eq!(found(named("include", json!({"enum": ["lists"]}))), None);
+    assert_eq!(found(named("expand", json!({}))), None);
+    assert_eq!(found(json!({"name": "include", "in": "header"})), None);
+    let mut document = variant();
+    document["components"]["parameters"]["candidateInclude"] = named("with", json!({}));
+    document["paths"]["/people"]["get"]["parameters"] =
+        json!([{"$ref": "#/components/parameters/candidateInclude"}]);
+    let include = discover(document.to_string().as_bytes()).unwrap().include;
+    assert_eq!(include.as_deref(), Some("with"), "whatever its name is");
+}

@@ -52,6 +52,10 @@ pub struct Contract {
     /// How the list of candidates is put in order; `None`: in the order that Clinch chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
+    /// Query parameter of the candidate list that takes `social_profile`, the profiles of people in other
+    /// networks; `None`: not offered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include: Option<String>,
     /// The attributes that `createCandidate` accepts, by name; `None`: unknown.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
     /// Whether reading a person shows that they were anonymised. False if the document lists the

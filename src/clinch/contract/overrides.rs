@@ -45,6 +45,7 @@ pub struct Overrides {
     filter: Option<String>,
     updated_since: Option<UpdatedSince>,
     sort: Option<Sort>,
+    include: Option<String>,
     /// How long until a look-up certainly finds a created person.
     pub lookup_settle: Option<Duration>,
     /// Whether a value outside a stated format, maximum length or `enum` is refused.
@@ -105,6 +106,12 @@ impl Overrides {
         Ok(())
     }
 
+    /// Sets the query parameter by which the list of candidates takes `social_profile`.
+    pub fn include_parameter(&mut self, name: &str) -> Result<(), OverrideError> {
+        self.include = Some(parameter("includeParameter", name)?);
+        Ok(())
+    }
+
     /// Sets the largest page size, in records.
     pub fn max_page_size(&mut self, records: u32) -> Result<(), OverrideError> {
         if !(1..=1000).contains(&records) {
@@ -162,6 +169,9 @@ impl Contract {
         if overrides.sort.is_some() {
             contract.sort.clone_from(&overrides.sort);
         }
+        if overrides.include.is_some() {
+            contract.include.clone_from(&overrides.include);
+        }
         contract.enforced |= overrides.enforced;
         contract.lookup_settle = overrides.lookup_settle.unwrap_or(contract.lookup_settle);
         contract
@@ -183,6 +193,7 @@ mod tests {
         overrides.attribute("merged_into", "survivor").unwrap();
         overrides.updated_since("modified_since", TimeFormat::Unix).unwrap();
         overrides.sort("sort", "created_at").unwrap();
+        overrides.include_parameter("with").unwrap();
         overrides.lookup_settle = Some(Duration::from_secs(2));
         let contract = Contract::built_in().with(&overrides);
         assert_eq!(contract.operation(Op::ListCandidates).path, "/people");
@@ -198,6 +209,7 @@ mod tests {
         let since = contract.updated_since.unwrap();
         assert_eq!((since.parameter.as_str(), since.format), ("modified_since", TimeFormat::Unix));
         assert_eq!(contract.sort.unwrap().ascending, "created_at");
+        assert_eq!(contract.include.as_deref(), Some("with"));
         assert_eq!(contract.lookup_settle, Duration::from_secs(2));
         assert_eq!(Contract::built_in().with(&Overrides::default()), Contract::built_in());
     }
@@ -213,6 +225,7 @@ mod tests {
         assert!(overrides.filter_parameter("a&b").is_err());
         assert!(overrides.updated_since("a=b", TimeFormat::Rfc3339).is_err());
         assert!(overrides.sort("", "created_at").is_err());
+        assert!(overrides.include_parameter("a=b").is_err());
         assert!(overrides.max_page_size(0).is_err());
         assert_eq!(overrides, Overrides::default());
     }

@@ -235,6 +235,9 @@ pub(super) fn overrides(spec: Option<&ContractOverrides>) -> Result<Overrides, O
     if let Some(name) = &spec.filter_parameter {
         overrides.filter_parameter(name)?;
     }
+    if let Some(name) = &spec.include_parameter {
+        overrides.include_parameter(name)?;
+    }
     if let Some(since) = &spec.updated_since {
         let format = match since.format {
             api::TimeFormat::Rfc3339 => TimeFormat::Rfc3339,

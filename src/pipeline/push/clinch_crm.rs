@@ -18,7 +18,7 @@ use super::{
     witnesses::Witnesses,
 };
 use crate::{
-    clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File},
+    clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File, SOCIAL_PROFILE},
     domain::{Cause, ClinchId, MatchKey, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
@@ -160,17 +160,24 @@ impl Crm for ClinchCrm {
         }
     }
 
-    async fn scan(&self, cursor: Option<Cursor>) -> Result<PeoplePage<Cursor>, CrmFailure> {
-        let page = self
-            .client
-            .page(cursor.unwrap_or_else(Cursor::first))
-            .await
-            .map_err(CrmFailure::from)?;
+    async fn scan(
+        &self,
+        cursor: Option<Cursor>,
+        profiles: bool,
+    ) -> Result<PeoplePage<Cursor>, CrmFailure> {
+        let cursor = cursor.unwrap_or_else(Cursor::first);
+        let page = if profiles {
+            self.client.page_with_profiles(cursor).await
+        } else {
+            self.client.page(cursor).await
+        };
+        let page = page.map_err(CrmFailure::from)?;
         Ok(PeoplePage {
             people: page.people.into_iter().map(person).collect(),
             next: page.next,
             // A list beyond the page limit is not read to its end.
             total: page.total.filter(|_| !page.cut_off),
+            profiles: page.profiles,
         })
     }
 
@@ -203,10 +210,11 @@ impl Crm for ClinchCrm {
     }
 
     fn known_attributes(&self) -> KnownAttributes {
-        let names = &self.client.contract().names;
+        let contract = self.client.contract();
         KnownAttributes {
-            updated_at: names.updated_at().into(),
-            profile_urls: names.profile_urls().map(str::to_owned).collect(),
+            updated_at: contract.names.updated_at().into(),
+            profile_urls: contract.names.profile_urls().map(str::to_owned).collect(),
+            related_profile: contract.include.as_ref().map(|_| SOCIAL_PROFILE),
         }
     }
 
@@ -333,6 +341,7 @@ fn person(found: clinch::Candidate) -> CrmPerson {
         key: found.match_value,
         attributes: found.attributes,
         anonymised: found.anonymized,
+        profile_urls: found.profile_urls,
     }
 }
 

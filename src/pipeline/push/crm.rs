@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::{
-    domain::{Cause, ClinchId, Disposition, MatchKey, Reason},
+    domain::{Cause, ClinchId, Disposition, MatchKey, ProfilesShown, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
 
@@ -22,6 +22,8 @@ pub struct CrmPerson {
     pub attributes: Map<String, Value>,
     /// Whether they were anonymised in Clinch.
     pub anonymised: bool,
+    /// Addresses of their profiles in a related resource, where that was requested.
+    pub profile_urls: Vec<String>,
 }
 
 impl fmt::Debug for CrmPerson {
@@ -39,6 +41,8 @@ pub struct PeoplePage<C> {
     pub next: Option<C>,
     /// Total number of people, if Clinch states it.
     pub total: Option<u64>,
+    /// What it shows of related profiles, where these were requested.
+    pub profiles: ProfilesShown,
 }
 
 /// Result of a read by id.
@@ -108,6 +112,8 @@ pub struct KnownAttributes {
     pub updated_at: Arc<str>,
     /// Addresses of their profiles.
     pub profile_urls: Vec<String>,
+    /// The related resource with addresses of their profiles, if the list shows it on request.
+    pub related_profile: Option<&'static str>,
 }
 
 /// Mode of the `ensure_` calls, which return whether something was, or would be, written.
@@ -193,10 +199,12 @@ pub trait Crm: Send + Sync + 'static {
     /// Looks a person up by match key.
     fn find(&self, key: &MatchKey) -> impl Future<Output = Result<Lookup, CrmFailure>> + Send;
 
-    /// A page of all people; the first one for `None`.
+    /// A page of all people; the first one for `None`. `profiles`: with the related profiles, if Clinch
+    /// shows them.
     fn scan(
         &self,
         cursor: Option<Self::Cursor>,
+        profiles: bool,
     ) -> impl Future<Output = Result<PeoplePage<Self::Cursor>, CrmFailure>> + Send;
 
     /// Maximum number of people on a page.

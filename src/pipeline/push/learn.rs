@@ -208,9 +208,11 @@ impl PeopleIndex {
         paused: &mut Option<CreatesPaused<'_>>,
     ) -> Result<Reading, CrmFailure> {
         let reads_page = unknown.reads_page;
-        let listing = Listing { hasher, reads_page, budget, readings: 2, expected };
+        let profiles = unknown.profiles.is_some_and(Wanted::is_of_related);
+        let listing = Listing { hasher, reads_page, budget, readings: 2, expected, profiles };
         let reading = listing.read(crm, paused, |person| self.take(unknown, person)).await?;
-        self.suggestions.is_whole |= reading.complete().is_some();
+        let is_whole = reading.complete().is_some();
+        self.suggestions.note_reading(unknown.profiles, is_whole, reading.profiles);
         Ok(reading)
     }
 
@@ -227,13 +229,16 @@ impl PeopleIndex {
             budget: unknown.count.max(PROFILE_PAGES),
             readings: 1,
             expected: None,
+            profiles: unknown.profiles.is_some_and(Wanted::is_of_related),
         };
         loop {
             let reading = listing.read(crm, &mut None, |person| self.take(unknown, person)).await;
             match reading {
                 Err(CrmFailure::Paused) => crm.admitted().await?,
                 reading => {
-                    self.suggestions.is_whole = reading?.complete().is_some();
+                    let reading = reading?;
+                    let is_whole = reading.complete().is_some();
+                    self.suggestions.note_reading(unknown.profiles, is_whole, reading.profiles);
                     return Ok(());
                 }
             }

@@ -10,7 +10,7 @@ use super::{
     census::CreatesPaused,
     crm::{Crm, CrmFailure, CrmPerson},
 };
-use crate::domain::{ClinchId, MatchKey};
+use crate::domain::{ClinchId, MatchKey, ProfilesShown};
 
 /// Creates are paused while a list of at most this many pages is read.
 const SHORT_LIST_PAGES: u64 = 100;
@@ -30,6 +30,8 @@ pub(super) struct Listing<'a> {
     pub(super) readings: u64,
     /// Stops at the first person who is not among these.
     pub(super) expected: Option<&'a HashSet<u64>>,
+    /// Whether related profiles are requested.
+    pub(super) profiles: bool,
 }
 
 /// One reading of the list.
@@ -48,6 +50,8 @@ pub(super) struct Reading {
     pub(super) endless: bool,
     /// Some people with a match key, whom a look-up must find.
     pub(super) witnesses: Vec<(MatchKey, ClinchId)>,
+    /// What it shows of related profiles, where these were requested.
+    pub(super) profiles: ProfilesShown,
 }
 
 impl Reading {
@@ -83,10 +87,18 @@ impl Listing<'_> {
     ) -> Result<Reading, CrmFailure> {
         let mut reading = Reading::default();
         let mut cursor: Option<C::Cursor> = None;
+        let mut shown = None;
         loop {
             (self.reads_page)(reading.pages + 1);
-            let page = crm.scan(cursor).await?;
+            let page = crm.scan(cursor, self.profiles).await?;
             reading.pages += 1;
+            if !page.people.is_empty() {
+                let shown = shown.get_or_insert(page.profiles);
+                if *shown != page.profiles {
+                    *shown = ProfilesShown::Missing;
+                }
+                reading.profiles = *shown;
+            }
             if reading.pages == 1 {
                 reading.total = page.total;
                 reading.page_len = page.people.len() as u64;

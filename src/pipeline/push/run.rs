@@ -229,7 +229,7 @@ impl<C: Crm> Delivery<C> {
         let Some((destination, index)) = learned.transpose()? else {
             return Ok(Ending::Stopped);
         };
-        if index.suggestions.is_whole && profiles.is_some() {
+        if index.suggestions.answers {
             progress.send_modify(|progress| progress.profiles_compared = true);
         }
         note_anonymised(&index.anonymised, &run_ledger.ledger, &self.suppressions).await?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::crm::{Crm, CrmPerson, KnownAttributes};
 use crate::{
-    domain::ClinchId,
+    domain::{ClinchId, ProfilesShown},
     ledger::Keys,
     pipeline::{
         mode::Mode,
@@ -38,7 +38,15 @@ impl Wanted {
         let permitted = spec.reveals.as_ref().filter(|_| spec.mode == Mode::DryRun)?;
         let mut attributes = crm.known_attributes();
         attributes.profile_urls.retain(|name| permitted.permits(name));
-        (!attributes.profile_urls.is_empty()).then_some(Self { profiles, attributes })
+        attributes.related_profile =
+            attributes.related_profile.filter(|name| permitted.permits(name));
+        let wanted = Self { profiles, attributes };
+        (!wanted.attributes.profile_urls.is_empty() || wanted.is_of_related()).then_some(wanted)
+    }
+
+    /// Whether the list has to be asked for related profiles.
+    pub(super) fn is_of_related(&self) -> bool {
+        self.attributes.related_profile.is_some()
     }
 
     /// Whether nobody has a profile to look for.
@@ -62,14 +70,17 @@ pub(super) struct Suggestions {
     found: HashMap<ProfileHash, Suggested>,
     /// Whether everybody was seen.
     pub(super) is_whole: bool,
+    /// Whether people who have no suggestion have none: everybody was seen, with their profiles.
+    pub(super) answers: bool,
 }
 
 impl Suggestions {
     /// Notes a person of the list, who may be seen several times.
     pub(super) fn note(&mut self, wanted: &Wanted, keys: &Keys, person: &CrmPerson) {
-        let KnownAttributes { updated_at, profile_urls } = &wanted.attributes;
+        let KnownAttributes { updated_at, profile_urls, related_profile } = &wanted.attributes;
         let urls = profile_urls.iter().filter_map(|name| person.attributes.get(name));
-        for url in urls.filter_map(Value::as_str) {
+        let related = person.profile_urls.iter().filter(|_| related_profile.is_some());
+        for url in urls.filter_map(Value::as_str).chain(related.map(String::as_str)) {
             let Some(hash) = hash_of(keys, url).filter(|hash| wanted.profiles.contains(hash))
             else {
                 continue;
@@ -83,9 +94,23 @@ impl Suggestions {
         }
     }
 
+    /// Notes a reading of the list: whether it was read to its end, and what it shows of related profiles.
+    pub(super) fn note_reading(
+        &mut self,
+        wanted: Option<&Wanted>,
+        ended: bool,
+        related: ProfilesShown,
+    ) {
+        let shows = |wanted: &Wanted| {
+            !wanted.attributes.profile_urls.is_empty() || related == ProfilesShown::All
+        };
+        self.is_whole |= ended;
+        self.answers |= ended && wanted.is_some_and(shows);
+    }
+
     /// Who may be a person with these profiles. Several people, if the profiles are of different ones.
     pub(super) fn of(&self, profiles: &[ProfileHash]) -> Option<Suggested> {
-        if !self.is_whole {
+        if !self.answers {
             return None;
         }
         let mut found = profiles.iter().filter_map(|hash| self.found.get(hash));
@@ -115,17 +140,18 @@ mod tests {
     fn person(id: &str, attributes: Value) -> CrmPerson {
         let Value::Object(attributes) = attributes else { unreachable!("an object") };
         let id = ClinchId::parse(id).unwrap();
-        CrmPerson { id, key: None, attributes, anonymised: false }
+        CrmPerson { id, key: None, attributes, anonymised: false, profile_urls: Vec::new() }
     }
 
     fn suggestions(people: &[CrmPerson]) -> Suggestions {
         let attributes = KnownAttributes {
             updated_at: "updated_at".into(),
             profile_urls: vec!["linkedin".to_owned(), "github".to_owned()],
+            related_profile: None,
         };
         let profiles = ["linkedin.com/in/ada", "github.com/ada", "github.com/ben"];
         let wanted = Wanted { profiles: profiles.map(hash).into(), attributes };
-        let mut found = Suggestions { is_whole: true, ..Suggestions::default() };
+        let mut found = Suggestions { answers: true, ..Suggestions::default() };
         for person in people.iter().chain(people) {
             found.note(&wanted, &keys(), person);
         }
@@ -167,7 +193,7 @@ mod tests {
     #[test]
     fn a_list_that_was_not_read_to_its_end_suggests_nobody() {
         let ada = person("p1", json!({"linkedin": "linkedin.com/in/ada"}));
-        let found = Suggestions { is_whole: false, ..suggestions(&[ada]) };
+        let found = Suggestions { answers: false, ..suggestions(&[ada]) };
         assert_eq!(found.of(&[hash("linkedin.com/in/ada")]), None);
     }
 }

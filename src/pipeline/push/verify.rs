@@ -175,6 +175,7 @@ impl<C: Crm> Verification<C> {
             budget: roster.len(),
             readings: 1,
             expected: None,
+            profiles: false,
         };
         let people = roster.len();
         let mut anonymised = HashSet::new();
