@@ -75,7 +75,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     super::super::print("\n7. rejected records, from the statuses of exports\n");
     let failures = "-o=go-template={{range .items}}{{$name := .metadata.name}}{{range .status.failures}}{{$name}}: {{.position}}\n    {{.reason}}: {{.message}}\n{{end}}{{end}}";
     kubectl.aloud(&["get", "candidateexport", "-n", TEAM, failures]).await?;
-    super::super::print("8. one candidate, as stored by the emulator\n");
+    super::super::print("\n8. one candidate, as stored by the emulator\n");
     super::super::print(&sandbox.one_candidate().await?);
     super::super::print("\n9. the same people as files\n");
     let written = "-o=jsonpath={range .items[?(@.status.file)]}{\"  \"}{.metadata.name}{\": \"}{.status.file.rows}{\" rows in \"}{.status.file.url}{\"\\n\"}{end}";
