@@ -83,6 +83,8 @@ struct Known {
     answers: HashMap<String, Option<NotifyAnswer>>,
     /// The objects with a message that could not be handed over.
     wanting: HashSet<(Kind, ObjectKey)>,
+    /// Whether a Secret could not be read.
+    has_unread: bool,
     /// Whether another shard gets the integration.
     is_leaving: bool,
 }
@@ -154,12 +156,16 @@ impl Notifier {
             let known = known.entry(uid.to_owned()).or_default();
             let mut changed = known.is_leaving;
             known.key = Some(key.clone());
+            known.has_unread = receivers.iter().any(|receiver| receiver.is_unread);
             known.is_leaving = false;
             let mut now = Vec::with_capacity(receivers.len());
             for receiver in receivers {
                 let before = known.receivers.iter().find(|before| before.name == receiver.name);
                 match before {
-                    Some(before) if before.is_same(receiver) => now.push(before.clone()),
+                    // What was read last is used meanwhile.
+                    Some(before) if receiver.is_unread || before.is_same(receiver) => {
+                        now.push(before.clone());
+                    }
                     before => {
                         changed = true;
                         // What a receiver of another process answered is in the status.
@@ -227,6 +233,10 @@ impl Notifier {
         let mut state = self.state();
         let State { known, jobs } = &mut *state;
         let known = known.entry(uid.to_owned()).or_default();
+        if object.kind == Kind::Integration && known.has_unread {
+            // No watch says when the permission to read a Secret is granted.
+            due.again = Some(AGAIN);
+        }
         for name in names {
             let job = jobs.get(&(object.uid.clone(), name.to_owned()));
             let tried = match job.map(|job| &job.ended) {

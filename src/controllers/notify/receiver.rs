@@ -27,9 +27,22 @@ pub(in crate::controllers) struct Receiver {
     pub(super) name: String,
     /// Where messages are sent, or why none are.
     pub(super) target: Result<Target, Cause>,
+    /// Whether its Secret could not be read, which says nothing of the receiver.
+    pub(super) is_unread: bool,
 }
 
 impl Receiver {
+    /// One whose Secret was read, or does not exist.
+    pub(super) fn found(name: String, target: Result<Target, Cause>) -> Self {
+        Self { name, target, is_unread: false }
+    }
+
+    /// One whose Secret could not be read. The permission to read it may be missing.
+    pub(super) fn unread(name: String, message: String) -> Self {
+        let cause = Cause::new(Reason::NotifySecretInvalid, message);
+        Self { name, target: Err(cause), is_unread: true }
+    }
+
     /// Whether nothing about it has changed.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.target, &other.target) {
@@ -67,11 +80,11 @@ pub(in crate::controllers) async fn receivers<C: Cluster>(
 ) -> Vec<Receiver> {
     let mut found = Vec::with_capacity(spec.notify.len());
     for receiver in &spec.notify {
-        let target = match cluster.secret(&key.sibling(&receiver.secret_ref.name)).await {
-            Ok(secret) => target(receiver, secret, settings),
-            Err(error) => Err(Cause::new(Reason::NotifySecretInvalid, error.to_string())),
-        };
-        found.push(Receiver { name: receiver.name.clone(), target });
+        let name = receiver.name.clone();
+        found.push(match cluster.secret(&key.sibling(&receiver.secret_ref.name)).await {
+            Ok(secret) => Receiver::found(name, target(receiver, secret, settings)),
+            Err(error) => Receiver::unread(name, error.to_string()),
+        });
     }
     found
 }

@@ -103,8 +103,11 @@ impl Stage {
     fn found(&self, secret: Option<Bundle>) {
         let wanted = &self.integration.spec.notify[0];
         let target = receiver::target(wanted, secret, &settings(&self.allowed));
-        let receivers = [Receiver { name: "ops".to_owned(), target }];
-        self.notifier.set_receivers("i-1", &integration_key(), &receivers);
+        self.set(Receiver::found("ops".to_owned(), target));
+    }
+
+    fn set(&self, receiver: Receiver) {
+        self.notifier.set_receivers("i-1", &integration_key(), &[receiver]);
     }
 
     /// A pass of the export with this verdict; when the next one is due.
@@ -390,6 +393,30 @@ async fn an_integration_is_handed_over_once_what_was_delivered_is_written() {
 }
 
 #[tokio::test]
+async fn a_secret_that_cannot_be_read_is_looked_at_again_and_the_receiver_before_is_used() {
+    let sink = sink().await;
+    let mut stage = Stage::new(&sink.origin(), "Slack");
+    let unread =
+        || Receiver::unread("ops".to_owned(), "the operator may not get secrets".to_owned());
+    let integration_pass = |stage: &mut Stage| {
+        let object =
+            ObjectRef { kind: Kind::Integration, key: integration_key(), uid: "i-1".into() };
+        let found = (&integration_key(), &stage.integration);
+        let mut status = crate::api::ClinchIntegrationStatus::default();
+        stage.notifier.due(found, |_| None, &object, &mut status).done(None)
+    };
+    stage.set(unread());
+    assert_eq!(integration_pass(&mut stage), Some(AGAIN));
+    assert_eq!(stage.pass(&stalled()), None);
+    assert!(stage.status.notified.is_empty());
+    stage.found(Some(secret(&sink.slack_url(), &[])));
+    assert_eq!(integration_pass(&mut stage), None);
+    stage.set(unread());
+    stage.until(&stalled(), |stage| stage.is_announced(false, true)).await;
+    assert_eq!(sink.messages().len(), 1);
+}
+
+#[tokio::test]
 async fn a_silent_notifier_sends_nothing() {
     let sink = sink().await;
     let mut stage = Stage::new(&sink.origin(), "Slack");
@@ -404,7 +431,7 @@ async fn a_silent_notifier_sends_nothing() {
 
 #[test]
 fn the_condition_names_each_receiver_that_cannot_be_used_or_does_not_take_messages() {
-    let receiver = |name: &str, target| Receiver { name: name.to_owned(), target };
+    let receiver = |name: &str, target| Receiver::found(name.to_owned(), target);
     let wanted = spec_of("Slack");
     let url = "https://hooks.example.com/canary";
     let usable = || {
