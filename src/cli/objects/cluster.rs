@@ -67,10 +67,10 @@ impl Objects {
     }
 
     fn api(&self, kind: Kind, namespace: Option<&str>) -> Api<DynamicObject> {
-        let resource = kinds::row(kind).resource;
+        let resource = &kinds::row(kind).resource;
         match namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
-            None => Api::all_with(self.client.clone(), &resource),
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
         }
     }
 
@@ -87,7 +87,7 @@ impl Objects {
         let mut all = Vec::new();
         loop {
             let page = api.list(&params).await;
-            let page = page.map_err(|error| self.explained(&error, "list", &plural(kind)))?;
+            let page = page.map_err(|error| self.explained(&error, "list", plural(kind)))?;
             for object in page.items {
                 all.extend(found(kind, &object)?);
             }
@@ -108,7 +108,7 @@ impl Objects {
             Ok(None) => Err(NotRead::NotFound),
             Err(error) => {
                 let forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
-                let explained = self.explained(&error, "get", &plural(kind));
+                let explained = self.explained(&error, "get", plural(kind));
                 Err(if forbidden {
                     NotRead::Forbidden(explained)
                 } else {
@@ -216,7 +216,7 @@ impl Objects {
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patched = api.patch(&object.key.name, &params, &patch).await;
         let patched =
-            patched.map_err(|error| self.explained(&error, "patch", &plural(object.kind)))?;
+            patched.map_err(|error| self.explained(&error, "patch", plural(object.kind)))?;
         found(object.kind, &patched)?.context("the API server returned an object without a name")
     }
 
@@ -252,7 +252,7 @@ impl Objects {
         };
         let lasts =
             matches!(&error, kube::Error::Api(status) if [401, 403, 404].contains(&status.code));
-        lasts.then(|| self.explained(&error, "watch", &plural(kind)))
+        lasts.then(|| self.explained(&error, "watch", plural(kind)))
     }
 
     /// An error of the client in one line that says what to do.
@@ -280,8 +280,8 @@ impl Objects {
     }
 }
 
-fn plural(kind: Kind) -> String {
-    kinds::row(kind).resource.plural
+fn plural(kind: Kind) -> &'static str {
+    &kinds::row(kind).resource.plural
 }
 
 /// The cause that no other error caused.

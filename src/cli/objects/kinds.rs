@@ -1,6 +1,6 @@
 //! What the command line must know of each kind, and how a user names an object. Pure.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::OnceLock};
 
 use kube::{CustomResourceExt, core::ApiResource};
 
@@ -20,14 +20,16 @@ pub(super) struct Row {
     pub(super) resource: ApiResource,
 }
 
-/// The row of a kind.
-pub(super) fn row(kind: Kind) -> Row {
-    match kind {
+/// The row of a kind. Made once: the names of a kind are a part of its CRD, and the schema in it takes
+/// milliseconds to generate.
+pub(super) fn row(kind: Kind) -> &'static Row {
+    static ROWS: [OnceLock<Row>; Kind::ALL.len()] = [const { OnceLock::new() }; Kind::ALL.len()];
+    ROWS[kind as usize].get_or_init(|| match kind {
         Kind::Integration => of::<ClinchIntegration>("integration"),
         Kind::Mapping => of::<FieldMapping>("mapping"),
         Kind::Export => of::<CandidateExport>("export"),
         Kind::Import => of::<CandidateImport>("import"),
-    }
+    })
 }
 
 fn of<K: CustomResourceExt>(word: &'static str) -> Row {
@@ -121,8 +123,17 @@ mod tests {
     }
 
     #[test]
+    fn the_row_of_a_kind_is_its_own_and_made_once() {
+        for kind in Kind::ALL {
+            assert_eq!(row(kind).resource.kind, kind.to_string());
+            assert!(std::ptr::eq(row(kind), row(kind)));
+        }
+    }
+
+    #[test]
     fn a_word_belongs_to_one_kind() {
-        let mut all: Vec<String> = Kind::ALL.into_iter().flat_map(|kind| row(kind).words).collect();
+        let mut all: Vec<String> =
+            Kind::ALL.into_iter().flat_map(|kind| row(kind).words.clone()).collect();
         all.sort();
         let count = all.len();
         all.dedup();
