@@ -1,6 +1,14 @@
 //! Documents that are read.
 
-use serde::{Deserialize, Deserializer};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
 use serde_json::{Map, Value};
 
 /// A response document.
@@ -36,18 +44,31 @@ pub enum PrimaryData {
 
 impl<'de> Deserialize<'de> for PrimaryData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Shape {
-            Many(Vec<Resource>),
-            One(Box<Resource>),
-            None,
-        }
-        Ok(match Shape::deserialize(deserializer)? {
-            Shape::Many(many) => Self::Many(many),
-            Shape::One(one) => Self::One(one),
-            Shape::None => Self::None,
-        })
+        deserializer.deserialize_any(PrimaryDataVisitor)
+    }
+}
+
+/// Decides by the first byte. An untagged enum would first copy the whole value.
+struct PrimaryDataVisitor;
+
+impl<'de> Visitor<'de> for PrimaryDataVisitor {
+    type Value = PrimaryData;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a resource, a list of resources, or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<PrimaryData, E> {
+        Ok(PrimaryData::None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<PrimaryData, A::Error> {
+        let one = Resource::deserialize(MapAccessDeserializer::new(members))?;
+        Ok(PrimaryData::One(Box::new(one)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<PrimaryData, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items)).map(PrimaryData::Many)
     }
 }
 
@@ -161,6 +182,19 @@ mod tests {
         assert!(matches!(absent.data, PrimaryData::Absent));
         let none: Document = serde_json::from_str(r#"{"data":null}"#).unwrap();
         assert!(matches!(none.data, PrimaryData::None));
+    }
+
+    #[test]
+    fn data_is_one_resource_many_or_none_and_nothing_else() {
+        let read = |data: &str| serde_json::from_str::<Document>(&format!("{{\"data\":{data}}}"));
+        let one = read(r#"{"type":"candidates","id":"1","attributes":{"a":[1,{"b":null}]}}"#);
+        let PrimaryData::One(one) = one.unwrap().data else { panic!("one resource") };
+        assert_eq!((one.id.as_str(), one.attributes["a"][1]["b"].is_null()), ("1", true));
+        let PrimaryData::Many(none) = read("[]").unwrap().data else { panic!("a collection") };
+        assert!(none.is_empty());
+        for refused in ["\"text\"", "7", "true", "[7]", r#"{"attributes":7}"#] {
+            assert!(read(refused).is_err(), "{refused}");
+        }
     }
 
     #[test]
