@@ -19,8 +19,8 @@ use crate::{
 pub struct Candidate {
     /// The id.
     pub id: ClinchId,
-    /// The folded match attribute; `None` for people without one, e.g. anonymised people.
-    pub match_value: Option<MatchKey>,
+    /// The match attribute as Clinch has it; `None` for people without one, e.g. anonymised people.
+    match_text: Option<String>,
     /// The name of the credential that created it.
     pub source: Option<String>,
     /// Every attribute.
@@ -36,6 +36,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// The folded match attribute.
+    pub fn match_key(&self) -> Option<MatchKey> {
+        self.match_text.as_deref().and_then(MatchKey::fold)
+    }
+
     pub(super) fn read(resource: Resource, names: &Names) -> Result<Self, ClinchError> {
         let id = id(&resource)?;
         let attributes = resource.attributes;
@@ -43,7 +48,7 @@ impl Candidate {
         let flag = |name: &str| attributes.get(name).and_then(Value::as_bool).unwrap_or(false);
         Ok(Self {
             id,
-            match_value: text(&names.email).and_then(MatchKey::fold),
+            match_text: text(&names.email).map(str::to_owned),
             source: text(&names.source).map(str::to_owned),
             archived: flag("archived"),
             merged_into: names
@@ -227,7 +232,7 @@ mod tests {
             "anonymized": null}}))
         .unwrap();
         let person = Candidate::read(resource, &Contract::built_in().names).unwrap();
-        assert_eq!(person.match_value, MatchKey::fold("jane@example.com"));
+        assert_eq!(person.match_key(), MatchKey::fold("jane@example.com"));
         assert_eq!((person.archived, person.anonymized), (true, false));
         let shown = format!("{person:?}");
         assert!(!shown.contains("ane@") && shown.contains("c1"), "{shown}");

@@ -86,6 +86,9 @@ impl MatchKey {
 
 /// Lower case, with composed letters.
 fn composed_lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let normalizer = ComposingNormalizerBorrowed::new_nfc();
     let lower: String = normalizer.normalize(text).chars().flat_map(char::to_lowercase).collect();
     normalizer.normalize(&lower).into_owned()
@@ -139,6 +142,14 @@ mod tests {
         ] {
             assert_ne!(fold(one), fold(other), "{one:?} {other:?}");
         }
+    }
+
+    #[test]
+    fn text_in_ascii_is_folded_like_any_other() {
+        let ascii: String = (0..128).filter_map(char::from_u32).collect();
+        // A letter that is lower case and composed already takes the other way.
+        let folded = composed_lower(&format!("{ascii}\u{e9}"));
+        assert_eq!(format!("{}\u{e9}", composed_lower(&ascii)), folded);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Client {
         let mut people = Vec::with_capacity(resources.len());
         for resource in resources {
             let person = Candidate::read(resource, &contract.names)?;
-            if person.match_value.as_ref() != Some(key) {
+            if person.match_key().as_ref() != Some(key) {
                 return Err(ClinchError::FilterIgnored);
             }
             people.push(person);
@@ -210,7 +210,9 @@ impl Client {
         let mut profiles = SocialProfiles::of(page.included);
         let people = page.resources.into_iter().map(|resource| {
             let profile_urls = profiles.of_person(&resource);
-            Ok(Candidate { profile_urls, ..Candidate::read(resource, names)? })
+            let mut candidate = Candidate::read(resource, names)?;
+            candidate.profile_urls = profile_urls;
+            Ok(candidate)
         });
         Ok(Page {
             people: people.collect::<Result<_, ClinchError>>()?,

@@ -79,8 +79,8 @@ impl Feed for ClinchFeed {
 
 fn person(found: Candidate) -> FeedPerson {
     FeedPerson {
+        key: found.match_key(),
         id: found.id,
-        key: found.match_value,
         attributes: found.attributes,
         anonymised: found.anonymized,
         merged_into: found.merged_into,

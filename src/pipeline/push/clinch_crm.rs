@@ -337,8 +337,8 @@ impl Crm for ClinchCrm {
 
 fn person(found: clinch::Candidate) -> CrmPerson {
     CrmPerson {
+        key: found.match_key(),
         id: found.id,
-        key: found.match_value,
         attributes: found.attributes,
         anonymised: found.anonymized,
         profile_urls: found.profile_urls,
