@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
 };
 
 use hkdf::Hkdf;
@@ -24,6 +24,8 @@ pub(super) type HmacSha256 = Hmac<Sha256>;
 pub(super) type Subkey = Zeroizing<[u8; 32]>;
 
 const SALT: &[u8] = b"clinch-operator ledger v1";
+/// How many bytes of JSON are hashed at a time; most candidates have no more.
+const JSON_BUFFER: usize = 1024;
 /// Bytes of a segment's MAC.
 pub(super) const MAC_BYTES: usize = 32;
 
@@ -167,7 +169,11 @@ impl Keys {
 
     fn json(&self, purpose: &[u8], value: &impl Serialize) -> HmacSha256 {
         let mut mac = MacWriter(keyed(&self.payload, &[purpose]));
-        serde_json::to_writer(&mut mac, value).expect("plain data serialises to JSON");
+        // JSON is written in pieces of a few bytes, and a hash takes blocks.
+        let mut pieces = BufWriter::with_capacity(JSON_BUFFER, &mut mac);
+        serde_json::to_writer(&mut pieces, value).expect("plain data serialises to JSON");
+        pieces.flush().expect("a MAC takes everything");
+        drop(pieces);
         mac.0
     }
 
@@ -290,6 +296,17 @@ mod tests {
             assert!(keys.other_hashes(&key).contains(&before("a@m\u{fc}nchen.example")));
         }
         assert_eq!(keys.other_hashes(&fold("\u{200b}A@x.org")), [before("\u{200b}a@x.org")]);
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_whole_json_however_long() {
+        let keys = Keys::derive(&[7; 32], "uid-1");
+        for length in [0, 1, JSON_BUFFER - 3, JSON_BUFFER - 2, JSON_BUFFER, 3 * JSON_BUFFER] {
+            let payload = serde_json::json!({"a": "x".repeat(length), "b": [1, null]});
+            let json = payload.to_string();
+            let whole = keyed(&keys.payload, &[b"candidate\0", json.as_bytes()]);
+            assert_eq!(keys.payload_digest(&payload).0, short(whole), "{length}");
+        }
     }
 
     #[test]
