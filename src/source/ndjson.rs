@@ -76,13 +76,14 @@ impl NdjsonDecoder {
     /// that the part is cut off.
     fn parse(&self, ended: bool) -> Result<Result<Profile, RecordError>, SourceError> {
         let (line, part) = (self.line, || self.input.part().clone());
-        if let Err(error) = std::str::from_utf8(&self.text) {
-            if !ended && error.error_len().is_none() {
+        let text = match std::str::from_utf8(&self.text) {
+            Ok(text) => text,
+            Err(error) if !ended && error.error_len().is_none() => {
                 return Err(SourceError::HalfCharacter { part: part() });
             }
-            return Ok(Err(RecordError::NotUtf8 { line }));
-        }
-        match serde_json::from_slice::<Value>(&self.text) {
+            Err(_) => return Ok(Err(RecordError::NotUtf8 { line })),
+        };
+        match serde_json::from_str::<Value>(text) {
             Ok(value) if self.keeps_text => Ok(profile_with_text(value, &self.text)),
             Ok(value) => Ok(profile(value)),
             Err(error) if error.is_eof() && !ended => {

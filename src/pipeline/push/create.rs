@@ -1,6 +1,8 @@
 //! Creates a person whose absence from Clinch is proved, and proves look-ups with the first one. Makes
 //! requests through the port.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -159,6 +161,10 @@ fn look_ups_miss_people() -> CrmFailure {
     }
 }
 
-fn without_nulls(attributes: &Map<String, Value>) -> Map<String, Value> {
-    attributes.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
+fn without_nulls(attributes: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+    if !attributes.values().any(Value::is_null) {
+        return Cow::Borrowed(attributes);
+    }
+    let filled = attributes.iter().filter(|(_, value)| !value.is_null());
+    Cow::Owned(filled.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
