@@ -21,6 +21,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::Method;
 use serde::Serialize;
 use serde_json::Value;
@@ -461,7 +462,17 @@ impl Client {
 impl Inner {
     /// Sends one request. The outer error is concluded from another request, which reports its own result
     /// to the breaker.
-    async fn exchange(
+    ///
+    /// Boxed: it is large, and each of the many futures around it would be moved with it.
+    fn exchange(
+        &self,
+        op: Option<Op>,
+        request: Request,
+    ) -> BoxFuture<'_, Result<Result<Response, ClinchError>, ClinchError>> {
+        Box::pin(self.exchanged(op, request))
+    }
+
+    async fn exchanged(
         &self,
         op: Option<Op>,
         mut request: Request,
