@@ -1,5 +1,5 @@
-//! The second reading of a source: the records that are due, in windows. Decodes on a blocking thread,
-//! one window ahead of the push; does not map records that are not due.
+//! The records that are due, in windows: those that the survey kept, or else a second reading of the source.
+//! Decodes on a blocking thread, one window ahead of the push; does not map records that are not due.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -33,8 +33,19 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    /// What the survey kept: nothing is read.
+    fn of_kept(mut kept: VecDeque<Work>, keys: Keys) -> Self {
+        let (sender, ready) = mpsc::channel(kept.len().div_ceil(WINDOW_RECORDS).max(1));
+        while !kept.is_empty() {
+            let rest = kept.split_off(WINDOW_RECORDS.min(kept.len()));
+            let window = std::mem::replace(&mut kept, rest);
+            sender.try_send(Ok(window)).expect("there is room for every window");
+        }
+        Self { ready, thread: None, keys }
+    }
+
     /// Starts reading; stops when dropped.
-    pub(super) fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: Arc<RecordSet>) -> Self {
+    fn of(spec: Arc<RunSpec<Opened>>, keys: Keys, due: Arc<RecordSet>) -> Self {
         let (sender, ready) = mpsc::channel(1);
         let reader = keys.clone();
         let thread = tokio::task::spawn_blocking(move || {
@@ -102,13 +113,17 @@ pub(super) struct Feeds {
 }
 
 impl Feeds {
-    /// Starts reading the first part.
+    /// Starts reading the first part, unless it was `kept`.
     pub(super) fn of(
         spec: Arc<RunSpec<Opened>>,
         keys: Keys,
         [due, held_back]: [Arc<RecordSet>; 2],
+        kept: Option<VecDeque<Work>>,
     ) -> Self {
-        let current = Feed::of(spec.clone(), keys.clone(), due);
+        let current = match kept {
+            Some(kept) => Feed::of_kept(kept, keys.clone()),
+            None => Feed::of(spec.clone(), keys.clone(), due),
+        };
         let held_back = (held_back.count() > 0).then_some(held_back);
         Self { spec, keys, current, held_back }
     }

@@ -1,5 +1,6 @@
 //! A run: open the source, find out who is in Clinch already, push what is due window by window, and
-//! keep the ledger up to date. At most one window of records is in memory.
+//! keep the ledger up to date. At most three windows of records are in memory: one that is pushed, one that
+//! is ready, and one that is being read; or all that is due, if it is no larger than one.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -240,16 +241,18 @@ impl<C: Crm> Delivery<C> {
         let max_in_flight = self.max_in_flight.max(1);
         let (mut pusher, suspects) = self.pusher(destination, index);
         let pushing = Pushing { keys: &keys, progress: &progress, cancel: &cancel, max_in_flight };
+        let kept = survey.take_kept();
         let sets = [&mut survey.due, &mut survey.held_back];
         let sets = sets.map(|set| Arc::new(std::mem::take(set)));
         let due = sets.iter().map(|set| set.count() as u64).sum();
-        let feeds = || Feeds::of(spec.clone(), keys.clone(), sets.clone());
+        let feeds = |kept| Feeds::of(spec.clone(), keys.clone(), sets.clone(), kept);
         let facts = run_ledger.ledger.facts();
         let gate = Gate { guards: &spec.guards, facts, due, progress: &progress };
         let mut carries_out = None;
         if is_push {
             if gate.needs_plan(&log) {
-                let planned = pushing.plan(&mut pusher, feeds(), &mut run_ledger, &mut log).await?;
+                let planned =
+                    pushing.plan(&mut pusher, feeds(None), &mut run_ledger, &mut log).await?;
                 if let Err(ending) = planned.and_then(|planned| gate.judge(&planned, &log)) {
                     return Ok(ending);
                 }
@@ -262,7 +265,7 @@ impl<C: Crm> Delivery<C> {
             pusher.guard.at_rest.remove(&export);
             pusher.guard.directory.forget(&export);
         }
-        let ended = pushing.all(&pusher, &mut feeds(), &mut run_ledger, &mut log).await;
+        let ended = pushing.all(&pusher, &mut feeds(kept), &mut run_ledger, &mut log).await;
         let complete = matches!(ended, Ok(None));
         if complete && survey.is_whole && is_push {
             run_ledger.note_read(survey.progress.counts.read);

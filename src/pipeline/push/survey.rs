@@ -1,8 +1,11 @@
 //! The first reading of a source: how much there is to do, who is named twice, who is unknown. Decodes
 //! everything once on a blocking thread. Keeps 31 bytes a person until it is known who is in Clinch,
-//! then one bit a record. Makes no request to Clinch.
+//! then one bit a record, and the records to push as long as they are few. Makes no request to Clinch.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +37,10 @@ const SAMPLE: usize = 16;
 /// How many people are looked up because Clinch had them, or others, more than once.
 const SUSPECTS: usize = 10_000;
 
+/// How many bytes of records to push are kept, so that the source need not be read a second time: as many
+/// as a window of the second reading has at most.
+const KEPT_BYTES: usize = 8 << 20;
+
 /// What the records are compared with.
 #[derive(Debug, Clone)]
 pub(super) struct Comparison {
@@ -57,6 +64,31 @@ impl Comparison {
     }
 }
 
+/// The records of a source that are due, in its order, unless they are too many to be kept.
+#[derive(Debug, Default)]
+struct Kept {
+    records: VecDeque<Work>,
+    bytes: usize,
+}
+
+impl Kept {
+    fn add(&mut self, work: Work) {
+        if self.bytes >= KEPT_BYTES {
+            return;
+        }
+        self.bytes += work.weight();
+        self.records.push_back(work);
+        if self.bytes >= KEPT_BYTES {
+            // A part of them would not save the second reading.
+            self.records = VecDeque::new();
+        }
+    }
+
+    fn all(self) -> Option<VecDeque<Work>> {
+        (self.bytes < KEPT_BYTES).then_some(self.records)
+    }
+}
+
 /// A source compared with the ledger.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -66,6 +98,7 @@ pub(super) struct Survey {
     pub(super) due: RecordSet,
     /// Records to push after all others: Clinch answered them with an error in an earlier run.
     pub(super) held_back: RecordSet,
+    kept: Kept,
     /// How many of both are of people whom the ledger does not know.
     pub(super) unknown: u64,
     /// A sample of those from the whole source.
@@ -249,18 +282,25 @@ impl Survey {
             self.progress.warn(&work, keys);
             return self.leave(&work, keys, ledger, log);
         }
-        if comparison.guard.errored.contains(&work.key_hash) {
-            self.held_back.add(number);
-        } else {
-            self.due.add(number);
-        }
         if !known {
             self.unknown += 1;
             let others = keys.other_hashes(&work.key).into_iter();
             self.others.extend(others.map(|other| (other, work.key_hash)));
             self.profiles.extend(work.profiles.iter());
-            self.sample(work.key, work.key_hash, rng);
+            self.sample(&work.key, work.key_hash, rng);
         }
+        if comparison.guard.errored.contains(&work.key_hash) {
+            self.held_back.add(number);
+        } else {
+            self.due.add(number);
+            self.kept.add(*work);
+        }
+    }
+
+    /// The records that are due, if they are few enough to have been kept. The rest of the survey does not
+    /// have them any more.
+    pub(super) fn take_kept(&mut self) -> Option<VecDeque<Work>> {
+        std::mem::take(&mut self.kept).all()
     }
 
     /// How a run ends whose source has no records, if that is a fault. A file without any content
@@ -301,14 +341,14 @@ impl Survey {
     }
 
     /// Reservoir sampling: keeps each unknown person with the same probability.
-    fn sample(&mut self, key: MatchKey, hash: KeyHash, rng: &mut fastrand::Rng) {
+    fn sample(&mut self, key: &MatchKey, hash: KeyHash, rng: &mut fastrand::Rng) {
         if self.sample.len() < SAMPLE {
-            self.sample.push((key, hash));
+            self.sample.push((key.clone(), hash));
             return;
         }
         let at = rng.u64(..self.unknown);
         if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
-            *kept = (key, hash);
+            *kept = (key.clone(), hash);
         }
     }
 

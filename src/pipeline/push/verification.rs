@@ -53,7 +53,7 @@ impl<C: Crm> Verification<C> {
         run_ledger: &mut RunLedger<S>,
     ) -> Result<Result<RecordSet, Ending>, CrmFailure> {
         let sets = [records, RecordSet::default()].map(Arc::new);
-        let mut feeds = Feeds::of(self.spec.clone(), self.keys.clone(), sets);
+        let mut feeds = Feeds::of(self.spec.clone(), self.keys.clone(), sets, None);
         let mut course = Course::of(&self.cancel, false);
         let mut flight = FuturesUnordered::new();
         let mut window: VecDeque<Work> = VecDeque::new();
