@@ -2,7 +2,7 @@
 # Runs the benchmarks of docs/BENCHMARKS.md and prints their numbers beside their bars.
 #
 #   hack/bench.sh              all of them; about forty minutes after the build
-#   hack/bench.sh encoding     one or several of: throughput, encoding, validate, ledger, pdf, export_100k,
+#   hack/bench.sh encoding     one or several of: throughput, cost, encoding, validate, ledger, pdf, export_100k,
 #                              remote_source, files, import, changes, rate_limit, cluster, idle_10k
 #
 # Built with the release profile, so that one build serves both. `cluster` and `idle_10k` need the

@@ -9,6 +9,7 @@ mod changes;
 #[expect(dead_code, reason = "the benchmarks watch one namespace")]
 mod chart;
 mod cluster;
+mod cost;
 mod emulator;
 mod encoding;
 mod export_100k;
@@ -90,8 +91,9 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn main() -> anyhow::Result<()> {
-    const ALL: [&str; 13] = [
+    const ALL: [&str; 14] = [
         "throughput",
+        "cost",
         "encoding",
         "validate",
         "ledger",
@@ -114,6 +116,9 @@ fn main() -> anyhow::Result<()> {
         println!("{}", runtime.block_on(files::write(&requested[1..]))?);
         return Ok(());
     }
+    if let [cost::BARE, ..] = requested.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return runtime.block_on(cost::send_all(&requested[1..]));
+    }
     if requested.is_empty() {
         requested = ALL.map(str::to_owned).to_vec();
     }
@@ -122,6 +127,7 @@ fn main() -> anyhow::Result<()> {
         let rows = match name.as_str() {
             "validate" => validate::measure()?,
             "throughput" => runtime.block_on(throughput::measure())?,
+            "cost" => runtime.block_on(cost::measure())?,
             "export_100k" => runtime.block_on(export_100k::measure())?,
             "files" => runtime.block_on(files::measure())?,
             "import" => runtime.block_on(import::measure())?,
