@@ -104,7 +104,7 @@ async fn labels_of_a_namespace_let_its_exports_in_and_out() {
     }
 
     kubectl.run(&["label", "namespace", "team-b", "team=sourcing"]);
-    reason(&kubectl, "team-b", "one", "Synced", Duration::from_secs(5)).await;
+    reason(&kubectl, "team-b", "one", "Synced", SOON).await;
     kubectl.run(&["label", "namespace", "team-a", "team-"]);
     kubectl.apply(&export("team-a", "two"));
     reason(&kubectl, "team-a", "two", "AwaitingApproval", SOON).await;

@@ -63,7 +63,7 @@ async fn a_suspended_integration_is_ready_and_its_event_is_no_warning() {
     assert_eq!(condition(&found, "Suspended")["status"], "True");
     let event = &count(&world, "acme", "Suspended", 1).await[0];
     assert_eq!(event["type"], "Normal", "{event}");
-    let wait = ["wait", "--for=condition=Ready", "clint/acme", "--timeout=5s", "-n"];
+    let wait = ["wait", "--for=condition=Ready", "clint/acme", "--timeout=120s", "-n"];
     world.kubectl(&[&wait[..], &[&world.namespace]].concat());
     world.apply(&export("people", 2, PROSPECT));
     let waits = world.ready("CandidateExport", "people", "False", "IntegrationSuspended").await;

@@ -18,7 +18,8 @@ async fn candidates_arrive_and_the_status_says_so_without_naming_anybody() {
     assert_eq!(done["status"]["delivered"], "40/40");
     assert_eq!(done["status"]["counts"]["created"], 40);
     world.ready("CandidateExport", "jobs", "True", "Synced").await;
-    let wait = ["wait", "--for=condition=Ready", "candidateexport", "--all", "--timeout=5s", "-n"];
+    let wait =
+        ["wait", "--for=condition=Ready", "candidateexport", "--all", "--timeout=120s", "-n"];
     world.kubectl(&[&wait[..], &[&world.namespace]].concat());
     assert_each_once(&world, 43);
     let people = world.sandbox.people("hireEZ");

@@ -16,7 +16,7 @@ use kube::{
 
 use crate::support::{kubectl::Kubectl, plane};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn boots_counts_requests_restarts_and_leaves_nothing() {

@@ -1,12 +1,9 @@
 //! Remote sources on a real API server: who may name what, and what a change of the Secret does.
 //! Judged by the requests to the file server.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use axum::{
@@ -108,8 +105,7 @@ async fn a_remote_source_is_read_only_as_the_operator_and_the_secrets_owner_allo
     assert_eq!(condition(&denied, "SourceReady")["status"], "False");
     assert_eq!(condition(&denied, "Stalled")["status"], "True");
     world.apply(&secret(&allowed, KEY));
-    let within = Duration::from_secs(10);
-    let done = world.ready_within("CandidateExport", "people", "True", "Synced", within).await;
+    let done = world.ready("CandidateExport", "people", "True", "Synced").await;
     assert_eq!(done["status"]["delivered"], "7/7");
     assert_eq!(done["status"]["source"]["files"], 1);
     assert_eq!(condition(&done, "SourceReady")["reason"], "Read");

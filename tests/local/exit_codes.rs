@@ -122,7 +122,7 @@ async fn what_a_person_must_act_on_is_told_from_what_takes_time() {
     let started = Instant::now();
     let down = world.apply(&[], &["--timeout", "3"]);
     assert_eq!(down.status.code(), Some(3), "{}", shown(&down));
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
     assert!(shown(&down).contains("time ran out after 3 s (--timeout)"), "{}", shown(&down));
 }
 

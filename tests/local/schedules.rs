@@ -148,7 +148,7 @@ spec:
     /// Waits for the end of what is in progress, and reconciles again.
     async fn ended(&mut self) -> CandidateExportStatus {
         loop {
-            let request = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
+            let request = tokio::time::timeout(Duration::from_mins(2), self.requests.recv()).await;
             let (kind, key) = request.expect("a run that ends").unwrap();
             if kind == Kind::Export && key == self.export {
                 break;

@@ -517,7 +517,7 @@ async fn a_run_that_is_stopped_does_not_wait_for_a_server() {
         cancel.cancel();
     };
     let stopped = async { tokio::join!(run(world.spec(&export), ports), asked) };
-    let (report, ()) = tokio::time::timeout(Duration::from_secs(20), stopped).await.unwrap();
+    let (report, ()) = tokio::time::timeout(Duration::from_mins(2), stopped).await.unwrap();
     assert_ne!(report.ending, Ending::Completed);
     let people: Vec<Value> = world.sandbox.people(ACCOUNT);
     assert_eq!(people.len(), 1);

@@ -39,7 +39,7 @@ use super::{
 };
 
 /// How long anything may take that has no bound of its own.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_mins(2);
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
