@@ -2,6 +2,8 @@
 
 use super::history::Accepted;
 
+/// The rate never falls below this, in requests per second.
+pub(super) const MIN_RATE: f64 = 0.2;
 /// The plateau is at most this share of the accepted rate.
 const KEEP: f64 = 0.995;
 /// How much lower the plateau is for each second of pause per second of work before it: a rate that
@@ -95,7 +97,7 @@ impl Curve {
         {
             plateau = f64::midpoint(plateau, known.plateau);
         }
-        let plateau = plateau.max(super::pace::MIN_RATE);
+        let plateau = plateau.max(MIN_RATE);
         // A limit that was hit early is approached slowly; one hit beyond a mere guess may be higher
         // still.
         let guessed = known.is_some_and(|known| known.depth > DEPTHS[1]);

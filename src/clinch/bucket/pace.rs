@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use super::{
     Limits,
-    curve::{Curve, DEPTHS, LONG, MOST_HASTE},
+    curve::{Curve, DEPTHS, LONG, MIN_RATE, MOST_HASTE},
     fall::Fall,
     history::{Accepted, History},
     rise::Rise,
@@ -41,8 +41,6 @@ use super::{
 
 /// The minimum rate after the first 429, in requests per second.
 pub(super) const MIN_START: f64 = 2.0;
-/// The rate never falls below this, in requests per second.
-pub(super) const MIN_RATE: f64 = 0.2;
 /// The rate never rises above this, in requests per second.
 pub(super) const MAX_RATE: f64 = 100_000.0;
 /// The pause after a 429 without `Retry-After`.
