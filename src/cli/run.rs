@@ -54,8 +54,8 @@ pub struct Args {
     /// Name of the Secret that holds the ledger key.
     #[arg(long, default_value = "clinch-operator-ledger-key", value_name = "NAME")]
     ledger_key_secret: String,
-    /// Maximum number of people in a ledger that is kept in etcd, as CandidateLedger objects. A larger
-    /// export is Stalled with LedgerTooLarge unless --ledger-url is set.
+    /// Maximum number of people in a ledger that is kept in etcd, as CandidateLedger objects, and in the state
+    /// of an import. A larger export or import is Stalled with LedgerTooLarge unless --ledger-url is set.
     #[arg(long, env = "CLINCH_LEDGER_ETCD_MAX", default_value_t = 200_000, value_name = "N")]
     ledger_etcd_max: u64,
     /// Keep ledgers in an object store instead of etcd: s3://bucket/path, gs://, az://, abfss:// or
