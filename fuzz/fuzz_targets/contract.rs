@@ -1,4 +1,4 @@
-//! Discovery: whatever is served as the OpenAPI document of Clinch.
+//! Discovery: anything that is served as the OpenAPI document of Clinch.
 
 #![no_main]
 

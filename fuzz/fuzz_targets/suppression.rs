@@ -1,4 +1,4 @@
-//! Lists of people who must never be written. Whoever is on an accepted list must be found on it, however the address is
+//! Lists of people who must never be written. A person on an accepted list must be found on it, however the address is
 //! spelled.
 
 #![no_main]

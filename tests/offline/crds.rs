@@ -41,7 +41,7 @@ fn the_field_reference_is_that_of_the_types() {
     }
 }
 
-/// An object without the field is valid, so whoever writes one must know what happens then.
+/// An object without the field is valid, so its author must know what happens then.
 #[test]
 fn what_the_absence_of_a_field_means_is_in_its_description() {
     const WORDS: [&str; 4] = ["Absent: ", "Empty: ", "Exactly one of ", "Required "];
