@@ -19,8 +19,10 @@ use crate::{
     },
 };
 
-/// The duration of Leases, in seconds.
-const LEASE: u64 = 4;
+/// The duration of Leases, in seconds: a process that is slow keeps its own.
+const LEASE: u64 = 60;
+/// That of Leases that a test waits for the end of.
+const SHORT_LEASE: u64 = 10;
 
 /// A key that any leak of it shows.
 fn key() -> String {
@@ -84,7 +86,7 @@ async fn announced(world: &World, kind: &str, name: &str, ready: bool) -> Value 
 
 fn logging(world: &World, identity: &str, log: &Path) -> Process {
     let file = || Stdio::from(File::options().create(true).append(true).open(log).expect("a file"));
-    let mut command = world.operator_command(identity, "127.0.0.1:0", LEASE);
+    let mut command = world.operator_command(identity, "127.0.0.1:0", SHORT_LEASE);
     command.env("CLINCH_LOG", "trace").stdout(file()).stderr(file());
     Process::spawn(&mut command)
 }

@@ -14,8 +14,10 @@ use crate::{
     },
 };
 
-/// The duration of Leases, in seconds.
-const LEASE: u64 = 4;
+/// The duration of Leases, in seconds: a process that is slow keeps its own.
+const LEASE: u64 = 60;
+/// That of Leases that a test waits for the end of.
+const SHORT_LEASE: u64 = 10;
 
 /// An integration with a Secret of its own; without a shard it has no label.
 pub(crate) fn integration(name: &str, key: &str, shard: Option<&str>) -> String {
@@ -210,8 +212,9 @@ async fn a_shard_without_a_process_loses_what_is_to_go_elsewhere() {
     const PEOPLE: usize = 400;
     let Some(world) = World::prepare().await else { return };
     world.grant_shards(&["a", "b"]);
-    let mut first = shard(&world, "a", "process-a");
-    let _second = shard(&world, "b", "process-b");
+    let start = |name, identity| world.spawn_shard(name, identity, "127.0.0.1:0", SHORT_LEASE);
+    let mut first = start("a", "process-a");
+    let _second = start("b", "process-b");
     world.apply(&integration("acme", "KEY-1", Some("a")));
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     world.sandbox.set_latency(Duration::from_millis(40));
