@@ -32,6 +32,13 @@ impl Sink for AnySink {
         }
     }
 
+    fn before_first_batch(&self) -> u64 {
+        match self {
+            Self::Objects(sink) => sink.before_first_batch(),
+            Self::Http(sink) => sink.before_first_batch(),
+        }
+    }
+
     async fn position(&self) -> Result<Option<SinkPosition>, SinkFault> {
         match self {
             Self::Objects(sink) => sink.position().await,

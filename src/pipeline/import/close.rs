@@ -35,6 +35,9 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             self.people = ImportedPeople::default();
             self.facts = ImportFacts { run, batch, ..ImportFacts::default() };
         }
+        if self.facts.batch == 0 {
+            self.facts.batch = self.sink.before_first_batch();
+        }
         let leftovers = self.sink.leftovers(self.facts.batch).await?;
         if !leftovers.is_empty() {
             self.check_writes()?;

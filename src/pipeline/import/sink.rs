@@ -121,6 +121,12 @@ pub trait Sink: Send + Sync {
         false
     }
 
+    /// The number before the first batch of an import of which nothing is known. A sink whose receiver ignores
+    /// batches that it knows must not give a number again after the state of the import was lost.
+    fn before_first_batch(&self) -> u64 {
+        0
+    }
+
     /// The last run and batch that it has, if it keeps any. Only reads.
     fn position(&self) -> impl Future<Output = Result<Option<SinkPosition>, SinkFault>> + Send {
         async { Ok(None) }

@@ -222,6 +222,11 @@ impl<P: Poster> Sink for HttpSink<P> {
         true
     }
 
+    /// Milliseconds since 1970: more than there were batches before.
+    fn before_first_batch(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default()
+    }
+
     async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
         let records = batch.ids.iter().zip(batch.records()).enumerate();
         let records: Vec<Sent<'_>> =

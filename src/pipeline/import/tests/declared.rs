@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Clock, Fence, Grant, GrantState, Reason},
+    ledger::MemoryStore,
     pipeline::{
         Ending,
         import::{
@@ -37,6 +38,8 @@ struct Receiver {
     versions: Arc<Mutex<Vec<(Version, String)>>>,
     /// The people whom it refuses.
     refuses: BTreeSet<u32>,
+    /// The time, in seconds since 1970.
+    now: i64,
     fuse: Fuse,
 }
 
@@ -87,7 +90,7 @@ impl Receiver {
             grant: Grant::new(|| GrantState::Valid),
             cancel: CancellationToken::new(),
         };
-        let clock = Clock::fixed(jiff::Timestamp::UNIX_EPOCH);
+        let clock = Clock::fixed(jiff::Timestamp::from_second(self.now).unwrap());
         let sink = HttpSink::new(self.clone(), settings, gate, clock);
         let ports = world.ports_to(sink, &fuse, fence);
         fuse.blown.run_until_cancelled(run_import(world.spec(), ports)).await
@@ -159,6 +162,28 @@ async fn a_kill_at_any_step_repeats_batches_with_the_same_bytes_and_id() {
             assert!(steps > 40, "a run has so many steps");
         }
     }
+}
+
+#[tokio::test]
+async fn a_version_that_comes_back_is_sent_though_the_state_was_lost() {
+    let mut world = World::new(3, 1);
+    let mut receiver = Receiver { now: 1_000_000, ..Receiver::default() };
+    receiver.completes(&world).await;
+    let before = world.model().people.clone();
+    world.wait(3600);
+    receiver.now += 3600;
+    let now = world.now();
+    for person in before.keys() {
+        world.model().touch(*person, now);
+    }
+    receiver.completes(&world).await;
+    receiver.assert_delivered(&world, "edited");
+    // As they were, so that the batch has the bytes of the first one but for its number.
+    world.model().people = before;
+    world.store = MemoryStore::default();
+    receiver.now += 3600;
+    receiver.completes(&world).await;
+    receiver.assert_delivered(&world, "edited back");
 }
 
 #[tokio::test]
