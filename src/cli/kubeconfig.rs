@@ -75,6 +75,11 @@ fn plain(error: &KubeconfigError) -> anyhow::Error {
         KubeconfigError::ReadConfig(cause, path) => {
             anyhow::anyhow!("cannot read {}: {cause}", path.display())
         }
+        // Its text shows the lines around the fault, which may hold a token.
+        KubeconfigError::Parse(error) => match error.location() {
+            Some(at) => anyhow::anyhow!("line {} is not that of a kubeconfig in YAML", at.line()),
+            None => anyhow::anyhow!("it is no kubeconfig in YAML"),
+        },
         error => anyhow::anyhow!("{error}"),
     }
 }
@@ -172,6 +177,14 @@ clusters:
 - {{name: one, cluster: {{server: 'https://127.0.0.1:1'{more}}}}}"
         );
         Kubeconfig::from_yaml(&text).unwrap()
+    }
+
+    #[test]
+    fn a_kubeconfig_with_a_fault_is_not_shown() {
+        let text = "apiVersion: v1\nusers:\n- name: a\n  user:\n    token: MARKED\n   client: x\n";
+        let error = plain(&Kubeconfig::from_yaml(text).unwrap_err());
+        let shown = format!("{error:#} {error:?}");
+        assert!(shown.contains("line 6 is not") && !shown.contains("MARKED"), "{shown}");
     }
 
     #[tokio::test]

@@ -2,6 +2,9 @@
 //! process that has the permissions of the chart.
 
 use std::{
+    fs::{OpenOptions, Permissions},
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -159,7 +162,11 @@ async fn operator_kubeconfig(kubectl: &Kubectl, state: &Path) -> anyhow::Result<
     let user = config["users"][0]["name"].clone();
     config["users"] = json!([{"name": user, "user": {"token": token.trim()}}]);
     let path = state.join("operator.kubeconfig");
-    std::fs::write(&path, config.to_string())?;
+    // It holds a token.
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(config.to_string().as_bytes())?;
     Ok(path)
 }
 
