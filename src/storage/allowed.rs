@@ -124,6 +124,8 @@ impl AllowedPlaces {
 
     fn any(&self, location: &Location, also: impl Fn(&Entry) -> bool) -> bool {
         let origin = location.origin();
+        // An endpoint may be listed itself.
+        let is_web = matches!(location, Location::Web(_));
         let folder = match location {
             Location::Objects { pattern, .. } | Location::Files(pattern) => pattern.folder(),
             Location::Web(url) => {
@@ -136,9 +138,10 @@ impl AllowedPlaces {
                 path
             }
         };
-        self.entries
-            .iter()
-            .any(|entry| entry.origin == origin && folder.starts_with(&entry.folder) && also(entry))
+        self.entries.iter().any(|entry| {
+            let is_it = is_web && entry.folder.strip_suffix('/') == Some(folder);
+            entry.origin == origin && (is_it || folder.starts_with(&entry.folder)) && also(entry)
+        })
     }
 
     /// Whether a whole origin is allowed, e.g. that of an S3-compatible server.
@@ -247,6 +250,7 @@ mod tests {
         assert!(
             web("https://files.example.com/public/x.csv?a=b") && web("http://127.0.0.1:9000/x")
         );
+        assert!(web("https://files.example.com/public"), "itself");
         for not in [
             "https://files.example.com/private/x.csv",
             "https://files.example.com/public/../private/x.csv",

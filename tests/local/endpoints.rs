@@ -184,6 +184,11 @@ async fn an_integration_may_narrow_imports_to_an_endpoint() {
         assert!(message.contains("spec.readPermission.destinations"), "{message}");
     }
     assert_eq!(world.sink.received().requests, 0, "nothing was sent so far");
+    // Itself, or all of its server.
+    let itself = world.sink.url();
+    world.allowed = Some(itself.clone());
+    world.destinations = vec!["s3://bucket/".to_owned(), itself];
+    world.expect(0, "Imported").await;
     world.destinations = vec!["s3://bucket/".to_owned(), origin];
     world.expect(0, "Imported").await;
     assert_eq!(world.names(), ["First0", "First1"]);
