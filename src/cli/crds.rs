@@ -1,9 +1,6 @@
 //! `clinch-operator crds`: prints the CRDs, or writes one file each; also as JSON Schemas and as a reference.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -37,11 +34,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(dir) = &args.dir {
         return write(dir, files);
     }
-    let mut out = std::io::stdout().lock();
-    for (_, yaml) in files {
-        write!(out, "---\n{yaml}").context("cannot write to standard output")?;
-    }
-    Ok(())
+    let all: Vec<&str> = files.iter().map(|(_, yaml)| yaml.trim_end()).collect();
+    super::print_result(&format!("---\n{}", all.join("\n---\n")))
 }
 
 fn write(dir: &Path, files: Vec<(String, String)>) -> anyhow::Result<()> {

@@ -29,7 +29,7 @@ pub struct Stored {
 /// is none.
 pub fn stored(dir: &Path) -> io::Result<Stored> {
     // A restored copy may be without its lock.
-    if ![LOCK, ROOT_KEY].iter().any(|file| dir.join(file).exists()) {
+    if !dir.join(LOCK).try_exists()? && !dir.join(ROOT_KEY).try_exists()? {
         return Err(io::Error::new(ErrorKind::NotFound, "this is no state folder of `apply`"));
     }
     let mut stored = Stored::default();

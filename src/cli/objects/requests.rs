@@ -265,7 +265,8 @@ fn no_receipt(object: &Found, request: Request) -> ExitCode {
     let (state, reason, message) = object.state();
     let (hint, code) = match state {
         State::Suspended => {
-            (format!("it is suspended: {} resume {name}", program()), ExitCode::ActionNeeded)
+            let resume = format!("{} resume {name} -n {}", program(), object.key.namespace);
+            (format!("it is suspended: {resume}"), ExitCode::ActionNeeded)
         }
         State::Stalled => (format!("{reason}: {message}"), ExitCode::ActionNeeded),
         State::Waiting => (format!("{reason}: {message}"), ExitCode::Waiting),

@@ -1,6 +1,7 @@
 //! The objects of a state folder of `apply`, for commands that work without a cluster.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,8 +33,10 @@ pub(super) fn all(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Vec<
 }
 
 fn read(folder: &Path) -> anyhow::Result<Stored> {
-    let stored = local::stored(folder).with_context(|| format!("--state {}", folder.display()));
-    Ok(stored.map_err(BadArgument)?)
+    let stored = local::stored(folder);
+    let is_there = !matches!(&stored, Err(error) if error.kind() == ErrorKind::NotFound);
+    let stored = stored.with_context(|| format!("--state {}", folder.display()));
+    if is_there { stored } else { Ok(stored.map_err(BadArgument)?) }
 }
 
 fn objects(stored: Stored, namespace: Option<&str>) -> impl Iterator<Item = Found> {

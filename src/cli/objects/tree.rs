@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::{
         AccessRequest, ConditionType, IntegrationDefaults, IntegrationReference, MappingReference,
-        RejectionCount, SHARD_LABEL, STATUS_TRUE,
+        RejectionCount, SHARD_LABEL, STATUS_FALSE, STATUS_TRUE,
     },
     cluster::{Kind, ObjectKey, Refers, integration_of, mapping_of},
     conditions::find,
@@ -144,6 +144,10 @@ impl Node {
             if let Some(warning) = warning.filter(|warning| warning.status == STATUS_TRUE) {
                 self.notes.push(format!("warning: {}: {}", warning.reason, warning.message));
             }
+        }
+        let notify = find(&conditions, ConditionType::NotifyReady);
+        if let Some(fault) = notify.filter(|notify| notify.status == STATUS_FALSE) {
+            self.notes.push(format!("warning: {}: {}", fault.reason, fault.message));
         }
     }
 

@@ -198,7 +198,13 @@ impl Watched {
             self.waits = Some((found.clone(), done, counts.total));
             waiting(done, counts.total, seconds)
         });
-        let mut line = format!("{}: {} {reason}", self.name, state.word());
+        if state == State::Ready {
+            self.bar.set_length(1);
+            self.bar.set_position(1);
+        }
+        let shown = format!("{} {reason}", state.word());
+        let shown = shown.trim_end();
+        let mut line = format!("{}: {shown}", self.name);
         // While it works, the counts say more.
         match &progress {
             Some(progress) if state == State::Running => line = format!("{line}: {progress}"),
@@ -206,7 +212,7 @@ impl Watched {
         }
         // The bar keeps showing how far it is.
         let pace = progress.filter(|_| state == State::Running);
-        self.bar.set_prefix(pace.unwrap_or_else(|| format!("{} {reason}", state.word())));
+        self.bar.set_prefix(pace.unwrap_or_else(|| shown.to_owned()));
         if line != self.last {
             if self.prints {
                 print(&line);
