@@ -148,7 +148,7 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
         let first = first.unwrap_or_default();
         if rejected > allowed {
             let message = format!(
-                "{message}; {rejected} could not be mapped, more than failureBudget allows \
+                "{message}; {rejected} could not be mapped or were refused, more than failureBudget allows \
                  ({allowed}){first}"
             );
             let reason = Reason::RecordsRejected;
@@ -162,7 +162,9 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
                 verdict: Verdict::stalled(reason, message),
             };
         }
-        message = format!("{message}; {rejected} could not be mapped, within failureBudget{first}");
+        message = format!(
+            "{message}; {rejected} could not be mapped or were refused, within failureBudget{first}"
+        );
         (false, Reason::ImportedWithRejections)
     };
     if let Some(unlisted) = next.unlisted.filter(|_| rejected <= allowed) {
