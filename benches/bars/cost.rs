@@ -28,7 +28,7 @@ use crate::{
     Row,
     emulator::{self, Emulator},
     encoding::encode,
-    people::{mapping_manifest, median, ndjson, plan},
+    people::{median, ndjson, plan},
 };
 
 /// The argument that makes this program the bare client.
@@ -135,25 +135,10 @@ impl Stage {
 
 /// The manifests of one export of everybody in a file.
 fn manifest(clinch: &str, people: &Path) -> String {
-    let (key, secret) = emulator::key_and_secret();
-    let mapping = mapping_manifest().replace("namespace: talent", "namespace: default");
+    let account = emulator::account(clinch);
     let people = people.display();
     format!(
-        "{mapping}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: clinch}}
-stringData: {{accessKey: {key}, secretKey: {secret}}}
----
-apiVersion: clinch.hireez.dev/v1alpha1
-kind: ClinchIntegration
-metadata: {{name: clinch}}
-spec:
-  endpoint: {clinch}
-  environment: Sandbox
-  credentials: {{secretRef: {{name: clinch}}}}
----
+        "{account}---
 apiVersion: clinch.hireez.dev/v1alpha1
 kind: CandidateExport
 metadata: {{name: everybody}}

@@ -16,6 +16,8 @@ use tokio::{
     process::{Child, Command},
 };
 
+use crate::people::mapping_manifest;
+
 const ACCESS_KEY: &str = "AKBENCH";
 const SECRET: &str = "bench-secret";
 
@@ -68,6 +70,29 @@ pub(crate) fn http() -> anyhow::Result<reqwest::Client> {
 /// What a Secret holds for it.
 pub(crate) const fn key_and_secret() -> (&'static str, &'static str) {
     (ACCESS_KEY, SECRET)
+}
+
+/// The manifests of its account, with the quickstart's mapping, in the namespace `default`.
+pub(crate) fn account(clinch: &str) -> String {
+    let (key, secret) = key_and_secret();
+    let mapping = mapping_manifest().replace("namespace: talent", "namespace: default");
+    format!(
+        "{mapping}
+---
+apiVersion: v1
+kind: Secret
+metadata: {{name: clinch}}
+stringData: {{accessKey: {key}, secretKey: {secret}}}
+---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: ClinchIntegration
+metadata: {{name: clinch}}
+spec:
+  endpoint: {clinch}
+  environment: Sandbox
+  credentials: {{secretRef: {{name: clinch}}}}
+"
+    )
 }
 
 pub(crate) fn credentials() -> anyhow::Result<Credentials> {

@@ -15,7 +15,7 @@ use tokio::{process::Command, time::sleep};
 use crate::{
     Row,
     emulator::{self, Emulator},
-    people::{mapping_manifest, profile},
+    people::profile,
     s3,
 };
 
@@ -69,26 +69,11 @@ pub(crate) async fn measure() -> anyhow::Result<Vec<Row>> {
 }
 
 fn manifest(clinch: &str, store: &str) -> anyhow::Result<String> {
-    let (key, secret) = emulator::key_and_secret();
-    let mapping: String = mapping_manifest().replace("namespace: talent", "namespace: default");
+    let account = emulator::account(clinch);
     let mut text = String::new();
     write!(
         text,
-        "{mapping}
----
-apiVersion: v1
-kind: Secret
-metadata: {{name: clinch}}
-stringData: {{accessKey: {key}, secretKey: {secret}}}
----
-apiVersion: clinch.hireez.dev/v1alpha1
-kind: ClinchIntegration
-metadata: {{name: clinch}}
-spec:
-  endpoint: {clinch}
-  environment: Sandbox
-  credentials: {{secretRef: {{name: clinch}}}}
----
+        "{account}---
 apiVersion: v1
 kind: Secret
 metadata:
