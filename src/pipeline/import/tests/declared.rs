@@ -38,8 +38,8 @@ struct Receiver {
     versions: Arc<Mutex<Vec<(Version, String)>>>,
     /// The people whom it refuses.
     refuses: BTreeSet<u32>,
-    /// The time, in seconds since 1970.
-    now: i64,
+    /// How many runs there were: each is later than the one before.
+    runs: i64,
     fuse: Fuse,
 }
 
@@ -78,6 +78,7 @@ impl Receiver {
 
     async fn run_with(&mut self, world: &World, fuse: Fuse, fence: Fence) -> Option<ImportReport> {
         self.fuse = fuse.clone();
+        self.runs += 1;
         let fields = [("key".to_owned(), Bytes::from_static(b"0123456789abcdef01234567"))];
         let settings = HttpSinkSettings {
             import: world.spec().import,
@@ -90,7 +91,8 @@ impl Receiver {
             grant: Grant::new(|| GrantState::Valid),
             cancel: CancellationToken::new(),
         };
-        let clock = Clock::fixed(jiff::Timestamp::from_second(self.now).unwrap());
+        let clock =
+            Clock::fixed(jiff::Timestamp::from_second(1_000_000 + self.runs * 3600).unwrap());
         let sink = HttpSink::new(self.clone(), settings, gate, clock);
         let ports = world.ports_to(sink, &fuse, fence);
         fuse.blown.run_until_cancelled(run_import(world.spec(), ports)).await
@@ -167,11 +169,10 @@ async fn a_kill_at_any_step_repeats_batches_with_the_same_bytes_and_id() {
 #[tokio::test]
 async fn a_version_that_comes_back_is_sent_though_the_state_was_lost() {
     let mut world = World::new(3, 1);
-    let mut receiver = Receiver { now: 1_000_000, ..Receiver::default() };
+    let mut receiver = Receiver::default();
     receiver.completes(&world).await;
     let before = world.model().people.clone();
     world.wait(3600);
-    receiver.now += 3600;
     let now = world.now();
     for person in before.keys() {
         world.model().touch(*person, now);
@@ -181,7 +182,6 @@ async fn a_version_that_comes_back_is_sent_though_the_state_was_lost() {
     // As they were, so that the batch has the bytes of the first one but for its number.
     world.model().people = before;
     world.store = MemoryStore::default();
-    receiver.now += 3600;
     receiver.completes(&world).await;
     receiver.assert_delivered(&world, "edited back");
 }
