@@ -59,6 +59,23 @@ fn shard(world: &World, name: &str, identity: &str) -> Process {
     world.spawn_shard(name, identity, "127.0.0.1:0", LEASE)
 }
 
+/// Waits until these shards have a process: until then, another one may serve what they are to have.
+async fn lead(world: &World, shards: &[&str]) {
+    let started = Instant::now();
+    let list = ["get", "leases", "-n", &world.namespace, "-o"];
+    let holders = "jsonpath={range .items[?(@.spec.holderIdentity)]}{.metadata.name}{\"\\n\"}{end}";
+    loop {
+        let held = world.kubectl(&[&list[..], &[holders]].concat());
+        let leads =
+            |shard: &&str| held.lines().any(|lease| lease == format!("clinch-operator-{shard}"));
+        if shards.iter().all(leads) {
+            return;
+        }
+        assert!(started.elapsed() < SOON, "{shards:?} do not lead: {held}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 fn label(world: &World, integration: &str, shard: &str) {
     let label = format!("clinch.hireez.dev/shard={shard}");
     let args = ["label", "clint", integration, &label, "--overwrite", "-n", &world.namespace];
@@ -104,6 +121,7 @@ async fn each_shard_serves_its_accounts_and_what_names_them() {
         shard(&world, "a", "process-a"),
         shard(&world, "b", "process-b"),
     ];
+    lead(&world, &["a", "b"]).await;
     let accounts = [("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("plain", "default")];
     for (name, shard) in accounts {
         let key = format!("KEY-{name}");
@@ -183,6 +201,7 @@ async fn an_integration_that_moves_takes_its_run_with_it() {
         shard(&world, "a", "process-a"),
         shard(&world, "b", "process-b"),
     ];
+    lead(&world, &["a", "b"]).await;
     world.apply(&integration("acme", "KEY-1", Some("a")));
     world.ready("ClinchIntegration", "acme", "True", "Verified").await;
     world.sandbox.set_latency(Duration::from_millis(40));
