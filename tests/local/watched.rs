@@ -57,6 +57,7 @@ async fn an_export_of_a_state_folder_is_watched_until_its_apply_ends() {
     while !status().contains("for Clinch (429)") {
         assert!(started.elapsed() < SOON, "{}", status());
     }
+    assert!(!status().contains("no `apply` works"), "it works");
     let watcher = watch(&state, "export/people");
     first.kill().unwrap();
     let _ = end(first).await;
@@ -64,6 +65,8 @@ async fn an_export_of_a_state_folder_is_watched_until_its_apply_ends() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("429"), "{text}");
     assert!(text.contains("no `apply` works on the state folder: run it again"), "{text}");
+    let left = status();
+    assert!(left.contains("Retrying") && left.contains("no `apply` works"), "{left}");
     // Another one completes it, which `watch` shows.
     sandbox.set_faults(Vec::new());
     sandbox.set_latency(Duration::from_millis(20));

@@ -9,13 +9,14 @@ use super::{
     found::{Found, State},
     kinds::{self, Target},
     print::{self, Style},
-    stored,
+    stored::{self, NO_APPLY},
     tree::{self, Elsewhere, Node},
 };
 use crate::{
     api::GROUP,
     app,
     cluster::{Kind, ObjectKey},
+    local,
 };
 
 /// Shows integrations with their exports, and what blocks each.
@@ -149,6 +150,12 @@ fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>
     };
     let (objects, others): (Vec<Found>, Vec<Found>) =
         stored::all(folder, None)?.into_iter().partition(is_here);
+    let works = |found: &Found| {
+        matches!(found.state().0, State::Running | State::Retrying | State::Pending)
+    };
+    if objects.iter().any(works) && matches!(local::is_in_use(folder), Ok(false)) {
+        print_error(NO_APPLY);
+    }
     let elsewhere = not_here(&objects, &others);
     let mut roots = tree::tree(&objects, &elsewhere, app::system_clock().now());
     if let Some(target) = target {

@@ -23,6 +23,9 @@ use crate::{
 /// How often a state folder is read for changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// What is said if work is not done and nothing does it.
+pub(super) const NO_APPLY: &str = "no `apply` works on the state folder: run it again to continue";
+
 /// All objects, of one namespace where it is named.
 pub(super) fn all(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Vec<Found>> {
     let stored = read(folder)?;

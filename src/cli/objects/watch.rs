@@ -21,7 +21,8 @@ use super::{
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
-    stored, waiting,
+    stored::{self, NO_APPLY},
+    waiting,
 };
 use crate::{api::ExportCounts, app};
 
@@ -140,7 +141,7 @@ async fn watch(objects: Vec<Changes>, deadline: Instant) -> anyhow::Result<ExitC
         }
     }
     if rest == ExitCode::ActionNeeded {
-        print_error("no `apply` works on the state folder: run it again to continue");
+        print_error(NO_APPLY);
     }
     Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(rest))))
 }
