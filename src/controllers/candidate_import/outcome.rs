@@ -30,6 +30,8 @@ pub(super) struct Reported<'a> {
     pub(super) step: &'a Step,
     pub(super) revision: &'a str,
     pub(super) budget: &'a IntOrString,
+    /// Whether `spec.select` is set.
+    pub(super) selects: bool,
     /// The latest run.
     pub(super) run: Option<&'a ImportRun>,
     /// What interrupted the attempt before the one in progress or due.
@@ -57,13 +59,13 @@ pub(super) fn begin(next: &mut CandidateImportStatus, revision: &str) {
 /// Writes what the step shows into `next`.
 pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     match reported.step {
-        Step::Keep | Step::Refresh => settled(next, reported.budget),
+        Step::Keep | Step::Refresh => settled(next, reported),
         Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } if reported.quiet => {
-            settled(next, reported.budget)
+            settled(next, reported)
         }
         Step::Conclude => {
             conclude(next, reported);
-            settled(next, reported.budget)
+            settled(next, reported)
         }
         Step::Start { attempt } => in_progress(*attempt, reported.met, None),
         Step::Stop => {
@@ -121,11 +123,11 @@ fn working(message: String, reason: Reason) -> Outcome {
 }
 
 /// The verdict on what is in place.
-fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
+fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     let counts = next.counts.unwrap_or_default();
     let known = next.last_full_scan.as_ref().map_or(0, |scan| scan.known);
     let rejected = next.rejected.unwrap_or_default();
-    let allowed = budget::allowed(budget, counts.scanned.max(known));
+    let allowed = budget::allowed(reported.budget, counts.scanned.max(known));
     let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
     if counts.own > 0 {
         message = format!("{message}, {} left out as exports wrote them", counts.own);
@@ -139,7 +141,12 @@ fn settled(next: &CandidateImportStatus, budget: &IntOrString) -> Outcome {
             list.known, list.changed, list.new
         );
     }
-    let (complete, reason) = if rejected == 0 {
+    // Everybody who is selected is known, or left out as an export wrote them.
+    let nobody = reported.selects && known == 0 && counts.own == 0 && counts.not_selected > 0;
+    let (complete, reason) = if rejected == 0 && nobody {
+        message = format!("none of {} people is selected; {message}", counts.not_selected);
+        (true, Reason::NothingSelected)
+    } else if rejected == 0 {
         (true, Reason::Imported)
     } else {
         let first = next.failures.first();
@@ -218,7 +225,7 @@ fn conclude(next: &mut CandidateImportStatus, reported: &Reported<'_>) {
     }
     show(next, &run.progress);
     let counts = next.counts.unwrap_or_default();
-    let outcome = settled(next, reported.budget).observation.reason;
+    let outcome = settled(next, reported).observation.reason;
     next.history.insert(
         0,
         ImportRecord {
@@ -417,12 +424,32 @@ mod tests {
             step,
             revision: "r1",
             budget: &IntOrString::String("2%".into()),
+            selects: true,
             run: Some(run),
             met: None,
             limited: false,
             quiet: false,
         };
         outcome(next, &reported).verdict
+    }
+
+    #[test]
+    fn an_import_whose_selection_matches_nobody_says_so() {
+        let of = |known, counts| {
+            let mut run = run(ImportMode::FullScan, false, Ending::Completed, counts);
+            run.progress.last_full_scan =
+                run.progress.last_full_scan.map(|scan| engine::LastFullScan { known, ..scan });
+            let mut status = CandidateImportStatus::default();
+            begin(&mut status, "r1");
+            after(&mut status, &Step::Conclude, &run)
+        };
+        let left_out = |not_selected| engine::ImportCounts { not_selected, ..emitted(0, 0) };
+        let message = "none of 100 people is selected; 0 written, 0 tombstones";
+        assert_eq!(of(0, left_out(100)), Verdict::ready(Reason::NothingSelected, message));
+        let empty = Verdict::ready(Reason::Imported, "0 written, 0 tombstones");
+        assert_eq!(of(0, left_out(0)), empty, "nobody is there");
+        let some = Verdict::ready(Reason::Imported, "0 written, 0 tombstones; 7 known");
+        assert_eq!(of(7, left_out(93)), some);
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
                 step,
                 revision: &valid.revision,
                 budget: &import.spec.failure_budget,
+                selects: import.spec.select.is_some(),
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),
                 limited: gathered.limited,
