@@ -51,6 +51,7 @@ use super::{
     doc = "CandidateExport pushes candidates to Clinch and reports the result of each.",
     selectable = ".spec.integrationRef.name",
     selectable = ".spec.integrationRef.namespace",
+    selectable = ".spec.suspend",
     printcolumn(
         name = "Ready",
         type_ = "string",

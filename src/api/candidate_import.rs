@@ -40,6 +40,7 @@ const FOLDER_MESSAGE: &str =
     doc = "CandidateImport writes people of Clinch, and what changes of them, to a folder, or sends them to an HTTP endpoint.",
     selectable = ".spec.integrationRef.name",
     selectable = ".spec.integrationRef.namespace",
+    selectable = ".spec.suspend",
     printcolumn(
         name = "Ready",
         type_ = "string",

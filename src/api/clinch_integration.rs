@@ -26,6 +26,7 @@ use super::{
     status = "ClinchIntegrationStatus",
     derive = "PartialEq",
     doc = "ClinchIntegration is one Clinch account: endpoint, credentials, environment and limits.",
+    selectable = ".spec.suspend",
     printcolumn(
         name = "Ready",
         type_ = "string",

@@ -23,6 +23,30 @@ async fn an_object_nobody_has_seen_reads_minus_one_and_is_listed_with_its_column
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_are_found_by_what_they_use_and_whether_they_are_suspended() {
+    let Some(world) = World::prepare().await else { return };
+    world.apply(INTEGRATION);
+    world.apply(&export("works", 1, PROSPECT));
+    world.apply(&export("rests", 1, PROSPECT));
+    let suspend = r#"{"spec":{"suspend":true}}"#;
+    for object in ["clexp/rests", "clint/acme"] {
+        world.kubectl(&["patch", object, "-n", &world.namespace, "--type=merge", "-p", suspend]);
+    }
+    let found = |kind: &str, selector: &str| {
+        let list =
+            ["get", kind, "-n", &world.namespace, "-o", "name", "--field-selector", selector];
+        let listed = world.kubectl(&list);
+        listed.lines().map(|line| line.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("clexp", "spec.suspend=true"), ["rests"]);
+    assert_eq!(found("clexp", "spec.suspend=false"), ["works"]);
+    assert_eq!(found("clint", "spec.suspend=true"), ["acme"]);
+    assert_eq!(found("climp", "spec.suspend=true"), [""; 0]);
+    assert_eq!(found("clexp", "spec.integrationRef.name=acme"), ["rests", "works"]);
+    assert_eq!(found("clexp", "spec.integrationRef.name=other"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_manifests_are_refused_with_the_field_named() {
     let Some(world) = World::prepare().await else { return };
     let integration = |spec: &str| {
