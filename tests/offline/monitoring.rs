@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use regex::Regex;
 use serde_json::Value;
 
+use clinch_operator::domain::Reason;
+
 use crate::frozen_names::METRICS;
 
 fn read(path: &str) -> String {
@@ -12,15 +14,28 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn alerts() -> Vec<Value> {
+fn rules() -> Vec<Value> {
     let text = read("charts/clinch-operator/files/alerts.yaml");
     let file: Value = serde_saphyr::from_str(&text).unwrap();
-    file["groups"][0]["rules"].as_array().unwrap().clone()
+    let groups = file["groups"].as_array().unwrap().iter();
+    groups.flat_map(|group| group["rules"].as_array().unwrap().clone()).collect()
 }
 
-/// The metrics that an expression names. The parts of a histogram are named after it.
+fn alerts() -> Vec<Value> {
+    rules().into_iter().filter(|rule| rule["alert"].is_string()).collect()
+}
+
+/// The series that the rules record.
+fn recorded() -> BTreeSet<String> {
+    let names = rules().into_iter().filter_map(|rule| rule["record"].as_str().map(str::to_owned));
+    names.collect()
+}
+
+/// The metrics and recorded series that an expression names. The parts of a histogram are named after it.
 fn named(expression: &str) -> BTreeSet<String> {
-    let metric = Regex::new(r"\b(?:clinch_operator|process)_[a-z_]+").unwrap();
+    let metric =
+        Regex::new(r"\b(?:(?:clinch_operator|process)_[a-z_]+|clinch_operator:[a-z0-9_:]+)")
+            .unwrap();
     let found = metric.find_iter(expression).map(|found| found.as_str());
     found.map(|name| name.trim_end_matches("_bucket").to_owned()).collect()
 }
@@ -28,20 +43,34 @@ fn named(expression: &str) -> BTreeSet<String> {
 fn check(place: &str, expression: &str) {
     let found = named(expression);
     assert!(!found.is_empty(), "{place} names no metric");
+    let recorded = recorded();
     for name in found {
-        assert!(METRICS.contains(&name.as_str()), "{place}: there is no metric {name}");
+        let exists = METRICS.contains(&name.as_str()) || recorded.contains(&name);
+        assert!(exists, "{place}: there is no metric {name}");
     }
 }
 
 #[test]
-fn every_alert_names_metrics_that_exist_of_its_own_namespace() {
+fn every_rule_names_metrics_that_exist_of_its_own_namespace() {
+    for rule in rules() {
+        let (name, expression) = (&rule["alert"], rule["expr"].as_str().unwrap());
+        check(&format!("{name} {}", rule["record"]), expression);
+        let selectors = expression.matches("clinch_operator").count();
+        assert_eq!(
+            expression.matches("namespace=\"NAMESPACE\"").count(),
+            selectors,
+            "{name}: {expression}"
+        );
+    }
+}
+
+#[test]
+fn every_alert_has_a_severity_and_the_namespace() {
     for alert in alerts() {
-        let (name, expression) = (&alert["alert"], alert["expr"].as_str().unwrap());
-        check(&name.to_string(), expression);
-        let selectors = expression.matches("clinch_operator_").count();
-        assert_eq!(expression.matches("namespace=\"NAMESPACE\"").count(), selectors, "{name}");
+        let name = &alert["alert"];
         assert_eq!(alert["labels"]["namespace"], "NAMESPACE", "{name}");
-        assert!(["critical", "warning", "info"].iter().any(|s| alert["labels"]["severity"] == *s));
+        let severity = &alert["labels"]["severity"];
+        assert!(["critical", "warning", "info"].iter().any(|s| severity == *s), "{name}");
     }
 }
 
@@ -99,4 +128,27 @@ fn every_panel_of_the_dashboard_asks_for_metrics_that_exist() {
     let of_the_operator = METRICS.iter().filter(|name| name.starts_with("clinch_operator_"));
     let left: Vec<_> = of_the_operator.filter(|name| !shown.contains(**name)).collect();
     assert!(left.is_empty(), "metrics on no panel: {left:?}");
+}
+
+#[test]
+fn the_page_about_objectives_names_each_of_them_and_what_does_not_count() {
+    let page = read("docs/SLO.md");
+    let mut objectives = BTreeSet::new();
+    for rule in rules() {
+        objectives.extend(rule["labels"]["objective"].as_str().map(str::to_owned));
+    }
+    assert_eq!(objectives.len(), 3);
+    for objective in objectives {
+        assert!(page.contains(&format!("\n| `{objective}` | ")), "no row {objective}");
+    }
+    let ratio = "clinch_operator:unready_objects:ratio";
+    let unready = rules().into_iter().find(|rule| rule["record"] == ratio).unwrap();
+    let left_out = Regex::new("reason!~\"([A-Za-z|]+)\"").unwrap();
+    for found in left_out.captures_iter(unready["expr"].as_str().unwrap()) {
+        for reason in found[1].split('|') {
+            assert!(page.contains(&format!("`{reason}`")), "{reason} is not explained");
+            let exists = Reason::ALL.iter().any(|known| known.as_str() == reason);
+            assert!(exists, "there is no reason {reason}");
+        }
+    }
 }
