@@ -243,3 +243,59 @@ async fn an_integration_that_moves_while_a_message_is_sent_announces_it_once() {
     assert_eq!((received.unsigned, received.conflicts), (0, 0));
     assert_eq!(received.deliveries.len(), 4, "each message has one id");
 }
+
+/// What the status of an export says of its one receiver.
+async fn notified(world: &World, name: &str) -> Value {
+    world.get("CandidateExport", name).await["status"]["notified"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_six_messages_an_hour_whichever_process_sends_them() {
+    let Some((world, sink)) = prepare().await else { return };
+    let mut process = world.spawn_operator("first", "127.0.0.1:0", SHORT_LEASE);
+    world.apply(&receiver(&sink.url()));
+    world.apply(&notifying());
+    let broken = export("people", 3, "  destination: {prospect: {}}\n  select: 'candidate.'");
+    let good = export("people", 3, PROSPECT);
+    let stalled = || world.ready("CandidateExport", "people", "False", "InvalidSpec");
+    let synced = || world.ready("CandidateExport", "people", "True", "Synced");
+    for _ in 0..3 {
+        world.apply(&broken);
+        announced(&world, "CandidateExport", "people", false).await;
+        world.apply(&good);
+        announced(&world, "CandidateExport", "people", true).await;
+    }
+    let said = |message: &Value| message["data"]["quietUntil"].is_string();
+    let quiet: Vec<bool> = sink.messages().iter().map(said).collect();
+    assert_eq!(quiet, [false, false, false, false, false, true], "only the sixth is the last one");
+
+    // What is written with the condition is what was decided on: nothing is sent later.
+    world.apply(&broken);
+    assert_eq!(stalled().await["status"]["notified"][0]["number"], 6);
+    process.signal("TERM");
+    process.code().await;
+    let mut process = world.spawn_operator("second", "127.0.0.1:0", SHORT_LEASE);
+    world.apply(&good);
+    assert_eq!(synced().await["status"]["notified"][0]["number"], 6);
+    world.apply(&broken);
+    assert_eq!(stalled().await["status"]["notified"][0]["number"], 6);
+    assert_eq!(sink.requests(), 6);
+
+    // An hour later, one message says how it is.
+    process.signal("TERM");
+    process.code().await;
+    let mut entry = notified(&world, "people").await;
+    for at in entry["sent"].as_array_mut().expect("times") {
+        *at = "1999-01-01T00:00:00Z".into();
+    }
+    let status = serde_json::json!({"status": {"notified": [entry]}}).to_string();
+    let patch = ["patch", "clexp", "people", "--subresource=status", "--type=merge", "-p", &status];
+    world.kubectl(&[&patch[..], &["-n", &world.namespace]].concat());
+    let _process = world.spawn_operator("third", "127.0.0.1:0", SHORT_LEASE);
+    let object = announced(&world, "CandidateExport", "people", false).await;
+    let entry = &object["status"]["notified"][0];
+    assert_eq!((&entry["number"], entry["sent"].as_array().map(Vec::len)), (&7.into(), Some(1)));
+    assert_eq!(types(&sink, "people").last().map(String::as_str), Some("object.stalled"));
+    let received = sink.received();
+    assert_eq!((received.requests, received.unsigned, received.conflicts), (7, 0, 0));
+}
