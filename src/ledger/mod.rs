@@ -45,7 +45,7 @@ pub use segment::{
 pub use state::{Changes, Ledger};
 pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
 pub use suppression::{Suppressed, SuppressionError, Suppressions};
-pub use table::Table;
+pub use table::{Numbered, Table};
 pub use written::{Believed, WrittenPeople, WrittenPerson, written_people};
 
 #[cfg(test)]

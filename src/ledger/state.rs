@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::{
     Effect, Entry, Extras, KeyHash, PayloadDigest, RunFacts, Segment, Steps,
     record::{self, Value},
-    table::Table,
+    table::{Numbered, Table},
 };
 use crate::domain::ClinchId;
 
@@ -173,6 +173,16 @@ impl Ledger {
     /// The hashes of all people known, in no particular order.
     pub fn hashes(&self) -> impl Iterator<Item = KeyHash> {
         self.known.iter().map(|(key, _)| key)
+    }
+
+    /// A number for each person, as long as nothing changes.
+    pub fn numbered(&self) -> Numbered<'_> {
+        self.known.numbered()
+    }
+
+    /// Uses the memory of a table that is no longer needed.
+    pub fn reuse(&mut self, table: Table) {
+        self.known.reuse(table);
     }
 
     /// The table itself, whose bytes are also those of a base.

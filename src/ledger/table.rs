@@ -28,6 +28,35 @@ pub struct Table {
     /// Pages in use.
     pages: u32,
     len: usize,
+    /// What another table has left: used before anything is allocated.
+    spare: Vec<Box<[Page]>>,
+}
+
+/// A number for each key of a table that does not change, from 0 on without gaps.
+#[derive(Debug)]
+pub struct Numbered<'a> {
+    table: &'a Table,
+    /// For each page, how many records the pages before it have.
+    before: Vec<usize>,
+}
+
+impl Numbered<'_> {
+    /// How many numbers there are.
+    pub fn len(&self) -> usize {
+        self.table.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The number of a key.
+    pub fn of(&self, key: &KeyHash) -> Option<usize> {
+        let (page, record) = self.table.find(key)?;
+        let in_page = records(&self.table.page(page).bytes[..record.start]).count();
+        Some(self.before[page as usize] + in_page)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -165,7 +194,11 @@ impl Table {
         let number = self.pages;
         self.pages += 1;
         if (number as usize).is_multiple_of(BLOCK) {
-            self.blocks.push(vec![BLANK; BLOCK].into());
+            let block = self.spare.pop().map(|mut used| {
+                used.fill(BLANK);
+                used
+            });
+            self.blocks.push(block.unwrap_or_else(|| vec![BLANK; BLOCK].into()));
         }
         self.page_mut(number).before = latest;
         self.latest[shard] = number;
@@ -200,9 +233,28 @@ impl Table {
         }
     }
 
+    /// Numbers the keys.
+    pub fn numbered(&self) -> Numbered<'_> {
+        let mut before = Vec::with_capacity(self.pages as usize);
+        let mut count = 0;
+        for page in 0..self.pages {
+            before.push(count);
+            count += records(self.page(page).filled()).count();
+        }
+        Numbered { table: self, before }
+    }
+
+    /// Uses the memory of another table for what is added from now on. Freed, it might be of no use: an
+    /// allocator may keep it for the thread that it was allocated by.
+    pub fn reuse(&mut self, other: Self) {
+        self.spare.extend(other.blocks);
+        self.spare.extend(other.spare);
+    }
+
     /// Bytes allocated, whether filled or not.
     pub fn memory(&self) -> usize {
-        self.blocks.len() * BLOCK * size_of::<Page>() + self.latest.len() * size_of::<u32>()
+        (self.blocks.len() + self.spare.len()) * BLOCK * size_of::<Page>()
+            + self.latest.len() * size_of::<u32>()
     }
 }
 
@@ -252,7 +304,31 @@ mod tests {
                 prop_assert_eq!(table.get(&key(n)), model.get(&key(n)).map(Vec::as_slice));
             }
             let all: HashMap<_, _> = table.iter().map(|(k, v)| (k, v.to_vec())).collect();
+            let numbered = table.numbered();
+            let mut numbers: Vec<_> = all.keys().map(|key| numbered.of(key).unwrap()).collect();
+            numbers.sort_unstable();
+            prop_assert_eq!(numbers, (0..all.len()).collect::<Vec<_>>());
+            prop_assert_eq!(numbered.of(&key(3)), None);
             prop_assert_eq!(all, model);
         }
+    }
+
+    #[test]
+    fn what_another_table_had_is_used_before_anything_is_allocated() {
+        let filled = |from: u32| {
+            let mut table = Table::default();
+            (from..from + 2_000).for_each(|n| table.insert(&key(n), &n.to_be_bytes()));
+            table
+        };
+        let (other, mut table) = (filled(0), filled(10_000));
+        let before = table.memory();
+        table.reuse(other);
+        let with_other = table.memory();
+        assert!(with_other > before);
+        (20_000..22_000).for_each(|n| table.insert(&key(n), &n.to_be_bytes()));
+        assert_eq!(table.memory(), with_other);
+        assert_eq!((table.len(), table.iter().count()), (4_000, 4_000), "nothing of the other one");
+        assert_eq!(table.get(&key(21_000)), Some(&21_000_u32.to_be_bytes()[..]));
+        assert_eq!(table.get(&key(1_000)), None);
     }
 }

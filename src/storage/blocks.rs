@@ -35,6 +35,8 @@ pub(super) struct BlockReader {
 impl Read for BlockReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.present.is_empty() && self.at < self.size {
+            // What is consumed is in memory as long as it is here.
+            self.present = Bytes::new();
             let end = self.size.min(self.at + BLOCK_BYTES);
             let block = self.runtime.block_on(self.blocks.block(self.at..end));
             let block = block.map_err(io::Error::other)?;
@@ -97,4 +99,54 @@ fn take(present: &mut Bytes, buffer: &mut [u8]) -> usize {
     let count = present.len().min(buffer.len());
     present.copy_to_slice(&mut buffer[..count]);
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// Blocks of zeros, of which at most one may exist.
+    #[derive(Clone, Default)]
+    struct OneByOne(Arc<AtomicUsize>);
+
+    struct Present(Vec<u8>, OneByOne);
+
+    impl AsRef<[u8]> for Present {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    impl Drop for Present {
+        fn drop(&mut self) {
+            self.1.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Blocks for OneByOne {
+        fn block(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadFault>> {
+            assert_eq!(self.0.fetch_add(1, Ordering::Relaxed), 0, "the one before is dropped");
+            let length = usize::try_from(range.end - range.start).unwrap();
+            let block = Bytes::from_owner(Present(vec![0; length], self.clone()));
+            async { Ok(block) }.boxed()
+        }
+    }
+
+    #[test]
+    fn a_block_is_dropped_before_the_next_one_is_fetched() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let size = 2 * BLOCK_BYTES + 1;
+        let mut reader = BlockReader {
+            runtime: runtime.handle().clone(),
+            blocks: Arc::new(OneByOne::default()),
+            size,
+            at: 0,
+            present: Bytes::new(),
+        };
+        assert_eq!(io::copy(&mut reader, &mut io::sink()).unwrap(), size);
+    }
 }

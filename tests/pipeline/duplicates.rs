@@ -91,6 +91,34 @@ async fn the_same_person_twice_in_a_source_is_one_and_a_contradiction_is_reporte
 }
 
 #[tokio::test]
+async fn a_contradiction_names_the_record_before_whether_the_ledger_knows_the_person_or_not() {
+    let world = World::new(options()).await;
+    let mut other = profile(1);
+    other["title"] = "Director".into();
+    let export = Export::of(vec![profile(1), profile(0), profile(0), other]);
+    let first = world.run(&export).await;
+    let again = world.run(&export).await;
+    for report in [&first, &again] {
+        let [rejection] = &report.progress.rejections[..] else { panic!("{report:?}") };
+        let message = "inline[0] names the same person with other values";
+        assert_eq!((rejection.cause.message.as_str(), rejection.position.index), (message, 3));
+    }
+    let counts = again.progress.counts;
+    assert_eq!((counts.created, counts.unchanged, counts.invalid), (0, 3, 1));
+    // Of somebody new, beside those who are known.
+    let mut export = export;
+    let mut another = profile(2);
+    another["title"] = "Director".into();
+    export.profiles.extend([profile(2), another]);
+    let report = world.run(&export).await;
+    let messages = report.progress.rejections.iter().map(|one| one.cause.message.as_str());
+    let named: Vec<_> = messages.filter_map(|message| message.split_once(' ')).collect();
+    let with = "names the same person with other values";
+    assert_eq!(named, [("inline[0]", with), ("inline[4]", with)]);
+    world.assert_exactly_once(3);
+}
+
+#[tokio::test]
 async fn several_people_with_one_key_are_a_person_to_decide_on() {
     let twice = || seeded(careless(), [in_clinch(0), in_clinch(0)]);
     // By look-up, and by prefetch.

@@ -20,7 +20,6 @@ use super::{
     neighbours::Neighbours,
     pusher::Pusher,
     run_ledger::RunLedger,
-    source_people::SourcePeople,
     suggestions::Wanted,
     survey::{Comparison, Survey},
     windows::Pushing,
@@ -234,8 +233,8 @@ impl<C: Crm> Delivery<C> {
             progress.send_modify(|progress| progress.profiles_compared = true);
         }
         note_anonymised(&index.anonymised, &run_ledger.ledger, &self.suppressions).await?;
-        // No longer needed: free the memory for the ledger.
-        survey.people = SourcePeople::default();
+        // No longer needed, and the ledger grows by about as much.
+        run_ledger.ledger.reuse(std::mem::take(&mut survey.people).into_table());
         let (spec, keys) = (spec.clone(), keys.clone());
         let (progress, cancel) = (progress.clone(), cancel.clone());
         let max_in_flight = self.max_in_flight.max(1);

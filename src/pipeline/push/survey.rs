@@ -1,6 +1,6 @@
 //! The first reading of a source: how much there is to do, who is named twice, who is unknown. Decodes
-//! everything once on a blocking thread. Keeps 31 bytes a person until it is known who is in Clinch,
-//! then one bit a record, and the records to push as long as they are few. Makes no request to Clinch.
+//! everything once on a blocking thread. Keeps 31 bytes a person until it is known who is in Clinch (14 if
+//! the ledger knows them), then one bit a record, and the records to push as long as they are few. Makes no request to Clinch.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{Cause, MatchKey, Reason},
-    ledger::{KeyHash, Keys, Ledger, Suppressions},
+    ledger::{KeyHash, Keys, Ledger, Numbered, Suppressions},
     pipeline::{
         blocking::join_blocking,
         guards::Guards,
@@ -112,7 +112,7 @@ pub(super) struct Survey {
     pub(super) others: Vec<(KeyHash, KeyHash)>,
     /// The profiles of people whom the ledger does not know, where profiles are compared.
     pub(super) profiles: HashSet<ProfileHash>,
-    /// Where each person is named first.
+    /// Where each person is named first. Once the source is read, without those whom the ledger knew.
     pub(super) people: SourcePeople,
     /// How many records have a match key, and are mapped or not.
     keyed: u64,
@@ -160,6 +160,7 @@ impl Survey {
         let mut survey = Self::default();
         let mut records = PreparedRecords::of(spec, &comparison.keys);
         records.log = log;
+        let numbered = ledger.numbered();
         // Seeded: every run keeps the same people.
         let mut rng = fastrand::Rng::with_seed(1);
         while let Some(record) = records.next() {
@@ -172,7 +173,7 @@ impl Survey {
                     if let Prepared::Rejected(rejection) = &prepared {
                         survey.note_key(rejection, spec.plan.match_place());
                     }
-                    let known = (comparison, ledger);
+                    let known = (comparison, ledger, &numbered);
                     survey.add(prepared, number, known, &mut records.log, &mut rng);
                 }
                 Err(error) => {
@@ -181,6 +182,7 @@ impl Survey {
                 }
             }
         }
+        survey.people.forget_known();
         let examined = records.read();
         let mut counted = !records.is_limited();
         if !counted && spec.guards.counts_all() {
@@ -238,7 +240,7 @@ impl Survey {
         &mut self,
         prepared: Prepared,
         number: usize,
-        (comparison, ledger): (&Comparison, &Ledger),
+        (comparison, ledger, numbered): (&Comparison, &Ledger, &Numbered<'_>),
         log: &mut RecordLog,
         rng: &mut fastrand::Rng,
     ) {
@@ -251,7 +253,7 @@ impl Survey {
             }
         };
         self.keyed += 1;
-        match self.people.add(&work) {
+        match self.people.add(&work, numbered) {
             Duplicate::No => {}
             // Exact duplicate of an earlier record: count it as unchanged.
             Duplicate::Same => return self.leave(&work, keys, ledger, log),
