@@ -1,6 +1,10 @@
 //! How the API server is reached: as the kubeconfig says, else as a pod of the cluster.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -29,8 +33,9 @@ pub(super) struct Access {
 /// The connection to the API server. A proxy is used only if the kubeconfig names one (`proxy-url`):
 /// neither HTTPS_PROXY nor --proxy applies to it.
 pub(super) async fn connection(access: &Access) -> anyhow::Result<Config> {
-    let named = access.kubeconfig.is_some() || access.context.is_some();
-    let mut config = match of_kubeconfig(access).await {
+    let files = variable();
+    let named = access.kubeconfig.is_some() || access.context.is_some() || files.is_some();
+    let mut config = match of_kubeconfig(access, files.as_deref()).await {
         Ok(config) => config,
         // What was asked for and is not there is not replaced by something else.
         Err(error) if named => return Err(BadArgument(error).into()),
@@ -49,13 +54,50 @@ pub(super) async fn connection(access: &Access) -> anyhow::Result<Config> {
     Ok(config)
 }
 
-async fn of_kubeconfig(access: &Access) -> anyhow::Result<Config> {
-    let mut kubeconfig = match &access.kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path).map_err(|error| plain(&error));
-            read.with_context(|| format!("--kubeconfig {}", path.display()))?
-        }
-        None => Kubeconfig::read().map_err(|error| plain(&error))?,
+/// The variable KUBECONFIG, if it names anything.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment")]
+fn variable() -> Option<std::ffi::OsString> {
+    std::env::var_os("KUBECONFIG").filter(|files| listed(files).next().is_some())
+}
+
+/// The files of a list such as that of KUBECONFIG.
+fn listed(files: &OsStr) -> impl Iterator<Item = PathBuf> + '_ {
+    std::env::split_paths(files).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// The files of KUBECONFIG as one kubeconfig. As kubectl does, those that do not exist are left out; at least
+/// one has to.
+fn merged(files: &OsStr) -> anyhow::Result<Kubeconfig> {
+    let mut merged = None::<Kubeconfig>;
+    for path in listed(files) {
+        let what = || format!("KUBECONFIG: {}", path.display());
+        let next = match Kubeconfig::read_from(&path) {
+            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == ErrorKind::NotFound => {
+                continue;
+            }
+            read => read.map_err(|error| plain(&error)).with_context(what)?,
+        };
+        merged = Some(match merged {
+            Some(before) => before.merge(next).map_err(|error| plain(&error)).with_context(what)?,
+            None => next,
+        });
+    }
+    merged.with_context(|| {
+        let missing: Vec<String> = listed(files).map(|path| path.display().to_string()).collect();
+        format!("KUBECONFIG: there is no such file: {}", missing.join(", "))
+    })
+}
+
+fn of_file(path: &Path) -> anyhow::Result<Kubeconfig> {
+    let read = Kubeconfig::read_from(path).map_err(|error| plain(&error));
+    read.with_context(|| format!("--kubeconfig {}", path.display()))
+}
+
+async fn of_kubeconfig(access: &Access, files: Option<&OsStr>) -> anyhow::Result<Config> {
+    let mut kubeconfig = match (&access.kubeconfig, files) {
+        (Some(path), _) => of_file(path)?,
+        (None, Some(files)) => merged(files)?,
+        (None, None) => Kubeconfig::read().map_err(|error| plain(&error))?,
     };
     if let Some(context) = &access.context {
         let known: Vec<&str> = kubeconfig.contexts.iter().map(|known| &*known.name).collect();
@@ -177,6 +219,30 @@ clusters:
 - {{name: one, cluster: {{server: 'https://127.0.0.1:1'{more}}}}}"
         );
         Kubeconfig::from_yaml(&text).unwrap()
+    }
+
+    #[test]
+    fn files_of_the_list_that_do_not_exist_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, context: &str| {
+            let text = format!("apiVersion: v1\nkind: Config\ncurrent-context: {context}\n");
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("b", "first");
+        write("c", "second");
+        std::fs::write(folder.path().join("bad"), "{").unwrap();
+        let of = |names: &[&str]| {
+            let paths = names.iter().map(|name| folder.path().join(name));
+            merged(&std::env::join_paths(paths).unwrap())
+        };
+        let current = |names: &[&str]| of(names).unwrap().current_context.unwrap();
+        assert_eq!(current(&["a", "b"]), "first");
+        assert_eq!(current(&["b", "a", "c"]), "first");
+        assert_eq!(current(&["c", "b"]), "second");
+        let none = of(&["a", "d"]).unwrap_err().to_string();
+        assert!(none.contains("no such file: /") && none.ends_with("/d"), "{none}");
+        let bad = format!("{:#}", of(&["a", "bad", "b"]).unwrap_err());
+        assert!(bad.contains("/bad: "), "{bad}");
     }
 
     #[test]
