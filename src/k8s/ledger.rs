@@ -14,7 +14,7 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
     core::{PartialObjectMeta, Status},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::KubeCluster;
 use crate::{
@@ -32,6 +32,11 @@ const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 const SUPPRESSION_LABEL: &str = "clinch.hireez.dev/suppression";
 /// The timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an API server may ask to be left in peace (429) before that counts as a failure: it does so for a
+/// second while it sets up the storage of a new CRD.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited where it does not say.
+const USUAL_WAIT: Duration = Duration::from_secs(1);
 /// The longest that a run of a deleted export continues: its requests in flight, and its last
 /// segment.
 const DELETED_RUN_TIMEOUT: Duration = Duration::from_secs(180);
@@ -249,7 +254,7 @@ impl SegmentStore for InCluster {
         let mut params = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
         loop {
             // The names hold the positions; segments are read one at a time.
-            let page = request("list", self.api.list_metadata(&params)).await?;
+            let page = request("list", || self.api.list_metadata(&params)).await?;
             found.extend(page.items.iter().filter_map(|object| self.place.position(object)));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
@@ -259,25 +264,28 @@ impl SegmentStore for InCluster {
     }
 
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
-        let found = request("list", self.api.list(&self.place.named(seq))).await?.items.pop();
+        let named = self.place.named(seq);
+        let found = request("list", || self.api.list(&named)).await?.items.pop();
         // Text that cannot be decoded becomes an unusable segment, like any other damage.
         Ok(found.map(|object| from_text(&object.spec.data).unwrap_or_default()))
     }
 
     async fn stored_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
         let named = self.place.named(seq);
-        let found = request("list", self.api.list_metadata(&named)).await?.items.pop();
+        let found = request("list", || self.api.list_metadata(&named)).await?.items.pop();
         Ok(found.and_then(|object| object.metadata.creation_timestamp).map(|time| time.0))
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         let object = self.place.object(seq, &bytes);
-        request("create", self.api.create(&PostParams::default(), &object)).await.map(|_| ())
+        let params = PostParams::default();
+        request("create", || self.api.create(&params, &object)).await.map(|_| ())
     }
 
     async fn delete(&self, seq: u64) -> Result<(), StoreError> {
         let name = self.place.name(seq);
-        match request("delete", self.api.delete(&name, &DeleteParams::default())).await {
+        let params = DeleteParams::default();
+        match request("delete", || self.api.delete(&name, &params)).await {
             Ok(_) => Ok(()),
             Err(StoreError::Unavailable { what }) if what == "404" => Ok(()),
             Err(error) => Err(error),
@@ -285,17 +293,35 @@ impl SegmentStore for InCluster {
     }
 }
 
-async fn request<T>(
+/// Sends a request. One that is answered with 429 was not looked at, and is sent again after the wait that is
+/// asked for.
+async fn request<T, F: Future<Output = kube::Result<T>>>(
     verb: &'static str,
-    response: impl Future<Output = kube::Result<T>>,
+    send: impl Fn() -> F,
 ) -> Result<T, StoreError> {
-    let answer = timeout(REQUEST_TIMEOUT, response)
-        .await
-        .map_err(|_| StoreError::Unavailable { what: "no answer in 30 s".to_owned() })?;
+    let until = Instant::now() + PATIENCE;
+    let answer = loop {
+        let answer = timeout(REQUEST_TIMEOUT, send())
+            .await
+            .map_err(|_| StoreError::Unavailable { what: "no answer in 30 s".to_owned() })?;
+        match answer.as_ref().err().and_then(asked_to_wait) {
+            Some(wait) if Instant::now() + wait < until => sleep(wait).await,
+            _ => break answer,
+        }
+    };
     answer.map_err(|error| match &error {
         kube::Error::Api(status) => refused(verb, status),
         _ => StoreError::Unavailable { what: super::error::summary(&error) },
     })
+}
+
+/// How long the API server asks to wait, if it does.
+fn asked_to_wait(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let asked = status.details.as_ref().map(|details| details.retry_after_seconds);
+    let wait = asked.filter(|seconds| *seconds > 0);
+    let wait = wait.map_or(USUAL_WAIT, |seconds| Duration::from_secs(seconds.into()));
+    (status.code == 429).then_some(wait)
 }
 
 /// What a refusal of the API server means. Those of etcd arrive as internal errors and are
@@ -374,6 +400,26 @@ mod tests {
         {
             assert_eq!(position(other), None, "{other}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_is_sent_again_after_the_wait_that_the_api_server_asks_for() {
+        let busy = |seconds| {
+            let mut status = Status::failure("storage is (re)initializing", "TooManyRequests");
+            let details = serde_json::json!({"retryAfterSeconds": seconds});
+            status.details = serde_json::from_value(details).unwrap();
+            kube::Error::Api(Box::new(status.with_code(429)))
+        };
+        let (sent, began) = (std::cell::Cell::new(0), Instant::now());
+        let once_ready = |after| {
+            sent.set(sent.get() + 1);
+            std::future::ready(if began.elapsed() < after { Err(busy(2)) } else { Ok(7) })
+        };
+        let soon = request("list", || once_ready(Duration::from_secs(3))).await;
+        assert_eq!((soon.unwrap(), sent.get(), began.elapsed().as_secs()), (7, 3, 4));
+        let never = request("list", || once_ready(Duration::MAX)).await.unwrap_err();
+        assert_eq!(never, StoreError::Unavailable { what: "429".to_owned() });
+        assert!(began.elapsed() < Duration::from_secs(4) + PATIENCE, "a failure counts at last");
     }
 
     #[test]
