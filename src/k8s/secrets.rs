@@ -55,7 +55,11 @@ impl Secrets {
             return Err(ClusterError::Unavailable {
                 verb: "get",
                 what: what(),
-                code: "it does not exist; the chart creates it".to_owned(),
+                code: format!(
+                    "it does not exist; the chart creates it, and so does `kubectl create secret generic {} \
+                     -n {}`",
+                    key.name, key.namespace
+                ),
             });
         };
         if let Some(present) = secret.data.as_ref().and_then(|data| data.get(KEY_FIELD)) {

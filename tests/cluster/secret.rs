@@ -275,3 +275,17 @@ async fn a_changed_secret_takes_effect_although_the_integration_is_being_verifie
     let requests = world.sandbox.requests().by_operation;
     assert!(!requests.keys().any(|name| name.ends_with(" 401")), "{requests:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_ledger_key_comes_with_the_command_that_makes_it() {
+    let Some(mut world) = World::prepare().await else { return };
+    world.kubectl(&["delete", "secret", "clinch-operator-ledger-key", "-n", &world.namespace]);
+    world.run_operator(clinch_operator::controllers::Regions::default());
+    world.apply(INTEGRATION);
+    let says = |object: &Value| message(object).contains("kubectl create secret");
+    let found = world.wait("ClinchIntegration", "acme", "without a key", SOON, says).await;
+    let text = message(&found);
+    let command = text.split('`').nth(1).and_then(|command| command.strip_prefix("kubectl "));
+    world.kubectl(&command.expect("a command").split(' ').collect::<Vec<_>>());
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+}
