@@ -1,7 +1,8 @@
 //! What every reconcile shares.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -14,9 +15,10 @@ use super::{
     settings::{Enqueue, Reports, Settings},
     shards::Shards,
     trouble::Trouble,
+    young,
 };
 use crate::{
-    api::Notifies,
+    api::{CommonStatus, Notifies},
     clinch::{Observer, Rates},
     cluster::{Cluster, ClusterError, ObjectRef, Refers, integration_of},
     domain::{Clock, Fence},
@@ -115,6 +117,18 @@ impl<C: Cluster> Context<C> {
         self.looks_once = true;
         self.notifier.silence();
         self
+    }
+
+    /// How long a new object waits for what it names, before its first status says that this does not exist.
+    pub(super) fn awaits<S: CommonStatus>(
+        &self,
+        meta: &ObjectMeta,
+        previous: &S,
+        next: &S,
+    ) -> Option<Duration> {
+        // Where nothing arrives later, it is said at once.
+        let arrives = !self.looks_once;
+        arrives.then(|| young::awaits(meta, previous, next, self.clock.now())).flatten()
     }
 
     /// Whether a run is in progress, or has ended and no reconcile was requested for it yet.

@@ -34,6 +34,7 @@ mod sources;
 mod spans;
 mod trouble;
 mod waits;
+mod young;
 
 use std::{sync::Arc, time::Duration};
 

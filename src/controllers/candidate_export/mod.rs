@@ -95,6 +95,9 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     }
     // status: written before a run starts, so that the next process, too, knows about the run
     let mut next = status(&gathered, &plan, &listing);
+    if let Some(wait) = context.awaits(&export.metadata, &gathered.previous, &next) {
+        return Ok(Some(wait));
+    }
     let due = context.due(&reference, &export.spec, &mut next);
     let news = drift_seen::news(&gathered.previous, &next);
     publish::<CandidateExport>(&context.cluster, &reference, &gathered.previous, next, "Push")

@@ -77,6 +77,9 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
     }
     // status: written before a run starts, so that the next process, too, knows about the run
     let mut next = status(&gathered, &plan);
+    if let Some(wait) = context.awaits(&import.metadata, &gathered.previous, &next) {
+        return Ok(Some(wait));
+    }
     let due = context.due(&reference, &import.spec, &mut next);
     publish::<CandidateImport>(&context.cluster, &reference, &gathered.previous, next, ACTION)
         .await?;
