@@ -50,7 +50,7 @@ pub(super) async fn find(
         let what = format!("ConfigMap {}", reference.name);
         return Ok(match found {
             None => SourceFound::Missing(what),
-            Some(bundle) => pick(&what, bundle, &reference.keys),
+            Some(bundle) => pick(&what, bundle, &reference.keys, &format!("{at}.configMapRef")),
         });
     }
     if let Some(reference) = &source.secret_ref {
@@ -63,7 +63,7 @@ pub(super) async fn find(
                 "{what} cannot be used as a source: it must exist, carry the label \
                  {USE_LABEL}={USE_SOURCE}, and hold no service account token"
             )),
-            Some(bundle) => pick(&what, bundle, &reference.keys),
+            Some(bundle) => pick(&what, bundle, &reference.keys, &format!("{at}.secretRef")),
         });
     }
     let location = match location(source, at) {
@@ -94,20 +94,23 @@ fn is_source(secret: &Bundle) -> bool {
     is_for(secret, USE_SOURCE)
 }
 
-/// The keys in the order of the reference; all of them, by name, when it lists none.
-fn pick(what: &str, mut bundle: Bundle, keys: &[String]) -> SourceFound {
+/// The keys in the order of the reference; all of them, by name, when it lists none. `at`: the field of the
+/// spec that holds the reference.
+fn pick(what: &str, mut bundle: Bundle, keys: &[String], at: &str) -> SourceFound {
     if keys.is_empty() {
         if bundle.data.is_empty() {
-            return SourceFound::KeyMissing(format!("{what} has no data"));
+            return SourceFound::KeyMissing(format!("{at}.name: {what} has no data"));
         }
         return SourceFound::Parts(bundle.data.into_iter().collect());
     }
     let mut parts = Vec::with_capacity(keys.len());
-    for key in keys {
-        match bundle.data.remove(key) {
-            Some(value) => parts.push((key.clone(), value)),
-            None => return SourceFound::KeyMissing(format!("{what} has no key {key:?}")),
-        }
+    for (index, key) in keys.iter().enumerate() {
+        let Some(value) = bundle.data.remove(key) else {
+            return SourceFound::KeyMissing(format!(
+                "{at}.keys[{index}]: {what} has no key {key:?}"
+            ));
+        };
+        parts.push((key.clone(), value));
     }
     SourceFound::Parts(parts)
 }
@@ -270,9 +273,10 @@ mod tests {
             _ => vec![],
         };
         let asked = ["b".to_owned(), "a".to_owned()];
-        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &asked)), ["b", "a"]);
-        assert_eq!(names(pick("ConfigMap c", bundle(None, ""), &[])), ["a", "b"]);
-        let missing = names(pick("ConfigMap c", bundle(None, ""), &["z".to_owned()]));
-        assert_eq!(missing, ["ConfigMap c has no key \"z\""]);
+        let pick = |keys: &[String]| names(pick("ConfigMap c", bundle(None, ""), keys, "spec.x"));
+        assert_eq!(pick(&asked), ["b", "a"]);
+        assert_eq!(pick(&[]), ["a", "b"]);
+        let missing = pick(&["a".to_owned(), "z".to_owned()]);
+        assert_eq!(missing, ["spec.x.keys[1]: ConfigMap c has no key \"z\""]);
     }
 }

@@ -7,7 +7,7 @@ use super::{
     validate::{FORMAT, mapping_for, refused_direction, refuses_documents, refuses_format},
 };
 use crate::{
-    api::{CandidateExport, CandidateExportSpec},
+    api::{CandidateExport, CandidateExportSpec, ExportSource},
     cluster::{Cluster, ClusterError, Kind, ObjectKey},
     controllers::{
         context::Context,
@@ -164,20 +164,26 @@ async fn source<C: Cluster>(
     gathered: &Gathered,
 ) -> Result<Option<Finding>, ClusterError> {
     let path = "spec.source";
+    let spec = &gathered.export.spec.source;
     Ok(match &gathered.source {
         SourceFound::Inline | SourceFound::Remote(..) | SourceFound::Parts(_) => None,
         SourceFound::Unusable(message) => Some(Finding::error("source/url", path, message)),
         SourceFound::KeyMissing(message) => Some(Finding::error("source/key", path, message)),
         SourceFound::Missing(_) => {
-            let source = &gathered.export.spec.source;
-            let named = source.config_map_ref.as_ref().map(|named| named.name.as_str());
+            let named = spec.config_map_ref.as_ref().map(|named| named.name.as_str());
             let key = gathered.key().sibling(named.unwrap_or_default());
-            Some(Finding::not_given(path, "ConfigMap", key))
+            Some(Finding::not_given("spec.source.configMapRef.name", "ConfigMap", key))
         }
         SourceFound::Forbidden(message) => {
-            let source = &gathered.export.spec.source;
-            let own = source.secret_ref.as_ref().map(|reference| reference.name.as_str());
-            let Some(name) = own.or_else(|| source.remote_secret()) else { return Ok(None) };
+            let own = spec.secret_ref.as_ref().map(|reference| reference.name.as_str());
+            let Some(name) = own.or_else(|| spec.remote_secret()) else { return Ok(None) };
+            let path = match spec {
+                ExportSource { secret_ref: Some(_), .. } => "spec.source.secretRef.name",
+                ExportSource { object_store: Some(_), .. } => {
+                    "spec.source.objectStore.credentialsSecretRef.name"
+                }
+                _ => "spec.source.http.headersSecretRef.name",
+            };
             // Secrets are rarely kept beside the manifests; one that is there must fit.
             let given = context.cluster.secret(&gathered.key().sibling(name)).await?;
             given.map(|_| Finding::error("reference/secret", path, message))
