@@ -29,6 +29,8 @@ use super::{
 
 /// Namespace of the quickstart.
 const TEAM: &str = "talent";
+/// Namespace of a team that may use the integration once it is approved.
+const MEMBER: &str = "team-b";
 /// Namespace of the operator.
 const SYSTEM: &str = "clinch-system";
 /// The operator's permissions, as in the chart.
@@ -37,6 +39,23 @@ const RULES_WATCHED: &str =
 const RULES_SECRETS: &str =
     include_str!("../../../charts/clinch-operator/files/rules-secrets.yaml");
 const RULES_OWN: &str = include_str!("../../../charts/clinch-operator/files/rules-own.yaml");
+/// The permissions of users, as in the chart.
+const RULES_VIEWER: &str = include_str!("../../../charts/clinch-operator/files/rules-viewer.yaml");
+const RULES_MEMBER: &str = include_str!("../../../charts/clinch-operator/files/rules-member.yaml");
+const RULES_ADMIN: &str = include_str!("../../../charts/clinch-operator/files/rules-admin.yaml");
+/// Lets namespaces ask for the integration of the quickstart.
+const ASK: &str = r#"{"spec": {"access": {"mode": "Approval"}}}"#;
+/// An export of the other team.
+const ASKING: &str = "apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: recruits, namespace: team-b}
+spec:
+  integrationRef: {name: clinch, namespace: talent}
+  source:
+    inline:
+      - {firstName: Mina, lastName: Okafor, emails: [{value: mina.okafor@example.com}]}
+  destination: {prospect: {}}
+";
 
 /// Runs the demo.
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -87,12 +106,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let writes = sandbox.writes().await? - before;
     super::super::print(&closing(writes, started.elapsed(), &args.state));
     if args.keep {
-        let kubeconfig = std::fs::canonicalize(&kubectl.kubeconfig)?;
-        super::super::print(&format!(
-            "\nAPI server, operator and emulator keep running until Ctrl-C. In another shell:\n\n  export \
-             KUBECONFIG='{}'",
-            kubeconfig.display()
-        ));
+        let asks = ["patch", "clinchintegration", "clinch", "-n", TEAM, "--type=merge", "-p", ASK];
+        let can_ask = kubectl.quietly(&asks).await.is_ok();
+        super::super::print(&kept(args, &kubectl, can_ask)?);
         asked_to_end().await?;
     }
     operator.stop().await?;
@@ -100,6 +116,34 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     sandbox.stop().await?;
     let done = waited.is_ok() && came_back?;
     Ok(if done { ExitCode::Done } else { ExitCode::TimedOut })
+}
+
+/// What can be tried while everything keeps running. `can_ask`: whether there is an integration that other
+/// teams may ask for.
+fn kept(args: &Args, kubectl: &Kubectl, can_ask: bool) -> anyhow::Result<String> {
+    let kubeconfig = std::fs::canonicalize(&kubectl.kubeconfig)?;
+    let program = std::env::current_exe()?;
+    let program = program.display();
+    let mut lines = vec![
+        "\nAPI server, operator and emulator keep running until Ctrl-C. In another shell:\n"
+            .to_owned(),
+        format!("  export KUBECONFIG='{}'", kubeconfig.display()),
+        format!("  {program} status -n {TEAM}"),
+    ];
+    if can_ask {
+        let path = args.state.join("asking.yaml");
+        std::fs::write(&path, ASKING)?;
+        let path = std::fs::canonicalize(&path)?;
+        lines.push("\nAnother team asks for the integration, and its admin decides:\n".to_owned());
+        lines.extend([
+            format!("  kubectl apply --as member -f '{}'", path.display()),
+            format!("  {program} status --as member -n {MEMBER}"),
+            format!("  {program} approve --as admin -n {TEAM}"),
+            format!("  {program} approve --as admin -n {TEAM} clinch {MEMBER}"),
+            format!("  {program} watch --as member -n {MEMBER} export/recruits"),
+        ]);
+    }
+    Ok(lines.join("\n"))
 }
 
 /// Waits for SIGINT or SIGTERM.
@@ -123,23 +167,30 @@ fn write_crds(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Namespaces, ServiceAccount, ledger key, and the chart's rules in the chart's roles.
+/// Namespaces, ServiceAccount, ledger key, and the chart's rules in the chart's roles; of users, an `admin` of
+/// the integration and a `member` of the other team.
 fn rights() -> String {
-    let role = |name: &str, namespace: &str, rules: &str| {
+    let of = |subject: &str, name: &str, namespace: &str, rules: &str| {
         format!(
             "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
              metadata: {{name: {name}, namespace: {namespace}}}\nrules:\n{rules}\n\
              ---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
              metadata: {{name: {name}, namespace: {namespace}}}\n\
              roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: {name}}}\n\
-             subjects: [{{kind: ServiceAccount, name: clinch-operator, namespace: {SYSTEM}}}]\n"
+             subjects: [{{{subject}}}]\n"
         )
     };
+    let operator = format!("kind: ServiceAccount, name: clinch-operator, namespace: {SYSTEM}");
+    let role = |name: &str, namespace: &str, rules: &str| of(&operator, name, namespace, rules);
+    let user =
+        |name: &str| format!("kind: User, apiGroup: rbac.authorization.k8s.io, name: {name}");
+    let member = format!("{RULES_VIEWER}\n{RULES_MEMBER}");
     let namespace =
         |name: &str| format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n");
     [
         namespace(SYSTEM),
         namespace(TEAM),
+        namespace(MEMBER),
         format!(
             "---\napiVersion: v1\nkind: ServiceAccount\n\
              metadata: {{name: clinch-operator, namespace: {SYSTEM}}}\n\
@@ -148,6 +199,9 @@ fn rights() -> String {
         ),
         role("clinch-operator", SYSTEM, RULES_OWN),
         role("clinch-operator", TEAM, &format!("{RULES_WATCHED}\n{RULES_SECRETS}")),
+        role("clinch-operator", MEMBER, RULES_WATCHED),
+        of(&user("admin"), "clinch-admin", TEAM, &format!("{member}\n{RULES_ADMIN}")),
+        of(&user("member"), "clinch-member", MEMBER, &member),
     ]
     .concat()
 }
@@ -245,7 +299,7 @@ impl Operator {
         let child = Command::new(std::env::current_exe()?)
             .args(["run", "--environment", "sandbox", "--allowed-endpoints", origin])
             .args(["--allowed-destinations", file_folder])
-            .args(["--watch-namespaces", TEAM, "--namespace", SYSTEM])
+            .args(["--watch-namespaces", &format!("{TEAM},{MEMBER}"), "--namespace", SYSTEM])
             .args(["--admin-listen", "127.0.0.1:0", "--log", "warn"])
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
