@@ -194,6 +194,11 @@ pub fn interpret(
         {
             ClinchError::NotClinch(NotClinchSign::NoList)
         }
+        StatusCode::NOT_FOUND | StatusCode::GONE
+            if matches!(op, Some(Op::GetCandidate | Op::UpdateCandidate)) =>
+        {
+            no_person(&response)
+        }
         StatusCode::NOT_FOUND | StatusCode::GONE => ClinchError::NotFound,
         StatusCode::CONFLICT => ClinchError::Conflict,
         StatusCode::PAYLOAD_TOO_LARGE => ClinchError::TooLarge,
@@ -203,6 +208,17 @@ pub fn interpret(
         }
         code => rejected(code, &response.body),
     })
+}
+
+/// A person is gone if the application says so. Anything in between may answer 404, too.
+fn no_person(response: &Response) -> ClinchError {
+    if is_html(&response.headers) {
+        ClinchError::NotClinch(NotClinchSign::NotFoundPage)
+    } else if jsonapi::has_errors(&response.body) {
+        ClinchError::NotFound
+    } else {
+        ClinchError::NotClinch(NotClinchSign::BareNotFound)
+    }
 }
 
 fn rejected(status: StatusCode, body: &[u8]) -> ClinchError {

@@ -79,7 +79,11 @@ fn each_response_maps_to_an_error_and_a_reason() {
             ClinchError::NotClinch(NotClinchSign::Redirect),
             Reason::EndpointNotClinch,
         ),
-        (response(404, &[], ""), ClinchError::NotFound, Reason::DestinationNotFound),
+        (
+            response(404, &[], r#"{"errors":[{"status":"404"}]}"#),
+            ClinchError::NotFound,
+            Reason::DestinationNotFound,
+        ),
         (response(409, &[], ""), ClinchError::Conflict, Reason::AlreadyExists),
         (response(413, &[], ""), ClinchError::TooLarge, Reason::TooLarge),
         (
@@ -110,6 +114,36 @@ fn each_response_maps_to_an_error_and_a_reason() {
     let list = interpret(response(404, &[], ""), Some(Op::ListCandidates), now()).unwrap_err();
     assert_eq!(list, ClinchError::NotClinch(NotClinchSign::NoList));
     assert_eq!(list.disposition(), Disposition::Stalled { reason: Reason::EndpointNotClinch });
+}
+
+#[test]
+fn a_person_is_gone_only_in_the_words_of_the_application() {
+    let html = [("content-type", "text/html; charset=utf-8")];
+    let errors = r#"{"errors":[{"status":"404","title":"not found"}]}"#;
+    for op in [Op::GetCandidate, Op::UpdateCandidate] {
+        for status in [404, 410] {
+            let of = |headers: &[(&'static str, &str)], body: &str| {
+                interpret(response(status, headers, body), Some(op), now()).unwrap_err()
+            };
+            assert_eq!(of(&[], errors), ClinchError::NotFound);
+            for body in ["<html>", errors] {
+                let page = ClinchError::NotClinch(NotClinchSign::NotFoundPage);
+                assert_eq!(of(&html, body), page);
+            }
+            for body in
+                ["", "404 page not found", "{}", r#"{"message":"no Route"}"#, r#"{"errors":[]}"#]
+            {
+                let bare = of(&[], body);
+                assert_eq!(bare, ClinchError::NotClinch(NotClinchSign::BareNotFound), "{body}");
+                assert_eq!(bare.disposition(), Disposition::retry(Reason::EndpointNotClinch));
+            }
+        }
+    }
+    // What is not about a person: a document that is not there, a job that is not.
+    for op in [None, Some(Op::GetJob)] {
+        let error = interpret(response(404, &html, ""), op, now()).unwrap_err();
+        assert_eq!(error, ClinchError::NotFound);
+    }
 }
 
 #[test]

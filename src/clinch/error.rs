@@ -39,7 +39,7 @@ pub enum ClinchError {
     /// 403
     #[error("the API credential is not permitted to do this (403)")]
     Forbidden,
-    /// 404
+    /// 404. For one person: in the words of the application, so that they do not exist.
     #[error("Clinch does not have it (404)")]
     NotFound,
     /// 429, or our own bucket is paused because of one.
@@ -137,6 +137,12 @@ pub enum NotClinchSign {
     /// 404 on the candidate list itself.
     #[error("it has no candidate list (404); check region, endpoint and apiVersion")]
     NoList,
+    /// 404 for one person, with an HTML page: from something in between, perhaps.
+    #[error("it answers 404 for a person with an HTML page, as a proxy does")]
+    NotFoundPage,
+    /// 404 for one person, without a JSON:API error: from something in between, perhaps.
+    #[error("it answers 404 for a person without a JSON:API error")]
+    BareNotFound,
 }
 
 /// Why it is unknown whether a create was carried out.
@@ -217,9 +223,12 @@ impl ClinchError {
             Self::Tls => Disposition::retry(Reason::TlsFailed),
             // Maintenance pages and truncated bodies are transient; a redirect and a missing list
             // are not.
-            Self::NotClinch(NotClinchSign::Html | NotClinchSign::NoData) => {
-                Disposition::retry(Reason::EndpointNotClinch)
-            }
+            Self::NotClinch(
+                NotClinchSign::Html
+                | NotClinchSign::NoData
+                | NotClinchSign::NotFoundPage
+                | NotClinchSign::BareNotFound,
+            ) => Disposition::retry(Reason::EndpointNotClinch),
             Self::NotClinch(NotClinchSign::Redirect | NotClinchSign::NoList) => {
                 Disposition::Stalled { reason: Reason::EndpointNotClinch }
             }

@@ -6,7 +6,7 @@
 mod read;
 mod write;
 
-pub use read::{Document, Included, Links, PrimaryData, Resource, error_pointers};
+pub use read::{Document, Included, Links, PrimaryData, Resource, error_pointers, has_errors};
 pub use write::{Identifier, NewResource, Relationship, Request};
 
 /// The media type of JSON:API, sent without parameters.

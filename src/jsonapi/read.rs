@@ -121,6 +121,13 @@ pub struct Links {
     pub next: Option<String>,
 }
 
+/// Whether a body is a JSON:API document that states errors.
+pub fn has_errors(body: &[u8]) -> bool {
+    let document: Option<Value> = serde_json::from_slice(body).ok();
+    let errors = document.as_ref().and_then(|document| document.get("errors")?.as_array());
+    errors.is_some_and(|errors| !errors.is_empty() && errors.iter().all(Value::is_object))
+}
+
 /// The pointers of an error body, e.g. `/data/attributes/email`: never codes, titles or details,
 /// which may repeat what was sent. Anything unreadable gives an empty list.
 pub fn error_pointers(body: &[u8]) -> Vec<String> {

@@ -237,7 +237,7 @@ impl Fake {
             (method, Some(rest)) if !rest.contains('/') => {
                 let Some((id, attributes)) = account.people.iter_mut().find(|(id, _)| id == rest)
                 else {
-                    return respond(404, json!({}));
+                    return respond(404, json!({"errors": [{"status": "404"}]}));
                 };
                 if method != "GET" {
                     attributes.extend(request.attributes());

@@ -245,7 +245,9 @@ impl Client {
                 Some(_) => Ok(true),
                 None => Err(ClinchError::NotClinch(NotClinchSign::NoData)),
             },
-            Err(ClinchError::NotFound) => Ok(false),
+            Err(ClinchError::NotFound | ClinchError::NotClinch(NotClinchSign::BareNotFound)) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clinch::{
         contract::{ANONYMISED, NameOf, Op, is_safe_name},
-        error::ClinchError,
+        error::{ClinchError, NotClinchSign},
     },
     domain::ClinchId,
     jsonapi::{PrimaryData, Resource},
@@ -166,6 +166,12 @@ impl Inspector<'_> {
         match self.read(op, Some(&nobody), &[]).await {
             Err(Unread::Refused(ClinchError::NotFound)) => {
                 self.note(topic, assumed, "Assumed", Verdict::Confirmed, "404");
+            }
+            Err(Unread::Refused(ClinchError::NotClinch(
+                NotClinchSign::NotFoundPage | NotClinchSign::BareNotFound,
+            ))) => {
+                let seen = "404 without a JSON:API error: imports cannot see that somebody is gone";
+                self.note(topic, assumed, "Assumed", Verdict::Contradicted, seen);
             }
             Ok(_) => {
                 let seen = "a success: that somebody is gone cannot be seen";

@@ -18,10 +18,18 @@ use super::{
     witnesses::Witnesses,
 };
 use crate::{
-    clinch::{self, Client, ClinchError, Creation, Cursor, Doubt, File, SOCIAL_PROFILE},
+    clinch::{
+        self, Client, ClinchError, Creation, Cursor, Doubt, File, NotClinchSign, SOCIAL_PROFILE,
+    },
     domain::{Cause, ClinchId, MatchKey, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
+
+/// Whether an answer says that a person is gone. Not in the words of the application it is worth as much
+/// here: they are looked up by their match key before they are created again.
+fn is_gone(error: &ClinchError) -> bool {
+    matches!(error, ClinchError::NotFound | ClinchError::NotClinch(NotClinchSign::BareNotFound))
+}
 
 /// How many times a step is attempted when its answer is lost.
 const STEP_ATTEMPTS: usize = 3;
@@ -226,7 +234,7 @@ impl Crm for ClinchCrm {
         match self.client.get(id).await {
             Ok(found) if found.anonymized => Ok(Read::Anonymised),
             Ok(found) => Ok(Read::Present(person(found))),
-            Err(ClinchError::NotFound) => Ok(Read::Gone),
+            Err(error) if is_gone(&error) => Ok(Read::Gone),
             Err(error) => Err(CrmFailure::from(error)),
         }
     }
@@ -280,7 +288,7 @@ impl Crm for ClinchCrm {
                 self.wrote(id);
                 Ok(Updated::Done)
             }
-            Err(ClinchError::NotFound) => Err(CrmFailure::Gone),
+            Err(error) if is_gone(&error) => Err(CrmFailure::Gone),
             Err(error) => Err(CrmFailure::from(error)),
         }
     }

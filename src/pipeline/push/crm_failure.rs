@@ -2,7 +2,7 @@
 
 use super::crm::CrmFailure;
 use crate::{
-    clinch::ClinchError,
+    clinch::{ClinchError, NotClinchSign},
     domain::{Cause, Disposition, Reason},
     ledger::{JournalError, SuppressionError},
 };
@@ -25,7 +25,10 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::GrantPaused => Self::Paused,
-            ClinchError::Errored { .. } | ClinchError::Unavailable { status: Some(_), .. } => {
+            // That somebody is not found is about one person, whoever says so.
+            ClinchError::Errored { .. }
+            | ClinchError::Unavailable { status: Some(_), .. }
+            | ClinchError::NotClinch(NotClinchSign::NotFoundPage | NotClinchSign::BareNotFound) => {
                 Self::Errored { disposition, message }
             }
             ClinchError::Ambiguous(_) => Self::Undecided { disposition, message },
