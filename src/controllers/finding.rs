@@ -56,7 +56,11 @@ impl Finding {
 
 /// Why a path reads something that hireEZ profiles do not have, if it does. Other sources may have it.
 pub(super) fn not_of_profiles(path: &str) -> Option<String> {
-    let first = path.split(['.', '[']).next()?;
+    no_member(path.split(['.', '[']).next()?)
+}
+
+/// The same of a member of a profile.
+pub(super) fn no_member(first: &str) -> Option<String> {
     if PROFILE_FIELDS.contains(&first) {
         return None;
     }

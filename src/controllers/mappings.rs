@@ -1,11 +1,11 @@
 //! How a `FieldMapping` becomes input of the mapping engine. Pure.
 
-use super::{check::Check, references::MappingFound};
+use super::{check::Check, finding::no_member, references::MappingFound};
 use crate::{
     api::{ConditionType, FieldMappingSpec, MappingDirection},
     conditions::{Observation, Verdict},
     domain::{Cause, Reason},
-    mapping::{Issue, MappingSpec, TargetAttributes},
+    mapping::{FieldSpec, ImportPlan, Issue, IssueCode, MappingSpec, TargetAttributes},
 };
 
 /// The engine's input. It has its own type with the same members, so that it knows no Kubernetes. It has no
@@ -28,6 +28,19 @@ pub(super) fn not_for_exports(found: &MappingFound, named_in: &str) -> Option<St
             object.metadata.name.as_deref().unwrap_or_default()
         )
     })
+}
+
+/// Compiles a mapping of direction Import. What it fills must be a member of hireEZ profiles: nothing else
+/// is read by who receives them.
+pub(super) fn for_imports(fields: &[FieldSpec]) -> Result<ImportPlan, Vec<Issue>> {
+    let plan = ImportPlan::compile(fields)?;
+    let unknown = plan.members().filter_map(|(index, member)| {
+        let hint = no_member(member)?;
+        let message = format!("{hint}; put what is not of hireEZ below 'x', as in x.{member}");
+        Some(Issue::new(format!("spec.fields[{index}].to"), IssueCode::UnknownPath, message))
+    });
+    let unknown: Vec<Issue> = unknown.collect();
+    if unknown.is_empty() { Ok(plan) } else { Err(unknown) }
 }
 
 /// The first error and how many there are: `spec.fields[3].from: ... (and 2 more)`.

@@ -73,6 +73,8 @@ codes! {
     SourceCount,
     /// A path that cannot be parsed.
     InvalidPath,
+    /// A place that hireEZ profiles do not have.
+    UnknownPath,
     /// A constant without exactly one usable member.
     InvalidConstant,
     /// An expression that is not in the language.

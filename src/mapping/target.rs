@@ -33,6 +33,9 @@ pub struct TargetAttribute {
 pub struct TargetAttributes {
     /// By name. `None` if the contract does not list them all: then nothing is checked.
     pub listed: Option<BTreeMap<String, TargetAttribute>>,
+    /// The names of those that a read shows. `None` if the contract does not list them: then nothing is
+    /// checked.
+    pub shown: Option<BTreeSet<String>>,
     /// Whether a value beyond a stated format, length or set of values is refused. Otherwise it is sent
     /// and reported.
     pub enforced: bool,
@@ -40,11 +43,11 @@ pub struct TargetAttributes {
 
 impl TargetAttributes {
     /// The contract lists no attributes.
-    pub const UNKNOWN: Self = Self { listed: None, enforced: false };
+    pub const UNKNOWN: Self = Self { listed: None, shown: None, enforced: false };
 
     /// Attributes that the contract lists.
     pub fn of(attributes: impl IntoIterator<Item = (String, TargetAttribute)>) -> Self {
-        Self { listed: Some(attributes.into_iter().collect()), enforced: false }
+        Self { listed: Some(attributes.into_iter().collect()), ..Self::UNKNOWN }
     }
 
     /// The attribute called `name`, if the contract lists it.

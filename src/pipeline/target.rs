@@ -11,7 +11,12 @@ pub fn target_attributes(contract: &Contract) -> TargetAttributes {
         let named = attributes.iter();
         named.map(|(name, attribute)| (name.clone(), target_attribute(attribute))).collect()
     });
-    TargetAttributes { listed, enforced: contract.enforced }
+    let names = &contract.names;
+    let named = [&names.updated_at, &names.merged_into, &names.linkedin_url, &names.github_url];
+    let named = named.into_iter().flatten().chain([&names.email, &names.source]);
+    let shown = contract.shown_attributes.as_ref();
+    let shown = shown.map(|shown| shown.iter().chain(named).cloned().collect());
+    TargetAttributes { listed, shown, enforced: contract.enforced }
 }
 
 fn target_attribute(attribute: &Attribute) -> TargetAttribute {

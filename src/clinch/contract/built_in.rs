@@ -81,6 +81,7 @@ impl Contract {
             sort: None,
             include: None,
             candidate_attributes: None,
+            shown_attributes: None,
             enforced: false,
             shows_anonymised: true,
             names: Names::built_in(),

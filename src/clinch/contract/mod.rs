@@ -16,7 +16,10 @@ mod schema;
 mod taken;
 mod usable;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -58,6 +61,9 @@ pub struct Contract {
     pub include: Option<String>,
     /// The attributes that `createCandidate` accepts, by name; `None`: unknown.
     pub candidate_attributes: Option<BTreeMap<String, Attribute>>,
+    /// The names of the attributes that reading a person shows; `None`: unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_attributes: Option<BTreeSet<String>>,
     /// Whether reading a person shows that they were anonymised. False if the document lists the
     /// attributes of a person and the flag is not among them.
     pub shows_anonymised: bool,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Attribute, AttributeKind, Contract, Op, State,
-    schema::{OperationObject, Reader},
+    schema::{MAX_ATTRIBUTES, OperationObject, Reader},
 };
 
 /// The flag of an anonymised person, in both spellings.
@@ -29,6 +29,7 @@ pub(super) fn read_names<'a>(
     let returned = |op: Op| found.get(&op).and_then(|f| reader.response_attributes(f.body));
     let accepted = |op: Op| found.get(&op).and_then(|f| reader.request_attributes(f.body));
     let person = returned(Op::GetCandidate).or_else(|| returned(Op::ListCandidates));
+    contract.shown_attributes = shown([returned(Op::GetCandidate), returned(Op::ListCandidates)]);
     let has_flag = person
         .as_ref()
         .is_none_or(|person| ANONYMISED.iter().any(|spelling| person.contains_key(*spelling)));
@@ -96,6 +97,14 @@ pub(super) fn read_names<'a>(
         require(contract, Op::CreateActivity, body.is_some());
         keep(&mut contract.names.activity_body, body);
     }
+}
+
+/// The attributes that reads of people show; `None` if a document does not say so, or lists more than are
+/// taken from it.
+fn shown(reads: [Option<BTreeMap<String, Attribute>>; 2]) -> Option<BTreeSet<String>> {
+    let listed: Vec<_> = reads.into_iter().flatten().collect();
+    let is_whole = !listed.is_empty() && listed.iter().all(|read| read.len() < MAX_ATTRIBUTES);
+    is_whole.then(|| listed.into_iter().flat_map(BTreeMap::into_keys).collect())
 }
 
 /// The first of `spellings` that is a text.

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 16;
 /// Maximum length of a `format` that is kept.
 const MAX_FORMAT: usize = 64;
 /// Maximum attributes read from one schema.
-const MAX_ATTRIBUTES: usize = 512;
+pub(super) const MAX_ATTRIBUTES: usize = 512;
 /// Maximum values of an `enum` that is kept.
 const MAX_VALUES: usize = 512;
 /// Maximum steps to read one document. A step is a path, parameter, schema, reference or property;

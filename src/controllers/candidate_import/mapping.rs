@@ -6,7 +6,7 @@ use crate::{
     conditions::Verdict,
     controllers::{
         check::Check,
-        mappings::{self, invalid, observe, summary},
+        mappings::{self, for_imports, invalid, observe, summary},
         references::MappingFound,
     },
     domain::{Cause, Reason},
@@ -30,7 +30,11 @@ pub(super) fn check(gathered: &Gathered, permitted: Option<&AttributeFilter>) ->
         invalid(Verdict::Stalled, Cause::new(Reason::MappingInvalid, format!("{name}: {message}")))
     };
     let (plan, mut message) = if is_for_imports(gathered) {
-        match ImportPlan::compile(&spec.fields) {
+        let compiled = for_imports(&spec.fields).and_then(|plan| {
+            let issues = plan.check(target);
+            if issues.is_empty() { Ok(plan) } else { Err(issues) }
+        });
+        match compiled {
             Err(issues) => return refused(summary(&issues)),
             Ok(plan) => (plan, format!("{} fields", spec.fields.len())),
         }

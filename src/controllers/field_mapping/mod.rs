@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     context::Context,
     finding::{Finding, not_of_profiles},
-    mappings::{engine_spec, summary},
+    mappings::{engine_spec, for_imports, summary},
     publish::{new_request, object_ref, publish, receipt},
     spans,
 };
@@ -60,11 +60,12 @@ pub(super) async fn review<C: Cluster>(
     let direction = object.spec.direction;
     let issues = match compile(&object.spec) {
         Ok(Compiled::Export(plan, _)) => plan.check(target),
-        Ok(Compiled::Import(_)) => Vec::new(),
+        Ok(Compiled::Import(plan)) => plan.check(target),
         Err(issues) => issues,
     };
     let rule = |issue: &Issue| match issue.code {
         IssueCode::UnknownAttribute => "mapping/unknown-attribute",
+        IssueCode::UnknownPath => "mapping/unknown-path",
         IssueCode::InvalidPath => "mapping/path",
         IssueCode::InvalidExpression | IssueCode::ExpressionTooLarge => "mapping/expression",
         IssueCode::InvalidTransform => "mapping/transform",
@@ -73,26 +74,16 @@ pub(super) async fn review<C: Cluster>(
     let mut findings: Vec<Finding> =
         issues.iter().map(|issue| Finding::issue(rule(issue), issue)).collect();
     let fields = object.spec.fields.iter().enumerate();
-    findings.extend(fields.filter_map(|(index, field)| unknown_path(direction, index, field)));
+    if direction == MappingDirection::Export {
+        findings.extend(fields.filter_map(|(index, field)| unknown_path(index, field)));
+    }
     Ok(findings)
 }
 
 /// A field that names something that hireEZ profiles do not have. Other sources may have it.
-fn unknown_path(
-    direction: MappingDirection,
-    index: usize,
-    field: &MappingField,
-) -> Option<Finding> {
-    let (member, path) = match direction {
-        MappingDirection::Export => ("from", field.from.as_deref()?),
-        MappingDirection::Import => ("to", field.to.as_str()),
-    };
-    let message = not_of_profiles(path)?;
-    Some(Finding::warning(
-        "mapping/unknown-path",
-        &format!("spec.fields[{index}].{member}"),
-        message,
-    ))
+fn unknown_path(index: usize, field: &MappingField) -> Option<Finding> {
+    let message = not_of_profiles(field.from.as_deref()?)?;
+    Some(Finding::warning("mapping/unknown-path", &format!("spec.fields[{index}].from"), message))
 }
 
 /// Compiles the mapping of an object. Pure.
@@ -103,7 +94,7 @@ fn compile(spec: &FieldMappingSpec) -> Result<Compiled, Vec<Issue>> {
             let plan = mapping::compile(&engine)?;
             Ok(Compiled::Export(plan, ImportPlan::inverse_of(&engine)?))
         }
-        MappingDirection::Import => ImportPlan::compile(&engine.fields).map(Compiled::Import),
+        MappingDirection::Import => for_imports(&engine.fields).map(Compiled::Import),
     }
 }
 
@@ -236,5 +227,21 @@ mod tests {
         ]}));
         let status = pass(&bad, &FieldMappingStatus::default());
         assert_eq!(status.problems[0].path, "spec.fields[0].to");
+        let bad = object(serde_json::json!({"direction": "Import", "fields": [
+            {"to": "emails[0].value", "from": "email"},
+            {"to": "fristName", "from": "first_name"},
+            {"to": "notice_period", "from": "notice_period"},
+            {"to": "x.notice_period", "from": "notice"}
+        ]}));
+        let status = pass(&bad, &FieldMappingStatus::default());
+        let found: Vec<(&str, &str)> = status
+            .problems
+            .iter()
+            .map(|problem| (problem.path.as_str(), problem.message.as_str()))
+            .collect();
+        let [(first, suggested), (second, below)] = found[..] else { panic!("{found:?}") };
+        assert_eq!((first, second), ("spec.fields[1].to", "spec.fields[2].to"));
+        assert!(suggested.contains("did you mean \"firstName\"?"), "{suggested}");
+        assert!(below.contains("x.notice_period"), "{below}");
     }
 }

@@ -20,11 +20,12 @@ use super::{
         limits::{Fuel, RECORD_STEP_LIMIT},
     },
     compile::{LANGUAGE_REVISION, MAX_FIELDS, compile_field},
-    issue::{Issue, IssueCode, RecordIssue},
+    issue::{self, Issue, IssueCode, RecordIssue},
     plan::{Field, Source},
     spec::{FieldSpec, WhenMissing, WriteMode},
+    target::TargetAttributes,
 };
-use crate::domain::{Digest, Reason, digest_json};
+use crate::domain::{Digest, Reason, did_you_mean, digest_json};
 pub use inverse::{Inverse, NotInvertible};
 
 /// The name by which a mapping reads the id of the person.
@@ -103,6 +104,41 @@ impl ImportPlan {
     /// The fields, in the order of the spec: place in the spec, and place in the profile.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, String)> {
         self.fields.iter().map(|(field, target)| (&*field.place, target.to_string()))
+    }
+
+    /// The members of a profile that the fields fill, in the order of the spec, by their number there.
+    pub fn members(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.fields.iter().filter_map(|(field, target)| Some((field.index, target.member()?)))
+    }
+
+    /// Checks the mapping against what reads of Clinch show: every attribute that it reads is among it.
+    /// Reports every fault at once.
+    pub fn check(&self, target: &TargetAttributes) -> Vec<Issue> {
+        let Some(shown) = &target.shown else { return Vec::new() };
+        let mut issues = Vec::new();
+        for (field, _) in &self.fields {
+            let (member, read) = match &field.source {
+                Source::Path(path) | Source::FirstUsable(path) => {
+                    ("from", path.start().0.map(str::to_owned).into_iter().collect())
+                }
+                Source::Expression(expression) => ("expression", expression.reads().names),
+                Source::Constant(_) => continue,
+            };
+            let is_known = |name: &String| name == ID || shown.contains(name);
+            for name in read.iter().filter(|name| !is_known(name)) {
+                let known = shown.iter().map(String::as_str).chain([ID]);
+                let hint =
+                    did_you_mean(name, known).map(|known| format!("; did you mean '{known}'?"));
+                let message = format!(
+                    "Clinch shows no candidate attribute '{}'{}",
+                    issue::shown(name),
+                    hint.unwrap_or_default()
+                );
+                let path = format!("spec.fields[{}].{member}", field.index);
+                issues.push(Issue::new(path, IssueCode::UnknownAttribute, message));
+            }
+        }
+        issues
     }
 
     /// Digest of all that decides about the result of [`ImportPlan::map`].

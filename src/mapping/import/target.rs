@@ -57,6 +57,11 @@ impl Target {
         Ok(Self { path, list })
     }
 
+    /// The member of the profile that it is, or is a part of.
+    pub fn member(&self) -> Option<&str> {
+        self.path.start().0
+    }
+
     /// Whether values cannot be put in both places.
     pub fn overlaps(&self, other: &Self) -> Option<Overlap> {
         let mut steps = self.path.steps().iter().zip(other.path.steps());
