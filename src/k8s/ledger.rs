@@ -32,7 +32,7 @@ const EXPORT_LABEL: &str = "clinch.hireez.dev/export-uid";
 const SUPPRESSION_LABEL: &str = "clinch.hireez.dev/suppression";
 /// The timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an API server may ask to be left in peace (429) before that counts as a failure: it does so for a
+/// How long an API server may ask to wait (429) before that counts as a failure: it does so for a
 /// second while it sets up the storage of a new CRD.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long is waited where it does not say.
