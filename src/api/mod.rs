@@ -50,6 +50,8 @@ pub const DISTRUST_LEDGER_REQUESTED_AT: &str = "clinch.hireez.dev/distrust-ledge
 /// Annotation of an export that requests that the people it delivered are read back from Clinch; any new
 /// value is a new request.
 pub const VERIFY_REQUESTED_AT: &str = "clinch.hireez.dev/verify-requested-at";
+/// How long after one request that may read everybody in Clinch the next one is accepted.
+pub const REQUEST_ONCE_IN: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 /// Annotation of an export that requests a list of the people whom it wrote to Clinch, beside its report;
 /// any new value is a new request.
 pub const WRITTEN_REQUESTED_AT: &str = "clinch.hireez.dev/written-requested-at";

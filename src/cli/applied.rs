@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::{
     color::{Colors, Tone},
-    engine, print_error, print_result, records,
+    engine, messages, print_result, records,
     summary::{self, LatestRuns},
     table, text,
 };
@@ -41,7 +41,7 @@ pub(super) fn report(
         Output::Table | Output::Wide => {
             report_table(cluster, output == Output::Wide)?;
             for line in summary::lines(cluster, before) {
-                print_error(&text::folded(line, text::width()).join("\n"));
+                messages::hint(&line);
             }
             Ok(())
         }

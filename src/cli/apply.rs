@@ -86,14 +86,17 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let traces = args.traces.prepare(&default_identity())?;
     args.log.start("warn", traces.as_ref())?;
-    let messages = Messages::of(args.prints_json());
+    let messages = Messages::chosen();
     let mut begun = match args.work.begin(&args.settings, messages)? {
         Ok(begun) => begun,
         Err(code) => return Ok(code),
     };
-    let plan = args.plan.as_deref().map(PlanFile::read).transpose()?;
-    if let Some(plan) = &plan {
-        for line in plan.approve(&mut begun.manifests)? {
+    let plan = match &args.plan {
+        Some(path) => Some((PlanFile::read(path)?, path)),
+        None => None,
+    };
+    if let Some((plan, path)) = &plan {
+        for line in plan.approve(path, &mut begun.manifests)? {
             messages.hint(&format!("not part of the plan, left alone: {line}"));
         }
     }
@@ -138,10 +141,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         file.write(|file| file.write_all(page.as_bytes()))?;
     }
     applied::report(&cluster, args.output, &before)?;
-    for line in plan.iter().flat_map(|plan| plan.changed(|key| is_changed(&cluster, key))) {
-        messages.hint(&line);
-    }
     let code = engine::exit_code(settled, &stop);
+    if let Some((plan, path)) = &plan {
+        let changed = plan.changed(|key| is_changed(&cluster, key));
+        changed.iter().for_each(|line| messages.hint(line));
+        if !changed.is_empty() {
+            let path = path.display();
+            messages.hint(&format!(
+                "--plan {path} is not what would be done now, so that nothing was pushed of it: make \
+                 another plan, and check it"
+            ));
+        }
+    }
+    engine::explain(messages, code, &cluster);
     match code {
         ExitCode::TimedOut => messages.ended(
             code,

@@ -83,9 +83,15 @@ fn wanted(command: &Command, words: &[String]) -> Wanted {
         (shown.map(|sub| sub.get_name().to_owned()).collect(), Others::Nothing)
     } else {
         let all: Vec<&Arg> = at.get_positionals().collect();
+        let suspends = ["suspend", "resume"].contains(&at.get_name());
         // The last one may be repeated.
         let found = all.get(positional).or_else(|| all.last().filter(|last| is_repeated(last)));
-        found.map_or((Vec::new(), Others::Nothing), |argument| values(argument))
+        match found.map_or((Vec::new(), Others::Nothing), |argument| values(argument)) {
+            (found, Others::Names(Names::All)) if suspends => {
+                (found, Others::Names(Names::Suspendable))
+            }
+            found => found,
+        }
     };
     let fitting = candidates.into_iter().filter(|candidate| candidate.starts_with(last));
     Wanted { candidates: fitting.collect(), last: last.to_owned(), others }
@@ -159,6 +165,7 @@ mod tests {
             (&["approve", "cl"], Others::Names(Names::Integrations)),
             (&["approve", "clinch", ""], Others::Nothing),
             (&["watch", "export/a", ""], Others::Names(Names::All)),
+            (&["resume", ""], Others::Names(Names::Suspendable)),
             (&["status", "-n", ""], Others::Nothing),
             (&["failures", "a", ""], Others::Nothing),
             (&["apply", "-f", ""], Others::Files),

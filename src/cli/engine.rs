@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ExitCode,
+    messages::Messages,
     objects::kinds::word,
     progress::{Bars, Pace, seconds_left, waiting},
     stop::Stop,
@@ -206,9 +207,24 @@ impl Progress {
             one.bar.set_prefix(pace.clone());
             if self.prints && now.duration_since(one.printed) >= EVERY {
                 one.printed = now;
-                super::print_error(&format!("{name}: {pace}"));
+                super::messages::hint(&format!("{name}: {pace}"));
             }
         }
+    }
+}
+
+/// How many objects an error for machines names. All are in the result.
+const EXPLAINED: usize = 5;
+
+/// Says for machines why work ends with this code. People see it in the result.
+pub(super) fn explain(messages: Messages, code: ExitCode, cluster: &LocalCluster) {
+    if messages == Messages::Json && matches!(code, ExitCode::ActionNeeded | ExitCode::Waiting) {
+        let mut all = troubles(cluster);
+        all.retain(|line| line.split(": ").nth(1) != Some(Reason::Suspended.as_str()));
+        let more = all.len().saturating_sub(EXPLAINED);
+        all.truncate(EXPLAINED);
+        all.extend((more > 0).then(|| format!("and {more} more")));
+        messages.ended(code, &format!("{}: {}", code.meaning(), all.join("; ")));
     }
 }
 

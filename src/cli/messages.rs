@@ -1,6 +1,11 @@
 //! What commands say beside their result, on standard error: for people, or for machines where the result
 //! is JSON.
 
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicI32, Ordering},
+};
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,13 +15,34 @@ use super::{
 };
 use crate::local::{Problem, Severity};
 
+/// The form of all messages of this process.
+static FORM: OnceLock<Messages> = OnceLock::new();
+/// The exit code that was said last; none so far.
+static SAID: AtomicI32 = AtomicI32::new(ExitCode::Done.code());
+
+/// Something to know.
+pub(super) fn hint(text: &str) {
+    Messages::chosen().hint(text);
+}
+
+/// Something that may be a mistake, or that a person should look at.
+pub(super) fn warn(text: &str) {
+    Messages::chosen().warn(text);
+}
+
+/// Why the command, or its work on one object, ends with this code.
+pub(super) fn ended(code: ExitCode, text: &str) {
+    Messages::chosen().ended(code, text);
+}
+
 /// How messages are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Messages {
     /// A line of text.
     Text,
     /// A JSON object on a line. Its members are API: `severity` (error, warning or info) and `message`; of
-    /// a problem of a manifest also `file`, `line`, `path` and `rule`; of the last error `exitCode`.
+    /// a problem of a manifest also `file`, `line`, `path` and `rule`; of what the command ends with
+    /// `exitCode`. The last one has the exit code of the process, unless that is a success.
     Json,
 }
 
@@ -26,11 +52,32 @@ impl Messages {
         if json { Self::Json } else { Self::Text }
     }
 
+    /// Makes this the form of all messages of the process.
+    pub(super) fn choose(self) {
+        let _chosen_before = FORM.set(self).is_err();
+    }
+
+    /// The form that was chosen.
+    pub(super) fn chosen() -> Self {
+        FORM.get().copied().unwrap_or(Self::Text)
+    }
+
     /// Something to know.
     pub(super) fn hint(self, text: &str) {
         match self {
             Self::Text => print_error(&folded(text)),
             Self::Json => print_json(&json!({"severity": "info", "message": text})),
+        }
+    }
+
+    /// Something that may be a mistake, or that a person should look at.
+    pub(super) fn warn(self, text: &str) {
+        match self {
+            Self::Text => {
+                let text = folded(&format!("warning: {text}"));
+                print_error(&Colors::stderr().paint_in(&text, "warning:", Tone::Wait));
+            }
+            Self::Json => print_json(&json!({"severity": "warning", "message": text})),
         }
     }
 
@@ -44,6 +91,7 @@ impl Messages {
 
     /// Why the command ends with this code.
     pub(super) fn ended(self, code: ExitCode, text: &str) {
+        SAID.store(code.code(), Ordering::Relaxed);
         match self {
             Self::Text => print_error(&folded(text)),
             Self::Json => print_json(&of_error(code, text)),
@@ -52,12 +100,21 @@ impl Messages {
 
     /// The error that the command ends with.
     pub(super) fn failed(self, code: ExitCode, error: &anyhow::Error) {
+        SAID.store(code.code(), Ordering::Relaxed);
         match self {
             Self::Text => {
                 let text = folded(&format!("error: {error:#}"));
                 print_error(&Colors::stderr().paint_in(&text, "error:", Tone::Bad));
             }
             Self::Json => print_json(&of_error(code, &format!("{error:#}"))),
+        }
+    }
+
+    /// Says at the end, for machines, with which code the command ends, unless the last message said it.
+    pub(super) fn close(self, code: ExitCode) {
+        let is_success = matches!(code, ExitCode::Done | ExitCode::Changes);
+        if self == Self::Json && !is_success && SAID.load(Ordering::Relaxed) != code.code() {
+            self.ended(code, code.meaning());
         }
     }
 }

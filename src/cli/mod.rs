@@ -112,6 +112,10 @@ impl Command {
             Self::Render(args) => args.prints_json(),
             Self::Contract(args) => args.prints_json(),
             Self::Status(args) => args.prints_json(),
+            Self::Watch(args) => args.prints_json(),
+            Self::Approve(args) => args.prints_json(),
+            Self::Deny(args) => args.prints_json(),
+            Self::Revoke(args) => args.prints_json(),
             Self::Failures(args) => args.prints_json(),
             Self::Attributes(args) => args.prints_json(),
             Self::Explain(args) => args.prints_json(),
@@ -127,12 +131,15 @@ struct BadArgument(anyhow::Error);
 
 /// Runs a command and returns the exit code of the process. Failures go to standard error.
 pub fn main(cli: &Cli) -> i32 {
+    let messages = Messages::of(cli.command.prints_json());
+    messages.choose();
     let code = run(cli).unwrap_or_else(|error| {
         let refused = error.is::<BadArgument>();
         let code = if refused { ExitCode::Refused } else { ExitCode::Failed };
-        Messages::of(cli.command.prints_json()).failed(code, &error);
+        messages.failed(code, &error);
         code
     });
+    messages.close(code);
     code.code()
 }
 
@@ -213,6 +220,19 @@ fn print_result(text: &str) -> anyhow::Result<()> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Prints a result of which each line is a sentence: folded at the width of a terminal; elsewhere lines stay
+/// whole, so that they can be searched.
+fn print_line(lines: &str) -> anyhow::Result<()> {
+    print_result(&in_lines(lines))
+}
+
+/// Lines as a terminal shows them without breaking words.
+fn in_lines(lines: &str) -> String {
+    let Some(width) = text::terminal_width() else { return lines.to_owned() };
+    let folded = lines.lines().flat_map(|line| text::folded(line.to_owned(), width));
+    folded.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints to standard error.

@@ -112,8 +112,13 @@ impl PlanFile {
 
     /// Approves, in the manifests, what was planned, and suspends what a plan does not cover. Returns a
     /// line for each object that is left alone.
-    pub(super) fn approve(&self, manifests: &mut Manifests) -> Result<Vec<String>, BadArgument> {
-        self.approved(manifests).map_err(BadArgument)
+    pub(super) fn approve(
+        &self,
+        path: &Path,
+        manifests: &mut Manifests,
+    ) -> Result<Vec<String>, BadArgument> {
+        let what = || format!("--plan {}", path.display());
+        self.approved(manifests).with_context(what).map_err(BadArgument)
     }
 
     fn approved(&self, manifests: &mut Manifests) -> anyhow::Result<Vec<String>> {
@@ -148,7 +153,7 @@ impl PlanFile {
                     let own = export.spec.approved_plan.as_ref();
                     ensure!(
                         own.is_none_or(|own| own == digest),
-                        "spec.approvedPlan of export {key} names another plan"
+                        "the manifest of export {key} approves another plan: remove its spec.approvedPlan"
                     );
                     if export.spec.mode == ExportMode::DryRun {
                         left.push(format!("export {key}: its spec.mode is DryRun"));

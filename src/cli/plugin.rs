@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
-use super::Cli;
+use super::{Cli, ExitCode, messages::Messages};
 
 /// The program's own name.
 pub(super) const OWN: &str = "clinch-operator";
@@ -25,8 +25,40 @@ pub(super) const COMPLETER: &str = "__complete";
 pub fn parse() -> Cli {
     let mut command = command_of(program());
     let given = arguments(std::env::args_os());
-    let matches = command.try_get_matches_from_mut(given).unwrap_or_else(|error| error.exit());
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    let asks_for_json = asks_for_json(&given);
+    let matches = command
+        .try_get_matches_from_mut(given)
+        .unwrap_or_else(|error| refuse(&error, asks_for_json));
+    Cli::from_arg_matches(&matches)
+        .unwrap_or_else(|error| refuse(&error.format(&mut command), asks_for_json))
+}
+
+/// Ends the process with what clap says, which may be the help.
+fn refuse(error: &clap::Error, as_json: bool) -> ! {
+    if !as_json || !error.use_stderr() {
+        error.exit()
+    }
+    Messages::Json.ended(ExitCode::Refused, &in_one_line(&error.to_string()));
+    std::process::exit(ExitCode::Refused.code())
+}
+
+/// Whether the words of a command line, which need not be a valid one, ask for JSON.
+fn asks_for_json(words: &[OsString]) -> bool {
+    let is_name = |word: &OsString| word == "-o" || word == "--output";
+    let is_joined = |word: &OsString| {
+        ["-ojson", "-o=json", "--output=json"].into_iter().any(|joined| word == joined)
+    };
+    words.iter().any(is_joined)
+        || words.windows(2).any(|pair| is_name(&pair[0]) && pair[1] == "json")
+}
+
+/// The error of clap without its usage.
+fn in_one_line(text: &str) -> String {
+    let usage = ["Usage:", "For more information"];
+    let said = text.lines().take_while(|line| !usage.iter().any(|word| line.starts_with(word)));
+    let said: Vec<&str> = said.flat_map(str::split_whitespace).collect();
+    let said = said.join(" ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }
 
 /// How the user called this program.
@@ -93,6 +125,19 @@ mod tests {
         );
         assert_eq!(of(&["kubectl-clinch", "st"]), ["kubectl-clinch", "st"]);
         assert!(of(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_error_of_a_command_line_that_asks_for_json_is_one_line() {
+        let of =
+            |words: &[&str]| asks_for_json(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(of(&["x", "status", "-o", "json"]) && of(&["x", "-ojson"]));
+        assert!(of(&["x", "--output=json", "y"]) && of(&["--output", "json"]));
+        assert!(!of(&["x", "json", "-o"]) && !of(&["x", "-o", "yaml"]) && !of(&[]));
+        let error = Cli::command().try_get_matches_from(["x", "watch"]).unwrap_err().to_string();
+        let line = in_one_line(&error);
+        assert!(line.starts_with("the following required arguments"), "{line}");
+        assert!(line.ends_with("<KIND/NAME>..."), "{line}");
     }
 
     #[test]

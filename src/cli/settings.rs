@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use super::{color::Colors, fonts};
+use super::{color::Colors, fonts, messages::Messages};
 use crate::{
     api::Environment,
     app::{
@@ -219,9 +219,9 @@ impl SettingsArgs {
 /// Format and level of logs.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
-    /// Log format.
-    #[arg(long, env = "CLINCH_LOG_FORMAT", value_enum, default_value = "pretty")]
-    pub log_format: LogFormat,
+    /// Log format. Default: pretty, and json where the result is JSON (-o json).
+    #[arg(long, env = "CLINCH_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
     /// Log filter: error, warn, info, debug, or e.g. clinch_operator=debug. Default: info for `run`,
     /// warn for `apply`.
     #[arg(long, env = "CLINCH_LOG", value_name = "FILTER")]
@@ -236,7 +236,11 @@ impl LogArgs {
         traces: Option<&Traces>,
     ) -> anyhow::Result<app::LogFilter> {
         let given = self.log.as_deref().filter(|filter| !filter.trim().is_empty());
-        start_logs(self.log_format, given.unwrap_or(usual), traces)
+        let format = self.log_format.unwrap_or(match Messages::chosen() {
+            Messages::Text => LogFormat::Pretty,
+            Messages::Json => LogFormat::Json,
+        });
+        start_logs(format, given.unwrap_or(usual), traces)
     }
 }
 

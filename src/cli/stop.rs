@@ -116,7 +116,7 @@ impl Signals {
                 ("ended, as work did not end in time", first)
             }
         };
-        super::print_error(&format!("{why}; the next run checks what was in flight"));
+        super::messages::ended(code, &format!("{why}; the next run checks what was in flight"));
         std::process::exit(code.code());
     }
 }

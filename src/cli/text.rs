@@ -23,12 +23,65 @@ pub(super) fn error_width() -> Option<usize> {
     found.map(|(width, _)| usize::from(width.0).max(40))
 }
 
-/// A line as it is, if it is not too wide; else in several lines, of which later ones are indented.
+/// A line as it is, if it is not too wide; else in several lines, of which later ones are indented further.
+/// Spaces between words are kept, as they may be columns.
 pub(super) fn folded(line: String, width: usize) -> Vec<String> {
     if line.chars().count() <= width {
         return vec![line];
     }
-    wrapped(&line, "", "    ", width)
+    let content = line.trim_start_matches(' ');
+    let indent = " ".repeat(line.len() - content.len());
+    let content = content.replace(char::is_whitespace, " ");
+    let mut lines = vec![indent.clone()];
+    let (mut is_empty, mut spaces) = (true, String::new());
+    for word in content.split(' ') {
+        if word.is_empty() {
+            spaces.push(' ');
+            continue;
+        }
+        let before = if is_empty { "" } else { " " };
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        let wide = used + before.len() + spaces.len() + word.chars().count() > width;
+        if wide && !is_empty {
+            lines.push(format!("{indent}    "));
+        } else if let Some(last) = lines.last_mut() {
+            *last += before;
+            *last += &spaces;
+        }
+        if let Some(last) = lines.last_mut() {
+            last.extend(word.chars().map(printable));
+        }
+        spaces.clear();
+        is_empty = false;
+    }
+    lines
+}
+
+/// A line of JSON as it is, if it is not too wide; else in several lines, each of which ends with a comma.
+pub(super) fn folded_json(line: String, width: usize) -> Vec<String> {
+    if line.chars().count() <= width {
+        return vec![line];
+    }
+    let indent = " ".repeat(line.len() - line.trim_start_matches(' ').len() + 2);
+    let (mut is_text, mut is_escaped) = (false, false);
+    let parts = line.split_inclusive(|letter| {
+        match letter {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => is_text = !is_text,
+            _ => {}
+        }
+        letter == ',' && !is_text
+    });
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + part.chars().count() <= width => *last += part,
+            Some(_) => lines.push(format!("{indent}{part}")),
+            None => lines.push(part.to_owned()),
+        }
+    }
+    lines
 }
 
 /// A text in lines of at most `width` characters. The first line begins with `first`, all others with
@@ -127,7 +180,19 @@ mod tests {
     fn only_a_line_that_is_too_wide_is_folded() {
         let line = "    an item, and  another";
         assert_eq!(folded(line.to_owned(), 25), [line]);
-        assert_eq!(folded(line.to_owned(), 16), ["an item, and", "    another"]);
+        assert_eq!(folded(line.to_owned(), 16), ["    an item, and", "        another"]);
+        let columns = "  GET   /v2/candidates  (if\tnobody)";
+        let lines = folded(columns.to_owned(), 30);
+        assert_eq!(lines, ["  GET   /v2/candidates  (if", "      nobody)"]);
+    }
+
+    #[test]
+    fn json_is_folded_behind_commas_that_are_not_text() {
+        let line = r#"    {"a":"x, \", y","b":[1,2]}"#;
+        assert_eq!(folded_json(line.to_owned(), 40), [line]);
+        let lines = folded_json(line.to_owned(), 24);
+        assert_eq!(lines, [r#"    {"a":"x, \", y","#, r#"      "b":[1,2]}"#]);
+        assert_eq!(folded_json(line.to_owned(), 1).len(), 3);
     }
 
     #[test]

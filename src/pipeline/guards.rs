@@ -132,7 +132,7 @@ impl Guards {
     /// Why a plan is held back.
     pub(super) fn held(&self, exceeded: &[String], planned: &Counts, plan: &PlanDigest) -> Cause {
         let approve = if self.approved.is_some() {
-            format!("spec.approvedPlan names another plan; this one is {plan}")
+            format!("spec.approvedPlan or --plan names another plan; this one is {plan}")
         } else {
             format!("To push exactly this, set spec.approvedPlan to {plan}")
         };

@@ -204,25 +204,94 @@ async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
     let verified = printed(&run(&world, &["verify", "fine"]), 0);
     let expected = "export/fine: 2 verified: 0 missing, 0 changed, 0 anonymised";
     assert!(verified.contains(expected), "{verified}");
+    // What is delivered of an export with rejected records is verified, too.
+    let verified = printed(&run(&world, &["verify", "rejected"]), 0);
+    assert!(verified.contains("export/rejected: 1 verified: 0 missing"), "{verified}");
+    let again = run(&world, &["verify", "fine"]);
+    assert_eq!(printed(&again, 1), "");
+    assert!(text(&again.stderr).contains("once an hour at most"), "{}", text(&again.stderr));
     let object = world.get("CandidateExport", "fine").await;
     let managers = object["metadata"]["managedFields"].as_array().expect("managers");
     assert!(managers.iter().any(|entry| entry["manager"] == "clinch-cli"), "{managers:?}");
 
     let label = ["label", "clexp", "fine", "argocd.argoproj.io/instance=talent"];
     world.kubectl(&[&label[..], &["-n", &world.namespace]].concat());
-    let suspended = run(&world, &["suspend", "export/fine"]);
+    // A mapping has its name, and cannot be suspended.
+    world.apply(&BROKEN.replace("broken", "fine"));
+    let suspended = run(&world, &["suspend", "fine"]);
     assert!(printed(&suspended, 0).contains("export/fine: suspended"));
     let warning = text(&suspended.stderr);
     assert!(warning.contains("the Argo CD application talent"), "{warning}");
     world.ready("CandidateExport", "fine", "True", "Synced").await;
-    let refused = run(&world, &["retry", "fine"]);
-    printed(&refused, 1);
-    let hint = text(&refused.stderr);
-    assert!(hint.contains("clinch-operator resume export/fine"), "{hint}");
+    for command in ["retry", "reconcile"] {
+        let refused = run(&world, &[command, "export/fine"]);
+        printed(&refused, 1);
+        let hint = text(&refused.stderr);
+        assert!(hint.contains("clinch-operator resume export/fine"), "{hint}");
+    }
     assert!(printed(&run(&world, &["resume", "export/fine"]), 0).contains("resumed"));
     // A name of the wrong kind is refused before anything is requested.
     let arguments = ["retry", "fine", "integration/acme"];
     printed(&run(&world, &arguments), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_back_ends_a_command_at_once_with_what_to_do() {
+    let Some(world) = World::start_with_members(1).await else { return };
+    let member = world.members[0].clone();
+    world.apply(&approving(""));
+    world.apply(&export("fine", 2, PROSPECT));
+    world.apply(&export("dry", 1, &format!("  mode: DryRun\n{PROSPECT}")));
+    let file = "  destination: {file: {format: CSV, to: {url: 'file:///nowhere/a.csv'}}}\n";
+    world.apply(&export("file", 1, file));
+    world.apply_in(&member, &member_export("asking", 1, PROSPECT));
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    world.ready("CandidateExport", "dry", "True", "DryRunComplete").await;
+    reason_is(&world, &member, "asking", "AwaitingApproval").await;
+    // Far more time than the test may take.
+    let refused = |arguments: &str, code: i32, says: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').chain(["--timeout", "9999"]).collect();
+        let output = run(&world, &arguments);
+        printed(&output, code);
+        let error = text(&output.stderr);
+        assert!(error.contains(says), "{arguments:?}: {error}");
+        output
+    };
+    refused("verify dry", 1, "export/dry: verify is not requested: it is a dry run");
+    refused("verify file", 1, "export/file: verify is not requested: it writes a file");
+    let arguments = ["verify", "asking", "-n", &member, "--timeout", "9999"];
+    let asking = command(world.plane.kubeconfig_path(), &arguments).output().expect("it runs");
+    printed(&asking, 5);
+    assert!(text(&asking.stderr).contains("not requested: AwaitingApproval"));
+
+    printed(&run(&world, &["suspend", "integration/acme"]), 0);
+    world.apply(&export("late", 1, PROSPECT));
+    let resume = format!(
+        "its integration is suspended: clinch-operator resume integration/acme -n {}",
+        world.namespace
+    );
+    world.ready("CandidateExport", "late", "False", "IntegrationSuspended").await;
+    refused("verify late", 1, &resume);
+    let held = |object: &Value| {
+        object["status"]["conditions"].to_string().contains("IntegrationSuspended")
+    };
+    world.wait("CandidateExport", "fine", "held", crate::support::world::SOON, held).await;
+    refused("verify fine", 1, &resume);
+    refused("reconcile export/late", 1, &resume);
+    let watched = refused("watch export/late", 1, &resume);
+    assert!(text(&watched.stdout).contains("export/late: Suspended IntegrationSuspended: "));
+    let watched = refused("watch export/late -o json", 1, &resume);
+    let change: Value = serde_json::from_slice(&watched.stdout).expect("one line of JSON");
+    assert_eq!((&change["state"], &change["name"]), (&"Suspended".into(), &"late".into()));
+    let error: Value = serde_json::from_slice(&watched.stderr).expect("one line of JSON");
+    assert_eq!((&error["exitCode"], &error["severity"]), (&1.into(), &"error".into()));
+    // What is in place is as declared.
+    let fine = run(&world, &["watch", "export/fine", "integration/acme", "-o", "name"]);
+    let mut names: Vec<_> = printed(&fine, 0).lines().map(str::to_owned).collect();
+    names.sort();
+    let expected =
+        ["candidateexport", "clinchintegration"].map(|kind| format!("{kind}.clinch.hireez.dev"));
+    assert_eq!(names, [format!("{}/fine", expected[0]), format!("{}/acme", expected[1])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +388,7 @@ async fn what_cannot_work_is_said_in_one_line() {
         "resume export/x",
     ];
     for command in commands {
-        cases.push(case(&gone, command, 4, "cannot find a Kubernetes API server"));
+        cases.push(case(&gone, command, 2, "KUBECONFIG: there is no such file"));
         cases.push(case(&nowhere, command, 4, "cannot reach https://127.0.0.1:1"));
         cases.push(case(&admin, command, 2, "there is no export/x in namespace"));
         let nobody = format!("{command} --as nobody");
@@ -331,15 +400,17 @@ async fn what_cannot_work_is_said_in_one_line() {
     }
     cases.push(case(&admin, "written x --to /dev/null", 4, "cannot write the file /dev/null"));
     let to = format!("--to {}", folder.path().join("written").display());
-    cases.push(case(&gone, &format!("written x {to}"), 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&gone, &format!("written x {to}"), 2, "KUBECONFIG: there is no such file"));
     cases.push(case(&admin, &format!("written x {to}"), 2, "there is no export/x in namespace"));
     let nobody = format!("written x {to} --as nobody");
     cases.push(case(&admin, &nobody, 4, "you may not get candidateexports"));
-    cases.push(case(&gone, "report x", 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&gone, "report x", 2, "KUBECONFIG: there is no such file"));
     cases.push(case(&admin, "report x", 2, "there is no export/x in namespace"));
     cases.push(case(&admin, "report --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "report x --to /dev/null", 4, "cannot write the report /dev/null"));
-    cases.push(case(&gone, "attributes", 4, "cannot find a Kubernetes API server"));
+    cases.push(case(&gone, "attributes", 2, "KUBECONFIG: there is no such file"));
+    cases.push(case(&admin, "status -l !!", 2, "-l !!: it is not a selector: "));
+    cases.push(case(&admin, "attributes -l a=b=c", 2, "-l a=b=c: it is not a selector: "));
     cases.push(case(&admin, "attributes --as nobody", 4, "you may not list clinchintegrations"));
     cases.push(case(&admin, "attributes x", 2, "there is no integration/x in namespace"));
     cases.push(case(
@@ -355,7 +426,8 @@ async fn what_cannot_work_is_said_in_one_line() {
     cases.push(case(&admin, "status integration/acm", 2, "did you mean acme?"));
     cases.push(case(&admin, "status exprot/x", 2, "did you mean export?"));
     cases.push(case(&admin, "retry integration/acme", 2, "this command takes an export"));
-    cases.push(case(&admin, "suspend mapping/acme", 2, "cannot be suspended"));
+    let takes = "takes an integration or an export or an import, not a mapping";
+    cases.push(case(&admin, "suspend mapping/acme", 2, takes));
     cases.push(case(&admin, "status --state gone", 2, "--state gone"));
     for case in cases {
         check(&world.namespace, &case);

@@ -45,6 +45,18 @@ async fn a_namespace_is_approved_denied_and_approved_again() {
     let command = format!("clinch-operator approve acme {member} -n {}", world.namespace);
     assert!(requests.contains(&command), "{requests}");
 
+    let (requests, _) = printed(&run(&world, &["approve", "-o", "json"]), 0);
+    let requests: Value = serde_json::from_str(&requests).expect("JSON");
+    assert_eq!(
+        (&requests[0]["asking"], &requests[0]["exports"]),
+        (&member.clone().into(), &1.into())
+    );
+    assert_eq!(
+        (&requests[0]["integration"], &requests[0]["next"]),
+        (&"acme".into(), &command.into())
+    );
+    let (names, _) = printed(&run(&world, &["approve", "-o", "name"]), 0);
+    assert_eq!(names, format!("{member}\n"));
     let (print, _) = printed(&run(&world, &["approve", "acme", &member, "--print"]), 0);
     assert!(print.contains("approved:") && print.contains(&member), "{print}");
     assert_eq!(lists(&world).await.0.as_array().map(Vec::len), Some(0), "nothing is changed");
@@ -54,7 +66,14 @@ async fn a_namespace_is_approved_denied_and_approved_again() {
     assert_eq!(err, "");
     reason_is(&world, &member, "asking", "Synced").await;
     // A second one leaves the first alone.
-    printed(&run(&world, &["approve", "integration/acme", "team-x"]), 0);
+    let (after, _) = printed(&run(&world, &["approve", "acme", "team-x", "-o", "json"]), 0);
+    let after: Value = serde_json::from_str(&after).expect("JSON");
+    assert_eq!(
+        (&after["kind"], &after["metadata"]["name"]),
+        (&"ClinchIntegration".into(), &"acme".into())
+    );
+    assert_eq!(after["spec"]["access"]["approved"].as_array().map(Vec::len), Some(2));
+    assert_eq!(after["metadata"]["managedFields"], Value::Null);
     let mut expected = vec![member.clone(), "team-x".to_owned()];
     expected.sort();
     assert_eq!(lists(&world).await.0, serde_json::json!(expected));

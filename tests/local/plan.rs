@@ -21,6 +21,10 @@ const WRITES: [&str; 5] = [
 ];
 
 /// An emulator, and manifests for it.
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
 struct World {
     sandbox: Sandbox,
     folder: tempfile::TempDir,
@@ -122,7 +126,19 @@ impl World {
         let output = self.run("apply", &["--plan", "plan.json", "--state", "state", "-o", "json"]);
         let export = object(&output, "CandidateExport");
         let reason = condition(&export, "Ready")["reason"].as_str().unwrap().to_owned();
-        (reason, output.status.code().unwrap())
+        let code = output.status.code().unwrap();
+        let messages: Vec<Value> =
+            String::from_utf8(output.stderr).unwrap().lines().map(json).collect();
+        if code != 0 {
+            let last = messages.last().unwrap();
+            assert_eq!(last["exitCode"], code, "{last}");
+            assert!(last["message"].as_str().unwrap().contains(&reason), "{last}");
+        }
+        if reason == "PlanChanged" {
+            let names = |one: &Value| one["message"].as_str().unwrap().contains("--plan plan.json");
+            assert!(messages.iter().any(names), "{messages:?}");
+        }
+        (reason, code)
     }
 
     fn writes(&self) -> u64 {
@@ -324,7 +340,13 @@ async fn what_cannot_be_used_is_refused_and_nothing_is_done() {
         assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
         assert!(shown(&output).contains(expected), "{expected}: {}", shown(&output));
     };
-    refused("plan", &["--state", "nowhere"], "there is no such folder");
+    refused("plan", &["--state", "manifests.yaml"], "there is no such folder");
+    // Before the first push there is no folder, and a plan makes none.
+    let before = world.run("plan", &["--state", "nowhere"]);
+    assert_eq!(before.status.code(), Some(0), "{}", shown(&before));
+    let hint = "--state nowhere does not exist yet: planned as before the first push";
+    assert!(shown(&before).contains(hint), "{}", shown(&before));
+    assert!(!world.path("nowhere").exists());
     refused("plan", &["-f", "nowhere.yaml"], "nowhere.yaml");
     refused("apply", &["--plan", "nowhere.json"], "nowhere.json: not a file of plan --out");
     fs::write(world.path("plan.json"), "{\"format\": \"other\"}").unwrap();
@@ -333,7 +355,7 @@ async fn what_cannot_be_used_is_refused_and_nothing_is_done() {
     world.plan(&[]);
     let approved = format!("v1:{}:{}", "0".repeat(32), "a".repeat(64));
     world.declare(&people(), json!({"approvedPlan": approved}));
-    refused("apply", &["--plan", "plan.json"], "names another plan");
+    refused("apply", &["--plan", "plan.json"], "approves another plan");
     world.declare(&people(), json!({"fieldMappingRef": {"name": "nowhere"}}));
     let (plan, code) = world.plan(&[]);
     assert_eq!((&plan["exports"][0]["result"], code), (&json!("NotPlanned"), 1), "{plan}");

@@ -71,16 +71,21 @@ const CASES: [Case; 49] = [
     ("completion bash --kubeconfig x", 2, "--kubeconfig"),
 ];
 
+/// The program, in an environment without a cluster.
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    command
+        .current_dir(folder)
+        .env_remove("KUBECONFIG")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .env("HOME", folder)
+        .stdin(Stdio::null());
+    command
+}
+
 /// Exit code and everything that is printed.
 fn run(folder: &Path, line: &str) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
-        .args(line.split(' '))
-        .current_dir(folder)
-        .env("KUBECONFIG", folder.join("none"))
-        .env_remove("KUBERNETES_SERVICE_HOST")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = program(folder).args(line.split(' ')).output().unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (output.status.code(), text.concat())
 }
@@ -92,6 +97,18 @@ fn folder() -> tempfile::TempDir {
     let mapping = "apiVersion: clinch.hireez.dev/v1alpha1\nkind: FieldMapping\nmetadata: {name: m}\n\
                    spec: {fields: [{to: email, from: 'emails[0].value'}]}\n";
     std::fs::write(folder.path().join("good.yaml"), mapping).unwrap();
+    std::fs::write(folder.path().join("bad.yaml"), mapping.replace("to:", "too:")).unwrap();
+    let export = r#"{"namespace": "default", "name": "a", "result": "Suspended", "reason": "", "message": "",
+        "periodic": false, "changes": {}, "rejectedByReason": []}"#;
+    let plan = format!(
+        r#"{{"format": "clinch-operator-plan/v1", "exports": [{export}], "obstacles": []}}"#
+    );
+    std::fs::write(folder.path().join("plan.json"), plan).unwrap();
+    let kubeconfig = "apiVersion: v1\nkind: Config\ncurrent-context: here\n\
+                      contexts: [{name: here, context: {cluster: one, user: me}}]\n\
+                      users: [{name: me, user: {token: t}}]\n\
+                      clusters: [{name: one, cluster: {server: 'https://127.0.0.1:1'}}]\n";
+    std::fs::write(folder.path().join("kubeconfig"), kubeconfig).unwrap();
     folder
 }
 
@@ -125,21 +142,76 @@ fn every_command_refuses_a_flag_that_it_does_not_have() {
 }
 
 #[test]
-fn with_json_an_error_is_json() {
+fn with_json_every_message_is_json_and_the_last_one_has_the_exit_code() {
     let folder = folder();
     for (line, code) in [
         ("status -o json", 4),
+        ("watch export/a -o json", 4),
+        ("watch -o json", 2),
+        ("approve -o json", 4),
+        ("deny a b -o json", 4),
+        ("revoke a b -o json", 4),
         ("failures a -o json", 4),
         ("attributes --state gone -o json", 2),
         ("explain Nothing -o json", 2),
         ("render -f good.yaml -o json", 2),
+        ("render -f bad.yaml -o json", 2),
         ("validate -f good.yaml --contract gone -o json", 2),
+        ("validate -f bad.yaml -o json", 2),
+        ("apply -f good.yaml -o json", 2),
+        ("apply -f bad.yaml --environment sandbox -o json", 2),
+        ("apply -f good.yaml --environment sandbox --plan gone -o json", 2),
+        ("apply -f good.yaml --environment sandbox --plan plan.json -o json", 2),
+        ("plan -f good.yaml --environment sandbox -o json", 2),
+        ("plan -f bad.yaml --environment sandbox -o json", 2),
+        ("plan -f good.yaml --no-such-flag --output=json", 2),
+        ("contract check -f good.yaml --environment sandbox -o json", 2),
     ] {
-        let (found, text) = run(folder.path(), line);
-        assert_eq!(found, Some(code), "{line}: {text}");
-        let error: serde_json::Value =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {line}: {text}"));
+        let output = program(folder.path()).args(line.split(' ')).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{line}: {text}");
+        let parsed = |text: &str| -> serde_json::Value {
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {line}: {text}"))
+        };
+        let all: Vec<_> = text.lines().map(parsed).collect();
+        let error = all.last().unwrap_or_else(|| panic!("{line} says nothing"));
         assert_eq!((&error["exitCode"], &error["severity"]), (&code.into(), &"error".into()));
         assert!(error["message"].as_str().is_some_and(|text| !text.contains('\n')), "{text}");
     }
+}
+
+#[test]
+fn a_refused_plan_names_the_option_and_the_file() {
+    let folder = folder();
+    let line = "apply -f good.yaml --environment sandbox --plan plan.json";
+    let (code, text) = run(folder.path(), line);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("--plan plan.json: the plan names export default/a"), "{text}");
+}
+
+#[test]
+fn files_of_kubeconfig_are_those_that_exist_and_one_has_to() {
+    let folder = folder();
+    let with = |files: &str, line: &str| {
+        let mut command = program(folder.path());
+        let output = command.args(line.split(' ')).env("KUBECONFIG", files).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = with("gone:kubeconfig", "status");
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains("cannot reach https://127.0.0.1:1"), "{text}");
+    for (files, line) in [
+        ("gone", "status"),
+        ("gone:none", "status"),
+        ("kubeconfig", "status --kubeconfig gone"),
+        ("gone", "run --environment sandbox"),
+    ] {
+        let (code, text) = with(files, line);
+        assert_eq!(code, Some(2), "{files}: {line}: {text}");
+        assert!(text.contains("gone") && text.lines().count() == 1, "{text}");
+    }
+    // A list of nothing is no list.
+    let (code, text) = with(":", "status");
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains(NO_CLUSTER), "{text}");
 }

@@ -135,7 +135,7 @@ async fn an_approved_plan_passes_the_guard_and_another_one_does_not() {
     let (reason, message, other) = held(&approved(&edited, limited(10)).await);
     assert_eq!(reason, Reason::GuardTripped);
     assert_ne!(other, plan);
-    assert!(message.contains("spec.approvedPlan names another plan"), "{message}");
+    assert!(message.contains("spec.approvedPlan or --plan names another plan"), "{message}");
     let (reason, ..) = held(&approved(&edited, Guards::default()).await);
     assert_eq!(reason, Reason::PlanChanged, "without a guard, too");
     assert_eq!(world.writes(), 0);

@@ -82,7 +82,7 @@ pub enum Output {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn", None)?;
-    let messages = Messages::of(args.prints_json());
+    let messages = Messages::chosen();
     let begun = match args.work.begin(&args.settings, messages)? {
         Ok(begun) => begun,
         Err(code) => return Ok(code),

@@ -1,16 +1,19 @@
 //! `approve`, `deny` and `revoke`: who may use an integration.
 
 use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, print_error, print_result, program, text::count_of},
+    super::{BadArgument, ExitCode, messages, print_line, print_result, program, text::count_of},
     args::ClusterArgs,
     cluster::Objects,
     decisions::{Decisions, List},
     found::Found,
     kinds::Target,
+    output::{self, Output},
     owner,
     tree::Node,
     waiting::{self, Waited},
@@ -28,6 +31,7 @@ use crate::{
 /// is left alone. An earlier denial by this command is taken back.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator approve -A\n  \
+                             clinch-operator approve -A -o json\n  \
                              clinch-operator approve clinch team-b -n talent\n  \
                              clinch-operator approve clinch team-b -n talent --print > access.yaml")]
 pub struct ApproveArgs {
@@ -88,6 +92,30 @@ struct CommonArgs {
     /// Give up waiting for the operator after this many seconds. The change remains.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
+    /// Format of the result on standard output: the integration as it is afterwards, or the requests.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+impl ApproveArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.common.output == Output::Json
+    }
+}
+
+impl DenyArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.args.common.output == Output::Json
+    }
+}
+
+impl RevokeArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.args.common.output == Output::Json
+    }
 }
 
 fn namespace(text: &str) -> Result<String, String> {
@@ -122,43 +150,67 @@ pub fn revoke(args: &RevokeArgs) -> anyhow::Result<ExitCode> {
     run(integration, namespaces, None, common)
 }
 
+/// A namespace that asks for access. Its members are API.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Applicant {
+    /// The namespace.
+    asking: String,
+    /// The integration, and its namespace.
+    integration: String,
+    namespace: String,
+    exports: i64,
+    since: Timestamp,
+    /// The command that approves it.
+    next: String,
+}
+
 /// Lists the requests.
 async fn list(args: &ApproveArgs, integration: Option<&Target>) -> anyhow::Result<ExitCode> {
     let cluster = Objects::connect(&args.common.cluster).await?;
     let namespace = (!args.all_namespaces).then_some(cluster.namespace.as_str());
     let integrations = match integration {
-        Some(target) => vec![cluster.named(target, Some(Kind::Integration)).await?],
+        Some(target) => vec![cluster.named(target, &[Kind::Integration]).await?],
         None => cluster.list(Kind::Integration, namespace, None).await?,
     };
-    let now = app::system_clock().now();
-    let mut lines = Vec::new();
+    let mut all = Vec::new();
     for found in &integrations {
         let requests: Vec<AccessRequest> = found.part("/status/accessRequests").unwrap_or_default();
-        for asking in &requests {
-            let exports = count_of(asking.exports, "export", "exports");
-            let since = local::age(asking.since.0, now);
-            lines.push(format!(
-                "{} asks for {} ({}): {exports} since {since}\n  {}",
-                asking.namespace,
-                found.name(),
-                found.key.namespace,
-                Node::approval(&found.key, &asking.namespace),
-            ));
-        }
-        let all = found.number("/status/requests").unwrap_or_default();
-        let unlisted = all - i64::try_from(requests.len()).unwrap_or(all);
+        let listed = i64::try_from(requests.len()).unwrap_or(i64::MAX);
+        all.extend(requests.into_iter().map(|request| Applicant {
+            next: Node::approval(&found.key, &request.namespace),
+            asking: request.namespace,
+            integration: found.key.name.clone(),
+            namespace: found.key.namespace.clone(),
+            exports: request.exports,
+            since: request.since.0,
+        }));
+        let unlisted = found.number("/status/requests").unwrap_or_default() - listed;
         if unlisted > 0 {
             let more =
                 count_of(unlisted, "more namespace asks and is", "more namespaces ask and are");
-            print_error(&format!("{}: {more} not listed", found.name()));
+            messages::warn(&format!("{}: {more} not listed", found.name()));
         }
     }
-    if lines.is_empty() {
-        print_error("no namespace asks for access");
-    } else {
-        print_result(&lines.join("\n"))?;
+    if all.is_empty() {
+        messages::hint("no namespace asks for access");
     }
+    let names = || all.iter().map(|one| one.asking.clone()).collect();
+    let now = app::system_clock().now();
+    let text = || all.iter().map(|one| one.text(now)).collect::<Vec<_>>().join("\n");
+    output::print_as(args.common.output, &all, names, text)?;
     Ok(ExitCode::Done)
+}
+
+impl Applicant {
+    fn text(&self, now: Timestamp) -> String {
+        let Self { asking, integration, namespace, exports, since, next } = self;
+        let exports = count_of(*exports, "export", "exports");
+        let since = local::age(*since, now);
+        format!(
+            "{asking} asks for integration/{integration} ({namespace}): {exports} since {since}\n  {next}"
+        )
+    }
 }
 
 fn run(
@@ -170,19 +222,24 @@ fn run(
     super::super::block_on(async {
         let cluster = Objects::connect(&common.cluster).await?;
         let deadline = waiting::deadline(common.timeout);
-        let found = cluster.named(integration, Some(Kind::Integration)).await?;
+        let found = cluster.named(integration, &[Kind::Integration]).await?;
         check(&found, namespaces, on)?;
         if common.print {
             let mut all = Decisions::of(&found);
             namespaces.iter().for_each(|namespace| all.decide(namespace, on));
-            let text =
-                serde_saphyr::to_string(&all.manifest(&found)).context("cannot write YAML")?;
+            let manifest = all.manifest(&found);
+            let text = match common.output {
+                Output::Json => {
+                    serde_json::to_string_pretty(&manifest).context("cannot write JSON")?
+                }
+                _ => serde_saphyr::to_string(&manifest).context("cannot write YAML")?,
+            };
             print_result(text.trim_end())?;
             return Ok(ExitCode::Done);
         }
         if let Some(warning) = owner::warning(&found, "spec.access") {
-            print_error(&warning);
-            print_error("--print prints the change for Git");
+            messages::warn(&warning);
+            messages::hint("--print prints the change for Git");
         }
         let changed = decide(&cluster, &found, namespaces, on).await?;
         let word = match on {
@@ -190,7 +247,10 @@ fn run(
             Some(List::Denied) => "denied",
             None => "revoked",
         };
-        seen(&cluster, &changed, namespaces, word, deadline).await
+        let text =
+            namespaces.iter().map(|namespace| format!("{}: {namespace} {word}", found.name()));
+        let text = text.collect::<Vec<_>>().join("\n");
+        seen(&cluster, &changed, &text, common.output, deadline).await
     })
 }
 
@@ -245,8 +305,8 @@ async fn decide(
     if wanted == Decisions::of(&changed) {
         return Ok(changed);
     }
-    print_error(&format!(
-        "warning: another field manager put this on a list of {}, and may do so again",
+    messages::warn(&format!(
+        "another field manager put this on a list of {}, and may do so again",
         found.name()
     ));
     let mut patch = json!({"spec": {"access": {}}});
@@ -258,12 +318,12 @@ async fn decide(
     cluster.merge(&changed, &patch).await
 }
 
-/// Waits until the operator has seen the change.
+/// Waits until the operator has seen the change, and prints the result.
 async fn seen(
     cluster: &Objects,
     changed: &Found,
-    namespaces: &[String],
-    word: &str,
+    text: &str,
+    form: Output,
     deadline: Instant,
 ) -> anyhow::Result<ExitCode> {
     let name = changed.name();
@@ -271,18 +331,28 @@ async fn seen(
     let is_seen =
         |found: &Found| found.number("/status/observedGeneration").unwrap_or(-1) >= generation;
     let waited = waiting::until(cluster, changed, deadline, is_seen).await?;
-    for namespace in namespaces {
-        print_result(&format!("{name}: {namespace} {word}"))?;
+    let found = match &waited {
+        Waited::Until(found) => found,
+        Waited::TimedOut(last) => last.as_deref().unwrap_or(changed),
+        Waited::Deleted => changed,
+    };
+    match form {
+        Output::Text => print_line(text)?,
+        form => {
+            let names = || vec![output::full_name(found)];
+            output::print_as(form, &output::object(found), names, String::new)?;
+        }
     }
     match waited {
         Waited::Until(_) => Ok(ExitCode::Done),
         Waited::Deleted => Err(BadArgument(anyhow!("{name} was deleted")).into()),
         Waited::TimedOut(_) => {
-            print_error(&format!(
+            let text = format!(
                 "{name} is changed, and the operator has not acted on it in time (--timeout); is it \
                  running? See {} status {name}",
                 program()
-            ));
+            );
+            messages::ended(ExitCode::TimedOut, &text);
             Ok(ExitCode::TimedOut)
         }
     }

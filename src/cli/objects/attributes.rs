@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     super::{
-        ExitCode, print_error, print_result,
+        ExitCode, messages, print_result,
         text::{self, count_of, wrapped},
     },
     args::{ClusterArgs, ListArgs, StateArgs},
@@ -82,7 +82,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => super::super::block_on(of_cluster(args))?,
     };
     if found.is_empty() {
-        print_error("there is no integration here; name its namespace with -n, or see all with -A");
+        messages::hint(
+            "there is no integration here; name its namespace with -n, or see all with -A",
+        );
     }
     let (mut accounts, mut code) = (Vec::new(), ExitCode::Done);
     for integration in &found {
@@ -92,11 +94,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let (state, reason, message) = integration.state();
             let name = integration.name();
             let why = if message.is_empty() { reason } else { message };
-            print_error(&format!(
-                "{name}: what its account takes is not known yet ({}): {why}",
-                state.word()
-            ));
             code = ExitCode::ActionNeeded;
+            let state = state.word();
+            messages::ended(
+                code,
+                &format!("{name}: what its account takes is not known yet ({state}): {why}"),
+            );
         }
     }
     let text = match args.output {
@@ -110,7 +113,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let omitted: i64 = accounts.iter().map(|account| account.omitted).sum();
     if omitted > 0 && args.output == Output::Name {
-        print_error(&format!("{} not listed", count_of(omitted, "more is", "more are")));
+        messages::warn(&format!("{} not listed", count_of(omitted, "more is", "more are")));
     }
     Ok(code)
 }
@@ -119,7 +122,7 @@ async fn of_cluster(args: &Args) -> anyhow::Result<Vec<Found>> {
     let cluster = Objects::connect(&args.cluster).await?;
     if let Some(target) = &args.target {
         args.list.check_one(target)?;
-        return Ok(vec![cluster.named(target, Some(Kind::Integration)).await?]);
+        return Ok(vec![cluster.named(target, &[Kind::Integration]).await?]);
     }
     let namespace = (!args.list.all_namespaces).then_some(cluster.namespace.as_str());
     cluster.list(Kind::Integration, namespace, args.list.selector.as_deref()).await

@@ -87,7 +87,13 @@ impl Objects {
         let mut all = Vec::new();
         loop {
             let page = api.list(&params).await;
-            let page = page.map_err(|error| self.explained(&error, "list", plural(kind)))?;
+            let page = page.map_err(|error| match (&error, selector) {
+                (kube::Error::Api(status), Some(selector)) if status.code == 400 => {
+                    let why = status.message.trim();
+                    BadArgument(anyhow!("-l {selector}: it is not a selector: {why}")).into()
+                }
+                _ => self.explained(&error, "list", plural(kind)),
+            })?;
             for object in page.items {
                 all.extend(found(kind, &object)?);
             }
@@ -118,23 +124,9 @@ impl Objects {
         }
     }
 
-    /// The object that a user names. `usual` is its kind where the command has only one.
-    pub(super) async fn named(
-        &self,
-        target: &Target,
-        usual: Option<Kind>,
-    ) -> anyhow::Result<Found> {
-        if let (Some(kind), Some(usual)) = (target.kind, usual)
-            && kind != usual
-        {
-            let (kind, usual) = (kinds::one(kind), kinds::one(usual));
-            let text = format!("{target}: this command takes {usual}, not {kind}");
-            return Err(BadArgument(anyhow!(text)).into());
-        }
-        let kinds: Vec<Kind> = match target.kind.or(usual) {
-            Some(kind) => vec![kind],
-            None => Kind::ALL.to_vec(),
-        };
+    /// The object that a user names, which is of one of the kinds that the command takes.
+    pub(super) async fn named(&self, target: &Target, takes: &[Kind]) -> anyhow::Result<Found> {
+        let kinds = target.among(takes).map_err(BadArgument)?;
         let key = ObjectKey::new(&self.namespace, &target.name);
         let mut all = Vec::new();
         for kind in &kinds {

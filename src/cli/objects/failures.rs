@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     super::{
-        BadArgument, ExitCode, print_error, print_result,
+        BadArgument, ExitCode, messages, print_result,
         text::{self, Thousands, count_of, wrapped},
         wanted::Wanted,
     },
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => super::super::block_on(async {
             let cluster = Objects::connect(&args.cluster).await?;
-            cluster.named(&args.target, Some(Kind::Export)).await
+            cluster.named(&args.target, &[Kind::Export]).await
         })?,
     };
     let mut result = Result {
@@ -123,10 +123,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::Done);
     }
     if result.rejected == 0 {
-        print_error(&format!("{}: no record is rejected", export.name()));
+        messages::hint(&format!("{}: no record is rejected", export.name()));
     } else if omitted > 0 {
         let more = count_of(omitted, "more record is", "more records are");
-        print_error(&format!("{more} not listed; {}", all_of_them(&export)));
+        messages::hint(&format!("{more} not listed; {}", all_of_them(&export)));
     }
     Ok(ExitCode::Done)
 }

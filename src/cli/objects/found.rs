@@ -41,7 +41,7 @@ pub(super) enum State {
     Running,
     /// The user may not read it.
     Hidden,
-    /// It is suspended by its spec.
+    /// It is suspended, by its spec or by that of its integration.
     Suspended,
     /// Everything is as declared.
     Ready,
@@ -139,6 +139,8 @@ impl Found {
             State::Ready
         } else if ready.reason == Reason::AwaitingApproval.as_str() {
             State::Waiting
+        } else if ready.reason == Reason::IntegrationSuspended.as_str() {
+            State::Suspended
         } else if ready.reason == Reason::Progressing.as_str() {
             State::Running
         } else {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    super::{ExitCode, output_file::OutputFile, page, print_error, print_result},
+    super::{ExitCode, messages, output_file::OutputFile, page, print_result},
     args::{ClusterArgs, ListArgs, StateArgs},
     cluster::Objects,
     found::Found,
@@ -46,7 +46,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => super::super::block_on(of_cluster(args))?,
     };
     if found.is_empty() {
-        print_error("there are no objects here; name their namespace with -n, or see all with -A");
+        messages::hint(
+            "there are no objects here; name their namespace with -n, or see all with -A",
+        );
     }
     let objects: Vec<_> = found.into_iter().map(|found| found.json).collect();
     let page = page::page(&objects, app::system_clock().now());
@@ -62,7 +64,7 @@ async fn of_cluster(args: &Args) -> anyhow::Result<Vec<Found>> {
     let cluster = Objects::connect(&args.cluster).await?;
     let mut found = Vec::new();
     for target in &args.targets {
-        found.push(cluster.named(target, Some(Kind::Export)).await?);
+        found.push(cluster.named(target, &[Kind::Export]).await?);
     }
     if args.targets.is_empty() {
         let namespace = (!args.list.all_namespaces).then_some(cluster.namespace.as_str());

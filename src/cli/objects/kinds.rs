@@ -61,6 +61,21 @@ pub(super) struct Target {
     pub(super) name: String,
 }
 
+impl Target {
+    /// The kinds of which it may be, of those that a command takes.
+    pub(super) fn among(&self, takes: &[Kind]) -> anyhow::Result<Vec<Kind>> {
+        match self.kind {
+            None => Ok(takes.to_vec()),
+            Some(kind) if takes.contains(&kind) => Ok(vec![kind]),
+            Some(kind) => {
+                let takes: Vec<String> = takes.iter().map(|kind| one(*kind)).collect();
+                let (takes, kind) = (takes.join(" or "), one(kind));
+                Err(anyhow::anyhow!("{self}: this command takes {takes}, not {kind}"))
+            }
+        }
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 
@@ -138,6 +153,17 @@ mod tests {
         let count = all.len();
         all.dedup();
         assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn only_kinds_that_a_command_takes_are_looked_up() {
+        let target = |text: &str| text.parse::<Target>().unwrap();
+        let takes = [Kind::Integration, Kind::Export];
+        assert_eq!(target("a").among(&takes).unwrap(), takes);
+        assert_eq!(target("export/a").among(&takes).unwrap(), [Kind::Export]);
+        let error = target("mapping/a").among(&takes).unwrap_err().to_string();
+        let expected = "mapping/a: this command takes an integration or an export, not a mapping";
+        assert_eq!(error, expected);
     }
 
     #[test]

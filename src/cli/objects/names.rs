@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{args::ClusterArgs, cluster::Objects, kinds::word};
+use super::{args::ClusterArgs, cluster::Objects, kinds::word, suspend::can_be_suspended};
 use crate::cluster::Kind;
 
 /// How long somebody waits for a completion.
@@ -15,6 +15,8 @@ pub(in crate::cli) enum Names {
     Exports,
     /// Of integrations.
     Integrations,
+    /// Of kinds that can be suspended, with the kind.
+    Suspendable,
     /// Of all kinds, with the kind.
     All,
 }
@@ -30,13 +32,17 @@ async fn read(names: Names, words: &[String]) -> anyhow::Result<Vec<String>> {
     let kinds = match names {
         Names::Exports => vec![Kind::Export],
         Names::Integrations => vec![Kind::Integration],
+        Names::Suspendable => {
+            Kind::ALL.into_iter().filter(|kind| can_be_suspended(*kind)).collect()
+        }
         Names::All => Kind::ALL.to_vec(),
     };
+    let has_kind = matches!(names, Names::Suspendable | Names::All);
     let mut all = Vec::new();
     for kind in kinds {
         for found in cluster.list(kind, Some(&cluster.namespace), None).await? {
             let name = found.key.name;
-            all.push(if names == Names::All { format!("{}/{name}", word(kind)) } else { name });
+            all.push(if has_kind { format!("{}/{name}", word(kind)) } else { name });
         }
     }
     Ok(all)

@@ -52,7 +52,7 @@ pub(super) fn warning(found: &Found, field: &str) -> Option<String> {
     let owner = owner(found)?;
     let name = found.name();
     Some(format!(
-        "warning: {name} is applied by {owner}, which sets {field} back if Git declares it; change it in \
+        "{name} is applied by {owner}, which sets {field} back if Git declares it; change it in \
          Git, too"
     ))
 }

@@ -7,18 +7,16 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, print_error, print_result, program},
+    super::{BadArgument, ExitCode, messages, print_line},
     args::ClusterArgs,
     cluster::Objects,
-    found::{Found, State},
+    found::Found,
+    held::{self, Held, drift},
     kinds::Target,
     waiting::{self, Waited},
 };
 use crate::{
-    api::{
-        DriftSeen, RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT,
-        WRITTEN_REQUESTED_AT,
-    },
+    api::{RECONCILE_REQUESTED_AT, RETRY_REQUESTED_AT, VERIFY_REQUESTED_AT, WRITTEN_REQUESTED_AT},
     app,
     cluster::Kind,
 };
@@ -61,7 +59,8 @@ pub struct RetryArgs {
 
 /// Requests that the people whom exports delivered are read back from Clinch, and shows the result.
 ///
-/// A further request is accepted one hour after the last result.
+/// A further request is accepted one hour after the last result. What cannot be verified now is not
+/// requested: an export that writes a file, is a dry run, is suspended, or waits for approval.
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Examples:\n  clinch-operator verify engineers -n talent --timeout 600"
@@ -120,18 +119,18 @@ pub(super) const LIST: Request = Request {
 /// Runs `reconcile`.
 pub fn reconcile(args: &ReconcileArgs) -> anyhow::Result<ExitCode> {
     let after = if args.wait { After::Settle } else { After::Nothing };
-    run(RECONCILE, &args.targets, None, after, &args.common)
+    run(RECONCILE, &args.targets, &Kind::ALL, after, &args.common)
 }
 
 /// Runs `retry`.
 pub fn retry(args: &RetryArgs) -> anyhow::Result<ExitCode> {
     let after = if args.wait { After::Settle } else { After::Nothing };
-    run(RETRY, &args.targets, Some(Kind::Export), after, &args.common)
+    run(RETRY, &args.targets, &[Kind::Export], after, &args.common)
 }
 
 /// Runs `verify`.
 pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
-    run(VERIFY, &args.targets, Some(Kind::Export), After::ShowDrift, &args.common)
+    run(VERIFY, &args.targets, &[Kind::Export], After::ShowDrift, &args.common)
 }
 
 /// What happens after the receipt.
@@ -145,7 +144,7 @@ enum After {
 fn run(
     request: Request,
     targets: &[Target],
-    usual: Option<Kind>,
+    kinds: &[Kind],
     after: After,
     common: &CommonArgs,
 ) -> anyhow::Result<ExitCode> {
@@ -155,18 +154,41 @@ fn run(
         // All names are looked up before anything is requested.
         let mut objects = Vec::new();
         for target in targets {
-            objects.push(cluster.named(target, usual).await?);
+            objects.push(cluster.named(target, kinds).await?);
         }
-        let mut requested = Vec::new();
+        let (mut requested, mut codes) = (Vec::new(), Vec::new());
         for object in &objects {
-            requested.push(ask(&cluster, object, request).await?);
+            match request.refused(object) {
+                Some(Held { why, code }) => {
+                    let (name, what) = (object.name(), request.name);
+                    messages::ended(code, &format!("{name}: {what} is not requested: {why}"));
+                    codes.push(code);
+                }
+                None => requested.push(ask(&cluster, object, request).await?),
+            }
         }
-        let mut codes = Vec::new();
         for (object, value) in requested {
             codes.push(answer(&cluster, &object, request, &value, after, deadline).await?);
         }
         Ok(waiting::worst(codes))
     })
+}
+
+impl Request {
+    /// Why it is not made.
+    fn refused(self, object: &Found) -> Option<Held> {
+        let now = app::system_clock().now();
+        self.is_verify().then(|| held::not_verifiable(object, now)).flatten()
+    }
+
+    fn is_verify(self) -> bool {
+        self.annotation == VERIFY_REQUESTED_AT
+    }
+
+    /// What holds it back.
+    fn held(self, object: &Found) -> Option<Held> {
+        if self.is_verify() { held::not_verified(object) } else { held::held_back(object) }
+    }
 }
 
 /// Sets the annotation; the object afterwards, and the value.
@@ -196,24 +218,29 @@ async fn answer(
     deadline: Instant,
 ) -> anyhow::Result<ExitCode> {
     let name = object.name();
-    let receipt_by =
-        if held_back(object) { deadline.min(Instant::now() + HELD_BACK) } else { deadline };
     let has_receipt = |found: &Found| found.text(request.receipt) == Some(value);
-    let found = match waiting::until(cluster, object, receipt_by, has_receipt).await? {
-        Waited::Until(found) => found,
-        Waited::Deleted => return deleted(&name),
-        Waited::TimedOut(last) => {
-            let last = last.as_deref().unwrap_or(object);
-            return Ok(no_receipt(last, request));
+    let mut last = object.clone();
+    let found = loop {
+        let is_held = request.held(&last).is_some();
+        // Of what is held back a receipt may come, and soon.
+        let by = if is_held { deadline.min(Instant::now() + HELD_BACK) } else { deadline };
+        let enough = |found: &Found| has_receipt(found) || request.held(found).is_some() != is_held;
+        match waiting::until(cluster, &last, by, enough).await? {
+            Waited::Until(found) if has_receipt(&found) => break found,
+            Waited::Until(found) => last = *found,
+            Waited::Deleted => return deleted(&name),
+            Waited::TimedOut(seen) => {
+                return Ok(no_receipt(seen.as_deref().unwrap_or(&last), request));
+            }
         }
     };
     match after {
         After::Nothing => {
-            print_result(&format!("{name}: {} accepted", request.name))?;
+            print_line(&format!("{name}: {} accepted", request.name))?;
             Ok(ExitCode::Done)
         }
         After::ShowDrift => {
-            print_result(&format!("{name}: {}", drift(&found)))?;
+            print_line(&format!("{name}: {}", drift_of(&found)))?;
             Ok(ExitCode::Done)
         }
         After::Settle => settle(cluster, &found, deadline).await,
@@ -230,17 +257,29 @@ pub(super) async fn settle(
     let is_settled = |found: &Found| waiting::settled(found).is_some();
     match waiting::until(cluster, object, deadline, is_settled).await? {
         Waited::Until(found) => {
-            print_result(&described(&found))?;
-            Ok(waiting::settled(&found).unwrap_or(ExitCode::Done))
+            print_line(&described(&found))?;
+            let code = waiting::settled(&found).unwrap_or(ExitCode::Done);
+            if let Some(held) = integration_suspended(&found) {
+                messages::ended(code, &held);
+            }
+            Ok(code)
         }
         Waited::Deleted => deleted(&name),
         Waited::TimedOut(last) => {
             let last = last.as_deref().unwrap_or(object);
-            print_result(&described(last))?;
-            print_error(&format!("{name}: time ran out (--timeout); the operator continues"));
+            print_line(&described(last))?;
+            let text = format!("{name}: time ran out (--timeout); the operator continues");
+            messages::ended(ExitCode::TimedOut, &text);
             Ok(ExitCode::TimedOut)
         }
     }
+}
+
+/// What to do about an object that nothing is done of because its integration is suspended.
+pub(super) fn integration_suspended(found: &Found) -> Option<String> {
+    waiting::settled(found).filter(|code| *code == ExitCode::ActionNeeded)?;
+    let held = held::integration_suspended(found)?;
+    Some(format!("{}: {}", found.name(), held.why))
 }
 
 /// An object in one line.
@@ -254,48 +293,23 @@ pub(super) fn deleted(name: &str) -> anyhow::Result<ExitCode> {
     Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into())
 }
 
-/// Whether the operator may leave a request of this object open.
-fn held_back(object: &Found) -> bool {
-    matches!(object.state().0, State::Stalled | State::Suspended | State::Waiting)
-}
-
 /// Says why there is no receipt.
 fn no_receipt(object: &Found, request: Request) -> ExitCode {
     let (name, what) = (object.name(), request.name);
-    let (state, reason, message) = object.state();
-    let (hint, code) = match state {
-        State::Suspended => {
-            let resume = format!("{} resume {name} -n {}", program(), object.key.namespace);
-            (format!("it is suspended: {resume}"), ExitCode::ActionNeeded)
-        }
-        State::Stalled => (format!("{reason}: {message}"), ExitCode::ActionNeeded),
-        State::Waiting => (format!("{reason}: {message}"), ExitCode::Waiting),
-        _ => ("time ran out (--timeout)".to_owned(), ExitCode::TimedOut),
-    };
-    print_error(&format!(
-        "{name}: {what} is requested, and the operator has not acted on it: {hint}"
-    ));
+    let Held { why, code } = request.held(object).unwrap_or_else(|| {
+        let verification = held::verification(object).filter(|_| request.is_verify());
+        let why = match verification {
+            Some(message) => format!("time ran out (--timeout): {message}"),
+            None => "time ran out (--timeout)".to_owned(),
+        };
+        Held { why, code: ExitCode::TimedOut }
+    });
+    let text = format!("{name}: {what} is requested, and the operator has not acted on it: {why}");
+    messages::ended(code, &text);
     code
 }
 
-/// What the last verification found, in one line.
-fn drift(found: &Found) -> String {
-    let Some(drift) = found.part::<DriftSeen>("/status/drift") else {
-        return "verified".to_owned();
-    };
-    let mut text = format!(
-        "{} verified: {} missing, {} changed, {} anonymised",
-        drift.people, drift.missing, drift.changed, drift.anonymised
-    );
-    let more = [
-        (drift.corrected, "written again"),
-        (drift.normalised, "normalised by Clinch"),
-        (drift.unread, "not read"),
-    ];
-    for (count, what) in more {
-        if let Some(count) = count.filter(|count| *count > 0) {
-            text = format!("{text}, {count} {what}");
-        }
-    }
-    text
+/// What the last verification of an export found, in one line.
+fn drift_of(found: &Found) -> String {
+    found.part("/status/drift").map_or_else(|| "verified".to_owned(), |seen| drift(&seen))
 }

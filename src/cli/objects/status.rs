@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::{
-    super::{ExitCode, color::Colors, print_error, print_result, program, text},
+    super::{ExitCode, color::Colors, messages, print_result, program, text},
     args::{ClusterArgs, ListArgs, StateArgs},
     cluster::{NotRead, Objects},
     found::{Found, State},
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         } else {
             format!(" in namespace {namespace}; see all with -A")
         };
-        print_error(&format!("there are no objects of {GROUP}{place}"));
+        messages::hint(&format!("there are no objects of {GROUP}{place}"));
         return print(args, &roots, &namespace);
     }
     print(args, &roots, &namespace)
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn of_cluster(args: &Args) -> anyhow::Result<(Vec<Node>, String)> {
     let cluster = Objects::connect(&args.cluster).await?;
     let target = match &args.target {
-        Some(target) => Some(cluster.named(target, None).await?),
+        Some(target) => Some(cluster.named(target, &Kind::ALL).await?),
         None => None,
     };
     let namespace = (!args.list.all_namespaces).then_some(cluster.namespace.as_str());
@@ -154,7 +154,7 @@ fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>
         matches!(found.state().0, State::Running | State::Retrying | State::Pending)
     };
     if objects.iter().any(works) && matches!(local::is_in_use(folder), Ok(false)) {
-        print_error(NO_APPLY);
+        messages::warn(NO_APPLY);
     }
     let elsewhere = not_here(&objects, &others);
     let mut roots = tree::tree(&objects, &elsewhere, app::system_clock().now());
@@ -200,7 +200,7 @@ fn print(args: &Args, roots: &[Node], namespace: &str) -> anyhow::Result<ExitCod
     }
     let shows = matches!(args.output, Output::Table | Output::Wide);
     if shows && roots.iter().any(has_reason) {
-        print_error(&format!("what a reason means: {} explain REASON", program()));
+        messages::hint(&format!("what a reason means: {} explain REASON", program()));
     }
     Ok(ExitCode::Done)
 }

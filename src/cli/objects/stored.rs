@@ -11,7 +11,7 @@ use futures::Stream;
 use serde_json::Value as Json;
 
 use super::{
-    super::{BadArgument, print_error},
+    super::{BadArgument, messages},
     found::Found,
     kinds::{self, Target},
 };
@@ -30,7 +30,7 @@ pub(super) const NO_APPLY: &str = "no `apply` works on the state folder: run it 
 pub(super) fn all(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Vec<Found>> {
     let stored = read(folder)?;
     for path in &stored.damaged {
-        print_error(&format!("{} is damaged and left out", path.display()));
+        messages::warn(&format!("{} is damaged and left out", path.display()));
     }
     Ok(objects(stored, namespace).collect())
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, print_error, print_result},
+    super::{BadArgument, ExitCode, messages, print_line},
     args::ClusterArgs,
     cluster::Objects,
     found::{Found, State},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cluster::Kind;
 
-/// Suspends exports, or integrations with all of their exports.
+/// Suspends exports and imports, or integrations with all of theirs.
 ///
 /// A run in progress ends after its requests in flight.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub struct SuspendArgs {
     args: Args,
 }
 
-/// Resumes suspended exports and integrations.
+/// Resumes suspended exports, imports and integrations.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator resume export/engineers -n talent")]
 pub struct ResumeArgs {
@@ -59,14 +59,11 @@ fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
     super::super::block_on(async {
         let cluster = Objects::connect(&args.cluster).await?;
         let deadline = waiting::deadline(args.timeout);
+        let kinds =
+            Kind::ALL.into_iter().filter(|kind| can_be_suspended(*kind)).collect::<Vec<_>>();
         let mut objects = Vec::new();
         for target in &args.targets {
-            let found = cluster.named(target, None).await?;
-            if !can_be_suspended(found.kind) {
-                let text = format!("{}: objects of this kind cannot be suspended", found.name());
-                return Err(BadArgument(anyhow::anyhow!(text)).into());
-            }
-            objects.push(found);
+            objects.push(cluster.named(target, &kinds).await?);
         }
         let mut codes = Vec::new();
         for object in objects {
@@ -76,7 +73,8 @@ fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
     })
 }
 
-const fn can_be_suspended(kind: Kind) -> bool {
+/// Whether objects of a kind have the field `spec.suspend`.
+pub(super) const fn can_be_suspended(kind: Kind) -> bool {
     match kind {
         Kind::Integration | Kind::Export | Kind::Import => true,
         // It is only compiled.
@@ -93,7 +91,7 @@ async fn set(
     let name = object.name();
     let word = if suspend { "suspended" } else { "resumed" };
     if let Some(warning) = owner::warning(object, "spec.suspend") {
-        print_error(&warning);
+        messages::warn(&warning);
     }
     let patched = cluster.merge(object, &json!({"spec": {"suspend": suspend}})).await?;
     let generation = patched.number("/metadata/generation").unwrap_or_default();
@@ -103,16 +101,17 @@ async fn set(
     };
     match waiting::until(cluster, &patched, deadline, is_seen).await? {
         Waited::Until(_) => {
-            print_result(&format!("{name}: {word}"))?;
+            print_line(&format!("{name}: {word}"))?;
             Ok(ExitCode::Done)
         }
         Waited::Deleted => Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into()),
         Waited::TimedOut(_) => {
             let now = if suspend { "is set" } else { "is cleared" };
-            print_error(&format!(
+            let text = format!(
                 "{name}: spec.suspend {now}, and the operator has not acted on it in time \
                  (--timeout); is it running, and does it watch this namespace?"
-            ));
+            );
+            messages::ended(ExitCode::TimedOut, &text);
             Ok(ExitCode::TimedOut)
         }
     }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{ConditionType, STATUS_TRUE},
     conditions::find,
+    domain::Reason,
 };
 
 /// How a wait ended.
@@ -52,8 +53,13 @@ pub(super) fn settled(found: &Found) -> Option<ExitCode> {
     let conditions = found.conditions();
     let working = find(&conditions, ConditionType::Reconciling);
     let is_working = working.is_some_and(|working| working.status == STATUS_TRUE);
-    match found.state().0 {
+    let (state, reason, _) = found.state();
+    match state {
         State::Ready if is_working => None,
+        // Not what its own spec says: nothing is done until a person resumes the integration.
+        State::Suspended if reason == Reason::IntegrationSuspended.as_str() => {
+            Some(ExitCode::ActionNeeded)
+        }
         State::Ready | State::Suspended => Some(ExitCode::Done),
         State::Stalled | State::Missing => Some(ExitCode::ActionNeeded),
         State::Waiting => Some(ExitCode::Waiting),
@@ -115,6 +121,9 @@ mod tests {
         assert_eq!(code(2, &waiting), Some(ExitCode::Waiting));
         let suspended = [("Ready", "False", "Suspended"), ("Suspended", "True", "Suspended")];
         assert_eq!(code(2, &suspended), Some(ExitCode::Done));
+        let by_integration =
+            [("Ready", "False", "IntegrationSuspended"), ("Reconciling", "True", "Progressing")];
+        assert_eq!(code(2, &by_integration), Some(ExitCode::ActionNeeded));
         assert_eq!(code(2, &[("Ready", "Unknown", "Progressing")]), None);
         assert_eq!(code(2, &[]), None);
     }

@@ -2,18 +2,20 @@
 
 use std::{path::Path, time::Duration};
 
+use anyhow::Context as _;
 use futures::{
     StreamExt as _,
     stream::{BoxStream, SelectAll},
 };
 use indicatif::ProgressBar;
+use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::{
     super::{
         BadArgument, ExitCode,
         color::Colors,
-        print, print_error, print_result,
+        in_lines, messages, print, print_result,
         progress::{Bars, Pace, waiting},
         text,
     },
@@ -21,20 +23,25 @@ use super::{
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
+    output::{Output, full_name},
+    requests::integration_suspended,
     stored::{self, NO_APPLY},
+    tree::Node,
     waiting,
 };
-use crate::{api::ExportCounts, app};
+use crate::{api::ExportCounts, app, cluster::Kind};
 
 /// Shows the progress of objects until each is Ready or cannot continue by itself.
 ///
-/// On a terminal as bars, elsewhere one line for each change.
+/// On a terminal as bars, elsewhere one line for each change; with `-o json` that line is an object as
+/// `status -o json` prints it, with `counts`.
 ///
-/// The exit code is that of the worst: 0 all are Ready or suspended, 1 one is Stalled, 5 one waits for
-/// approval, 3 time ran out.
+/// The exit code is that of the worst: 0 all are Ready or suspended, 1 one is Stalled or its integration is
+/// suspended, 5 one waits for approval, 3 time ran out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator watch export/engineers -n talent\n  \
                              clinch-operator watch export/a export/b --timeout 3600\n  \
+                             clinch-operator watch export/engineers -o json | jq .counts\n  \
                              clinch-operator watch export/engineers --state .clinch-state")]
 pub struct Args {
     /// The objects, e.g. export/engineers.
@@ -47,6 +54,17 @@ pub struct Args {
     /// Give up after this many seconds; the operator continues.
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     timeout: u64,
+    /// Format of the result on standard output. One JSON object a line, one YAML document, or one name for
+    /// each change.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+impl Args {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
 }
 
 /// An object, and its changes. They end where nothing changes it any more.
@@ -60,12 +78,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Some(folder) => of_folder(args, folder)?,
             None => of_cluster(args).await?,
         };
-        let code = watch(changes, deadline).await?;
+        let code = watch(changes, args.output, deadline).await?;
         if code == ExitCode::TimedOut {
-            print_error(match &args.place.state {
+            let text = match &args.place.state {
                 Some(_) => "time ran out (--timeout); `apply` continues",
                 None => "time ran out (--timeout); the operator continues",
-            });
+            };
+            messages::ended(code, text);
         }
         Ok(code)
     })
@@ -75,7 +94,7 @@ async fn of_cluster(args: &Args) -> anyhow::Result<Vec<Changes>> {
     let cluster = Objects::connect(&args.cluster).await?;
     let mut all: Vec<Changes> = Vec::new();
     for target in &args.targets {
-        let found = cluster.named(target, None).await?;
+        let found = cluster.named(target, &Kind::ALL).await?;
         if !all.iter().any(|(known, _)| known.name() == found.name()) {
             let changes = cluster.watch(found.kind, &found.key).boxed();
             all.push((found, changes));
@@ -96,13 +115,17 @@ fn of_folder(args: &Args, folder: &Path) -> anyhow::Result<Vec<Changes>> {
     Ok(all)
 }
 
-async fn watch(objects: Vec<Changes>, deadline: Instant) -> anyhow::Result<ExitCode> {
+async fn watch(
+    objects: Vec<Changes>,
+    output: Output,
+    deadline: Instant,
+) -> anyhow::Result<ExitCode> {
     let names: Vec<String> = objects.iter().map(|(object, _)| object.name()).collect();
     let mut changes = SelectAll::new();
     for (index, (_, one)) in objects.into_iter().enumerate() {
         changes.push(one.map(move |change| (index, change)).boxed());
     }
-    let bars = Bars::new(true);
+    let bars = Bars::new(output == Output::Text);
     let mut watched: Vec<Watched> =
         names.into_iter().map(|name| Watched::new(name, &bars)).collect();
     // For an object that nothing changes any more.
@@ -127,7 +150,10 @@ async fn watch(objects: Vec<Changes>, deadline: Instant) -> anyhow::Result<ExitC
             let name = &watched[change.0].name;
             return Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into());
         };
-        watched[index].show(&found, Instant::now());
+        match output {
+            Output::Text => watched[index].show(&found, Instant::now()),
+            output => watched[index].write(&found, output)?,
+        }
     }
     // One that is only dropped is drawn once more.
     watched.iter().for_each(|one| bars.remove(&one.bar));
@@ -140,10 +166,23 @@ async fn watch(objects: Vec<Changes>, deadline: Instant) -> anyhow::Result<ExitC
             print_result(&colors.paint_in(&lines, one.state.word(), one.state.tone()))?;
         }
     }
+    for one in &watched {
+        one.held.iter().for_each(|held| messages::ended(ExitCode::ActionNeeded, held));
+    }
     if rest == ExitCode::ActionNeeded {
-        print_error(NO_APPLY);
+        messages::ended(rest, NO_APPLY);
     }
     Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(rest))))
+}
+
+/// An object as `status` prints it as JSON, and how far it is.
+fn change(found: &Found) -> anyhow::Result<Json> {
+    let node = Node::of(found, app::system_clock().now());
+    let mut change = serde_json::to_value(node).context("cannot write JSON")?;
+    if let Some(counts) = found.json.pointer("/status/counts") {
+        change["counts"] = counts.clone();
+    }
+    Ok(change)
 }
 
 /// One object that is watched.
@@ -153,6 +192,8 @@ struct Watched {
     /// The state and the line that were shown last.
     state: State,
     last: String,
+    /// What to do if its integration is suspended.
+    held: Option<String>,
     pace: Pace,
     /// How far it is, while it waits because Clinch answered 429.
     waits: Option<(Found, i64, i64)>,
@@ -168,11 +209,17 @@ impl Watched {
             code: None,
             state: State::Pending,
             last: String::new(),
+            held: None,
             pace: Pace::default(),
             waits: None,
             bar,
             prints: !bars.are_shown,
         }
+    }
+
+    fn settle(&mut self, found: &Found) {
+        self.code = waiting::settled(found);
+        self.held = integration_suspended(found);
     }
 
     /// Shows how long a wait still lasts.
@@ -183,8 +230,29 @@ impl Watched {
         }
     }
 
+    /// Shows a change in a form for machines.
+    fn write(&mut self, found: &Found, output: Output) -> anyhow::Result<()> {
+        self.settle(found);
+        let change = change(found)?;
+        let line = change.to_string();
+        if line == self.last {
+            return Ok(());
+        }
+        self.last = line;
+        match output {
+            Output::Text => {}
+            Output::Json => print_result(&self.last)?,
+            Output::Yaml => {
+                let yaml = serde_saphyr::to_string(&change).context("cannot write YAML")?;
+                print_result(&format!("---\n{}", yaml.trim_end()))?;
+            }
+            Output::Name => print_result(&full_name(found))?,
+        }
+        Ok(())
+    }
+
     fn show(&mut self, found: &Found, now: Instant) {
-        self.code = waiting::settled(found);
+        self.settle(found);
         let (state, reason, message) = found.state();
         self.state = state;
         let counts = found.part::<ExportCounts>("/status/counts");
@@ -216,7 +284,7 @@ impl Watched {
         self.bar.set_prefix(pace.unwrap_or_else(|| shown.to_owned()));
         if line != self.last {
             if self.prints {
-                print(&line);
+                print(&in_lines(&line));
             }
             self.last = line;
         }

@@ -11,9 +11,9 @@ use url::Url;
 
 use super::{
     super::{
-        BadArgument, ExitCode, environment,
+        BadArgument, ExitCode, environment, messages,
         output_file::OutputFile,
-        print_error, print_result,
+        print_line,
         text::{Thousands, count_of},
     },
     args::ClusterArgs,
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Requests the list from the operator, and waits for it.
 async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
     let cluster = Objects::connect(&args.cluster).await?;
-    let export = cluster.named(&args.target, Some(Kind::Export)).await?;
+    let export = cluster.named(&args.target, &[Kind::Export]).await?;
     let name = export.name();
     let (export, value) = requests::ask(&cluster, &export, requests::LIST).await?;
     let has_receipt = |found: &Found| found.text(requests::LIST.receipt) == Some(&*value);
@@ -99,10 +99,11 @@ async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
         Waited::Until(found) => found,
         Waited::Deleted => return requests::deleted(&name),
         Waited::TimedOut(_) => {
-            print_error(&format!(
+            let text = format!(
                 "{name}: the list is requested, and the operator has not written it yet (--timeout): is it \
                  running, and does it watch this namespace?"
-            ));
+            );
+            messages::ended(ExitCode::TimedOut, &text);
             return Ok(ExitCode::TimedOut);
         }
     };
@@ -112,13 +113,13 @@ async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
         );
     };
     if let Some(report) = &seen.report {
-        print_result(&format!("{name}: {}\n  {}", listed(&seen), report.url))?;
+        print_line(&format!("{name}: {}\n  {}", listed(&seen), report.url))?;
     }
     if let Some(message) = &seen.message {
-        print_error(&format!("{name}: {message}"));
+        messages::warn(&format!("{name}: {message}"));
     }
     if seen.report.is_none() {
-        print_error(
+        messages::hint(
             "--to FILE writes a list here, which cannot be authenticated without the operator's key",
         );
     }
@@ -155,14 +156,14 @@ fn to_file(args: &Args, to: &Path) -> anyhow::Result<ExitCode> {
         }
         file.write_all(&lines.finish())
     })?;
-    print_result(&summary(&export, &found))?;
+    print_line(&summary(&export, &found))?;
     if found.unauthenticated > 0 {
         let why = match &args.state {
             Some(_) => "their key is not in the folder",
             None => "only the operator has the key",
         };
         let segments = count_of(found.unauthenticated, "segment", "segments");
-        print_error(&format!(
+        messages::warn(&format!(
             "{}: {segments} of the ledger cannot be authenticated here, because {why}: it is not known \
              whether somebody has changed them",
             export.name()
@@ -170,7 +171,7 @@ fn to_file(args: &Args, to: &Path) -> anyhow::Result<ExitCode> {
     }
     let expected = export.number("/status/ledger/nextSegment");
     let flaws = found.flaws(expected.and_then(|expected| u64::try_from(expected).ok()));
-    flaws.iter().for_each(|flaw| print_error(&format!("{}: {flaw}", export.name())));
+    flaws.iter().for_each(|flaw| messages::warn(&format!("{}: {flaw}", export.name())));
     Ok(if flaws.is_empty() { ExitCode::Done } else { ExitCode::ActionNeeded })
 }
 
@@ -181,7 +182,7 @@ async fn of_cluster(args: &Args) -> anyhow::Result<(Found, WrittenPeople)> {
     });
     let ledgers = ledgers.transpose()?;
     let cluster = Objects::connect(&args.cluster).await?;
-    let export = cluster.named(&args.target, Some(Kind::Export)).await?;
+    let export = cluster.named(&args.target, &[Kind::Export]).await?;
     let uid = export.text("/metadata/uid").unwrap_or_default().to_owned();
     let mut segments = cluster.segments(&export.key.namespace, &uid).await?;
     if let Some(ledgers) = ledgers {

@@ -43,8 +43,8 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     work: WorkArgs,
-    /// The state folder of `apply`, which is read and not changed. Without it, everybody is looked up in
-    /// Clinch.
+    /// The state folder of `apply`, which is read and not changed, and need not exist before the first push.
+    /// Without it, everybody is looked up in Clinch.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Exit code 10 if a push would change something.
@@ -106,7 +106,7 @@ impl Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     args.log.start("warn", None)?;
-    let messages = Messages::of(args.prints_json());
+    let messages = Messages::chosen();
     let mut begun = match args.work.begin(&args.settings, messages)? {
         Ok(begun) => begun,
         Err(code) => return Ok(code),
@@ -117,7 +117,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         messages.ended(ExitCode::Refused, text);
         return Ok(ExitCode::Refused);
     }
-    let state = args.state.as_deref().map(manifests::state_copy).transpose()?;
+    let state = match args.state.as_deref() {
+        // As before the first `apply`, which makes it.
+        Some(dir) if !dir.exists() => {
+            let dir = dir.display();
+            messages.hint(&format!(
+                "--state {dir} does not exist yet: planned as before the first push"
+            ));
+            None
+        }
+        dir => dir.map(manifests::state_copy).transpose()?,
+    };
     let out = args.out.as_deref().map(|path| OutputFile::prepare("the plan", path)).transpose()?;
     let report = args.report.as_deref().map(ReportFile::create).transpose()?.map(Arc::new);
     let reported = report.clone().map(|report| report as Arc<dyn Reports>);
@@ -149,6 +159,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Markdown => super::print_result(&markdown::markdown(&plan))?,
     }
     let code = engine::exit_code(settled, &stop);
+    engine::explain(messages, code, &cluster);
     Ok(match code {
         ExitCode::Done if args.detailed_exitcode && changes_something(&plan) => ExitCode::Changes,
         ExitCode::TimedOut => {

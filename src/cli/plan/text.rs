@@ -17,7 +17,7 @@ pub(super) const PERIODIC: &str = "by apply --plan only: spec.approvedPlan canno
 pub(super) fn text(plan: &PlanFile) -> Vec<String> {
     let mut lines: Vec<String> = plan.exports.iter().flat_map(export).collect();
     lines.extend(plan.obstacles.iter().flat_map(obstacle));
-    lines.push(summary(plan));
+    lines.extend(wrapped(&summary(plan), "", "  ", WIDTH));
     lines
 }
 

@@ -15,7 +15,7 @@ use self::{
     shown::{Export, MASK, Shown, Written},
 };
 use super::{
-    BadArgument, ExitCode, manifests as read_manifests, print_error, print_result,
+    BadArgument, ExitCode, manifests as read_manifests, messages, print_result, text,
     validate::{self, InputArgs},
     wanted::Wanted,
 };
@@ -113,33 +113,47 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     {
         return Err(BadArgument(anyhow!("--record {wanted}: no export has such a record")).into());
     }
-    let text = match args.output {
-        Output::Json => serde_json::to_string_pretty(&exports).context("cannot write JSON")?,
-        Output::Text => exports.iter().flat_map(lines).collect::<Vec<_>>().join("\n"),
-    };
-    print_result(text.trim_end())?;
-    if args.output == Output::Text {
-        hints(&exports);
+    match args.output {
+        Output::Json => {
+            let text = serde_json::to_string_pretty(&exports).context("cannot write JSON")?;
+            print_result(&text)?;
+        }
+        Output::Text => {
+            let lines = exports.iter().flat_map(lines);
+            print_result(
+                &match text::terminal_width() {
+                    Some(width) => lines.flat_map(|line| folded(line, width)).collect::<Vec<_>>(),
+                    None => lines.collect(),
+                }
+                .join("\n"),
+            )?;
+            hints(&exports);
+        }
     }
     Ok(code)
+}
+
+fn folded(line: String, width: usize) -> Vec<String> {
+    let is_body = line.trim_start().starts_with('{');
+    if is_body { text::folded_json(line, width) } else { text::folded(line, width) }
 }
 
 /// Says what is not known offline.
 fn hints(exports: &[Export]) {
     if exports.iter().flat_map(|one| &one.records).any(|record| !record.requests.is_empty()) {
-        print_error(
+        messages::hint(
             "offline it is not known who is in Clinch: of each record the create and the update are \
              shown, and a run makes at most one of them",
         );
     }
     if exports.iter().any(|one| one.file.is_some()) {
-        print_error(
+        messages::hint(
             "offline it is not known who must not leave: a run leaves people out of its file who were \
              anonymised in Clinch, or are on the list of spec.suppression",
         );
     }
     for path in exports.iter().filter_map(|one| one.file.as_ref()).flat_map(|file| &file.paths) {
-        print_error(&format!("{path} was written; it is personal data"));
+        messages::hint(&format!("{path} was written; it is personal data"));
     }
 }
 

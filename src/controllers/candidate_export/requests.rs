@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// How long after one request the next one is accepted.
-const ONCE_IN: SignedDuration = SignedDuration::from_hours(1);
+use crate::api::REQUEST_ONCE_IN;
 
 /// A request that has no receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub(super) fn asked(
     if receipt == Some(&value) {
         return Asked::No;
     }
-    let from = last.and_then(|last| last.checked_add(ONCE_IN).ok());
+    let from = last.and_then(|last| last.checked_add(REQUEST_ONCE_IN).ok());
     // A time in the future is the error of some clock.
     match from.filter(|from| now < *from && last.is_some_and(|last| last <= now)) {
         Some(from) => Asked::From(from),
