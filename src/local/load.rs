@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::Value as Json;
+
 use super::{
     admission,
     bundles::{self, BundleKind},
@@ -43,11 +45,19 @@ pub struct LoadOptions {
     pub recursive: bool,
     /// Whether the text of each file is kept, so that its lines can be shown.
     pub keeps_texts: bool,
+    /// Whether objects of our kinds that are refused are kept as far as they can be read, so that more can be
+    /// said of them.
+    pub keeps_refused: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { namespace: "default".to_owned(), recursive: false, keeps_texts: false }
+        Self {
+            namespace: "default".to_owned(),
+            recursive: false,
+            keeps_texts: false,
+            keeps_refused: false,
+        }
     }
 }
 
@@ -75,6 +85,8 @@ pub struct Loader {
     objects: usize,
     /// Those of them that are refused.
     refused: usize,
+    /// Refused objects that are kept, with the fields at fault.
+    kept: HashMap<(Kind, ObjectKey), Vec<String>>,
     /// Objects of other kinds.
     skipped: usize,
     /// The text of each file, where it is kept.
@@ -92,6 +104,8 @@ pub struct Loaded {
     pub objects: usize,
     /// How many of them are refused.
     pub refused: usize,
+    /// Those refused objects that are among the manifests, with the fields at fault.
+    pub kept: HashMap<(Kind, ObjectKey), Vec<String>>,
     /// Kind and name of each object that is declared, also of those that are refused.
     pub declared: HashSet<(&'static str, ObjectKey)>,
     /// How many objects of other kinds there are.
@@ -111,6 +125,7 @@ impl Loader {
             read: 0,
             objects: 0,
             refused: 0,
+            kept: HashMap::new(),
             skipped: 0,
             texts: HashMap::new(),
         }
@@ -235,9 +250,9 @@ impl Loader {
     pub fn loaded(mut self) -> Loaded {
         self.problems.sort();
         self.problems.dedup();
-        let Self { manifests, problems, objects, refused, skipped, texts, places, .. } = self;
+        let Self { manifests, problems, objects, refused, kept, skipped, texts, places, .. } = self;
         let declared = places.into_keys().collect();
-        Loaded { manifests, problems, objects, refused, declared, skipped, texts }
+        Loaded { manifests, problems, objects, refused, kept, declared, skipped, texts }
     }
 
     fn add_document(&mut self, file: &Arc<str>, node: &Node) {
@@ -353,6 +368,9 @@ impl Loader {
                 &metadata.name,
             ));
         }
+        if let (Some(metadata), Some(spec), false) = (&metadata, &spec, faults.is_empty()) {
+            self.keep(kind, metadata, spec, &lines, &faults);
+        }
         if let (Some(metadata), Some(spec), true) = (metadata, spec, faults.is_empty()) {
             // Types and schema have one source; a difference is a defect, and is reported.
             if let Err(error) = self.manifests.insert(kind, metadata, &spec, lines) {
@@ -362,6 +380,29 @@ impl Loader {
         }
         self.refused += usize::from(!faults.is_empty());
         self.report(file, faults);
+    }
+
+    /// Keeps a refused object, if it can be read without what is not of its type.
+    fn keep(
+        &mut self,
+        kind: Kind,
+        metadata: &Metadata,
+        spec: &Json,
+        lines: &Lines,
+        faults: &[Fault],
+    ) {
+        let is_other = faults.iter().any(|fault| fault.rule == Rule::DECLARED_TWICE);
+        if !self.options.keeps_refused || is_other {
+            return;
+        }
+        let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+        let mut spec = spec.clone();
+        faults.iter().for_each(|fault| drop_member(&mut spec, &fault.path));
+        drop_nulls(&mut spec);
+        if self.manifests.insert(kind, metadata.clone(), &spec, lines.clone()).is_ok() {
+            let paths = faults.iter().map(|fault| fault.path.clone()).collect();
+            self.kept.insert((kind, key), paths);
+        }
     }
 
     fn add_bundle(&mut self, file: &Arc<str>, node: &Node, kind: BundleKind) {
@@ -426,6 +467,27 @@ impl Loader {
     fn file_error(&mut self, path: &Path, message: String) {
         let fault = Fault::new(0, "", message).under(Rule::FILE);
         self.problems.push(fault.in_file(&Arc::from(path.display().to_string()), Severity::Error));
+    }
+}
+
+/// Leaves out the member of a spec at a path such as `spec.fields[3].from`.
+fn drop_member(spec: &mut Json, path: &str) {
+    let pointer = path.strip_prefix("spec").unwrap_or_default().replace('[', ".").replace(']', "");
+    let Some((parent, name)) = pointer.rsplit_once('.') else { return };
+    let parent = spec.pointer_mut(&parent.replace('.', "/"));
+    if let Some(members) = parent.and_then(Json::as_object_mut) {
+        members.remove(name);
+    }
+}
+
+/// Leaves out what has no value. Of profiles nothing is left out: they are data.
+fn drop_nulls(value: &mut Json) {
+    if let Json::Object(members) = value {
+        members.retain(|name, member| name == "inline" || !member.is_null());
+        let others = members.iter_mut().filter(|(name, _)| *name != "inline");
+        others.for_each(|(_, member)| drop_nulls(member));
+    } else if let Json::Array(items) = value {
+        items.iter_mut().for_each(drop_nulls);
     }
 }
 

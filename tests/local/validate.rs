@@ -240,6 +240,66 @@ fn the_place_is_underlined_and_no_candidate_is_shown() {
 }
 
 #[test]
+fn a_list_item_is_underlined_without_its_value() {
+    let files = Files::with(&[("    - to: title\n      from: title", "    - to: title")]);
+    let shown = text_of(&files.validate(&[]).stdout);
+    assert!(shown.contains("  17 |     - ...\n     |       ^^^\n"), "{shown}");
+    let doubled =
+        "pushPermission: {prospects: Allowed}\n  access:\n    approved:\n      - a\n      - a";
+    let files = Files::with(&[("pushPermission: {prospects: Allowed}", doubled)]);
+    let shown = text_of(&files.validate(&[]).stdout);
+    assert!(shown.contains("  12 |       - ...\n     |         ^^^\n"), "{shown}");
+}
+
+#[test]
+fn a_key_that_a_config_map_lacks_is_shown_at_its_own_line() {
+    let inline = "    inline:\n      - firstName: Zoe\n        emails: [{value: zoe.secretive@example.com}]\n";
+    let keys =
+        "    configMapRef:\n      name: people\n      keys:\n        - a.json\n        - b.json\n";
+    let end = "  destination: {prospect: {}}\n";
+    let map = "  destination: {prospect: {}}\n---\napiVersion: v1\nkind: ConfigMap\n\
+               metadata: {name: people, namespace: talent}\ndata: {a.json: '[]'}\n";
+    let files = Files::with(&[(inline, keys), (end, map)]);
+    let (problems, code) = files.problems(&[]);
+    let path = "spec.source.configMapRef.keys[1]";
+    assert_eq!((rules(&problems), code), (vec![("source/key", path)], Some(2)), "{problems:#?}");
+    let text = std::fs::read_to_string(files.0.path().join("all.yaml")).unwrap();
+    let line = text.lines().position(|line| line.contains("- b.json")).unwrap() + 1;
+    assert_eq!(problems[0]["line"], line);
+    let one = "    configMapRef: {name: people, keys: [c]}\n";
+    let (problems, _) = Files::with(&[(inline, one), (end, map)]).problems(&[]);
+    assert_eq!(rules(&problems), [("source/key", "spec.source.configMapRef.keys[0]")]);
+    assert!(problems[0]["column"].as_u64().is_some(), "{problems:#?}");
+}
+
+#[test]
+fn one_run_shows_what_the_schema_refuses_and_what_else_is_wrong() {
+    let files = Files::with(&[
+        ("destination: {prospect: {}}", "destination: {prospect: {}}\n  moed: Push\n  mode: Pull"),
+        ("candidate.title ==", "candidate.titel =="),
+        ("fieldMappingRef: {name: people}", "fieldMappingRef: {name: others}"),
+        ("      from: title", "      from: emails[0\n      writeMod: Always"),
+    ]);
+    let (problems, code) = files.problems(&[]);
+    let expected = [
+        ("mapping/path", "spec.fields[1].from"),
+        ("schema/unknown-field", "spec.fields[1].writeMod"),
+        ("reference/not-given", "spec.fieldMappingRef"),
+        ("mapping/unknown-path", "spec.select"),
+        ("schema/unknown-field", "spec.moed"),
+        ("schema/value", "spec.mode"),
+    ];
+    assert_eq!((rules(&problems), code), (expected.to_vec(), Some(2)), "{problems:#?}");
+    let shown = text_of(&files.validate(&[]).stdout);
+    let last = "3 objects: 1 valid, 4 errors, 2 warnings";
+    assert_eq!(shown.lines().last(), Some(last), "{shown}");
+    // What follows from a fault is not said again.
+    let files = Files::with(&[("from: title", "from: title\n      expression: candidate.title")]);
+    let (problems, _) = files.problems(&[]);
+    assert_eq!(rules(&problems), [("schema/rule", "spec.fields[1]")], "{problems:#?}");
+}
+
+#[test]
 fn a_secret_in_the_wrong_place_is_not_shown() {
     let keys = "credentials:\n    accessKey: SECRETIVE\n    secretKey: SECRETIVE";
     let row = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  a.csv: |\n    email\nsecretive@example.com, SECRETIVE: x\n---\napiVersion: clinch";
@@ -358,6 +418,22 @@ fn shells_complete_the_commands() {
         let script = text_of(&output.stdout);
         assert!(["validate", "explain", "environment"].iter().all(|word| script.contains(word)));
     }
+}
+
+/// Where bash is installed; scripts of the other shells are made by the same generator.
+#[test]
+fn bash_completes_commands_with_the_script_that_is_printed() {
+    let words = "source <(clinch-operator completion bash)\nCOMP_WORDS=(clinch-operator appr)\n\
+                 COMP_CWORD=1\n\
+                 complete=$(complete -p clinch-operator | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+                 $complete clinch-operator appr clinch-operator\n\
+                 echo \"${COMPREPLY[@]}\"";
+    let program = Path::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    let Ok(output) = Command::new("bash").args(["-c", words]).env("PATH", path).output() else {
+        return;
+    };
+    assert_eq!(text_of(&output.stdout), "approve\n", "{}", text_of(&output.stderr));
 }
 
 #[test]

@@ -5,21 +5,27 @@ use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{super::text::count_of, Checked, snippet::snippet};
+use super::{
+    super::text::{count_of, folded},
+    Checked,
+    snippet::snippet,
+};
 use crate::local::{Problem, Severity};
 
 /// The text of each file.
 type Texts = HashMap<Arc<str>, Arc<str>>;
 
-/// For people: each problem with its line, and a summary.
-pub(super) fn text(checked: &Checked, texts: &Texts) -> String {
+/// For people: each problem with its line, and a summary; in lines of this width, if any.
+pub(super) fn text(checked: &Checked, texts: &Texts, width: Option<usize>) -> String {
     let mut text = String::new();
     for problem in &checked.problems {
-        let _infallible = writeln!(text, "{problem}   [{}]", problem.rule.as_str());
-        let Some(found) = texts.get(&problem.file).and_then(|text| snippet(problem, text)) else {
-            continue;
-        };
+        let line = format!("{problem}   [{}]", problem.rule.as_str());
+        let lines = width.map_or_else(|| vec![line.clone()], |width| folded(line.clone(), width));
+        let _infallible = writeln!(text, "{}", lines.join("\n"));
         let number = problem.line.to_string();
+        let found = texts.get(&problem.file).and_then(|text| snippet(problem, text));
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(number.len() + 5));
+        let Some(found) = found.and_then(|found| found.within(room)) else { continue };
         let gap = " ".repeat(number.len());
         let before = " ".repeat(found.mark - 1);
         let mark = "^".repeat(found.length);

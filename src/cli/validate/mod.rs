@@ -5,7 +5,7 @@ mod formats;
 mod snippet;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{BadArgument, ExitCode, name_of};
+use super::{BadArgument, ExitCode, messages::Messages, name_of, text};
 use crate::{
     api::{Environment, GROUP, VERSION},
     app::{self, OutboundProxy},
@@ -145,7 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let texts = std::mem::take(&mut loaded.texts);
     let checked = super::block_on(check(loaded, &target, &args.input, args.fail_on_skipped))?;
     let text = match args.output {
-        Output::Text => formats::text(&checked, &texts),
+        Output::Text => formats::text(&checked, &texts, text::terminal_width()),
         Output::Json => formats::json(&checked, &texts)?,
         Output::Sarif => formats::sarif(&checked, &texts)?,
         Output::Github => formats::github(&checked, &texts),
@@ -164,7 +164,11 @@ pub(super) fn accepted(input: &InputArgs) -> anyhow::Result<Option<Manifests>> {
     if checked.problems.is_empty() {
         return Ok(Some(manifests));
     }
-    super::print_error(&formats::text(&checked, &texts));
+    let messages = Messages::chosen();
+    match messages {
+        Messages::Text => super::print_error(&formats::text(&checked, &texts, text::error_width())),
+        Messages::Json => checked.problems.iter().for_each(|problem| messages.problem(problem)),
+    }
     Ok((checked.count(Severity::Error) == 0).then_some(manifests))
 }
 
@@ -180,6 +184,7 @@ fn load(args: &InputArgs) -> anyhow::Result<Loaded> {
         namespace: args.namespace.clone(),
         recursive: args.recursive,
         keeps_texts: true,
+        keeps_refused: true,
     });
     for path in &args.filename {
         if super::is_standard_input(path) {
@@ -197,7 +202,7 @@ async fn check(
     input: &InputArgs,
     fail_on_skipped: bool,
 ) -> anyhow::Result<Checked> {
-    let Loaded { manifests, mut problems, objects, refused, declared, skipped, .. } = loaded;
+    let Loaded { manifests, mut problems, objects, refused, kept, declared, skipped, .. } = loaded;
     for problem in &mut problems {
         if fail_on_skipped && problem.rule == Rule::KIND {
             problem.severity = Severity::Error;
@@ -208,7 +213,7 @@ async fn check(
     if manifests.is_empty() && problems.is_empty() {
         problems.push(nothing_of_ours(&input.filename));
     }
-    let (found, faulty) = review(manifests, &declared, target).await?;
+    let (found, faulty) = review(manifests, &kept, &declared, target).await?;
     problems.extend(found);
     problems.sort();
     problems.dedup();
@@ -231,9 +236,11 @@ fn nothing_of_ours(paths: &[PathBuf]) -> Problem {
     }
 }
 
-/// What the controllers say of the objects that can be read, and how many of them have errors.
+/// What the controllers say of the objects that can be read, and how many of those that are not refused have
+/// errors. `kept`: refused objects, with the fields at fault.
 async fn review(
     manifests: Manifests,
+    kept: &HashMap<(Kind, ObjectKey), Vec<String>>,
     declared: &HashSet<(&'static str, ObjectKey)>,
     target: &TargetAttributes,
 ) -> anyhow::Result<(Vec<Problem>, usize)> {
@@ -248,8 +255,12 @@ async fn review(
     let (mut problems, mut faulty) = (Vec::new(), HashSet::new());
     for kind in Kind::ALL {
         for key in cluster.keys(kind) {
+            let at_fault = kept.get(&(kind, key.clone()));
             for finding in controllers.review(kind, &key, target).await? {
-                if finding.is_error {
+                if at_fault.is_some_and(|paths| is_consequence(&finding.path, paths)) {
+                    continue;
+                }
+                if finding.is_error && at_fault.is_none() {
                     faulty.insert((kind, key.clone()));
                 }
                 // What is refused has problems of its own.
@@ -261,6 +272,16 @@ async fn review(
         }
     }
     Ok((problems, faulty.len()))
+}
+
+/// Whether what is said of a field may be the consequence of a fault of it, or of a part of it or around it. A
+/// rule about the spec as a whole is about other fields, too.
+fn is_consequence(path: &str, at_fault: &[String]) -> bool {
+    let is_in = |path: &str, around: &str| {
+        path.strip_prefix(around)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    at_fault.iter().any(|fault| is_in(fault, path) || (fault != "spec" && is_in(path, fault)))
 }
 
 fn problem(

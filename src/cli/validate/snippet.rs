@@ -27,6 +27,22 @@ pub(super) struct Snippet {
     pub(super) length: usize,
 }
 
+impl Snippet {
+    /// What fits a line of this width; `None` where the part that is meant does not.
+    pub(super) fn within(self, width: usize) -> Option<Self> {
+        if self.line.chars().count() <= width {
+            return Some(self);
+        }
+        let room = width.saturating_sub(REST.len());
+        let fits = self.mark + self.length - 1 <= room;
+        let line: String = self.line.chars().take(room).chain(REST.chars()).collect();
+        fits.then_some(Self { line, ..self })
+    }
+}
+
+/// What stands for the rest of a line.
+const REST: &str = "...";
+
 /// The part of its line that a problem is about, if it may be shown.
 pub(super) fn snippet(problem: &Problem, text: &str) -> Option<Snippet> {
     let is_data = |field: &str| {
@@ -40,12 +56,26 @@ pub(super) fn snippet(problem: &Problem, text: &str) -> Option<Snippet> {
         return None;
     }
     if line.contains('{') {
-        return in_braces(line, &problem.path);
+        // An item of a list in the line has no name of its own.
+        let list = problem.path.strip_suffix(']').and_then(|path| path.rfind('['));
+        let list = list.map(|end| &problem.path[..end]);
+        let in_list = || list.and_then(|list| in_braces(line, list));
+        let found = in_braces(line, &problem.path).or_else(in_list);
+        return found.or_else(|| item(line, &problem.path));
     }
     if line.chars().count() > MAX_LINE {
         return None;
     }
-    let (shown, start, end) = meant(line, &problem.path)?;
+    // What is missing is said of the nearest field around it.
+    let mut around = Some(problem.path.as_str());
+    let fields = std::iter::from_fn(|| {
+        let path = around?;
+        around = path.rfind('.').map(|end| &path[..end]);
+        Some(path)
+    });
+    let Some((shown, start, end)) = fields.into_iter().find_map(|path| meant(line, path)) else {
+        return item(line, &problem.path);
+    };
     let column = line[..start].chars().count() + 1;
     let length = line[start..end].chars().count().max(1);
     Some(Snippet { line: shown, mark: column, column, length })
@@ -69,6 +99,20 @@ fn in_braces(line: &str, path: &str) -> Option<Snippet> {
     let mark = before.len() + if value.is_some() { name.chars().count() + 2 } else { 0 } + 1;
     let line = format!("{before}{name}: {shown}");
     Some(Snippet { line, mark, column: meant.start + 1, length: meant.len() })
+}
+
+/// The beginning of a list item that has no field of its own on its line, or lacks one. It may be a value of
+/// any kind, and is not shown.
+fn item(line: &str, path: &str) -> Option<Snippet> {
+    let content = line.trim_start_matches([' ', '-']);
+    let before = &line[..line.len() - content.len()];
+    if !path.contains('[') || !before.contains('-') || before.len() > MAX_LINE {
+        return None;
+    }
+    // The beginning is ASCII.
+    let column = before.len() + 1;
+    let line = format!("{before}{REST}");
+    Some(Snippet { line, mark: column, column, length: REST.len() })
 }
 
 /// What is shown of a line, and the bytes that are meant: of the value of the path's last field, or else of
@@ -116,11 +160,38 @@ mod tests {
         assert_eq!((found.column, found.length), (11, 5));
         let key = snippet(&problem(2, "spec.fields"), text).unwrap();
         assert_eq!((key.column, key.length), (3, 6));
-        assert_eq!(
-            snippet(&problem(3, "spec.fields[0].from"), text),
-            None,
-            "a line of another field"
-        );
+        let other = snippet(&problem(2, "spec.from"), text);
+        assert_eq!(other, None, "a line of another field");
+        let around = snippet(&problem(1, "spec.destination"), text).unwrap();
+        assert_eq!((around.line.as_str(), around.column, around.length), ("spec:", 1, 4));
+    }
+
+    #[test]
+    fn a_line_that_is_too_wide_is_cut_behind_what_is_meant() {
+        let text = "      from: emial and a word\n";
+        let found = || snippet(&problem(1, "spec.from"), text).unwrap();
+        assert_eq!(found().within(28), Some(found()));
+        assert_eq!(found().within(27), None, "all of the value is meant");
+        let text = "    - {from: emial}\n";
+        let found = snippet(&problem(1, "spec.fields[0].from"), text).unwrap();
+        assert_eq!(found.line, "    ... from: emial ...");
+        let cut = found.within(22).unwrap();
+        assert_eq!((cut.line.as_str(), cut.mark, cut.length), ("    ... from: emial...", 15, 5));
+    }
+
+    #[test]
+    fn of_an_item_its_beginning_is_meant_and_its_value_is_not_shown() {
+        let text = "  denied:\n    - ann@example.com\n    - to: email\n    - {note: Ann}\n";
+        for (line, path) in
+            [(2, "spec.access.denied[0]"), (3, "spec.fields[0].from"), (4, "spec.fields[1].from")]
+        {
+            let found = snippet(&problem(line, path), text).unwrap();
+            assert_eq!(found.line, "    - ...", "{path}");
+            assert_eq!((found.mark, found.column, found.length), (7, 7, 3), "{path}");
+        }
+        assert_eq!(snippet(&problem(2, "spec.source.inline[0]"), text), None);
+        let list = snippet(&problem(1, "spec.access.denied[0]"), text).unwrap();
+        assert_eq!((list.line.as_str(), list.column, list.length), ("  denied:", 3, 6));
     }
 
     #[test]
