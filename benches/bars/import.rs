@@ -125,6 +125,7 @@ pub(crate) fn ports<F: Feed>(
         own: OwnWrites::Include,
         grant: Grant::new(|| GrantState::Valid),
         fence: Fence::open(),
+        reported_scan: None,
         clock: Clock::new(Timestamp::now),
         progress: watch::channel(ImportProgress::default()).0,
         cancel: CancellationToken::new(),

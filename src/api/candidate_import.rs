@@ -443,8 +443,8 @@ pub struct CandidateImportStatus {
     /// The latest manifest, which lists the parts of a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_manifest: Option<ManifestSeen>,
-    /// People who could not be mapped or whom the destination refused, as of the last full scan and
-    /// since then. Those who were corrected since still count, until the next full scan.
+    /// People who could not be read or mapped, or whom the destination refused, as of the last full scan
+    /// and since then. Each full scan tries them again; those who were corrected count until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<i64>,
     /// The first of them.
@@ -489,7 +489,7 @@ pub enum ScanMode {
 pub struct ImportCounts {
     /// People read from Clinch.
     pub scanned: i64,
-    /// People written, because they are new or have changed.
+    /// People written, because they are new or have changed. Those whom the destination refuses do not count.
     pub emitted: i64,
     /// People who are as they were written last.
     pub unchanged: i64,
@@ -497,9 +497,13 @@ pub struct ImportCounts {
     pub own: i64,
     /// People whom `spec.select` or `spec.updatedAfter` leaves out.
     pub not_selected: i64,
+    /// People on the list of the integration's `spec.suppression`, who are not written because of that.
+    /// Absent: counted by an earlier version, as not selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<i64>,
     /// Tombstones written.
     pub tombstones: i64,
-    /// People who could not be mapped.
+    /// People who could not be read or mapped.
     pub invalid: i64,
     /// People whom the destination refused.
     pub failed: i64,

@@ -121,7 +121,7 @@ pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub written_requested_at: Option<String>,
-    /// The value of `clinch.hireez.dev/accept-deletions` last acted on; imports only.
+    /// The value of `clinch.hireez.dev/accept-deletions` by which a run last let deletions pass; imports only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub accept_deletions: Option<String>,

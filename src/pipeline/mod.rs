@@ -46,11 +46,12 @@ pub use files::{
 pub use guards::Guards;
 pub use import::{
     AnySink, Batch, BatchLimits, ClinchFeed, Deletions, Delivered, ExportLedger, ExportLedgers,
-    Feed, FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, HttpSink, HttpSinkSettings,
-    ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts, ImportProgress, ImportReport,
-    ImportSpec, KeptWrites, LISTED_FAILURES, LastFullScan, LastManifest, Manifest, MaxDeletions,
-    ObjectSink, OwnWrites, PartFormat, Poster, ProfileMapping, Refused, Sink, SinkFault, SinkGate,
-    SinkPosition, Unmapped, Verdict, asked_to_wait, run_import, verdict,
+    Feed, FeedFault, FeedPage, FeedPerson, FeedRead, FindExports, GaveUp, HttpSink,
+    HttpSinkSettings, ImportCounts, ImportFailure, ImportMode, ImportName, ImportPorts,
+    ImportProgress, ImportReport, ImportSpec, KeptWrites, LISTED_FAILURES, LastFullScan,
+    LastManifest, Manifest, MaxDeletions, ObjectSink, OwnWrites, PartFormat, Patience, Poster,
+    ProfileMapping, Refused, Sink, SinkFault, SinkGate, SinkPosition, SinkTrouble, Unmapped,
+    Verdict, asked_to_wait, run_import, verdict,
 };
 pub use job_rules::{JobRule, JobRules, RuleVerdict};
 pub use lines::LineFormat;

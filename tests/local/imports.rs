@@ -208,6 +208,21 @@ async fn a_mapping_of_its_own_says_what_is_written_and_no_export_uses_it() {
         assert_eq!(record["tags"], json!(["from Clinch"]));
         assert!(record["fullName"].as_str().unwrap().ends_with('!'), "{record}");
     }
+    for (field, place, hint) in [
+        (json!({"to": "fullName", "from": "frist_name"}), "spec.fields[1].from", "'first_name'"),
+        (
+            json!({"to": "fullName", "expression": "candidate.first_nam + '!'"}),
+            "spec.fields[1].expression",
+            "'first_name'",
+        ),
+        (json!({"to": "fulName", "from": "first_name"}), "spec.fields[1].to", "\"fullName\""),
+    ] {
+        let good = std::mem::replace(&mut world.more[0]["spec"]["fields"][1], field);
+        let refused = world.expect(1, "MappingInvalid").await;
+        let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(place) && message.contains(hint), "{message}");
+        world.more[0]["spec"]["fields"][1] = good;
+    }
 
     let export = json!({"apiVersion": "clinch.hireez.dev/v1alpha1", "kind": "CandidateExport",
         "metadata": {"name": "there"}, "spec": {"integrationRef": {"name": "clinch"},
@@ -384,7 +399,8 @@ async fn too_many_deletions_wait_for_the_annotation() {
 
     // The number of another run accepts nothing.
     let accept = |run: &str| json!({"clinch.hireez.dev/accept-deletions": run});
-    world.expect_with(accept("999"), 1, "DeletionsHeld").await;
+    let held = world.expect_with(accept("999"), 1, "DeletionsHeld").await;
+    assert!(held["status"]["handled"].get("acceptDeletions").is_none(), "{held}");
     assert!(of_op(&world.records(), "tombstone").is_empty());
     let done = world.expect_with(accept(&run), 0, "Imported").await;
     assert_eq!(done["status"]["handled"]["acceptDeletions"], run);
@@ -392,29 +408,56 @@ async fn too_many_deletions_wait_for_the_annotation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_example_writes_people() {
-    let world = World::new(2).await;
-    let origin = world.sandbox.base_url();
-    let out = format!("file://{}/out", world.folder.path().display());
-    let manifests = world.folder.path().join("manifests");
-    fs::create_dir(&manifests).unwrap();
-    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/import")).unwrap() {
-        let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path)
-            .unwrap()
-            .replace("http://127.0.0.1:18080", &origin)
-            .replace("accessKey: DEMO-SANDBOX-KEY", "accessKey: K")
-            .replace("secretKey: demo-sandbox-secret-not-a-real-one", "secretKey: S")
-            .replace("s3://talent-exports/from-clinch", &out)
-            .replace("      credentialsSecretRef:\n        name: talent-exports\n", "");
-        fs::write(manifests.join(path.file_name().unwrap()), text).unwrap();
+async fn the_example_writes_people_as_its_page_says() {
+    const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/import");
+    const PAGE: &str = include_str!("../../examples/import/README.md");
+    let world = World::new(0).await;
+    let (_, rest) = PAGE.split_once("--credential ").unwrap();
+    let credential: Vec<&str> = rest.split_whitespace().next().unwrap().split(':').collect();
+    let options = Options::default().with_credential(credential[0], credential[1], credential[2]);
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let bodies = |what: &str| -> Vec<Value> {
+        let start = format!("curl -s http://127.0.0.1:18080/_sandbox/{what} -d '");
+        let found = PAGE.lines().filter_map(|line| line.strip_prefix(&start)?.strip_suffix('\''));
+        found.map(|body| serde_json::from_str(body).unwrap()).collect()
+    };
+    for body in bodies("add") {
+        sandbox.add_person("hireEZ", &body["attributes"]).unwrap();
     }
-    let mut command = apply::apply(&manifests, &world.folder.path().join("state"), &origin);
-    command.args(["--timeout", "30", "--allowed-destinations", &out]);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = shown(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}");
+    let (origin, manifests) = (sandbox.base_url(), world.folder.path().join("manifests"));
+    let out = format!("{}/out", world.folder.path().display());
+    fs::create_dir(&manifests).unwrap();
+    for name in ["00-namespace.yaml", "10-integration.yaml", "folder/30-import.yaml"] {
+        assert!(
+            PAGE.contains(&format!(
+                "-f examples/import/{}",
+                name.trim_end_matches("/30-import.yaml")
+            ))
+        );
+        let text = fs::read_to_string(PathBuf::from(EXAMPLE).join(name)).unwrap();
+        let text = text.replace("http://127.0.0.1:18080", &origin);
+        let text = text.replace("/tmp/from-clinch", &out);
+        fs::write(manifests.join(name.replace('/', "-")), text).unwrap();
+    }
+    let apply = async || {
+        let mut command = apply::apply(&manifests, &world.folder.path().join("state"), &origin);
+        command.args(["--timeout", "30", "--allowed-destinations", &format!("file://{out}")]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = shown(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        text
+    };
+    let text = apply().await;
     assert!(text.contains("import/from-clinch"), "{text}");
     assert!(text.contains("from-clinch: manifest file:///"), "{text}");
     assert_eq!(world.records().len(), 2);
+    for body in bodies("edit") {
+        sandbox.edit("hireEZ", body["email"].as_str().unwrap(), &body["attributes"]).unwrap();
+    }
+    for body in bodies("delete") {
+        sandbox.delete("hireEZ", body["email"].as_str().unwrap()).unwrap();
+    }
+    apply().await;
+    let records = world.records();
+    assert_eq!((records.len(), of_op(&records, "tombstone").len()), (4, 1));
 }

@@ -18,7 +18,7 @@ use clinch_operator::{
         ImportProgress, ImportReport, ImportSpec, Manifest, MaxDeletions, ObjectSink, OwnWrites,
         PartFormat, run_import,
     },
-    sandbox::OldId,
+    sandbox::{Action, Fault, OldId},
     storage::{AllowedPlaces, StoragePolicy},
 };
 use serde_json::{Value, json};
@@ -86,6 +86,7 @@ impl Import<'_> {
             own: OwnWrites::Include,
             grant: Grant::new(|| GrantState::Valid),
             fence: Fence::open(),
+            reported_scan: None,
             clock: Clock::new(jiff::Timestamp::now),
             progress: watch::channel(ImportProgress::default()).0,
             cancel: CancellationToken::new(),
@@ -191,6 +192,37 @@ async fn people_come_back_once_and_then_only_what_changed() {
     // An export of the account does not write the anonymised person.
     let counts = world.counts(&Export::of((4..6).map(crate::setup::profile).collect())).await;
     assert_eq!((counts.suppressed, counts.unchanged), (1, 1));
+}
+
+#[tokio::test]
+async fn only_the_answer_of_the_application_says_that_somebody_is_gone() {
+    let world = World::new(seeded(contract(json!({})), (0..40).map(in_clinch))).await;
+    let folder = tempfile::tempdir().unwrap();
+    let import = Import { world: &world, folder: folder.path(), state: MemoryStore::default() };
+    import.completes().await;
+    let id = world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    let status = |code, html| Action::Status { code, retry_after: None, html };
+    let elsewhere = Action::Redirect { location: "https://login.example/".to_owned() };
+    for (action, reason) in [
+        (status(403, false), Reason::PermissionDenied),
+        (status(403, true), Reason::EndpointNotClinch),
+        (status(500, false), Reason::RecordErrored),
+        (status(404, true), Reason::EndpointNotClinch),
+        (status(422, false), Reason::RecordRejected),
+        (elsewhere, Reason::EndpointNotClinch),
+        (Action::Html {}, Reason::EndpointNotClinch),
+    ] {
+        let shown = format!("{action:?}");
+        world.sandbox.set_faults(vec![Fault::always("getCandidate", action)]);
+        let found = import.completes().await;
+        assert_eq!((found.counts.tombstones, found.counts.invalid), (0, 1), "{shown}");
+        let [failure] = &found.failures[..] else { panic!("{shown}: {:?}", found.failures) };
+        assert_eq!(failure.cause.reason, reason, "{shown}: {}", failure.cause.message);
+        assert!(failure.record.is_some() && !failure.cause.message.contains(&id), "{shown}");
+    }
+    world.sandbox.set_faults(Vec::new());
+    let found = import.completes().await;
+    assert_eq!((found.counts.tombstones, found.counts.invalid), (1, 0));
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ impl Pair {
             own: (self.own)(self),
             grant: Grant::new(|| GrantState::Valid),
             fence: Fence::open(),
+            reported_scan: None,
             clock: Clock::new(jiff::Timestamp::now),
             progress: watch::channel(ImportProgress::default()).0,
             cancel: CancellationToken::new(),

@@ -140,10 +140,17 @@ impl Gathered {
         sink.into_iter().chain(report).filter_map(Result::ok).collect()
     }
 
+    /// Whether the latest run has held deletions back.
+    pub(super) fn holds_deletions(&self) -> bool {
+        let met = self.run.as_ref().and_then(ImportRun::interruption);
+        met.is_some_and(|(_, cause)| cause.reason == Reason::DeletionsHeld)
+    }
+
     /// Whether a run is wanted even if nothing is due: a request that no run has acted on.
     pub(super) fn is_requested(&self) -> bool {
         let acted = self.run.as_ref().and_then(|run| run.accepts.as_ref());
-        self.request.is_some() || (self.accepts.is_some() && self.accepts.as_ref() != acted)
+        let accepts = self.accepts.is_some() && self.accepts.as_ref() != acted;
+        self.request.is_some() || (accepts && self.holds_deletions())
     }
 }
 

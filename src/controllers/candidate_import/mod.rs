@@ -97,7 +97,7 @@ pub(super) async fn reconcile<C: Cluster + LedgerHome>(
 fn state_lost(gathered: &Gathered, plan: &Plan) -> Option<Notice> {
     let concludes = matches!(plan.decision, Decision::Proceed(Step::Conclude));
     let run = gathered.run.as_ref().filter(|_| concludes)?;
-    let why = run.progress.state_lost.as_ref()?;
+    let why = run.lost()?;
     let message = format!("everybody was written again: {why}");
     Some(Notice { kind: NoticeType::Warning, reason: Reason::StateLost, action: ACTION, message })
 }

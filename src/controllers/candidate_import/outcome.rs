@@ -5,8 +5,8 @@ use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrSt
 use super::{decision::Step, recorded::in_place};
 use crate::{
     api::{
-        CandidateImportStatus, ConditionType, FullScan, ImportCounts, ImportFailure, ImportRecord,
-        ManifestSeen, ReportSeen, ScanMode,
+        ACCEPT_DELETIONS, CandidateImportStatus, ConditionType, FullScan, ImportCounts,
+        ImportFailure, ImportRecord, ManifestSeen, ReportSeen, ScanMode,
     },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{budget, rediscovered::rediscovery, references, runs::ImportRun},
@@ -36,6 +36,8 @@ pub(super) struct Reported<'a> {
     pub(super) run: Option<&'a ImportRun>,
     /// What interrupted the attempt before the one in progress or due.
     pub(super) met: Option<&'a Cause>,
+    /// A request to accept deletions that has accepted none.
+    pub(super) unaccepted: Option<&'a str>,
     /// Whether Clinch has answered with nothing but 429 for a while.
     pub(super) limited: bool,
     /// Whether the run in progress or due is quiet: then what is in place is reported.
@@ -76,7 +78,7 @@ pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>)
             let progress = reported.run.map(|run| &run.progress);
             let progress = progress.filter(|progress| **progress != ImportProgress::default());
             if let Some(progress) = progress {
-                show(next, progress);
+                show(next, progress, false);
             }
             if *reported.step == Step::Pause {
                 return paused();
@@ -85,7 +87,11 @@ pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>)
                 return limited();
             }
             let attempt = reported.run.map_or(0, |run| run.attempt);
-            in_progress(attempt, reported.met, progress)
+            match progress.and_then(|progress| progress.trouble.as_ref()) {
+                // An attempt within the run.
+                Some(trouble) => in_progress(attempt.max(1), Some(&trouble.cause), progress),
+                None => in_progress(attempt, reported.met, progress),
+            }
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
@@ -128,17 +134,10 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     let known = next.last_full_scan.as_ref().map_or(0, |scan| scan.known);
     let rejected = next.rejected.unwrap_or_default();
     let allowed = budget::allowed(reported.budget, counts.scanned.max(known));
-    let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
-    if counts.own > 0 {
-        message = format!("{message}, {} left out as exports wrote them", counts.own);
-    }
-    if known > 0 {
-        message = format!("{message}; {known} known");
-    }
-    if let Some(list) = &next.rediscovery {
+    let mut message = written(next, known);
+    if reported.unaccepted.is_some() {
         message = format!(
-            "{message}; of the list {} known, {} changed, {} new",
-            list.known, list.changed, list.new
+            "{message}; the annotation {ACCEPT_DELETIONS} accepts nothing, because no deletions are held"
         );
     }
     // Everybody who is selected is known, or left out as an export wrote them.
@@ -153,10 +152,16 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
         let first =
             first.map(|failure| format!("; first: {}: {}", failure.reason, failure.message));
         let first = first.unwrap_or_default();
+        let refused = if counts.failed > 0 {
+            format!(" (in the last run {} were refused)", counts.failed)
+        } else {
+            String::new()
+        };
+        let what = format!("could not be read or mapped, or were refused{refused}");
+        let rest = format!("{first}; each full scan tries them again");
         if rejected > allowed {
             let message = format!(
-                "{message}; {rejected} could not be mapped or were refused, more than failureBudget allows \
-                 ({allowed}){first}"
+                "{message}; {rejected} {what}, more than failureBudget allows ({allowed}){rest}"
             );
             let reason = Reason::RecordsRejected;
             return Outcome {
@@ -169,9 +174,7 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
                 verdict: Verdict::stalled(reason, message),
             };
         }
-        message = format!(
-            "{message}; {rejected} could not be mapped or were refused, within failureBudget{first}"
-        );
+        message = format!("{message}; {rejected} {what}, within failureBudget{rest}");
         (false, Reason::ImportedWithRejections)
     };
     if let Some(unlisted) = next.unlisted.filter(|_| rejected <= allowed) {
@@ -191,11 +194,45 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     }
 }
 
+/// What the run has written, and what the list is to Clinch.
+fn written(next: &CandidateImportStatus, known: i64) -> String {
+    let counts = next.counts.unwrap_or_default();
+    let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
+    let suppressed = counts.suppressed.unwrap_or_default();
+    for (count, why) in [
+        (counts.own, "left out as exports wrote them"),
+        (suppressed, "left out by spec.suppression of the integration"),
+    ] {
+        if count > 0 {
+            message = format!("{message}, {count} {why}");
+        }
+    }
+    if known > 0 {
+        message = format!("{message}; {known} known");
+    }
+    let Some(list) = &next.rediscovery else { return message };
+    message = format!(
+        "{message}; of the list {} known, {} changed, {} new",
+        list.known, list.changed, list.new
+    );
+    for (count, class) in [
+        (list.possible.unwrap_or_default(), "possible"),
+        (list.ambiguous, "ambiguous"),
+        (list.suppressed, "suppressed"),
+        (list.unmatchable, "unmatchable"),
+    ] {
+        if count > 0 {
+            message = format!("{message}, {count} {class}");
+        }
+    }
+    message
+}
+
 fn interrupted(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     begin(next, reported.revision);
     let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
     if run.progress != ImportProgress::default() {
-        show(next, &run.progress);
+        show(next, &run.progress, false);
         show_places(next, &run.progress);
     }
     let (stalled, Cause { reason, message }) = match run.interruption() {
@@ -223,7 +260,7 @@ fn conclude(next: &mut CandidateImportStatus, reported: &Reported<'_>) {
     if !news {
         return;
     }
-    show(next, &run.progress);
+    show(next, &run.progress, true);
     let counts = next.counts.unwrap_or_default();
     let outcome = settled(next, reported).observation.reason;
     next.history.insert(
@@ -276,8 +313,8 @@ fn rejected(progress: &ImportProgress) -> i64 {
     number(progress.counts.invalid.saturating_add(progress.counts.failed))
 }
 
-/// Counts and failures of a snapshot.
-fn show(next: &mut CandidateImportStatus, progress: &ImportProgress) {
+/// Counts and failures of a snapshot. `last`: of the last one of a completed run, which is shown once.
+fn show(next: &mut CandidateImportStatus, progress: &ImportProgress, last: bool) {
     next.counts = Some(counts(&progress.counts));
     next.mode = Some(mode(progress.mode));
     next.mode_reason = Some(cut(progress.mode_reason, MESSAGE));
@@ -289,9 +326,12 @@ fn show(next: &mut CandidateImportStatus, progress: &ImportProgress) {
         }
         // It does not read people again who could not be mapped before.
         ImportMode::Incremental if met > 0 => {
-            next.rejected = Some(next.rejected.unwrap_or_default().saturating_add(met));
-            let earlier = std::mem::take(&mut next.failures);
-            next.failures = failures(progress).into_iter().chain(earlier).collect();
+            if last {
+                next.rejected = Some(next.rejected.unwrap_or_default().saturating_add(met));
+            }
+            let (found, mut earlier) = (failures(progress), std::mem::take(&mut next.failures));
+            earlier.retain(|one| !found.iter().any(|found| found.record == one.record));
+            next.failures = found.into_iter().chain(earlier).collect();
             next.failures.truncate(engine::LISTED_FAILURES);
         }
         ImportMode::Incremental => {}
@@ -362,6 +402,7 @@ fn counts(found: &engine::ImportCounts) -> ImportCounts {
         unchanged: number(found.unchanged),
         own: number(found.own),
         not_selected: number(found.not_selected),
+        suppressed: Some(number(found.suppressed)),
         tombstones: number(found.tombstones),
         invalid: number(found.invalid),
         failed: number(found.failed),
@@ -427,6 +468,7 @@ mod tests {
             selects: true,
             run: Some(run),
             met: None,
+            unaccepted: None,
             limited: false,
             quiet: false,
         };
@@ -515,6 +557,76 @@ mod tests {
         let verdict = after(&mut status, &Step::Conclude, &healed);
         assert!(matches!(verdict, Verdict::Ready(cause) if cause.reason == Reason::Imported));
         assert!(status.unlisted.is_none() && is_reported(&status, &healed));
+    }
+
+    #[test]
+    fn an_endpoint_that_fails_shows_while_the_run_tries_it_again() {
+        let mut status = CandidateImportStatus::default();
+        let mut working = run(ImportMode::FullScan, false, Ending::Completed, emitted(3, 0));
+        working.phase = RunPhase::Running;
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let cause = Cause::new(Reason::DestinationUnreachable, "https://a answers with status 503");
+        working.progress.trouble =
+            Some(engine::SinkTrouble { cause, since: at(70), until: at(80) });
+        let verdict = after(&mut status, &Step::Observe, &working);
+        let message = "a run is in progress: full scan, pass 0, page 0; the last attempt ended with \
+                       DestinationUnreachable: https://a answers with status 503";
+        assert_eq!(verdict, Verdict::reconciling(Reason::ProgressingWithRetry, message));
+        working.progress.trouble = None;
+        let verdict = after(&mut status, &Step::Observe, &working);
+        assert!(
+            matches!(verdict, Verdict::Reconciling(cause) if cause.reason == Reason::Progressing)
+        );
+    }
+
+    #[test]
+    fn people_who_are_refused_while_an_incremental_run_fails_are_counted_once() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let first = run(ImportMode::FullScan, false, Ending::Completed, emitted(99, 1));
+        after(&mut status, &Step::Conclude, &first);
+        let disposition = Disposition::retry(Reason::DestinationUnreachable);
+        let ending = Ending::Interrupted { disposition, message: "503".into() };
+        let mut failing = run(ImportMode::Incremental, false, ending, emitted(0, 3));
+        let cause = Cause::new(Reason::SinkRejected, "422");
+        let failure = engine::ImportFailure {
+            record: Some(crate::domain::RecordId([7; 8])),
+            place: None,
+            cause,
+        };
+        failing.progress.failures = vec![failure].into();
+        let delay = std::time::Duration::from_secs(1);
+        for _ in 0..3 {
+            after(&mut status, &Step::Retry { delay }, &failing);
+            assert_eq!((status.rejected, status.failures.len()), (Some(1), 1));
+        }
+        let done = run(ImportMode::Incremental, false, Ending::Completed, emitted(0, 3));
+        after(&mut status, &Step::Conclude, &done);
+        assert_eq!(status.rejected, Some(4));
+    }
+
+    #[test]
+    fn what_a_list_is_to_clinch_adds_up() {
+        let mut status = CandidateImportStatus {
+            rediscovery: Some(crate::api::RediscoveryCounts {
+                known: 1,
+                changed: 2,
+                new: 3,
+                possible: Some(4),
+                ambiguous: 5,
+                suppressed: 6,
+                unmatchable: 7,
+            }),
+            ..CandidateImportStatus::default()
+        };
+        begin(&mut status, "r1");
+        let done = run(ImportMode::FullScan, false, Ending::Completed, emitted(0, 0));
+        let Verdict::Ready(cause) = after(&mut status, &Step::Conclude, &done) else {
+            panic!("ready")
+        };
+        let expected = "of the list 1 known, 2 changed, 3 new, 4 possible, 5 ambiguous, 6 suppressed, \
+                        7 unmatchable";
+        assert!(cause.message.ends_with(expected), "{}", cause.message);
     }
 
     #[test]

@@ -88,6 +88,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
             access: valid.access.clone(),
             accepts: gathered.accepts.clone(),
             met: last.and_then(ImportRun::interruption).map(|(_, cause)| cause),
+            lost: run.as_ref().filter(|run| !run.is_completed()).and_then(ImportRun::lost).cloned(),
             ..ImportRun::default()
         }
     });
@@ -213,7 +214,9 @@ fn quiet_for(due: &Step, inputs: &Inputs<'_>) -> Option<Duration> {
         return None;
     }
     let works = match due {
-        Step::Observe => inputs.run.is_some_and(|run| run.periodic && run.met.is_none()),
+        Step::Observe => inputs
+            .run
+            .is_some_and(|run| run.periodic && run.met.is_none() && run.progress.trouble.is_none()),
         Step::Refresh => inputs.obstacle.is_none(),
         _ => false,
     };
@@ -227,11 +230,17 @@ fn quiet_for(due: &Step, inputs: &Inputs<'_>) -> Option<Duration> {
     let since = match (due, inputs.run) {
         // Time during which no process ran does not count.
         (Step::Refresh, _) => inputs.next_run.map(|due| due.max(inputs.process_started_at)),
-        (_, Some(run)) if run.periodic && !needs_a_person(run) => Some(run.tried_since),
+        (_, Some(run)) if run.periodic && !needs_a_person(run) => Some(fails_since(run)),
         _ => None,
     };
     let quiet = Duration::try_from(inputs.now.duration_since(since?)).unwrap_or_default();
     inputs.grace.checked_sub(quiet)
+}
+
+/// Since when a run fails that does. One that works may have worked for hours before.
+fn fails_since(run: &ImportRun) -> Timestamp {
+    let trouble = run.progress.trouble.as_ref().filter(|_| run.met.is_none());
+    trouble.map_or(run.tried_since, |trouble| trouble.since)
 }
 
 fn needs_a_person(run: &ImportRun) -> bool {
@@ -271,7 +280,7 @@ mod tests {
         conditions::Verdict,
         controllers::runs::Ended,
         domain::Cause,
-        pipeline::{ImportProgress, ImportReport},
+        pipeline::{ImportProgress, ImportReport, SinkTrouble},
     };
 
     fn at(second: i64) -> Timestamp {
@@ -354,6 +363,13 @@ mod tests {
             ..running
         };
         assert!(quiet(&again, 399) && !quiet(&again, 401), "another attempt does not start over");
+        let mut at_sink = ImportRun { met: None, ..again };
+        at_sink.progress.trouble = Some(SinkTrouble {
+            cause: Cause::new(Reason::DestinationUnreachable, ""),
+            since: at(9000),
+            until: at(9001),
+        });
+        assert!(quiet(&at_sink, 9299) && !quiet(&at_sink, 9301), "a scan worked for hours before");
         let held = failing(Disposition::Stalled { reason: Reason::DeletionsHeld });
         assert!(!quiet(&held, 100), "a person has to decide");
     }

@@ -201,6 +201,16 @@ pub(super) async fn compare(
 
 /// How an import ends whose list was compared with this result.
 pub(super) fn ending(report: &Report) -> Ending {
+    let reason = match &report.ending {
+        Ending::Interrupted { disposition, .. } => Some(disposition.reason()),
+        Ending::SourceFailed(cause) => Some(cause.reason),
+        _ => None,
+    };
+    if let Some(reason @ Reason::SourceEmpty) = reason {
+        // The remedy for exports is none for imports.
+        let message = format!("{LIST}: the list has no records, so that nobody was compared");
+        return Ending::Interrupted { disposition: Disposition::Stalled { reason }, message };
+    }
     match &report.ending {
         // A list in which nobody can be compared is a result.
         Ending::SourceUnchanged => Ending::Completed,

@@ -75,6 +75,7 @@ fn run<C: Cluster + LedgerHome>(
     let grant = permission::grant(&context.cluster, gathered).and(connection.grant.clone());
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let reported_scan = gathered.previous.last_full_scan.as_ref().map(|scan| scan.at.0.as_second());
     let (limiter, context) = (Arc::clone(&context.limiter), Arc::clone(context));
     let (uid, name) = (reference.uid.clone(), reference.key.to_string());
     move |handle: RunHandle<ImportProgress>| {
@@ -109,6 +110,7 @@ fn run<C: Cluster + LedgerHome>(
                 fence: context.fence.clone(),
                 grant: grant.clone(),
                 cancel: cancel.clone(),
+                reports: progress.clone(),
             };
             let ports = ImportPorts {
                 feed: ClinchFeed::new(client.clone()),
@@ -120,6 +122,7 @@ fn run<C: Cluster + LedgerHome>(
                 own,
                 grant,
                 fence: context.fence.clone(),
+                reported_scan,
                 clock: context.clock.clone(),
                 progress,
                 cancel: cancel.clone(),

@@ -35,6 +35,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
     if import.spec.rediscovery.is_none() {
         (next.rediscovery, next.match_report) = (None, None);
     }
+    let accepted = run.as_ref().and_then(|run| acted_on(gathered, run));
     let verdict = match (&plan.decision, &plan.validated) {
         (Decision::Suspend { in_sync }, _) => {
             let message = "spec.suspend is set".to_owned();
@@ -58,6 +59,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
                 selects: import.spec.select.is_some(),
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),
+                unaccepted: gathered.accepts.as_deref().filter(|_| accepted.is_none()),
                 limited: gathered.limited,
                 quiet: plan.quiet,
             };
@@ -72,7 +74,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
     let waits = works || met.is_some_and(|(_, cause)| cause.reason == Reason::RateLimited);
     let wait = gathered.wait.filter(|_| waits);
     next.waiting_until = waiting_until(wait, previous.waiting_until.as_ref(), *now);
-    if let Some(accepted) = run.as_ref().and_then(|run| acted_on(gathered, run)) {
+    if let Some(accepted) = accepted {
         let handled = next.handled.take().unwrap_or_default();
         next.handled = Some(Handled { accept_deletions: Some(accepted), ..handled });
     }
@@ -80,12 +82,11 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
     next
 }
 
-/// The request to accept deletions that the latest run has acted on: it completed, or they are held
-/// again because the request names another run.
+/// The request to accept deletions by which the latest run, which is complete, was let pass. Any other
+/// accepts nothing, and so has no receipt.
 fn acted_on(gathered: &Gathered, run: &ImportRun) -> Option<String> {
-    let held = run.interruption().is_some_and(|(_, cause)| cause.reason == Reason::DeletionsHeld);
     let asked = gathered.accepts.clone().filter(|asked| run.accepts.as_ref() == Some(asked))?;
-    (run.is_completed() || held).then_some(asked)
+    (run.is_completed() && run.progress.accepted.is_some()).then_some(asked)
 }
 
 /// Replaces the condition on a list elsewhere by what the latest run found.
@@ -118,6 +119,8 @@ fn learned(
 ) {
     let run = run.filter(|run| run.revision == revision);
     let met = run.and_then(ImportRun::interruption).map(|(_, cause)| cause);
+    let trouble = run.filter(|run| run.is_running()).and_then(|run| run.progress.trouble.as_ref());
+    let met = met.or_else(|| trouble.map(|trouble| trouble.cause.clone()));
     let of_sink = |reason| {
         matches!(
             reason,

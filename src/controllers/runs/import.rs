@@ -28,6 +28,8 @@ pub(in crate::controllers) struct ImportRun {
     pub(in crate::controllers) accepts: Option<String>,
     /// What interrupted the last attempt at this revision.
     pub(in crate::controllers) met: Option<Cause>,
+    /// What an interrupted attempt before this one found lost of earlier runs, and has not said.
+    pub(in crate::controllers) lost: Option<String>,
     /// The latest snapshot.
     pub(in crate::controllers) progress: ImportProgress,
     /// Whether it is still running.
@@ -46,6 +48,11 @@ impl ImportRun {
     /// Whether it read everything that it had to.
     pub(in crate::controllers) fn is_completed(&self) -> bool {
         self.ended().is_some_and(|ended| ended.report.ending == Ending::Completed)
+    }
+
+    /// Why what was written before is not known any more, if this run or an attempt before it found so.
+    pub(in crate::controllers) fn lost(&self) -> Option<&String> {
+        self.progress.state_lost.as_ref().or(self.lost.as_ref())
     }
 
     /// Whether it wrote something.

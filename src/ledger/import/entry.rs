@@ -35,7 +35,11 @@ impl ImportMarks {
     /// Exports knew them when they were emitted last. Follows from [`ImportEntry::trace`].
     pub(super) const TRACED: Self = Self(8);
 
-    const KNOWN: u8 = 15;
+    /// The destination refused what was offered of them last: the person of this revision, or, if it is
+    /// all zero, their tombstone. The other marks are those of what it took.
+    pub const REFUSED: Self = Self(16);
+
+    const KNOWN: u8 = 31;
 
     /// The marks with these bits; `None` when a bit is not known.
     pub const fn from_bits(bits: u8) -> Option<Self> {
@@ -49,7 +53,7 @@ impl ImportMarks {
 
     /// These marks without those of `other`.
     #[must_use]
-    pub(super) const fn without(self, other: Self) -> Self {
+    pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 

@@ -70,6 +70,10 @@ pub struct ImportFacts {
     /// The last complete full scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_full_scan: Option<FullScanFact>,
+    /// When the last scan began that the import had reported when its state was lost: the state began anew
+    /// after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_after: Option<i64>,
     /// The next run has to read everybody, because the last one did not see everybody it had to.
     pub scan_due: bool,
     /// A full scan whose missing people are held back.

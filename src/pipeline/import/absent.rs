@@ -5,6 +5,7 @@ use super::{
     feed::{Feed, FeedFault, FeedRead},
     halt::Halt,
     record::Gone,
+    report::ImportFailure,
     sink::Sink,
     walk::Walked,
     work::Work,
@@ -34,8 +35,11 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         };
         let absent = self.people.iter(&self.keys).filter(is_missing).count() as u64;
         let most = self.spec.max_deletions.of(known);
-        if absent > most && !self.is_accepted(absent) {
-            return Ok(Some(self.hold(absent)));
+        if absent > most {
+            if !self.is_accepted(absent) {
+                return Ok(Some(self.hold(absent)));
+            }
+            self.progress.accepted = self.spec.accept_deletions;
         }
         let missing: Vec<ClinchId> =
             self.people.iter(&self.keys).filter(is_missing).map(|entry| entry.id).collect();
@@ -66,7 +70,12 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             Ok(FeedRead::Merged(into)) => self.left(id, &Gone::Merged(into)),
             Ok(FeedRead::Gone) => self.left(id, &Gone::Deleted),
             // The next full scan asks again.
-            Err(FeedFault::Person) => {}
+            Err(FeedFault::Person(cause)) => {
+                if counts {
+                    let record = Some(self.keys.record_id(id));
+                    self.fail(ImportFailure { record, place: None, cause });
+                }
+            }
             Err(fault) => return Err(fault.into()),
         }
         Ok(())
@@ -88,11 +97,16 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
     }
 
     /// The number of a scan that was held back stays the same while no more people are missing, so that it
-    /// can be accepted.
+    /// can be accepted. It is never one that somebody named before: nobody accepts what they have not seen.
     fn hold(&self, absent: u64) -> HeldFact {
+        let named = self.spec.accept_deletions;
         match self.facts.held {
             Some(held) if absent <= held.absent.saturating_add(SPARE) => held,
-            _ => HeldFact { run: self.facts.run + u64::from(!self.begun), absent },
+            other => {
+                let run = self.facts.run + u64::from(!self.begun);
+                let run = run.max(other.map_or(0, |held| held.run.saturating_add(1)));
+                HeldFact { run: run.saturating_add(u64::from(named == Some(run))), absent }
+            }
         }
     }
 }

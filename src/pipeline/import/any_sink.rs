@@ -4,7 +4,7 @@ use super::{
     http::HttpSink,
     objects::ObjectSink,
     report::LastManifest,
-    sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition},
+    sink::{Batch, BatchLimits, Delivered, Manifest, Patience, Sink, SinkFault, SinkPosition},
 };
 use crate::storage::Endpoint;
 
@@ -32,10 +32,10 @@ impl Sink for AnySink {
         }
     }
 
-    fn before_first_batch(&self) -> u64 {
+    fn before_batches_of_run(&self) -> u64 {
         match self {
-            Self::Objects(sink) => sink.before_first_batch(),
-            Self::Http(sink) => sink.before_first_batch(),
+            Self::Objects(sink) => sink.before_batches_of_run(),
+            Self::Http(sink) => sink.before_batches_of_run(),
         }
     }
 
@@ -60,10 +60,14 @@ impl Sink for AnySink {
         }
     }
 
-    async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
+    async fn deliver(
+        &self,
+        batch: &Batch,
+        patience: &mut Patience,
+    ) -> Result<Delivered, SinkFault> {
         match self {
-            Self::Objects(sink) => sink.deliver(batch).await,
-            Self::Http(sink) => sink.deliver(batch).await,
+            Self::Objects(sink) => sink.deliver(batch, patience).await,
+            Self::Http(sink) => sink.deliver(batch, patience).await,
         }
     }
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::feed::{Feed, FeedFault, FeedPage, FeedPerson, FeedRead};
 use crate::{
-    clinch::{Candidate, Client, ClinchError, Cursor, MAX_LIST_BYTES, NotClinchSign},
-    domain::{ClinchId, Disposition, Reason},
+    clinch::{Candidate, Client, ClinchError, Cursor, MAX_LIST_BYTES},
+    domain::{Cause, ClinchId, Disposition, Reason},
 };
 
 /// The Clinch client as an import sees it.
@@ -47,16 +47,7 @@ impl Feed for ClinchFeed {
         match self.client.get(id).await {
             Ok(found) => Ok(FeedRead::Present(person(found))),
             Err(ClinchError::NotFound) => Ok(FeedRead::Gone),
-            // The list of everybody was read with the same credential. A redirect does not say whether it
-            // concerns the person.
-            Err(
-                ClinchError::Forbidden
-                | ClinchError::NotClinch(NotClinchSign::Redirect)
-                | ClinchError::Errored { .. }
-                | ClinchError::AnswerTooLarge { .. }
-                | ClinchError::Unavailable { status: Some(_), .. },
-            ) => Err(FeedFault::Person),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(of_person(error)),
         }
     }
 
@@ -85,6 +76,25 @@ fn person(found: Candidate) -> FeedPerson {
         anonymised: found.anonymized,
         merged_into: found.merged_into,
     }
+}
+
+/// What a failed read by id means. The list of everybody was read with the same credential; what is about
+/// this request alone keeps no other person from being read.
+fn of_person(error: ClinchError) -> FeedFault {
+    let reason = match &error {
+        ClinchError::Errored { .. } | ClinchError::Unavailable { status: Some(_), .. } => {
+            Reason::RecordErrored
+        }
+        ClinchError::Forbidden
+        | ClinchError::NotClinch(_)
+        | ClinchError::Rejected { .. }
+        | ClinchError::Conflict
+        | ClinchError::TooLarge
+        | ClinchError::AnswerTooLarge { .. } => error.reason(),
+        _ => return error.into(),
+    };
+    let message = format!("cannot be read by id, and does not count as deleted: {error}");
+    FeedFault::Person(Cause::new(reason, message))
 }
 
 impl From<ClinchError> for FeedFault {

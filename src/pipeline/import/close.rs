@@ -28,15 +28,16 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         self.listed = position.map(|position| position.run);
         let SinkPosition { run, batch } = position.unwrap_or_default();
         let behind = run > self.facts.run || batch > self.facts.batch;
-        if lost.is_some() || behind {
+        let last = self.facts.last_full_scan.map(|scan| scan.at).max(self.facts.lost_after);
+        if lost.is_some() || behind || last < self.reported_scan {
+            let nothing = "nothing is known of earlier runs any more";
             let older = "what is known of earlier runs is older than what they delivered";
-            self.progress.state_lost = Some(lost.unwrap_or_else(|| older.to_owned()));
+            let why = if self.facts == ImportFacts::default() { nothing } else { older };
+            self.progress.state_lost = Some(lost.unwrap_or_else(|| why.to_owned()));
             self.journal.start_over();
             self.people = ImportedPeople::default();
-            self.facts = ImportFacts { run, batch, ..ImportFacts::default() };
-        }
-        if self.facts.batch == 0 {
-            self.facts.batch = self.sink.before_first_batch();
+            let lost_after = self.reported_scan;
+            self.facts = ImportFacts { run, batch, lost_after, ..ImportFacts::default() };
         }
         let leftovers = self.sink.leftovers(self.facts.batch).await?;
         if !leftovers.is_empty() {

@@ -39,7 +39,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         }
         if self.is_listed(&person) {
             let heard_of = known.as_ref().is_some_and(|known| known.marks.is_live());
-            self.progress.counts.not_selected += u64::from(is_new && !heard_of);
+            self.progress.counts.suppressed += u64::from(is_new && !heard_of);
             self.gone(&person.id, known, &Gone::Suppressed);
             return Ok(());
         }
@@ -70,6 +70,10 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             }
         };
         let revision = self.keys.revision(&profile);
+        if known.as_ref().is_some_and(|known| self.is_refused(known, revision)) {
+            self.put_off(&person.id);
+            return Ok(());
+        }
         let is_as_known =
             |known: &ImportEntry| known.revision == revision && self.is_settled(known.marks);
         if known.as_ref().is_some_and(is_as_known) {
@@ -84,15 +88,15 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             }
             self.progress.near_misses += 1;
         }
-        self.pending.before.push(known);
-        self.emit(&person, revision, &profile, look.map(|look| look.trace));
+        self.emit(&person, revision, &profile, (known, look.map(|look| look.trace)));
         Ok(())
     }
 
     /// Whether there is nothing to say of a person with these marks who has not changed.
     fn is_settled(&self, marks: ImportMarks) -> bool {
         let own = marks.contains(ImportMarks::OWN) && !marks.contains(ImportMarks::TOMBSTONED);
-        marks.is_live() || (self.excludes_own && own)
+        let taken = !marks.contains(ImportMarks::REFUSED);
+        taken && (marks.is_live() || (self.excludes_own && own))
     }
 
     /// What exports know of a person who is new or has changed.
@@ -136,7 +140,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         person: &FeedPerson,
         revision: Revision,
         profile: &Map<String, Value>,
-        trace: Option<ImportTrace>,
+        (known, trace): (Option<ImportEntry>, Option<ImportTrace>),
     ) {
         let updated_at = self.updated_at.as_ref().and_then(|name| person.attributes.get(name));
         let record = Upsert {
@@ -147,7 +151,7 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             profile,
         };
         record.write(&mut self.pending.lines);
-        self.pending.ids.push(person.id.clone());
+        self.pending.offer(person.id.clone(), known);
         self.know(ImportEntry {
             id: person.id.clone(),
             revision,
@@ -155,7 +159,6 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             marks: ImportMarks::EMITTED,
             trace,
         });
-        self.progress.counts.emitted += 1;
     }
 
     /// Notes that a person is gone. Readers who received them learn it once; others never hear of
@@ -181,12 +184,14 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             return;
         }
         if known.marks.is_live() {
+            if self.is_refused(&known, Revision::default()) {
+                self.put_off(id);
+                return;
+            }
             write_gone(&self.name, id, gone, &mut self.pending.lines);
-            self.pending.ids.push(id.clone());
-            self.pending.before.push(Some(known.clone()));
-            self.progress.counts.tombstones += 1;
+            self.pending.offer(id.clone(), Some(known.clone()));
         }
-        let marks = known.marks.with(ImportMarks::TOMBSTONED);
+        let marks = known.marks.with(ImportMarks::TOMBSTONED).without(ImportMarks::REFUSED);
         self.know(ImportEntry { marks, ..known });
     }
 

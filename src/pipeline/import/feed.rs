@@ -6,7 +6,7 @@ use std::{fmt, future::Future};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::domain::{ClinchId, Disposition, MatchKey};
+use crate::domain::{Cause, ClinchId, Disposition, MatchKey};
 
 /// A person as Clinch returns them.
 #[derive(Clone, PartialEq)]
@@ -65,7 +65,7 @@ pub enum FeedRead {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedFault {
     /// This person cannot be read now; others may be.
-    Person,
+    Person(Cause),
     /// The run may not use the account any more. The one who withdrew it reports why.
     Withdrawn,
     /// Nobody can be read now.

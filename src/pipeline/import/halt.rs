@@ -2,7 +2,7 @@
 
 use super::{feed::FeedFault, sink::SinkFault};
 use crate::{
-    domain::{Disposition, Reason},
+    domain::{Cause, Disposition},
     ledger::{JournalError, SuppressionError},
 };
 
@@ -21,10 +21,9 @@ impl From<FeedFault> for Halt {
     fn from(fault: FeedFault) -> Self {
         match fault {
             // Callers who can leave a person out do.
-            FeedFault::Person => Self::Unread {
-                disposition: Disposition::retry(Reason::InternalError),
-                message: "a person cannot be read".to_owned(),
-            },
+            FeedFault::Person(Cause { reason, message }) => {
+                Self::Unread { disposition: Disposition::retry(reason), message }
+            }
             FeedFault::Withdrawn => Self::Stopped,
             FeedFault::Everything { disposition, message } => Self::Unread { disposition, message },
         }

@@ -18,6 +18,7 @@ mod objects;
 mod own;
 mod pending;
 mod record;
+mod refusals;
 mod refused;
 mod report;
 mod run;
@@ -38,9 +39,12 @@ pub use objects::{ObjectSink, PartFormat};
 pub use own::{ExportLedger, ExportLedgers, FindExports, OwnWrites};
 pub use report::{
     ImportCounts, ImportFailure, ImportMode, ImportProgress, ImportReport, LISTED_FAILURES,
-    LastFullScan, LastManifest,
+    LastFullScan, LastManifest, SinkTrouble,
 };
 pub use run::run_import;
-pub use sink::{Batch, BatchLimits, Delivered, Manifest, Refused, Sink, SinkFault, SinkPosition};
+pub use sink::{
+    Batch, BatchLimits, Delivered, GaveUp, Manifest, Patience, Refused, Sink, SinkFault,
+    SinkPosition,
+};
 pub use spec::{Deletions, ImportName, ImportSpec, MaxDeletions};
 pub use work::ImportPorts;

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     report::LastManifest,
-    sink::{Batch, BatchLimits, Delivered, Manifest, Sink, SinkFault, SinkPosition},
+    sink::{Batch, BatchLimits, Delivered, Manifest, Patience, Sink, SinkFault, SinkPosition},
 };
 use crate::{
     domain::{Disposition, Reason},
@@ -172,7 +172,7 @@ impl Sink for ObjectSink {
         Ok(())
     }
 
-    async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
+    async fn deliver(&self, batch: &Batch, _: &mut Patience) -> Result<Delivered, SinkFault> {
         let bytes = self.format.bytes(batch);
         let size = bytes.len() as u64;
         let sha256 = hex::encode(Sha256::digest(&bytes));
@@ -188,7 +188,7 @@ impl Sink for ObjectSink {
             bytes: size,
             sha256,
         };
-        Ok(Delivered { last: batch.number, part: Some(part), refused: Vec::new() })
+        Ok(Delivered { last: batch.number, part: Some(part), ..Delivered::default() })
     }
 
     async fn close(&self, manifest: &Manifest) -> Result<Option<LastManifest>, SinkFault> {

@@ -11,13 +11,22 @@ use crate::{
 /// The most people whose state is stored together.
 const MAX_ENTRIES: usize = 8000;
 
+/// What is taken back if the sink refuses a record.
+#[derive(Debug)]
+pub(super) struct Offered {
+    /// What was known of the person before.
+    pub(super) before: Option<ImportEntry>,
+    /// Which of the entries says that they were delivered.
+    pub(super) entry: usize,
+}
+
 /// Records and states that will be delivered and stored together.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) lines: Vec<u8>,
     pub(super) ids: Vec<ClinchId>,
-    /// What was known of them before, one for each of `ids`.
-    pub(super) before: Vec<Option<ImportEntry>>,
+    /// One for each of `ids`.
+    pub(super) offered: Vec<Offered>,
     pub(super) entries: Vec<ImportEntry>,
     entry_bytes: usize,
     /// People who must not be written to Clinch any more.
@@ -25,6 +34,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Adds whose record was written, before what is known of them from then on is added.
+    pub(super) fn offer(&mut self, id: ClinchId, before: Option<ImportEntry>) {
+        self.ids.push(id);
+        self.offered.push(Offered { before, entry: self.entries.len() });
+    }
+
     /// Adds what is known of a person from now on.
     pub(super) fn know(&mut self, entry: ImportEntry) {
         self.entry_bytes += ImportSegment::size_of(&entry);

@@ -27,9 +27,11 @@ pub struct ImportCounts {
     pub own: u64,
     /// People that the selection leaves out.
     pub not_selected: u64,
+    /// People on the admin's list of those who must not be written, of whom nobody has heard.
+    pub suppressed: u64,
     /// People emitted as gone.
     pub tombstones: u64,
-    /// People who cannot be mapped.
+    /// People who cannot be read or mapped.
     pub invalid: u64,
     /// People whom the sink refuses.
     pub failed: u64,
@@ -78,6 +80,17 @@ pub struct ImportFailure {
     pub cause: Cause,
 }
 
+/// Why a sink does not take what a run offers it again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkTrouble {
+    /// What the last attempt met.
+    pub cause: Cause,
+    /// When the first one met something.
+    pub since: Timestamp,
+    /// When the next one is due.
+    pub until: Timestamp,
+}
+
 /// A snapshot of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportProgress {
@@ -110,6 +123,10 @@ pub struct ImportProgress {
     pub failures: Arc<Vec<ImportFailure>>,
     /// What was known of earlier runs cannot be used, and why: everybody is emitted again.
     pub state_lost: Option<String>,
+    /// The sink does not take a batch at this moment, which is offered again.
+    pub trouble: Option<SinkTrouble>,
+    /// The run whose missing people count as deleted because somebody accepted them.
+    pub accepted: Option<u64>,
 }
 
 impl ImportProgress {
@@ -118,6 +135,11 @@ impl ImportProgress {
         if self.failures.len() < LISTED_FAILURES {
             Arc::make_mut(&mut self.failures).push(failure);
         }
+    }
+
+    /// Lists the failures of a person no longer.
+    pub(super) fn unfail(&mut self, record: RecordId) {
+        Arc::make_mut(&mut self.failures).retain(|failure| failure.record != Some(record));
     }
 }
 

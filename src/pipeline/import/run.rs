@@ -10,6 +10,7 @@ use super::{
     halt::Halt,
     own::{Own, OwnWrites},
     pending::Pending,
+    refusals::Refusals,
     report::{ImportMode, ImportProgress, ImportReport},
     sink::Sink,
     spec::{Deletions, ImportSpec},
@@ -72,6 +73,7 @@ where
         grant: &ports.grant,
         fence: &ports.fence,
         clock: &ports.clock,
+        reported_scan: ports.reported_scan,
         cancel: &ports.cancel,
         reports: &ports.progress,
         updated_at: ports.feed.updated_at().map(str::to_owned),
@@ -86,15 +88,17 @@ where
         pending: Pending::default(),
         seen: Seen::default(),
         refused: Seen::default(),
+        refusals: Refusals::default(),
         too_large: HashSet::new(),
         progress: ImportProgress::default(),
     };
     work.show();
-    let declared = declared.filter(|_| lost.is_none());
     work.recover(parts, lost).await?;
-    if let Some(declared) = declared {
+    if let Some(declared) = declared.filter(|_| work.progress.state_lost.is_none()) {
         work.deliver_again(declared).await?;
     }
+    // Not before: until then, the number is that of the window.
+    work.facts.batch = work.facts.batch.max(ports.sink.before_batches_of_run());
     let ended = work.read().await;
     if matches!(ended, Err(Halt::Unread { .. })) {
         // Whatever becomes of it, the next run puts it in order.
@@ -124,6 +128,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             self.progress.mode_reason = "the clock of Clinch went back";
             walked = self.walk(None, confirm).await?;
         }
+        self.offer_again().await?;
         if !walked.complete {
             self.close_incomplete(None).await?;
             self.progress.unlisted = walked.unlisted;
@@ -138,8 +143,10 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             let held = self.absent(&walked, known).await?;
             if let Some(held) = held {
                 self.close_incomplete(Some(held)).await?;
-                return Ok(held_back(held, known));
+                return Ok(held_back(held, known, self.spec.accept_deletions));
             }
+            // Tombstones of some of them.
+            self.offer_again().await?;
         }
         self.close_complete(&walked).await?;
         Ok(Ending::Completed)
@@ -189,12 +196,15 @@ fn unsettled(walked: &Walked) -> Ending {
     Ending::Interrupted { disposition: Disposition::retry(Reason::SourceUnsettled), message }
 }
 
-fn held_back(held: HeldFact, known: u64) -> Ending {
+/// `named`: by the annotation.
+fn held_back(held: HeldFact, known: u64, named: Option<u64>) -> Ending {
     let HeldFact { run, absent } = held;
+    let other = named.map(|named| format!(", instead of \"{named}\", which accepts nothing"));
+    let other = other.unwrap_or_default();
     let message = format!(
         "{absent} of {known} people are not on the list of Clinch any more, which is more than \
          spec.maxDeletions; nobody counts as deleted. If this is right, set the annotation \
-         clinch.hireez.dev/accept-deletions: \"{run}\""
+         clinch.hireez.dev/accept-deletions: \"{run}\"{other}"
     );
     Ending::Interrupted {
         disposition: Disposition::Stalled { reason: Reason::DeletionsHeld },

@@ -46,8 +46,30 @@ pub struct Delivered {
     pub last: u64,
     /// Where it is, for sinks that keep it.
     pub part: Option<ImportPart>,
-    /// People of it whom the sink refuses.
+    /// People of it whom the sink refuses, in the order of their records.
     pub refused: Vec<Refused>,
+    /// Where it went no further, because it refused too many.
+    pub gave_up: Option<GaveUp>,
+}
+
+/// A sink refuses so many people in a row that it is no matter of single people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GaveUp {
+    /// The first record of the batch that was neither taken nor refused, from 0.
+    pub from: usize,
+    /// What to do next.
+    pub disposition: Disposition,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// How many people a sink may refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// People refused since one was taken.
+    pub refused: u64,
+    /// The most.
+    pub most: u64,
 }
 
 /// A person whom a sink refuses.
@@ -121,9 +143,9 @@ pub trait Sink: Send + Sync {
         false
     }
 
-    /// The number before the first batch of an import of which nothing is known. A sink whose receiver ignores
-    /// batches that it knows must not give a number again after the state of the import was lost.
-    fn before_first_batch(&self) -> u64 {
+    /// A number that is less than that of every batch of this run. A sink whose receiver knows batches by
+    /// their numbers must not give one again after the state of the import was lost, or put back.
+    fn before_batches_of_run(&self) -> u64 {
         0
     }
 
@@ -148,7 +170,11 @@ pub trait Sink: Send + Sync {
     }
 
     /// Takes a batch, durably once it returns. The same batch may be delivered again.
-    fn deliver(&self, batch: &Batch) -> impl Future<Output = Result<Delivered, SinkFault>> + Send;
+    fn deliver(
+        &self,
+        batch: &Batch,
+        patience: &mut Patience,
+    ) -> impl Future<Output = Result<Delivered, SinkFault>> + Send;
 
     /// Takes the index of a run that delivered something; where it is, for sinks that keep it. The same
     /// manifest may be delivered again.

@@ -15,6 +15,7 @@ use super::{
     halt::Halt,
     own::{FindExports, Own, OwnWrites},
     pending::Pending,
+    refusals::Refusals,
     report::{ImportFailure, ImportMode, ImportProgress, LastFullScan, LastManifest},
     sink::Sink,
     spec::ImportSpec,
@@ -48,6 +49,9 @@ pub struct ImportPorts<F, K, S> {
     pub grant: Grant,
     /// Whether this process may write.
     pub fence: Fence,
+    /// When the last complete full scan began that the import has reported, if there was one, in seconds
+    /// since 1970 by Clinch's clock.
+    pub reported_scan: Option<i64>,
     /// The clock.
     pub clock: Clock,
     /// Where progress is reported.
@@ -67,6 +71,11 @@ impl Seen {
     /// Notes a person; true if they were not seen before.
     pub(super) fn insert(&mut self, id: &ClinchId) -> bool {
         self.ids.insert(self.hasher.hash_one(id.as_str()))
+    }
+
+    /// Forgets a person.
+    pub(super) fn remove(&mut self, id: &ClinchId) {
+        self.ids.remove(&self.hasher.hash_one(id.as_str()));
     }
 
     pub(super) fn contains(&self, id: &ClinchId) -> bool {
@@ -98,6 +107,7 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) grant: &'a Grant,
     pub(super) fence: &'a Fence,
     pub(super) clock: &'a Clock,
+    pub(super) reported_scan: Option<i64>,
     pub(super) cancel: &'a CancellationToken,
     pub(super) reports: &'a watch::Sender<ImportProgress>,
     /// The attribute with the time of the last change, if there is one.
@@ -117,8 +127,9 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) mode: ImportMode,
     pub(super) pending: Pending,
     pub(super) seen: Seen,
-    /// People whom the sink refused in this run.
+    /// People whom the sink refused in this run or, if they are not offered by this one, before.
     pub(super) refused: Seen,
+    pub(super) refusals: Refusals,
     /// The places on the list of people who are too large to be read.
     pub(super) too_large: HashSet<u64>,
     pub(super) progress: ImportProgress,
@@ -170,20 +181,21 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             return Ok(());
         }
         let number = self.facts.batch + 1;
-        let mut part = None;
+        let (mut part, mut halt) = (None, None);
         if let Some(batch) = pending.take_batch(number) {
             if self.sink.is_declared_to() {
                 self.begin();
                 let window = DeclaredWindow { batch: number, people: pending.people(&batch) };
                 self.journal.declare(window, self.facts.clone()).await?;
             }
-            let delivered = self.sink.deliver(&batch).await?;
-            self.refuse(delivered.refused, &mut pending);
-            part = delivered.part;
+            let mut delivered = self.sink.deliver(&batch, &mut self.refusals.patience).await?;
+            part = delivered.part.take();
             self.facts.batch = delivered.last;
+            halt = self.settle(delivered, &mut pending);
         }
         self.check_writes()?;
-        self.store(std::mem::take(&mut pending.entries), part).await
+        self.store(std::mem::take(&mut pending.entries), part).await?;
+        halt.map_or(Ok(()), Err)
     }
 
     /// Stores what is known, as part of this run.

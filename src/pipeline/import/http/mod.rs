@@ -6,22 +6,19 @@ mod body;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    future::Future,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::time::Instant;
+use jiff::Timestamp;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 pub use self::answer::{Verdict, asked_to_wait, verdict};
 use self::body::{Body, Sent, body, divided};
 use super::{
-    report::LastManifest,
-    sink::{Batch, BatchLimits, Delivered, Manifest, Refused, Sink, SinkFault},
+    report::{ImportProgress, LastManifest, SinkTrouble},
+    sink::{Batch, BatchLimits, Delivered, GaveUp, Manifest, Patience, Refused, Sink, SinkFault},
     spec::ImportName,
 };
 use crate::{
@@ -41,8 +38,9 @@ const BATCHES_OF_A_WINDOW: usize = 10;
 const MAX_WINDOW: usize = 2000;
 /// The most bytes of a window, but for one record.
 const MAX_WINDOW_BYTES: usize = 8 << 20;
-/// So many people refused in a row, and none taken between them, are no matter of single people.
-const MAX_REFUSED: u64 = 100;
+/// Behind so many people refused in a row, batches are sent as single records: halves would only be more
+/// requests.
+const MANY_REFUSED: u64 = 100;
 
 /// Sends bodies. A trait, so that tests need no socket.
 pub trait Poster: Send + Sync {
@@ -76,9 +74,20 @@ pub struct SinkGate {
     pub grant: Grant,
     /// Ends the run.
     pub cancel: CancellationToken,
+    /// Where the run reports what it meets.
+    pub reports: watch::Sender<ImportProgress>,
 }
 
 impl SinkGate {
+    /// Shows what the last attempt met, or that one was answered.
+    fn show(&self, trouble: Option<SinkTrouble>) {
+        self.reports.send_if_modified(|progress| {
+            let is_news = progress.trouble != trouble;
+            progress.trouble = trouble;
+            is_news
+        });
+    }
+
     fn check(&self) -> Result<(), SinkFault> {
         let may = !self.cancel.is_cancelled()
             && self.fence.holds()
@@ -112,65 +121,81 @@ pub struct HttpSink<P> {
     settings: HttpSinkSettings,
     gate: SinkGate,
     clock: Clock,
-    /// People refused since one was taken.
-    refused: AtomicU64,
 }
 
 impl<P: Poster> HttpSink<P> {
     /// A sink that sends through `poster`.
     pub fn new(poster: P, settings: HttpSinkSettings, gate: SinkGate, clock: Clock) -> Self {
-        Self { poster, settings, gate, clock, refused: AtomicU64::new(0) }
+        Self { poster, settings, gate, clock }
     }
 
-    /// Sends records as one batch, or in halves of it down to one record; the refused ones.
-    async fn send(&self, number: u64, records: &[Sent<'_>]) -> Result<Vec<Refused>, SinkFault> {
+    /// Sends records as one batch, or in halves of it down to one record. Adds the refused ones to
+    /// `delivered`.
+    async fn send(
+        &self,
+        number: u64,
+        records: &[Sent<'_>],
+        patience: &mut Patience,
+        delivered: &mut Delivered,
+    ) -> Result<(), SinkFault> {
         let ImportName { uid, .. } = &self.settings.import;
         let name = self.settings.import.to_string();
-        let (mut waiting, mut refused) = (vec![records], Vec::new());
+        let mut waiting = vec![records];
         while let Some(records) = waiting.pop() {
             let answer = self.post(&body(uid, &name, number, records)).await?;
             match (answer, records) {
-                (None, _) => self.refused.store(0, Ordering::Relaxed),
-                (Some(status), [one]) => {
-                    refused.push(self.refuse(status, one)?);
+                (None, _) => patience.refused = 0,
+                (Some(status), [one]) if patience.refused >= patience.most => {
+                    delivered.gave_up = Some(self.give_up(status, one, *patience));
+                    return Ok(());
                 }
-                (Some(_), _) => {
-                    let (first, second) = records.split_at(records.len() / 2);
+                (Some(status), [one]) => {
+                    patience.refused += 1;
+                    delivered.refused.push(refused(status, one));
+                }
+                (Some(_), many) if patience.refused >= MANY_REFUSED => {
+                    waiting.extend(many.chunks(1).rev());
+                }
+                (Some(_), many) => {
+                    let (first, second) = many.split_at(many.len() / 2);
                     waiting.extend([second, first]);
                 }
             }
         }
-        Ok(refused)
+        Ok(())
     }
 
-    fn refuse(&self, status: u16, record: &Sent<'_>) -> Result<Refused, SinkFault> {
-        let reason = Reason::SinkRejected;
-        if self.refused.fetch_add(1, Ordering::Relaxed) >= MAX_REFUSED {
-            let message = format!(
-                "{} refused {MAX_REFUSED} people in a row, the last one with status {status}: check \
-                 that it takes these records",
-                self.poster.shown()
-            );
-            return Err(SinkFault::Failed {
-                disposition: Disposition::Stalled { reason },
-                message,
-            });
+    fn give_up(&self, status: u16, record: &Sent<'_>, patience: Patience) -> GaveUp {
+        let (shown, most) = (self.poster.shown(), patience.most);
+        GaveUp {
+            from: record.at,
+            disposition: Disposition::Stalled { reason: Reason::SinkRejected },
+            message: format!(
+                "{shown} refused {most} people in a row, the last one with status {status}: check that it \
+                 takes these records. The next run goes on behind them, and offers them again after the \
+                 others"
+            ),
         }
-        let message = format!("the endpoint refuses the record with status {status}");
-        Ok(Refused { at: record.at, id: record.id.clone(), cause: Cause::new(reason, message) })
     }
 
     /// Sends one body until there is an answer that says what to do: `None`, it is taken; else the status
     /// that it is refused with.
     async fn post(&self, body: &Body) -> Result<Option<u16>, SinkFault> {
         let (started, mut failures) = (Instant::now(), 0_u32);
+        let mut since = None;
         loop {
             self.gate.check()?;
             let headers = self.headers(body);
             let (asked, fault) = match self.poster.post(headers, body.bytes.clone()).await {
                 Ok(Posted { status, retry_after }) => match verdict(status) {
-                    Verdict::Taken => return Ok(None),
-                    Verdict::Refused => return Ok(Some(status)),
+                    Verdict::Taken => {
+                        self.gate.show(None);
+                        return Ok(None);
+                    }
+                    Verdict::Refused => {
+                        self.gate.show(None);
+                        return Ok(Some(status));
+                    }
                     Verdict::Later => {
                         let asked = asked_to_wait(retry_after.as_deref(), self.clock.now());
                         (asked, format!("answers with status {status}"))
@@ -201,7 +226,19 @@ impl<P: Poster> HttpSink<P> {
                 });
             }
             failures += 1;
+            self.gate.show(Some(self.trouble(&fault, &mut since, pause)));
             self.gate.wait(pause).await?;
+        }
+    }
+
+    /// What an attempt met that is repeated after a pause. `since`: when the first one did.
+    fn trouble(&self, fault: &str, since: &mut Option<Timestamp>, pause: Duration) -> SinkTrouble {
+        let now = self.clock.now();
+        let message = format!("{} {fault}", self.poster.shown());
+        SinkTrouble {
+            cause: Cause::new(Reason::DestinationUnreachable, message),
+            since: *since.get_or_insert(now),
+            until: now.saturating_add(pause).unwrap_or(now),
         }
     }
 
@@ -209,6 +246,12 @@ impl<P: Poster> HttpSink<P> {
     fn headers(&self, body: &Body) -> HeaderMap {
         self.settings.keys.headers(&body.id, self.clock.now().as_second(), &body.bytes)
     }
+}
+
+fn refused(status: u16, record: &Sent<'_>) -> Refused {
+    let message = format!("the endpoint refuses the record with status {status}");
+    let cause = Cause::new(Reason::SinkRejected, message);
+    Refused { at: record.at, id: record.id.clone(), cause }
 }
 
 impl<P: Poster> Sink for HttpSink<P> {
@@ -223,22 +266,28 @@ impl<P: Poster> Sink for HttpSink<P> {
     }
 
     /// Milliseconds since 1970: more than there were batches before.
-    fn before_first_batch(&self) -> u64 {
+    fn before_batches_of_run(&self) -> u64 {
         u64::try_from(self.clock.now().as_millisecond()).unwrap_or_default()
     }
 
-    async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
+    async fn deliver(
+        &self,
+        batch: &Batch,
+        patience: &mut Patience,
+    ) -> Result<Delivered, SinkFault> {
         let records = batch.ids.iter().zip(batch.records()).enumerate();
         let records: Vec<Sent<'_>> =
             records.map(|(at, (id, json))| Sent { at, id, json }).collect();
         let HttpSinkSettings { max_records, max_bytes, .. } = self.settings;
-        let (mut refused, mut number) = (Vec::new(), batch.number);
-        for records in divided(&records, max_records, max_bytes) {
-            refused.extend(self.send(number, records).await?);
-            number += 1;
+        let mut delivered = Delivered { last: batch.number, ..Delivered::default() };
+        for (number, records) in (batch.number..).zip(divided(&records, max_records, max_bytes)) {
+            delivered.last = number;
+            self.send(number, records, patience, &mut delivered).await?;
+            if delivered.gave_up.is_some() {
+                break;
+            }
         }
-        let last = number.saturating_sub(1).max(batch.number);
-        Ok(Delivered { last, part: None, refused })
+        Ok(delivered)
     }
 
     async fn close(&self, _: &Manifest) -> Result<Option<LastManifest>, SinkFault> {

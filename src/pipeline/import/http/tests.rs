@@ -69,6 +69,7 @@ fn gate() -> SinkGate {
         fence: Fence::open(),
         grant: Grant::new(|| GrantState::Valid),
         cancel: CancellationToken::new(),
+        reports: watch::Sender::new(ImportProgress::default()),
     }
 }
 
@@ -92,6 +93,10 @@ fn batch(people: usize) -> Batch {
     Batch { number: 7, ids, lines: lines.into() }
 }
 
+async fn deliver(sink: &HttpSink<&Scripted>, batch: &Batch) -> Result<Delivered, SinkFault> {
+    sink.deliver(batch, &mut Patience { refused: 0, most: 1000 }).await
+}
+
 fn failed(result: Result<Delivered, SinkFault>) -> (Disposition, String) {
     match result {
         Err(SinkFault::Failed { disposition, message }) => (disposition, message),
@@ -103,7 +108,7 @@ fn failed(result: Result<Delivered, SinkFault>) -> (Disposition, String) {
 async fn batches_are_numbered_signed_and_taken() {
     let poster = Scripted::new(|_, _| answer(202));
     let sink = sink(&poster, gate());
-    let delivered = sink.deliver(&batch(10)).await.unwrap();
+    let delivered = deliver(&sink, &batch(10)).await.unwrap();
     assert_eq!((delivered.last, delivered.refused), (9, Vec::new()));
     let seen = poster.seen.lock().unwrap();
     let numbers: Vec<Value> = seen
@@ -130,7 +135,7 @@ async fn what_passes_is_tried_again_with_the_same_bytes_and_a_new_signature() {
         _ => answer(200),
     });
     let started = Instant::now();
-    sink(&poster, gate()).deliver(&batch(3)).await.unwrap();
+    deliver(&sink(&poster, gate()), &batch(3)).await.unwrap();
     let took = started.elapsed();
     assert!(took >= Duration::from_secs(60) && took < Duration::from_secs(90), "{took:?}");
     let bodies = poster.bodies();
@@ -145,7 +150,7 @@ async fn what_passes_is_tried_again_with_the_same_bytes_and_a_new_signature() {
 async fn an_endpoint_that_stays_away_ends_the_run_after_a_quarter_of_an_hour() {
     let poster = Scripted::new(|_, _| answer(503));
     let started = Instant::now();
-    let (disposition, message) = failed(sink(&poster, gate()).deliver(&batch(3)).await);
+    let (disposition, message) = failed(deliver(&sink(&poster, gate()), &batch(3)).await);
     assert_eq!(disposition, Disposition::retry(Reason::DestinationUnreachable));
     let expected = "https://hooks.example.com/in answers with status 503; attempts: ";
     assert!(message.starts_with(expected), "{message}");
@@ -155,7 +160,7 @@ async fn an_endpoint_that_stays_away_ends_the_run_after_a_quarter_of_an_hour() {
     // More than that is not waited for in the run.
     let asks = || Ok(Posted { status: 503, retry_after: Some("3600".to_owned()) });
     let poster = Scripted::new(move |_, _| asks());
-    let (disposition, _) = failed(sink(&poster, gate()).deliver(&batch(3)).await);
+    let (disposition, _) = failed(deliver(&sink(&poster, gate()), &batch(3)).await);
     let (reason, after) = (Reason::DestinationUnreachable, Duration::from_hours(1));
     assert_eq!((disposition, poster.requests()), (Disposition::Retry { reason, after }, 1));
 }
@@ -168,7 +173,7 @@ async fn a_batch_that_is_refused_is_halved_down_to_the_record_at_fault() {
             let at_fault = records.iter().any(|record| record["n"] == 5);
             answer(if at_fault { status } else { 200 })
         });
-        let delivered = sink(&poster, gate()).deliver(&batch(10)).await.unwrap();
+        let delivered = deliver(&sink(&poster, gate()), &batch(10)).await.unwrap();
         let [refused] = &delivered.refused[..] else { panic!("{:?}", delivered.refused) };
         assert_eq!((refused.at, refused.id.as_str()), (5, "c5"));
         assert_eq!(refused.cause.reason, Reason::SinkRejected);
@@ -180,12 +185,47 @@ async fn a_batch_that_is_refused_is_halved_down_to_the_record_at_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_refuses_everybody_gets_no_more_than_a_hundred() {
+async fn an_endpoint_that_refuses_everybody_gets_no_more_than_it_may_refuse() {
     let poster = Scripted::new(|_, _| answer(422));
-    let (disposition, message) = failed(sink(&poster, gate()).deliver(&batch(500)).await);
-    assert_eq!(disposition, Disposition::Stalled { reason: Reason::SinkRejected });
-    assert!(message.contains("100 people in a row"), "{message}");
-    assert!(poster.requests() < 200, "{}", poster.requests());
+    let mut patience = Patience { refused: 0, most: 300 };
+    let sink = sink(&poster, gate());
+    let delivered = sink.deliver(&batch(500), &mut patience).await.unwrap();
+    let gave_up = delivered.gave_up.unwrap();
+    assert_eq!(gave_up.disposition, Disposition::Stalled { reason: Reason::SinkRejected });
+    assert!(gave_up.message.contains("300 people in a row"), "{}", gave_up.message);
+    assert_eq!((delivered.refused.len(), gave_up.from), (300, 300));
+    assert_eq!(delivered.last, 7 + 75, "four of a batch");
+    // Batches, their halves and their records up to a hundred; then batches and records.
+    let expected = 25 * 7 + 50 * 5 + 2;
+    assert_eq!(poster.requests(), expected);
+    // One who is taken starts the count anew.
+    let poster = Scripted::new(|_, body| {
+        let taken = body["records"].as_array().unwrap().iter().all(|one| one["n"] == 299);
+        answer(if taken { 200 } else { 422 })
+    });
+    let mut patience = Patience { refused: 0, most: 300 };
+    let delivered = self::sink(&poster, gate()).deliver(&batch(500), &mut patience).await.unwrap();
+    assert_eq!((delivered.refused.len(), delivered.gave_up, patience.refused), (499, None, 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_last_attempt_met_is_shown_until_one_is_answered() {
+    let gate = gate();
+    let mut seen = gate.reports.subscribe();
+    let poster = Scripted::new(|at, _| answer(if at < 3 { 503 } else { 200 }));
+    let sink = sink(&poster, gate);
+    let started = Instant::now();
+    let watching = async {
+        let shown = seen.wait_for(|progress| progress.trouble.is_some()).await.unwrap().clone();
+        (shown.trouble.unwrap(), started.elapsed())
+    };
+    let batch = batch(3);
+    let (delivered, (trouble, after)) = tokio::join!(deliver(&sink, &batch), watching);
+    assert_eq!(delivered.unwrap().last, 7);
+    assert_eq!(trouble.cause.reason, Reason::DestinationUnreachable);
+    assert_eq!(trouble.cause.message, "https://hooks.example.com/in answers with status 503");
+    assert!(trouble.until > trouble.since && after < Duration::from_secs(1), "{after:?}");
+    assert_eq!(seen.borrow().trouble, None, "one was answered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,14 +240,14 @@ async fn what_only_a_person_can_mend_is_not_tried_again() {
         (405, "URL"),
     ] {
         let poster = Scripted::new(move |_, _| answer(status));
-        let (disposition, message) = failed(sink(&poster, gate()).deliver(&batch(3)).await);
+        let (disposition, message) = failed(deliver(&sink(&poster, gate()), &batch(3)).await);
         assert_eq!(disposition, Disposition::Stalled { reason: Reason::DestinationDenied });
         assert!(message.contains(says) && message.contains(&status.to_string()), "{message}");
         assert_eq!(poster.requests(), 1);
     }
     let refused = || Err(WriteFault::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused)));
     let poster = Scripted::new(move |_, _| refused());
-    let (disposition, _) = failed(sink(&poster, gate()).deliver(&batch(3)).await);
+    let (disposition, _) = failed(deliver(&sink(&poster, gate()), &batch(3)).await);
     assert_eq!(disposition, Disposition::Stalled { reason: Reason::DestinationNotAllowed });
 }
 
@@ -219,7 +259,7 @@ async fn nothing_is_sent_once_the_run_may_not() {
     ];
     for gate in closed {
         let poster = Scripted::new(|_, _| answer(200));
-        let stopped = sink(&poster, gate).deliver(&batch(3)).await;
+        let stopped = deliver(&sink(&poster, gate), &batch(3)).await;
         assert_eq!((stopped, poster.requests()), (Err(SinkFault::Stopped), 0));
     }
     // A run that is ended does not wait for the next attempt.
@@ -230,7 +270,7 @@ async fn nothing_is_sent_once_the_run_may_not() {
         answer(503)
     });
     let started = Instant::now();
-    let stopped = sink(&poster, gate).deliver(&batch(3)).await;
+    let stopped = deliver(&sink(&poster, gate), &batch(3)).await;
     assert_eq!((stopped, poster.requests()), (Err(SinkFault::Stopped), 1));
     assert!(started.elapsed() < Duration::from_millis(10));
 }

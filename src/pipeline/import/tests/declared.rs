@@ -15,12 +15,13 @@ use super::{
     scale,
 };
 use crate::{
-    domain::{Clock, Fence, Grant, GrantState, Reason},
-    ledger::MemoryStore,
+    domain::{Clock, Disposition, Fence, Grant, GrantState, Reason},
+    ledger::{MemoryStore, SegmentStore as _},
     pipeline::{
         Ending,
         import::{
-            HttpSink, HttpSinkSettings, ImportReport, MaxDeletions, Poster, SinkGate, run_import,
+            HttpSink, HttpSinkSettings, ImportProgress, ImportReport, MaxDeletions, Poster,
+            SinkGate, run_import,
         },
     },
     signing::WebhookKeys,
@@ -38,6 +39,8 @@ struct Receiver {
     versions: Arc<Mutex<Vec<(Version, String)>>>,
     /// The people whom it refuses.
     refuses: BTreeSet<u32>,
+    /// How many requests there were.
+    posts: Arc<std::sync::atomic::AtomicUsize>,
     /// How many runs there were: each is later than the one before.
     runs: i64,
     fuse: Fuse,
@@ -47,6 +50,7 @@ impl Poster for Receiver {
     async fn post(&self, headers: HeaderMap, body: Bytes) -> Result<Posted, WriteFault> {
         let answer = |status| Ok(Posted { status, retry_after: None });
         self.fuse.step().await;
+        self.posts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let id = headers["webhook-id"].to_str().unwrap().to_owned();
         let read: Value = serde_json::from_slice(&body).unwrap();
         let records = read["records"].as_array().unwrap();
@@ -90,12 +94,24 @@ impl Receiver {
             fence: fence.clone(),
             grant: Grant::new(|| GrantState::Valid),
             cancel: CancellationToken::new(),
+            reports: tokio::sync::watch::Sender::new(ImportProgress::default()),
         };
         let clock =
             Clock::fixed(jiff::Timestamp::from_second(1_000_000 + self.runs * 3600).unwrap());
         let sink = HttpSink::new(self.clone(), settings, gate, clock);
         let ports = world.ports_to(sink, &fuse, fence);
         fuse.blown.run_until_cancelled(run_import(world.spec(), ports)).await
+    }
+
+    fn posts(&self) -> usize {
+        self.posts.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The numbers of the batches that it got, in the order of their ids.
+    fn numbers(&self) -> BTreeSet<u64> {
+        let bodies = self.bodies.lock().unwrap();
+        let number = |id: &String| id.split('.').nth(1).unwrap().parse().unwrap();
+        bodies.keys().map(number).collect()
     }
 
     async fn completes(&mut self, world: &World) -> ImportReport {
@@ -255,6 +271,155 @@ async fn two_processes_at_one_endpoint_lose_nobody_and_give_no_id_two_bodies() {
         world.model().unrest = 0;
         receiver.completes(&world).await;
         receiver.assert_heard_of_everybody(&world, &format!("seed {seed}"));
+    }
+}
+
+/// A copy of what is stored.
+async fn copied(store: &MemoryStore) -> MemoryStore {
+    let copy = MemoryStore::default();
+    for seq in store.list().await.unwrap() {
+        let bytes = store.read(seq).await.unwrap().unwrap();
+        copy.create(seq, bytes).await.unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn a_state_that_was_put_back_gives_no_number_of_a_batch_again() {
+    let mut world = World::new(30, 1);
+    let mut receiver = Receiver::default();
+    receiver.completes(&world).await;
+    let backup = copied(&world.store).await;
+    for put_back in [false, true] {
+        if put_back {
+            world.store = copied(&backup).await;
+        }
+        let before = receiver.numbers();
+        world.wait(3600);
+        let now = world.now();
+        (1..=30).for_each(|person| world.model().touch(person, now));
+        receiver.completes(&world).await;
+        receiver.assert_delivered(&world, "edited");
+        let (last, after) = (before.last().unwrap(), receiver.numbers());
+        assert_eq!(after.range(last + 1..).count(), 8, "each batch has a number of its own");
+    }
+}
+
+#[tokio::test]
+async fn a_state_that_is_gone_or_older_than_what_was_reported_begins_anew_once() {
+    let mut world = World::new(90, 1);
+    let mut receiver = Receiver::default();
+    let scan = |report: &ImportReport| report.progress.last_full_scan.unwrap().at.as_second();
+    world.reported_scan = Some(scan(&receiver.completes(&world).await));
+    let backup = copied(&world.store).await;
+    let quiet = receiver.completes(&world).await;
+    assert_eq!((quiet.progress.state_lost.clone(), quiet.progress.counts.emitted), (None, 0));
+    world.reported_scan = Some(scan(&quiet));
+    for (store, why) in [(MemoryStore::default(), "nothing is known"), (backup, "is older than")] {
+        world.store = store;
+        // It is cut off, and what it has delivered counts.
+        let cut = receiver.run(&world, Fuse::after(45)).await;
+        assert!(cut.is_none());
+        let lost = receiver.completes(&world).await.progress;
+        assert!(lost.counts.emitted > 0 && lost.counts.emitted < 90, "{:?}", lost.counts);
+        assert_eq!(lost.state_lost, None, "{why}: said by the run before");
+        world.reported_scan = Some(lost.last_full_scan.unwrap().at.as_second());
+        let quiet = receiver.completes(&world).await.progress;
+        assert_eq!((quiet.state_lost, quiet.counts.emitted), (None, 0));
+    }
+    world.store = MemoryStore::default();
+    let lost = receiver.completes(&world).await.progress;
+    assert!(lost.state_lost.unwrap().contains("nothing is known"));
+    assert_eq!(lost.counts.emitted, 90, "everybody once more");
+}
+
+#[tokio::test]
+async fn many_people_who_are_refused_in_front_do_not_starve_those_behind_them() {
+    let mut world = World::new(420, 1);
+    world.model().page_size = 100;
+    let mut receiver = Receiver { refuses: (1..=400).collect(), ..Receiver::default() };
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.failed, counts.scanned), (20, 400, 420));
+    // In later runs they come after the others.
+    let now = world.now();
+    (415..=420).for_each(|person| world.model().touch(person, now));
+    world.digest = "d2".to_owned();
+    let before = receiver.posts();
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.failed, counts.unchanged), (6, 400, 14));
+    let posts = receiver.posts() - before;
+    assert!(posts < 300, "{posts}: they are not all offered again while it refuses them");
+    // What is put right is delivered by one run, however many others are refused.
+    receiver.refuses = (1..=20).collect();
+    world.digest = "d3".to_owned();
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.failed), (380, 20));
+    receiver.refuses.clear();
+    world.digest = "d4".to_owned();
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.failed), (20, 0));
+    receiver.assert_delivered(&world, "all of them");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_everybody_ends_a_run_and_the_next_one_goes_on_behind_them() {
+    let world = World::new(1600, 1);
+    world.model().page_size = 100;
+    let mut receiver = Receiver { refuses: (1..=1500).collect(), ..Receiver::default() };
+    let report = receiver.run(&world, Fuse::never()).await.unwrap();
+    let Ending::Interrupted { disposition, message } = &report.ending else { panic!("refused") };
+    assert_eq!(*disposition, Disposition::Stalled { reason: Reason::SinkRejected });
+    assert!(message.contains("refused 1000 people in a row"), "{message}");
+    let counts = report.progress.counts;
+    assert_eq!((counts.emitted, counts.failed), (0, 1000), "only who was offered");
+    assert!(receiver.posts() < 1500, "{}", receiver.posts());
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.failed), (100, 1500));
+    receiver.refuses.clear();
+    assert_eq!(receiver.completes(&world).await.progress.counts.emitted, 1500);
+    receiver.assert_delivered(&world, "all of them");
+}
+
+#[tokio::test]
+async fn somebody_who_changes_while_they_are_refused_is_offered_as_they_are() {
+    let mut world = World::new(12, 1);
+    let mut receiver = Receiver { refuses: [3].into(), ..Receiver::default() };
+    receiver.completes(&world).await;
+    // They are known as refused, and not as delivered: nobody hears that they are gone.
+    let now = world.now();
+    world.model().touch(3, now);
+    world.digest = "d2".to_owned();
+    assert_eq!(receiver.completes(&world).await.progress.counts.failed, 1);
+    world.delete(3..=3);
+    receiver.refuses.clear();
+    world.digest = "d3".to_owned();
+    let counts = receiver.completes(&world).await.progress.counts;
+    assert_eq!((counts.emitted, counts.tombstones, counts.failed), (0, 0, 0));
+    // What was taken before an edit that is refused stays known.
+    let now = world.now();
+    world.model().touch(5, now);
+    receiver.refuses.insert(5);
+    world.digest = "d4".to_owned();
+    assert_eq!(receiver.completes(&world).await.progress.counts.failed, 1);
+    receiver.refuses.clear();
+    world.delete(5..=5);
+    world.digest = "d5".to_owned();
+    assert_eq!(receiver.completes(&world).await.progress.counts.tombstones, 1);
+    receiver.assert_delivered(&world, "gone");
+}
+
+#[tokio::test]
+async fn kills_among_people_who_are_refused_lose_nobody() {
+    for steps in (0..200).step_by(3) {
+        let mut world = World::new(90, steps);
+        world.deletions = MaxDeletions::Percent(100);
+        let mut receiver = Receiver { refuses: (10..=40).collect(), ..Receiver::default() };
+        receiver.run(&world, Fuse::after(steps)).await;
+        receiver.run(&world, Fuse::after(steps)).await;
+        receiver.refuses.clear();
+        world.digest = "d2".to_owned();
+        receiver.completes(&world).await;
+        receiver.assert_delivered(&world, &format!("{steps} steps"));
     }
 }
 

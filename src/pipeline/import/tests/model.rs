@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{ClinchId, Clock, Disposition, Fence, Grant, GrantState, MatchKey, Reason},
+    domain::{Cause, ClinchId, Clock, Disposition, Fence, Grant, GrantState, MatchKey, Reason},
     ledger::{AccountName, ImportKeys, Keys, MemoryStore, SegmentStore, StoreError, Suppressions},
     mapping::MembersRead,
     pipeline::{AttributeFilter, import::*},
@@ -225,6 +225,10 @@ pub(super) struct World {
     pub(super) known_max: Option<u64>,
     pub(super) ignore_deletions: bool,
     pub(super) accept: Option<u64>,
+    /// When the last scan began, as the status says.
+    pub(super) reported_scan: Option<i64>,
+    /// Who is there, and cannot be read by id.
+    pub(super) unreadable: BTreeSet<u32>,
     pub(super) digest: String,
     pub(super) max_rows: usize,
 }
@@ -276,6 +280,8 @@ impl World {
             known_max: None,
             ignore_deletions: false,
             accept: None,
+            reported_scan: None,
+            unreadable: BTreeSet::new(),
             digest: "d1".to_owned(),
             max_rows: 7,
         }
@@ -354,6 +360,7 @@ impl World {
             own: OwnWrites::Include,
             grant: Grant::new(|| GrantState::Valid),
             fence,
+            reported_scan: self.reported_scan,
             clock: Clock::new(move || at(now.load(Ordering::Relaxed))),
             progress: watch::Sender::new(ImportProgress::default()),
             cancel: CancellationToken::new(),
@@ -550,6 +557,10 @@ impl Feed for ModelFeed {
         let mut model = self.world.model();
         model.requests += 1;
         let n = number(of.as_str());
+        if self.world.unreadable.contains(&n) {
+            let cause = Cause::new(Reason::RecordErrored, "it cannot be read by id: 500");
+            return Err(FeedFault::Person(cause));
+        }
         if let Some(into) = model.merged.get(&n) {
             return Ok(FeedRead::Merged(id(*into)));
         }
@@ -612,7 +623,7 @@ impl Sink for ModelSink {
         Ok(())
     }
 
-    async fn deliver(&self, batch: &Batch) -> Result<Delivered, SinkFault> {
+    async fn deliver(&self, batch: &Batch, _: &mut Patience) -> Result<Delivered, SinkFault> {
         self.fuse.step().await;
         self.fault()?;
         let sha256 = crate::domain::digest_parts([&batch.lines[..]]).to_string();
@@ -622,7 +633,7 @@ impl Sink for ModelSink {
         let (rows, bytes) = (batch.ids.len() as u64, batch.lines.len() as u64);
         assert_eq!(batch.records().count() as u64, rows);
         let part = crate::ledger::ImportPart { name, batch: batch.number, rows, bytes, sha256 };
-        Ok(Delivered { last: batch.number, part: Some(part), refused: Vec::new() })
+        Ok(Delivered { last: batch.number, part: Some(part), ..Delivered::default() })
     }
 
     async fn close(&self, manifest: &Manifest) -> Result<Option<LastManifest>, SinkFault> {
