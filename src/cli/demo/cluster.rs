@@ -108,7 +108,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.keep {
         let asks = ["patch", "clinchintegration", "clinch", "-n", TEAM, "--type=merge", "-p", ASK];
         let can_ask = kubectl.quietly(&asks).await.is_ok();
-        super::super::print(&kept(args, &kubectl, can_ask)?);
+        super::super::print(&kept(args, &plane, can_ask)?);
         asked_to_end().await?;
     }
     operator.stop().await?;
@@ -120,8 +120,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What can be tried while everything keeps running. `can_ask`: whether there is an integration that other
 /// teams may ask for.
-fn kept(args: &Args, kubectl: &Kubectl, can_ask: bool) -> anyhow::Result<String> {
-    let kubeconfig = std::fs::canonicalize(&kubectl.kubeconfig)?;
+fn kept(args: &Args, plane: &ControlPlane, can_ask: bool) -> anyhow::Result<String> {
+    let kubeconfig = std::fs::canonicalize(&plane.kubeconfig)?;
+    let kubectl = plane.kubectl.display();
     let program = std::env::current_exe()?;
     let program = program.display();
     let mut lines = vec![
@@ -136,7 +137,7 @@ fn kept(args: &Args, kubectl: &Kubectl, can_ask: bool) -> anyhow::Result<String>
         let path = std::fs::canonicalize(&path)?;
         lines.push("\nAnother team asks for the integration, and its admin decides:\n".to_owned());
         lines.extend([
-            format!("  kubectl apply --as member -f '{}'", path.display()),
+            format!("  {kubectl} apply --as member -f '{}'", path.display()),
             format!("  {program} status --as member -n {MEMBER}"),
             format!("  {program} approve --as admin -n {TEAM}"),
             format!("  {program} approve --as admin -n {TEAM} clinch {MEMBER}"),
