@@ -11,7 +11,7 @@ use super::{
     work::Work,
 };
 use crate::{
-    domain::ClinchId,
+    domain::{Cause, ClinchId, Reason},
     ledger::{HeldFact, SegmentStore},
 };
 
@@ -71,7 +71,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             Ok(FeedRead::Gone) => self.left(id, &Gone::Deleted),
             // The next full scan asks again.
             Err(FeedFault::Person(cause)) => {
-                if counts {
+                if counts && !self.was_listed_without_name(&cause) {
                     let record = Some(self.keys.record_id(id));
                     self.fail(ImportFailure { record, place: None, cause });
                 }
@@ -79,6 +79,13 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             Err(fault) => return Err(fault.into()),
         }
         Ok(())
+    }
+
+    /// Whether a person who cannot be read is one of those whom the list could not show because they are too
+    /// large: they count by their place on it.
+    fn was_listed_without_name(&mut self, cause: &Cause) -> bool {
+        let place = self.too_large.iter().next().copied();
+        cause.reason == Reason::TooLarge && place.is_some_and(|place| self.too_large.remove(&place))
     }
 
     fn left(&mut self, id: &ClinchId, gone: &Gone) {
