@@ -341,6 +341,13 @@ async fn a_list_that_cannot_be_read_is_named_by_its_own_field() {
     assert!(message.starts_with("spec.match: "), "{message}");
     assert!(message.contains("spec.match.source.csv.headers"), "{message}");
     assert!(!message.contains("spec.source"), "{message}");
+    // An empty one has no remedy among the fields of an import.
+    world.more[0]["data"]["list.csv"] = "Home Email,Name\n".into();
+    world.import["match"] = json!({"source": {"configMapRef": {"name": "list"}}});
+    let refused = world.expect(1, "SourceEmpty").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    assert_eq!(message, "spec.match: the list has no records, so that nobody was compared");
+    assert_eq!(world.records().len(), 1, "people are written whatever the list is");
 }
 
 #[tokio::test(flavor = "multi_thread")]
