@@ -47,8 +47,9 @@ pub(super) const MAX_RATE: f64 = 100_000.0;
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// The first pause after 429s in a row that ask for none; doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// The longest of them.
+/// The longest of them; in a long cycle, a part of what it has taken so far.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const PART_OF_CYCLE: u32 = 10;
 /// How long a test may take until the next 429.
 const LONGEST_TEST: Duration = Duration::from_secs(10);
 /// To which share a rate is cut for a test.
@@ -118,9 +119,10 @@ enum Phase {
 }
 
 impl Streak {
-    /// The shortest pause after so many 429s in a row.
-    fn pause(events: u32) -> Duration {
-        FIRST_PAUSE.saturating_mul(1 << events.min(10)).min(LONGEST_PAUSE)
+    /// The shortest pause after so many 429s in a row, in a cycle that has taken so long.
+    fn pause(events: u32, so_far: Duration) -> Duration {
+        let longest = LONGEST_PAUSE.max(so_far / PART_OF_CYCLE);
+        FIRST_PAUSE.saturating_mul(1 << events.min(10)).min(longest)
     }
 }
 
@@ -314,7 +316,7 @@ impl Pace {
         if streak.events < ROW {
             requested
         } else {
-            requested.max(Streak::pause(streak.events - 1))
+            requested.max(Streak::pause(streak.events - 1, Duration::ZERO))
         }
     }
 
@@ -362,7 +364,8 @@ impl Pace {
     fn again(&mut self, pause: Duration, now: Instant) -> Option<Duration> {
         let streak = self.streak.as_mut()?;
         streak.events += 1;
-        let pause = pause.max(Streak::pause(streak.events));
+        let so_far = now.saturating_duration_since(streak.since);
+        let pause = pause.max(Streak::pause(streak.events, so_far));
         let cycle = (now + pause).saturating_duration_since(streak.since).as_secs_f64();
         let sure = f64::from(streak.requests) / cycle;
         if streak.requests > 3 && sure < self.rate && !matches!(self.phase, Phase::Open(_)) {
@@ -507,5 +510,22 @@ impl Pace {
             self.rate = curve.rate();
             self.phase = Phase::Around(curve);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_in_a_row_double_and_are_longest_in_a_long_cycle() {
+        let pauses = |so_far| {
+            [1, 2, 5, 9, 40].map(|events| {
+                let pause = Streak::pause(events, Duration::from_secs(so_far));
+                u64::try_from(pause.as_millis()).unwrap()
+            })
+        };
+        assert_eq!(pauses(1), [50, 100, 800, 2000, 2000]);
+        assert_eq!(pauses(60), [50, 100, 800, 6000, 6000]);
     }
 }

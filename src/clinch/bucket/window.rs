@@ -4,7 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Limits, curve::LONG_CLIMB};
+use super::Limits;
+
+/// Seconds until a size that was refused is tried again, for each second of pause: so many for a window
+/// of one, fewer for larger ones, within this range. A step of a large window is a small one, and is worth
+/// a 429 sooner.
+const AGAIN: f64 = 100.0;
+const AGAIN_RANGE: [f64; 2] = [8.0, 40.0];
+/// Refused once more, it is twice as long each time, up to this.
+const LONGEST_AGAIN: f64 = 64.0;
 
 /// How many requests may be in flight, and when there may be more.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +25,9 @@ pub(super) struct Window {
     pub(super) seconds: f64,
     /// When it changed last.
     since: Instant,
+    /// The size below the one that was refused last, and the seconds until that is tried again, for each
+    /// second of pause.
+    refused: (usize, f64),
     /// 429s since it grew last.
     cuts: usize,
     /// Whether the latest cut was by half.
@@ -25,7 +36,16 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn first(now: Instant) -> Self {
-        Self { size: 1, hit: false, responses: 0, seconds: 0.0, since: now, cuts: 0, halved: false }
+        Self {
+            size: 1,
+            hit: false,
+            responses: 0,
+            seconds: 0.0,
+            since: now,
+            refused: (0, 0.0),
+            cuts: 0,
+            halved: false,
+        }
     }
 
     pub(super) fn answered(&mut self, limits: Limits, now: Instant) {
@@ -56,7 +76,8 @@ impl Window {
             return false;
         }
         let pause = pause.as_secs_f64().max(0.25);
-        let seconds = if self.hit { LONG_CLIMB * pause } else { pause };
+        let again = self.again(beside);
+        let seconds = if self.hit { again * pause } else { pause };
         let responses = if self.hit { 200 } else { 20 };
         *self = Self {
             size: beside,
@@ -64,9 +85,46 @@ impl Window {
             responses,
             seconds,
             since: now,
+            refused: (beside, again),
             halved: !self.hit,
             ..*self
         };
         true
+    }
+
+    /// Seconds until more than this size is tried again, for each second of pause.
+    fn again(&self, size: usize) -> f64 {
+        if self.refused.0 == size {
+            return (2.0 * self.refused.1).min(LONGEST_AGAIN);
+        }
+        let [least, most] = AGAIN_RANGE;
+        (AGAIN / u32::try_from(size).map_or(f64::INFINITY, f64::from)).clamp(least, most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until a window of `size` is exceeded again after a 429 that asks for a second.
+    fn until_the_next_trial(window: &mut Window, size: usize, now: Instant) -> f64 {
+        assert!(window.refused(size + 1, Duration::from_secs(1), now));
+        assert_eq!(window.size, size);
+        window.seconds
+    }
+
+    #[test]
+    fn a_larger_window_is_exceeded_sooner_and_one_that_is_refused_again_later() {
+        let now = Instant::now();
+        let mut window = Window { hit: true, ..Window::first(now) };
+        assert!((until_the_next_trial(&mut window, 2, now) - 40.0).abs() < 1e-9);
+        window.cuts = 0;
+        assert!((until_the_next_trial(&mut window, 10, now) - 10.0).abs() < 1e-9);
+        for seconds in [20.0, 40.0, 64.0, 64.0] {
+            window.cuts = 0;
+            assert!((until_the_next_trial(&mut window, 10, now) - seconds).abs() < 1e-9);
+        }
+        window.cuts = 0;
+        assert!((until_the_next_trial(&mut window, 20, now) - 8.0).abs() < 1e-9, "a new size");
     }
 }
