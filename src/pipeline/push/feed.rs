@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::run_ledger::RunLedger;
 use crate::{
@@ -50,33 +50,33 @@ impl Feed {
         let reader = keys.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let mut records = PreparedRecords::among(&spec, &reader, &due);
-            let mut left = due.count();
-            while left > 0 {
-                let (window, mut fault) = window(&mut records, &mut left);
-                if fault.is_none() && left > 0 && window.is_empty() && spec.source.is_remote() {
+            let (mut left, mut fault, mut is_over) = (due.count(), None, false);
+            supply(&sender, || {
+                if let Some(fault) = fault.take() {
+                    is_over = true;
+                    return Some(Err(fault));
+                }
+                if is_over {
+                    return None;
+                }
+                if left == 0 {
+                    is_over = true;
+                    let verified = spec.source.is_verified_at_the_end();
+                    return verified.then(|| records.rest()).flatten().map(Err);
+                }
+                let (window, found) = window(&mut records, &mut left);
+                fault = found;
+                if !window.is_empty() {
+                    return Some(Ok(window));
+                }
+                is_over = true;
+                if fault.is_none() && left > 0 && spec.source.is_remote() {
                     // The survey saw records that the source no longer has.
                     let part = "the source".into();
                     fault = Some(SourceError::Remote { part, fault: ReadFault::Changed });
                 }
-                let ended = window.is_empty();
-                if !ended && sender.blocking_send(Ok(window)).is_err() {
-                    return;
-                }
-                if let Some(fault) = fault {
-                    // Fails only if the run has ended.
-                    let _ = sender.blocking_send(Err(fault));
-                    return;
-                }
-                if ended {
-                    return;
-                }
-            }
-            if spec.source.is_verified_at_the_end()
-                && let Some(fault) = records.rest()
-            {
-                // Fails only if the run has ended.
-                let _ = sender.blocking_send(Err(fault));
-            }
+                fault.take().map(Err)
+            });
         });
         Self { ready, thread: Some(thread), keys }
     }
@@ -144,6 +144,16 @@ impl Feeds {
     }
 }
 
+/// Sends what is made. The next one is made once the one before was taken, so that one waits and no more.
+/// Ends when nothing more is made, or nothing more is taken. Blocks.
+fn supply<T>(sender: &mpsc::Sender<T>, mut make: impl FnMut() -> Option<T>) {
+    let runtime = Handle::current();
+    while let Ok(permit) = runtime.block_on(sender.reserve()) {
+        let Some(made) = make() else { return };
+        permit.send(made);
+    }
+}
+
 /// The next window, and the fault that cut it short, if any.
 fn window(
     records: &mut PreparedRecords<'_>,
@@ -164,4 +174,32 @@ fn window(
         }
     }
     (window, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_window_is_made_once_the_one_before_was_taken() {
+        for taken in [0, 1, 3] {
+            let (sender, mut ready) = mpsc::channel(1);
+            let thread = tokio::task::spawn_blocking(move || {
+                let mut made = 0;
+                supply(&sender, || {
+                    made += 1;
+                    Some(made)
+                });
+                made
+            });
+            for number in 1..=taken {
+                assert_eq!(ready.recv().await, Some(number));
+            }
+            while ready.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            ready.close();
+            assert_eq!(thread.await.unwrap(), taken + 1, "one waits");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The ledgers of the account's other exports: a person whom one export pushed is not created again by
 //! another, even after their address was erased in Clinch. Reads ledgers through their stores; keeps
-//! 8 bytes of each person.
+//! 5 bytes of each person.
 
 use std::{
     collections::HashMap,
@@ -32,18 +32,24 @@ pub fn no_neighbours<S>() -> Neighbours<S> {
 /// Who is in which ledger, as far as this process has read or written them. The first bytes of a hash
 /// are enough: a hit is read from the ledger again.
 #[derive(Debug, Default)]
-pub(super) struct Directory(Mutex<HashMap<String, Arc<[u64]>>>);
+pub(super) struct Directory(Mutex<HashMap<String, Hashes>>);
+
+/// The beginnings of hashes, sorted. They fill the memory that they were collected in: a copy would need as
+/// much again, beside the ledger of a run that ends.
+type Hashes = Arc<Vec<Short>>;
+type Short = [u8; 5];
 
 impl Directory {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<[u64]>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Hashes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes who is in a ledger now.
-    pub(super) fn note(&self, uid: &str, ledger: &Ledger) -> Arc<[u64]> {
-        let mut people: Vec<u64> = ledger.hashes().map(|hash| short(&hash)).collect();
+    pub(super) fn note(&self, uid: &str, ledger: &Ledger) -> Hashes {
+        let mut people = Vec::with_capacity(ledger.len());
+        people.extend(ledger.hashes().map(|hash| short(&hash)));
         people.sort_unstable();
-        let people: Arc<[u64]> = people.into();
+        let people = Arc::new(people);
         self.lock().insert(uid.to_owned(), people.clone());
         people
     }
@@ -53,7 +59,7 @@ impl Directory {
         self.lock().remove(uid);
     }
 
-    fn get(&self, uid: &str) -> Option<Arc<[u64]>> {
+    fn get(&self, uid: &str) -> Option<Hashes> {
         self.lock().get(uid).cloned()
     }
 
@@ -66,7 +72,8 @@ impl Directory {
         let mut ids = Table::default();
         for Neighbour { uid, open } in neighbours {
             let noted = self.get(&uid);
-            let is_hit = |known: &[u64], hash: &KeyHash| known.binary_search(&short(hash)).is_ok();
+            let is_hit =
+                |known: &[Short], hash: &KeyHash| known.binary_search(&short(hash)).is_ok();
             if noted.as_ref().is_some_and(|known| !people.iter().any(|hash| is_hit(known, hash))) {
                 continue;
             }
@@ -91,7 +98,6 @@ async fn read<S: SegmentStore>(store: S, keys: &Keys) -> Result<Ledger, CrmFailu
     Ok(ledger)
 }
 
-fn short(hash: &KeyHash) -> u64 {
-    let (first, _) = hash.0.split_first_chunk().expect("a hash has 16 bytes");
-    u64::from_be_bytes(*first)
+fn short(hash: &KeyHash) -> Short {
+    *hash.0.first_chunk().expect("a hash has 16 bytes")
 }

@@ -1,6 +1,6 @@
 //! A run: open the source, find out who is in Clinch already, push what is due window by window, and
-//! keep the ledger up to date. At most three windows of records are in memory: one that is pushed, one that
-//! is ready, and one that is being read; or all that is due, if it is no larger than one.
+//! keep the ledger up to date. At most two windows of records are in memory: one that is pushed, and one that
+//! is being read or ready; or all that is due, if it is no larger than one.
 
 use std::{collections::HashSet, sync::Arc};
 
