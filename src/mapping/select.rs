@@ -60,6 +60,11 @@ impl Select {
         &self.path
     }
 
+    /// The members of a profile that it reads.
+    pub fn reads(&self) -> MembersRead {
+        self.expression.reads()
+    }
+
     /// The members of `<member>` of a profile that it reads.
     pub fn reads_below(&self, member: &str) -> MembersRead {
         self.expression.reads_below(member)

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{shape::AttributeKind, value_format::ValueFormat};
+use super::{issue, shape::AttributeKind, value_format::ValueFormat};
+use crate::domain::did_you_mean;
+
+/// The name by which expressions and mappings read the id of a person.
+const ID: &str = "id";
 
 /// One attribute of the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -48,6 +52,22 @@ impl TargetAttributes {
     /// Attributes that the contract lists.
     pub fn of(attributes: impl IntoIterator<Item = (String, TargetAttribute)>) -> Self {
         Self { listed: Some(attributes.into_iter().collect()), ..Self::UNKNOWN }
+    }
+
+    /// Whether reads of people show no attribute of this name, according to the contract. The id of a
+    /// person is no attribute, and is always shown.
+    pub fn hides(&self, name: &str) -> bool {
+        name != ID && self.shown.as_ref().is_some_and(|shown| !shown.contains(name))
+    }
+
+    /// `naem (did you mean name?)`: a name that reads do not show, with the one that is meant, if there is a
+    /// similar one.
+    pub fn suggest(&self, name: &str) -> String {
+        let known = self.shown.iter().flatten().map(String::as_str);
+        match did_you_mean(name, known) {
+            Some(known) => format!("{} (did you mean {known}?)", issue::shown(name)),
+            None => issue::shown(name).to_owned(),
+        }
     }
 
     /// The attribute called `name`, if the contract lists it.

@@ -151,12 +151,25 @@ async fn an_import_writes_only_what_the_admins_allow() {
     assert!(records.iter().all(|record| record.get("lastName").is_none()), "{records:?}");
     assert!(records[0]["emails"][0]["value"].as_str().unwrap().ends_with("@marker.example"));
 
+    // A name that is misspelt is said; with no other name every profile would be empty.
+    world.permission["attributes"] = json!(["nope", "email", "frist_name"]);
+    let done = world.expect(0, "Imported").await;
+    let message = condition(&done, "MappingReady")["message"].to_string();
+    let unknown = "does not show: frist_name (did you mean first_name?), nope";
+    assert!(message.contains(unknown), "{message}");
+    world.permission["attributes"] = json!(["nope"]);
+    let refused = world.expect(1, "MappingInvalid").await;
+    let message = condition(&refused, "Ready")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("every profile would be empty"), "{message}");
+    assert!(message.ends_with("does not show: nope"), "{message}");
+    assert_eq!(world.records().len(), 4, "nothing was written of it");
+
     // One attribute more is a change of everybody.
     world.permission["attributes"] = json!(["*"]);
     world.expect(0, "Imported").await;
     let records = world.records();
-    assert_eq!(records.len(), 4);
-    assert_eq!(records[3]["lastName"], "Secret");
+    assert_eq!(records.len(), 6);
+    assert_eq!(records[5]["lastName"], "Secret");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,6 +401,23 @@ async fn a_suspended_import_reads_nothing_and_a_selection_is_respected() {
     let done = world.expect(0, "Imported").await;
     assert_eq!(done["status"]["counts"]["notSelected"], 2);
     assert_eq!(world.records().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selection_that_reads_what_it_never_sees_says_so() {
+    let mut world = World::new(2).await;
+    world.import["select"] =
+        json!("candidate.frist_name == 'x' || candidate.last_name == 'Secret'");
+    let done = world.expect(0, "NothingSelected").await;
+    let message = condition(&done, "Ready")["message"].as_str().unwrap().to_owned();
+    let unseen = "spec.select reads what it never sees: Clinch does not show frist_name (did you mean \
+                  first_name?); spec.readPermission.attributes of the integration leaves out last_name";
+    assert!(message.contains(unseen), "{message}");
+    // Also while somebody is selected.
+    world.import["select"] = json!("candidate.id != '' || candidate.last_name == 'Secret'");
+    let done = world.expect(0, "Imported").await;
+    let message = condition(&done, "Permitted")["message"].as_str().unwrap().to_owned();
+    assert!(message.ends_with("leaves out last_name"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

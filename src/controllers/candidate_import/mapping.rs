@@ -3,6 +3,7 @@
 use super::gather::Gathered;
 use crate::{
     api::MappingDirection,
+    clinch::SOCIAL_PROFILE,
     conditions::Verdict,
     controllers::{
         check::Check,
@@ -10,12 +11,16 @@ use crate::{
         references::MappingFound,
     },
     domain::{Cause, Reason},
-    mapping::{ImportPlan, Inverse, Issue, MappingSpec, TargetAttributes},
+    mapping::{ImportPlan, Inverse, Issue, MappingSpec, Select, TargetAttributes},
     pipeline::AttributeFilter,
 };
 
 /// How many names and places a message lists.
 const LISTED: usize = 5;
+/// What says which attributes may leave.
+const PERMITTED: &str = "spec.readPermission.attributes of the integration";
+/// The name by which a selection reads the id of a person.
+const ID: &str = "id";
 
 /// The mapping, read backwards as far as that is possible where it is one for exports. `permitted`: what
 /// may leave.
@@ -51,8 +56,21 @@ pub(super) fn check(gathered: &Gathered, permitted: Option<&AttributeFilter>) ->
             }
         }
     };
-    if let Some(lacking) = permitted.and_then(|permitted| lacking(&plan, permitted)) {
-        message = format!("{message}; {lacking}");
+    if let Some(permitted) = permitted {
+        let unknown = misspelt(permitted, target);
+        // Without a connection the names that Clinch has are not known.
+        if gathered.connection.is_some() && reads_nothing(&plan, permitted, target) {
+            let unknown = unknown.map(|unknown| format!("; {unknown}")).unwrap_or_default();
+            return refused(format!(
+                "no field can be read, because {PERMITTED} lists none of the attributes that the \
+                 fields are read from, and every profile would be empty; ask its admin to list {}\
+                 {unknown}",
+                listed(plan.reads().names.iter().map(String::as_str))
+            ));
+        }
+        for note in [lacking(&plan, permitted), unknown].into_iter().flatten() {
+            message = format!("{message}; {note}");
+        }
     }
     let observation = observe(true, Reason::Resolved, format!("{name}: {message}"));
     Check { value: Some(plan), observation, fault: None }
@@ -86,18 +104,65 @@ pub(super) fn left_out(found: &Inverse, spec: &MappingSpec) -> String {
 /// The attributes that the mapping reads and that may not leave.
 fn lacking(plan: &ImportPlan, permitted: &AttributeFilter) -> Option<String> {
     let reads = plan.reads();
-    let mut names: Vec<&str> =
-        reads.names.iter().map(String::as_str).filter(|name| !permitted.permits(name)).collect();
-    names.sort_unstable();
+    let names = reads.names.iter().map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| !permitted.permits(name)).collect();
+    (!names.is_empty()).then(|| format!("{PERMITTED} leaves out {}", listed(names)))
+}
+
+/// The attributes that may leave and that reads of people do not show: probably misspelled.
+fn misspelt(permitted: &AttributeFilter, target: &TargetAttributes) -> Option<String> {
+    let AttributeFilter::Only(names) = permitted else { return None };
+    // Profiles are read from it, too, where it is a related resource.
+    let names = names.iter().filter(|name| target.hides(name) && *name != SOCIAL_PROFILE);
+    let names: Vec<String> = names.map(|name| target.suggest(name)).collect();
+    (!names.is_empty()).then(|| {
+        let names = listed(names.iter().map(String::as_str));
+        format!("{PERMITTED} has names that Clinch does not show: {names}")
+    })
+}
+
+/// Whether every profile would be empty.
+fn reads_nothing(
+    plan: &ImportPlan,
+    permitted: &AttributeFilter,
+    target: &TargetAttributes,
+) -> bool {
+    !plan.can_read(|name| permitted.permits(name) && !target.hides(name))
+}
+
+/// What a selection reads and never sees, so that it may select nobody.
+pub(super) fn unseen(
+    select: &Select,
+    permitted: &AttributeFilter,
+    target: &TargetAttributes,
+) -> Option<String> {
+    let names = select.reads().names;
+    let unknown: Vec<String> =
+        names.iter().filter(|name| target.hides(name)).map(|name| target.suggest(name)).collect();
+    let withheld: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != ID && !target.hides(name) && !permitted.permits(name))
+        .collect();
+    let mut notes = Vec::new();
+    if !unknown.is_empty() {
+        let names = listed(unknown.iter().map(String::as_str));
+        notes.push(format!("Clinch does not show {names}"));
+    }
+    if !withheld.is_empty() {
+        notes.push(format!("{PERMITTED} leaves out {}", listed(withheld)));
+    }
+    let place = select.place();
+    (!notes.is_empty()).then(|| format!("{place} reads what it never sees: {}", notes.join("; ")))
+}
+
+/// The first names, and how many more there are.
+fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.into_iter().collect();
     let more = names.len().saturating_sub(LISTED);
     names.truncate(LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!names.is_empty()).then(|| {
-        format!(
-            "spec.readPermission.attributes of the integration leaves out {}{more}",
-            names.join(", ")
-        )
-    })
+    format!("{}{more}", names.join(", "))
 }
 
 /// The mapping as the engine reads it, and what to call it.

@@ -32,6 +32,8 @@ pub(super) struct Reported<'a> {
     pub(super) budget: &'a IntOrString,
     /// Whether `spec.select` is set.
     pub(super) selects: bool,
+    /// What it reads and never sees, if there is such a thing.
+    pub(super) unseen: Option<&'a str>,
     /// The latest run.
     pub(super) run: Option<&'a ImportRun>,
     /// What interrupted the attempt before the one in progress or due.
@@ -143,7 +145,8 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     // Everybody who is selected is known, or left out as an export wrote them.
     let nobody = reported.selects && known == 0 && counts.own == 0 && counts.not_selected > 0;
     let (complete, reason) = if rejected == 0 && nobody {
-        message = format!("none of {} people is selected; {message}", counts.not_selected);
+        let unseen = reported.unseen.map(|unseen| format!("{unseen}; ")).unwrap_or_default();
+        message = format!("none of {} people is selected; {unseen}{message}", counts.not_selected);
         (true, Reason::NothingSelected)
     } else if rejected == 0 {
         (true, Reason::Imported)
@@ -466,6 +469,7 @@ mod tests {
             revision: "r1",
             budget: &IntOrString::String("2%".into()),
             selects: true,
+            unseen: Some("spec.select reads nope"),
             run: Some(run),
             met: None,
             unaccepted: None,
@@ -486,7 +490,8 @@ mod tests {
             after(&mut status, &Step::Conclude, &run)
         };
         let left_out = |not_selected| engine::ImportCounts { not_selected, ..emitted(0, 0) };
-        let message = "none of 100 people is selected; 0 written, 0 tombstones";
+        let message =
+            "none of 100 people is selected; spec.select reads nope; 0 written, 0 tombstones";
         assert_eq!(of(0, left_out(100)), Verdict::ready(Reason::NothingSelected, message));
         let empty = Verdict::ready(Reason::Imported, "0 written, 0 tombstones");
         assert_eq!(of(0, left_out(0)), empty, "nobody is there");

@@ -57,6 +57,7 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
                 revision: &valid.revision,
                 budget: &import.spec.failure_budget,
                 selects: import.spec.select.is_some(),
+                unseen: valid.unseen.as_deref(),
                 run: run.as_ref(),
                 met: latest.and_then(|run| run.met.as_ref()),
                 unaccepted: gathered.accepts.as_deref().filter(|_| accepted.is_none()),

@@ -47,6 +47,8 @@ pub(super) struct Validated {
     pub(super) revision: String,
     /// What to run.
     pub(super) spec: ImportSpec,
+    /// What `spec.select` reads and never sees, if there is such a thing.
+    pub(super) unseen: Option<String>,
     /// The list to compare with Clinch, if there is one.
     pub(super) comparison: Option<Comparison>,
     /// When it runs again by itself.
@@ -74,9 +76,14 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     dependency::check(&needed).record(&mut observations, &mut waits);
     let granted = gathered.integration.granted();
     let attributes = granted.map(|found| read_permission::attributes(&found.spec.read_permission));
+    let select = spec.select.as_deref().map(|text| Select::compile(text, "spec.select"));
+    let unseen = select.as_ref().zip(attributes.as_ref()).and_then(|(select, attributes)| {
+        let target = &gathered.connection.as_ref()?.attributes;
+        mapping::unseen(select.as_ref().ok()?, attributes, target)
+    });
     let plan = mapping::check(gathered, attributes.as_ref()).record(&mut observations, &mut faults);
     if let Some(found) = granted {
-        let permitted = permitted(gathered, found);
+        let permitted = permitted(gathered, found, unseen.as_deref());
         let is_permitted = permitted.fault.is_none();
         permitted.record(&mut observations, &mut faults);
         // The faults of a place are not shown to those who may not write there.
@@ -92,10 +99,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     let mut invalid = |message: String| {
         faults.insert(0, Verdict::stalled(Reason::InvalidSpec, message));
     };
-    let select = spec.select.as_deref().and_then(|text| {
-        let select = Select::compile(text, "spec.select");
-        select.map_err(|issue| invalid(issue.to_string())).ok()
-    });
+    let select = select.and_then(|select| select.map_err(|issue| invalid(issue.to_string())).ok());
     let schedule = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref());
     let schedule = schedule.unwrap_or_else(|fault| {
         invalid(fault);
@@ -103,7 +107,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     });
     let validated = match (plan, granted, faults.is_empty() && !lacks_list) {
         (Some(plan), Some(found), true) => {
-            let optional = Optional { select, comparison };
+            let optional = Optional { select, unseen, comparison };
             Some(Box::new(assemble(gathered, found, plan, optional, schedule)))
         }
         _ => None,
@@ -114,11 +118,19 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     Checked { observations, validated, blocked: faults.into_iter().next() }
 }
 
-fn permitted(gathered: &Gathered, integration: &ClinchIntegration) -> Check<()> {
+/// `unseen`: what the selection reads and never sees.
+fn permitted(
+    gathered: &Gathered,
+    integration: &ClinchIntegration,
+    unseen: Option<&str>,
+) -> Check<()> {
     let condition = ConditionType::Permitted;
     match permission::refusal(&integration.spec.read_permission, &gathered.places()) {
         None => {
-            let message = "the integration permits this import";
+            let mut message = "the integration permits this import".to_owned();
+            if let Some(unseen) = unseen {
+                message = format!("{message}; {unseen}");
+            }
             let observation = Observation::new(condition, true, Reason::Allowed, message);
             Check { value: Some(()), observation, fault: None }
         }
@@ -186,6 +198,7 @@ fn refused_by(condition: ConditionType, cause: Cause) -> Check<()> {
 /// What an import need not have.
 struct Optional {
     select: Option<Select>,
+    unseen: Option<String>,
     comparison: Option<Comparison>,
 }
 
@@ -193,7 +206,7 @@ fn assemble(
     gathered: &Gathered,
     integration: &ClinchIntegration,
     plan: ImportPlan,
-    Optional { select, comparison }: Optional,
+    Optional { select, unseen, comparison }: Optional,
     schedule: Schedule,
 ) -> Validated {
     let spec = &gathered.import.spec;
@@ -238,6 +251,7 @@ fn assemble(
     Validated {
         revision: revision_to_compare(gathered, revision.short()),
         spec: run,
+        unseen,
         comparison,
         schedule,
         grace: spec.ready_grace.get(),

@@ -141,6 +141,19 @@ impl ImportPlan {
         issues
     }
 
+    /// Whether any field can have a value, where a person has only the attributes that `is_there` names.
+    pub fn can_read(&self, is_there: impl Fn(&str) -> bool) -> bool {
+        let is_there = |name: &str| name == ID || is_there(name);
+        self.fields.iter().any(|(field, _)| match &field.source {
+            Source::Path(path) | Source::FirstUsable(path) => path.start().0.is_none_or(is_there),
+            Source::Expression(expression) => {
+                let read = expression.reads();
+                read.all || read.names.is_empty() || read.names.iter().any(|name| is_there(name))
+            }
+            Source::Constant(_) => true,
+        })
+    }
+
     /// Digest of all that decides about the result of [`ImportPlan::map`].
     pub const fn digest(&self) -> Digest {
         self.digest

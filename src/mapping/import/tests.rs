@@ -273,3 +273,21 @@ fn the_digest_changes_with_the_fields() {
     let transform: TransformSpec = serde_json::from_value(json!({"name": "trim"})).unwrap();
     assert_eq!(transform, TransformSpec::default());
 }
+
+#[test]
+fn a_mapping_that_reads_nothing_that_is_there_is_known() {
+    let reads = |of: Value| plan(json!([of])).can_read(|name| name == "email");
+    assert!(reads(json!({"to": "emails[0].value", "from": "email"})));
+    assert!(!reads(json!({"to": "title", "from": "job"})));
+    assert!(reads(json!({"to": "x.id", "from": "id"})), "the id is always there");
+    assert!(reads(json!({"to": "x.origin", "value": {"string": "clinch"}})));
+    assert!(!reads(json!({"to": "title", "expression": "candidate.job + '!'"})));
+    assert!(reads(json!({"to": "title", "expression": "candidate.job + candidate.email"})));
+
+    let names = ["email", "phone"].map(str::to_owned).into();
+    let target = TargetAttributes { shown: Some(names), ..TargetAttributes::UNKNOWN };
+    assert!(target.hides("nope") && !target.hides("phone") && !target.hides("id"));
+    assert!(!TargetAttributes::UNKNOWN.hides("nope"), "the contract does not say");
+    assert_eq!(target.suggest("emial"), "emial (did you mean email?)");
+    assert_eq!(target.suggest("nope"), "nope");
+}
