@@ -487,7 +487,9 @@ pub enum ScanMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportCounts {
-    /// People read from Clinch.
+    /// People read from Clinch, also those of a batch that an earlier run may not have delivered, who are read
+    /// by id. Each of them counts as one of: emitted, unchanged, own, not selected, suppressed, invalid, failed,
+    /// refused before. Tombstones are of people who are not there, and so may be invalid and failed.
     pub scanned: i64,
     /// People written, because they are new or have changed. Those whom the destination refuses do not count.
     pub emitted: i64,
@@ -505,8 +507,20 @@ pub struct ImportCounts {
     pub tombstones: i64,
     /// People who could not be read or mapped.
     pub invalid: i64,
-    /// People whom the destination refused.
+    /// People whom the run offered, and the destination refused.
     pub failed: i64,
+    /// People whom the destination refused in an earlier run, and whom this one did not offer again. Absent:
+    /// counted by an earlier version, as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_before: Option<i64>,
+}
+
+impl ImportCounts {
+    /// People who are not written because of a fault of theirs.
+    pub fn rejected(&self) -> i64 {
+        let before = self.refused_before.unwrap_or_default();
+        self.invalid.saturating_add(self.failed).saturating_add(before)
+    }
 }
 
 /// A complete scan of everybody: nobody moved between its pages.

@@ -97,7 +97,7 @@ fn unfinished(status: &CandidateExportStatus) -> Option<String> {
 /// What a run of an import did.
 fn import(run: &ImportRecord) -> String {
     let seconds = run.finished_at.0.duration_since(run.started_at.0).as_secs();
-    let ImportCounts { own, not_selected, tombstones, invalid, failed, .. } = run.counts;
+    let ImportCounts { own, not_selected, tombstones, .. } = run.counts;
     let mut parts = vec![pace(run.counts.scanned, seconds)];
     for (count, word) in [
         (run.counts.emitted, "written"),
@@ -105,7 +105,7 @@ fn import(run: &ImportRecord) -> String {
         (run.counts.unchanged, "unchanged"),
         (own, "as exports wrote them"),
         (not_selected, "not selected"),
-        (invalid + failed, "rejected"),
+        (run.counts.rejected(), "rejected"),
     ] {
         parts.extend(counted(count, word));
     }

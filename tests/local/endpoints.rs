@@ -240,8 +240,13 @@ async fn a_person_whom_the_endpoint_refuses_is_a_failure_and_the_others_arrive()
     let denied = world.expect(1, "DestinationDenied").await;
     assert!(condition(&denied, "Ready")["message"].to_string().contains("redirects"));
     world.sink.set_answers(Vec::new());
-    world.expect(0, "Imported").await;
+    let done = world.expect(0, "Imported").await;
     assert!(world.names().contains(&"Other".to_owned()));
+    // Who is sent again is not unchanged, too.
+    let counts = &done["status"]["counts"];
+    let count = |name: &str| counts[name].as_i64().unwrap();
+    assert_eq!(count("emitted"), 1, "{counts}");
+    assert_eq!(count("emitted") + count("unchanged"), count("scanned"), "{counts}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

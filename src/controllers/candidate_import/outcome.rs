@@ -151,20 +151,10 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     } else if rejected == 0 {
         (true, Reason::Imported)
     } else {
-        let first = next.failures.first();
-        let first =
-            first.map(|failure| format!("; first: {}: {}", failure.reason, failure.message));
-        let first = first.unwrap_or_default();
-        let refused = if counts.failed > 0 {
-            format!(" (in the last run {} were refused)", counts.failed)
-        } else {
-            String::new()
-        };
-        let what = format!("could not be read or mapped, or were refused{refused}");
-        let rest = format!("{first}; each full scan tries them again");
+        let rest = rejections(next, rejected);
         if rejected > allowed {
             let message = format!(
-                "{message}; {rejected} {what}, more than failureBudget allows ({allowed}){rest}"
+                "{message}; {rejected} rejected, more than failureBudget allows ({allowed}): {rest}"
             );
             let reason = Reason::RecordsRejected;
             return Outcome {
@@ -177,7 +167,7 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
                 verdict: Verdict::stalled(reason, message),
             };
         }
-        message = format!("{message}; {rejected} {what}, within failureBudget{rest}");
+        message = format!("{message}; {rejected} rejected, within failureBudget: {rest}");
         (false, Reason::ImportedWithRejections)
     };
     if let Some(unlisted) = next.unlisted.filter(|_| rejected <= allowed) {
@@ -195,6 +185,31 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
         observation: Observation::new(ConditionType::Imported, complete, reason, message.clone()),
         verdict: Verdict::ready(reason, message),
     }
+}
+
+/// Who was rejected, by cause, and what to do. `rejected`: also those whom the last run did not read.
+fn rejections(next: &CandidateImportStatus, rejected: i64) -> String {
+    let counts = next.counts.unwrap_or_default();
+    let before = counts.refused_before.unwrap_or_default();
+    let earlier = rejected.saturating_sub(counts.rejected());
+    let causes = [
+        (counts.invalid, "could not be read or mapped (invalid)"),
+        (counts.failed, "were offered, and the destination refused them (failed)"),
+        (before, "were refused by an earlier run, and not offered again (refusedBefore)"),
+        (earlier, "were found by earlier runs"),
+    ];
+    let causes = causes.iter().filter(|(count, _)| *count > 0);
+    let mut message: Vec<String> = causes.map(|(count, why)| format!("{count} {why}")).collect();
+    let first = next.failures.first();
+    message.extend(first.map(|failure| format!("first: {}: {}", failure.reason, failure.message)));
+    let refused = counts.failed + before > 0;
+    let at_fault = match (counts.invalid > 0, refused) {
+        (true, true) => "their values, the mapping, or what the destination takes",
+        (false, true) => "their values, or what the destination takes",
+        (_, false) => "their values, or the mapping",
+    };
+    message.push(format!("correct {at_fault} (status.failures); each full scan tries them again"));
+    message.join("; ")
 }
 
 /// What the run has written, and what the list is to Clinch.
@@ -313,7 +328,7 @@ pub(super) fn is_reported(status: &CandidateImportStatus, run: &ImportRun) -> bo
 }
 
 fn rejected(progress: &ImportProgress) -> i64 {
-    number(progress.counts.invalid.saturating_add(progress.counts.failed))
+    number(progress.counts.rejected())
 }
 
 /// Counts and failures of a snapshot. `last`: of the last one of a completed run, which is shown once.
@@ -398,7 +413,7 @@ fn failures(progress: &ImportProgress) -> Vec<ImportFailure> {
     found.collect()
 }
 
-fn counts(found: &engine::ImportCounts) -> ImportCounts {
+pub(super) fn counts(found: &engine::ImportCounts) -> ImportCounts {
     ImportCounts {
         scanned: number(found.scanned),
         emitted: number(found.emitted),
@@ -409,6 +424,7 @@ fn counts(found: &engine::ImportCounts) -> ImportCounts {
         tombstones: number(found.tombstones),
         invalid: number(found.invalid),
         failed: number(found.failed),
+        refused_before: Some(number(found.refused_before)),
     }
 }
 

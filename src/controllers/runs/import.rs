@@ -108,7 +108,7 @@ impl RunOf for ImportRun {
                 ("Written", counts.emitted),
                 ("Deleted", counts.tombstones),
                 ("Unchanged", counts.unchanged + counts.own),
-                ("Rejected", counts.invalid + counts.failed),
+                ("Rejected", counts.rejected()),
             ],
             // A run that did not get as far knows nobody.
             ledger_people: (progress.known > 0).then_some(progress.known),

@@ -52,7 +52,8 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         Ok(None)
     }
 
-    /// Decides on a person who was read by id. `counts`: as one of those whom this run has seen.
+    /// Decides on a person who was read by id. `counts`: as one of those whom this run has seen; otherwise they
+    /// are of a window that is delivered once more.
     pub(super) async fn read_by_id(
         &mut self,
         id: &ClinchId,
@@ -61,7 +62,12 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
     ) -> Result<(), Halt> {
         match read {
             Ok(FeedRead::Present(person)) if person.id == *id => {
-                let is_new = counts && self.seen.insert(id);
+                // Everybody is counted once.
+                let is_new = if counts {
+                    self.seen.insert(id) && !self.resent.contains(id)
+                } else {
+                    self.resent.insert(id)
+                };
                 self.progress.counts.scanned += u64::from(is_new);
                 self.decide(person, is_new).await?;
             }

@@ -28,13 +28,15 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             && known.revision == revision
     }
 
-    /// Leaves a person out until everybody else was offered. They count as refused, once in a run.
+    /// Leaves a person out until everybody else was offered. Until then they count as refused before.
     pub(super) fn put_off(&mut self, id: &ClinchId) {
         if !self.refused.insert(id) {
             return;
         }
-        let message = "an earlier run offered the record, and the endpoint refused it";
-        self.count_refused(id, Cause::new(Reason::SinkRejected, message));
+        self.progress.counts.refused_before += 1;
+        let message =
+            "the endpoint refused the record in an earlier run; this run did not offer it";
+        self.list_refused(id, Cause::new(Reason::SinkRejected, message));
         self.refusals.put_off(id);
     }
 
@@ -102,15 +104,19 @@ impl<F: Sync, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
 
     fn count_refused(&mut self, id: &ClinchId, cause: Cause) {
         self.progress.counts.failed += 1;
+        self.list_refused(id, cause);
+    }
+
+    fn list_refused(&mut self, id: &ClinchId, cause: Cause) {
         let record = Some(self.keys.record_id(id));
         self.progress.fail(ImportFailure { record, place: None, cause });
     }
 
     /// They are about to be offered: what becomes of them is counted then.
-    fn uncount_refused(&mut self, id: &ClinchId) {
+    fn uncount_put_off(&mut self, id: &ClinchId) {
         self.refused.remove(id);
         let counts = &mut self.progress.counts;
-        counts.failed = counts.failed.saturating_sub(1);
+        counts.refused_before = counts.refused_before.saturating_sub(1);
         self.progress.unfail(self.keys.record_id(id));
     }
 }
@@ -127,7 +133,7 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
             self.check()?;
             let read = self.cancel.run_until_cancelled(self.feed.get(&id)).await;
             let read = read.ok_or(Halt::Stopped)?;
-            self.uncount_refused(&id);
+            self.uncount_put_off(&id);
             self.read_by_id(&id, read, true).await?;
             // Whether the others are worth a request is soon known.
             if self.pending.ids.len() >= AT_A_TIME {

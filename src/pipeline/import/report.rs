@@ -33,8 +33,24 @@ pub struct ImportCounts {
     pub tombstones: u64,
     /// People who cannot be read or mapped.
     pub invalid: u64,
-    /// People whom the sink refuses.
+    /// People whom this run offered, and the sink refused.
     pub failed: u64,
+    /// People whom the sink refused in an earlier run, and whom this one did not offer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused_before: u64,
+}
+
+/// Only sinks that refuse single people have any.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl ImportCounts {
+    /// People who are not delivered because of a fault of theirs.
+    pub const fn rejected(&self) -> u64 {
+        self.invalid + self.failed + self.refused_before
+    }
 }
 
 /// What a run reads.

@@ -87,6 +87,7 @@ where
         mode: ImportMode::FullScan,
         pending: Pending::default(),
         seen: Seen::default(),
+        resent: Seen::default(),
         refused: Seen::default(),
         refusals: Refusals::default(),
         too_large: HashSet::new(),

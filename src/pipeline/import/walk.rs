@@ -230,8 +230,9 @@ impl<F: Feed, K: Sink, S: SegmentStore> Work<'_, F, K, S> {
         for person in page.people {
             let is_new = self.seen.insert(&person.id);
             *new += u64::from(is_new);
-            self.progress.counts.scanned += u64::from(is_new);
-            self.decide(person, is_new).await?;
+            let counts = is_new && !self.resent.contains(&person.id);
+            self.progress.counts.scanned += u64::from(counts);
+            self.decide(person, counts).await?;
             self.capacity.check(self.people.len() as u64)?;
             self.commit_full().await?;
         }

@@ -127,6 +127,9 @@ pub(super) struct Work<'a, F, K, S> {
     pub(super) mode: ImportMode,
     pub(super) pending: Pending,
     pub(super) seen: Seen,
+    /// People of a window that an earlier process declared, who were read by id and counted before the list
+    /// was read.
+    pub(super) resent: Seen,
     /// People whom the sink refused in this run or, if they are not offered by this one, before.
     pub(super) refused: Seen,
     pub(super) refusals: Refusals,
