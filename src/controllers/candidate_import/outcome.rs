@@ -137,6 +137,10 @@ fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
     let rejected = next.rejected.unwrap_or_default();
     let allowed = budget::allowed(reported.budget, counts.scanned.max(known));
     let mut message = written(next, known);
+    let lost = reported.run.filter(|run| run.is_completed()).and_then(ImportRun::lost);
+    if let Some(why) = lost {
+        message = format!("{message}; everybody was written again: {why}");
+    }
     if reported.unaccepted.is_some() {
         message = format!(
             "{message}; the annotation {ACCEPT_DELETIONS} accepts nothing, because no deletions are held"
@@ -532,6 +536,45 @@ mod tests {
         assert!(is_reported(&status, &quiet));
         assert_eq!(after(&mut status, &Step::Keep, &quiet), verdict);
         assert_eq!(status, before);
+    }
+
+    #[test]
+    fn a_run_that_has_lost_its_state_says_so_until_the_next_one() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let mut first = run(ImportMode::FullScan, false, Ending::Completed, emitted(100, 0));
+        first.progress.state_lost = Some("it is older".to_owned());
+        let Verdict::Ready(cause) = after(&mut status, &Step::Conclude, &first) else {
+            panic!("ready")
+        };
+        assert!(cause.message.ends_with("written again: it is older"), "{}", cause.message);
+        let next = run(ImportMode::Incremental, true, Ending::Completed, emitted(0, 0));
+        let Verdict::Ready(cause) = after(&mut status, &Step::Keep, &next) else { panic!("ready") };
+        assert!(cause.message.ends_with("100 known"), "{}", cause.message);
+    }
+
+    #[test]
+    fn rejected_people_are_counted_by_cause_and_once() {
+        let mut status = CandidateImportStatus::default();
+        begin(&mut status, "r1");
+        let counts = engine::ImportCounts { failed: 2, refused_before: 4, ..emitted(93, 1) };
+        let first = run(ImportMode::FullScan, false, Ending::Completed, counts);
+        let message = |verdict| match verdict {
+            Verdict::Ready(cause) | Verdict::Stalled(cause) => cause.message,
+            other => panic!("{other:?}"),
+        };
+        let found = message(after(&mut status, &Step::Conclude, &first));
+        let expected = "7 rejected, more than failureBudget allows (2): 1 could not be read or mapped \
+                        (invalid); 2 were offered, and the destination refused them (failed); 4 were \
+                        refused by an earlier run, and not offered again (refusedBefore); correct their \
+                        values, the mapping, or what the destination takes (status.failures); each full \
+                        scan tries them again";
+        assert!(found.ends_with(expected), "{found}");
+        let next = run(ImportMode::Incremental, true, Ending::Completed, emitted(0, 1));
+        let found = message(after(&mut status, &Step::Conclude, &next));
+        let expected = "8 rejected, more than failureBudget allows (2): 1 could not be read or mapped \
+                        (invalid); 7 were found by earlier runs;";
+        assert!(found.contains(expected), "{found}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         runs::{ImportRun, RunOf},
         waits::waiting_until,
     },
-    domain::Reason,
+    domain::{Cause, Reason},
 };
 
 /// The status of this pass.
@@ -69,6 +69,9 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
             outcome.verdict
         }
     };
+    if let Verdict::Stalled(cause) = &verdict {
+        stalled(&mut observations, cause);
+    }
     let works = run.as_ref().is_some_and(RunOf::is_running) && !plan.quiet;
     // Also before the next attempt of one that ended because the wait is long.
     let met = run.as_ref().and_then(ImportRun::interruption);
@@ -90,7 +93,8 @@ fn acted_on(gathered: &Gathered, run: &ImportRun) -> Option<String> {
     (run.is_completed() && run.progress.accepted.is_some()).then_some(asked)
 }
 
-/// Replaces the condition on a list elsewhere by what the latest run found.
+/// Replaces the condition on a list by what the latest run found, where nothing was read before, or its
+/// content cannot be used.
 fn list_read(
     observations: &mut [Observation],
     revision: &str,
@@ -98,15 +102,21 @@ fn list_read(
     run: Option<&ImportRun>,
 ) {
     let condition = ConditionType::SourceReady;
-    let open = |observation: &&mut Observation| {
-        observation.condition == condition && observation.status.is_none()
-    };
-    let Some(observation) = observations.iter_mut().find(open) else { return };
+    let is_it = |observation: &&mut Observation| observation.condition == condition;
+    let Some(observation) = observations.iter_mut().find(is_it) else { return };
+    let is_open = observation.status.is_none();
     let run = run.filter(|run| run.revision == revision);
     let met = run.and_then(ImportRun::interruption).map(|(_, cause)| cause);
-    if let Some(met) = met.filter(rediscovery::is_about_list) {
+    let of_content = |reason: Reason| {
+        matches!(reason, Reason::SourceEmpty | Reason::SourceInvalid | Reason::TooLarge)
+    };
+    let is_it =
+        |met: &Cause| rediscovery::is_about_list(met) && (is_open || of_content(met.reason));
+    if let Some(met) = met.filter(is_it) {
         *observation = Observation::new(condition, false, met.reason, met.message);
-    } else if in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed) {
+    } else if is_open
+        && (in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed))
+    {
         *observation = Observation::new(condition, true, Reason::Read, "the list was read");
     }
 }
@@ -133,14 +143,38 @@ fn learned(
                 | Reason::DestinationFull
                 | Reason::DestinationUnreachable
                 | Reason::DestinationConflict
+                | Reason::SinkRejected
         )
+    };
+    let applied = in_place(previous) == Some(revision);
+    let is_completed = run.is_some_and(ImportRun::is_completed);
+    let ended = run.filter(|run| run.ended().is_some());
+    let counts = ended.map(|run| outcome::counts(&run.progress.counts));
+    let counts = counts.or_else(|| previous.counts.filter(|_| applied)).unwrap_or_default();
+    let taken = counts.emitted + counts.tombstones;
+    // It was reached, and what it was offered is delivered.
+    let delivered = |met: &Cause| {
+        taken > 0
+            || rediscovery::is_about_list(met)
+            || matches!(met.reason, Reason::DeletionsHeld | Reason::SourceUnsettled)
     };
     let condition = ConditionType::SinkReady;
     let learned = match met {
         Some(met) if of_sink(met.reason) && !rediscovery::is_about_list(&met) => {
             Observation::new(condition, false, met.reason, met.message)
         }
-        _ if in_place(previous) == Some(revision) || run.is_some_and(ImportRun::is_completed) => {
+        _ if counts.failed > 0 && taken == 0 => {
+            let message = format!(
+                "the destination took nobody in the last run that offered people, and refused {}; see \
+                 status.failures",
+                counts.failed
+            );
+            Observation::new(condition, false, Reason::SinkRejected, message)
+        }
+        met if applied
+            || is_completed
+            || (ended.is_some() && met.as_ref().is_some_and(delivered)) =>
+        {
             let message = "the destination takes what is written, or nothing had to be written";
             Observation::new(condition, true, Reason::Ready, message)
         }
@@ -148,6 +182,17 @@ fn learned(
     };
     observations.retain(|observation| observation.condition != condition);
     observations.push(learned);
+}
+
+/// What waits for a run that is not going to start has the reason for that.
+fn stalled(observations: &mut [Observation], cause: &Cause) {
+    for observation in observations {
+        let waits = observation.status.is_none() && observation.reason == Reason::Progressing;
+        if observation.condition == ConditionType::SinkReady && waits {
+            let message = "not checked: nothing was written";
+            *observation = Observation::new(ConditionType::SinkReady, None, cause.reason, message);
+        }
+    }
 }
 
 /// The status when the cluster could not be read.
@@ -173,4 +218,92 @@ fn finish(
 ) {
     let generation = import.metadata.generation.unwrap_or_default();
     conditions::apply(previous, next, generation, observations, verdict, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::ImportCounts,
+        controllers::runs::{Ended, RunPhase},
+        domain::Disposition,
+        pipeline::{self as engine, Ending, ImportProgress, ImportReport},
+    };
+
+    fn ended(ending: Ending, emitted: u64, failed: u64) -> ImportRun {
+        let counts = engine::ImportCounts { emitted, failed, ..engine::ImportCounts::default() };
+        let progress = ImportProgress { counts, ..ImportProgress::default() };
+        let report = ImportReport { progress: progress.clone(), ending };
+        let phase = RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into());
+        ImportRun { revision: "r1".into(), progress, phase, ..ImportRun::default() }
+    }
+
+    fn stalled_by(reason: Reason, message: &str) -> Ending {
+        let disposition = Disposition::Stalled { reason };
+        Ending::Interrupted { disposition, message: message.to_owned() }
+    }
+
+    fn sink(previous: &CandidateImportStatus, run: Option<&ImportRun>) -> (Option<bool>, Reason) {
+        let waits = Observation::new(ConditionType::SinkReady, None, Reason::Progressing, "");
+        let mut observations = vec![waits];
+        learned(&mut observations, "r1", previous, run);
+        assert_eq!(observations.len(), 1);
+        (observations[0].status, observations[0].reason)
+    }
+
+    #[test]
+    fn a_sink_is_ready_if_it_took_somebody_or_nothing_was_offered() {
+        let new = CandidateImportStatus::default();
+        let after = |ending, emitted, failed| sink(&new, Some(&ended(ending, emitted, failed)));
+        let (ready, rejected) = ((Some(true), Reason::Ready), (Some(false), Reason::SinkRejected));
+        assert_eq!(after(Ending::Completed, 7, 1), ready);
+        assert_eq!(after(Ending::Completed, 0, 0), ready);
+        assert_eq!(after(Ending::Completed, 0, 60), rejected, "it takes nobody");
+        assert_eq!(after(stalled_by(Reason::SinkRejected, "1000 in a row"), 0, 1000), rejected);
+        for reason in [Reason::SourceEmpty, Reason::SourceInvalid] {
+            assert_eq!(after(stalled_by(reason, "spec.match: no"), 0, 0), ready, "of the list");
+        }
+        assert_eq!(after(stalled_by(Reason::DeletionsHeld, "40 of 95"), 0, 0), ready);
+        let unread = stalled_by(Reason::VendorUnavailable, "no");
+        assert_eq!(after(unread.clone(), 1, 0), ready);
+        assert_eq!(after(unread, 0, 0), (None, Reason::Progressing), "nothing was offered");
+        // Another process made the latest run.
+        let counts = ImportCounts { failed: 3, ..ImportCounts::default() };
+        let previous = CandidateImportStatus {
+            counts: Some(counts),
+            last_attempted_revision: Some("r1".into()),
+            last_applied_revision: Some("r1".into()),
+            ..CandidateImportStatus::default()
+        };
+        assert_eq!(sink(&previous, None), rejected);
+        assert_eq!(sink(&new, None), (None, Reason::Progressing));
+    }
+
+    #[test]
+    fn what_waits_for_a_run_that_does_not_start_is_not_in_progress() {
+        let waits = Observation::new(ConditionType::SinkReady, None, Reason::Progressing, "");
+        let mut observations = vec![waits];
+        stalled(&mut observations, &Cause::new(Reason::MappingInvalid, "typo"));
+        let found = (observations[0].status, observations[0].reason);
+        assert_eq!(found, (None, Reason::MappingInvalid));
+    }
+
+    #[test]
+    fn a_list_whose_content_cannot_be_used_is_not_ready_though_its_object_was_read() {
+        let found = |ending| {
+            let read =
+                Observation::new(ConditionType::SourceReady, true, Reason::Read, "people.csv");
+            let mut observations = [read];
+            let run = ended(ending, 3, 0);
+            list_read(&mut observations, "r1", &CandidateImportStatus::default(), Some(&run));
+            (observations[0].status, observations[0].reason)
+        };
+        for reason in [Reason::SourceEmpty, Reason::SourceInvalid] {
+            assert_eq!(found(stalled_by(reason, "spec.match: no")), (Some(false), reason));
+        }
+        let read = (Some(true), Reason::Read);
+        assert_eq!(found(Ending::Completed), read);
+        let of_report = stalled_by(Reason::DestinationDenied, "spec.match: the report");
+        assert_eq!(found(of_report), read);
+    }
 }
