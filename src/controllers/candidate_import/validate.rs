@@ -75,7 +75,9 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     };
     dependency::check(&needed).record(&mut observations, &mut waits);
     let granted = gathered.integration.granted();
-    let attributes = granted.map(|found| read_permission::attributes(&found.spec.read_permission));
+    // Where nothing may leave, that is what has to be said.
+    let attributes =
+        granted.and_then(|found| read_permission::reveals(&found.spec.read_permission));
     let select = spec.select.as_deref().map(|text| Select::compile(text, "spec.select"));
     let unseen = select.as_ref().zip(attributes.as_ref()).and_then(|(select, attributes)| {
         let target = &gathered.connection.as_ref()?.attributes;
