@@ -132,3 +132,67 @@ async fn decisions_without_effect_or_right_are_refused() {
     printed(&run(&world, &["deny", "acme", "team-a"]), 0);
     assert_eq!(lists(&world).await.1, serde_json::json!(["team-a"]));
 }
+
+/// A small generator: the same commands in each run.
+fn next(state: &mut u32) -> usize {
+    *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    usize::try_from(*state >> 16).expect("it fits")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_where_the_last_command_says_whatever_others_declared() {
+    let Some(world) = World::start().await else { return };
+    let mut random = 20;
+    for (declared, server_side) in [
+        ("approved: []", true),
+        ("approved: [team-x]", true),
+        ("approved: [team-x]", false),
+        ("denied: [team-x]", true),
+        ("denied: [team-x]", false),
+        ("approved: [team-x, team-y], denied: [team-z]", false),
+        ("", true),
+    ] {
+        world.kubectl(&["delete", "clint", "acme", "--ignore-not-found", "-n", &world.namespace]);
+        let manifest = integration(&format!("{{mode: Approval, {declared}}}"));
+        if server_side {
+            world.apply(&manifest);
+        } else {
+            world.apply_client_side(&manifest);
+        }
+        // The sequences that met a null list, then others.
+        let mut commands = vec![("revoke", "team-x"), ("approve", "team-x"), ("revoke", "team-x")];
+        commands.extend([("deny", "team-x"), ("revoke", "team-x"), ("approve", "team-z")]);
+        commands.extend([("revoke", "team-z"), ("deny", "team-y")]);
+        for _ in 0..8 {
+            let command = ["approve", "deny", "revoke"][next(&mut random) % 3];
+            commands.push((command, ["team-x", "team-y", "team-z"][next(&mut random) % 3]));
+        }
+        let mut done = Vec::new();
+        for (command, namespace) in commands {
+            let before = lists(&world).await;
+            done.push(format!("{command} {namespace}"));
+            let (out, err) = printed(&run(&world, &[command, "acme", namespace]), 0);
+            let after = lists(&world).await;
+            let is_on = |list: &Value, name: &str| {
+                list.as_array().is_some_and(|all| all.iter().any(|one| one == name))
+            };
+            let on = (is_on(&after.0, namespace), is_on(&after.1, namespace));
+            let expected = (command == "approve", command == "deny");
+            assert_eq!(on, expected, "{declared}: {done:?}: {before:?} {after:?} {out}{err}");
+            for other in ["team-x", "team-y", "team-z"].into_iter().filter(|one| *one != namespace)
+            {
+                assert_eq!(is_on(&before.0, other), is_on(&after.0, other), "{declared}: {done:?}");
+                assert_eq!(is_on(&before.1, other), is_on(&after.1, other), "{declared}: {done:?}");
+            }
+            let was_on = is_on(&before.0, namespace) || is_on(&before.1, namespace);
+            let says_nothing = out.contains("neither approved nor denied");
+            assert_eq!(says_nothing, command == "revoke" && !was_on, "{done:?}: {out}");
+            let warns = err.contains(&format!("there is no namespace {namespace}"));
+            assert_eq!(warns, command != "revoke", "{err}");
+        }
+        // Nothing that is left behind hinders whoever declares the lists.
+        let manifest = integration("{mode: Approval}");
+        let (ok, err) = world.try_apply(&manifest);
+        assert!(ok, "{declared}: {done:?}: {err}");
+    }
+}

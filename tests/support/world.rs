@@ -289,6 +289,14 @@ impl World {
         outcome(self.kubectl.call(&[args, more].concat(), &text))
     }
 
+    /// Apply as kubectl does without a flag: the field manager updates.
+    pub fn apply_client_side(&self, manifest: &str) {
+        let text = manifest.replace("ORIGIN", &self.sandbox.base_url());
+        let (ok, err) =
+            outcome(self.kubectl.call(&["apply", "-n", &self.namespace, "-f", "-"], &text));
+        assert!(ok, "apply failed: {err}");
+    }
+
     /// Whether the API server would take it.
     pub fn try_apply_dry(&self, manifest: &str) -> (bool, String) {
         let args = ["create", "--dry-run=server", "-n", &self.namespace, "-f", "-"];

@@ -3,7 +3,6 @@
 use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
@@ -27,8 +26,8 @@ use crate::{
 
 /// Lets exports of a namespace use an integration. Without a namespace: lists those that ask.
 ///
-/// Applies `spec.access.approved` as field manager `clinch-cli`, with your rights. What others applied
-/// is left alone. An earlier denial by this command is taken back.
+/// Applies `spec.access.approved` as field manager `clinch-cli`, with your rights. An earlier denial is taken
+/// back, with a warning if another field manager applied it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator approve -A\n  \
                              clinch-operator approve -A -o json\n  \
@@ -50,8 +49,8 @@ pub struct ApproveArgs {
 
 /// Refuses a namespace the use of an integration, whatever else lets it in.
 ///
-/// Applies `spec.access.denied` as field manager `clinch-cli`. Its exports stop and are Stalled with
-/// `NotPermitted`, and the namespace is no longer listed among those that ask.
+/// Applies `spec.access.denied` as field manager `clinch-cli`, and takes an earlier approval back. Its exports
+/// stop and are Stalled with `NotPermitted`, and the namespace is no longer listed among those that ask.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator deny clinch team-b -n talent")]
 pub struct DenyArgs {
@@ -62,7 +61,8 @@ pub struct DenyArgs {
 /// Takes an approval or a denial back.
 ///
 /// Exports of the namespace stop, and wait for approval again where the integration lets nobody in
-/// otherwise. Also removes what others applied, with a warning.
+/// otherwise. Also removes what others applied, with a warning. Says so, with exit code 0, if there is
+/// nothing to take back.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator revoke clinch team-b -n talent")]
 pub struct RevokeArgs {
@@ -117,6 +117,9 @@ impl RevokeArgs {
         self.args.common.output == Output::Json
     }
 }
+
+/// How often a change is attempted on an object that the operator or somebody else changes meanwhile.
+const ATTEMPTS: u32 = 10;
 
 fn namespace(text: &str) -> Result<String, String> {
     let is_part = |part: char| matches!(part, 'a'..='z' | '0'..='9' | '-');
@@ -241,17 +244,32 @@ fn run(
             messages::warn(&warning);
             messages::hint("--print prints the change for Git");
         }
+        if on.is_some() {
+            warn_of_missing(&cluster, namespaces).await;
+        }
+        let before = Decisions::of(&found);
         let changed = decide(&cluster, &found, namespaces, on).await?;
-        let word = match on {
+        let word = |namespace: &str| match on {
             Some(List::Approved) => "approved",
             Some(List::Denied) => "denied",
-            None => "revoked",
+            None if before.name(namespace) => "revoked",
+            None => "is neither approved nor denied by name: nothing to revoke",
         };
-        let text =
-            namespaces.iter().map(|namespace| format!("{}: {namespace} {word}", found.name()));
+        let text = namespaces
+            .iter()
+            .map(|namespace| format!("{}: {namespace} {}", found.name(), word(namespace)));
         let text = text.collect::<Vec<_>>().join("\n");
         seen(&cluster, &changed, &text, common.output, deadline).await
     })
+}
+
+/// Says which namespaces do not exist. A decision may come first, and the name may be misspelt.
+async fn warn_of_missing(cluster: &Objects, namespaces: &[String]) {
+    for namespace in namespaces {
+        if cluster.lacks_namespace(namespace).await {
+            messages::warn(&format!("there is no namespace {namespace} yet"));
+        }
+    }
 }
 
 /// Refuses what would have no effect.
@@ -281,6 +299,10 @@ fn check(found: &Found, namespaces: &[String], on: Option<List>) -> Result<(), B
 }
 
 /// Changes the lists; the integration afterwards.
+///
+/// Entries are added by a server-side apply, so that field managers share a list. They are removed by a
+/// patch of the whole list: an apply removes only what nobody else owns, and makes null of a list that
+/// somebody else owns once its last entry goes, which the API server refuses.
 async fn decide(
     cluster: &Objects,
     found: &Found,
@@ -288,34 +310,50 @@ async fn decide(
     on: Option<List>,
 ) -> anyhow::Result<Found> {
     let mut own = Decisions::own(found);
-    namespaces.iter().for_each(|namespace| own.decide(namespace, on));
+    if let Some(list) = on {
+        namespaces.iter().for_each(|namespace| own.add(namespace, list));
+    }
+    // First: a namespace that is on both lists meanwhile is denied.
     let changed = if own == Decisions::own(found) {
         found.clone()
     } else {
         cluster.apply(found, &own.manifest(found)).await?
     };
-    // What others applied stays, and would be stronger, or is to be taken back.
-    let mut wanted = Decisions::of(&changed);
-    for namespace in namespaces {
-        let is_denied = wanted.denied.contains(namespace);
-        if on.is_none() || (on == Some(List::Approved) && is_denied) {
-            wanted.decide(namespace, on);
-        }
-    }
-    if wanted == Decisions::of(&changed) {
+    let changed = remove(cluster, changed, namespaces, on).await?;
+    if !Decisions::owns_bare_list(&changed) {
         return Ok(changed);
     }
-    messages::warn(&format!(
-        "another field manager put this on a list of {}, and may do so again",
-        found.name()
-    ));
-    let mut patch = json!({"spec": {"access": {}}});
-    for list in [List::Approved, List::Denied] {
-        patch["spec"]["access"][list.field()] = json!(wanted.list(list));
+    cluster.apply(&changed, &Decisions::own(&changed).manifest(&changed)).await
+}
+
+/// Takes the namespaces off each list where they are not to be.
+async fn remove(
+    cluster: &Objects,
+    mut changed: Found,
+    namespaces: &[String],
+    on: Option<List>,
+) -> anyhow::Result<Found> {
+    let name = changed.name();
+    for _attempt in 0..ATTEMPTS {
+        let before = Decisions::of(&changed);
+        let mut wanted = before.clone();
+        namespaces.iter().for_each(|namespace| wanted.decide(namespace, on));
+        if wanted == before {
+            return Ok(changed);
+        }
+        let is_others = Decisions::others(&changed).lose(namespaces, &wanted);
+        // Refused if somebody changed the lists meanwhile.
+        if let Some(patched) = cluster.merge_unchanged(&changed, &wanted.patch(&changed)).await? {
+            if is_others {
+                messages::warn(&format!(
+                    "another field manager put this on a list of {name}, and may do so again"
+                ));
+            }
+            return Ok(patched);
+        }
+        changed = cluster.get(changed.kind, &changed.key).await?;
     }
-    // Refused if somebody changed the lists meanwhile.
-    patch["metadata"] = json!({"resourceVersion": changed.text("/metadata/resourceVersion")});
-    cluster.merge(&changed, &patch).await
+    Err(anyhow!("{name} changes all the time; the lists are not as wanted yet, try again"))
 }
 
 /// Waits until the operator has seen the change, and prints the result.

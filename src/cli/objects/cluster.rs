@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, anyhow};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, Patch, PatchParams},
@@ -202,11 +203,40 @@ impl Objects {
         self.patch(found, Patch::Apply(patch)).await
     }
 
+    /// Changes an object by a merge patch with a resource version; `None` if it has another one by now.
+    pub(super) async fn merge_unchanged(
+        &self,
+        found: &Found,
+        patch: &Json,
+    ) -> anyhow::Result<Option<Found>> {
+        match self.try_patch(found, Patch::Merge(patch)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+            patched => self.patched(found, patched).map(Some),
+        }
+    }
+
+    /// Whether a namespace does not exist; false where the user may not know.
+    pub(super) async fn lacks_namespace(&self, name: &str) -> bool {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        matches!(api.get_metadata_opt(name).await, Ok(None))
+    }
+
     async fn patch(&self, object: &Found, patch: Patch<&Json>) -> anyhow::Result<Found> {
+        self.patched(object, self.try_patch(object, patch).await)
+    }
+
+    async fn try_patch(&self, object: &Found, patch: Patch<&Json>) -> kube::Result<DynamicObject> {
         let api = self.api(object.kind, Some(&object.key.namespace));
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = api.patch(&object.key.name, &params, &patch).await;
+        api.patch(&object.key.name, &params, &patch).await
+    }
+
+    fn patched(
+        &self,
+        object: &Found,
+        patched: kube::Result<DynamicObject>,
+    ) -> anyhow::Result<Found> {
         let patched =
             patched.map_err(|error| self.explained(&error, "patch", plural(object.kind)))?;
         found(object.kind, &patched)?.context("the API server returned an object without a name")
