@@ -64,7 +64,7 @@ use self::{
 /// are for the people who use the objects of a cluster. `demo` shows it all against an emulator of Clinch
 /// on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "clinch-operator", version, about, max_term_width = 100)]
+#[command(name = "clinch-operator", version, about, max_term_width = plugin::HELP_WIDTH)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

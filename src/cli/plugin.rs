@@ -5,9 +5,12 @@ use std::{
     path::Path,
 };
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _};
+use clap::{
+    Command, CommandFactory as _, FromArgMatches as _,
+    error::{ContextKind, ContextValue},
+};
 
-use super::{Cli, ExitCode, messages::Messages};
+use super::{Cli, ExitCode, messages::Messages, text};
 
 /// The program's own name.
 pub(super) const OWN: &str = "clinch-operator";
@@ -21,25 +24,44 @@ const COMPLETER_FILE: &str = "kubectl_complete-clinch";
 /// The command that does so.
 pub(super) const COMPLETER: &str = "__complete";
 
+/// How wide help is at most, in characters.
+pub(super) const HELP_WIDTH: usize = 100;
+
 /// Parses the command line, or prints help or an error and ends the process.
 pub fn parse() -> Cli {
     let mut command = command_of(program());
+    // Help that goes into a pager has the width of the terminal that is left.
+    if let Some(width) = text::terminal_width().or_else(text::error_width) {
+        command = command.term_width(width.min(HELP_WIDTH));
+    }
     let given = arguments(std::env::args_os());
     let asks_for_json = asks_for_json(&given);
     let matches = command
         .try_get_matches_from_mut(given)
-        .unwrap_or_else(|error| refuse(&error, asks_for_json));
+        .unwrap_or_else(|error| refuse(error, asks_for_json));
     Cli::from_arg_matches(&matches)
-        .unwrap_or_else(|error| refuse(&error.format(&mut command), asks_for_json))
+        .unwrap_or_else(|error| refuse(error.format(&mut command), asks_for_json))
 }
 
 /// Ends the process with what clap says, which may be the help.
-fn refuse(error: &clap::Error, as_json: bool) -> ! {
+fn refuse(error: clap::Error, as_json: bool) -> ! {
+    let error = without_dashes(error);
     if !as_json || !error.use_stderr() {
         error.exit()
     }
     Messages::Json.ended(ExitCode::Refused, &in_one_line(&error.to_string()));
     std::process::exit(ExitCode::Refused.code())
+}
+
+/// Without the tip to put `--` before an option that a command does not have: no command takes such a value.
+fn without_dashes(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::StyledStrs(mut tips)) = error.remove(ContextKind::Suggested) {
+        tips.retain(|tip| !tip.to_string().starts_with("to pass "));
+        if !tips.is_empty() {
+            let _none = error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+        }
+    }
+    error
 }
 
 /// Whether the words of a command line, which need not be a valid one, ask for JSON.
@@ -52,13 +74,22 @@ fn asks_for_json(words: &[OsString]) -> bool {
         || words.windows(2).any(|pair| is_name(&pair[0]) && pair[1] == "json")
 }
 
-/// The error of clap without its usage.
+/// The error of clap in one sentence, with how to see the usage instead of it.
 fn in_one_line(text: &str) -> String {
     let usage = ["Usage:", "For more information"];
     let said = text.lines().take_while(|line| !usage.iter().any(|word| line.starts_with(word)));
-    let said: Vec<&str> = said.flat_map(str::split_whitespace).collect();
-    let said = said.join(" ");
-    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
+    let mut line = String::new();
+    for part in said.map(str::trim).filter(|part| !part.is_empty()) {
+        let is_first = line.is_empty();
+        match part.strip_prefix("tip: ") {
+            Some(tip) => line.extend(["; ", tip]),
+            None => line.extend([if is_first { "" } else { " " }, part]),
+        }
+    }
+    if text.contains("try '--help'") {
+        line.push_str("; --help says what there is");
+    }
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 /// How the user called this program.
@@ -137,7 +168,23 @@ mod tests {
         let error = Cli::command().try_get_matches_from(["x", "watch"]).unwrap_err().to_string();
         let line = in_one_line(&error);
         assert!(line.starts_with("the following required arguments"), "{line}");
-        assert!(line.ends_with("<KIND/NAME>..."), "{line}");
+        assert!(line.ends_with("<KIND/NAME>...; --help says what there is"), "{line}");
+    }
+
+    #[test]
+    fn an_option_that_does_not_exist_is_no_value() {
+        let of = |words: &[&str]| {
+            let error = Cli::command().try_get_matches_from(words).unwrap_err();
+            without_dashes(error).to_string()
+        };
+        let error = of(&["x", "retry", "--state", "st", "engineers"]);
+        assert!(error.contains("'--state' found\n") && !error.contains("tip:"), "{error}");
+        let expected = "unexpected argument '--state' found; --help says what there is";
+        assert_eq!(in_one_line(&error), expected);
+        let error = of(&["x", "retry", "--namespac", "talent", "engineers"]);
+        assert!(error.contains("tip: a similar argument exists: '--namespace'"), "{error}");
+        let line = in_one_line(&error);
+        assert!(line.contains("found; a similar argument exists: '--namespace';"), "{line}");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt;
 
 /// The width of a line where nothing says how wide the terminal is, in characters.
 pub(super) const WIDTH: usize = 80;
+/// In less no text can be read.
+const NARROWEST: usize = 40;
 
 /// The width of the terminal that standard output is, in characters; [`WIDTH`] where it is none.
 pub(super) fn width() -> usize {
@@ -13,14 +15,26 @@ pub(super) fn width() -> usize {
 
 /// The width of the terminal that standard output is, in characters.
 pub(super) fn terminal_width() -> Option<usize> {
-    let found = terminal_size::terminal_size_of(std::io::stdout());
-    found.map(|(width, _)| usize::from(width.0).max(40))
+    width_of(std::io::stdout())
 }
 
 /// The width of the terminal that standard error is, in characters.
 pub(super) fn error_width() -> Option<usize> {
-    let found = terminal_size::terminal_size_of(std::io::stderr());
-    found.map(|(width, _)| usize::from(width.0).max(40))
+    width_of(std::io::stderr())
+}
+
+/// The width of a terminal in characters. A terminal need not say how many lines it has.
+#[cfg(unix)]
+fn width_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0).then(|| usize::from(size.ws_col).max(NARROWEST))
+}
+
+/// The width of a terminal in characters.
+#[cfg(windows)]
+fn width_of(stream: impl std::os::windows::io::AsHandle) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(stream)?;
+    Some(usize::from(width.0).max(NARROWEST))
 }
 
 /// A line as it is, if it is not too wide; else in several lines, of which later ones are indented further.
@@ -145,6 +159,22 @@ pub(super) fn span(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_terminal_that_says_no_height_has_its_width() {
+        use rustix::{
+            pty::{OpenptFlags, openpt},
+            termios::{Winsize, tcsetwinsize},
+        };
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        for (columns, width) in [(72, Some(72)), (12, Some(NARROWEST)), (0, None)] {
+            let size = Winsize { ws_row: 0, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            tcsetwinsize(&terminal, size).unwrap();
+            assert_eq!(width_of(&terminal), width);
+        }
+        assert_eq!(width_of(tempfile::tempfile().unwrap()), None);
+    }
 
     #[test]
     fn numbers_have_commas_between_the_thousands() {

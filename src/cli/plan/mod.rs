@@ -155,7 +155,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     match args.output {
         Output::Json => super::print_result(&json)?,
-        Output::Text => super::print_result(&text::text(&plan).join("\n"))?,
+        Output::Text => super::print_line(&text::text(&plan).join("\n"))?,
         Output::Markdown => super::print_result(&markdown::markdown(&plan))?,
     }
     let code = engine::exit_code(settled, &stop);
