@@ -109,7 +109,11 @@ fn load_within(
 pub(super) fn refused(messages: Messages, problems: &[Problem]) -> ExitCode {
     problems.iter().for_each(|problem| messages.problem(problem));
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
-    let text = format!("{errors} error(s) in the manifests; nothing was done");
+    let text = format!(
+        "{errors} error(s) in the manifests; nothing was done. {} validate also checks expressions, \
+         schedules and references",
+        super::program()
+    );
     messages.ended(ExitCode::Refused, &text);
     ExitCode::Refused
 }

@@ -395,13 +395,22 @@ impl Loader {
         if !self.options.keeps_refused || is_other {
             return;
         }
-        let key = ObjectKey::new(&metadata.namespace, &metadata.name);
-        let mut spec = spec.clone();
-        faults.iter().for_each(|fault| drop_member(&mut spec, &fault.path));
-        drop_nulls(&mut spec);
-        if self.manifests.insert(kind, metadata.clone(), &spec, lines.clone()).is_ok() {
-            let paths = faults.iter().map(|fault| fault.path.clone()).collect();
-            self.kept.insert((kind, key), paths);
+        let mut paths: Vec<String> = faults.iter().map(|fault| fault.path.clone()).collect();
+        loop {
+            let mut read = spec.clone();
+            paths.iter().for_each(|path| drop_member(&mut read, path));
+            drop_nulls(&mut read);
+            if self.manifests.insert(kind, metadata.clone(), &read, lines.clone()).is_ok() {
+                let key = ObjectKey::new(&metadata.namespace, &metadata.name);
+                self.kept.insert((kind, key), paths);
+                return;
+            }
+            // What is at fault may be required where it is: then what is around it is left out, too.
+            let wider: Vec<String> = paths.iter().map(|path| around(path)).collect();
+            if wider == paths {
+                return;
+            }
+            paths = wider;
         }
     }
 
@@ -477,6 +486,19 @@ fn drop_member(spec: &mut Json, path: &str) {
     let parent = spec.pointer_mut(&parent.replace('.', "/"));
     if let Some(members) = parent.and_then(Json::as_object_mut) {
         members.remove(name);
+    }
+}
+
+/// The member around the one at a path: `spec.fields[3].transforms` of `spec.fields[3].transforms[0].name`. A
+/// member of the spec has none.
+fn around(path: &str) -> String {
+    match path.rsplit_once('.') {
+        Some(("spec", _)) | None => path.to_owned(),
+        // Items stay where they are, as what is said of later ones has their places.
+        Some((parent, _)) => parent
+            .rsplit_once('[')
+            .filter(|_| parent.ends_with(']'))
+            .map_or_else(|| parent.to_owned(), |(list, _)| list.to_owned()),
     }
 }
 

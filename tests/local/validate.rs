@@ -293,6 +293,21 @@ fn one_run_shows_what_the_schema_refuses_and_what_else_is_wrong() {
     let shown = text_of(&files.validate(&[]).stdout);
     let last = "3 objects: 1 valid, 4 errors, 2 warnings";
     assert_eq!(shown.lines().last(), Some(last), "{shown}");
+    // A fault in a list does not hide those of the other fields, nor those of the same field.
+    let files = Files::with(&[
+        (
+            "      from: emails[0].value",
+            "      from: emial[0].value\n      transforms: [{name: nope}]",
+        ),
+        ("      from: title", "      expression: candidate.title +"),
+    ]);
+    let (problems, code) = files.problems(&[]);
+    let expected = [
+        ("mapping/unknown-path", "spec.fields[0].from"),
+        ("schema/value", "spec.fields[0].transforms[0].name"),
+        ("mapping/expression", "spec.fields[1].expression"),
+    ];
+    assert_eq!((rules(&problems), code), (expected.to_vec(), Some(2)), "{problems:#?}");
     // What follows from a fault is not said again.
     let files = Files::with(&[("from: title", "from: title\n      expression: candidate.title")]);
     let (problems, _) = files.problems(&[]);
