@@ -48,7 +48,7 @@ pub(super) fn read(
 
 /// A copy of a state folder, for work that must not change the folder.
 pub(super) fn state_copy(dir: &Path) -> anyhow::Result<StateCopy> {
-    if !dir.is_dir() {
+    if !dir.exists() {
         let error = anyhow::anyhow!("--state {}: there is no such folder", dir.display());
         return Err(BadArgument(error).into());
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::state::{LOCK, OpenError};
+use super::state::{LOCK, OpenError, check_folder};
 
 /// A copy that only its user may read. It is deleted on drop.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ impl StateCopy {
     /// Copies a state folder, which has to exist and must not be in use by another process.
     pub fn of(dir: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::UseFolder { dir: dir.to_owned(), source };
+        check_folder(dir).map_err(failed)?;
         // Held until everything is copied. A folder without this file was never in use.
         let lock = match File::open(dir.join(LOCK)) {
             Ok(lock) => Some(lock),

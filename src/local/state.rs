@@ -98,6 +98,7 @@ pub(super) struct StateFolder {
 impl StateFolder {
     pub(super) fn open(dir: &Path) -> Result<Self, OpenError> {
         let failed = |source| OpenError::UseFolder { dir: dir.to_owned(), source };
+        check_folder(dir).map_err(failed)?;
         private_folder(dir).map_err(failed)?;
         for part in ["objects", "ledger"] {
             private_folder(&dir.join(part)).map_err(failed)?;
@@ -189,6 +190,14 @@ fn set_aside(path: &Path) {
     let moved = fs::rename(path, &aside);
     let outcome = if moved.is_ok() { "set aside as *.corrupt" } else { "left in place" };
     tracing::warn!(file = %path.display(), outcome, "damaged state file; its state is lost");
+}
+
+/// Refuses what exists and is not a folder; the system says only that the file exists.
+pub(super) fn check_folder(dir: &Path) -> io::Result<()> {
+    if dir.exists() && !dir.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a folder"));
+    }
+    Ok(())
 }
 
 fn private_folder(dir: &Path) -> io::Result<()> {

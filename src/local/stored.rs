@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::state::{LOCK, ROOT_KEY, Record};
+use super::state::{LOCK, ROOT_KEY, Record, check_folder};
 use crate::{
     api::{GROUP, VERSION},
     cluster::Kind,
@@ -28,6 +28,7 @@ pub struct Stored {
 /// Reads a state folder. Errors are those of reading it, also if no command has ever worked on it; a damaged file
 /// is none.
 pub fn stored(dir: &Path) -> io::Result<Stored> {
+    check_folder(dir)?;
     // A restored copy may be without its lock.
     if !dir.join(LOCK).try_exists()? && !dir.join(ROOT_KEY).try_exists()? {
         return Err(io::Error::new(ErrorKind::NotFound, "this is no state folder of `apply`"));

@@ -183,6 +183,8 @@ async fn the_operator_lists_whom_an_export_wrote_beside_its_report() {
     let refused = run(&world, &["written", "bare"]);
     assert_eq!(printed(&refused, 1), "");
     assert!(text(&refused.stderr).contains("set spec.report"), "{}", text(&refused.stderr));
+    let says = "error: export/bare: nothing was written: ";
+    assert!(text(&refused.stderr).contains(says), "{}", text(&refused.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -459,4 +461,23 @@ async fn without_the_crds_the_error_says_how_to_install_them() {
         assert!(error.contains("clinch-operator crds | kubectl apply"), "{arguments:?}: {error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_nothing_that_exists_ends_each_wait_with_1() {
+    let Some(world) = World::start().await else { return };
+    world.apply(&export("orphan", 1, PROSPECT));
+    world.ready("CandidateExport", "orphan", "False", "DependencyNotFound").await;
+    for arguments in [&["watch", "export/orphan"][..], &["retry", "orphan"], &["verify", "orphan"]]
+    {
+        let output = run(&world, arguments);
+        let all = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {all}");
+        assert!(all.contains("DependencyNotFound"), "{arguments:?}: {all}");
+    }
+    // Without time to wait it shows what is there.
+    world.apply(&(INTEGRATION.to_owned() + "---" + &export("fine", 1, PROSPECT)));
+    world.ready("CandidateExport", "fine", "True", "Synced").await;
+    let out = printed(&run(&world, &["watch", "export/fine", "--timeout", "0"]), 0);
+    assert!(out.contains("Ready Synced"), "{out}");
 }

@@ -340,7 +340,10 @@ async fn what_cannot_be_used_is_refused_and_nothing_is_done() {
         assert_eq!(output.status.code(), Some(2), "{}", shown(&output));
         assert!(shown(&output).contains(expected), "{expected}: {}", shown(&output));
     };
-    refused("plan", &["--state", "manifests.yaml"], "there is no such folder");
+    let file = world.run("plan", &["--state", "manifests.yaml"]);
+    assert_eq!(file.status.code(), Some(4), "{}", shown(&file));
+    let says = "cannot use the state folder manifests.yaml: it is not a folder";
+    assert!(shown(&file).contains(says), "{}", shown(&file));
     // Before the first push there is no folder, and a plan makes none.
     let before = world.run("plan", &["--state", "nowhere"]);
     assert_eq!(before.status.code(), Some(0), "{}", shown(&before));

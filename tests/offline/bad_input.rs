@@ -15,13 +15,17 @@ type Case = (&'static str, i32, &'static str);
 
 const NO_CLUSTER: &str = "cannot find a Kubernetes API server";
 
-const CASES: [Case; 49] = [
+const CASES: [Case; 50] = [
     ("run --environment sandbox", 4, NO_CLUSTER),
     ("run --environment sandbox --allowed-sources ftp://x", 2, "--allowed-sources"),
     ("run --environment sandbox --allowed-notify s3://x", 2, "--allowed-notify"),
     ("apply -f gone --environment sandbox", 2, "gone: does not exist"),
     ("apply -f empty --environment sandbox", 2, "empty"),
-    ("apply -f good.yaml --environment sandbox --state file", 4, "state folder file"),
+    (
+        "apply -f good.yaml --environment sandbox --state file",
+        4,
+        "cannot use the state folder file: it is not a folder",
+    ),
     (
         "apply -f good.yaml --environment sandbox --report-html /dev/null",
         4,
@@ -41,6 +45,7 @@ const CASES: [Case; 49] = [
     ("render -f good.yaml", 2, "there is no CandidateExport in these files"),
     ("status", 4, NO_CLUSTER),
     ("status --state gone", 2, "--state gone"),
+    ("status --state file", 4, "cannot use the state folder file: it is not a folder"),
     ("status export/a/b", 2, "KIND/NAME"),
     ("watch export/a", 4, NO_CLUSTER),
     ("watch", 2, "KIND/NAME"),

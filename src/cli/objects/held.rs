@@ -1,6 +1,6 @@
 //! Why the operator leaves a request of an object open, and what to do about it. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     super::{ExitCode, program, text::span},
@@ -27,8 +27,26 @@ impl Held {
     }
 }
 
+/// How long what an object names may arrive after it before it counts as missing.
+const ARRIVES: SignedDuration = SignedDuration::from_secs(5);
+
+/// Whether an object refers to something that does not exist.
+pub(super) fn is_missing_something(found: &Found) -> bool {
+    let (state, reason, _) = found.state();
+    state == State::Retrying && reason == Reason::DependencyNotFound.as_str()
+}
+
+/// Whether it has done so for some seconds: then a person has to create it.
+pub(super) fn lacks_something(found: &Found, now: Timestamp) -> bool {
+    let conditions = found.conditions();
+    // A time in the future is the error of some clock.
+    is_missing_something(found)
+        && find(&conditions, ConditionType::Ready)
+            .is_some_and(|ready| now.duration_since(ready.last_transition_time.0) >= ARRIVES)
+}
+
 /// What holds an object back; `None` if the operator goes on by itself.
-pub(super) fn held_back(found: &Found) -> Option<Held> {
+pub(super) fn held_back(found: &Found, now: Timestamp) -> Option<Held> {
     let (state, reason, message) = found.state();
     match state {
         State::Suspended if reason != Reason::IntegrationSuspended.as_str() => {
@@ -36,6 +54,9 @@ pub(super) fn held_back(found: &Found) -> Option<Held> {
             Some(Held::until_a_person_acts(format!("it is suspended: {resume}")))
         }
         State::Stalled => Some(Held::until_a_person_acts(format!("{reason}: {message}"))),
+        State::Retrying if lacks_something(found, now) => {
+            Some(Held::until_a_person_acts(format!("{reason}: {message}")))
+        }
         State::Waiting => {
             Some(Held { why: format!("{reason}: {message}"), code: ExitCode::Waiting })
         }
@@ -45,14 +66,29 @@ pub(super) fn held_back(found: &Found) -> Option<Held> {
 
 /// Its integration is suspended. What is in place stays Ready all the same.
 pub(super) fn integration_suspended(found: &Found) -> Option<Held> {
+    let (name, namespace) = suspended_integration(found)?;
+    let resume = resume(&name, &namespace);
+    Some(Held::until_a_person_acts(format!("its integration is suspended: {resume}")))
+}
+
+/// The same for an object of a state folder, where nobody can resume an integration but by its manifest.
+pub(super) fn integration_suspended_in_folder(found: &Found) -> Option<Held> {
+    let (name, namespace) = suspended_integration(found)?;
+    Some(Held::until_a_person_acts(format!(
+        "its integration is suspended: change spec.suspend in the manifest of {name} ({namespace}), and \
+         apply it again"
+    )))
+}
+
+/// The integration, if it is suspended, and its namespace.
+fn suspended_integration(found: &Found) -> Option<(String, String)> {
     let conditions = found.conditions();
     conditions.iter().find(|condition| {
         condition.reason == Reason::IntegrationSuspended.as_str() && condition.status != STATUS_TRUE
     })?;
     let name = found.text("/spec/integrationRef/name").unwrap_or("INTEGRATION");
     let namespace = found.text("/spec/integrationRef/namespace").unwrap_or(&found.key.namespace);
-    let resume = resume(&format!("integration/{name}"), namespace);
-    Some(Held::until_a_person_acts(format!("its integration is suspended: {resume}")))
+    Some((format!("integration/{name}"), namespace.to_owned()))
 }
 
 fn resume(name: &str, namespace: &str) -> String {
@@ -70,16 +106,16 @@ pub(super) fn not_verifiable(export: &Found, now: Timestamp) -> Option<Held> {
                    is Ready";
         return Some(Held::until_a_person_acts(why));
     }
-    too_early(export, now).or_else(|| not_verified(export))
+    too_early(export, now).or_else(|| not_verified(export, now))
 }
 
 /// What holds a verification back, which needs a delivery that has ended. One with rejected records has.
-pub(super) fn not_verified(export: &Found) -> Option<Held> {
+pub(super) fn not_verified(export: &Found, now: Timestamp) -> Option<Held> {
     let (state, reason, _) = export.state();
     if state == State::Stalled && reason == Reason::RecordsRejected.as_str() {
         return integration_suspended(export);
     }
-    held_back(export)
+    held_back(export, now)
 }
 
 fn too_early(export: &Found, now: Timestamp) -> Option<Held> {
@@ -164,6 +200,8 @@ mod tests {
         let behind = [("Ready", "False", "IntegrationSuspended"), ("Reconciling", "True", "x")];
         let waiting = [("Ready", "False", "AwaitingApproval"), ("Reconciling", "True", "x")];
         let stalled = [("Ready", "False", "MappingInvalid"), ("Stalled", "True", "MappingInvalid")];
+        let missing =
+            [("Ready", "False", "DependencyNotFound"), ("Reconciling", "True", "Progressing")];
         let file = json!({"destination": {"file": {"format": "CSV"}}});
         for (spec, conditions, code, says) in [
             (file, &SYNCED[..], 1, "it writes a file"),
@@ -173,6 +211,7 @@ mod tests {
             (json!({}), &behind, 1, "resume integration/clinch -n admin"),
             (json!({}), &waiting, 5, "AwaitingApproval: why"),
             (json!({}), &stalled, 1, "MappingInvalid: why"),
+            (json!({}), &missing, 1, "DependencyNotFound: why"),
         ] {
             let held = not_verifiable(&export(&spec, conditions, &Json::Null), now).unwrap();
             assert_eq!(held.code.code(), code, "{held:?}");
@@ -183,6 +222,36 @@ mod tests {
         for conditions in [&SYNCED[..], &rejected, &[("Ready", "Unknown", "Progressing")], &[]] {
             assert_eq!(not_verifiable(&export(&json!({}), conditions, &Json::Null), now), None);
         }
+    }
+
+    #[test]
+    fn what_does_not_exist_may_arrive_within_seconds() {
+        let missing =
+            [("Ready", "False", "DependencyNotFound"), ("Reconciling", "True", "Progressing")];
+        let export = export(&json!({}), &missing, &Json::Null);
+        assert!(is_missing_something(&export));
+        for (now, expected) in [
+            ("2026-11-26T10:00:04Z", None),
+            ("2026-11-26T10:00:05Z", Some(ExitCode::ActionNeeded)),
+            ("2026-11-26T09:00:00Z", None),
+        ] {
+            assert_eq!(held_back(&export, at(now)).map(|held| held.code), expected, "{now}");
+            assert_eq!(super::super::waiting::settled(&export, at(now)), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn what_a_folder_holds_back_names_no_command_for_a_cluster() {
+        let by_integration =
+            [("Ready", "True", "Synced"), ("IntegrationReady", "False", "IntegrationSuspended")];
+        let held =
+            integration_suspended_in_folder(&export(&json!({}), &by_integration, &Json::Null));
+        let why = held.unwrap().why;
+        assert!(
+            why.contains("spec.suspend in the manifest of integration/clinch (admin)"),
+            "{why}"
+        );
+        assert!(!why.contains("resume"), "{why}");
     }
 
     #[test]

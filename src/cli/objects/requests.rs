@@ -10,7 +10,7 @@ use super::{
     super::{BadArgument, ExitCode, messages, print_line},
     args::ClusterArgs,
     cluster::Objects,
-    found::Found,
+    found::{Found, State},
     held::{self, Held, drift},
     kinds::Target,
     waiting::{self, Waited},
@@ -187,7 +187,12 @@ impl Request {
 
     /// What holds it back.
     fn held(self, object: &Found) -> Option<Held> {
-        if self.is_verify() { held::not_verified(object) } else { held::held_back(object) }
+        let now = app::system_clock().now();
+        if self.is_verify() {
+            held::not_verified(object, now)
+        } else {
+            held::held_back(object, now)
+        }
     }
 }
 
@@ -254,11 +259,12 @@ pub(super) async fn settle(
     deadline: Instant,
 ) -> anyhow::Result<ExitCode> {
     let name = object.name();
-    let is_settled = |found: &Found| waiting::settled(found).is_some();
+    let settled = |found: &Found| waiting::settled(found, app::system_clock().now());
+    let is_settled = |found: &Found| settled(found).is_some();
     match waiting::until(cluster, object, deadline, is_settled).await? {
         Waited::Until(found) => {
             print_line(&described(&found))?;
-            let code = waiting::settled(&found).unwrap_or(ExitCode::Done);
+            let code = settled(&found).unwrap_or(ExitCode::Done);
             if let Some(held) = integration_suspended(&found) {
                 messages::ended(code, &held);
             }
@@ -277,7 +283,8 @@ pub(super) async fn settle(
 
 /// What to do about an object that nothing is done of because its integration is suspended.
 pub(super) fn integration_suspended(found: &Found) -> Option<String> {
-    waiting::settled(found).filter(|code| *code == ExitCode::ActionNeeded)?;
+    let settled = waiting::settled(found, app::system_clock().now());
+    settled.filter(|code| *code == ExitCode::ActionNeeded)?;
     let held = held::integration_suspended(found)?;
     Some(format!("{}: {}", found.name(), held.why))
 }
@@ -300,13 +307,23 @@ fn no_receipt(object: &Found, request: Request) -> ExitCode {
         let verification = held::verification(object).filter(|_| request.is_verify());
         let why = match verification {
             Some(message) => format!("time ran out (--timeout): {message}"),
-            None => "time ran out (--timeout)".to_owned(),
+            None => format!("time ran out (--timeout){}", of_status(object)),
         };
         Held { why, code: ExitCode::TimedOut }
     });
     let text = format!("{name}: {what} is requested, and the operator has not acted on it: {why}");
     messages::ended(code, &text);
     code
+}
+
+/// What `status` shows of an object that is not as declared.
+fn of_status(object: &Found) -> String {
+    let (state, reason, message) = object.state();
+    match state {
+        State::Ready => String::new(),
+        State::Pending => format!("; {message}"),
+        _ => format!("; it is {} {reason}: {message}", state.word()),
+    }
 }
 
 /// What the last verification of an export found, in one line.

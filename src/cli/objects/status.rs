@@ -7,6 +7,7 @@ use super::{
     args::{ClusterArgs, ListArgs, StateArgs},
     cluster::{NotRead, Objects},
     found::{Found, State},
+    held,
     kinds::{self, Target},
     print::{self, Style},
     stored::{self, NO_APPLY},
@@ -76,15 +77,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => super::super::block_on(of_cluster(args))?,
     };
     if roots.is_empty() {
-        let place = if args.list.all_namespaces || args.place.state.is_some() {
-            String::new()
-        } else {
-            format!(" in namespace {namespace}; see all with -A")
-        };
-        messages::hint(&format!("there are no objects of {GROUP}{place}"));
+        messages::hint(&nothing(&args.list, args.place.state.is_some(), &namespace));
         return print(args, &roots, &namespace);
     }
     print(args, &roots, &namespace)
+}
+
+/// Says that there is nothing, and where that is so.
+fn nothing(list: &ListArgs, in_folder: bool, namespace: &str) -> String {
+    let labels = list.selector.as_ref().map(|selector| format!(" with the labels {selector}"));
+    let place = if list.all_namespaces || in_folder {
+        String::new()
+    } else {
+        format!(" in namespace {namespace}; see all with -A")
+    };
+    format!("there are no objects of {GROUP}{}{place}", labels.unwrap_or_default())
 }
 
 async fn of_cluster(args: &Args) -> anyhow::Result<(Vec<Node>, String)> {
@@ -151,7 +158,9 @@ fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>
     let (objects, others): (Vec<Found>, Vec<Found>) =
         stored::all(folder, None)?.into_iter().partition(is_here);
     let works = |found: &Found| {
+        // Another run does not create what is missing.
         matches!(found.state().0, State::Running | State::Retrying | State::Pending)
+            && !held::is_missing_something(found)
     };
     if objects.iter().any(works) && matches!(local::is_in_use(folder), Ok(false)) {
         messages::warn(NO_APPLY);
@@ -161,6 +170,7 @@ fn of_folder(args: &Args, folder: &std::path::Path) -> anyhow::Result<(Vec<Node>
     if let Some(target) = target {
         roots = tree::around(roots, target.kind, &target.key);
     }
+    roots.iter_mut().for_each(|root| root.in_folder(folder));
     Ok((roots, namespace.unwrap_or_default()))
 }
 
@@ -222,4 +232,25 @@ fn names(nodes: &[Node]) -> Vec<String> {
         all.extend(names(&node.children));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_with_the_selector() {
+        let list = |all_namespaces, selector: Option<&str>| ListArgs {
+            all_namespaces,
+            selector: selector.map(str::to_owned),
+        };
+        for (list, expected) in [
+            (list(false, None), " in namespace talent; see all with -A"),
+            (list(false, Some("a=b")), " with the labels a=b in namespace talent; see all with -A"),
+            (list(true, Some("a=b")), " with the labels a=b"),
+        ] {
+            let text = nothing(&list, false, "talent");
+            assert_eq!(text, format!("there are no objects of {GROUP}{expected}"));
+        }
+    }
 }

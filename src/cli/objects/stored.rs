@@ -38,7 +38,12 @@ pub(super) fn all(folder: &Path, namespace: Option<&str>) -> anyhow::Result<Vec<
 fn read(folder: &Path) -> anyhow::Result<Stored> {
     let stored = local::stored(folder);
     let is_there = !matches!(&stored, Err(error) if error.kind() == ErrorKind::NotFound);
-    let stored = stored.with_context(|| format!("--state {}", folder.display()));
+    let place = if is_there {
+        format!("cannot use the state folder {}", folder.display())
+    } else {
+        format!("--state {}", folder.display())
+    };
+    let stored = stored.context(place);
     if is_there { stored } else { Ok(stored.map_err(BadArgument)?) }
 }
 

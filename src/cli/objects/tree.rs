@@ -1,7 +1,7 @@
 //! What depends on what, and what blocks it: integrations with their exports and the requests for
 //! access, the worst first. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,18 @@ impl Node {
         format!("{} approve {name} {asking} -n {namespace}", program())
     }
 
+    /// Makes what helps right for a state folder: commands there only read, and take it.
+    pub(super) fn in_folder(&mut self, folder: &Path) {
+        self.next = match self.next.take() {
+            Some(_) if self.kind == REQUEST => Some(format!(
+                "change spec.access.approved in the manifest of the integration, and apply it again: {}",
+                self.name
+            )),
+            next => next.map(|next| format!("{next} --state {}", word_of(folder))),
+        };
+        self.blockers.iter_mut().chain(&mut self.children).for_each(|node| node.in_folder(folder));
+    }
+
     fn rejections(&mut self, found: &Found) {
         let counts: Vec<RejectionCount> =
             found.part("/status/rejectedByReason").unwrap_or_default();
@@ -162,6 +174,13 @@ impl Node {
         let below = self.children.iter().chain(&self.blockers).map(Self::worst).min();
         below.map_or(self.state, |below| below.min(self.state))
     }
+}
+
+/// A path as a shell takes it for one word.
+fn word_of(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |part: char| part.is_alphanumeric() || "/._-+,:@%".contains(part);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 fn sort(nodes: &mut [Node]) {
@@ -360,4 +379,39 @@ fn export_detail(found: &Found, now: Timestamp) -> String {
 
 fn wait(found: &Found, now: Timestamp) -> Option<String> {
     found.waits(now).map(|seconds| format!("waits {} for Clinch (429)", span(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_helps_in_a_state_folder_takes_it_and_changes_no_cluster() {
+        let metadata = |name: &str| json!({"name": name, "namespace": "plan", "generation": 1});
+        let integration = json!({"metadata": metadata("clinch"), "status": {"accessRequests": [
+            {"namespace": "sourcing", "exports": 1, "since": "2026-11-26T10:00:00Z"}]}});
+        let export = json!({"metadata": metadata("people"),
+            "spec": {"integrationRef": {"name": "clinch"}},
+            "status": {"rejectedByReason": [{"reason": "MatchKeyMissing", "count": 1}]}});
+        let objects = [
+            Found::new(Kind::Integration, integration).unwrap(),
+            Found::new(Kind::Export, export).unwrap(),
+        ];
+        let mut roots = tree(&objects, &Elsewhere::new(), Timestamp::UNIX_EPOCH);
+        roots[0].in_folder(Path::new("my state"));
+        let next = |name: &str| {
+            let node = roots[0].children.iter().find(|node| node.name == name).unwrap();
+            node.next.clone().unwrap()
+        };
+        let failures = next("people");
+        assert!(
+            failures.ends_with("failures export/people -n plan --state 'my state'"),
+            "{failures}"
+        );
+        let request = next("sourcing");
+        assert!(request.starts_with("change spec.access.approved in the manifest"), "{request}");
+        assert!(!request.contains(program()) && !request.contains("-n plan"), "{request}");
+    }
 }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     super::ExitCode,
     cluster::Objects,
     found::{Found, State},
+    held,
 };
 use crate::{
     api::{ConditionType, STATUS_TRUE},
@@ -34,11 +36,21 @@ pub(super) async fn until(
     mut enough: impl FnMut(&Found) -> bool,
 ) -> anyhow::Result<Waited> {
     let mut changes = std::pin::pin!(cluster.watch(object.kind, &object.key));
-    let mut last = None;
+    let mut last: Option<Box<Found>> = None;
+    // Something may hold of an object after some seconds although it does not change.
+    let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
-        let change = match tokio::time::timeout_at(deadline, changes.next()).await {
-            Ok(Some(change)) => change?,
-            Ok(None) | Err(_) => return Ok(Waited::TimedOut(last)),
+        let change = tokio::select! {
+            change = tokio::time::timeout_at(deadline, changes.next()) => match change {
+                Ok(Some(change)) => change?,
+                Ok(None) | Err(_) => return Ok(Waited::TimedOut(last)),
+            },
+            _ = second.tick() => {
+                match last.take_if(|found| enough(found)) {
+                    Some(found) => return Ok(Waited::Until(found)),
+                    None => continue,
+                }
+            }
         };
         match change {
             Some(found) if enough(&found) => return Ok(Waited::Until(Box::new(found))),
@@ -49,7 +61,7 @@ pub(super) async fn until(
 }
 
 /// The exit code of an object that will not change by itself; `None` while it may.
-pub(super) fn settled(found: &Found) -> Option<ExitCode> {
+pub(super) fn settled(found: &Found, now: Timestamp) -> Option<ExitCode> {
     let conditions = found.conditions();
     let working = find(&conditions, ConditionType::Reconciling);
     let is_working = working.is_some_and(|working| working.status == STATUS_TRUE);
@@ -63,6 +75,7 @@ pub(super) fn settled(found: &Found) -> Option<ExitCode> {
         State::Ready | State::Suspended => Some(ExitCode::Done),
         State::Stalled | State::Missing => Some(ExitCode::ActionNeeded),
         State::Waiting => Some(ExitCode::Waiting),
+        State::Retrying if held::lacks_something(found, now) => Some(ExitCode::ActionNeeded),
         State::Retrying | State::Pending | State::Running | State::Hidden => None,
     }
 }
@@ -103,7 +116,7 @@ mod tests {
             "metadata": {"name": "a", "generation": generation},
             "status": {"observedGeneration": 2, "conditions": conditions},
         });
-        settled(&Found::new(Kind::Export, object).unwrap())
+        settled(&Found::new(Kind::Export, object).unwrap(), "2026-11-26T10:01:00Z".parse().unwrap())
     }
 
     #[test]

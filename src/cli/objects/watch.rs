@@ -1,6 +1,9 @@
 //! `clinch-operator watch`: the progress of objects until their work ends.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures::{
@@ -22,6 +25,7 @@ use super::{
     args::{ClusterArgs, StateArgs},
     cluster::Objects,
     found::{Found, State},
+    held,
     kinds::Target,
     output::{Output, full_name},
     requests::integration_suspended,
@@ -36,8 +40,8 @@ use crate::{api::ExportCounts, app, cluster::Kind};
 /// On a terminal as bars, elsewhere one line for each change; with `-o json` that line is an object as
 /// `status -o json` prints it, with `counts`.
 ///
-/// The exit code is that of the worst: 0 all are Ready or suspended, 1 one is Stalled or its integration is
-/// suspended, 5 one waits for approval, 3 time ran out.
+/// The exit code is that of the worst: 0 all are Ready or suspended, 1 one is Stalled, refers to something
+/// that does not exist, or its integration is suspended, 5 one waits for approval, 3 time ran out.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator watch export/engineers -n talent\n  \
                              clinch-operator watch export/a export/b --timeout 3600\n  \
@@ -78,7 +82,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Some(folder) => of_folder(args, folder)?,
             None => of_cluster(args).await?,
         };
-        let code = watch(changes, args.output, deadline).await?;
+        let code = watch(changes, args.place.state.as_deref(), args.output, deadline).await?;
         if code == ExitCode::TimedOut {
             let text = match &args.place.state {
                 Some(_) => "time ran out (--timeout); `apply` continues",
@@ -117,17 +121,20 @@ fn of_folder(args: &Args, folder: &Path) -> anyhow::Result<Vec<Changes>> {
 
 async fn watch(
     objects: Vec<Changes>,
+    folder: Option<&Path>,
     output: Output,
     deadline: Instant,
 ) -> anyhow::Result<ExitCode> {
-    let names: Vec<String> = objects.iter().map(|(object, _)| object.name()).collect();
-    let mut changes = SelectAll::new();
-    for (index, (_, one)) in objects.into_iter().enumerate() {
-        changes.push(one.map(move |change| (index, change)).boxed());
-    }
     let bars = Bars::new(output == Output::Text);
-    let mut watched: Vec<Watched> =
-        names.into_iter().map(|name| Watched::new(name, &bars)).collect();
+    let mut changes = SelectAll::new();
+    let mut watched: Vec<Watched> = Vec::new();
+    for (index, (object, one)) in objects.into_iter().enumerate() {
+        changes.push(one.map(move |change| (index, change)).boxed());
+        // As it is now, also where there is no time to wait.
+        let mut one = Watched::new(object.name(), folder.map(Path::to_owned), &bars);
+        one.see(&object, output)?;
+        watched.push(one);
+    }
     // For an object that nothing changes any more.
     let mut rest = ExitCode::TimedOut;
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -142,7 +149,7 @@ async fn watch(
                 Err(_) => break,
             },
             _ = second.tick() => {
-                watched.iter().for_each(Watched::tick);
+                watched.iter_mut().for_each(Watched::tick);
                 continue;
             }
         };
@@ -150,10 +157,7 @@ async fn watch(
             let name = &watched[change.0].name;
             return Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into());
         };
-        match output {
-            Output::Text => watched[index].show(&found, Instant::now()),
-            output => watched[index].write(&found, output)?,
-        }
+        watched[index].see(&found, output)?;
     }
     // One that is only dropped is drawn once more.
     watched.iter().for_each(|one| bars.remove(&one.bar));
@@ -169,15 +173,18 @@ async fn watch(
     for one in &watched {
         one.held.iter().for_each(|held| messages::ended(ExitCode::ActionNeeded, held));
     }
-    if rest == ExitCode::ActionNeeded {
+    if rest == ExitCode::ActionNeeded && watched.iter().any(Watched::can_continue) {
         messages::ended(rest, NO_APPLY);
     }
     Ok(waiting::worst(watched.iter().map(|one| one.code.unwrap_or(rest))))
 }
 
 /// An object as `status` prints it as JSON, and how far it is.
-fn change(found: &Found) -> anyhow::Result<Json> {
-    let node = Node::of(found, app::system_clock().now());
+fn change(found: &Found, folder: Option<&Path>) -> anyhow::Result<Json> {
+    let mut node = Node::of(found, app::system_clock().now());
+    if let Some(folder) = folder {
+        node.in_folder(folder);
+    }
     let mut change = serde_json::to_value(node).context("cannot write JSON")?;
     if let Some(counts) = found.json.pointer("/status/counts") {
         change["counts"] = counts.clone();
@@ -194,6 +201,10 @@ struct Watched {
     last: String,
     /// What to do if its integration is suspended.
     held: Option<String>,
+    /// The object as it was seen last.
+    found: Option<Found>,
+    /// The state folder where it is, if it is not in a cluster.
+    folder: Option<PathBuf>,
     pace: Pace,
     /// How far it is, while it waits because Clinch answered 429.
     waits: Option<(Found, i64, i64)>,
@@ -202,7 +213,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(name: String, bars: &Bars) -> Self {
+    fn new(name: String, folder: Option<PathBuf>, bars: &Bars) -> Self {
         let bar = bars.add(&name);
         Self {
             name,
@@ -210,6 +221,8 @@ impl Watched {
             state: State::Pending,
             last: String::new(),
             held: None,
+            found: None,
+            folder,
             pace: Pace::default(),
             waits: None,
             bar,
@@ -217,13 +230,35 @@ impl Watched {
         }
     }
 
-    fn settle(&mut self, found: &Found) {
-        self.code = waiting::settled(found);
-        self.held = integration_suspended(found);
+    fn see(&mut self, found: &Found, output: Output) -> anyhow::Result<()> {
+        if output == Output::Text {
+            self.show(found, Instant::now());
+            return Ok(());
+        }
+        self.write(found, output)
     }
 
-    /// Shows how long a wait still lasts.
-    fn tick(&self) {
+    fn settle(&mut self, found: &Found) {
+        self.code = waiting::settled(found, app::system_clock().now());
+        self.held = match &self.folder {
+            None => integration_suspended(found),
+            Some(_) => held::integration_suspended_in_folder(found)
+                .filter(|_| self.code == Some(ExitCode::ActionNeeded))
+                .map(|held| format!("{}: {}", self.name, held.why)),
+        };
+        self.found = Some(found.clone());
+    }
+
+    /// Whether another run of `apply` would go on with it.
+    fn can_continue(&self) -> bool {
+        self.code.is_none() && !self.found.as_ref().is_some_and(held::is_missing_something)
+    }
+
+    /// Shows how long a wait still lasts. What is missing for some seconds ends the work.
+    fn tick(&mut self) {
+        if let Some(found) = &self.found {
+            self.code = waiting::settled(found, app::system_clock().now());
+        }
         let Some((found, done, total)) = &self.waits else { return };
         if let Some(seconds) = found.waits(app::system_clock().now()) {
             self.bar.set_prefix(waiting(*done, *total, seconds));
@@ -233,7 +268,7 @@ impl Watched {
     /// Shows a change in a form for machines.
     fn write(&mut self, found: &Found, output: Output) -> anyhow::Result<()> {
         self.settle(found);
-        let change = change(found)?;
+        let change = change(found, self.folder.as_deref())?;
         let line = change.to_string();
         if line == self.last {
             return Ok(());

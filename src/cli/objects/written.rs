@@ -115,8 +115,14 @@ async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(report) = &seen.report {
         print_line(&format!("{name}: {}\n  {}", listed(&seen), report.url))?;
     }
-    if let Some(message) = &seen.message {
-        messages::warn(&format!("{name}: {message}"));
+    match (&seen.report, &seen.message) {
+        (Some(_), Some(message)) => messages::warn(&format!("{name}: {message}")),
+        (None, message) => {
+            let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            let text = format!("{name}: nothing was written{why}");
+            messages::ended(ExitCode::ActionNeeded, &text);
+        }
+        (Some(_), None) => {}
     }
     if seen.report.is_none() {
         messages::hint(
