@@ -119,6 +119,11 @@ impl Command {
             Self::Failures(args) => args.prints_json(),
             Self::Attributes(args) => args.prints_json(),
             Self::Explain(args) => args.prints_json(),
+            Self::Retry(args) => args.prints_json(),
+            Self::Reconcile(args) => args.prints_json(),
+            Self::Verify(args) => args.prints_json(),
+            Self::Suspend(args) => args.prints_json(),
+            Self::Resume(args) => args.prints_json(),
             _ => false,
         }
     }

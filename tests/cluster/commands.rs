@@ -207,8 +207,14 @@ async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
     let expected = "export/fine: 2 verified: 0 missing, 0 changed, 0 anonymised";
     assert!(verified.contains(expected), "{verified}");
     // What is delivered of an export with rejected records is verified, too.
-    let verified = printed(&run(&world, &["verify", "rejected"]), 0);
-    assert!(verified.contains("export/rejected: 1 verified: 0 missing"), "{verified}");
+    let verified = printed(&run(&world, &["verify", "rejected", "-o", "json"]), 0);
+    let verified: Value = serde_json::from_str(&verified).expect("JSON");
+    assert_eq!(
+        (&verified[0]["name"], &verified[0]["state"]),
+        (&"rejected".into(), &"Stalled".into())
+    );
+    let drift = &verified[0]["drift"];
+    assert_eq!((&drift["people"], &drift["missing"]), (&1.into(), &0.into()), "{verified}");
     let again = run(&world, &["verify", "fine"]);
     assert_eq!(printed(&again, 1), "");
     assert!(text(&again.stderr).contains("once an hour at most"), "{}", text(&again.stderr));
@@ -231,7 +237,8 @@ async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
         let hint = text(&refused.stderr);
         assert!(hint.contains("clinch-operator resume export/fine"), "{hint}");
     }
-    assert!(printed(&run(&world, &["resume", "export/fine"]), 0).contains("resumed"));
+    let resumed = printed(&run(&world, &["resume", "export/fine", "-o", "name"]), 0);
+    assert_eq!(resumed, "candidateexport.clinch.hireez.dev/fine\n");
     // A name of the wrong kind is refused before anything is requested.
     let arguments = ["retry", "fine", "integration/acme"];
     printed(&run(&world, &arguments), 2);

@@ -2,6 +2,7 @@
 //! to the operator by annotation. Also the plugin `kubectl clinch`.
 
 pub(super) mod access;
+mod acted;
 mod args;
 pub(super) mod attributes;
 mod cluster;

@@ -7,12 +7,14 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, messages, print_line},
+    super::{BadArgument, ExitCode, messages},
+    acted::Acted,
     args::ClusterArgs,
     cluster::Objects,
     found::{Found, State},
     held::{self, Held, drift},
     kinds::Target,
+    output::Output,
     waiting::{self, Waited},
 };
 use crate::{
@@ -81,6 +83,30 @@ pub(super) struct CommonArgs {
     /// Give up waiting after this many seconds. The request remains.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+impl ReconcileArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.common.output == Output::Json
+    }
+}
+
+impl RetryArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.common.output == Output::Json
+    }
+}
+
+impl VerifyArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.common.output == Output::Json
+    }
 }
 
 /// A request by annotation.
@@ -156,6 +182,7 @@ fn run(
         for target in targets {
             objects.push(cluster.named(target, kinds).await?);
         }
+        let acted = Acted::new(common.output, request.is_verify());
         let (mut requested, mut codes) = (Vec::new(), Vec::new());
         for object in &objects {
             match request.refused(object) {
@@ -167,9 +194,11 @@ fn run(
                 None => requested.push(ask(&cluster, object, request).await?),
             }
         }
-        for (object, value) in requested {
-            codes.push(answer(&cluster, &object, request, &value, after, deadline).await?);
-        }
+        let wait = Wait { cluster: &cluster, after, deadline, acted: &acted };
+        let answered = wait.all(requested, request).await;
+        // Also what was done before an error.
+        acted.print()?;
+        codes.extend(answered?);
         Ok(waiting::worst(codes))
     })
 }
@@ -214,69 +243,88 @@ pub(super) async fn ask(
     Ok((object, value))
 }
 
-async fn answer(
-    cluster: &Objects,
-    object: &Found,
-    request: Request,
-    value: &str,
+/// What is awaited of an object, and where it is printed.
+struct Wait<'a> {
+    cluster: &'a Objects,
     after: After,
     deadline: Instant,
-) -> anyhow::Result<ExitCode> {
-    let name = object.name();
-    let has_receipt = |found: &Found| found.text(request.receipt) == Some(value);
-    let mut last = object.clone();
-    let found = loop {
-        let is_held = request.held(&last).is_some();
-        // Of what is held back a receipt may come, and soon.
-        let by = if is_held { deadline.min(Instant::now() + HELD_BACK) } else { deadline };
-        let enough = |found: &Found| has_receipt(found) || request.held(found).is_some() != is_held;
-        match waiting::until(cluster, &last, by, enough).await? {
-            Waited::Until(found) if has_receipt(&found) => break found,
-            Waited::Until(found) => last = *found,
-            Waited::Deleted => return deleted(&name),
-            Waited::TimedOut(seen) => {
-                return Ok(no_receipt(seen.as_deref().unwrap_or(&last), request));
-            }
-        }
-    };
-    match after {
-        After::Nothing => {
-            print_line(&format!("{name}: {} accepted", request.name))?;
-            Ok(ExitCode::Done)
-        }
-        After::ShowDrift => {
-            print_line(&format!("{name}: {}", drift_of(&found)))?;
-            Ok(ExitCode::Done)
-        }
-        After::Settle => settle(cluster, &found, deadline).await,
-    }
+    acted: &'a Acted,
 }
 
-/// Waits for the end of the work, and prints it.
-pub(super) async fn settle(
-    cluster: &Objects,
-    object: &Found,
-    deadline: Instant,
-) -> anyhow::Result<ExitCode> {
-    let name = object.name();
-    let settled = |found: &Found| waiting::settled(found, app::system_clock().now());
-    let is_settled = |found: &Found| settled(found).is_some();
-    match waiting::until(cluster, object, deadline, is_settled).await? {
-        Waited::Until(found) => {
-            print_line(&described(&found))?;
-            let code = settled(&found).unwrap_or(ExitCode::Done);
-            if let Some(held) = integration_suspended(&found) {
-                messages::ended(code, &held);
-            }
-            Ok(code)
+impl Wait<'_> {
+    async fn all(
+        &self,
+        requested: Vec<(Found, String)>,
+        request: Request,
+    ) -> anyhow::Result<Vec<ExitCode>> {
+        let mut codes = Vec::new();
+        for (object, value) in requested {
+            codes.push(self.answer(&object, request, &value).await?);
         }
-        Waited::Deleted => deleted(&name),
-        Waited::TimedOut(last) => {
-            let last = last.as_deref().unwrap_or(object);
-            print_line(&described(last))?;
-            let text = format!("{name}: time ran out (--timeout); the operator continues");
-            messages::ended(ExitCode::TimedOut, &text);
-            Ok(ExitCode::TimedOut)
+        Ok(codes)
+    }
+
+    async fn answer(
+        &self,
+        object: &Found,
+        request: Request,
+        value: &str,
+    ) -> anyhow::Result<ExitCode> {
+        let Self { cluster, after, deadline, acted } = *self;
+        let name = object.name();
+        let has_receipt = |found: &Found| found.text(request.receipt) == Some(value);
+        let mut last = object.clone();
+        let found = loop {
+            let is_held = request.held(&last).is_some();
+            // Of what is held back a receipt may come, and soon.
+            let by = if is_held { deadline.min(Instant::now() + HELD_BACK) } else { deadline };
+            let enough =
+                |found: &Found| has_receipt(found) || request.held(found).is_some() != is_held;
+            match waiting::until(cluster, &last, by, enough).await? {
+                Waited::Until(found) if has_receipt(&found) => break found,
+                Waited::Until(found) => last = *found,
+                Waited::Deleted => return deleted(&name),
+                Waited::TimedOut(seen) => {
+                    return Ok(no_receipt(seen.as_deref().unwrap_or(&last), request));
+                }
+            }
+        };
+        match after {
+            After::Nothing => {
+                acted.say(&found, &format!("{name}: {} accepted", request.name))?;
+                Ok(ExitCode::Done)
+            }
+            After::ShowDrift => {
+                acted.say(&found, &format!("{name}: {}", drift_of(&found)))?;
+                Ok(ExitCode::Done)
+            }
+            After::Settle => self.settle(&found).await,
+        }
+    }
+
+    /// Waits for the end of the work, and prints it.
+    async fn settle(&self, object: &Found) -> anyhow::Result<ExitCode> {
+        let Self { cluster, deadline, acted, .. } = *self;
+        let name = object.name();
+        let settled = |found: &Found| waiting::settled(found, app::system_clock().now());
+        let is_settled = |found: &Found| settled(found).is_some();
+        match waiting::until(cluster, object, deadline, is_settled).await? {
+            Waited::Until(found) => {
+                acted.say(&found, &described(&found))?;
+                let code = settled(&found).unwrap_or(ExitCode::Done);
+                if let Some(held) = integration_suspended(&found) {
+                    messages::ended(code, &held);
+                }
+                Ok(code)
+            }
+            Waited::Deleted => deleted(&name),
+            Waited::TimedOut(last) => {
+                let last = last.as_deref().unwrap_or(object);
+                acted.say(last, &described(last))?;
+                let text = format!("{name}: time ran out (--timeout); the operator continues");
+                messages::ended(ExitCode::TimedOut, &text);
+                Ok(ExitCode::TimedOut)
+            }
         }
     }
 }

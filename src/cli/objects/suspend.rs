@@ -4,11 +4,13 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    super::{BadArgument, ExitCode, messages, print_line},
+    super::{BadArgument, ExitCode, messages},
+    acted::Acted,
     args::ClusterArgs,
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
+    output::Output,
     owner,
     waiting::{self, Waited},
 };
@@ -43,6 +45,23 @@ struct Args {
     /// Give up waiting for the operator after this many seconds. The change remains.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     timeout: u64,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+impl SuspendArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.args.output == Output::Json
+    }
+}
+
+impl ResumeArgs {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.args.output == Output::Json
+    }
 }
 
 /// Runs `suspend`.
@@ -65,11 +84,18 @@ fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
         for target in &args.targets {
             objects.push(cluster.named(target, &kinds).await?);
         }
-        let mut codes = Vec::new();
-        for object in objects {
-            codes.push(set(&cluster, &object, suspend, deadline).await?);
-        }
-        Ok(waiting::worst(codes))
+        let acted = Acted::new(args.output, false);
+        let all_set = async {
+            let mut codes = Vec::new();
+            for object in objects {
+                codes.push(set(&cluster, &object, suspend, deadline, &acted).await?);
+            }
+            anyhow::Ok(codes)
+        };
+        let codes = all_set.await;
+        // Also what was done before an error.
+        acted.print()?;
+        Ok(waiting::worst(codes?))
     })
 }
 
@@ -87,6 +113,7 @@ async fn set(
     object: &Found,
     suspend: bool,
     deadline: Instant,
+    acted: &Acted,
 ) -> anyhow::Result<ExitCode> {
     let name = object.name();
     let word = if suspend { "suspended" } else { "resumed" };
@@ -100,8 +127,8 @@ async fn set(
         seen && (found.state().0 == State::Suspended) == suspend
     };
     match waiting::until(cluster, &patched, deadline, is_seen).await? {
-        Waited::Until(_) => {
-            print_line(&format!("{name}: {word}"))?;
+        Waited::Until(found) => {
+            acted.say(&found, &format!("{name}: {word}"))?;
             Ok(ExitCode::Done)
         }
         Waited::Deleted => Err(BadArgument(anyhow::anyhow!("{name} was deleted")).into()),
