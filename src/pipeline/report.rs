@@ -175,6 +175,9 @@ pub struct Progress {
     pub by_reason: Arc<RejectedByReason>,
     /// The plan of a dry run, or of a run that a guard holds back.
     pub plan: Option<PlanDigest>,
+    /// How many seconds the run waits in all, while it waits for requests of an earlier run that Clinch may
+    /// still carry out.
+    pub earlier_requests: Option<u64>,
     /// The page of the candidate list that is being read, while it is.
     pub listing: Option<u64>,
     /// Whether the addresses of profiles were compared with those in Clinch.

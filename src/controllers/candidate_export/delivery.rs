@@ -22,7 +22,7 @@ use crate::{
         runs::{RunPhase, RunState},
     },
     domain::{Cause, Disposition, Reason},
-    pipeline::Ending,
+    pipeline::{Ending, Progress},
 };
 
 /// How many runs the history holds.
@@ -128,25 +128,30 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
                 return limited();
             }
             let attempt = reported.run.map_or(0, |run| run.attempt);
-            let listing = reported.run.and_then(|run| run.progress.listing);
-            in_progress(next, attempt, reported.met, listing)
+            let progress = reported.run.map(|run| &run.progress);
+            in_progress(next, attempt, reported.met, progress)
         }
         Step::Retry { .. } | Step::Stall => interrupted(next, reported),
     }
 }
 
-/// Constant while a run pushes: what changes is in the counts. `listing`: the page of the candidate list
-/// that is being read; it changes as often as the counts.
+/// Constant while a run pushes: what changes is in the counts. The page of the candidate list that is being
+/// read changes as often.
 fn in_progress(
     next: &CandidateExportStatus,
     attempt: u32,
     met: Option<&Cause>,
-    listing: Option<u64>,
+    progress: Option<&Progress>,
 ) -> Delivery {
     let first = attempt == 0;
     let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
     let mut message = "a run is in progress".to_owned();
-    if let Some(page) = listing {
+    if let Some(seconds) = progress.and_then(|progress| progress.earlier_requests) {
+        let _ = write!(
+            message,
+            ": waiting up to {seconds} s for requests of an earlier run that Clinch may still carry out"
+        );
+    } else if let Some(page) = progress.and_then(|progress| progress.listing) {
         let _ = write!(message, ": reading the candidate list, page {page}");
     }
     if let Some(Cause { reason, message: met }) = met {
@@ -388,15 +393,21 @@ mod tests {
     use super::{super::recorded::in_place, *};
     use crate::{
         controllers::runs::Ended,
-        pipeline::{Counts, Coverage, Progress, Warning},
+        pipeline::{Counts, Coverage, Warning},
     };
 
     #[test]
     fn the_page_of_the_candidate_list_is_shown_while_it_is_read() {
         let next = CandidateExportStatus::default();
-        let shown = |page| in_progress(&next, 0, None, page).observation.message;
+        let shown = |listing| {
+            let progress = Progress { listing, ..Progress::default() };
+            in_progress(&next, 0, None, Some(&progress)).observation.message
+        };
         assert_eq!(shown(None), "a run is in progress");
         assert_eq!(shown(Some(7)), "a run is in progress: reading the candidate list, page 7");
+        let progress = Progress { earlier_requests: Some(32), ..Progress::default() };
+        let message = in_progress(&next, 0, None, Some(&progress)).observation.message;
+        assert!(message.contains("waiting up to 32 s for requests of an earlier run"), "{message}");
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl<C: Crm> Delivery<C> {
         check_capacity(&run_ledger, &survey, self.ledger_max)?;
         if is_push {
             let at_rest = guard.at_rest.contains(&export);
-            run_ledger.await_earlier_requests(&self.crm, at_rest, cancel).await;
+            run_ledger.await_earlier_requests(&self.crm, at_rest, progress, cancel).await;
         }
         let (look_up, profiles) = (self.look_up, self.wanted.as_ref());
         let learning = Learning { crm: &self.crm, keys, guard, look_up, profiles, progress };

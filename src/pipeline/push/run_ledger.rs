@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::crm::{Crm, CrmFailure};
@@ -11,7 +12,7 @@ use crate::{
     pipeline::{
         mode::Mode,
         plan_digest::Admission,
-        report::{Counts, Distrust, LedgerInfo, LedgerTrust},
+        report::{Counts, Distrust, LedgerInfo, LedgerTrust, Progress},
         work::Work,
     },
 };
@@ -92,6 +93,7 @@ impl<S: SegmentStore> RunLedger<S> {
         &self,
         crm: &impl Crm,
         ended: bool,
+        progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) {
         if self.flawed || !self.carried.is_empty() {
@@ -106,7 +108,10 @@ impl<S: SegmentStore> RunLedger<S> {
                 seconds = wait.as_secs(),
                 "waiting for earlier requests to end"
             );
+            let seconds = wait.as_secs().max(1);
+            progress.send_modify(|progress| progress.earlier_requests = Some(seconds));
             let _ = tokio::time::timeout(wait, cancel.cancelled()).await;
+            progress.send_modify(|progress| progress.earlier_requests = None);
         }
     }
 
