@@ -242,6 +242,22 @@ async fn requests_wait_for_their_receipt_and_say_why_there_is_none() {
     // A name of the wrong kind is refused before anything is requested.
     let arguments = ["retry", "fine", "integration/acme"];
     printed(&run(&world, &arguments), 2);
+
+    // By label: exports and imports, and never an integration.
+    for object in ["clexp/fine", "clint/acme"] {
+        world.kubectl(&["label", object, "team=a", "-n", &world.namespace]);
+    }
+    let suspended = printed(&run(&world, &["suspend", "-l", "team=a"]), 0);
+    assert_eq!(suspended, "export/fine: suspended\n");
+    assert_eq!(printed(&run(&world, &["resume", "-l", "team=a"]), 0), "export/fine: resumed\n");
+    let both = printed(&run(&world, &["reconcile", "-l", "team=a", "-o", "name"]), 0);
+    let names = ["candidateexport", "clinchintegration"];
+    assert!(both.lines().count() == 2 && names.iter().all(|name| both.contains(name)), "{both}");
+    let none = run(&world, &["retry", "-l", "team=b"]);
+    assert_eq!(printed(&none, 2), "");
+    let says = text(&none.stderr);
+    assert!(says.contains("-l team=b: nothing in namespace") && says.contains("export"), "{says}");
+    printed(&run(&world, &["suspend", "-l", "team=a", "export/fine"]), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

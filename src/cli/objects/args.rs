@@ -55,6 +55,14 @@ impl ClusterArgs {
     }
 }
 
+/// Objects that are not named.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LabelArgs {
+    /// All that have these labels in the namespace, e.g. team=sourcing, instead of names.
+    #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "targets")]
+    pub(super) selector: Option<String>,
+}
+
 /// Where objects are, if not in a cluster.
 #[derive(Debug, Clone, clap::Args)]
 pub struct StateArgs {

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use super::{
     super::{BadArgument, kubeconfig},
-    args::ClusterArgs,
+    args::{ClusterArgs, LabelArgs},
     found::Found,
     kinds::{self, Target},
     segments::Segments,
@@ -123,6 +123,30 @@ impl Objects {
                 })
             }
         }
+    }
+
+    /// The objects of these kinds that a user names, or that have the labels instead.
+    pub(super) async fn chosen(
+        &self,
+        targets: &[Target],
+        labels: &LabelArgs,
+        takes: &[Kind],
+    ) -> anyhow::Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for target in targets {
+            all.push(self.named(target, takes).await?);
+        }
+        let Some(selector) = labels.selector.as_deref() else { return Ok(all) };
+        for kind in takes {
+            all.extend(self.list(*kind, Some(&self.namespace), Some(selector)).await?);
+        }
+        if all.is_empty() {
+            let words: Vec<&str> = takes.iter().map(|kind| kinds::word(*kind)).collect();
+            let (words, namespace) = (words.join(", "), &self.namespace);
+            let text = format!("-l {selector}: nothing in namespace {namespace} has it ({words})");
+            return Err(BadArgument(anyhow!(text)).into());
+        }
+        Ok(all)
     }
 
     /// The object that a user names, which is of one of the kinds that the command takes.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{
     super::{BadArgument, ExitCode, messages},
     acted::Acted,
-    args::ClusterArgs,
+    args::{ClusterArgs, LabelArgs},
     cluster::Objects,
     found::{Found, State},
     held::{self, Held, drift},
@@ -31,11 +31,12 @@ const HELD_BACK: Duration = Duration::from_secs(3);
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Examples:\n  clinch-operator reconcile export/engineers -n talent\n  \
-                             clinch-operator reconcile integration/clinch export/engineers --wait"
+                             clinch-operator reconcile integration/clinch export/engineers --wait\n  \
+                             clinch-operator reconcile -l team=sourcing -n talent --wait"
 )]
 pub struct ReconcileArgs {
     /// The objects, e.g. export/engineers.
-    #[arg(required = true, value_name = "KIND/NAME")]
+    #[arg(required_unless_present = "selector", value_name = "KIND/NAME")]
     targets: Vec<Target>,
     /// Wait for the end of the work, too: until each is Ready (exit code 0) or Stalled (1).
     #[arg(long)]
@@ -50,7 +51,7 @@ pub struct ReconcileArgs {
                              clinch-operator retry export/engineers --wait --timeout 600")]
 pub struct RetryArgs {
     /// The exports.
-    #[arg(required = true, value_name = "EXPORT")]
+    #[arg(required_unless_present = "selector", value_name = "EXPORT")]
     targets: Vec<Target>,
     /// Wait for the end of the work, too: until each is Ready (exit code 0) or Stalled (1).
     #[arg(long)]
@@ -69,7 +70,7 @@ pub struct RetryArgs {
 )]
 pub struct VerifyArgs {
     /// The exports.
-    #[arg(required = true, value_name = "EXPORT")]
+    #[arg(required_unless_present = "selector", value_name = "EXPORT")]
     targets: Vec<Target>,
     #[command(flatten)]
     common: CommonArgs,
@@ -78,6 +79,8 @@ pub struct VerifyArgs {
 /// What all requests take.
 #[derive(Debug, clap::Args)]
 pub(super) struct CommonArgs {
+    #[command(flatten)]
+    labels: LabelArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// Give up waiting after this many seconds. The request remains.
@@ -177,11 +180,8 @@ fn run(
     super::super::block_on(async {
         let cluster = Objects::connect(&common.cluster).await?;
         let deadline = waiting::deadline(common.timeout);
-        // All names are looked up before anything is requested.
-        let mut objects = Vec::new();
-        for target in targets {
-            objects.push(cluster.named(target, kinds).await?);
-        }
+        // All are looked up before anything is requested.
+        let objects = cluster.chosen(targets, &common.labels, kinds).await?;
         let acted = Acted::new(common.output, request.is_verify());
         let (mut requested, mut codes) = (Vec::new(), Vec::new());
         for object in &objects {

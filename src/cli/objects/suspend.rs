@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{
     super::{BadArgument, ExitCode, messages},
     acted::Acted,
-    args::ClusterArgs,
+    args::{ClusterArgs, LabelArgs},
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
@@ -18,16 +18,17 @@ use crate::cluster::Kind;
 
 /// Suspends exports and imports, or integrations with all of theirs.
 ///
-/// A run in progress ends after its requests in flight.
+/// A run in progress ends after its requests in flight. With -l: exports and imports only.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator suspend export/engineers -n talent\n  \
-                             clinch-operator suspend integration/clinch -n talent")]
+                             clinch-operator suspend integration/clinch -n talent\n  \
+                             clinch-operator suspend -l team=sourcing -n talent")]
 pub struct SuspendArgs {
     #[command(flatten)]
     args: Args,
 }
 
-/// Resumes suspended exports, imports and integrations.
+/// Resumes suspended exports, imports and integrations. With -l: exports and imports only.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator resume export/engineers -n talent")]
 pub struct ResumeArgs {
@@ -38,8 +39,10 @@ pub struct ResumeArgs {
 #[derive(Debug, clap::Args)]
 struct Args {
     /// The objects, e.g. export/engineers or integration/clinch.
-    #[arg(required = true, value_name = "KIND/NAME")]
+    #[arg(required_unless_present = "selector", value_name = "KIND/NAME")]
     targets: Vec<Target>,
+    #[command(flatten)]
+    labels: LabelArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// Give up waiting for the operator after this many seconds. The change remains.
@@ -78,12 +81,12 @@ fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
     super::super::block_on(async {
         let cluster = Objects::connect(&args.cluster).await?;
         let deadline = waiting::deadline(args.timeout);
-        let kinds =
-            Kind::ALL.into_iter().filter(|kind| can_be_suspended(*kind)).collect::<Vec<_>>();
-        let mut objects = Vec::new();
-        for target in &args.targets {
-            objects.push(cluster.named(target, &kinds).await?);
-        }
+        // An integration suspends all that use it, so it is named.
+        let by_label = args.labels.selector.is_some();
+        let takes =
+            |kind: &Kind| can_be_suspended(*kind) && !(by_label && *kind == Kind::Integration);
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(takes).collect();
+        let objects = cluster.chosen(&args.targets, &args.labels, &kinds).await?;
         let acted = Acted::new(args.output, false);
         let all_set = async {
             let mut codes = Vec::new();
