@@ -183,7 +183,7 @@ async fn the_operator_lists_whom_an_export_wrote_beside_its_report() {
     let refused = run(&world, &["written", "bare"]);
     assert_eq!(printed(&refused, 1), "");
     assert!(text(&refused.stderr).contains("set spec.report"), "{}", text(&refused.stderr));
-    let says = "error: export/bare: nothing was written: ";
+    let says = "export/bare: nothing was written: ";
     assert!(text(&refused.stderr).contains(says), "{}", text(&refused.stderr));
 }
 
