@@ -283,8 +283,13 @@ impl World {
     }
 
     fn try_apply_with(&self, manifests: &str, more: &[&str]) -> (bool, String) {
-        let text =
-            manifests.replace("NS", &self.namespace).replace("ORIGIN", &self.sandbox.base_url());
+        // Words only: the random name of a folder may have these letters.
+        let filled = |text: &str, word: &str, value: &str| {
+            let word = regex::Regex::new(&format!(r"\b{word}\b")).expect("a word");
+            word.replace_all(text, regex::NoExpand(value)).into_owned()
+        };
+        let text = filled(manifests, "NS", &self.namespace);
+        let text = filled(&text, "ORIGIN", &self.sandbox.base_url());
         let args: &[&str] = &["apply", "--server-side", "--force-conflicts", "-f", "-"];
         outcome(self.kubectl.call(&[args, more].concat(), &text))
     }
