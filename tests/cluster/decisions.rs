@@ -190,7 +190,7 @@ async fn a_namespace_is_where_the_last_command_says_whatever_others_declared() {
             let warns = err.contains(&format!("there is no namespace {namespace}"));
             assert_eq!(warns, command != "revoke", "{err}");
         }
-        // Nothing that is left behind hinders whoever declares the lists.
+        // Nothing that is left behind hinders a manager that declares the lists.
         let manifest = integration("{mode: Approval}");
         let (ok, err) = world.try_apply(&manifest);
         assert!(ok, "{declared}: {done:?}: {err}");

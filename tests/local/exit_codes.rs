@@ -154,15 +154,15 @@ async fn a_log_level_shows_what_it_says_and_the_result_alone_is_on_standard_outp
     let quiet = world.apply(&[], &["-o", "json"]);
     assert_eq!(String::from_utf8_lossy(&quiet.stderr), "", "nothing is wrong");
     let person = "{firstName: Cem, emails: [{value: cem@example.com}]}";
-    let told = world.apply(&[("PERSON", person)], &["-o", "json", "--log", "info"]);
-    let log = String::from_utf8_lossy(&told.stderr).into_owned();
+    let applied = world.apply(&[("PERSON", person)], &["-o", "json", "--log", "info"]);
+    let log = String::from_utf8_lossy(&applied.stderr).into_owned();
     assert!(log.contains("\"level\":\"INFO\"") && log.contains("Synced"), "{log}");
     let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
     assert!(log.lines().all(is_json), "{log}");
     let pretty = ["-o", "json", "--log", "info", "--log-format", "pretty"];
-    let told = world.apply(&[], &pretty);
-    let log = String::from_utf8_lossy(&told.stderr).into_owned();
+    let applied = world.apply(&[], &pretty);
+    let log = String::from_utf8_lossy(&applied.stderr).into_owned();
     assert!(log.contains(" INFO ") && log.contains("Synced"), "{log}");
     assert!(!log.contains('\u{1b}'), "no colour where there is no terminal: {log}");
-    object(&told, "CandidateExport");
+    object(&applied, "CandidateExport");
 }

@@ -119,7 +119,7 @@ impl Decisions {
     }
 
     /// The merge patch that makes those of an object these, and is refused if the object has changed. A
-    /// list without entries is deleted: as `[]` it would be left to whoever owned an entry.
+    /// list without entries is deleted: as `[]` it would be left to the manager that owned an entry.
     pub(super) fn patch(&self, found: &Found) -> Json {
         let before = Self::of(found);
         let mut access = Map::new();

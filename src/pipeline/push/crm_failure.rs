@@ -25,7 +25,7 @@ impl From<ClinchError> for CrmFailure {
             ClinchError::NotFound => Self::Gone,
             ClinchError::GrantRevoked => Self::Withdrawn,
             ClinchError::GrantPaused => Self::Paused,
-            // That somebody is not found is about one person, whoever says so.
+            // That somebody is not found is about one person, also if a proxy says so.
             ClinchError::Errored { .. }
             | ClinchError::Unavailable { status: Some(_), .. }
             | ClinchError::NotClinch(NotClinchSign::NotFoundPage | NotClinchSign::BareNotFound) => {
