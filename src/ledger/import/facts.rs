@@ -70,7 +70,7 @@ pub struct ImportFacts {
     /// The last complete full scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_full_scan: Option<FullScanFact>,
-    /// When the last scan began that the import had reported when its state was lost: the state began anew
+    /// When the last scan began that the import had reported when its state was lost: the state was empty
     /// after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost_after: Option<i64>,

@@ -198,7 +198,7 @@ async fn an_endpoint_that_refuses_everybody_gets_no_more_than_it_may_refuse() {
     // Batches, their halves and their records up to a hundred; then batches and records.
     let expected = 25 * 7 + 50 * 5 + 2;
     assert_eq!(poster.requests(), expected);
-    // One who is taken starts the count anew.
+    // One who is taken sets the count back to 0.
     let poster = Scripted::new(|_, body| {
         let taken = body["records"].as_array().unwrap().iter().all(|one| one["n"] == 299);
         answer(if taken { 200 } else { 422 })
