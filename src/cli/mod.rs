@@ -118,6 +118,7 @@ impl Command {
             Self::Revoke(args) => args.prints_json(),
             Self::Failures(args) => args.prints_json(),
             Self::Attributes(args) => args.prints_json(),
+            Self::Written(args) => args.prints_json(),
             Self::Explain(args) => args.prints_json(),
             Self::Retry(args) => args.prints_json(),
             Self::Reconcile(args) => args.prints_json(),

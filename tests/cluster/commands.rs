@@ -180,6 +180,13 @@ async fn the_operator_lists_whom_an_export_wrote_beside_its_report() {
     std::fs::remove_file(&file).expect("removed");
     assert_eq!(printed(&run(&world, &["written", "export/fine"]), 0), expected);
     assert!(file.exists());
+    let listed = printed(&run(&world, &["written", "fine", "-o", "json"]), 0);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let (export, written) = (&listed[0], &listed[0]["written"]);
+    assert_eq!((&export["name"], &export["state"]), (&"fine".into(), &"Suspended".into()));
+    assert_eq!((&written["created"], &written["unknown"]), (&2.into(), &0.into()), "{written}");
+    assert_eq!(written["report"]["url"], format!("file://{}", file.display()));
+    assert_eq!(printed(&run(&world, &["written", "bare", "-o", "json"]), 1), "[]\n");
     let refused = run(&world, &["written", "bare"]);
     assert_eq!(printed(&refused, 1), "");
     assert!(text(&refused.stderr).contains("set spec.report"), "{}", text(&refused.stderr));

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use clinch_operator::sandbox::{Options, Sandbox};
+use serde_json::{Value, json};
 
 use crate::apply::{self, shown};
 
@@ -55,7 +56,7 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
     assert!(text.contains("└─ export/people"), "below its integration:\n{text}");
     let failures = run(&["failures", "people", "-o", "json"]);
     assert_eq!(failures.status.code(), Some(0), "{}", shown(&failures));
-    let json: serde_json::Value = serde_json::from_slice(&failures.stdout).unwrap();
+    let json: Value = serde_json::from_slice(&failures.stdout).unwrap();
     assert_eq!(json["rejected"], 1);
     assert_eq!(json["failures"][0]["reason"], "MatchKeyMissing");
     let attributes = run(&["attributes", "clinch"]);
@@ -88,6 +89,12 @@ async fn the_state_folder_is_shown_without_a_cluster_and_without_its_lock() {
     let id = sandbox.people("hireEZ")[0]["id"].as_str().unwrap().to_owned();
     assert!(lines.starts_with("id,outcome,steps,writtenBy,keys"), "{lines}");
     assert!(lines.contains(&format!("\n{id},Created,candidate,2")), "{lines}");
+    let to_text = to.to_str().unwrap();
+    let counted = run(&["written", "people", "--to", to_text, "-o", "json"]);
+    let counted: Value = serde_json::from_slice(&counted.stdout).unwrap();
+    let expected = json!({"file": to_text, "created": 1, "updated": 0, "unchanged": 0, "unknown": 0,
+        "undecided": 0});
+    assert_eq!((&counted[0]["name"], &counted[0]["written"]), (&"people".into(), &expected));
     // A ledger that is lost is not taken for one of nobody.
     let ledger = std::fs::read_dir(state.join("ledger")).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_dir_all(&ledger).unwrap();

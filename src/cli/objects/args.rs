@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use super::{
     super::{BadArgument, kubeconfig::Access},
     kinds::Target,
+    output::Output,
 };
 
 /// Which API server, as which user.
@@ -61,6 +62,28 @@ pub struct LabelArgs {
     /// All that have these labels in the namespace, e.g. team=sourcing, instead of names.
     #[arg(short = 'l', long, value_name = "SELECTOR", conflicts_with = "targets")]
     pub(super) selector: Option<String>,
+}
+
+/// What the commands that request or change something of objects take beside their names.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ActArgs {
+    #[command(flatten)]
+    pub(super) labels: LabelArgs,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// Give up waiting for the operator after this many seconds. The request or the change remains.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(super) timeout: u64,
+    /// Format of the result on standard output.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    pub(super) output: Output,
+}
+
+impl ActArgs {
+    /// Whether the result is JSON.
+    pub(super) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
 }
 
 /// Where objects are, if not in a cluster.

@@ -8,13 +8,12 @@ use tokio::time::Instant;
 
 use super::{
     super::{BadArgument, ExitCode, messages},
-    acted::Acted,
-    args::{ClusterArgs, LabelArgs},
+    acted::{Acted, Part},
+    args::ActArgs,
     cluster::Objects,
     found::{Found, State},
     held::{self, Held, drift},
     kinds::Target,
-    output::Output,
     waiting::{self, Waited},
 };
 use crate::{
@@ -42,7 +41,7 @@ pub struct ReconcileArgs {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    common: CommonArgs,
+    common: ActArgs,
 }
 
 /// Requests another attempt at the rejected records of exports.
@@ -57,7 +56,7 @@ pub struct RetryArgs {
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
-    common: CommonArgs,
+    common: ActArgs,
 }
 
 /// Requests that the people whom exports delivered are read back from Clinch, and shows the result.
@@ -73,42 +72,27 @@ pub struct VerifyArgs {
     #[arg(required_unless_present = "selector", value_name = "EXPORT")]
     targets: Vec<Target>,
     #[command(flatten)]
-    common: CommonArgs,
-}
-
-/// What all requests take.
-#[derive(Debug, clap::Args)]
-pub(super) struct CommonArgs {
-    #[command(flatten)]
-    labels: LabelArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Give up waiting after this many seconds. The request remains.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    timeout: u64,
-    /// Format of the result on standard output.
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    output: Output,
+    common: ActArgs,
 }
 
 impl ReconcileArgs {
     /// Whether the result is JSON.
     pub(in crate::cli) fn prints_json(&self) -> bool {
-        self.common.output == Output::Json
+        self.common.prints_json()
     }
 }
 
 impl RetryArgs {
     /// Whether the result is JSON.
     pub(in crate::cli) fn prints_json(&self) -> bool {
-        self.common.output == Output::Json
+        self.common.prints_json()
     }
 }
 
 impl VerifyArgs {
     /// Whether the result is JSON.
     pub(in crate::cli) fn prints_json(&self) -> bool {
-        self.common.output == Output::Json
+        self.common.prints_json()
     }
 }
 
@@ -175,14 +159,14 @@ fn run(
     targets: &[Target],
     kinds: &[Kind],
     after: After,
-    common: &CommonArgs,
+    common: &ActArgs,
 ) -> anyhow::Result<ExitCode> {
     super::super::block_on(async {
         let cluster = Objects::connect(&common.cluster).await?;
         let deadline = waiting::deadline(common.timeout);
         // All are looked up before anything is requested.
         let objects = cluster.chosen(targets, &common.labels, kinds).await?;
-        let acted = Acted::new(common.output, request.is_verify());
+        let acted = Acted::new(common.output, request.is_verify().then_some(Part::Drift));
         let (mut requested, mut codes) = (Vec::new(), Vec::new());
         for object in &objects {
             match request.refused(object) {

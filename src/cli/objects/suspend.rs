@@ -6,11 +6,10 @@ use tokio::time::Instant;
 use super::{
     super::{BadArgument, ExitCode, messages},
     acted::Acted,
-    args::{ClusterArgs, LabelArgs},
+    args::ActArgs,
     cluster::Objects,
     found::{Found, State},
     kinds::Target,
-    output::Output,
     owner,
     waiting::{self, Waited},
 };
@@ -42,28 +41,20 @@ struct Args {
     #[arg(required_unless_present = "selector", value_name = "KIND/NAME")]
     targets: Vec<Target>,
     #[command(flatten)]
-    labels: LabelArgs,
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Give up waiting for the operator after this many seconds. The change remains.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    timeout: u64,
-    /// Format of the result on standard output.
-    #[arg(short = 'o', long, value_enum, default_value = "text")]
-    output: Output,
+    common: ActArgs,
 }
 
 impl SuspendArgs {
     /// Whether the result is JSON.
     pub(in crate::cli) fn prints_json(&self) -> bool {
-        self.args.output == Output::Json
+        self.args.common.prints_json()
     }
 }
 
 impl ResumeArgs {
     /// Whether the result is JSON.
     pub(in crate::cli) fn prints_json(&self) -> bool {
-        self.args.output == Output::Json
+        self.args.common.prints_json()
     }
 }
 
@@ -78,16 +69,17 @@ pub fn resume(args: &ResumeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn run(args: &Args, suspend: bool) -> anyhow::Result<ExitCode> {
+    let Args { targets, common } = args;
     super::super::block_on(async {
-        let cluster = Objects::connect(&args.cluster).await?;
-        let deadline = waiting::deadline(args.timeout);
+        let cluster = Objects::connect(&common.cluster).await?;
+        let deadline = waiting::deadline(common.timeout);
         // An integration suspends all that use it, so it is named.
-        let by_label = args.labels.selector.is_some();
+        let by_label = common.labels.selector.is_some();
         let takes =
             |kind: &Kind| can_be_suspended(*kind) && !(by_label && *kind == Kind::Integration);
         let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(takes).collect();
-        let objects = cluster.chosen(&args.targets, &args.labels, &kinds).await?;
-        let acted = Acted::new(args.output, false);
+        let objects = cluster.chosen(targets, &common.labels, &kinds).await?;
+        let acted = Acted::new(common.output, None);
         let all_set = async {
             let mut codes = Vec::new();
             for object in objects {

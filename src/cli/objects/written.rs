@@ -7,19 +7,21 @@ use std::{
 };
 
 use anyhow::Context as _;
+use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::{
     super::{
         BadArgument, ExitCode, environment, messages,
         output_file::OutputFile,
-        print_line,
         text::{Thousands, count_of},
     },
+    acted::{Acted, Part},
     args::ClusterArgs,
     cluster::Objects,
     found::Found,
     kinds::Target,
+    output::Output,
     requests, stored,
     waiting::{self, Waited},
 };
@@ -46,6 +48,7 @@ use crate::{
 /// ledger of a cluster; that of a state folder it can, with the key in it.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  clinch-operator written engineers -n talent\n  \
+                             clinch-operator written engineers -n talent -o json | jq '.[].written.report.url'\n  \
                              clinch-operator written engineers -n talent --to written.csv\n  \
                              clinch-operator written engineers --state .clinch-state --to written.ndjson\n\n\
                              Exit codes:\n    0  written\n    1  the list is not complete, or is not permitted\n    \
@@ -77,18 +80,31 @@ pub struct Args {
     /// Give up waiting for the operator after this many seconds. The request remains.
     #[arg(long, default_value_t = 60, value_name = "SECONDS", conflicts_with = "to")]
     timeout: u64,
+    /// Format of the result on standard output: the export, and how many people were listed.
+    #[arg(short = 'o', long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+impl Args {
+    /// Whether the result is JSON.
+    pub(in crate::cli) fn prints_json(&self) -> bool {
+        self.output == Output::Json
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    match &args.to {
-        Some(to) => to_file(args, to),
-        None => super::super::block_on(by_operator(args)),
-    }
+    let acted = Acted::new(args.output, Some(Part::Written));
+    let code = match &args.to {
+        Some(to) => to_file(args, to, &acted)?,
+        None => super::super::block_on(by_operator(args, &acted))?,
+    };
+    acted.print()?;
+    Ok(code)
 }
 
 /// Requests the list from the operator, and waits for it.
-async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
+async fn by_operator(args: &Args, acted: &Acted) -> anyhow::Result<ExitCode> {
     let cluster = Objects::connect(&args.cluster).await?;
     let export = cluster.named(&args.target, &[Kind::Export]).await?;
     let name = export.name();
@@ -113,7 +129,7 @@ async fn by_operator(args: &Args) -> anyhow::Result<ExitCode> {
         );
     };
     if let Some(report) = &seen.report {
-        print_line(&format!("{name}: {}\n  {}", listed(&seen), report.url))?;
+        acted.say(&found, &format!("{name}: {}\n  {}", listed(&seen), report.url))?;
     }
     match (&seen.report, &seen.message) {
         (Some(_), Some(message)) => messages::warn(&format!("{name}: {message}")),
@@ -145,7 +161,7 @@ fn listed(seen: &WrittenSeen) -> String {
 }
 
 /// Reads the ledger with the rights of the user, and writes a file.
-fn to_file(args: &Args, to: &Path) -> anyhow::Result<ExitCode> {
+fn to_file(args: &Args, to: &Path, acted: &Acted) -> anyhow::Result<ExitCode> {
     let (file, _) = OutputFile::prepare("the file", to)?;
     let (export, found) = super::super::block_on(async {
         match &args.state {
@@ -162,7 +178,7 @@ fn to_file(args: &Args, to: &Path) -> anyhow::Result<ExitCode> {
         }
         file.write_all(&lines.finish())
     })?;
-    print_line(&summary(&export, &found))?;
+    acted.say_with(&export, &summary(&export, &found), Some(counted(&found, to)))?;
     if found.unauthenticated > 0 {
         let why = match &args.state {
             Some(_) => "their key is not in the folder",
@@ -287,6 +303,21 @@ fn summary(export: &Found, found: &WrittenPeople) -> String {
         )
     }));
     lines.join("\n")
+}
+
+/// The numbers for programs, named as in `status.written`.
+fn counted(found: &WrittenPeople, to: &Path) -> Json {
+    let mut counts = WrittenCounts::default();
+    found.people().for_each(|person| counts.count(person.effect));
+    let WrittenCounts { created, updated, unchanged, unknown } = counts;
+    json!({
+        "file": to.display().to_string(),
+        "created": created,
+        "updated": updated,
+        "unchanged": unchanged,
+        "unknown": unknown,
+        "undecided": found.undecided,
+    })
 }
 
 fn thousands(count: u64) -> Thousands {
