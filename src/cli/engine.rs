@@ -10,7 +10,7 @@ use super::{
     ExitCode,
     messages::Messages,
     objects::kinds::word,
-    progress::{Bars, Pace, seconds_left, waiting},
+    progress::{Bars, Pace, seconds_left, waiting, waiting_for_earlier},
     stop::Stop,
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) async fn run_until_settled(
     let context = Arc::new(context.looking_once().reporting_to(reports));
     let controllers = Controllers(context.clone());
     let ended = CancellationToken::new();
-    let watching = tokio::spawn(watch(cluster.clone(), shown, ended.clone()));
+    let watching = tokio::spawn(watch(cluster.clone(), context.clone(), shown, ended.clone()));
     let deadline = Instant::now() + timeout;
     let (objects, running) = (cluster.clone(), context.clone());
     let work = async move {
@@ -115,7 +115,12 @@ pub(super) struct Shown {
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Shows changes until `ended`, including the last ones.
-async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
+async fn watch(
+    cluster: LocalCluster,
+    context: Arc<Context<LocalCluster>>,
+    shown: Shown,
+    ended: CancellationToken,
+) {
     let mut changes = cluster.changes();
     let mut progress = Progress::new(shown);
     let mut tick = tokio::time::interval(Duration::from_millis(100));
@@ -126,7 +131,7 @@ async fn watch(cluster: LocalCluster, shown: Shown, ended: CancellationToken) {
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            _ = tick.tick() => progress.show(&cluster, Instant::now()),
+            _ = tick.tick() => progress.show(&cluster, &context, Instant::now()),
             () = ended.cancelled() => {
                 while let Ok(change) = changes.try_recv() {
                     show(&change, shown, &progress.bars);
@@ -180,7 +185,7 @@ impl Progress {
         self.bars.clear();
     }
 
-    fn show(&mut self, cluster: &LocalCluster, now: Instant) {
+    fn show(&mut self, cluster: &LocalCluster, context: &Context<LocalCluster>, now: Instant) {
         for key in cluster.keys(Kind::Export) {
             let status = cluster.status::<CandidateExport>(&key);
             let until = status.as_ref().and_then(|status| status.waiting_until.as_ref());
@@ -192,6 +197,7 @@ impl Progress {
                 }
                 continue;
             };
+            let earlier = context.awaits_earlier_requests(&local::uid(Kind::Export, &key));
             let name = format!("{}/{}", word(Kind::Export), key.name);
             let bars = &self.bars;
             let one = self.working.entry(key).or_insert_with(|| Working {
@@ -201,7 +207,11 @@ impl Progress {
             });
             let (done, total) = (counts.total - counts.pending, counts.total);
             let pace = one.pace.after(done, total, now);
-            let pace = waits.map_or(pace, |seconds| waiting(done, total, seconds));
+            let pace = match (waits, earlier) {
+                (Some(seconds), _) => waiting(done, total, seconds),
+                (None, Some(seconds)) => waiting_for_earlier(seconds),
+                (None, None) => pace,
+            };
             one.bar.set_length(u64::try_from(total).unwrap_or_default());
             one.bar.set_position(u64::try_from(done).unwrap_or_default());
             one.bar.set_prefix(pace.clone());

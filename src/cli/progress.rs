@@ -100,6 +100,12 @@ pub(super) fn waiting(done: i64, total: i64, seconds: i64) -> String {
     format!("{}/{}, waits {} for 429", Thousands(done), Thousands(total), eta(seconds))
 }
 
+/// `waits up to 32s for an earlier run`, whose last requests Clinch may still carry out.
+pub(super) fn waiting_for_earlier(seconds: u64) -> String {
+    let seconds = eta(i64::try_from(seconds).unwrap_or(i64::MAX));
+    format!("waits up to {seconds} for an earlier run")
+}
+
 /// `45s`, `3m20s` or `1h5m`: short, because a bar is one line.
 fn eta(seconds: i64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -123,6 +129,8 @@ mod tests {
         assert_eq!(seconds_left(None, at(0)), None);
         assert_eq!(waiting(7320, 12_000, 4), "7,320/12,000, waits 4s for 429");
         assert!(waiting(1_000_000, 1_200_000, 12).len() <= PREFIX);
+        assert_eq!(waiting_for_earlier(32), "waits up to 32s for an earlier run");
+        assert!(waiting_for_earlier(3599).len() <= PREFIX);
     }
 
     #[test]

@@ -131,6 +131,11 @@ impl<C: Cluster> Context<C> {
         arrives.then(|| young::awaits(meta, previous, next, self.clock.now())).flatten()
     }
 
+    /// For how many seconds in all the run of an export waits for requests of an earlier run, while it does.
+    pub fn awaits_earlier_requests(&self, uid: &str) -> Option<u64> {
+        self.runs.state(uid)?.progress.earlier_requests
+    }
+
     /// Whether a run is in progress, or has ended and no reconcile was requested for it yet.
     pub fn is_running(&self) -> bool {
         self.runs.is_running()
