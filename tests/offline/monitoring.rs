@@ -130,6 +130,24 @@ fn every_panel_of_the_dashboard_asks_for_metrics_that_exist() {
     assert!(left.is_empty(), "metrics on no panel: {left:?}");
 }
 
+/// The metric is 100000 where nothing limits an account, which is no rate.
+#[test]
+fn the_dashboard_shows_no_rate_where_no_limit_is_known() {
+    let text = read("charts/clinch-operator/files/dashboard.json");
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let metric = "clinch_operator_clinch_lowest_requests_per_second";
+    let shown = targets.filter_map(|target| target["expr"].as_str());
+    let shown: Vec<_> = shown.filter(|expression| expression.contains(metric)).collect();
+    let known = format!("{metric}{{namespace=~\"$namespace\"}} < 100000");
+    assert!(!shown.is_empty() && shown.iter().all(|one| one.contains(&known)), "{shown:?}");
+    let row = format!("| `{metric}` | | ");
+    let page = read("docs/OPERATIONS.md");
+    let row = page.lines().find(|line| line.starts_with(&row)).unwrap();
+    assert!(row.contains("; 100000 where nothing limits it"), "{row}");
+}
+
 #[test]
 fn the_page_about_objectives_names_each_of_them_and_what_does_not_count() {
     let page = read("docs/SLO.md");
