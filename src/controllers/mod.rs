@@ -10,6 +10,7 @@ mod claims;
 mod clinch_integration;
 mod connections;
 mod context;
+mod decision;
 mod dependency;
 mod destinations;
 mod drain;

@@ -6,7 +6,6 @@ use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrSt
 
 use super::{
     coverage,
-    decision::Step,
     distrust,
     requests::Asked,
     results::{repair, show_once_surveyed, show_result},
@@ -18,7 +17,9 @@ use crate::{
     },
     conditions::{Observation, Verdict, whole_seconds},
     controllers::{
-        budget, references,
+        budget,
+        decision::Step,
+        references,
         runs::{RunPhase, RunState},
     },
     domain::{Cause, Disposition, Reason},

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    decision::{Decision, Step},
     gather::Gathered,
     requests::{Asked, sooner},
     validate::Validated,
@@ -15,7 +14,10 @@ use super::{
 use crate::{
     api::{self, ExportMode},
     conditions::Verdict,
-    controllers::runs::{PROGRESS_EVERY, RunPhase, RunState, Schedule},
+    controllers::{
+        decision::{Decision, Step},
+        runs::{PROGRESS_EVERY, RunPhase, RunState, Schedule},
+    },
     domain::{Disposition, backoff},
     pipeline::Ending,
 };

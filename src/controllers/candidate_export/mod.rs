@@ -3,7 +3,7 @@
 
 mod attempts;
 mod coverage;
-mod decision;
+mod decide;
 mod delivery;
 mod distrust;
 mod drift;

@@ -8,15 +8,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
-    decision::{Inputs, Looks, Step},
-    gather::Gathered,
-    recorded,
-    validate::Validated,
-};
+use super::{gather::Gathered, recorded, validate::Validated};
 use crate::{
     api::{CandidateExportStatus, ExportMode},
-    controllers::runs::{RunPhase, RunState},
+    controllers::{
+        decision::{Inputs, Looks, Step},
+        runs::{RunPhase, RunState},
+    },
 };
 
 /// When the revision that is in place is run again.
@@ -58,7 +56,7 @@ pub(super) fn is_periodic(
 }
 
 /// How long the run that is in progress or due is quiet from now on; `None` if it is not.
-pub(super) fn quiet_for(due: &Step, inputs: &Inputs<'_>) -> Option<Duration> {
+pub(super) fn quiet_for(due: &Step, inputs: &Inputs<'_, RunState>) -> Option<Duration> {
     if inputs.requested || inputs.revision.is_none() || inputs.applied != inputs.revision {
         return None;
     }

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{
-    decision::Decision,
     delivery::{self, Reported},
     distrust, drift_seen,
     gather::Gathered,
@@ -16,6 +15,7 @@ use crate::{
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
     controllers::{
+        decision::Decision,
         dependency::not_verified,
         publish::receipt,
         runs::{RunOf, RunState},

@@ -2,7 +2,7 @@
 //! it or ends it, and never waits for it.
 
 mod accepted;
-mod decision;
+mod decide;
 mod gather;
 mod mapping;
 mod outcome;
@@ -21,7 +21,6 @@ use std::{sync::Arc, time::Duration};
 
 pub(super) use self::review::review;
 use self::{
-    decision::{Decision, Step},
     gather::{Gathered, gather},
     plan::{Plan, plan},
     start::start,
@@ -30,6 +29,7 @@ use self::{
 };
 use super::{
     context::Context,
+    decision::{Decision, Step},
     publish::{announce, object_ref, publish},
     spans,
 };

@@ -2,14 +2,14 @@
 
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 
-use super::{decision::Step, recorded::in_place};
+use super::recorded::in_place;
 use crate::{
     api::{
         ACCEPT_DELETIONS, CandidateImportStatus, ConditionType, FullScan, ImportCounts,
         ImportFailure, ImportRecord, ManifestSeen, ReportSeen, ScanMode,
     },
     conditions::{Observation, Verdict, whole_seconds},
-    controllers::{budget, rediscovered::rediscovery, references, runs::ImportRun},
+    controllers::{budget, decision::Step, rediscovered::rediscovery, references, runs::ImportRun},
     domain::{Cause, Disposition, Reason},
     pipeline::{self as engine, ImportMode, ImportProgress},
 };

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{
-    decision::Decision,
     gather::Gathered,
     outcome::{self, Reported},
     plan::Plan,
@@ -15,6 +14,7 @@ use crate::{
     cluster::ClusterError,
     conditions::{self, Observation, Standing, Verdict},
     controllers::{
+        decision::Decision,
         dependency::not_verified,
         publish::receipt,
         runs::{ImportRun, RunOf},
