@@ -27,6 +27,7 @@ mod publish;
 mod read_permission;
 mod rediscovered;
 mod references;
+mod run_result;
 mod runs;
 mod secrets;
 mod settings;

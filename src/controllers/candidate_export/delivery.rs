@@ -2,74 +2,24 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    coverage,
-    distrust,
-    requests::Asked,
+    counted::settled,
+    coverage, distrust,
+    reported::Reported,
     results::{repair, show_once_surveyed, show_result},
 };
 use crate::{
-    api::{
-        CandidateExportStatus, ConditionType, ExportCounts, ExportMode, FileFormat, RecordFailure,
-        RecordWarning, RunRecord,
-    },
-    conditions::{Observation, Verdict, whole_seconds},
-    controllers::{
-        budget,
-        decision::Step,
-        references,
-        runs::{RunPhase, RunState},
-    },
+    api::{CandidateExportStatus, ConditionType, RunRecord},
+    conditions::whole_seconds,
+    controllers::{decision::Step, run_result::RunResult, runs::RunPhase},
     domain::{Cause, Disposition, Reason},
     pipeline::{Ending, Progress},
 };
 
 /// How many runs the history holds.
 const HISTORY: usize = 5;
-
-/// The delivery side of the next status, and the verdict on it.
-pub(super) struct Delivery {
-    pub(super) observation: Observation,
-    pub(super) verdict: Verdict,
-}
-
-impl Delivery {
-    /// The same with something more to say.
-    fn adding(mut self, what: &str) -> Self {
-        let more = format!("; {what}");
-        self.observation.message.push_str(&more);
-        if let Verdict::Ready(cause) | Verdict::Reconciling(cause) | Verdict::Stalled(cause) =
-            &mut self.verdict
-        {
-            cause.message.push_str(&more);
-        }
-        self
-    }
-}
-
-/// What is reported of delivery.
-pub(super) struct Reported<'a> {
-    pub(super) step: &'a Step,
-    pub(super) revision: &'a str,
-    pub(super) mode: ExportMode,
-    pub(super) budget: &'a IntOrString,
-    /// Whether the source may have no records.
-    pub(super) may_be_empty: bool,
-    /// The format of the file, if one is written.
-    pub(super) file: Option<FileFormat>,
-    /// The latest run.
-    pub(super) run: Option<&'a RunState>,
-    /// What interrupted the last attempt before the one in progress or due.
-    pub(super) met: Option<&'a Cause>,
-    /// Whether the ledger is to be distrusted.
-    pub(super) asked: &'a Asked,
-    /// Whether Clinch has answered with nothing but 429 for a while.
-    pub(super) limited: bool,
-    /// Whether the run in progress or due is quiet: then what is in place is reported.
-    pub(super) quiet: bool,
-}
 
 /// A run of this revision starts. Written before it does: the next process, too, has to know that
 /// some people may have what it delivers.
@@ -87,7 +37,7 @@ pub(super) fn begin(next: &mut CandidateExportStatus, revision: &str, first: boo
 }
 
 /// Writes counts, progress, failures, revisions and history into `next`.
-pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> RunResult {
     let delivery = of_step(next, reported);
     match distrust::answer(reported.asked) {
         Some(answer) => delivery.adding(&answer),
@@ -95,7 +45,7 @@ pub(super) fn delivery(next: &mut CandidateExportStatus, reported: &Reported<'_>
     }
 }
 
-fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> RunResult {
     match reported.step {
         Step::Keep | Step::Refresh => {
             repair(next, reported.run, reported.file);
@@ -123,10 +73,10 @@ fn of_step(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Deliver
                 show_once_surveyed(next, run);
             }
             if *reported.step == Step::Pause {
-                return paused();
+                return RunResult::paused(ConditionType::Delivered);
             }
             if reported.limited {
-                return limited();
+                return RunResult::limited(ConditionType::Delivered);
             }
             let attempt = reported.run.map_or(0, |run| run.attempt);
             let progress = reported.run.map(|run| &run.progress);
@@ -143,7 +93,7 @@ fn in_progress(
     attempt: u32,
     met: Option<&Cause>,
     progress: Option<&Progress>,
-) -> Delivery {
+) -> RunResult {
     let first = attempt == 0;
     let reason = if first { Reason::Progressing } else { Reason::ProgressingWithRetry };
     let mut message = "a run is in progress".to_owned();
@@ -168,173 +118,11 @@ fn in_progress(
     working(message, reason)
 }
 
-fn paused() -> Delivery {
-    working(references::paused(), Reason::DependencyNotReady)
+fn working(message: String, reason: Reason) -> RunResult {
+    RunResult::working(ConditionType::Delivered, reason, message)
 }
 
-fn limited() -> Delivery {
-    working(references::RUN_LIMITED.to_owned(), Reason::RateLimited)
-}
-
-fn working(message: String, reason: Reason) -> Delivery {
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, None, reason, message.clone()),
-        verdict: Verdict::reconciling(reason, message),
-    }
-}
-
-/// The verdict on counts that are final for this revision.
-fn settled(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
-    let mut delivery = counted(next, reported);
-    for warning in never_selected(next) {
-        delivery = delivery.adding(&format!("{}: {}", warning.place, warning.message));
-    }
-    match distrust::reason(next.ledger.as_ref()) {
-        Some(why) if next.ledger.as_ref().is_some_and(|seen| !seen.check_due) => {
-            delivery.adding(&format!("everybody was read in Clinch again: {why}"))
-        }
-        Some(_) | None => delivery,
-    }
-}
-
-/// The warnings about operands of the selection that no record has.
-fn never_selected(next: &CandidateExportStatus) -> impl Iterator<Item = &RecordWarning> {
-    let warnings = next.coverage.iter().flat_map(|coverage| &coverage.warnings);
-    warnings.filter(|warning| {
-        warning.place == "spec.select" && warning.reason == Reason::NeverFilled.as_str()
-    })
-}
-
-fn counted(next: &CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
-    let counts = next.counts.unwrap_or_default();
-    let rejected = counts.invalid + counts.failed;
-    let mut delivered = next.delivered.clone().unwrap_or_default();
-    let allowed = budget::allowed(reported.budget, counts.total);
-    if counts.total == 0
-        && let Some(nothing) = nothing_to_do(counts.read, reported.may_be_empty)
-    {
-        let is_written = reported.file.is_some() && reported.mode == ExportMode::Push;
-        return match next.file.as_ref().filter(|file| is_written && file.rows == 0) {
-            Some(file) if file.deleted.is_some() => {
-                nothing.adding(&format!("no files are left at {}", file.url))
-            }
-            Some(file) => nothing.adding(&format!("{} was replaced and now has no rows", file.url)),
-            None => nothing,
-        };
-    }
-    let is_rejection = |failure: &&RecordFailure| {
-        let suppressed = [Reason::Anonymised, Reason::Suppressed];
-        // Either all refused resumes reject their record, or none does.
-        let warned = (counts.warnings > 0).then_some(Reason::ResumeRefused);
-        !suppressed.iter().chain(&warned).any(|reason| reason.as_str() == failure.reason)
-    };
-    let first = next.failures.iter().find(is_rejection).map(|failure| {
-        format!("; first: {} {}: {}", failure.position, failure.reason, failure.message)
-    });
-    let first = first.unwrap_or_default();
-    let over = format!("more than failureBudget allows ({allowed}){first}");
-    if reported.mode == ExportMode::DryRun {
-        let message = match reported.file {
-            None => dry_run(&counts, rejected),
-            Some(_) => file_dry_run(&counts, rejected),
-        };
-        if rejected > allowed {
-            return refused(format!("{message}, {over}"));
-        }
-        return ready(Reason::DryRunComplete, message, rejected == 0);
-    }
-    let is_nobody = counts.created + counts.updated + counts.unchanged == 0;
-    match next.file.as_ref().filter(|_| reported.file.is_some()) {
-        None => delivered.push_str(" delivered"),
-        Some(_) if is_nobody && rejected > 0 && counts.suppressed == 0 => {
-            delivered.push_str(" written: the file is as it was");
-        }
-        Some(file) => {
-            let _ = write!(delivered, " written to {}", file.url);
-        }
-    }
-    if counts.suppressed > 0 {
-        let _ = write!(delivered, ", {} suppressed", counts.suppressed);
-    }
-    if counts.warnings > 0 {
-        let _ = write!(delivered, ", {} without their resume", counts.warnings);
-    }
-    if rejected == 0 && counts.warnings > 0 {
-        return ready(Reason::SyncedWithWarnings, delivered, true);
-    }
-    if rejected == 0 {
-        let reason = if reported.file.is_some() { Reason::FileWritten } else { Reason::Synced };
-        return ready(reason, delivered, true);
-    }
-    if rejected <= allowed {
-        let message = format!("{delivered}, {rejected} rejected within failureBudget{first}");
-        return ready(Reason::SyncedWithRejections, message, false);
-    }
-    refused(format!("{delivered}, {rejected} rejected, {over}"))
-}
-
-/// What a push would do.
-fn dry_run(counts: &ExportCounts, rejected: i64) -> String {
-    let suppressed = match counts.suppressed {
-        0 => String::new(),
-        suppressed => format!(", {suppressed} suppressed"),
-    };
-    let warnings = match counts.warnings {
-        0 => String::new(),
-        warnings => format!(", {warnings} without their resume"),
-    };
-    format!(
-        "dry run: would create {}, update {}; {} unchanged, {} skipped{suppressed}{warnings}, \
-         {rejected} rejected",
-        counts.created, counts.updated, counts.unchanged, counts.skipped
-    )
-}
-
-/// What would be written to a file.
-fn file_dry_run(counts: &ExportCounts, rejected: i64) -> String {
-    let due = counts.created + counts.updated;
-    let rows = if due == 1 { "row" } else { "rows" };
-    // Of a file for each person, one may be there already.
-    let unchanged = match counts.unchanged {
-        0 => String::new(),
-        unchanged => format!("{unchanged} unchanged, "),
-    };
-    format!(
-        "dry run: would write {due} {rows}; {unchanged}{} suppressed, {rejected} rejected",
-        counts.suppressed
-    )
-}
-
-/// More records were rejected than the budget allows.
-fn refused(message: String) -> Delivery {
-    let reason = Reason::RecordsRejected;
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, false, reason, message.clone()),
-        verdict: Verdict::stalled(reason, message),
-    }
-}
-
-/// A run that selected no record, of the `read` ones of its source.
-fn nothing_to_do(read: i64, may_be_empty: bool) -> Option<Delivery> {
-    if read > 0 {
-        let message = format!("spec.select selects none of the {read} records of the source");
-        return Some(ready(Reason::NothingSelected, message, true));
-    }
-    // Statuses of earlier operators do not say how many records were read.
-    may_be_empty.then(|| {
-        let message = "the source has no records, which spec.guards.minRecords allows";
-        ready(Reason::SourceEmpty, message.to_owned(), true)
-    })
-}
-
-fn ready(reason: Reason, message: String, complete: bool) -> Delivery {
-    Delivery {
-        observation: Observation::new(ConditionType::Delivered, complete, reason, message.clone()),
-        verdict: Verdict::ready(reason, message),
-    }
-}
-
-fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Delivery {
+fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> RunResult {
     let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
     if !run.found_nothing() {
         show_once_surveyed(next, run);
@@ -354,13 +142,7 @@ fn interrupted(next: &mut CandidateExportStatus, reported: &Reported<'_>) -> Del
             }
         },
     };
-    let observation = Observation::new(ConditionType::Delivered, false, reason, message.clone());
-    let verdict = if stalled {
-        Verdict::stalled(reason, message)
-    } else {
-        Verdict::reconciling(reason, message)
-    };
-    Delivery { observation, verdict }
+    RunResult::interrupted(ConditionType::Delivered, stalled, Cause::new(reason, message))
 }
 
 /// Takes over the result of a completed run.
@@ -390,10 +172,16 @@ fn conclude(next: &mut CandidateExportStatus, reported: &Reported<'_>) {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-    use super::{super::recorded::in_place, *};
+    use super::{
+        super::{recorded::in_place, requests::Asked},
+        *,
+    };
     use crate::{
-        controllers::runs::Ended,
+        api::ExportMode,
+        conditions::Verdict,
+        controllers::runs::{Ended, RunState},
         pipeline::{Counts, Coverage, Warning},
     };
 
@@ -455,7 +243,7 @@ mod tests {
                 limited: false,
                 quiet: false,
             };
-            let Delivery { observation, verdict } = delivery(&mut status, &observed);
+            let RunResult { observation, verdict } = delivery(&mut status, &observed);
             assert!(matches!(&verdict, Verdict::Reconciling(cause)
                 if cause.reason == Reason::ProgressingWithRetry
                     && cause.message == observation.message));
@@ -490,11 +278,11 @@ mod tests {
         Progress { counts, ..Progress::default() }
     }
 
-    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> Delivery {
+    fn conclude_with(rejected: u64, budget: i32, mode: ExportMode) -> RunResult {
         conclude_progress(progress(rejected), budget, mode)
     }
 
-    fn conclude_progress(progress: Progress, budget: i32, mode: ExportMode) -> Delivery {
+    fn conclude_progress(progress: Progress, budget: i32, mode: ExportMode) -> RunResult {
         let report = crate::pipeline::Report { progress, ending: Ending::Completed };
         let phase = RunPhase::Ended(Ended { at: Timestamp::UNIX_EPOCH, report }.into());
         let run = RunState { revision: "r".into(), phase, ..RunState::default() };
@@ -516,17 +304,6 @@ mod tests {
         assert_eq!(next.last_applied_revision.as_deref(), Some("r"));
         assert_eq!(next.history.len(), 1);
         delivery
-    }
-
-    #[test]
-    fn a_run_without_work_says_whether_the_source_or_the_selection_is_empty() {
-        let reason = |read, may_be_empty| {
-            nothing_to_do(read, may_be_empty).map(|delivery| delivery.observation.reason)
-        };
-        assert_eq!(reason(7, false), Some(Reason::NothingSelected));
-        assert_eq!(reason(7, true), Some(Reason::NothingSelected));
-        assert_eq!(reason(0, true), Some(Reason::SourceEmpty));
-        assert_eq!(reason(0, false), None, "not known from an earlier status");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! ends it, and never waits for it.
 
 mod attempts;
+mod counted;
 mod coverage;
 mod decide;
 mod delivery;
@@ -19,6 +20,7 @@ mod preview;
 mod push_permission;
 mod recorded;
 mod remote;
+mod reported;
 mod reporting;
 mod requests;
 mod results;

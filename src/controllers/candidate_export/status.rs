@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    delivery::{self, Reported},
-    distrust, drift_seen,
+    delivery, distrust, drift_seen,
     gather::Gathered,
     listing::{self, Listing},
     plan::Plan,
-    push_permission, remote, size,
+    push_permission, remote,
+    reported::Reported,
+    size,
 };
 use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
