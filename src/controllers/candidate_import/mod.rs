@@ -2,6 +2,7 @@
 //! it or ends it, and never waits for it.
 
 mod accepted;
+mod counted;
 mod decide;
 mod gather;
 mod mapping;
@@ -11,6 +12,8 @@ mod permission;
 mod plan;
 mod recorded;
 mod rediscovery;
+mod reported;
+mod results;
 mod review;
 mod sink;
 mod start;

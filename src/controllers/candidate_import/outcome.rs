@@ -1,50 +1,23 @@
-//! What the status says of runs: counts, failures, history and the verdict. Pure.
+//! What the status says of runs: revisions, history, and the verdict. Pure.
 
-use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::recorded::in_place;
+use super::{
+    counted::settled,
+    recorded::in_place,
+    reported::Reported,
+    results::{counts, mode, number, rejected, scan, show, show_list, show_places, shows_list},
+};
 use crate::{
-    api::{
-        ACCEPT_DELETIONS, CandidateImportStatus, ConditionType, FullScan, ImportCounts,
-        ImportFailure, ImportRecord, ManifestSeen, ReportSeen, ScanMode,
-    },
-    conditions::{Observation, Verdict, whole_seconds},
-    controllers::{budget, decision::Step, rediscovered::rediscovery, references, runs::ImportRun},
+    api::{CandidateImportStatus, ConditionType, ImportRecord},
+    conditions::whole_seconds,
+    controllers::{decision::Step, run_result::RunResult, runs::ImportRun},
     domain::{Cause, Disposition, Reason},
-    pipeline::{self as engine, ImportMode, ImportProgress},
+    pipeline::{ImportMode, ImportProgress},
 };
 
 /// How many runs the history holds.
 const HISTORY: usize = 5;
-/// Bytes of the message of a failure.
-const MESSAGE: usize = 256;
-
-/// What a run is to the status, and the verdict on it.
-pub(super) struct Outcome {
-    pub(super) observation: Observation,
-    pub(super) verdict: Verdict,
-}
-
-/// What is reported of runs.
-pub(super) struct Reported<'a> {
-    pub(super) step: &'a Step,
-    pub(super) revision: &'a str,
-    pub(super) budget: &'a IntOrString,
-    /// Whether `spec.select` is set.
-    pub(super) selects: bool,
-    /// What it reads and never sees, if there is such a thing.
-    pub(super) unseen: Option<&'a str>,
-    /// The latest run.
-    pub(super) run: Option<&'a ImportRun>,
-    /// What interrupted the attempt before the one in progress or due.
-    pub(super) met: Option<&'a Cause>,
-    /// A request to accept deletions that has accepted none.
-    pub(super) unaccepted: Option<&'a str>,
-    /// Whether Clinch has answered with nothing but 429 for a while.
-    pub(super) limited: bool,
-    /// Whether the run in progress or due is quiet: then what is in place is reported.
-    pub(super) quiet: bool,
-}
 
 /// A run of this revision starts, or one that was quiet is reported: it counts as in place again once a
 /// run completes, also if this process ends meanwhile.
@@ -61,7 +34,7 @@ pub(super) fn begin(next: &mut CandidateImportStatus, revision: &str) {
 }
 
 /// Writes what the step shows into `next`.
-pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
+pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> RunResult {
     match reported.step {
         Step::Keep | Step::Refresh => settled(next, reported),
         Step::Start { .. } | Step::Observe | Step::Pause | Step::Retry { .. } if reported.quiet => {
@@ -83,10 +56,10 @@ pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>)
                 show(next, progress, false);
             }
             if *reported.step == Step::Pause {
-                return paused();
+                return RunResult::paused(ConditionType::Imported);
             }
             if reported.limited {
-                return limited();
+                return RunResult::limited(ConditionType::Imported);
             }
             let attempt = reported.run.map_or(0, |run| run.attempt);
             match progress.and_then(|progress| progress.trouble.as_ref()) {
@@ -100,7 +73,7 @@ pub(super) fn outcome(next: &mut CandidateImportStatus, reported: &Reported<'_>)
 }
 
 /// Changes as often as the counts.
-fn in_progress(attempt: u32, met: Option<&Cause>, progress: Option<&ImportProgress>) -> Outcome {
+fn in_progress(attempt: u32, met: Option<&Cause>, progress: Option<&ImportProgress>) -> RunResult {
     let reason = if attempt == 0 { Reason::Progressing } else { Reason::ProgressingWithRetry };
     let mut message = "a run is in progress".to_owned();
     if let Some(ImportProgress { mode, pass, page, .. }) = progress {
@@ -115,159 +88,22 @@ fn in_progress(attempt: u32, met: Option<&Cause>, progress: Option<&ImportProgre
     working(message, reason)
 }
 
-fn paused() -> Outcome {
-    working(references::paused(), Reason::DependencyNotReady)
+fn working(message: String, reason: Reason) -> RunResult {
+    RunResult::working(ConditionType::Imported, reason, message)
 }
 
-fn limited() -> Outcome {
-    working(references::RUN_LIMITED.to_owned(), Reason::RateLimited)
-}
-
-fn working(message: String, reason: Reason) -> Outcome {
-    Outcome {
-        observation: Observation::new(ConditionType::Imported, None, reason, message.clone()),
-        verdict: Verdict::reconciling(reason, message),
-    }
-}
-
-/// The verdict on what is in place.
-fn settled(next: &CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
-    let counts = next.counts.unwrap_or_default();
-    let known = next.last_full_scan.as_ref().map_or(0, |scan| scan.known);
-    let rejected = next.rejected.unwrap_or_default();
-    let allowed = budget::allowed(reported.budget, counts.scanned.max(known));
-    let mut message = written(next, known);
-    let lost = reported.run.filter(|run| run.is_completed()).and_then(ImportRun::lost);
-    if let Some(why) = lost {
-        message = format!("{message}; everybody was written again: {why}");
-    }
-    if reported.unaccepted.is_some() {
-        message = format!(
-            "{message}; the annotation {ACCEPT_DELETIONS} accepts nothing, because no deletions are held"
-        );
-    }
-    // Everybody who is selected is known, or left out as an export wrote them.
-    let nobody = reported.selects && known == 0 && counts.own == 0 && counts.not_selected > 0;
-    let (complete, reason) = if rejected == 0 && nobody {
-        let unseen = reported.unseen.map(|unseen| format!("{unseen}; ")).unwrap_or_default();
-        message = format!("none of {} people is selected; {unseen}{message}", counts.not_selected);
-        (true, Reason::NothingSelected)
-    } else if rejected == 0 {
-        (true, Reason::Imported)
-    } else {
-        let rest = rejections(next, rejected);
-        if rejected > allowed {
-            let message = format!(
-                "{message}; {rejected} rejected, more than failureBudget allows ({allowed}): {rest}"
-            );
-            let reason = Reason::RecordsRejected;
-            return Outcome {
-                observation: Observation::new(
-                    ConditionType::Imported,
-                    false,
-                    reason,
-                    message.clone(),
-                ),
-                verdict: Verdict::stalled(reason, message),
-            };
-        }
-        message = format!("{message}; {rejected} rejected, within failureBudget: {rest}");
-        (false, Reason::ImportedWithRejections)
-    };
-    if let Some(unlisted) = next.unlisted.filter(|_| rejected <= allowed) {
-        let reason = Reason::SourceUnsettled;
-        let message = format!(
-            "{message}; the list of Clinch says that it has {unlisted} more people than it shows, so \
-             nobody counts as deleted, and every run reads everybody"
-        );
-        return Outcome {
-            observation: Observation::new(ConditionType::Imported, false, reason, message.clone()),
-            verdict: Verdict::ready(reason, message),
-        };
-    }
-    Outcome {
-        observation: Observation::new(ConditionType::Imported, complete, reason, message.clone()),
-        verdict: Verdict::ready(reason, message),
-    }
-}
-
-/// Who was rejected, by cause, and what to do. `rejected`: also those whom the last run did not read.
-fn rejections(next: &CandidateImportStatus, rejected: i64) -> String {
-    let counts = next.counts.unwrap_or_default();
-    let before = counts.refused_before.unwrap_or_default();
-    let earlier = rejected.saturating_sub(counts.rejected());
-    let causes = [
-        (counts.invalid, "could not be read or mapped (invalid)"),
-        (counts.failed, "were offered, and the destination refused them (failed)"),
-        (before, "were refused by an earlier run, and not offered again (refusedBefore)"),
-        (earlier, "were found by earlier runs"),
-    ];
-    let causes = causes.iter().filter(|(count, _)| *count > 0);
-    let mut message: Vec<String> = causes.map(|(count, why)| format!("{count} {why}")).collect();
-    let first = next.failures.first();
-    message.extend(first.map(|failure| format!("first: {}: {}", failure.reason, failure.message)));
-    let refused = counts.failed + before > 0;
-    let at_fault = match (counts.invalid > 0, refused) {
-        (true, true) => "their values, the mapping, or what the destination takes",
-        (false, true) => "their values, or what the destination takes",
-        (_, false) => "their values, or the mapping",
-    };
-    message.push(format!("correct {at_fault} (status.failures); each full scan tries them again"));
-    message.join("; ")
-}
-
-/// What the run has written, and what the list is to Clinch.
-fn written(next: &CandidateImportStatus, known: i64) -> String {
-    let counts = next.counts.unwrap_or_default();
-    let mut message = format!("{} written, {} tombstones", counts.emitted, counts.tombstones);
-    let suppressed = counts.suppressed.unwrap_or_default();
-    for (count, why) in [
-        (counts.own, "left out as exports wrote them"),
-        (suppressed, "left out by spec.suppression of the integration"),
-    ] {
-        if count > 0 {
-            message = format!("{message}, {count} {why}");
-        }
-    }
-    if known > 0 {
-        message = format!("{message}; {known} known");
-    }
-    let Some(list) = &next.rediscovery else { return message };
-    message = format!(
-        "{message}; of the list {} known, {} changed, {} new",
-        list.known, list.changed, list.new
-    );
-    for (count, class) in [
-        (list.possible.unwrap_or_default(), "possible"),
-        (list.ambiguous, "ambiguous"),
-        (list.suppressed, "suppressed"),
-        (list.unmatchable, "unmatchable"),
-    ] {
-        if count > 0 {
-            message = format!("{message}, {count} {class}");
-        }
-    }
-    message
-}
-
-fn interrupted(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> Outcome {
+fn interrupted(next: &mut CandidateImportStatus, reported: &Reported<'_>) -> RunResult {
     begin(next, reported.revision);
     let Some(run) = reported.run else { return working(String::new(), Reason::Progressing) };
     if run.progress != ImportProgress::default() {
         show(next, &run.progress, false);
         show_places(next, &run.progress);
     }
-    let (stalled, Cause { reason, message }) = match run.interruption() {
+    let (stalled, cause) = match run.interruption() {
         Some((disposition, cause)) => (matches!(disposition, Disposition::Stalled { .. }), cause),
         None => (false, Cause::new(Reason::Progressing, "the run was ended early")),
     };
-    let observation = Observation::new(ConditionType::Imported, false, reason, message.clone());
-    let verdict = if stalled {
-        Verdict::stalled(reason, message)
-    } else {
-        Verdict::reconciling(reason, message)
-    };
-    Outcome { observation, verdict }
+    RunResult::interrupted(ConditionType::Imported, stalled, cause)
 }
 
 /// Takes over the result of a completed run.
@@ -331,132 +167,16 @@ pub(super) fn is_reported(status: &CandidateImportStatus, run: &ImportRun) -> bo
     !is_news(status, run) || status.history.first().is_some_and(is_it)
 }
 
-fn rejected(progress: &ImportProgress) -> i64 {
-    number(progress.counts.rejected())
-}
-
-/// Counts and failures of a snapshot. `last`: of the last one of a completed run, which is shown once.
-fn show(next: &mut CandidateImportStatus, progress: &ImportProgress, last: bool) {
-    next.counts = Some(counts(&progress.counts));
-    next.mode = Some(mode(progress.mode));
-    next.mode_reason = Some(cut(progress.mode_reason, MESSAGE));
-    let met = rejected(progress);
-    match progress.mode {
-        ImportMode::FullScan => {
-            next.rejected = Some(met);
-            next.failures = failures(progress);
-        }
-        // It does not read people again who could not be mapped before.
-        ImportMode::Incremental if met > 0 => {
-            if last {
-                next.rejected = Some(next.rejected.unwrap_or_default().saturating_add(met));
-            }
-            let (found, mut earlier) = (failures(progress), std::mem::take(&mut next.failures));
-            earlier.retain(|one| !found.iter().any(|found| found.record == one.record));
-            next.failures = found.into_iter().chain(earlier).collect();
-            next.failures.truncate(engine::LISTED_FAILURES);
-        }
-        ImportMode::Incremental => {}
-    }
-}
-
-/// How far the import is, and where it wrote.
-fn show_places(next: &mut CandidateImportStatus, progress: &ImportProgress) {
-    let full = progress.last_full_scan.as_ref().map(scan);
-    // The time alone is no news: it changes with every run.
-    let scanned = full.is_some() && full != next.last_full_scan;
-    if scanned || progress.counts.emitted + progress.counts.tombstones > 0 || next.cursor.is_none()
-    {
-        next.cursor = progress.cursor.map(|at| Time(whole_seconds(at))).or(next.cursor.take());
-    }
-    next.last_full_scan = full.or(next.last_full_scan.take());
-    next.unlisted = progress.unlisted.map(number);
-    let manifest = progress.last_manifest.as_ref().map(|last| ManifestSeen {
-        url: last.url.clone(),
-        sequence: number(last.sequence),
-        sha256: last.sha256.clone(),
-    });
-    next.last_manifest = manifest.or(next.last_manifest.take());
-}
-
-/// What the list is to Clinch, if this run compared it.
-fn show_list(next: &mut CandidateImportStatus, run: &ImportRun) {
-    let Some(compared) = &run.progress.compared else { return };
-    next.rediscovery = Some(rediscovery(compared));
-    let ended = run.ended().map(|ended| ended.at);
-    next.match_report = compared.report.as_ref().zip(ended).map(|(report, at)| ReportSeen {
-        url: report.url.clone(),
-        lines: number(report.rows),
-        bytes: number(report.bytes),
-        sha256: report.sha256.clone(),
-        written_at: Time(whole_seconds(at)),
-    });
-}
-
-/// Whether the status shows what this run found of the list.
-fn shows_list(status: &CandidateImportStatus, run: &ImportRun) -> bool {
-    let mut shown = status.clone();
-    show_list(&mut shown, run);
-    (&shown.rediscovery, &shown.match_report) == (&status.rediscovery, &status.match_report)
-}
-
-fn scan(last: &engine::LastFullScan) -> FullScan {
-    FullScan {
-        at: Time(whole_seconds(last.at)),
-        passes: i32::try_from(last.passes).unwrap_or(i32::MAX),
-        known: number(last.known),
-    }
-}
-
-fn failures(progress: &ImportProgress) -> Vec<ImportFailure> {
-    let found = progress.failures.iter().map(|failure| ImportFailure {
-        record: failure.record.map(|record| record.to_string()),
-        reason: failure.cause.reason.as_str().to_owned(),
-        message: cut(&failure.cause.message, MESSAGE),
-    });
-    found.collect()
-}
-
-pub(super) fn counts(found: &engine::ImportCounts) -> ImportCounts {
-    ImportCounts {
-        scanned: number(found.scanned),
-        emitted: number(found.emitted),
-        unchanged: number(found.unchanged),
-        own: number(found.own),
-        not_selected: number(found.not_selected),
-        suppressed: Some(number(found.suppressed)),
-        tombstones: number(found.tombstones),
-        invalid: number(found.invalid),
-        failed: number(found.failed),
-        refused_before: Some(number(found.refused_before)),
-    }
-}
-
-const fn mode(mode: ImportMode) -> ScanMode {
-    match mode {
-        ImportMode::Incremental => ScanMode::Incremental,
-        ImportMode::FullScan => ScanMode::FullScan,
-    }
-}
-
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// The beginning of a text, in at most this many bytes.
-fn cut(text: &str, bytes: usize) -> String {
-    let end = (0..=text.len().min(bytes)).rev().find(|end| text.is_char_boundary(*end));
-    text[..end.unwrap_or(0)].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
     use super::*;
     use crate::{
+        conditions::Verdict,
         controllers::runs::{Ended, RunPhase},
-        pipeline::{Ending, ImportReport},
+        pipeline::{self as engine, Ending, ImportReport},
     };
 
     fn run(

@@ -3,11 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    gather::Gathered,
-    outcome::{self, Reported},
-    plan::Plan,
-    recorded::in_place,
-    rediscovery,
+    gather::Gathered, outcome, plan::Plan, recorded::in_place, rediscovery, reported::Reported,
+    results::counts,
 };
 use crate::{
     api::{CandidateImport, CandidateImportStatus, ConditionType, Handled},
@@ -149,7 +146,7 @@ fn learned(
     let applied = in_place(previous) == Some(revision);
     let is_completed = run.is_some_and(ImportRun::is_completed);
     let ended = run.filter(|run| run.ended().is_some());
-    let counts = ended.map(|run| outcome::counts(&run.progress.counts));
+    let counts = ended.map(|run| counts(&run.progress.counts));
     let counts = counts.or_else(|| previous.counts.filter(|_| applied)).unwrap_or_default();
     let taken = counts.emitted + counts.tombstones;
     // It was reached, and what it was offered is delivered.
