@@ -5,11 +5,20 @@ use std::sync::Mutex;
 use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::*;
 use crate::{
-    api::Region,
-    clinch::{Unobserved, contract, wire::SignedRequest},
+    api::{ApiVersion, Environment, Region},
+    clinch::{
+        Unobserved,
+        bucket::Limits,
+        contract,
+        endpoint::AllowedEndpoints,
+        layers::{Jitter, Timeouts},
+        wire::{CallError, Response, SignedRequest},
+    },
+    domain::{Credentials, Fence},
     network::{OutboundProxy, SystemResolver},
 };
 
