@@ -16,6 +16,7 @@ mod duration;
 mod export_file;
 mod field_mapping;
 mod notify;
+mod references;
 mod schema;
 mod source;
 mod suppression;
@@ -30,6 +31,7 @@ pub use duration::Duration;
 pub use export_file::*;
 pub use field_mapping::*;
 pub use notify::*;
+pub use references::*;
 pub use schema::{crds, crds_yaml};
 pub use source::*;
 pub use suppression::*;
@@ -86,15 +88,6 @@ const STORE_SECRET_MESSAGE: &str = "credentialsSecretRef does not apply to file:
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
-
-/// Name of an object of a known kind in a known namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct NameReference {
-    /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-}
 
 /// Receipts of requests made by annotation.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,9 @@ pub use drift::*;
 pub use results::*;
 pub use status::*;
 
-use super::{Duration, ExportSource, FileTarget, ReportOutput};
+use super::{
+    Duration, ExportSource, FileTarget, IntegrationReference, MappingReference, ReportOutput,
+};
 
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -248,34 +250,6 @@ pub struct ExportSchedule {
 
 fn utc() -> String {
     "UTC".to_owned()
-}
-
-/// The integration that an export or import uses.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct IntegrationReference {
-    /// Name of the integration.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Its namespace. The integration's `spec.access` decides who may use it. Absent: that of the
-    /// object itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub namespace: Option<String>,
-}
-
-/// The mapping that an export or import uses.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct MappingReference {
-    /// Name of the mapping.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Its namespace: the integration's, or that of the object itself where the integration's
-    /// `spec.access.memberMappings` allows it. Absent: the integration's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub namespace: Option<String>,
 }
 
 /// Whether anything is written to Clinch.
