@@ -1,8 +1,8 @@
 //! `clinch-operator completion`: prints the completion script of a shell.
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 
-use super::{Cli, ExitCode};
+use super::{Cli, ExitCode, plugin::OWN};
 
 /// Prints a shell's completion script to standard output.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,16 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "clinch-operator", &mut script);
+    clap_complete::generate(args.shell, &mut offered(&Cli::command()), OWN, &mut script);
     super::print_result(String::from_utf8_lossy(&script).trim_end())?;
     Ok(ExitCode::Done)
+}
+
+/// The command line without what its help does not show: scripts would offer it.
+fn offered(command: &Command) -> Command {
+    let commands = command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned();
+    Command::new(OWN)
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(command.get_arguments().cloned())
+        .subcommands(commands)
 }

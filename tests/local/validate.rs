@@ -432,23 +432,62 @@ fn shells_complete_the_commands() {
         assert_eq!(output.status.code(), Some(0), "{shell}");
         let script = text_of(&output.stdout);
         assert!(["validate", "explain", "environment"].iter().all(|word| script.contains(word)));
+        assert!(!script.contains("__complete"), "{shell} offers what help does not show");
     }
 }
 
-/// Where bash is installed; scripts of the other shells are made by the same generator.
-#[test]
-fn bash_completes_commands_with_the_script_that_is_printed() {
-    let words = "source <(clinch-operator completion bash)\nCOMP_WORDS=(clinch-operator appr)\n\
-                 COMP_CWORD=1\n\
-                 complete=$(complete -p clinch-operator | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
-                 $complete clinch-operator appr clinch-operator\n\
-                 echo \"${COMPREPLY[@]}\"";
+/// What a shell answers that has the program on its path; `None`: it is not installed.
+fn answer_of(shell: &[&str], script: &str) -> Option<String> {
     let program = Path::new(env!("CARGO_BIN_EXE_clinch-operator"));
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
-    let Ok(output) = Command::new("bash").args(["-c", words]).env("PATH", path).output() else {
-        return;
-    };
-    assert_eq!(text_of(&output.stdout), "approve\n", "{}", text_of(&output.stderr));
+    let mut command = Command::new(shell[0]);
+    let home = tempfile::tempdir().unwrap();
+    command.args(&shell[1..]).arg(script).env("PATH", path).env("HOME", home.path());
+    let output = command.output().ok()?;
+    assert!(output.stderr.is_empty(), "{}: {}", shell[0], text_of(&output.stderr));
+    Some(text_of(&output.stdout))
+}
+
+#[test]
+fn bash_completes_commands_with_the_script_that_is_printed() {
+    let script = "source <(clinch-operator completion bash)\nCOMP_WORDS=(clinch-operator appr)\n\
+                  COMP_CWORD=1\n\
+                  complete=$(complete -p clinch-operator | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+                  $complete clinch-operator appr clinch-operator\n\
+                  echo \"${COMPREPLY[@]}\"";
+    let Some(answer) = answer_of(&["bash", "-c"], script) else { return };
+    assert_eq!(answer, "approve\n");
+}
+
+#[test]
+fn fish_completes_commands_and_values_with_the_script_that_is_printed() {
+    let script = "clinch-operator completion fish | source\n\
+                  complete -C 'clinch-operator appr'\n\
+                  complete -C 'clinch-operator status --all'\n\
+                  complete -C 'clinch-operator written a -o j'";
+    let Some(answer) = answer_of(&["fish", "--no-config", "-c"], script) else { return };
+    let words: Vec<_> = answer.lines().filter_map(|line| line.split('\t').next()).collect();
+    assert_eq!(words, ["approve", "--all-namespaces", "json"]);
+}
+
+#[test]
+fn zsh_completes_commands_and_values_with_the_script_that_is_printed() {
+    // A terminal of its own, because zsh completes only what somebody types.
+    let script = "zmodload zsh/zpty\n\
+                  zpty shell zsh -f -i\n\
+                  zpty -w shell \"autoload -Uz compinit; compinit -u -D; \
+                  source <(clinch-operator completion zsh); PS1='prom''pt>'\"\n\
+                  zpty -r shell text '*prompt>*'\n\
+                  for line in appr 'status --all' 'written a -o js'; do\n\
+                  zpty -n -w shell \"clinch-operator $line\"$'\\t\\C-u'\n\
+                  done\n\
+                  zpty -w shell \"print the-e''nd\"\n\
+                  zpty -r shell text '*the-end*'\n\
+                  print -r -- \"$text\"";
+    let Some(answer) = answer_of(&["zsh", "-f", "-c"], script) else { return };
+    for line in ["approve", "status --all-namespaces", "written a -o json"] {
+        assert!(answer.contains(&format!("clinch-operator {line}")), "no {line}: {answer:?}");
+    }
 }
 
 #[test]
