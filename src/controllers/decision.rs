@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{dependency::is_unready, references::Sending, runs::PROGRESS_EVERY};
 use crate::{
-    conditions::Verdict,
+    conditions::{Standing, Verdict},
     domain::{Disposition, REPROBE_EVERY, backoff},
 };
 
@@ -93,6 +93,19 @@ impl Decision {
             Self::Proceed(Step::Start { attempt }) => Some(*attempt),
             Self::Proceed(Step::Refresh) => Some(0),
             _ => None,
+        }
+    }
+
+    /// The step to take, or what is reported instead of one.
+    pub(super) fn step(&self) -> Result<&Step, Verdict> {
+        match self {
+            Self::Suspend { in_sync } => {
+                let message = "spec.suspend is set".to_owned();
+                let standing = if *in_sync { Standing::InSync } else { Standing::Behind };
+                Err(Verdict::Suspended { standing, message })
+            }
+            Self::Block(verdict) => Err(verdict.clone()),
+            Self::Proceed(step) => Ok(step),
         }
     }
 

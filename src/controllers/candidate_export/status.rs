@@ -14,9 +14,8 @@ use super::{
 use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
     cluster::ClusterError,
-    conditions::{self, Observation, Standing, Verdict},
+    conditions::{self, Observation, Verdict},
     controllers::{
-        decision::Decision,
         dependency::not_verified,
         publish::receipt,
         runs::{RunOf, RunState},
@@ -45,15 +44,10 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan, listing: &Listing) -> Can
             remote::learned(&mut observations, &valid.revision, previous, run.as_ref());
         }
     }
-    let verdict = match (&plan.decision, &plan.validated) {
-        (Decision::Suspend { in_sync }, _) => {
-            let message = "spec.suspend is set".to_owned();
-            let standing = if *in_sync { Standing::InSync } else { Standing::Behind };
-            Verdict::Suspended { standing, message }
-        }
-        (Decision::Block(verdict), _) => verdict.clone(),
-        (Decision::Proceed(_), None) => not_verified(),
-        (Decision::Proceed(step), Some(valid)) => {
+    let verdict = match (plan.decision.step(), &plan.validated) {
+        (Err(verdict), _) => verdict,
+        (Ok(_), None) => not_verified(),
+        (Ok(step), Some(valid)) => {
             if let Some(start) = &plan.start {
                 if !start.run.periodic {
                     delivery::begin(&mut next, &valid.revision, start.first);

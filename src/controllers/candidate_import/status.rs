@@ -9,9 +9,8 @@ use super::{
 use crate::{
     api::{CandidateImport, CandidateImportStatus, ConditionType, Handled},
     cluster::ClusterError,
-    conditions::{self, Observation, Standing, Verdict},
+    conditions::{self, Observation, Verdict},
     controllers::{
-        decision::Decision,
         dependency::not_verified,
         publish::receipt,
         runs::{ImportRun, RunOf},
@@ -33,15 +32,10 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan) -> CandidateImportStatus 
         (next.rediscovery, next.match_report) = (None, None);
     }
     let accepted = run.as_ref().and_then(|run| acted_on(gathered, run));
-    let verdict = match (&plan.decision, &plan.validated) {
-        (Decision::Suspend { in_sync }, _) => {
-            let message = "spec.suspend is set".to_owned();
-            let standing = if *in_sync { Standing::InSync } else { Standing::Behind };
-            Verdict::Suspended { standing, message }
-        }
-        (Decision::Block(verdict), _) => verdict.clone(),
-        (Decision::Proceed(_), None) => not_verified(),
-        (Decision::Proceed(step), Some(valid)) => {
+    let verdict = match (plan.decision.step(), &plan.validated) {
+        (Err(verdict), _) => verdict,
+        (Ok(_), None) => not_verified(),
+        (Ok(step), Some(valid)) => {
             if plan.start.is_some() {
                 if !plan.quiet {
                     outcome::begin(&mut next, &valid.revision);
