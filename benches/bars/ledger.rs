@@ -120,7 +120,7 @@ async fn million() -> anyhow::Result<Vec<Row>> {
         let report = tokio::spawn(run(spec(&part)?, ports(&folder, &calls))).await?;
         let took = start.elapsed().as_secs_f64();
         ensure!(report.ending == Ending::Completed, "{report:?}");
-        let expected = Counts { total: PEOPLE.into(), ..expected };
+        let expected = Counts { read: PEOPLE.into(), total: PEOPLE.into(), ..expected };
         ensure!(report.progress.counts == expected, "{:?}", report.progress.counts);
         let calls = calls.load(Ordering::Relaxed);
         rows.extend([

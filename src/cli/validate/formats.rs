@@ -38,12 +38,12 @@ pub(super) fn text(checked: &Checked, texts: &Texts, width: Option<usize>) -> St
 /// `7 objects: 5 valid, 2 errors, 1 warning, 3 of other kinds skipped`.
 fn summary(checked: &Checked) -> String {
     let mut parts = vec![
-        format!("{} valid", checked.valid),
+        count_of(checked.valid, "valid", "valid"),
         count_of(checked.count(Severity::Error), "error", "errors"),
         count_of(checked.count(Severity::Warning), "warning", "warnings"),
     ];
     if checked.skipped > 0 {
-        parts.push(format!("{} of other kinds skipped", checked.skipped));
+        parts.push(count_of(checked.skipped, "of other kinds skipped", "of other kinds skipped"));
     }
     format!("{}: {}", count_of(checked.objects, "object", "objects"), parts.join(", "))
 }

@@ -20,8 +20,10 @@ use tokio::{
 
 use super::crm::{Crm, CrmFailure};
 
-/// How many creates may rely on one probe of the total.
+/// Maximum creates that may rely on one probe of the total.
 const CREATES_PER_PROBE: u32 = 50;
+/// How many fewer they may be for the sake of whole waves.
+const LESS_FOR_WAVES: u32 = 5;
 /// How long a probe is valid.
 const PROBE_VALID_FOR: Duration = Duration::from_secs(60);
 
@@ -44,6 +46,10 @@ struct State {
     changes: u64,
     /// Creates admitted since the last probe.
     admitted: u32,
+    /// Creates in progress, without those in doubt.
+    in_progress: u32,
+    /// The most of them since the last probe.
+    parallel: u32,
     probed_at: Option<Instant>,
     /// Whether this process created a person since the list was read.
     created_since: bool,
@@ -73,6 +79,7 @@ impl Admission<'_> {
     pub(super) fn in_doubt(&self) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
         if turn.is_some() {
+            self.census.state().in_progress -= 1;
             // Before the turn ends: a reader of the total then has to know.
             self.census.doubtful.send_modify(|doubtful| *doubtful += 1);
         }
@@ -100,11 +107,17 @@ impl Admission<'_> {
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
+        let was_in_doubt = self.turn.get_mut().unwrap_or_else(PoisonError::into_inner).is_none();
+        let mut state = self.census.state();
         if !self.decided {
-            self.census.state().change(None);
+            state.change(None);
         }
+        if !was_in_doubt {
+            state.in_progress -= 1;
+        }
+        drop(state);
         // After the state: the next reader finds the outcome.
-        if self.turn.get_mut().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if was_in_doubt {
             self.census.doubtful.send_modify(|doubtful| *doubtful -= 1);
         }
     }
@@ -127,15 +140,29 @@ impl State {
 
     fn probed(&mut self) {
         self.probed_at = Some(Instant::now());
+        self.parallel = self.in_progress;
         self.grows = self.created_since;
         // Until the total has grown with a create, only one create is admitted per probe.
         self.admitted = if self.grows { 0 } else { CREATES_PER_PROBE - 1 };
     }
 
     fn is_probe_due(&self) -> bool {
-        self.admitted >= CREATES_PER_PROBE
-            || self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_VALID_FOR)
+        let most = if self.grows { in_whole_waves(self.parallel) } else { CREATES_PER_PROBE };
+        self.admitted >= most || self.probed_at.is_none_or(|at| at.elapsed() >= PROBE_VALID_FOR)
     }
+
+    fn started(&mut self) {
+        self.in_progress += 1;
+        self.parallel = self.parallel.max(self.in_progress);
+    }
+}
+
+/// How many creates rely on one probe if so many are in progress at a time. Responses take about as long
+/// as each other, so creates run in waves; a probe waits for the last one, which should not be for one or
+/// two people.
+fn in_whole_waves(parallel: u32) -> u32 {
+    let rest = CREATES_PER_PROBE.checked_rem(parallel).unwrap_or_default();
+    if rest <= LESS_FOR_WAVES { CREATES_PER_PROBE - rest } else { CREATES_PER_PROBE }
 }
 
 impl Census {
@@ -185,9 +212,11 @@ impl Census {
                     decided: false,
                 };
                 if !on_list {
+                    state.started();
                     return Ok(admitted(snapshot.is_some()));
                 }
                 if !state.is_probe_due() {
+                    state.started();
                     state.admitted += 1;
                     return Ok(admitted(!state.grows));
                 }
@@ -258,5 +287,17 @@ impl CreatesPaused<'_> {
     /// Reads the total.
     pub(super) async fn total(&self, crm: &impl Crm) -> Result<Option<u64>, CrmFailure> {
         crm.total().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_follows_whole_waves_of_creates_and_at_most_fifty() {
+        let most = [0, 1, 2, 4, 6, 8, 12, 16, 32, 50, 64].map(in_whole_waves);
+        assert_eq!(most, [50, 50, 50, 48, 48, 48, 48, 48, 50, 50, 50]);
+        assert!((1..200).map(in_whole_waves).all(|most| (45..=50).contains(&most)));
     }
 }
