@@ -13,20 +13,26 @@ const CUT_PER_PAUSE: f64 = 0.3;
 /// well, and barely.
 pub(super) const DEPTHS: [f64; 3] = [0.02, 0.06, 0.3];
 /// Work after which the limit is known well, in seconds.
-pub(super) const LONG: f64 = 10.0;
+const LONG: f64 = 10.0;
 /// Length of the climb while the limit is barely known, in seconds.
 const SHORT_CLIMB: f64 = 6.0;
 /// Length if it is known less well, in seconds for each second of pause.
 const MIDDLE_CLIMB: f64 = 20.0;
 /// Length if it is known well, in seconds for each second of pause, so that less than 2 % of the
 /// time is spent in pauses.
-pub(super) const LONG_CLIMB: f64 = 40.0;
+const LONG_CLIMB: f64 = 40.0;
+/// Length of the climb to the rate of a window of requests, as a part of its length.
+const CYCLES: f64 = 0.75;
+/// How many seconds after its start a curve has just started.
+const JUST_NOW: f64 = 0.2;
 /// The climb takes at least this many requests, so that less than 1 % of them exceed the limit.
 const CLIMB_REQUESTS: f64 = 100.0;
 /// Maximum length of the climb, in seconds.
 const LONGEST_CLIMB: f64 = 300.0;
 /// How much faster the rate grows with each second beyond the known limit.
-const ACCELERATION: f64 = 0.005;
+const ACCELERATION: f64 = 0.01;
+/// Up to so many times the plateau is not far beyond it.
+const OVERSHOOT: f64 = 1.25;
 /// A limit that differs by this factor from the one before has moved.
 const MOVED: f64 = 1.15;
 /// How many times faster the next climb is then.
@@ -49,24 +55,47 @@ pub(super) struct Curve {
     pub(super) haste: f64,
     /// Seconds of full use so far.
     pub(super) used: f64,
+    /// Whether it started from a limit that was hit after some time of work.
+    found: bool,
 }
 
 impl Curve {
     /// The start of a climb towards a limit that is barely known.
     pub(super) fn barely(rate: f64, plateau: f64, haste: f64) -> Self {
         let depth = (1.0 - rate / plateau).clamp(0.02, 0.75);
-        Self { plateau, depth, climb: SHORT_CLIMB, haste, used: 0.0 }
+        Self { plateau, depth, climb: SHORT_CLIMB, haste, used: 0.0, found: false }
+    }
+
+    /// A rate that stays, for a test.
+    pub(super) fn flat(plateau: f64) -> Self {
+        Self { plateau, depth: 0.0, climb: LONG, haste: 1.0, used: 0.0, found: false }
+    }
+
+    /// The rate of a window of requests that took so many seconds as a whole.
+    pub(super) fn cycle(plateau: f64, seconds: f64) -> Self {
+        let climb = (CYCLES * seconds).max(SHORT_CLIMB);
+        Self { plateau, depth: DEPTHS[0], climb, haste: 1.0, used: 0.0, found: false }
+    }
+
+    /// Whether it has just started below a limit that was found.
+    pub(super) fn is_hit_just_now(&self) -> bool {
+        self.found && self.used < JUST_NOW
+    }
+
+    /// The same from its start, a little lower.
+    pub(super) fn lower(&self, share: f64) -> Self {
+        Self { plateau: share * self.plateau, used: 0.0, ..*self }
     }
 
     /// The start along a plateau that is a guess.
     pub(super) fn guessed(plateau: f64) -> Self {
         let (depth, climb) = (DEPTHS[1], SHORT_CLIMB);
-        Self { plateau, depth, climb, haste: 1.0, used: climb }
+        Self { plateau, depth, climb, haste: 1.0, used: climb, found: false }
     }
 
     /// The start of a long climb to a plateau.
     pub(super) fn known(plateau: f64) -> Self {
-        Self { plateau, depth: DEPTHS[1], climb: LONG_CLIMB, haste: 1.0, used: 0.0 }
+        Self { plateau, depth: DEPTHS[1], climb: LONG_CLIMB, haste: 1.0, used: 0.0, found: false }
     }
 
     pub(super) fn rate(&self) -> f64 {
@@ -91,9 +120,8 @@ impl Curve {
         // allowance lets the rate overshoot, the more so the faster it grew.
         if let Some(known) = known
             && known.climb > SHORT_CLIMB
-            && plateau > known.plateau
             && known.used >= known.climb
-            && known.used < known.climb * if known.depth > DEPTHS[0] { 2.5 } else { 2.0 }
+            && (known.plateau..OVERSHOOT * known.plateau).contains(&plateau)
         {
             plateau = f64::midpoint(plateau, known.plateau);
         }
@@ -121,6 +149,22 @@ impl Curve {
         });
         let climb = climb * pause.max(1.0) / haste;
         let climb = climb.max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
-        Self { plateau, depth, climb, haste, used: 0.0 }
+        Self { plateau, depth, climb, haste, used: 0.0, found: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_of_a_long_window_is_kept_for_more_than_a_window() {
+        let mut curve = Curve::cycle(10.0, 60.0);
+        while curve.used < 90.0 {
+            assert!((9.79..10.21).contains(&curve.rate()), "{curve:?}");
+            curve.used += 1.0;
+        }
+        curve.used = 130.0;
+        assert!(curve.rate() > 10.2, "then it is tried whether there is more: {curve:?}");
     }
 }

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use super::{
     Limits,
-    curve::{Curve, DEPTHS, LONG, MIN_RATE, MOST_HASTE},
+    curve::{Curve, DEPTHS, MIN_RATE, MOST_HASTE},
     fall::Fall,
     history::{Accepted, History},
     rise::Rise,
@@ -50,6 +50,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest of them; in a long cycle, a part of what it has taken so far.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const PART_OF_CYCLE: u32 = 10;
+/// From which length in seconds on, and after how many 429s in a row, a cycle is known well enough to keep
+/// to it.
+const LONG_CYCLE: f64 = 20.0;
+const LONG_ROW: u32 = 3;
 /// How long a test may take until the next 429.
 const LONGEST_TEST: Duration = Duration::from_secs(10);
 /// To which share a rate is cut for a test.
@@ -60,6 +64,15 @@ const ROW: u32 = 2;
 const SOON: f64 = 3.0;
 /// The least that it is cut then.
 const SOON_CUT: f64 = 0.94;
+/// A 429 without a wait within so many seconds after the limit was hit is the same event, and lowers the
+/// plateau to this share, if the rate is so high that many requests are sent meanwhile, and this share of it
+/// was accepted before: otherwise the limit may be far below.
+const AT_ONCE: f64 = 0.1;
+const MANY: f64 = 200.0;
+const SUSTAINED: f64 = 0.8;
+const LOWER: f64 = 0.99;
+/// A rate so many times higher than what is answered has met no limit.
+const UNUSED: f64 = 3.0;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
 const USED: f64 = 0.5;
 
@@ -85,6 +98,8 @@ pub(super) struct Pace {
     /// The 429s in a row, and the work before the first of them.
     streak: Option<Streak>,
     stragglers: Stragglers,
+    /// The wait that the latest 429 asked for.
+    asked: Option<Duration>,
 }
 
 /// Requests that were in flight at the latest 429, and the responses to them.
@@ -146,6 +161,7 @@ impl Pace {
             rise: Rise::default(),
             streak: None,
             stragglers: Stragglers::default(),
+            asked: None,
         }
     }
 
@@ -208,7 +224,10 @@ impl Pace {
         if accepted {
             *fine += 1;
             self.accepted(now);
-            self.streak = None;
+            // If no wait was asked for, the pause may be too short whatever was accepted before it.
+            if self.asked.is_some() {
+                self.streak = None;
+            }
             return;
         }
         *refused += 1;
@@ -244,6 +263,7 @@ impl Pace {
     ) -> (bool, Duration) {
         let accepted = self.history.accepted(self.rate, now);
         let pause = requested.unwrap_or(DEFAULT_PAUSE);
+        self.asked = requested;
         if let Phase::Beside(seek) = &mut self.phase {
             if self.streak.is_none_or(|streak| streak.events < ROW) {
                 seek.refused(accepted.rate);
@@ -257,9 +277,14 @@ impl Pace {
             self.strays = Strays::default();
         }
         if !self.strays.are_proved() && self.streak.is_none() && self.falls(&accepted, now) {
+            self.try_soon(requested);
             return self.stray(requested);
         }
-        if pause.is_zero() && self.streak.is_none() && !self.strays.are_proved() && self.rises() {
+        if pause.is_zero()
+            && self.streak.is_none()
+            && !self.strays.are_proved()
+            && self.rises(limits, now)
+        {
             return (true, pause);
         }
         let (mut sign, rate) = (None, self.rate);
@@ -287,6 +312,9 @@ impl Pace {
         self.stragglers = Stragglers { of: in_flight.saturating_sub(1), fine: 0, refused: 0 };
         let sign = sign.unwrap_or_else(|| self.strays.refused(accepted.seconds));
         self.follow(sign, &accepted, pause, in_flight, now);
+        if sign == Sign::Proved {
+            self.try_soon(requested);
+        }
         self.bound(limits);
         if pause.is_zero() {
             self.history.restart(now);
@@ -321,9 +349,21 @@ impl Pace {
     }
 
     /// Whether the rate rises although a request was refused.
-    fn rises(&mut self) -> bool {
+    fn rises(&mut self, limits: Limits, now: Instant) -> bool {
         match self.phase {
-            Phase::Doubling => self.rise.continues(),
+            Phase::Doubling => {
+                let continues = self.rise.continues();
+                if continues
+                    && self.rate > UNUSED * self.history.recent_rate(now)
+                    && let Some(share) = self.rise.share()
+                {
+                    self.strays.prove(share);
+                    self.phase = Phase::Open(Window::of(limits.max_in_flight, now));
+                    self.rate = MAX_RATE;
+                    self.bound(limits);
+                }
+                continues
+            }
             Phase::Around(_) if self.rise.begins() => {
                 self.phase = Phase::Doubling;
                 (self.fall, self.fine, self.resume) = (None, None, None);
@@ -359,6 +399,13 @@ impl Pace {
         true
     }
 
+    /// What was refused by strays is tried soon.
+    fn try_soon(&mut self, requested: Option<Duration>) {
+        if let Phase::Open(window) = &mut self.phase {
+            window.try_soon(requested.unwrap_or_default());
+        }
+    }
+
     /// Another 429, and nothing was accepted since the last one: the pause was too short. Returns the
     /// next one. What was accepted before and the pauses make one cycle.
     fn again(&mut self, pause: Duration, now: Instant) -> Option<Duration> {
@@ -369,8 +416,12 @@ impl Pace {
         let cycle = (now + pause).saturating_duration_since(streak.since).as_secs_f64();
         let sure = f64::from(streak.requests) / cycle;
         if streak.requests > 3 && sure < self.rate && !matches!(self.phase, Phase::Open(_)) {
-            self.phase = Phase::Around(Curve::barely(sure, sure / 0.9, self.haste()));
-            self.rate = sure;
+            let curve = if streak.events > LONG_ROW && cycle > LONG_CYCLE {
+                Curve::cycle(sure, cycle)
+            } else {
+                Curve::barely(sure, sure / 0.9, self.haste())
+            };
+            (self.phase, self.rate) = (Phase::Around(curve), curve.rate());
         }
         Some(pause)
     }
@@ -435,8 +486,7 @@ impl Pace {
                     self.rate
                 };
                 let plateau = rate * TEST_CUT;
-                let curve = Curve { plateau, depth: 0.0, climb: LONG, haste: 1.0, used: 0.0 };
-                (self.phase, self.rate) = (Phase::Around(curve), plateau);
+                (self.phase, self.rate) = (Phase::Around(Curve::flat(plateau)), plateau);
             }
         }
     }
@@ -464,6 +514,7 @@ impl Pace {
     /// The limit is a rate: starts with half of what was accepted.
     fn double(&mut self, now: Instant) {
         self.phase = Phase::Doubling;
+        self.rise.starts();
         self.rate = (self.history.recent_rate(now) / 2.0).max(MIN_START);
     }
 
@@ -484,6 +535,16 @@ impl Pace {
             }
             Phase::Doubling => {
                 Some(Curve::barely((1.0 - DEPTHS[2]) * accepted.rate, accepted.rate, 1.0))
+            }
+            // The limit was hit just now, and is still used up: that is the same event.
+            Phase::Around(known)
+                if pause.is_zero()
+                    && accepted.seconds < AT_ONCE
+                    && self.rate > MANY
+                    && self.history.recent_rate(now) > SUSTAINED * self.rate
+                    && known.is_hit_just_now() =>
+            {
+                Some(known.lower(LOWER))
             }
             Phase::Ceiling | Phase::Around(_)
                 if accepted.seconds < SOON * pause_seconds.max(1.0) =>

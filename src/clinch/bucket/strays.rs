@@ -24,13 +24,16 @@ const SAME: f64 = 1.2;
 const SHORTER: f64 = 2.0;
 /// How many times longer than usual nothing is refused if a cut had an effect.
 const LONGER: f64 = 2.5;
+/// By how much the share may grow again. More of them are refusals by a limit: a rate that grows slowly
+/// would make these look like strays otherwise.
+const GROWTH: f64 = 1.5;
 /// The share was measured on a few only: there may be so many times more.
 const CAUTION: f64 = 1.3;
 /// How many responses are compared with the usual share at a time.
 const BLOCK: f64 = 400.0;
 
 /// From which odds, as a logarithm, there are more 429s than usual.
-const EXCESS: f64 = 9.0;
+const EXCESS: f64 = 10.0;
 
 /// The share that is clearly more than the usual one.
 fn many(share: f64) -> f64 {
@@ -42,6 +45,8 @@ fn many(share: f64) -> f64 {
 pub(super) struct Strays {
     /// The usual share, once strays are proved.
     share: Option<f64>,
+    /// The least that it has been.
+    least: f64,
     series: Option<Series>,
     /// Responses and 429s of the current block.
     responses: f64,
@@ -134,8 +139,9 @@ impl Strays {
                 *self = Self::default();
                 return false;
             }
-            let seen = (self.refused / self.responses).min(1.5 * share);
-            self.share = Some(0.8 * share + 0.2 * seen);
+            let seen = (self.refused / self.responses).min(GROWTH * share);
+            let share = (0.8 * share + 0.2 * seen).min(GROWTH * self.least);
+            (self.share, self.least) = (Some(share), self.least.min(share));
             (self.responses, self.refused, self.exceeded) = (0.0, 0.0, 0);
         }
         false
@@ -160,7 +166,8 @@ impl Strays {
 
     /// So many were proved elsewhere.
     pub(super) fn prove(&mut self, share: f64) {
-        *self = Self { share: Some(CAUTION * share), ..Self::default() };
+        let share = CAUTION * share;
+        *self = Self { share: Some(share), least: share, ..Self::default() };
     }
 
     /// The share of strays, if they are proved.
@@ -271,6 +278,16 @@ mod tests {
         assert!(until_limit.is_some_and(|count| count <= 12), "{until_limit:?}");
         let mut strays = proved();
         assert!((0..1000).all(|_| after(&mut strays, 33) == Sign::Stray));
+    }
+
+    #[test]
+    fn more_and_more_429s_are_not_learned_as_strays() {
+        let mut strays = proved();
+        let share = strays.share().unwrap();
+        for run in (8..=33).rev() {
+            (0..40).for_each(|_| _ = after(&mut strays, run));
+        }
+        assert!(strays.share().is_none_or(|now| now < 1.6 * share), "{strays:?}");
     }
 
     #[test]

@@ -14,6 +14,13 @@ const AGAIN_RANGE: [f64; 2] = [8.0, 40.0];
 /// Refused once more, it is twice as long each time, up to this.
 const LONGEST_AGAIN: f64 = 64.0;
 
+/// After how many seconds a larger size is tried once strays are proved, and how many more for each second
+/// that they ask for.
+const SOON: f64 = 1.0;
+const FOR_WAIT: f64 = 3.0;
+/// Fewer are a small window.
+const SMALL: usize = 5;
+
 /// How many requests may be in flight, and when there may be more.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Window {
@@ -45,6 +52,19 @@ impl Window {
             refused: (0, 0.0),
             cuts: 0,
             halved: false,
+        }
+    }
+
+    /// A size that was fine.
+    pub(super) fn of(size: usize, now: Instant) -> Self {
+        Self { size, hit: true, ..Self::first(now) }
+    }
+
+    /// Strays may have refused a larger size: it is tried soon. If they ask for a wait, that is not worth it
+    /// for a small window, of which one more is a large part.
+    pub(super) fn try_soon(&mut self, wait: Duration) {
+        if wait.is_zero() || self.size >= SMALL {
+            self.seconds = self.seconds.min(SOON + FOR_WAIT * wait.as_secs_f64());
         }
     }
 
@@ -126,5 +146,18 @@ mod tests {
         }
         window.cuts = 0;
         assert!((until_the_next_trial(&mut window, 20, now) - 8.0).abs() < 1e-9, "a new size");
+    }
+
+    #[test]
+    fn once_strays_are_proved_a_larger_window_is_tried_soon_unless_that_is_dear() {
+        let now = Instant::now();
+        let seconds = |size, wait| {
+            let mut window = Window { seconds: 40.0, ..Window::of(size, now) };
+            window.try_soon(Duration::from_secs(wait));
+            window.seconds
+        };
+        assert!((seconds(1, 0) - SOON).abs() < 1e-9, "a wrong trial costs nothing");
+        assert!((seconds(10, 1) - SOON - FOR_WAIT).abs() < 1e-9);
+        assert!((seconds(4, 1) - 40.0).abs() < 1e-9, "one more is a quarter of it");
     }
 }
