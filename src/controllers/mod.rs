@@ -18,6 +18,7 @@ mod field_mapping;
 mod finding;
 mod grants;
 mod inspect;
+mod link;
 mod mappings;
 mod not_previewed;
 mod notify;

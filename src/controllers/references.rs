@@ -1,7 +1,7 @@
 //! What exports and imports refer to: an integration and a mapping. Not found is data. Reads through
 //! the port.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     access::{Access, access_of},
@@ -11,10 +11,6 @@ use crate::{
     api::{ClinchIntegration, FieldMapping},
     cluster::{Cluster, ClusterError, ObjectKey, Refers, integration_of, mapping_of, wanted_shard},
 };
-
-/// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
-/// limit is found.
-pub(super) const LIMITED: Duration = Duration::from_secs(3);
 
 /// Whether runs in progress of an integration may send requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

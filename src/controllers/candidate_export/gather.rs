@@ -21,8 +21,9 @@ use crate::{
         Context,
         claims::{Writers, beside, rendered, zone},
         connections::Connection,
+        link::Link,
         publish::new_request,
-        references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
+        references::{self, IntegrationFound, MappingFound, Sending},
         runs::{ListRun, RunState},
         secrets::usable,
         settings::Enqueue,
@@ -169,18 +170,9 @@ pub(super) async fn gather<C: Cluster>(
     let file = file(context, export, key, integration.granted(), now).await?;
     let report = report(context, export, key, now).await?;
     let root = context.root_key().await?;
-    let known = integration.granted().and_then(|found| {
-        context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
-    });
-    let sending = match &known {
-        Some(known) if known.paused && file.is_none() => Sending::Paused,
-        _ => Sending::Permitted,
-    };
-    let connection = known.map(|known| known.connection);
-    let limited = connection.as_ref().and_then(|open| open.client.limited_for());
-    let wait = connection.as_ref().filter(|_| file.is_none());
-    let wait = wait.and_then(|open| open.client.waits_for());
-    let limited = file.is_none() && limited.is_some_and(|lasted| lasted >= LIMITED);
+    let link = Link::of(&context.connections, integration.granted());
+    let link = if file.is_some() { link.unused() } else { link };
+    let Link { connection, sending, limited, wait } = link;
     // Taken together with the connection: a run must not apply the ledger of one account to another.
     // Without a connection nothing is pushed, and the account in the status will do.
     let account = match &connection {

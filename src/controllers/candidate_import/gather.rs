@@ -16,9 +16,10 @@ use crate::{
         Context,
         claims::{Claim, Writers},
         connections::Connection,
+        link::Link,
         mappings,
         publish::new_request,
-        references::{self, IntegrationFound, LIMITED, MappingFound, Sending},
+        references::{self, IntegrationFound, MappingFound, Sending},
         runs::ImportRun,
         secrets::usable,
         shards::Use,
@@ -169,16 +170,8 @@ pub(super) async fn gather<C: Cluster>(
         Some(list) => Some(self::list(context, key, import, list).await?),
         None => None,
     };
-    let known = integration.granted().and_then(|found| {
-        context.connections.known(found.metadata.uid.as_deref().unwrap_or_default())
-    });
-    let sending = match &known {
-        Some(known) if known.paused => Sending::Paused,
-        _ => Sending::Permitted,
-    };
-    let connection = known.map(|known| known.connection);
-    let limited = connection.as_ref().and_then(|open| open.client.limited_for());
-    let wait = connection.as_ref().and_then(|open| open.client.waits_for());
+    let Link { connection, sending, limited, wait } =
+        Link::of(&context.connections, integration.granted());
     let previous = import.status.clone().unwrap_or_default();
     Ok(Gathered {
         request: new_request(&import.metadata, previous.handled.as_ref()),
@@ -195,7 +188,7 @@ pub(super) async fn gather<C: Cluster>(
         destinations: context.settings.destinations.clone(),
         connection,
         sending,
-        limited: limited.is_some_and(|lasted| lasted >= LIMITED),
+        limited,
         wait,
         looks_once: context.looks_once,
         run: context.imports.state(&reference.uid),
