@@ -36,7 +36,7 @@ use super::{
     rise::Rise,
     seek::Seek,
     strays::{Sign, Strays},
-    window::Window,
+    window::{Explained, FASTER, Window},
 };
 
 /// The minimum rate after the first 429, in requests per second.
@@ -73,6 +73,10 @@ const SUSTAINED: f64 = 0.8;
 const LOWER: f64 = 0.99;
 /// A rate so many times higher than what is answered has met no limit.
 const UNUSED: f64 = 3.0;
+/// What is far below a rate that is sure, as a share of it.
+const BELOW: f64 = 0.93;
+/// How much of a rate that was accepted for a moment is sure.
+const SURE: f64 = 0.88;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
 const USED: f64 = 0.5;
 
@@ -100,6 +104,8 @@ pub(super) struct Pace {
     stragglers: Stragglers,
     /// The wait that the latest 429 asked for.
     asked: Option<Duration>,
+    /// The window before the rate explained a 429, and the rate that it was sure to allow.
+    narrow: Option<(Window, f64)>,
 }
 
 /// Requests that were in flight at the latest 429, and the responses to them.
@@ -162,6 +168,7 @@ impl Pace {
             streak: None,
             stragglers: Stragglers::default(),
             asked: None,
+            narrow: None,
         }
     }
 
@@ -195,7 +202,10 @@ impl Pace {
         self.rise.accepted();
         self.streak = None;
         match &mut self.phase {
-            Phase::Open(window) => window.answered(limits, now),
+            Phase::Open(window) => {
+                window.answered(limits, || self.history.accepted(self.rate, now).rate, now);
+                self.rate = window.rate().unwrap_or(MAX_RATE);
+            }
             Phase::Ceiling => {}
             Phase::Doubling => self.rate += 1.0,
             Phase::Around(curve) => {
@@ -386,11 +396,22 @@ impl Pace {
         (true, pause)
     }
 
+    /// The pace without what is only tried.
+    fn settled(&self) -> (Phase, f64) {
+        match self.phase {
+            Phase::Open(window) => {
+                let window = window.settled();
+                (Phase::Open(window), window.rate().unwrap_or(MAX_RATE))
+            }
+            phase => (phase, self.rate),
+        }
+    }
+
     /// Whether 429s are as frequent far below a rate that was fine a moment ago; then that pace is
     /// resumed.
     fn falls(&mut self, accepted: &Accepted, now: Instant) -> bool {
         let actual = accepted.rate.min(self.history.recent_rate(now));
-        let pace = (self.phase, self.rate);
+        let pace = self.settled();
         let fall = self.fall.insert(Fall::begins(self.fall, pace, actual, now));
         let Some(((phase, rate), share)) = fall.refused(actual) else { return false };
         (self.phase, self.rate) = (phase, rate);
@@ -445,9 +466,9 @@ impl Pace {
             }
             Sign::Test => {
                 if self.resume.is_none() {
-                    let before = (self.phase, self.rate);
+                    let before = self.settled();
                     self.cut(accepted, pause, in_flight, now);
-                    self.resume = Some((self.phase, self.rate));
+                    self.resume = Some(self.settled());
                     (self.phase, self.rate) = before;
                 }
                 self.test(now);
@@ -463,7 +484,7 @@ impl Pace {
             }
             Sign::Limit { first } => {
                 if first {
-                    self.fine = Some((self.phase, self.rate));
+                    self.fine = Some(self.settled());
                 }
                 if !self.resume_pace() {
                     self.cut(accepted, pause, in_flight, now);
@@ -526,12 +547,30 @@ impl Pace {
             Phase::Around(known) if known.depth <= DEPTHS[1] => MOST_HASTE,
             _ => self.haste(),
         };
+        // What the rate was to explain came again far below: it does not, and the window was right.
+        if let (Phase::Around(_), Some((window, sure))) = (self.phase, self.narrow)
+            && accepted.rate < BELOW * sure
+        {
+            self.narrow = None;
+            (self.phase, self.rate) = (Phase::Open(window), MAX_RATE);
+            return;
+        }
         let curve = match &mut self.phase {
             Phase::Open(window) => {
-                if !window.refused(in_flight, pause, now) {
-                    self.double(now);
+                let narrow = window.settled();
+                let explained = window.refused(in_flight, accepted.rate, pause, now);
+                self.rate = window.rate().unwrap_or(MAX_RATE);
+                match explained {
+                    Explained::ByWindow => None,
+                    Explained::ByRate(rate) => {
+                        self.narrow = Some((narrow, rate / FASTER));
+                        Some(Curve::barely(SURE * rate, rate, 1.0))
+                    }
+                    Explained::No => {
+                        self.double(now);
+                        None
+                    }
                 }
-                None
             }
             Phase::Doubling => {
                 Some(Curve::barely((1.0 - DEPTHS[2]) * accepted.rate, accepted.rate, 1.0))

@@ -13,10 +13,8 @@ mod server;
 use std::{fmt::Write as _, ops::RangeInclusive};
 
 use self::{scenes::SCENES, server::Scene};
-use super::Limits;
 
 const FROM: u64 = 60;
-const LIMITS: Limits = Limits { requests_per_second: None, max_in_flight: 32 };
 
 /// What one scene gave with several seeds, in ascending order.
 struct Results {
@@ -30,9 +28,9 @@ impl Results {
     fn of(scene: Scene, seeds: RangeInclusive<u64>) -> Self {
         let (mut shares, mut all_refused) = (Vec::new(), Vec::new());
         for seed in seeds {
-            let ours = play::ours(scene, LIMITS, seed);
+            let ours = play::ours(scene, seed);
             let [accepted, refused, _] = ours.sum(FROM, scene.until);
-            let oracle = play::oracle(scene, LIMITS.max_in_flight, seed);
+            let oracle = play::oracle(scene, seed);
             let [possible, ..] = oracle.sum(FROM, scene.until);
             shares.push(accepted / possible);
             all_refused.push(refused / (accepted + refused));

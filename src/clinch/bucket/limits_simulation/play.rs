@@ -16,12 +16,9 @@ use super::{
     server::{Answer, Rule, Scene, Server},
 };
 
-/// The average time to a response, in seconds.
-const LATENCY: f64 = 0.02;
-
-/// The time to one response: between half and one and a half times the average.
-fn latency(random: &mut fastrand::Rng) -> Duration {
-    Duration::from_secs_f64(LATENCY * (0.5 + random.f64()))
+/// The time to one response.
+fn latency((average, part): (f64, f64), random: &mut fastrand::Rng) -> Duration {
+    Duration::from_secs_f64(average * (1.0 + part * (2.0 * random.f64() - 1.0)))
 }
 
 enum Event {
@@ -63,9 +60,10 @@ impl Queue {
 }
 
 /// What the bucket makes of a scene, always with more to send.
-pub(super) fn ours(scene: Scene, limits: Limits, seed: u64) -> Server {
+pub(super) fn ours(scene: Scene, seed: u64) -> Server {
     let start = Instant::now();
     let mut server = Server::new(scene, seed);
+    let limits = Limits { requests_per_second: None, max_in_flight: scene.in_flight };
     let mut state = State::new(limits, start);
     let mut random = fastrand::Rng::with_seed(seed ^ 0xfeed);
     let mut queue = Queue { order: BinaryHeap::new(), events: VecDeque::new(), first: 0, next: 0 };
@@ -107,7 +105,7 @@ pub(super) fn ours(scene: Scene, limits: Limits, seed: u64) -> Server {
         loop {
             match state.take(start + now) {
                 Ok(ticket) => {
-                    let latency = latency(&mut random);
+                    let latency = latency(scene.latency, &mut random);
                     queue.push(now + latency / 4, Event::Arrives(ticket, latency));
                 }
                 Err(Some(at)) => {
@@ -127,7 +125,7 @@ pub(super) fn ours(scene: Scene, limits: Limits, seed: u64) -> Server {
 
 /// What a client gets that sends what is accepted, as soon as it is. After a stray 429
 /// it waits as long as was asked.
-pub(super) fn oracle(scene: Scene, in_flight: usize, seed: u64) -> Server {
+pub(super) fn oracle(scene: Scene, seed: u64) -> Server {
     let mut server = Server::new(scene, seed);
     let mut random = fastrand::Rng::with_seed(seed ^ 0xfeed);
     // When each request in flight ends, and whether it was accepted.
@@ -146,7 +144,7 @@ pub(super) fn oracle(scene: Scene, in_flight: usize, seed: u64) -> Server {
             others += Duration::from_millis(10);
         }
         let end = open.peek().map(|Reverse((end, _))| *end);
-        if open.len() >= in_flight {
+        if open.len() >= scene.in_flight {
             now = end.unwrap();
             continue;
         }
@@ -160,7 +158,7 @@ pub(super) fn oracle(scene: Scene, in_flight: usize, seed: u64) -> Server {
         }
         let (answer, asked) = server.answer(now);
         let accepted = answer == Answer::Accepted;
-        let latency = latency(&mut random);
+        let latency = latency(scene.latency, &mut random);
         open.push(Reverse((now + if accepted { latency } else { latency / 2 }, accepted)));
         if !accepted {
             now += asked.unwrap_or_default();

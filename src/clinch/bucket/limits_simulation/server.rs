@@ -60,6 +60,10 @@ pub(super) struct Scene {
     pub(super) stray: Stray,
     /// Factor of the rate of a token bucket from a second on.
     pub(super) change: Option<(u64, f64)>,
+    /// The average time to a response, in seconds, and by which part of it a single one differs at most.
+    pub(super) latency: (f64, f64),
+    /// Maximum requests in flight.
+    pub(super) in_flight: usize,
     /// Until which second it is played.
     pub(super) until: u64,
     /// The least share of what the oracle gets, and the greatest share of requests that the limit may
