@@ -297,6 +297,26 @@ fn the_operator_reads_what_the_chart_sets() {
 }
 
 #[test]
+fn options_on_which_the_release_relies_exist_and_are_refused_as_extra_arguments() {
+    let helpers = template("_helpers.tpl");
+    let (_, list) = helpers.split_once("has $option (list ").unwrap();
+    let refused = Regex::new("\"(--[a-z-]+)\"").unwrap();
+    let refused: Vec<&str> = refused
+        .captures_iter(list.split_once(')').unwrap().0)
+        .map(|found| found.get(1).unwrap().as_str())
+        .collect();
+    assert!(refused.len() >= 10, "{refused:?}");
+    let comment = read("values.yaml").replace("\n# ", " ");
+    let help = Command::new(env!("CARGO_BIN_EXE_clinch-operator")).args(["run", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    for option in refused {
+        assert!(help.contains(&format!("{option} ")), "`run` has no {option}");
+        let named = [",", ")"].iter().any(|end| comment.contains(&format!("{option}{end}")));
+        assert!(named, "values.yaml does not say that {option} is refused");
+    }
+}
+
+#[test]
 fn the_ledger_key_is_shipped_empty_and_outlives_upgrades_and_the_release() {
     let secret = template("ledger-key.yaml");
     assert!(secret.contains("helm.sh/resource-policy: keep"));

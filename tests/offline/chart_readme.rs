@@ -85,6 +85,14 @@ fn the_charts_readme_is_that_of_its_values() {
 }
 
 #[test]
+fn no_comment_has_columns_which_the_readme_would_join() {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/clinch-operator");
+    for row in rows(&fs::read_to_string(chart.join("values.yaml")).unwrap()) {
+        assert!(!row.comment.contains("  "), "{}: {}", row.path, row.comment);
+    }
+}
+
+#[test]
 fn a_value_has_the_comment_above_it_and_the_path_of_its_parents() {
     let values = "# Heading.\n\n# Of a.\n# More.\na:\n  # Of b.\n  b: \"\"\n  c: {d: 1}\ne: 2\n";
     let row = |path: &str, default: Option<&str>, comment: &str| Row {

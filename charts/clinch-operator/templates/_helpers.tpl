@@ -109,6 +109,28 @@ clinch-operator-{{ .Release.Namespace }}
 {{- end }}
 {{- end }}
 
+{{/* Whether another release watches the same namespaces: both would work on the same objects, without knowing of each
+other. Helm itself refuses a second Role in a namespace that both list; so this looks for a release that watches all. Only
+where Helm talks to the API server, which `helm template` does not, and only in an installation that has cluster-wide
+objects anyway: nobody else may be allowed to list these. */}}
+{{- define "clinch-operator.disjoint" -}}
+{{- $all := not .Values.watchNamespaces }}
+{{- if or $all .Values.rbac.userRoles .Values.endpointPolicy.enabled }}
+{{- $bindings := (lookup "rbac.authorization.k8s.io/v1" "ClusterRoleBinding" "" "").items | default list }}
+{{- if $all }}
+{{- $bindings = concat $bindings ((lookup "rbac.authorization.k8s.io/v1" "RoleBinding" "" "").items | default list) }}
+{{- end }}
+{{- range $bindings }}
+{{- $watches := or (and (eq .kind "ClusterRoleBinding") (hasPrefix "clinch-operator-" .roleRef.name)) (and (eq .kind "RoleBinding") (eq .metadata.name "clinch-operator") (eq .roleRef.name "clinch-operator")) }}
+{{- range $subject := ternary (.subjects | default list) list $watches }}
+{{- if and (eq $subject.kind "ServiceAccount") (ne ($subject.namespace | default $.Release.Namespace) $.Release.Namespace) }}
+{{- fail (printf "an operator in the namespace %s watches %s: no two may watch the same one, see docs/OPERATIONS.md, Several releases. Give both of them watchNamespaces without a common one" $subject.namespace ($all | ternary "namespaces that this release would watch, too" "all namespaces")) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Checks of values that depend on each other, which the schema cannot express. */}}
 {{- define "clinch-operator.check" -}}
 {{- if not .Values.environment }}
@@ -141,6 +163,30 @@ clinch-operator-{{ .Release.Namespace }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
 {{- fail "enable metrics.serviceMonitor or metrics.podMonitor: with both, Prometheus scrapes each pod twice" }}
 {{- end }}
+{{- range $argument := .Values.extraArgs }}
+{{- $option := splitList "=" $argument | first }}
+{{- if has $option (list "--environment" "--watch-namespaces" "--allowed-endpoints" "--region-endpoints" "--namespace" "--identity" "--shard" "--lease" "--ledger-key-secret" "--admin-listen") }}
+{{- fail (printf "extraArgs must not have %s: other objects of the release rely on it; use its value where there is one" $option) }}
+{{- end }}
+{{- end }}
+{{- $traces := dict "OTEL_EXPORTER_OTLP_ENDPOINT" .Values.traces.endpoint "OTEL_TRACES_SAMPLER" .Values.traces.sampler "OTEL_TRACES_SAMPLER_ARG" .Values.traces.samplerArg }}
+{{- range .Values.extraEnv }}
+{{- if get $traces .name }}
+{{- fail (printf "extraEnv has %s, which traces sets, too: a variable may stand once only" .name) }}
+{{- end }}
+{{- end }}
+{{- $alerts := list }}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups }}
+{{- range .rules }}
+{{- $alerts = append $alerts (.alert | default "") }}
+{{- end }}
+{{- end }}
+{{- range .Values.metrics.rules.disabled }}
+{{- if not (has . $alerts) }}
+{{- fail (printf "metrics.rules.disabled: no alert is named %s" .) }}
+{{- end }}
+{{- end }}
+{{- include "clinch-operator.disjoint" . }}
 {{- if and (ne .Values.secretAccess "named") .Values.secretNames }}
 {{- fail "secretNames is valid only with secretAccess: named" }}
 {{- end }}
