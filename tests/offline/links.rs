@@ -125,3 +125,31 @@ fn links_between_pages_lead_to_files_and_headings_that_exist() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(checked > 100, "{checked}");
 }
+
+#[test]
+fn what_a_kustomization_of_flux_depends_on_is_one_of_the_example() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gitops/flux");
+    let documents: Vec<serde_json::Value> = fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|file| -> Vec<serde_json::Value> {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            serde_saphyr::from_multiple(&text).unwrap()
+        })
+        .collect();
+    let of =
+        |kind: &str| documents.iter().filter(move |one| one["kind"] == kind).collect::<Vec<_>>();
+    let kustomizations = of("Kustomization");
+    let namespaces = of("Namespace");
+    let has = |found: &[&serde_json::Value], name: &serde_json::Value| {
+        found.iter().any(|one| one["metadata"]["name"] == *name)
+    };
+    for one in &kustomizations {
+        for needed in one["spec"]["dependsOn"].as_array().into_iter().flatten() {
+            assert!(has(&kustomizations, &needed["name"]), "{needed}");
+        }
+    }
+    // The chart adds a Role to each namespace that it watches.
+    let release = of("HelmRelease");
+    let watched = release[0]["spec"]["values"]["watchNamespaces"].as_array().unwrap();
+    assert!(watched.iter().all(|name| has(&namespaces, name)), "{watched:?}");
+}
