@@ -99,6 +99,23 @@ fn every_command_is_on_the_page_of_commands() {
 }
 
 #[test]
+fn every_option_of_run_is_in_the_table_of_options() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/OPERATIONS.md")).unwrap();
+    let shown = Cli::command();
+    let run = shown.find_subcommand("run").unwrap();
+    let mut count = 0;
+    for option in run.get_arguments().filter(|option| !option.is_hide_set()) {
+        let Some(name) = option.get_long() else { continue };
+        if !["help", "version"].contains(&name) {
+            assert!(page.contains(&format!("\n| `--{name}` | ")), "no row for --{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
+#[test]
 fn command_lines_are_found_between_other_words() {
     let text = "$ kubectl clinch status -n a | less\nkustomize build . | clinch-operator validate -f -\n\
                 clinch-operator status \\\n  -A > x # all";
