@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-fuzz verify-image verify-bench image sbom
+.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-backup verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-fuzz verify-image verify-bench image sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet fuzz image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started backup audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet fuzz image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -35,6 +35,9 @@ verify-site: ## The pages of the documentation as a site, with every link in it 
 
 verify-getting-started: control-plane ## The commands of docs/GETTING_STARTED.md on a real API server (needs Python 3)
 	@hack/verify.sh getting-started
+
+verify-backup: control-plane ## The commands of docs/BACKUP.md on two real API servers, with Helm (needs Python 3 and Go)
+	@hack/verify.sh backup
 
 verify-kills: ## 200 kills of a process at random instants, 20 races of two processes
 	@hack/verify.sh kills

@@ -10,6 +10,7 @@
 #   hack/verify.sh audit      cargo deny: licences and sources of every dependency, also of the fuzz targets, and advisories
 #                             where their database can be fetched; hack/sbom.sh (needs jq)
 #   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
+#   hack/verify.sh backup     hack/backup.py: the commands of docs/BACKUP.md on two real API servers (needs Go for Helm)
 #   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, promtool and Kustomize (needs Go, and
 #                             promtool or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
@@ -82,6 +83,20 @@ getting-started() {
   "$cargo" build --bins || return 1
   logged python3 hack/getting-started.py "${CARGO_TARGET_DIR:-target}/debug" "$tools" || return 1
   result="$(sed -n 's/^getting started: //p' "$log"), each prints what the page shows"
+}
+
+backup() {
+  local tools helm
+  tools=$(hack/control-plane.sh | tail -n 1) && [ -n "$tools" ] || return 1
+  "$cargo" build --bins || return 1
+  helm=${HELM:-$(command -v helm || echo "${CARGO_TARGET_DIR:-target}/chart/helm")}
+  if [ ! -x "$helm" ]; then
+    mkdir -p "$(dirname "$helm")"
+    GOBIN=$(cd "$(dirname "$helm")" && pwd) go install helm.sh/helm/v3/cmd/helm@v3.16.4 || return 1
+  fi
+  logged python3 hack/backup.py "${CARGO_TARGET_DIR:-target}/debug" "$tools" "$helm" || return 1
+  result="$(sed -n 's/^backup: //p' "$log")"
+  versions="$versions, helm 3.16.4"
 }
 
 audit() {
@@ -308,7 +323,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | fuzz | image | bench) ;;
+examples | site | getting-started | backup | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | fuzz | image | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
@@ -317,7 +332,7 @@ esac
 result=failed
 versions="$(rustc --version | cut -d' ' -f1,2)"
 case $part in
-load | bench | getting-started) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
+load | bench | getting-started | backup) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
 esac
 "$part"
 status=$?
