@@ -1,9 +1,10 @@
 //! Every command line that help and documentation show is one that the program accepts.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use clap::{CommandFactory as _, Parser as _};
 use clinch_operator::cli::Cli;
+use regex::Regex;
 
 /// The command lines of a text that start a line: those of the program and of the plugin. `prompt` is
 /// what stands before them.
@@ -96,6 +97,31 @@ fn every_command_is_on_the_page_of_commands() {
             [format!("`{name}`"), format!("`{name} ")].iter().any(|text| page.contains(text));
         assert!(is_listed, "docs/CLI.md does not list {name}");
     }
+}
+
+/// `hack/getting-started.py` runs the whole page on a real API server. These commands need none.
+#[test]
+fn getting_started_shows_what_commands_without_a_cluster_print() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/GETTING_STARTED.md");
+    let page = fs::read_to_string(page).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = Regex::new(r"(?ms)^`([a-z.]+)`:\n\n```\w+\n(.*?)^```$").unwrap();
+    for found in file.captures_iter(&page) {
+        fs::write(folder.path().join(&found[1]), &found[2]).unwrap();
+    }
+    let command = Regex::new(r"(?m)^\$ clinch-operator (.*)\n((?:[^$`\n].*\n|\n)*)").unwrap();
+    let mut count = 0;
+    for found in command.captures_iter(&page) {
+        let output = Command::new(env!("CARGO_BIN_EXE_clinch-operator"))
+            .args(words(&found[1]))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let printed = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(printed.concat().trim(), found[2].trim(), "{}", &found[1]);
+        count += 1;
+    }
+    assert_eq!(count, 2);
 }
 
 #[test]
