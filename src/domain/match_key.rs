@@ -25,6 +25,8 @@ pub struct MatchKey {
     folded: Box<str>,
     /// As versions before folded it, where that differs and is no longer than an address.
     before: Option<Box<str>>,
+    /// The address in the letters in which it was written, where these differ.
+    spelled: Option<Box<str>>,
 }
 
 impl MatchKey {
@@ -36,26 +38,45 @@ impl MatchKey {
         let kept: String =
             text.chars().filter(|c| !c.is_whitespace() && !is_invisible(*c)).collect();
         let folded = composed_lower(&kept);
-        (!folded.is_empty()).then(|| Self::new(folded, text))
+        (!folded.is_empty()).then(|| Self::new(folded, &kept, text))
     }
 
     /// The key of an address. `written`: the whole text that it was taken from.
     pub fn of(address: &EmailAddress, written: &str) -> Self {
         let EmailAddress { local, host } = address;
-        Self::new(format!("{}@{}", composed_lower(local), host.ascii), written)
+        let folded = format!("{}@{}", composed_lower(local), host.ascii);
+        Self::new(folded, &address.text(), written)
     }
 
-    fn new(folded: String, written: &str) -> Self {
+    fn new(folded: String, spelled: &str, written: &str) -> Self {
         let before: String =
             written.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
         let differs = before != folded && (1..=MAX_BYTES).contains(&before.len());
         let before = differs.then(|| before.into());
-        Self { folded: folded.into(), before }
+        let spelled = (spelled != folded).then(|| spelled.into());
+        Self { folded: folded.into(), before, spelled }
     }
 
     /// The folded text. Personal data: for requests and keyed hashes only.
     pub fn expose(&self) -> &str {
         &self.folded
+    }
+
+    /// The address in the letters in which it was written, where these are not the folded ones: a Clinch
+    /// that tells them apart finds the person by nothing else. Personal data, as above.
+    pub fn expose_spelled(&self) -> Option<&str> {
+        self.spelled.as_deref()
+    }
+
+    /// Whether it was written with capitals.
+    pub fn has_capitals(&self) -> bool {
+        self.spelled.as_ref().is_some_and(|spelled| spelled.chars().any(char::is_uppercase))
+    }
+
+    /// The same key, without the letters in which it was written.
+    #[must_use]
+    pub fn as_folded(&self) -> Self {
+        Self { spelled: None, ..self.clone() }
     }
 
     /// Other texts under which the person may be known: the one that versions before used, and the
@@ -172,6 +193,20 @@ mod tests {
         assert_eq!(fold(ascii).expose_others(), [letters, apart]);
         assert_eq!(fold(apart).expose_others(), [apart, letters]);
         assert_eq!(fold("JOS\u{c9}@x.org").expose_others(), ["jose\u{301}@x.org"]);
+    }
+
+    #[test]
+    fn the_letters_in_which_an_address_was_written_are_known() {
+        for (written, spelled, capitals) in [
+            ("ann@x.org", None, false),
+            (" Ann Alder <Ann@X.org>", Some("Ann@X.org"), true),
+            ("ann@m\u{fc}nchen.example", Some("ann@m\u{fc}nchen.example"), false),
+            ("N / A", Some("N/A"), true),
+        ] {
+            let key = fold(written);
+            assert_eq!((key.expose_spelled(), key.has_capitals()), (spelled, capitals));
+            assert_eq!((key.as_folded(), key.as_folded().expose_spelled()), (key, None));
+        }
     }
 
     #[test]

@@ -128,7 +128,12 @@ impl Call<'_> {
                 account
                     .people
                     .with_email(email)
-                    .filter(|person| person.is_found())
+                    .filter(|person| person.is_found() && !account.blind)
+                    .filter(|person| {
+                        let stored = person.attributes.get("email");
+                        let exact = stored.and_then(Value::as_str) == Some(email);
+                        exact || !self.contract.case_sensitive_filter
+                    })
                     .cloned()
                     .collect()
             };
@@ -148,9 +153,10 @@ impl Call<'_> {
         let (people, listed) = {
             let mut account = lock(account);
             let everybody = account.people.listed();
-            let changed = since.map(|bound| {
+            let changed = (since.is_some() || paging.hide_archived).then(|| {
                 let mut people = account.people.page(paging.order, 0..everybody);
-                people.retain(|person| is_changed(person, bound));
+                people.retain(|person| since.is_none_or(|bound| is_changed(person, bound)));
+                people.retain(|person| !(paging.hide_archived && person.is_archived()));
                 people
             });
             let listed = changed.as_ref().map_or(everybody, Vec::len);

@@ -96,6 +96,8 @@ pub struct SandboxContract {
     pub(super) paging: Paging,
     /// Names inside `filter[...]` by built-in attribute name; by default the attribute's own.
     pub(super) filter: BTreeMap<String, String>,
+    /// The candidate filter tells capitals apart.
+    pub(super) case_sensitive_filter: bool,
     /// Ignore the candidate filter and list everybody.
     pub(super) ignore_filter: bool,
     /// A parameter for people changed since a time; absent: there is none.
@@ -158,6 +160,8 @@ pub(super) struct Paging {
     pub(super) beyond: Beyond,
     /// Error added to the stated total.
     pub(super) total_wrong: isize,
+    /// The list and its total leave archived people out; the filter finds them.
+    pub(super) hide_archived: bool,
 }
 
 impl Default for Paging {
@@ -174,6 +178,7 @@ impl Default for Paging {
             beyond: Beyond::Nothing,
             total_cap: None,
             total_wrong: 0,
+            hide_archived: false,
         }
     }
 }

@@ -185,6 +185,13 @@ impl Shared {
         Ok(person.id.clone())
     }
 
+    /// Lets the candidate filter find nobody from now on, or everybody again.
+    pub(super) fn set_blind(&self, account: &str, blind: bool) {
+        if let Ok(account) = self.account(Some(account)) {
+            lock(&account).blind = blind;
+        }
+    }
+
     /// Number of e-mail addresses that more than one person has.
     pub(super) fn doubled(&self, account: &str) -> usize {
         self.account(Some(account)).map_or(0, |account| lock(&account).people.doubled())

@@ -50,6 +50,10 @@ impl Person {
         self.attributes.get("anonymized") == Some(&Value::Bool(true))
     }
 
+    pub(super) fn is_archived(&self) -> bool {
+        self.attributes.get("archived") == Some(&Value::Bool(true))
+    }
+
     pub(super) fn is_found(&self) -> bool {
         self.found_from.is_none_or(|from| Instant::now() >= from)
     }

@@ -106,6 +106,12 @@ impl Sandbox {
         self.shared.add_person(Some(account), attributes, None)
     }
 
+    /// Lets the candidate filter find nobody from now on, as while a search index is built anew; or everybody
+    /// again.
+    pub fn set_blind(&self, account: &str, blind: bool) {
+        self.shared.set_blind(account, blind);
+    }
+
     /// Request counts.
     pub fn requests(&self) -> RequestCounts {
         self.shared.counter.snapshot()

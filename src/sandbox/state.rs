@@ -45,6 +45,8 @@ pub(super) struct Account {
     pub(super) merges: HashMap<String, (String, OldId)>,
     /// Number of pages after which the list was changed.
     pub(super) shifts: u64,
+    /// Whether the filter finds nobody, as while a search index is built.
+    pub(super) blind: bool,
     /// Number of people created by such changes.
     pub(super) inserted: u64,
 }

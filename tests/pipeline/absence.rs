@@ -1,12 +1,12 @@
 //! Nobody who is in Clinch is created again, whatever is wrong with the candidate list. Clinch accepts
 //! a second create with the same address in these tests, so that the emulator's count shows it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use clinch_operator::{
     clinch::{Contract, Overrides},
     domain::{Disposition, Fence, Reason},
-    pipeline::{Ending, PeopleGuard, Report, RunPorts, Suspects, run},
+    pipeline::{Ending, PeopleGuard, Progress, Report, RunPorts, Suspects, run},
     sandbox::{Action, Fault, Options},
 };
 use serde_json::{Value, json};
@@ -309,8 +309,9 @@ async fn with_look_ups_everybody_is_looked_up_and_a_race_is_lost_within_one_requ
     let report = run(Export::of(profiles(300)).spec(), ports).await;
     assert_eq!(report.progress.counts.created, 200);
     let requests = world.sandbox.requests();
-    // One page and one look-up prove the filter; the page shows a hundred people.
-    assert_eq!(requests.of("listCandidates"), 200 + 2);
+    // One page and one look-up prove the filter, one more before each further 50 creates; the page shows a
+    // hundred people.
+    assert_eq!(requests.of("listCandidates"), 200 + 2 + 3);
     assert_eq!(world.sandbox.doubled(ACCOUNT), 0);
 
     let world = World::new(crowded(0, json!({}))).await;
@@ -377,4 +378,109 @@ async fn slow_creates_of_a_process_that_was_killed_are_waited_for() {
     };
     next.counts(&export).await;
     next.assert_exactly_once(48);
+}
+
+/// People of whom every third is archived.
+fn partly_archived(count: usize) -> impl Iterator<Item = Value> {
+    (0..count).map(|n| {
+        let mut person = in_clinch(n);
+        person["archived"] = (n % 3 == 0).into();
+        person
+    })
+}
+
+#[tokio::test]
+async fn a_list_that_leaves_people_out_together_with_its_total_is_found_out() {
+    let options = || {
+        let hiding = json!({"duplicateEmail": "allow", "paging": {"hideArchived": true}});
+        seeded(contract(hiding), partly_archived(300))
+    };
+    let mut samples = BTreeSet::new();
+    for seed in 1..=5 {
+        let world = World::new(options()).await;
+        let ports = RunPorts { guard: Arc::new(PeopleGuard::with_seed(seed)), ..world.ports() };
+        let report = run(Export::of(profiles(500)).spec(), ports).await;
+        assert_eq!(report.ending, Ending::Completed);
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "seed {seed}");
+        assert_eq!(report.progress.counts.created, 200);
+        samples.insert(world.sandbox.requests().of("listCandidates"));
+    }
+    assert!(samples.len() > 1, "the people looked up differ from run to run: {samples:?}");
+}
+
+#[tokio::test]
+async fn look_ups_that_stop_to_find_people_end_the_run_after_fifty_creates() {
+    for there in [0, 300] {
+        let world = World::new(crowded(there, json!({}))).await;
+        world.sandbox.set_latency(Duration::from_millis(3));
+        let export = Export::of((200..500).map(profile).collect());
+        let ports = RunPorts { look_up: true, ..world.ports() };
+        let mut progress = ports.progress.subscribe();
+        let blind = async {
+            let decided = |progress: &Progress| {
+                let counts = progress.counts;
+                counts.created + counts.unchanged >= 30
+            };
+            let _ = progress.wait_for(decided).await;
+            world.sandbox.set_blind(ACCOUNT, true);
+        };
+        let (report, ()) = tokio::join!(run(export.spec(), ports), blind);
+        let Ending::Interrupted { disposition, message } = report.ending else {
+            panic!("{:?}", report.ending)
+        };
+        assert_eq!(disposition, Disposition::Stalled { reason: Reason::ContractUnsupported });
+        assert!(message.contains("who is certainly there"), "{message}");
+        let doubled = world.sandbox.doubled(ACCOUNT);
+        assert!(doubled <= 50, "{there} were there: {doubled} of them twice");
+        // Nor does the next run rely on them: the list is complete.
+        let ports = RunPorts { look_up: true, ..world.ports() };
+        let report = run(export.spec(), ports).await;
+        assert_eq!(report.ending, Ending::Completed);
+        assert_eq!(world.sandbox.doubled(ACCOUNT), doubled);
+    }
+}
+
+/// A person whose address Clinch has with capitals.
+fn in_capitals(n: usize) -> Value {
+    let mut person = in_clinch(n);
+    person["email"] = format!("Person{n}@Example.com").into();
+    person
+}
+
+#[tokio::test]
+async fn a_filter_that_tells_capitals_apart_hides_nobody() {
+    let filter = |meta: bool| {
+        contract(json!({"openapi": false, "duplicateEmail": "allow", "caseSensitiveFilter": true,
+            "paging": {"meta": meta}}))
+    };
+    // Somebody on the first page has capitals, and few have.
+    let there = |n| if n % 20 == 19 { in_capitals(n) } else { in_clinch(n) };
+    let export = Export::of((50..150).map(profile).collect());
+    for look_up in [false, true] {
+        let world = World::new(seeded(filter(true), (0..100).map(there))).await;
+        let report = run(export.spec(), RunPorts { look_up, ..world.ports() }).await;
+        assert_eq!(report.ending, Ending::Completed);
+        assert_eq!((world.sandbox.doubled(ACCOUNT), report.progress.counts.created), (0, 50));
+    }
+    // Without a list that can be proved, nobody is created.
+    let world = World::new(seeded(filter(false), (0..100).map(there))).await;
+    let report = world.run(&export).await;
+    assert!(matches!(report.ending, Ending::Interrupted { .. }), "{:?}", report.ending);
+    assert_eq!(world.writes(), 0);
+}
+
+#[tokio::test]
+async fn people_are_also_looked_up_in_the_letters_of_the_source() {
+    let options = contract(json!({"openapi": false, "duplicateEmail": "allow",
+        "caseSensitiveFilter": true, "paging": {"meta": false, "default": 10, "max": 10}}));
+    // Nobody on the first page shows that capitals matter.
+    let there = |n| if n < 50 { in_clinch(n) } else { in_capitals(n) };
+    let world = World::new(seeded(options, (0..100).map(there))).await;
+    let mut profiles: Vec<Value> = (60..90).map(profile).collect();
+    for (n, profile) in (60..).zip(&mut profiles) {
+        profile["emails"][0]["value"] = in_capitals(n)["email"].clone();
+    }
+    let counts = world.counts(&Export::of(profiles)).await;
+    assert_eq!((counts.created, counts.delivered()), (0, 30));
+    assert_eq!(world.sandbox.doubled(ACCOUNT), 0);
 }

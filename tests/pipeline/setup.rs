@@ -257,7 +257,7 @@ impl World {
         let sandbox = Arc::new(Sandbox::start(options).await.unwrap());
         let client = client(&sandbox, contract, Fence::open());
         let suppressions = suppressions(&MemoryStore::default()).await;
-        let (guard, store) = (Arc::default(), Store::default());
+        let (guard, store) = (Arc::new(PeopleGuard::with_seed(1)), Store::default());
         Self { sandbox, client, guard, store, suppressions }
     }
 

@@ -1,6 +1,6 @@
 //! Candidates: verify, find, walk, read, update. Does network I/O through the client.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use http::Method;
 use jiff::Timestamp;
@@ -86,11 +86,14 @@ impl Client {
         Ok(stated_total(&document))
     }
 
-    /// The people with that match value, in whichever spelling: one request for each. The filter is
+    /// The people with that match value, in whichever spelling, also that of the source: one request for each. The filter is
     /// not trusted: if a response holds anybody else, the result is `FilterIgnored`.
     pub async fn find(&self, key: &MatchKey) -> Result<Vec<Candidate>, ClinchError> {
         let mut people = self.find_spelled(key, key.expose()).await?;
-        for other in key.expose_others() {
+        let mut others = key.expose_others();
+        let spelled = key.expose_spelled().map(Cow::Borrowed);
+        others.extend(spelled.filter(|spelled| !others.contains(spelled)));
+        for other in others {
             for person in self.find_spelled(key, &other).await? {
                 if people.iter().all(|known| known.id != person.id) {
                     people.push(person);

@@ -57,6 +57,17 @@ impl<C: Crm> Pusher<C> {
                 }
             }
         }
+        if (snapshot.is_none() || admission.look_up) && self.index.can_look_up() {
+            match self.guard.look_ups.still_hold(&self.crm).await {
+                Ok(true) => {}
+                held => {
+                    admission.not_created();
+                    held?;
+                    self.creations.note_look_up_missed();
+                    return Err(look_ups_miss_people());
+                }
+            }
+        }
         let on_list = admission.on_list;
         // A new person has no value to clear.
         let attributes = without_nulls(&work.attributes);
@@ -68,6 +79,7 @@ impl<C: Crm> Pusher<C> {
                 admission.created();
                 claim.note_created(&id);
                 self.creations.note(work, on_list);
+                self.guard.look_ups.note(&work.key, &id);
                 self.prove_look_ups(&work.key, &id).await;
                 drop(trial);
                 return Ok(Candidate::created(Some(id)));
@@ -113,21 +125,23 @@ impl<C: Crm> Pusher<C> {
     fn trusts_look_ups(&self) -> bool {
         self.index.can_look_up()
             && !self.creations.look_up_missed()
-            && self.guard.is_proved(&self.crm.lookups())
+            && self.guard.look_ups.is_proved(&self.crm.lookups())
     }
 
     /// Proves look-ups with the first person created, in an account that had nobody to prove them with.
     async fn prove_look_ups(&self, key: &MatchKey, id: &ClinchId) {
         let lookups = self.crm.lookups();
         if !self.index.can_look_up()
-            || self.guard.is_proved(&lookups)
+            || self.guard.look_ups.is_proved(&lookups)
             || !self.creations.try_prove()
         {
             return;
         }
         tokio::time::sleep(self.crm.search_lag()).await;
-        match self.index.look_up(&self.crm, key).await {
-            Ok(Known::Person { .. } | Known::Several(_)) => self.guard.note_proved(lookups),
+        match self.index.look_up(&self.crm, &key.as_folded()).await {
+            Ok(Known::Person { .. } | Known::Several(_)) => {
+                self.guard.look_ups.note_proved(Some(lookups));
+            }
             // The person exists and was not found: look-ups cannot be trusted.
             Ok(Known::Absent(_)) if matches!(self.crm.get(id).await, Ok(Read::Present(_))) => {
                 self.creations.note_look_up_missed();
@@ -154,9 +168,9 @@ fn lacking(names: &[Box<str>]) -> Candidate {
 fn look_ups_miss_people() -> CrmFailure {
     CrmFailure::Everything {
         disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
-        message: "Clinch does not find a person by e-mail address whom this run has created: set \
+        message: "Clinch does not find a person by e-mail address who is certainly there: set \
                   contractOverrides.lookupSettle if its search lags behind writes, otherwise \
-                  contractOverrides.filterParameter"
+                  contractOverrides.filterParameter; retry if its search was out of order"
             .to_owned(),
     }
 }

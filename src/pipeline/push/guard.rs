@@ -3,14 +3,18 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    census::Census, errored::ErroredRecords, neighbours::Directory, own_forms::OwnForms,
-    seen_resumes::SeenResumes, unread::UnreadResumes,
+    census::Census, errored::ErroredRecords, look_ups::LookUps, neighbours::Directory,
+    own_forms::OwnForms, seen_resumes::SeenResumes, unread::UnreadResumes,
 };
 use crate::domain::{ClinchId, MatchKey};
 
@@ -24,8 +28,8 @@ pub struct PeopleGuard {
     people: Mutex<People>,
     pub(super) census: Census,
     pub(super) directory: Directory,
-    /// The look-up that was seen to find a person who exists.
-    proved: Mutex<Option<String>>,
+    pub(super) look_ups: LookUps,
+    seeds: Seeds,
     pub(super) at_rest: Arc<AtRest>,
     /// Records that could not be decided in earlier runs.
     pub(super) errored: ErroredRecords,
@@ -35,6 +39,16 @@ pub struct PeopleGuard {
     pub(super) seen: SeenResumes,
     /// Values that Clinch stores in a form of its own.
     pub(super) own_forms: OwnForms,
+}
+
+/// The seed of the next run's samples. It differs between processes, too.
+#[derive(Debug)]
+struct Seeds(AtomicU64);
+
+impl Default for Seeds {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(()).into())
+    }
 }
 
 /// The exports, by UID, whose latest run ended in this process and left no request under way.
@@ -107,15 +121,14 @@ impl PeopleGuard {
         self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether look-ups of this kind were seen to find a person who exists.
-    pub(super) fn is_proved(&self, lookups: &str) -> bool {
-        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
-        proved.as_deref() == Some(lookups)
+    /// A guard whose runs take the same samples each time: for tests.
+    pub fn with_seed(seed: u64) -> Self {
+        Self { seeds: Seeds(seed.into()), ..Self::default() }
     }
 
-    /// Notes that a look-up of this kind found a person who exists.
-    pub(super) fn note_proved(&self, lookups: String) {
-        *self.proved.lock().unwrap_or_else(PoisonError::into_inner) = Some(lookups);
+    /// The seed of the samples of a run: another one for each.
+    pub(super) fn seed(&self) -> u64 {
+        self.seeds.0.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Joins as a run.
@@ -170,6 +183,13 @@ impl Drop for Claim {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_run_takes_other_samples_and_a_seed_repeats_them() {
+        let seeds = |guard: PeopleGuard| [guard.seed(), guard.seed()];
+        assert_eq!(seeds(PeopleGuard::with_seed(7)), [7, 8]);
+        assert_ne!(seeds(PeopleGuard::default()), seeds(PeopleGuard::default()));
+    }
 
     fn key() -> MatchKey {
         MatchKey::fold("jane@example.com").unwrap()

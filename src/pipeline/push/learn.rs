@@ -7,14 +7,16 @@
 
 use std::{collections::HashSet, hash::RandomState};
 
+use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 
 use super::{
     census::{CreatesPaused, Snapshot},
-    crm::{Crm, CrmFailure, CrmPerson, Lookup, Read, unless_paused},
+    crm::{Crm, CrmFailure, CrmPerson, Lookup, unless_paused},
     guard::PeopleGuard,
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
+    look_ups::finds,
     neighbours::Neighbours,
     suggestions::Wanted,
     survey::Survey,
@@ -29,8 +31,12 @@ use crate::{
 const LIST_WORTH_FROM: u64 = 10;
 /// The list is read for the profiles on it if it has at most so many pages, or one for each unknown person.
 const PROFILE_PAGES: u64 = 1000;
-/// How many people that a list does not show are looked up.
-const SAMPLE: usize = 3;
+/// How many people that a list does not show are looked up at least,
+const SAMPLE: usize = 10;
+/// and one for this many unknown people,
+const SAMPLE_ONE_IN: u64 = 200;
+/// at most so many of them at once.
+const SAMPLE_AT_ONCE: usize = 4;
 
 /// Finds out who of the unknown people is in Clinch already.
 pub(super) struct Learning<'a, C> {
@@ -127,7 +133,7 @@ impl PeopleIndex {
             return Self::everybody(crm, account, unknown).await;
         }
         let worth = unknown.count >= LIST_WORTH_FROM && !unknown.look_up;
-        if !worth && account.is_proved(&lookups) {
+        if !worth && account.look_ups.is_proved(&lookups) {
             return Ok(index);
         }
         let hasher = RandomState::new();
@@ -282,13 +288,19 @@ impl PeopleIndex {
         crm: &impl Crm,
         unknown: &UnknownPeople<'_>,
     ) -> Result<bool, CrmFailure> {
-        let sample: Vec<_> =
-            unknown.sample.iter().filter(|(_, hash)| !self.shows(hash)).take(SAMPLE).collect();
-        for (key, hash) in sample {
-            match crm.find(key).await {
+        let share = usize::try_from(unknown.count / SAMPLE_ONE_IN).unwrap_or(usize::MAX);
+        let hidden = unknown.sample.iter().filter(|(_, hash)| !self.shows(hash)).cloned();
+        let sample: Vec<_> = hidden.take(share.max(SAMPLE)).collect();
+        let found = stream::iter(sample).map(|(key, hash)| async move {
+            let found = crm.find(&key).await;
+            (hash, found)
+        });
+        let mut found = found.buffer_unordered(SAMPLE_AT_ONCE);
+        while let Some((hash, found)) = found.next().await {
+            match found {
                 Ok(Lookup::Nobody) => {}
                 Ok(Lookup::One(person)) => {
-                    self.note(*hash, person);
+                    self.note(hash, person);
                     return Ok(false);
                 }
                 // This person alone cannot be looked up: their own record reports it.
@@ -309,34 +321,27 @@ async fn prove(
     reading: &Reading,
     lookups: String,
 ) -> Result<Filter, CrmFailure> {
-    if account.is_proved(&lookups) {
-        return Ok(Filter::Honoured);
-    }
     let mut refused = None;
     for (key, id) in &reading.witnesses {
-        let found = match crm.find(key).await {
-            // Perhaps this witness alone.
-            Err(failure @ CrmFailure::Record(_)) => {
-                refused = Some(failure);
-                continue;
-            }
-            found => found?,
-        };
-        match found {
-            // Other people with the same address are found, too.
-            Lookup::One(_) | Lookup::Several(_) => {
-                account.note_proved(lookups);
+        match finds(crm, key, id).await {
+            Ok(Some(true)) => {
+                account.look_ups.note_proved(Some(lookups));
+                reading.witnesses.iter().for_each(|(key, id)| account.look_ups.note(key, id));
                 return Ok(Filter::Honoured);
             }
-            Lookup::FilterIgnored => return Ok(Filter::Ignored),
-            Lookup::Nobody => match crm.get(id).await? {
-                Read::Present(person) if person.key.as_ref() == Some(key) => {
-                    return Ok(Filter::Ignored);
-                }
-                // Deleted or changed since the page was read: proves nothing.
-                Read::Present(_) | Read::Anonymised | Read::Gone => {}
-            },
+            Ok(Some(false)) => {
+                account.look_ups.note_proved(None);
+                return Ok(Filter::Ignored);
+            }
+            // They prove nothing.
+            Ok(None) => {}
+            // Perhaps this witness alone.
+            Err(failure @ CrmFailure::Record(_)) => refused = Some(failure),
+            Err(failure) => return Err(failure),
         }
+    }
+    if account.look_ups.is_proved(&lookups) {
+        return Ok(Filter::Honoured);
     }
     // Nobody to prove it with: the first person created proves it.
     refused.map_or(Ok(Filter::Honoured), Err)

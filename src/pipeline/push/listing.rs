@@ -9,6 +9,7 @@ use std::{
 use super::{
     census::CreatesPaused,
     crm::{Crm, CrmFailure, CrmPerson},
+    look_ups::keep,
 };
 use crate::domain::{ClinchId, MatchKey, ProfilesShown};
 
@@ -16,8 +17,6 @@ use crate::domain::{ClinchId, MatchKey, ProfilesShown};
 const SHORT_LIST_PAGES: u64 = 100;
 /// How many pages a short list may have beyond those that its total allows.
 const SPARE_PAGES: u64 = 10;
-/// How many people of the list are kept to prove look-ups with, as some may be gone by then.
-const WITNESSES: usize = 8;
 
 /// How a list is read.
 pub(super) struct Listing<'a> {
@@ -70,9 +69,8 @@ impl Reading {
     fn bear_witness(&mut self, person: &CrmPerson) {
         if let Some(key) = &person.key
             && !person.anonymised
-            && self.witnesses.len() < WITNESSES
         {
-            self.witnesses.push((key.clone(), person.id.clone()));
+            keep(&mut self.witnesses, key, &person.id);
         }
     }
 }

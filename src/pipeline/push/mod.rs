@@ -20,6 +20,7 @@ mod index;
 mod known_as;
 mod learn;
 mod listing;
+mod look_ups;
 mod neighbours;
 mod outcome;
 mod own_forms;

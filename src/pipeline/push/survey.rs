@@ -32,8 +32,9 @@ use crate::{
     source::SourceError,
 };
 
-/// How many of the unknown people are kept by match key.
-const SAMPLE: usize = 16;
+/// How many of the first [`SAMPLED`] unknown people are kept by match key; later as many of each so many.
+const SAMPLE: usize = 100;
+const SAMPLED: u64 = 10_000;
 /// How many people are looked up because Clinch had them, or others, more than once.
 const SUSPECTS: usize = 10_000;
 
@@ -101,7 +102,7 @@ pub(super) struct Survey {
     kept: Kept,
     /// How many of both are of people whom the ledger does not know.
     pub(super) unknown: u64,
-    /// A sample of those from the whole source.
+    /// A sample of those from the whole source, in no order.
     pub(super) sample: Vec<(MatchKey, KeyHash)>,
     /// People whom Clinch had more than once when they were last looked up.
     pub(super) suspects: Vec<MatchKey>,
@@ -161,8 +162,7 @@ impl Survey {
         let mut records = PreparedRecords::of(spec, &comparison.keys);
         records.log = log;
         let numbered = ledger.numbered();
-        // Seeded: every run keeps the same people.
-        let mut rng = fastrand::Rng::with_seed(1);
+        let mut rng = fastrand::Rng::with_seed(comparison.guard.seed());
         while let Some(record) = records.next() {
             if cancel.is_cancelled() {
                 break;
@@ -182,6 +182,7 @@ impl Survey {
                 }
             }
         }
+        rng.shuffle(&mut survey.sample);
         survey.people.forget_known();
         let examined = records.read();
         let mut counted = !records.is_limited();
@@ -342,14 +343,18 @@ impl Survey {
         true
     }
 
-    /// Reservoir sampling: keeps each unknown person with the same probability.
+    /// Keeps each unknown person with the same probability: of the first ones by reservoir sampling.
     fn sample(&mut self, key: &MatchKey, hash: KeyHash, rng: &mut fastrand::Rng) {
         if self.sample.len() < SAMPLE {
             self.sample.push((key.clone(), hash));
             return;
         }
-        let at = rng.u64(..self.unknown);
-        if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
+        let at = rng.u64(..self.unknown.min(SAMPLED));
+        if self.unknown > SAMPLED {
+            if at < SAMPLE as u64 {
+                self.sample.push((key.clone(), hash));
+            }
+        } else if let Some(kept) = usize::try_from(at).ok().and_then(|at| self.sample.get_mut(at)) {
             *kept = (key.clone(), hash);
         }
     }
