@@ -40,6 +40,9 @@ pub enum ReadFault {
     OddName(Arc<str>),
     /// A folder instead of a file.
     #[error("is a folder: name a file, or a pattern such as FOLDER/*.csv")]
+    IsAFolder,
+    /// A pipe, a socket or a device.
+    #[error("is not a file but a pipe, a socket or a device: write the records to a file")]
     NotAFile,
     /// It differs from what was listed when the run started.
     #[error("changed while it was read: the run starts again with the new content")]
@@ -82,9 +85,11 @@ impl ReadFault {
             Self::Changed => Disposition::retry(Reason::SourceChanged),
             Self::Unreachable | Self::WrongBytes => Disposition::retry(Reason::SourceUnreachable),
             Self::Denied => stalled(Reason::SourceDenied),
-            Self::TooMany { .. } | Self::OddName(_) | Self::NotAFile | Self::WebPage => {
-                stalled(Reason::SourceInvalid)
-            }
+            Self::TooMany { .. }
+            | Self::OddName(_)
+            | Self::IsAFolder
+            | Self::NotAFile
+            | Self::WebPage => stalled(Reason::SourceInvalid),
             Self::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused)) => {
                 stalled(Reason::SourceNotAllowed)
             }

@@ -82,6 +82,10 @@ pub(super) fn whole(
 
 fn listed(dir: &Dir, name: &str) -> Result<ListedFile, ReadFault> {
     let metadata = dir.metadata(name).map_err(|error| fault(&error))?;
+    if metadata.is_dir() {
+        return Err(ReadFault::IsAFolder);
+    }
+    // It may have no end, and cannot be read a second time.
     if !metadata.is_file() {
         return Err(ReadFault::NotAFile);
     }
@@ -173,7 +177,7 @@ fn fault(error: &io::Error) -> ReadFault {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ReadFault::Missing,
         // Also for links that lead out of the folder.
         io::ErrorKind::PermissionDenied => ReadFault::Denied,
-        io::ErrorKind::IsADirectory => ReadFault::NotAFile,
+        io::ErrorKind::IsADirectory => ReadFault::IsAFolder,
         _ => ReadFault::Unreachable,
     }
 }
@@ -224,7 +228,7 @@ mod tests {
             ("one".into(), "one".into())
         );
         assert_eq!(listing.bytes, Some(6));
-        assert_eq!(list_below(root, "a").unwrap_err(), ReadFault::NotAFile);
+        assert_eq!(list_below(root, "a").unwrap_err(), ReadFault::IsAFolder);
         assert_eq!(list_below(root, "a/9.csv").unwrap_err(), ReadFault::Missing);
         assert_eq!(list_below(root, "z/*.csv").unwrap_err(), ReadFault::NoMatch { skipped: false });
         std::fs::write(root.join("a/1.csv"), "one more").unwrap();
@@ -232,6 +236,14 @@ mod tests {
         let again = list_below(root, "a/*.csv").unwrap();
         assert_ne!(again.version, listing.version);
         assert_eq!(list_below(root, "a/*.csv").unwrap().version, again.version);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_neither_file_nor_folder_is_named_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("a.csv")).unwrap();
+        assert_eq!(list_below(folder.path(), "a.csv").unwrap_err(), ReadFault::NotAFile);
     }
 
     #[cfg(unix)]
