@@ -32,6 +32,9 @@ pub enum Outcome {
     ServerError(u16),
     /// A 5xx that a retry would not change: possibly carried out.
     LastingError(u16),
+    /// Another 4xx without a JSON document, so that it need not come from the application: possibly carried
+    /// out.
+    Refused(u16),
     /// Certainly not sent.
     NotSent,
     /// Sent, no response: possibly carried out.
@@ -64,6 +67,11 @@ impl Outcome {
                 300..=399 => Self::Redirected,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
+                // Of these it is known what they mean, whoever sends them.
+                401 | 403 | 404 | 410 | 413 => Self::Final,
+                code @ 400..=499 if is_html(&response.headers) || !is_json(&response.body) => {
+                    Self::Refused(code)
+                }
                 200..=299 if is_html(&response.headers) => Self::Html,
                 200..=299 if !is_json(&response.body) => Self::Garbled,
                 _ => Self::Final,
@@ -90,7 +98,10 @@ impl Outcome {
     pub const fn verdict(self, effect: Effect) -> Verdict {
         match (self, effect) {
             (Self::Final, _)
-            | (Self::LastingError(_) | Self::Unreadable, Effect::Read | Effect::Idempotent)
+            | (
+                Self::LastingError(_) | Self::Refused(_) | Self::Unreadable,
+                Effect::Read | Effect::Idempotent,
+            )
             // The caller has to find out what became of it.
             | (Self::Redirected | Self::Html | Self::Garbled, Effect::Create)
             // Carried out, as far as can be seen; the rest of the response is not needed.
@@ -102,9 +113,10 @@ impl Outcome {
                 Self::Redirected | Self::Html | Self::ServerError(_) | Self::Lost(_),
                 Effect::Read | Effect::Idempotent,
             ) => Verdict::Again,
-            (Self::ServerError(code) | Self::LastingError(code), Effect::Create) => {
-                Verdict::InDoubt(Doubt::Status(code))
-            }
+            (
+                Self::ServerError(code) | Self::LastingError(code) | Self::Refused(code),
+                Effect::Create,
+            ) => Verdict::InDoubt(Doubt::Status(code)),
             (Self::Lost(doubt), Effect::Create) => Verdict::InDoubt(doubt),
         }
     }

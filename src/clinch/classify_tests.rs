@@ -23,13 +23,20 @@ fn retry_table() {
     use Verdict::{Again, InDoubt, Stop};
     let status = |code: u16| Ok(response(code, &[], "{}"));
     let cut = Doubt::Cut;
-    let rows: [(Result<Response, CallError>, [Verdict; 3]); 20] = [
+    let page = |code: u16| Ok(response(code, &[], "<html>"));
+    let rows: [(Result<Response, CallError>, [Verdict; 3]); 26] = [
         // outcome                              read   idempotent  create
         (status(200), [Stop, Stop, Stop]),
         (status(201), [Stop, Stop, Stop]),
         (status(401), [Stop, Stop, Stop]),
         (status(409), [Stop, Stop, Stop]),
         (status(422), [Stop, Stop, Stop]),
+        (page(400), [Stop, Stop, InDoubt(Doubt::Status(400))]),
+        (page(401), [Stop, Stop, Stop]),
+        (page(404), [Stop, Stop, Stop]),
+        (page(409), [Stop, Stop, InDoubt(Doubt::Status(409))]),
+        (page(413), [Stop, Stop, Stop]),
+        (page(499), [Stop, Stop, InDoubt(Doubt::Status(499))]),
         (status(501), [Stop, Stop, InDoubt(Doubt::Status(501))]),
         (status(511), [Stop, Stop, InDoubt(Doubt::Status(511))]),
         (status(600), [Stop, Stop, InDoubt(Doubt::Status(600))]),

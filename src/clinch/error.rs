@@ -154,8 +154,9 @@ pub enum Doubt {
     /// The connection was lost.
     #[error("the connection was lost")]
     Cut,
-    /// A server error: a gateway may return it for a request that it has passed on.
-    #[error("server error {0}")]
+    /// A server error, or a 4xx without a JSON document: a gateway may return it for a request that it has
+    /// passed on.
+    #[error("{}", status_of(*.0))]
     Status(u16),
     /// A response that need not come from the application: an HTML page, a redirect, one that is
     /// too large, one without a JSON:API document, or one that promises to do it later (202).
@@ -171,9 +172,19 @@ impl Doubt {
     /// for after each answer, once it could not be in progress any more. Other doubts stay.
     pub fn after_the_last_look(self) -> ClinchError {
         match self {
+            Self::Status(409) => ClinchError::Conflict,
+            Self::Status(status) if self.is_refusal() => {
+                ClinchError::Rejected { status, fields: Vec::new() }
+            }
             Self::Status(status) => ClinchError::Errored { status },
             Self::Timeout | Self::Cut | Self::Unclear | Self::NoId => ClinchError::Ambiguous(self),
         }
+    }
+
+    /// Whether it is a 4xx, which is not sent again: another answer is not to be expected. A 408 is about the
+    /// time alone.
+    pub(crate) const fn is_refusal(self) -> bool {
+        matches!(self, Self::Status(400..=499)) && !matches!(self, Self::Status(408))
     }
 
     /// Whether the request may still be in progress. Only the application's own response proves
@@ -183,6 +194,14 @@ impl Doubt {
             Self::Timeout | Self::Cut | Self::Status(_) | Self::Unclear => true,
             Self::NoId => false,
         }
+    }
+}
+
+fn status_of(code: u16) -> String {
+    if code < 500 {
+        format!("{code} without a JSON document")
+    } else {
+        format!("server error {code}")
     }
 }
 
@@ -265,7 +284,8 @@ impl ClinchError {
             | Self::Timeout
             | Self::Unreachable(_)
             | Self::Errored { .. }
-            | Self::Ambiguous(Doubt::Timeout | Doubt::Cut | Doubt::Status(_)) => true,
+            | Self::Ambiguous(Doubt::Timeout | Doubt::Cut) => true,
+            Self::Ambiguous(doubt @ Doubt::Status(_)) => !doubt.is_refusal(),
             Self::Unauthorized
             | Self::SignatureRefused { .. }
             | Self::ClockSkew { .. }

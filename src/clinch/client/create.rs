@@ -112,7 +112,12 @@ impl Client {
                 // If the look-up fails, the doubt is still what the caller must know.
                 match self.look_again(key, doubt, &in_doubt).await {
                     Err(_) => return Err(ClinchError::Ambiguous(doubt)),
+                    // Whether it was there before or this request created it, nobody knows.
+                    Ok(found) if !found.is_empty() && doubt == Doubt::Status(409) => {
+                        return Ok(Creation::Found(found));
+                    }
                     Ok(found) if !found.is_empty() => return Ok(recovered(found)),
+                    Ok(_) if doubt.is_refusal() => return Err(doubt.after_the_last_look()),
                     Ok(_) if doubt == Doubt::Timeout => {
                         return Err(ClinchError::Ambiguous(doubt));
                     }

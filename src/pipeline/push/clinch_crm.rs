@@ -140,7 +140,7 @@ impl ClinchCrm {
             if present().await.map_err(CrmFailure::from)? {
                 return Ok(true);
             }
-            if last == Doubt::Timeout {
+            if last == Doubt::Timeout || last.is_refusal() {
                 break;
             }
         }

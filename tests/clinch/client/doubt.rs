@@ -54,11 +54,12 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
 fn said_too_early() -> Vec<Fault> {
     let html = "content-type: text/html\r\n";
     let status = |code| answer(code, DATE, "");
-    [500, 501, 502, 503, 504, 511, 524, 408, 202]
+    [500, 501, 502, 503, 504, 511, 524, 408, 400, 409, 425, 499, 202]
         .map(status)
         .into_iter()
         .chain([
             raw(200, html, "<html>"),
+            raw(400, html, "<html>"),
             raw(403, html, "<html>"),
             raw(303, "location: /v2/candidates\r\n", ""),
             raw(200, "", "OK"),
@@ -90,7 +91,9 @@ async fn a_create_that_is_carried_out_after_its_answer_makes_exactly_one_person(
         fake.fault("POST", fault);
         let email = "jane@example.com";
         let created = client.create_or_find(&key(email), &attributes(email), false).await.unwrap();
-        assert!(matches!(created, Creation::Recovered(_)), "fault {n}: {created:?}");
+        // A 409 may be about somebody who was there before.
+        let one = matches!(created, Creation::Recovered(_) | Creation::Found(_));
+        assert!(one, "fault {n}: {created:?}");
         assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 1), "fault {n}");
     };
     let all = patient_benches().await.into_iter().enumerate();
@@ -115,6 +118,22 @@ async fn a_step_that_is_carried_out_after_its_answer_is_done_exactly_once() {
     };
     let all = patient_benches().await.into_iter().enumerate();
     futures::future::join_all(all.map(one_after)).await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_need_not_come_from_the_application_is_one_if_nobody_is_found() {
+    for (code, error) in [
+        (400, ClinchError::Rejected { status: 400, fields: Vec::new() }),
+        (409, ClinchError::Conflict),
+    ] {
+        let Bench { fake, client, .. } = bench().await;
+        fake.fault("POST", Fault::Raw(raw(code, "content-type: text/html\r\n", "<html>")));
+        let email = "jane@example.com";
+        let refused = client.create_or_find(&key(email), &attributes(email), true).await;
+        assert_eq!(refused.unwrap_err(), error);
+        assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 0), "not sent again");
+        assert_eq!(fake.count("GET"), 2, "looked up at once and after the wait");
+    }
 }
 
 #[tokio::test]
