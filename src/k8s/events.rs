@@ -130,7 +130,59 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::{Request, Response, StatusCode};
+    use http_body_util::Full;
+    use kube::client::Body;
+    use tower::BoxError;
+
     use super::*;
+    use crate::{
+        cluster::{Kind, ObjectKey},
+        domain::Reason,
+    };
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_that_is_withdrawn_is_logged_once() {
+        let refuse = async |_: Request<Body>| {
+            let refused = r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                "reason": "Forbidden", "code": 403, "message": "no"}"#;
+            let mut refused = Response::new(Full::<Bytes>::from(refused));
+            *refused.status_mut() = StatusCode::FORBIDDEN;
+            Ok::<_, BoxError>(refused)
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _logs = tracing::subscriber::set_default(subscriber);
+        let client = Client::new(tower::service_fn(refuse), "default");
+        let events = Events::new(client, "here".to_owned());
+        let key = ObjectKey::new("talent", "nightly");
+        let object = ObjectRef { kind: Kind::Export, key, uid: "u".to_owned() };
+        for message in ["one", "two"] {
+            let (kind, reason) = (NoticeType::Normal, Reason::Synced);
+            let notice = Notice { kind, reason, action: "Push", message: message.to_owned() };
+            events.publish(&object, notice).await;
+        }
+        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged.matches("Events cannot be written").count(), 1, "{logged}");
+        assert!(logged.contains("may not create events.events.k8s.io"), "{logged}");
+    }
 
     #[test]
     fn a_missing_permission_is_news_once_and_again_after_it_was_granted() {

@@ -294,6 +294,20 @@ impl CreatesPaused<'_> {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_is_due_once_a_minute_however_few_creates_there_are() {
+        let mut state = State { created_since: true, ..State::default() };
+        assert!(state.is_probe_due(), "there was none");
+        for _ in 0..2 {
+            state.probed();
+            state.admitted += 1;
+            tokio::time::advance(PROBE_VALID_FOR - Duration::from_millis(1)).await;
+            assert!(!state.is_probe_due());
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(state.is_probe_due());
+        }
+    }
+
     #[test]
     fn a_probe_follows_whole_waves_of_creates_and_at_most_fifty() {
         let most = [0, 1, 2, 4, 6, 8, 12, 16, 32, 50, 64].map(in_whole_waves);
