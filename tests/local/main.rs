@@ -45,6 +45,8 @@ mod import_places;
 mod imports;
 mod input;
 #[cfg(feature = "sandbox")]
+mod integrations;
+#[cfg(feature = "sandbox")]
 mod killed;
 #[cfg(feature = "sandbox")]
 mod killed_imports;

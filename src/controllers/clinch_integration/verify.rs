@@ -56,7 +56,8 @@ impl<'a, H> Subject<'a, H> {
             previous.inputs == validated.inputs
                 && (previous.invalidated
                     || matches!(&previous.outcome, Outcome::Failed(failure)
-                        if matches!(failure.disposition, Disposition::Stalled { .. })))
+                        if matches!(failure.disposition.reason(),
+                            Reason::CredentialsRejected | Reason::WrongRegion)))
         });
         Self {
             connections: &context.connections,
@@ -139,16 +140,28 @@ impl<H: LedgerHome> Subject<'_, H> {
     async fn sign_in(&self) -> Result<(Client, KnownContract, ClientConfig), Failure> {
         let known = self.connections.known(self.uid).map(|known| known.connection.contract);
         let assumed = known.unwrap_or_else(KnownContract::built_in);
-        let client = self.client(&self.config(&assumed.base))?;
-        // A credential that was rejected is probed: the client otherwise fails without a request.
-        let contract =
-            if self.rejected { assumed } else { self.contract(&client, assumed).await? };
+        let config = self.config(&assumed.base);
+        let client = self.client(&config)?;
+        if self.rejected {
+            // The client otherwise fails without a request, and the document would not be read either.
+            self.accepts(client.probe().await, &config).await?;
+        }
+        let contract = self.contract(&client, assumed).await?;
         let config = self.config(&contract.base);
         let client = self.client(&config)?;
-        let verified = if self.rejected { client.probe().await } else { client.verify().await };
-        match verified {
-            Ok(_) => Ok((client, contract, config)),
-            Err(ClinchError::Unauthorized) => Err(self.unauthorized(&config).await),
+        self.accepts(client.verify().await, &config).await?;
+        Ok((client, contract, config))
+    }
+
+    /// What a signed read says of the credential.
+    async fn accepts<T>(
+        &self,
+        read: Result<T, ClinchError>,
+        config: &ClientConfig,
+    ) -> Result<T, Failure> {
+        match read {
+            Ok(read) => Ok(read),
+            Err(ClinchError::Unauthorized) => Err(self.unauthorized(config).await),
             Err(error) => Err(failure(&error)),
         }
     }
