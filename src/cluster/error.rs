@@ -8,7 +8,7 @@ use crate::domain::{Disposition, Reason};
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClusterError {
     /// The operator's role does not allow it.
-    #[error("the operator may not {verb} {what}: grant it in the operator's role")]
+    #[error("the operator may not {verb} {what}: {}", remedy(.what))]
     Forbidden {
         /// The verb, e.g. `get`.
         verb: &'static str,
@@ -49,6 +49,17 @@ pub enum ClusterError {
         /// The kind of I/O error.
         kind: String,
     },
+}
+
+/// What a person has to do about a right that is missing.
+fn remedy(what: &str) -> String {
+    let grant = "grant it in the operator's role";
+    match what.strip_prefix("secrets ").and_then(|secret| secret.split_once('/')) {
+        Some((namespace, name)) => {
+            format!("{grant}; with the chart, add {name} to secretNames.{namespace}")
+        }
+        None => grant.to_owned(),
+    }
 }
 
 impl ClusterError {

@@ -29,6 +29,11 @@ impl Trouble {
         error.is_busy() && began.elapsed() < PATIENCE
     }
 
+    /// Whether it has lasted too long to pass by itself.
+    pub(super) fn lasts(&self, uid: &str) -> bool {
+        self.since().get(uid).is_some_and(|began| began.elapsed() >= PATIENCE)
+    }
+
     /// The object was read.
     pub(super) fn over(&self, uid: &str) {
         self.since().remove(uid);
@@ -54,9 +59,12 @@ mod tests {
         assert!(!trouble.is_brief("w", &busy("404")));
         let forbidden = ClusterError::Forbidden { verb: "get", what: String::new() };
         assert!(!trouble.is_brief("x", &forbidden));
+        assert!(!trouble.lasts("x") && !trouble.lasts("never read"));
         advance(PATIENCE).await;
+        assert!(trouble.lasts("x"));
         assert!(!trouble.is_brief("u", &busy("503")));
         trouble.over("u");
+        assert!(!trouble.lasts("u"));
         assert!(trouble.is_brief("u", &busy("503")));
     }
 }

@@ -116,3 +116,22 @@ async fn the_document_is_read_once_a_refusal_is_cured() {
         assert_eq!(reason(&status, ConditionType::ContractResolved), "Discovered", "after {code}");
     }
 }
+
+#[tokio::test]
+async fn a_suspended_integration_with_a_fault_is_suspended_and_says_the_fault() {
+    for (secret, spec, fault) in [
+        ("accessKey: K", "suspend: true", "no field secretKey"),
+        ("accessKey: 'K 1', secretKey: S", "suspend: true", "field accessKey"),
+        ("accessKey: K, secretKey: S", "suspend: true", ""),
+    ] {
+        let world = World::new(secret, spec).await;
+        let status = world.pass().await;
+        let of = |wanted| condition(&status, wanted).map(|found| found.status.as_str());
+        assert_eq!(of(ConditionType::Ready), Some("True"), "{fault}");
+        assert_eq!(of(ConditionType::Suspended), Some("True"), "{fault}");
+        assert_eq!((of(ConditionType::Stalled), of(ConditionType::Reconciling)), (None, None));
+        let message = &condition(&status, ConditionType::Suspended).unwrap().message;
+        assert!(message.contains(fault), "{message}");
+        assert_eq!(world.sandbox.requests().total, 0);
+    }
+}

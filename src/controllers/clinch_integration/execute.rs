@@ -18,7 +18,7 @@ use crate::{
         connections::{Connection, Outcome, Verification},
         observer::VerificationOutcome,
     },
-    domain::{Cause, Disposition},
+    domain::{Cause, Disposition, Reason},
     ledger::LedgerHome,
 };
 
@@ -37,8 +37,8 @@ pub(super) enum Executed {
     Shared { cause: Cause, yields: bool, retry: Duration },
     /// Runs in progress are paused because of this.
     Paused { cause: Cause, left: Duration },
-    /// The connection was closed: `spec.suspend` is set.
-    Suspended,
+    /// The connection was closed: `spec.suspend` is set. With what else is wrong.
+    Suspended(Option<Cause>),
     /// The latest verification counts.
     Verified {
         validated: Box<Validated>,
@@ -55,7 +55,7 @@ impl Executed {
         match self {
             Self::ListNotRead { retry, .. } | Self::Shared { retry, .. } => Some(*retry),
             Self::Paused { left, .. } => Some(*left),
-            Self::Refused(_) | Self::Suspended => None,
+            Self::Refused(_) | Self::Suspended(_) => None,
             Self::Verified { validated, latest, now, .. } => {
                 Some(remaining(latest, validated, *now).unwrap_or(Duration::from_secs(1)))
             }
@@ -89,9 +89,18 @@ pub(super) async fn execute<C: Cluster + LedgerHome>(
             Some(left) => Executed::Paused { cause, left },
             None => Executed::Refused(cause),
         },
-        Plan::Suspend => {
+        Plan::Suspend(None) => {
             connections.close(uid);
-            Executed::Suspended
+            Executed::Suspended(None)
+        }
+        Plan::Suspend(Some(cause)) => {
+            connections.revoke(uid);
+            connections.drop_lists(uid);
+            if cause.reason == Reason::AccountShared && !context.shards.is_idle(uid) {
+                // The other one connects once this one is suspended.
+                return Executed::Shared { cause, yields: false, retry: LEFT_AGAIN };
+            }
+            Executed::Suspended(Some(cause))
         }
         Plan::Keep { validated, latest } => {
             Executed::Verified { validated, latest, changed: false, now: Instant::now() }

@@ -140,13 +140,31 @@ async fn unreadable<C: Cluster>(
     if context.trouble.is_brief(&reference.uid, &error) {
         return error;
     }
+    if object.spec.suspend {
+        context.connections.close(&reference.uid);
+    }
+    let lasts = context.trouble.lasts(&reference.uid);
     let previous = object.status.clone().unwrap_or_default();
     let connection = context.connections.get(&reference.uid);
     let now = context.clock.now();
-    let next = status::unreadable(object, &previous, &error, connection.as_ref(), now);
+    let mut next = status::unreadable(object, &previous, (&error, lasts), connection.as_ref(), now);
+    if lasts {
+        // Somebody has to hear of it. The Secrets of the receivers are others.
+        let (key, settings) = (&reference.key, &context.settings.notify);
+        let receivers = notify::receivers(&context.cluster, key, &object.spec, settings).await;
+        context.notifier.set_receivers(&reference.uid, key, &receivers);
+    }
+    let due = context.notifier.due((&reference.key, object), |_| None, reference, &mut next);
     let written =
         publish::<ClinchIntegration>(&context.cluster, reference, &previous, next, "Verify").await;
-    written.err().unwrap_or(error)
+    match written {
+        Ok(()) => {
+            // The next attempt is that of the error.
+            let _wait = due.done(None);
+            error
+        }
+        Err(error) => error,
+    }
 }
 
 /// The Event when a namespace requests access for the first time.

@@ -30,8 +30,8 @@ pub(super) enum Plan {
     Share(Shared),
     /// Pause runs in progress: the Secret is gone, perhaps for a moment only.
     Pause(Cause),
-    /// Close the connection: `spec.suspend` is set.
-    Suspend,
+    /// Close the connection: `spec.suspend` is set. With what else is wrong, for which it is revoked.
+    Suspend(Option<Cause>),
     /// Nothing: the latest verification still counts.
     Keep { validated: Box<Validated>, latest: Verification },
     /// Verify the credential.
@@ -40,6 +40,9 @@ pub(super) enum Plan {
 
 /// Decides.
 pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invalid>) -> Plan {
+    if gathered.object.spec.suspend {
+        return suspend(validated.err());
+    }
     let validated = match validated {
         Ok(validated) => validated,
         Err(Invalid::ListNotRead(message)) => {
@@ -48,9 +51,6 @@ pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invali
         Err(Invalid::Shared(shared)) => return Plan::Share(shared),
         Err(Invalid::Refused(cause)) => return refuse(cause),
     };
-    if gathered.object.spec.suspend {
-        return Plan::Suspend;
-    }
     let connected = gathered.connection.is_some();
     let latest = gathered.verification.clone().filter(|latest| {
         // After a resume, or once its Secret is back, a verified integration has no connection.
@@ -63,6 +63,14 @@ pub(super) fn plan(gathered: &Gathered, validated: Result<Box<Validated>, Invali
         }
         _ => Plan::Verify { validated },
     }
+}
+
+/// A suspended integration is nobody's fault to mend now, whatever else is wrong with it.
+fn suspend(invalid: Option<Invalid>) -> Plan {
+    Plan::Suspend(match invalid {
+        None | Some(Invalid::ListNotRead(_)) => None,
+        Some(Invalid::Refused(cause) | Invalid::Shared(Shared { cause, .. })) => Some(cause),
+    })
 }
 
 fn refuse(cause: Cause) -> Plan {
@@ -156,6 +164,21 @@ mod tests {
         ] {
             assert!(matches!(of(reason), Plan::Refuse(_)), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_suspension_revokes_only_what_may_not_be_used() {
+        let of = |invalid| match suspend(invalid) {
+            Plan::Suspend(cause) => cause.map(|cause| cause.reason),
+            _ => panic!("not suspended"),
+        };
+        assert_eq!(of(None), None);
+        assert_eq!(of(Some(Invalid::ListNotRead("later".to_owned()))), None);
+        let cause = |reason| Cause::new(reason, "");
+        let refused = Invalid::Refused(cause(Reason::SecretFieldMissing));
+        assert_eq!(of(Some(refused)), Some(Reason::SecretFieldMissing));
+        let shared = Shared { cause: cause(Reason::AccountShared), yields: true };
+        assert_eq!(of(Some(Invalid::Shared(shared))), Some(Reason::AccountShared));
     }
 
     #[tokio::test]

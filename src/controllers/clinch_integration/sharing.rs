@@ -83,7 +83,10 @@ fn reason_of(integration: &ClinchIntegration, condition: ConditionType) -> Optio
 
 /// Whether an integration has left its account to another one: nothing of it runs.
 fn has_left(integration: &ClinchIntegration) -> bool {
-    reason_of(integration, ConditionType::Stalled) == Some(Reason::AccountShared)
+    let shared = |condition| reason_of(integration, condition) == Some(Reason::AccountShared);
+    shared(ConditionType::Stalled)
+        || (shared(ConditionType::AccountVerified)
+            && reason_of(integration, ConditionType::Suspended).is_some())
 }
 
 /// Why an integration may not use its account now, if so. `connected`: whether it does so already. Then one that is

@@ -60,11 +60,9 @@ impl Summary {
                     if yields { Verdict::Stalled(cause) } else { Verdict::Reconciling(cause) };
                 Self::new(observations, verdict)
             }
-            Executed::Suspended => {
-                let message =
-                    "spec.suspend is set; exports and imports of this integration wait".to_owned();
-                let standing = Standing::NothingDue;
-                Self::new(observations, Verdict::Suspended { standing, message })
+            Executed::Suspended(fault) => {
+                let fault = fault.map(|cause| cause.message);
+                Self::new(observations, suspended(fault.as_deref()))
             }
             Executed::Verified { validated, latest, changed, now } => {
                 let kept = connected && counts_as_verified(&latest, validated.interval, now);
@@ -133,6 +131,17 @@ impl Summary {
         };
         Self { observations, verdict, endpoint: Some(endpoint), changed, changed_to }
     }
+}
+
+/// `fault`: what is wrong apart from that.
+fn suspended(fault: Option<&str>) -> Verdict {
+    let mut message =
+        "spec.suspend is set; exports and imports of this integration wait".to_owned();
+    if let Some(fault) = fault {
+        message.push_str(". Before it is resumed: ");
+        message.push_str(fault);
+    }
+    Verdict::Suspended { standing: Standing::NothingDue, message }
 }
 
 fn is_false(condition: ConditionType, cause: &Cause) -> Observation {
@@ -216,15 +225,21 @@ pub(super) fn status(
     (next, asking)
 }
 
-/// The status when the cluster could not be read.
+/// The status when the cluster could not be read. `lasts`: whether that has not passed by itself.
 pub(super) fn unreadable(
     object: &ClinchIntegration,
     previous: &ClinchIntegrationStatus,
-    error: &ClusterError,
+    (error, lasts): (&ClusterError, bool),
     connection: Option<&Connection>,
     now: Timestamp,
 ) -> ClinchIntegrationStatus {
-    let verdict = Verdict::reconciling(Reason::InternalError, error.to_string());
+    let cause = Cause::new(Reason::InternalError, error.to_string());
+    let verdict = match error {
+        _ if object.spec.suspend => suspended(Some(&cause.message)),
+        // While roles are replaced, a right is missing for a moment.
+        ClusterError::Forbidden { .. } if lasts => Verdict::Stalled(cause),
+        _ => Verdict::Reconciling(cause),
+    };
     let known = account_check::known(previous.account.as_ref(), connection);
     let summary = Summary::new(Vec::new(), verdict);
     finish(object, previous, summary, connection, known.as_ref(), now)
@@ -358,6 +373,38 @@ mod tests {
         let kept = contract_resolved(&contract);
         assert_eq!(kept.reason, Reason::Discovered);
         assert!(kept.message.ends_with("the contract of the last valid document is used"));
+    }
+
+    #[test]
+    fn a_missing_right_is_stalled_once_it_lasts_and_says_which_one() {
+        let forbidden =
+            ClusterError::Forbidden { verb: "get", what: "secrets talent/clinch".to_owned() };
+        let unavailable = ClusterError::Unavailable {
+            verb: "get",
+            what: "secrets talent/clinch".to_owned(),
+            code: "500".to_owned(),
+        };
+        let ready = |suspend: bool, error: &ClusterError, lasts: bool| {
+            let (mut object, none) = (object(), ClinchIntegrationStatus::default());
+            object.spec.suspend = suspend;
+            let next = unreadable(&object, &none, (error, lasts), None, Timestamp::UNIX_EPOCH);
+            let has = |condition| find(&next.conditions, condition).is_some();
+            let found = [
+                has(ConditionType::Stalled),
+                has(ConditionType::Reconciling),
+                has(ConditionType::Suspended),
+            ];
+            (found, find(&next.conditions, ConditionType::Ready).unwrap().message.clone())
+        };
+        let (found, message) = ready(false, &forbidden, true);
+        assert_eq!(found, [true, false, false]);
+        assert!(message.contains("may not get secrets talent/clinch"), "{message}");
+        assert!(message.ends_with("add clinch to secretNames.talent"), "{message}");
+        assert_eq!(ready(false, &forbidden, false).0, [false, true, false]);
+        assert_eq!(ready(false, &unavailable, true).0, [false, true, false]);
+        let (found, message) = ready(true, &forbidden, true);
+        assert_eq!(found, [false, false, true]);
+        assert!(message.contains("Before it is resumed: the operator may not"), "{message}");
     }
 
     #[test]

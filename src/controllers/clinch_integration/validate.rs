@@ -84,6 +84,8 @@ pub(super) fn validate(gathered: &Gathered, settings: &Settings) -> Checked {
         && let open = gathered.connection.as_ref()
         && let connected = open.is_some_and(|open| open.uses(&checked.credentials))
         && let Some(shared) = shared(&gathered.object, &gathered.sharing, connected)
+        // A suspended one waits for nothing; only one that yields says that it has left.
+        && (shared.yields || !gathered.object.spec.suspend)
     {
         let Cause { reason, message } = &shared.cause;
         let condition = ConditionType::AccountVerified;
