@@ -4,8 +4,9 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -24,20 +25,41 @@ use super::{
     Liveness, LogFilter, Metrics, log_level,
     metrics::{OPEN_METRICS, TEXT, classic},
 };
+use crate::k8s::Deafness;
+
+/// How long a watch may fail before the process is not ready any more. An API server that is replaced takes less.
+const DEAF: Duration = Duration::from_mins(1);
 
 /// Whether the process is ready: it works, or stands by for the one that does.
 #[derive(Debug, Clone)]
-pub struct Readiness(Arc<Mutex<Result<String, String>>>);
+pub struct Readiness(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    standing: Result<String, String>,
+    /// What it lacks, whatever it is ready for otherwise.
+    lack: Option<String>,
+}
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Err("starting".to_owned()))))
+        let standing = Err("starting".to_owned());
+        Self(Arc::new(Mutex::new(State { standing, lack: None })))
     }
 }
 
 impl Readiness {
-    fn set(&self, state: Result<String, String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    fn inner(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, standing: Result<String, String>) {
+        self.inner().standing = standing;
+    }
+
+    /// Something that it needs is missing, or no longer: then it is not ready, for whatever it is.
+    pub fn lacks(&self, lack: Option<String>) {
+        self.inner().lack = lack;
     }
 
     /// Not ready: waits for `what`.
@@ -57,7 +79,11 @@ impl Readiness {
 
     /// What it is ready for, or what it waits for.
     pub fn state(&self) -> Result<String, String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.inner();
+        match &state.lack {
+            Some(lack) => Err(lack.clone()),
+            None => state.standing.clone(),
+        }
     }
 }
 
@@ -98,7 +124,17 @@ impl Admin {
     }
 }
 
+/// What `/readyz` says of a process with watches that cannot be opened: at the start at once, later once it lasts.
+fn answer(state: Result<String, String>, deafness: Option<&Deafness>) -> Result<String, String> {
+    match (state, deafness) {
+        (Ok(_), Some(deaf)) if deaf.lasts >= DEAF => Err(format!("the API server: {deaf}")),
+        (Err(what), Some(deaf)) => Err(format!("{what}: {deaf}")),
+        (state, _) => state,
+    }
+}
+
 fn router(liveness: Liveness, readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+    let heard = liveness.clone();
     let alive = move || {
         std::future::ready(match liveness.fault() {
             None => (StatusCode::OK, "ok\n".to_owned()),
@@ -106,7 +142,7 @@ fn router(liveness: Liveness, readiness: Readiness, metrics: Arc<Metrics>) -> Ro
         })
     };
     let ready = move || {
-        std::future::ready(match readiness.state() {
+        std::future::ready(match answer(readiness.state(), heard.deafness().as_ref()) {
             Ok(ready) => (StatusCode::OK, format!("{ready}\n")),
             Err(what) => (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")),
         })
@@ -130,7 +166,6 @@ mod tests {
         io::{Read as _, Write as _},
         net::TcpStream,
         sync::mpsc,
-        time::Duration,
     };
 
     use super::*;
@@ -155,6 +190,36 @@ mod tests {
             assert!(since.elapsed() < Duration::from_secs(30), "{answer}");
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    #[test]
+    fn a_standby_that_lacks_something_is_not_ready_until_it_is_there() {
+        let readiness = Readiness::default();
+        readiness.stand_by("other", "lease");
+        assert!(readiness.state().is_ok());
+        readiness.lacks(Some("the CRDs".to_owned()));
+        readiness.stand_by("other", "lease");
+        assert_eq!(readiness.state(), Err("the CRDs".to_owned()));
+        readiness.lacks(None);
+        assert!(readiness.state().is_ok());
+    }
+
+    #[test]
+    fn a_deaf_process_is_not_ready_and_says_which_right_is_missing() {
+        let deaf = |seconds: u64| Deafness {
+            what: "candidateexports".to_owned(),
+            cause: "403 Forbidden: the operator may not list it".to_owned(),
+            lasts: Duration::from_secs(seconds),
+            others: 2,
+        };
+        let (ready, starting) = (Ok("ready".to_owned()), Err("the first list".to_owned()));
+        assert_eq!(answer(ready.clone(), None), ready);
+        assert_eq!(answer(ready.clone(), Some(&deaf(59))), ready, "it may pass");
+        let expected = "the API server: the watch of candidateexports has failed for 60 s: 403 Forbidden: \
+                        the operator may not list it; and so have 2 other watches";
+        assert_eq!(answer(ready, Some(&deaf(60))), Err(expected.to_owned()));
+        let expected = expected.replace("the API server", "the first list").replace("60 s", "3 s");
+        assert_eq!(answer(starting, Some(&deaf(3))), Err(expected));
     }
 
     #[test]

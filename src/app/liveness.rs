@@ -10,7 +10,7 @@ use std::{
 use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::k8s::{Pulse, Pulses};
+use crate::k8s::{Deafness, Pulse, Pulses};
 
 /// How often the event loop shows that it runs.
 const BEAT: Duration = Duration::from_secs(1);
@@ -59,14 +59,22 @@ impl Liveness {
         *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = pulses;
     }
 
+    fn watches(&self) -> Pulses {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The watches that the API server does not open. Starting this process again would not help.
+    pub fn deafness(&self) -> Option<Deafness> {
+        self.watches().deafness()
+    }
+
     /// Why this process has to be started again, if so.
     pub fn fault(&self) -> Option<String> {
         let silent = self.event_loop.silent_for();
         if silent >= self.limits.event_loop {
             return Some(format!("the event loop has not run for {} s", silent.as_secs()));
         }
-        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (what, silent) = watches.slowest()?;
+        let (what, silent) = self.watches().slowest()?;
         (silent >= self.limits.watch)
             .then(|| format!("the watch of {what} has made no progress for {} s", silent.as_secs()))
     }

@@ -134,7 +134,9 @@ pub async fn run(
     let led = tokio::select! {
         led = is_leading.wait_for(|leading| *leading) => led.is_ok(),
         () = stop.cancelled() => false,
+        () = crds_of_a_standby(&served, &readiness, &metrics) => false,
     };
+    readiness.lacks(None);
     let mut outcome = Ok(());
     if led {
         tracing::info!(identity = %config.identity, "leading");
@@ -226,7 +228,7 @@ fn show(metrics: &Metrics, gauges: Gauges, context: &Arc<Context<KubeCluster>>, 
         census: gauges.census(),
         now: clock.now(),
         waiting: Kind::ALL.map(|kind| (kind, gauges.waiting(kind))).into(),
-        watch_lag: Kind::ALL.map(|kind| (kind, gauges.watch_lag(kind))).into(),
+        watch_lag: gauges.watch_lag(),
         rates: context.rates(),
     });
 }
@@ -242,6 +244,19 @@ async fn until_lacking(served: &ServedApi, unserved: &Notify) {
         // An API server that does not answer says nothing of its CRDs.
         if matches!(served.missing().await, Ok(Some(_))) {
             return;
+        }
+    }
+}
+
+/// Shows of a process that stands by whether it could take over: the CRDs may be deleted or replaced meanwhile.
+/// Does not end.
+async fn crds_of_a_standby(served: &ServedApi, readiness: &Readiness, metrics: &Metrics) {
+    loop {
+        sleep(CRD_CHECK).await;
+        // An API server that does not answer says nothing of its CRDs.
+        if let Ok(lack) = served.missing().await {
+            metrics.set_crds_current(lack.is_none());
+            readiness.lacks(lack.map(|lack| lack.to_string()));
         }
     }
 }

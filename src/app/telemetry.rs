@@ -137,7 +137,8 @@ fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
 
 /// Whether an event may be shown, whatever the filter says. At their lower levels libraries log
 /// headers, URLs and errors that quote what they read; warnings of the Kubernetes client contain
-/// whole objects that it could not decode, among them Secrets and candidates. The spans of traces are
+/// whole objects that it could not decode, among them Secrets and candidates, and its errors name no object. What its
+/// watches meet is logged by their reader, without the answer of the API server. The spans of traces are
 /// not shown either: an event says itself what it is about.
 fn is_allowed(event: &Metadata<'_>) -> bool {
     let target = event.target();
@@ -149,8 +150,9 @@ fn is_allowed(event: &Metadata<'_>) -> bool {
     if of("clinch_operator") {
         return true;
     }
-    let lowest = if of("kube_client") { Level::ERROR } else { Level::WARN };
-    *event.level() <= lowest
+    // Failed requests are reported by whoever made them, with the object.
+    let silent = of("kube_client") || of("kube_runtime::watcher");
+    !silent && *event.level() <= Level::WARN
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the watches and queues of this process look like now, for metrics. No I/O.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{echoes::Echoes, stores::Stores, waiting::Waiting};
+use super::{echoes::Echoes, pulse::Pulses, stores::Stores, waiting::Waiting};
 use crate::cluster::{Census, Kind};
 
 /// The state of watches and queues; cheap to clone.
@@ -11,6 +11,7 @@ pub struct Gauges {
     pub(super) stores: Stores,
     pub(super) waiting: Waiting,
     pub(super) echoes: Echoes,
+    pub(super) pulses: Pulses,
 }
 
 impl Gauges {
@@ -25,8 +26,14 @@ impl Gauges {
         self.waiting.of(kind)
     }
 
-    /// For how long a status that this process wrote has not come back through the watch of its kind.
-    pub fn watch_lag(&self, kind: Kind) -> Duration {
-        self.echoes.lag(kind)
+    /// Per watched kind: for how long its watch cannot be opened, or a status that this process wrote has not come
+    /// back through it.
+    pub fn watch_lag(&self) -> BTreeMap<&'static str, Duration> {
+        let mut lag = self.pulses.deaf_for();
+        for kind in Kind::ALL {
+            let longest = lag.entry(kind.as_str()).or_default();
+            *longest = self.echoes.lag(kind).max(*longest);
+        }
+        lag
     }
 }

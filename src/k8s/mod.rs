@@ -1,6 +1,7 @@
 //! The cluster port on the Kubernetes API: the only status writer, the only Secret reader,
 //! Events, the Lease, and the watches and controllers that trigger reconciles.
 
+mod attempts;
 mod controller;
 mod echoes;
 mod error;
@@ -29,7 +30,7 @@ pub use gauges::Gauges;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
 pub use lease::{Elector, LeaseConfig};
-pub use pulse::{Pulse, Pulses};
+pub use pulse::{Deafness, Pulse, Pulses};
 pub use queue::ReconcileQueue;
 pub use runtime::{KubeConfig, Runtime};
 pub use served::{Lack, ServedApi};

@@ -200,7 +200,7 @@ impl Runtime {
     /// What metrics show of watches and queues.
     pub fn gauges(&self) -> Gauges {
         let (stores, waiting) = (self.stores.clone(), self.waiting.clone());
-        Gauges { stores, waiting, echoes: self.echoes.clone() }
+        Gauges { stores, waiting, echoes: self.echoes.clone(), pulses: self.pulses.clone() }
     }
 
     /// The signs of life of its watches, once it runs.
@@ -228,8 +228,8 @@ impl Runtime {
             running: FuturesUnordered::new(),
         };
         if let Some((writer, list)) = namespaces {
-            let observed = pulses.observe(&client, "namespaces");
-            let (api, seen) = (Api::all(observed), triggers.namespaces());
+            let (observed, hearing) = pulses.observe(&client, "Namespace", "namespaces");
+            let (api, seen) = ((Api::all(observed), hearing), triggers.namespaces());
             let namespaces = watch::reflect(api, writer, list, prune_namespace, seen, stop.clone());
             tasks.running.push(namespaces.boxed());
         }
@@ -241,7 +241,7 @@ impl Runtime {
             tasks.start(in_scope, scope.exports, prune_export, triggers.exports());
             tasks.start(in_scope, scope.imports, prune, triggers.imports());
             let (stores, queue) = (stores.clone(), queue.clone());
-            let observed = pulses.observe(&client, Watch("configmaps", in_scope));
+            let observed = pulses.observe(&client, "ConfigMap", Watch("configmaps", in_scope));
             let config_maps = watch::config_maps(observed, namespace, stores, queue, stop.clone());
             tasks.running.push(config_maps.boxed());
         }
@@ -268,8 +268,10 @@ impl<R: Reconciler> Tasks<R> {
         seen: impl Fn(ObjectEvent<'_, K>) + Send + 'static,
     ) {
         let Watched { store, writer, list, requests } = watched;
-        let client = self.pulses.observe(&self.client, Watch(&K::plural(&()), namespace));
-        let (api, stop) = (scoped(&client, namespace), self.stop.clone());
+        let what = K::plural(&());
+        let (client, hearing) =
+            self.pulses.observe(&self.client, K::KIND.as_str(), Watch(&what, namespace));
+        let (api, stop) = ((scoped(&client, namespace), hearing), self.stop.clone());
         self.running.push(watch::reflect(api, writer, list, prune, seen, stop).boxed());
         self.running.push(self.controllers.run(store, requests).boxed());
     }

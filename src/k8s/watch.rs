@@ -25,7 +25,8 @@ use serde::de::DeserializeOwned;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
-    interruption::Interruptions, key_of, queue::ReconcileQueue, stores::Stores, sync::InitialList,
+    attempts::patient, interruption::Interruptions, key_of, pulse::Hearing, queue::ReconcileQueue,
+    stores::Stores, sync::InitialList,
 };
 use crate::{
     api::{
@@ -61,7 +62,7 @@ pub(super) struct ObjectEvent<'a, K> {
 /// An object is reported once the store holds it. After a relist that is once the list is complete;
 /// objects that it no longer holds are reported as deleted.
 pub(crate) async fn reflect<K>(
-    api: Api<K>,
+    (api, hearing): (Api<K>, Hearing),
     mut writer: Writer<K>,
     list: InitialList,
     prune: fn(&mut K),
@@ -75,20 +76,23 @@ pub(crate) async fn reflect<K>(
     let unserved = list.unserved();
     let (mut known, mut list) = (Known::default(), Some(list));
     let mut interruptions = Interruptions::default();
-    let stream = watcher::watcher(api, watcher::Config::default()).default_backoff().modify(prune);
+    let stream = patient(watcher::watcher(api, watcher::Config::default())).modify(prune);
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
     while let Some(event) = stream.next().await {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
                 interruptions.log(&kind, &error);
+                hearing.lost(&error);
                 if is_not_found(&error) {
                     unserved.notify_one();
                 }
                 continue;
             }
         };
-        interruptions.over();
+        if !matches!(event, Event::Init | Event::InitApply(_)) {
+            interruptions.over();
+        }
         writer.apply_watcher_event(&event);
         match &event {
             Event::Apply(object) => known.applied(object, &seen),
@@ -167,7 +171,7 @@ fn is_not_found(error: &watcher::Error) -> bool {
 
 /// Enqueues the exports that read a ConfigMap whenever it changes. Metadata only.
 pub(crate) async fn config_maps(
-    client: Client,
+    (client, hearing): (Client, Hearing),
     namespace: Option<String>,
     stores: Stores,
     queue: ReconcileQueue,
@@ -177,14 +181,14 @@ pub(crate) async fn config_maps(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    each_touched(api, watcher::Config::default(), stop, |key| {
+    each_touched((api, hearing), watcher::Config::default(), stop, |key| {
         queue.enqueue_dependents(&Trigger::ConfigMap(key), &stores);
     })
     .await;
 }
 
 async fn each_touched<K>(
-    api: Api<PartialObjectMeta<K>>,
+    (api, hearing): (Api<PartialObjectMeta<K>>, Hearing),
     config: watcher::Config,
     stop: CancellationToken,
     touched: impl Fn(&ObjectKey),
@@ -197,7 +201,7 @@ async fn each_touched<K>(
         + 'static,
 {
     let kind = K::kind(&());
-    let stream = watcher::watcher(api, config).default_backoff().touched_objects();
+    let stream = patient(watcher::watcher(api, config)).touched_objects();
     let mut stream = pin!(stream.take_until(stop.cancelled_owned()));
     let mut interruptions = Interruptions::default();
     while let Some(event) = stream.next().await {
@@ -206,7 +210,10 @@ async fn each_touched<K>(
                 interruptions.over();
                 touched(&key_of(&object));
             }
-            Err(error) => interruptions.log(&kind, &error),
+            Err(error) => {
+                interruptions.log(&kind, &error);
+                hearing.lost(&error);
+            }
         }
     }
 }
@@ -271,6 +278,16 @@ impl SecretWatches {
         self.running().get(key).map_or(0, |watch| watch.seen.changes.load(Ordering::Relaxed))
     }
 
+    /// Ends the watch of a Secret to which nothing refers any more. Returns whether it did.
+    fn end_unused(&self, secret: &ObjectKey) -> bool {
+        let mut running = self.running();
+        let unused = dependents(&Trigger::Secret(secret), &self.stores).is_empty();
+        if unused {
+            running.remove(secret);
+        }
+        unused
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<ObjectKey, SecretWatch>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -279,7 +296,7 @@ impl SecretWatches {
         let api: Api<PartialObjectMeta<Secret>> =
             Api::namespaced(self.client.clone(), &secret.namespace);
         let only = watcher::Config::default().fields(&format!("metadata.name={}", secret.name));
-        let stream = watcher::watcher(api, only).default_backoff();
+        let stream = patient(watcher::watcher(api, only));
         let mut stream = pin!(stream.take_until(self.stop.cancelled()));
         let (mut listed, mut version) = (false, None);
         // Metadata counts, too: it is not known what changed. The next pass looks.
@@ -310,7 +327,10 @@ impl SecretWatches {
                 }
                 Ok(Event::Delete(_)) => true,
                 Err(error) => {
-                    interruptions.log("Secret", &error);
+                    if self.end_unused(&secret) {
+                        return;
+                    }
+                    interruptions.log(format_args!("Secret {secret}"), &error);
                     continue;
                 }
             };

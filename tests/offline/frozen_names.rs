@@ -342,10 +342,10 @@ fn view() -> View {
         census: Census {
             objects: [(cell, 1)].into(),
             records: [("Pending", 1)].into(),
-            pending_since: None,
+            ..Census::default()
         },
         waiting: vec![(Kind::Export, (1, Duration::ZERO))],
-        watch_lag: vec![(Kind::Export, Duration::ZERO)],
+        watch_lag: [(Kind::Export.as_str(), Duration::ZERO)].into(),
         rates: Rates { lowest: Some(1.0), ..Rates::default() },
         ..View::default()
     }

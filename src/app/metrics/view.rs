@@ -1,6 +1,6 @@
 //! Metrics that are computed when they are read: what the watches have seen, the queues, the accounts.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
 
 use jiff::Timestamp;
 use prometheus_client::{
@@ -24,8 +24,8 @@ pub struct View {
     pub now: Timestamp,
     /// Per kind: reconciles that were requested and have not begun, and the wait of the first.
     pub waiting: Vec<(Kind, (usize, Duration))>,
-    /// Per kind: how far its watch is behind.
-    pub watch_lag: Vec<(Kind, Duration)>,
+    /// Per watched kind: how far its watch is behind.
+    pub watch_lag: BTreeMap<&'static str, Duration>,
     /// The rates at which the accounts are used.
     pub rates: Rates,
 }
@@ -96,7 +96,7 @@ impl Viewed {
         );
         registry.register_with_unit(
             "watch_lag",
-            "For how long a status that was written has not come back through the watch, by kind",
+            "For how long a watch fails, or a status that was written has not come back through it, by kind",
             Unit::Seconds,
             found.watch_lag.clone(),
         );
@@ -157,7 +157,7 @@ impl Viewed {
             self.queue_age.get_or_create(&label).set(wait.as_secs_f64());
         }
         for (kind, lag) in &view.watch_lag {
-            self.watch_lag.get_or_create(&KindLabel { kind: kind.as_str() }).set(lag.as_secs_f64());
+            self.watch_lag.get_or_create(&KindLabel { kind }).set(lag.as_secs_f64());
         }
         self.accounts.get_or_create(&[]).set(shown(view.rates.accounts as u64));
         self.limited.get_or_create(&[]).set(shown(view.rates.limited as u64));
