@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{Kind, OurKind};
 use crate::{
     api::{
-        CandidateExport, CommonStatus, ConditionType, ExportMode, STATUS_FALSE, STATUS_TRUE,
-        STATUS_UNKNOWN,
+        CandidateExport, CandidateImport, CommonStatus, ConditionType, ExportMode, STATUS_FALSE,
+        STATUS_TRUE, STATUS_UNKNOWN,
     },
     domain::Reason,
 };
@@ -42,6 +42,12 @@ pub struct Census {
     pub records: BTreeMap<&'static str, u64>,
     /// Since when the export that has waited longest has pending records.
     pub pending_since: Option<Timestamp>,
+    /// When a run of an export last decided everything.
+    pub last_export: Option<Timestamp>,
+    /// When a run of an import last decided everything.
+    pub last_import: Option<Timestamp>,
+    /// By UID: people who are in the ledger of an export or import at least, after its last run.
+    pub ledgers: BTreeMap<String, u64>,
 }
 
 impl Census {
@@ -61,6 +67,34 @@ impl Census {
             let standing =
                 Standing { kind: K::KIND, condition: condition.as_str(), status, reason };
             *self.objects.entry(standing).or_default() += 1;
+        }
+    }
+
+    /// Looks at the runs in the history of an export: those that decided everything.
+    pub fn add_runs(&mut self, export: &CandidateExport) {
+        let Some(status) = &export.status else { return };
+        let last = status.history.iter().map(|run| run.finished_at.0).max();
+        self.last_export = self.last_export.max(last);
+        let pushed = status.history.iter().find(|run| run.mode == ExportMode::Push);
+        let (Some(run), None) = (pushed, &export.spec.destination.file) else { return };
+        let counts = &run.counts;
+        let people = counts.created + counts.updated + counts.unchanged + counts.skipped;
+        self.add_ledger(export.metadata.uid.as_deref(), people);
+    }
+
+    /// As [`Census::add_runs`], of an import.
+    pub fn add_imports(&mut self, import: &CandidateImport) {
+        let Some(status) = &import.status else { return };
+        let last = status.history.iter().map(|run| run.finished_at.0).max();
+        self.last_import = self.last_import.max(last);
+        if let Some(scan) = &status.last_full_scan {
+            self.add_ledger(import.metadata.uid.as_deref(), scan.known);
+        }
+    }
+
+    fn add_ledger(&mut self, uid: Option<&str>, people: i64) {
+        if let (Some(uid), Ok(people)) = (uid, u64::try_from(people)) {
+            self.ledgers.insert(uid.to_owned(), people);
         }
     }
 
@@ -157,6 +191,36 @@ mod tests {
             ("Stalled", "True", "InvalidSpec", 2),
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_last_run_of_all_exports_and_the_sizes_of_ledgers_are_in_their_histories() {
+        let run = |mode: &str, finished: &str, created: i64| {
+            serde_json::json!({
+                "revision": "r", "mode": mode, "outcome": "Synced",
+                "startedAt": "2026-03-05T09:00:00Z", "finishedAt": finished,
+                "counts": {
+                    "read": 9, "notSelected": 0, "total": 9, "created": created, "updated": 1,
+                    "unchanged": 2, "skipped": 3, "warnings": 0, "suppressed": 0, "invalid": 1,
+                    "failed": 1, "pending": 0,
+                },
+            })
+        };
+        let of = |uid: &str, history: &[serde_json::Value]| {
+            let mut found = export("Push", &serde_json::json!({"history": history}));
+            found.metadata.uid = Some(uid.to_owned());
+            found
+        };
+        let mut census = Census::default();
+        census.add_runs(&export("Push", &serde_json::Value::Null));
+        assert_eq!((census.last_export, census.ledgers.len()), (None, 0));
+        let history =
+            [run("DryRun", "2026-03-05T12:00:00Z", 900), run("Push", "2026-03-05T10:00:00Z", 4)];
+        census.add_runs(&of("a", &history));
+        census.add_runs(&of("b", &[run("Push", "2026-03-05T11:00:00Z", 0)]));
+        assert_eq!(census.last_export, Some("2026-03-05T12:00:00Z".parse().unwrap()));
+        assert_eq!(census.last_import, None);
+        assert_eq!(census.ledgers, [("a".to_owned(), 10), ("b".to_owned(), 6)].into());
     }
 
     #[test]

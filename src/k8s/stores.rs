@@ -89,10 +89,14 @@ impl Stores {
         for scope in self.scopes.iter() {
             self.held(&scope.integrations).for_each(|object| census.add(object.as_ref()));
             self.held(&scope.mappings).for_each(|object| census.add(object.as_ref()));
-            self.held(&scope.imports).for_each(|object| census.add(object.as_ref()));
+            for import in self.held(&scope.imports) {
+                census.add(import.as_ref());
+                census.add_imports(&import);
+            }
             for export in self.held(&scope.exports) {
                 census.add(export.as_ref());
                 census.add_records(&export);
+                census.add_runs(&export);
             }
         }
         census

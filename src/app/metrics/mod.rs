@@ -101,7 +101,9 @@ impl Metrics {
     /// The metrics in OpenMetrics text.
     pub fn text(&self) -> String {
         let look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
-        self.viewed.show(look.as_ref().map(|look| look()).as_ref());
+        let view = look.as_ref().map(|look| look());
+        self.viewed.show(view.as_ref());
+        self.runs.show(&view.unwrap_or_default().census);
         let mut text = String::new();
         // Writing to a String does not fail.
         let _written = encode(&mut text, &self.registry).is_ok();

@@ -2,9 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
+use jiff::Timestamp;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -16,7 +17,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::controllers::{NotificationOutcome, RunEnd, RunOutcome, VerificationOutcome, Work};
+use crate::{
+    cluster::Census,
+    controllers::{NotificationOutcome, RunEnd, RunOutcome, VerificationOutcome, Work},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WorkLabel {
@@ -111,7 +115,7 @@ impl Runs {
         );
         registry.register_with_unit(
             "last_success_timestamp",
-            "When a run last decided everything, in seconds since 1970",
+            "When a run last decided everything, also before this process began, in seconds since 1970",
             Unit::Seconds,
             self.last_success.clone(),
         );
@@ -142,7 +146,7 @@ impl Runs {
         );
         registry.register(
             "ledger_people",
-            "People in the ledgers that runs of this process opened",
+            "People in the ledgers: as counted by runs of this process, else as the last run reported",
             self.ledger_people.clone(),
         );
         registry.register(
@@ -158,7 +162,6 @@ impl Runs {
     }
 
     /// A run ended.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
     pub(super) fn ended(&self, end: &RunEnd<'_>) {
         let work = end.work.as_str();
         let label = WorkLabel { work };
@@ -166,7 +169,7 @@ impl Runs {
         self.ended.get_or_create(&WorkEnded { work, outcome: end.outcome.as_str() }).inc();
         self.seconds.get_or_create(&label).observe(end.took.as_secs_f64());
         if end.outcome.is_success() {
-            self.last_success.get_or_create(&label).set(end.at.as_millisecond() as f64 / 1000.0);
+            self.succeeded(end.work, end.at);
         }
         for (outcome, count) in &end.records {
             if *count > 0 {
@@ -174,10 +177,14 @@ impl Runs {
             }
         }
         if let Some(people) = end.ledger_people {
-            self.change_ledgers(|ledgers| {
-                ledgers.insert(end.uid.to_owned(), people);
-            });
+            self.ledgers().insert(end.uid.to_owned(), people);
         }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+    fn succeeded(&self, work: Work, at: Timestamp) {
+        let known = self.last_success.get_or_create(&WorkLabel { work: work.as_str() });
+        known.set(known.get().max(at.as_millisecond() as f64 / 1000.0));
     }
 
     /// An import compared people with what exports had written.
@@ -198,16 +205,69 @@ impl Runs {
 
     /// An export or import was deleted, and its ledger with it.
     pub(super) fn forgotten(&self, uid: &str) {
-        self.change_ledgers(|ledgers| {
-            ledgers.remove(uid);
-        });
+        self.ledgers().remove(uid);
     }
 
-    fn change_ledgers(&self, change: impl FnOnce(&mut HashMap<String, u64>)) {
-        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut ledgers);
+    /// Shows what runs of this process left, and what the statuses say of runs before it.
+    pub(super) fn show(&self, census: &Census) {
+        for (work, last) in [(Work::Export, census.last_export), (Work::Import, census.last_import)]
+        {
+            if let Some(at) = last {
+                self.succeeded(work, at);
+            }
+        }
+        let ledgers = self.ledgers();
+        let before = census.ledgers.iter().filter(|(uid, _)| !ledgers.contains_key(*uid));
+        let people: Vec<u64> =
+            ledgers.values().chain(before.map(|(_, people)| people)).copied().collect();
         let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.ledger_people.set(shown(ledgers.values().sum()));
-        self.largest_ledger.set(shown(ledgers.values().copied().max().unwrap_or_default()));
+        self.ledger_people.set(shown(people.iter().sum()));
+        self.largest_ledger.set(shown(people.into_iter().max().unwrap_or_default()));
+    }
+
+    fn ledgers(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_takes_over_shows_what_was_before_it() {
+        let runs = Runs::new(&mut Registry::default());
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let mut census = Census {
+            last_export: Some(at(1000)),
+            ledgers: [("a".to_owned(), 170_000), ("b".to_owned(), 5)].into(),
+            ..Census::default()
+        };
+        runs.show(&census);
+        let last = |work: Work| {
+            let label = WorkLabel { work: work.as_str() };
+            runs.last_success.get(&label).map(|known| known.get())
+        };
+        assert_eq!((last(Work::Export), last(Work::Import)), (Some(1000.0), None));
+        assert_eq!((runs.ledger_people.get(), runs.largest_ledger.get()), (170_005, 170_000));
+        // A run of this process knows better.
+        runs.ended(&RunEnd {
+            work: Work::Export,
+            uid: "a",
+            outcome: RunOutcome::Completed,
+            at: at(2000),
+            took: Duration::from_secs(1),
+            records: Vec::new(),
+            ledger_people: Some(171_000),
+        });
+        runs.show(&census);
+        assert_eq!(last(Work::Export), Some(2000.0));
+        assert_eq!((runs.ledger_people.get(), runs.largest_ledger.get()), (171_005, 171_000));
+        runs.forgotten("a");
+        census.ledgers.remove("a");
+        runs.show(&census);
+        assert_eq!((runs.ledger_people.get(), runs.largest_ledger.get()), (5, 5));
     }
 }
