@@ -106,6 +106,7 @@ impl Command {
     /// Whether the result is JSON: then errors are, too.
     fn prints_json(&self) -> bool {
         match self {
+            Self::Run(args) => args.prints_json(),
             Self::Apply(args) => args.prints_json(),
             Self::Plan(args) => args.prints_json(),
             Self::Validate(args) => args.prints_json(),

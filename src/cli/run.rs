@@ -75,6 +75,13 @@ pub struct Args {
     concurrency: u16,
 }
 
+impl Args {
+    /// Whether logs are JSON: then the last error is, too.
+    pub(super) fn prints_json(&self) -> bool {
+        self.log.log_format == Some(app::LogFormat::Json)
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let identity = args.identity.clone().unwrap_or_else(default_identity);
