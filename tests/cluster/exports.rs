@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clinch_operator::sandbox::{Options, Sandbox};
+
 use crate::support::{
     manifests::{INTEGRATION, PROSPECT, assert_each_once, emails, export},
     world::{SOON, World, condition},
@@ -176,6 +178,66 @@ async fn a_status_overwritten_by_hand_is_repaired_at_the_next_pass() {
     world.run_operator(clinch_operator::controllers::Regions::default());
     world.wait(kind, "written", "as it was", SOON, |object| said(object) == said(&done)).await;
     assert_eq!(world.sandbox.requests().of("createCandidate"), requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_status_that_somebody_else_owns_does_not_stop_an_export() {
+    let Some(world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.apply(&export("owned", 20, PROSPECT));
+    let kind = "CandidateExport";
+    world.ready(kind, "owned", "True", "Synced").await;
+    let patch = serde_json::json!({"status": {"counts": {"created": 21}}}).to_string();
+    let object = ["clexp", "owned", "-n", &world.namespace];
+    let command = ["patch", "--subresource=status", "--type=merge", "-p", &patch];
+    world.kubectl(&[&command[..], &object[..]].concat());
+    // The next run has no counts at first: those of somebody else would be left alone.
+    let request = "clinch.hireez.dev/reconcile-requested-at=1";
+    world.kubectl(&[&["annotate"][..], &object[..], &[request]].concat());
+    let done = world
+        .wait(kind, "owned", "handled and as it was", SOON, |object| {
+            let status = &object["status"];
+            status["handled"]["reconcileRequestedAt"] == "1"
+                && status["counts"]["total"] == 20
+                && status["counts"]["created"] != 21
+                && condition(object, "Ready")["reason"] == "Synced"
+        })
+        .await;
+    assert_eq!(done["status"]["delivered"], "20/20");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apply_beside_an_operator_duplicates_at_most_fifty_people_each() {
+    let Some(mut world) = World::prepare().await else { return };
+    let contract = serde_json::from_value(serde_json::json!({"duplicateEmail": "allow"})).unwrap();
+    let options = Options::default().with_credential("hireEZ", "KEY-1", "secret-1");
+    world.sandbox = Sandbox::start(Options { contract, ..options }).await.unwrap();
+    world.sandbox.set_latency(Duration::from_millis(5));
+    world.run_operator(clinch_operator::controllers::Regions::default());
+    let people = export("beside", 300, PROSPECT);
+    let folder = tempfile::tempdir().unwrap();
+    let origin = world.sandbox.base_url();
+    let manifests = format!("{INTEGRATION}---{people}").replace("ORIGIN", &origin);
+    std::fs::write(folder.path().join("all.yaml"), manifests).unwrap();
+    world.apply(INTEGRATION);
+    let mut apply = std::process::Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+    apply
+        .args(["apply", "--environment", "sandbox", "--allowed-endpoints", &origin, "-f"])
+        .arg(folder.path())
+        .stdin(std::process::Stdio::null());
+    let applied = tokio::task::spawn_blocking(move || apply.output().unwrap());
+    world.apply(&people);
+    world
+        .wait("CandidateExport", "beside", "through", SOON, |object| {
+            let counts = &object["status"]["counts"];
+            counts["total"] == 300 && counts["pending"] == 0
+        })
+        .await;
+    let applied = applied.await.unwrap();
+    let doubled = world.sandbox.doubled("hireEZ");
+    assert!(doubled <= 100, "{doubled}: {}", String::from_utf8_lossy(&applied.stderr));
+    let people = world.sandbox.people("hireEZ").len();
+    assert_eq!(people - doubled, 300, "{}", String::from_utf8_lossy(&applied.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
