@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, ensure};
 use clinch_operator::{
+    clinch::Footing,
     domain::{ClinchId, Fence, MatchKey, ProfilesShown},
     ledger::{Effect, Entry, Extras, FolderStore, KeyHash, Keys, Ledger, Steps, Suppressions},
     mapping::{MappingSpec, Plan, compile},
@@ -179,7 +180,7 @@ fn spec(part: &Part) -> anyhow::Result<RunSpec> {
 
 fn ports(folder: &tempfile::TempDir, calls: &Arc<AtomicU64>) -> RunPorts<Prompt, FolderStore> {
     RunPorts {
-        crm: Prompt { calls: calls.clone(), people: AtomicU64::new(0) },
+        crm: Prompt { calls: calls.clone(), people: Arc::default() },
         guard: Arc::<PeopleGuard>::default(),
         suppressions: Suppressions::in_memory(Keys::of_account(&[7; 32], account())),
         look_up: false,
@@ -229,7 +230,7 @@ fn id(n: u32) -> anyhow::Result<ClinchId> {
 /// An empty Clinch that accepts everything.
 struct Prompt {
     calls: Arc<AtomicU64>,
-    people: AtomicU64,
+    people: Arc<AtomicU64>,
 }
 
 impl Crm for Prompt {
@@ -303,6 +304,10 @@ impl Crm for Prompt {
         tokio::task::yield_now().await;
         self.people.fetch_add(1, Ordering::Relaxed);
         id(u32::try_from(n).unwrap_or(u32::MAX)).map(Created::New).map_err(|_| CrmFailure::Gone)
+    }
+
+    fn on(&self, _: Footing) -> Self {
+        Self { calls: self.calls.clone(), people: self.people.clone() }
     }
 
     async fn update(&self, _: &ClinchId, _: &Map<String, Value>) -> Result<Updated, CrmFailure> {

@@ -88,6 +88,7 @@ impl Outcome {
                 | CallError::Fenced
                 | CallError::GrantRevoked
                 | CallError::GrantPaused
+                | CallError::Outdated
                 | CallError::CredentialRejected
                 | CallError::InDoubt(_),
             ) => Self::Final,
@@ -271,7 +272,8 @@ impl From<CallError> for ClinchError {
             }
             CallError::Fenced => Self::Fenced,
             CallError::GrantRevoked => Self::GrantRevoked,
-            CallError::GrantPaused => Self::GrantPaused,
+            // The caller starts over as after a pause.
+            CallError::GrantPaused | CallError::Outdated => Self::GrantPaused,
             CallError::CredentialRejected => Self::Unauthorized,
             CallError::InDoubt(doubt) => Self::Ambiguous(doubt),
         }

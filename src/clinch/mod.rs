@@ -12,6 +12,7 @@ mod client;
 pub mod contract;
 mod endpoint;
 mod error;
+mod footing;
 mod inspect;
 mod layers;
 mod limited;
@@ -29,6 +30,7 @@ pub use client::{
 pub use contract::{Contract, Op, Overrides};
 pub use endpoint::{Allowed, AllowedEndpoints, Endpoint, EndpointError};
 pub use error::{ClinchError, Doubt, NotClinchSign};
+pub use footing::{Footing, Spent};
 pub use inspect::{Finding, Inspection, MOST_READS, Verdict, inspect};
 pub use layers::{
     Jitter, Timeouts,

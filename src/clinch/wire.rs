@@ -15,6 +15,7 @@ use url::{Position, Url};
 use super::{
     contract::{Contract, Effect, Op},
     error::Doubt,
+    footing::{Footing, Tried},
 };
 use crate::{
     api::ApiVersion,
@@ -68,6 +69,8 @@ pub struct Request {
     pub time_limit: Option<Duration>,
     /// Checked before each attempt: whether the caller may still use the account.
     pub grant: Option<Grant>,
+    /// Checked before each attempt of a write: what it rests on.
+    pub footing: Option<Footing>,
     /// Whether the response need not be JSON: it is not repeated for that.
     pub any_document: bool,
     /// Send even though the credential is known to be rejected: a deliberate check.
@@ -92,6 +95,7 @@ impl Request {
             deadline: far,
             time_limit: None,
             grant: None,
+            footing: None,
             any_document: false,
             force: false,
             in_doubt: Arc::default(),
@@ -101,6 +105,23 @@ impl Request {
     /// Whether the caller may use the account now.
     pub(super) fn granted(&self) -> GrantState {
         self.grant.as_ref().map_or(GrantState::Valid, Grant::state)
+    }
+
+    /// Whether the write must not be sent as it is. `waited`: it has waited because Clinch asked for that.
+    pub(super) fn is_outdated(&self, waited: bool) -> bool {
+        self.footing.as_ref().is_some_and(|footing| footing.is_lost(waited))
+    }
+
+    /// Its attempts before what it rests on was read again.
+    pub(super) fn tried(&self) -> Option<Tried> {
+        self.footing.as_ref()?.tried(self.operation)
+    }
+
+    /// Keeps its attempts for when what it rests on was read again, or forgets them.
+    pub(super) fn keep_tried(&self, tried: Option<Tried>) {
+        if let Some(footing) = &self.footing {
+            footing.keep(tried);
+        }
     }
 
     /// Path and query as sent.
@@ -207,6 +228,10 @@ pub enum CallError {
     /// The caller may not use the account for a moment. Nothing of this attempt was sent.
     #[error("access paused")]
     GrantPaused,
+    /// What the write rests on is outdated, or the person may not be written any more. Nothing of this
+    /// attempt was sent.
+    #[error("outdated")]
+    Outdated,
     /// The credential was rejected while the request waited for its permit. Nothing was sent.
     #[error("credential rejected meanwhile")]
     CredentialRejected,

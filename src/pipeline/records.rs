@@ -1,7 +1,7 @@
 //! Decodes, selects and maps the records of a source, one at a time. Every selected record becomes
 //! work or a rejection. Makes no request and keeps no record.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -246,6 +246,7 @@ impl<'a> PreparedRecords<'a> {
                 (Some(_), Mode::DryRun) => profiles::hashes_of(keys, profile),
                 _ => Box::default(),
             },
+            spent: OnceLock::new(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A record that is mapped and ready to be pushed, and its comparison with the ledger. Pure.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -12,6 +12,7 @@ use super::{
     weight::weight,
 };
 use crate::{
+    clinch::Spent,
     domain::{Cause, ClinchId, MatchKey, SourcePosition},
     ledger::{Effect, Entry, Extras, KeyHash, Keys, Ledger, PayloadDigest, Steps},
 };
@@ -48,6 +49,8 @@ pub(super) struct Work {
     pub(super) source_id: Option<SourceId>,
     /// Keyed hashes of the addresses of the person's profiles, where they are compared with Clinch.
     pub(super) profiles: Box<[ProfileHash]>,
+    /// What the attempts of its writes have used up.
+    pub(super) spent: OnceLock<Spent>,
 }
 
 impl Work {

@@ -1,11 +1,15 @@
 //! People who were anonymised in Clinch stay erased.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clinch_operator::{
     domain::Reason,
-    ledger::MemoryStore,
+    ledger::{Listed, MemoryStore},
     pipeline::{Counts, Ending, Neighbour, Neighbours, RunPorts, run},
+    sandbox::{Action, Fault},
 };
 use serde_json::Value;
 
@@ -233,4 +237,95 @@ async fn people_known_by_hashes_of_an_earlier_version_are_known_without_a_reques
     assert_eq!(present.counts(&more).await.unchanged, 31);
     assert_eq!(present.requests(), before);
     assert_eq!(present.people().len(), 31);
+}
+
+/// Waits for a request of an operation.
+async fn seen(world: &World, operation: &str) {
+    let started = Instant::now();
+    while world.sandbox.requests().of(operation) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "no {operation}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn later(operation: &str, code: u16, times: usize) -> Fault {
+    let later = Action::Status { code, retry_after: Some(2), html: false };
+    Fault::always(operation, later).times(times as u64)
+}
+
+#[tokio::test]
+async fn an_update_that_waited_is_sent_only_after_another_read() {
+    const PEOPLE: usize = 8;
+    for code in [429, 503] {
+        let (world, _list) = lasting().await;
+        let mut export = Export::of(profiles(PEOPLE));
+        world.counts(&export).await;
+        for profile in &mut export.profiles {
+            profile["title"] = "Director".into();
+        }
+        world.sandbox.set_faults(vec![later("updateCandidate", code, PEOPLE)]);
+        let anonymised = async {
+            seen(&world, "updateCandidate").await;
+            // One of them was not: it is updated all the same.
+            let erased = 0..PEOPLE - 1;
+            erased.map(|n| world.sandbox.anonymise(ACCOUNT, &email(n)).unwrap()).collect::<Vec<_>>()
+        };
+        let (counts, ids) = tokio::join!(world.counts(&export), anonymised);
+        for id in ids {
+            assert_erased(&world, &id, PEOPLE);
+        }
+        assert_eq!((counts.suppressed, counts.updated), (PEOPLE as u64 - 1, 1), "{code}");
+        assert_eq!(world.person(PEOPLE - 1)["attributes"]["current_job_title"], "Director");
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_waited_is_taken_only_after_another_read() {
+    for create in [true, false] {
+        let (world, _list) = lasting().await;
+        let mut export = Export::of(profiles(1)).applying().with_resume_and_tags();
+        if !create {
+            world.counts(&Export::of(profiles(1))).await;
+        }
+        export.profiles[0]["title"] = "Director".into();
+        export.profiles[0]["tags"] = serde_json::json!(["remote"]);
+        world.sandbox.set_faults(vec![later("createApplication", 429, 1)]);
+        let anonymised = async {
+            seen(&world, "createApplication").await;
+            world.sandbox.anonymise(ACCOUNT, &email(0)).unwrap()
+        };
+        let (counts, id) = tokio::join!(world.counts(&export), anonymised);
+        assert_eq!(only_suppressed(counts), (1, 0, 0, 0), "created before: {create}");
+        assert_erased(&world, &id, 1);
+    }
+}
+
+fn listed(world: &World, people: impl IntoIterator<Item = usize>) -> Option<Arc<Listed>> {
+    let lines: Vec<String> = people.into_iter().map(email).collect();
+    let parts = [("list".to_owned(), lines.join("\n").into())];
+    let hash = |key: &_| world.suppressions.key_hash(key);
+    Some(Arc::new(Listed::parse(&parts, None, hash).unwrap()))
+}
+
+#[tokio::test]
+async fn the_admins_list_is_tested_before_each_write_and_not_once_a_record() {
+    // A create that waits, and steps of people who are half done.
+    let operations = ["createCandidate", "createApplication", "createActivity"];
+    for (n, waits) in operations.into_iter().enumerate() {
+        let world = World::new(careless()).await;
+        let mut export = Export::of(profiles(1)).applying().with_resume_and_tags();
+        export.profiles[0]["tags"] = serde_json::json!(["remote"]);
+        world.sandbox.set_faults(vec![later(waits, 429, 1)]);
+        let change = async {
+            seen(&world, waits).await;
+            world.suppressions.set_listed(listed(&world, [0]));
+        };
+        let (counts, ()) = tokio::join!(world.counts(&export), change);
+        assert_eq!(only_suppressed(counts), (1, 0, 0, 0), "{waits}");
+        let requests = world.sandbox.requests();
+        assert_eq!(requests.of(waits), 1, "not sent again");
+        for later in &operations[n + 1..] {
+            assert_eq!(requests.of(later), 0, "{later} after {waits}");
+        }
+    }
 }

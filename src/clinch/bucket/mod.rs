@@ -93,6 +93,11 @@ impl RateBucket {
         self.lock().limited_for(Instant::now())
     }
 
+    /// Whether all requests had to wait at some time since then because an answer asked for it.
+    pub fn was_paused_since(&self, since: Instant) -> bool {
+        self.lock().was_paused_since(since)
+    }
+
     /// Waits for a permit until the deadline at most.
     pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit, NoPermit> {
         let none = || self.lock().none(Instant::now());

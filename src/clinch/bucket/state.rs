@@ -83,6 +83,11 @@ impl State {
         (self.limited && !left.is_zero()).then_some(left)
     }
 
+    /// Whether all requests had to wait at some time since then because an answer asked for it.
+    pub(super) fn was_paused_since(&self, since: Instant) -> bool {
+        self.paused_until > since
+    }
+
     /// Why there is no permit.
     pub(super) fn none(&self, now: Instant) -> NoPermit {
         let retry_after = self.paused_until.saturating_duration_since(now);

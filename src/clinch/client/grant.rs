@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::{Client, Inner};
 use crate::{
-    clinch::error::ClinchError,
+    clinch::{error::ClinchError, footing::Footing},
     domain::{Grant, GrantState},
 };
 
@@ -57,15 +57,23 @@ impl Client {
     #[must_use]
     pub fn with_grant(&self, grant: Grant, successor: Successor, export: &str) -> Self {
         let export = export.into();
-        Self(Arc::clone(&self.0), Some(Lease { grant, waits: true, successor, export }))
+        let lease = Lease { grant, waits: true, successor, export };
+        Self(Arc::clone(&self.0), Some(lease), self.2.clone())
     }
 
     /// The same client for a caller that holds what others wait for: while access is paused, every request
     /// fails with [`ClinchError::GrantPaused`] at once. Such a caller waits with [`Client::admitted`].
     #[must_use]
     pub fn without_waiting(self) -> Self {
-        let Self(inner, lease) = self;
-        Self(inner, lease.map(|lease| Lease { waits: false, ..lease }))
+        let Self(inner, lease, footing) = self;
+        Self(inner, lease.map(|lease| Lease { waits: false, ..lease }), footing)
+    }
+
+    /// The same client for writes that rest on what was read of a person. A write that may not be sent any
+    /// more fails with [`ClinchError::GrantPaused`]: its caller starts over.
+    #[must_use]
+    pub fn on(&self, footing: Footing) -> Self {
+        Self(Arc::clone(&self.0), self.1.clone(), Some(footing))
     }
 
     /// Waits while the caller's access is paused. True if it was.

@@ -40,6 +40,7 @@ use super::{
     contract::{Contract, Effect, MAX_DOCUMENT_BYTES},
     endpoint::Endpoint,
     error::ClinchError,
+    footing::Footing,
     layers::{self, Stack, observe::Observer, transport::Transport},
     wire::Request,
 };
@@ -50,7 +51,7 @@ pub const MAX_LIST_BYTES: usize = 4 * 1024 * 1024;
 
 /// A client of one Clinch account.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>, Option<Lease>);
+pub struct Client(Arc<Inner>, Option<Lease>, Option<Footing>);
 
 struct Inner {
     integration: Arc<str>,
@@ -127,6 +128,7 @@ impl Client {
                 clock: deps.clock.clone(),
                 observer: Arc::clone(&deps.observer),
             }),
+            None,
             None,
         )
     }

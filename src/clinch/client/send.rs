@@ -76,6 +76,7 @@ impl Client {
     ) -> Result<Response, ClinchError> {
         request.grant = self.1.as_ref().map(|lease| lease.grant.clone());
         request.export = self.1.as_ref().map(|lease| lease.export.clone());
+        request.footing = self.2.clone().filter(|_| request.effect != Effect::Read);
         request.force = force;
         if self.1.as_ref().is_some_and(|lease| !lease.waits) {
             return match request.granted() {

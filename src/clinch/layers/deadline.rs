@@ -27,7 +27,9 @@ impl<S> Deadline<S> {
 impl<S: Call<Request>> Call<Request> for Deadline<S> {
     async fn call(&self, mut request: Request) -> Result<Response, CallError> {
         let within = request.time_limit.map_or(self.within, |limit| limit.min(self.within));
-        request.deadline = Instant::now() + within;
+        let deadline = Instant::now() + within;
+        // Also if what it rests on was read again in between.
+        request.deadline = request.tried().map_or(deadline, |tried| tried.deadline);
         let sent = request.clone();
         timeout_at(sent.deadline, self.inner.call(request)).await.unwrap_or_else(|_| {
             // Cut off in the middle of an attempt: the create may have been carried out.

@@ -50,8 +50,10 @@ impl<S> RateLimit<S> {
         Self { inner, account, fence, standing, clock, observer, integration }
     }
 
-    /// Waits for a permit, and while it is checked whether the credential is rejected.
-    async fn permit(&self, request: &Request) -> Result<Permit, CallError> {
+    /// Waits for a permit, and while it is checked whether the credential is rejected. Also returns whether
+    /// it waited for more than its turn.
+    async fn permit(&self, request: &Request) -> Result<(Permit, bool), CallError> {
+        let (since, mut doubted) = (Instant::now(), false);
         loop {
             let permit = tokio::select! {
                 biased;
@@ -62,15 +64,17 @@ impl<S> RateLimit<S> {
                 CallError::NoPermit { retry_after, limited }
             })?;
             if request.force || self.standing.get() != Standing::Doubted {
-                return Ok(permit);
+                let paused = self.account.bucket().was_paused_since(since);
+                return Ok((permit, doubted || paused));
             }
             drop(permit);
+            doubted = true;
             self.standing.settled().await;
         }
     }
 
     /// Checked after the wait for a permit, which may have been long.
-    fn check(&self, request: &Request) -> Result<(), CallError> {
+    fn check(&self, request: &Request, waited: bool) -> Result<(), CallError> {
         match request.granted() {
             GrantState::Valid => {}
             GrantState::Paused => return Err(CallError::GrantPaused),
@@ -82,14 +86,17 @@ impl<S> RateLimit<S> {
         if request.effect != Effect::Read && !self.fence.holds() {
             return Err(CallError::Fenced);
         }
+        if request.is_outdated(waited) {
+            return Err(CallError::Outdated);
+        }
         Ok(())
     }
 }
 
 impl<S: Call<Request>> Call<Request> for RateLimit<S> {
     async fn call(&self, request: Request) -> Result<Response, CallError> {
-        let permit = self.permit(&request).await?;
-        self.check(&request)?;
+        let (permit, waited) = self.permit(&request).await?;
+        self.check(&request, waited)?;
         let (effect, force, sent) = (request.effect, request.force, Instant::now());
         let result = self.inner.call(request).await;
         if effect == Effect::Create && result.is_ok() {

@@ -15,6 +15,7 @@ use super::{Call, Jitter, given_up};
 use crate::{
     clinch::{
         classify::{Outcome, Verdict, retry_after},
+        footing::Tried,
         wire::{CallError, Request, Response},
     },
     domain::Clock,
@@ -69,13 +70,25 @@ fn backoff(attempt: u32, jitter: &Jitter) -> Duration {
     LONGEST.min(BASE.saturating_mul(1 << attempt.min(10))).mul_f64(jitter.next())
 }
 
+/// The caller reads again what the write rests on; its attempts count on.
+fn outdated(request: &Request, attempts: u32, limited: u32) -> Result<Response, CallError> {
+    let Request { operation, deadline, .. } = *request;
+    request.keep_tried(Some(Tried { operation, attempts, limited, deadline }));
+    Err(CallError::Outdated)
+}
+
 impl<S: Call<Request>> Call<Request> for Retry<S> {
     async fn call(&self, mut request: Request) -> Result<Response, CallError> {
         self.budget.add(Budget::PER_CALL);
-        let (mut attempts, mut limited) = (0, 0);
+        let (mut attempts, mut limited) =
+            request.tried().map_or((0, 0), |tried| (tried.attempts, tried.limited));
+        request.keep_tried(None);
         loop {
             request.attempt = attempts + limited;
             let result = self.inner.call(request.clone()).await;
+            if matches!(result, Err(CallError::Outdated)) {
+                return outdated(&request, attempts, limited);
+            }
             let outcome = Outcome::of(&result);
             if request.any_document && matches!(outcome, Outcome::Html | Outcome::Garbled) {
                 return result;
@@ -106,6 +119,9 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
                 biased;
                 () = sleep(delay) => {}
                 () = given_up(&request) => return result,
+            }
+            if request.is_outdated(true) {
+                return outdated(&request, attempts, limited);
             }
         }
     }

@@ -25,6 +25,7 @@ use crate::{
         bucket::Limits,
         contract::Effect,
         error::Doubt,
+        footing::{Footing, Spent},
         wire::{Request, SignedRequest},
     },
     domain::{Grant, GrantState},
@@ -396,4 +397,57 @@ async fn a_call_with_a_time_limit_ends_within_it_whatever_the_responses_say() {
     assert!(stalled.await.unwrap().is_err());
     assert!(start.elapsed() <= Duration::from_secs(11), "{:?}", start.elapsed());
     drop(unanswered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_waited_is_not_sent_with_what_was_read_before() {
+    let mut bench = bench();
+    let spent = Spent::default();
+    let on_what_was_read = || {
+        let mut write = request(Effect::Idempotent);
+        write.footing = Some(Footing::new(|| true, Some(Instant::now()), spent.clone()));
+        write
+    };
+    let start = Instant::now();
+    // Its attempts are as many as without reading again.
+    for _ in 0..3 {
+        let result = bench.send(on_what_was_read());
+        let unavailable = response(503, &[("retry-after", "5")]);
+        bench.next().await.1.respond(unavailable);
+        assert_eq!(result.await.unwrap().unwrap_err(), CallError::Outdated);
+    }
+    assert!(start.elapsed() >= Duration::from_secs(15), "{:?}", start.elapsed());
+    let result = bench.send(on_what_was_read());
+    bench.next().await.1.respond(response(503, &[("retry-after", "5")]));
+    assert_eq!(result.await.unwrap().unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
+    // Nobody waits for their own answer only.
+    let write = on_what_was_read();
+    bench
+        .account
+        .bucket()
+        .acquire(Instant::now() + Duration::from_secs(60))
+        .await
+        .unwrap()
+        .limited(Some(Duration::from_secs(3)));
+    assert_eq!(bench.send(write).await.unwrap().unwrap_err(), CallError::Outdated);
+    let result = bench.send(on_what_was_read());
+    bench.next().await.1.respond(response(200, &[]));
+    result.await.unwrap().expect("it was read again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_of_somebody_who_must_not_be_written_any_more_is_not_sent() {
+    let mut bench = bench();
+    let listed = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&listed);
+    let mut write = request(Effect::Create);
+    let allowed = move || !asked.load(Ordering::Relaxed);
+    write.footing = Some(Footing::new(allowed, None, Spent::default()));
+    let result = bench.send(write.clone());
+    let (_, reply) = bench.next().await;
+    listed.store(true, Ordering::Relaxed);
+    reply.respond(response(429, &[("retry-after", "1")]));
+    assert_eq!(result.await.unwrap().unwrap_err(), CallError::Outdated);
+    assert_eq!(bench.send(write).await.unwrap().unwrap_err(), CallError::Outdated);
+    assert!(bench.attempts.try_recv().is_err(), "nothing was sent");
 }

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     clinch::{
-        self, Client, ClinchError, Creation, Cursor, Doubt, File, NotClinchSign, SOCIAL_PROFILE,
+        self, Client, ClinchError, Creation, Cursor, Doubt, File, Footing, NotClinchSign,
+        SOCIAL_PROFILE,
     },
     domain::{Cause, ClinchId, MatchKey, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
@@ -273,6 +274,10 @@ impl Crm for ClinchCrm {
                 }
             },
         }
+    }
+
+    fn on(&self, footing: Footing) -> Self {
+        Self { client: self.client.on(footing), ..self.clone() }
     }
 
     async fn update(

@@ -73,7 +73,8 @@ impl<C: Crm> Pusher<C> {
         let attributes = without_nulls(&work.attributes);
         let recheck = self.trusts_look_ups();
         let in_doubt = || admission.in_doubt();
-        let created = self.crm.create(&work.key, &attributes, recheck, &in_doubt).await;
+        let crm = self.writing(work, None);
+        let created = crm.create(&work.key, &attributes, recheck, &in_doubt).await;
         let person = match created {
             Ok(Created::New(id)) => {
                 admission.created();

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use crate::{
+    clinch::Footing,
     domain::{Cause, ClinchId, Disposition, MatchKey, ProfilesShown, Reason},
     pipeline::{resume::ResumeFile, spec::DestinationSpec},
 };
@@ -157,8 +158,8 @@ pub enum CrmFailure {
     },
     /// The run may not use the account any more.
     Withdrawn,
-    /// The run may not use the account for a moment. Nothing was sent. The caller releases what other runs
-    /// wait for, then waits ([`Crm::admitted`]) and starts over: what it had read may have changed.
+    /// The run may not use the account for a moment, or what a write rests on has to be read again. Nothing
+    /// was sent. The caller releases what other runs wait for, then waits ([`Crm::admitted`]) and starts over: what it had read may have changed.
     Paused,
     /// No record can be delivered now.
     Everything {
@@ -249,6 +250,12 @@ pub trait Crm: Send + Sync + 'static {
         recheck: bool,
         in_doubt: &(dyn Fn() + Sync),
     ) -> impl Future<Output = Result<Created, CrmFailure>> + Send;
+
+    /// The same for writes that rest on what was read of a person. Before each attempt it is checked whether
+    /// they may be written and, after a wait that Clinch asked for, whether what was read is recent. If
+    /// not, the write fails with [`CrmFailure::Paused`].
+    #[must_use]
+    fn on(&self, footing: Footing) -> Self;
 
     /// Changes the given attributes; null clears one.
     fn update(

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{
     aftermath::Creations,
     changes::changes,
@@ -16,6 +18,7 @@ use super::{
     outcome::{Candidate, Noted, Outcome, Pushed, already_there, decided, effect, gone_again},
 };
 use crate::{
+    clinch::Footing,
     domain::{Cause, ClinchId, Disposition, Fence, Reason},
     ledger::{Steps, Suppressed, Suppressions},
     pipeline::{
@@ -269,6 +272,17 @@ impl<C: Crm> Pusher<C> {
     /// When a person was changed last, as Clinch says.
     pub(super) fn changed_at(&self, person: &CrmPerson) -> Option<ChangedAt> {
         ChangedAt::of(&person.attributes, &self.updated_at)
+    }
+
+    /// Clinch for the writes of a record: none is sent once the person is on a list of those who must not be
+    /// written, nor after a wait if `read_at`, when they were read, is not recent.
+    pub(super) fn writing(&self, work: &Work, read_at: Option<Instant>) -> C {
+        let (lists, key, hash) = (self.suppressions.clone(), work.key.clone(), work.key_hash);
+        let allowed = move || lists.check(&key, &hash).is_none();
+        // Only then another read can show that they were anonymised meanwhile.
+        let read_at = read_at.filter(|_| self.crm.shows_anonymised());
+        let spent = work.spent.get_or_init(Default::default).clone();
+        self.crm.on(Footing::new(allowed, read_at, spent))
     }
 
     pub(super) fn check_fence(&self) -> Result<(), CrmFailure> {

@@ -2,9 +2,10 @@
 //! through the port.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
-    crm::{Crm, CrmFailure, Destination, Ensure, JobStage},
+    crm::{Crm, CrmFailure, Destination, Ensure},
     fetch::{NotRead, Ready},
     outcome::Noted,
     pusher::Pusher,
@@ -46,11 +47,14 @@ impl<C: Crm> Pusher<C> {
             Mode::Push if fresh => Ensure::Fresh,
             Mode::Push => Ensure::Missing,
         };
+        // They were just read, or written.
+        let crm = self.writing(work, Some(Instant::now()));
         let mut written = false;
         if let Destination::Job(stage) = &self.destination
             && !steps.contains(Steps::APPLICATION)
         {
-            let applied = self.apply(id, stage, how).await?;
+            self.check_fence()?;
+            let applied = crm.ensure_application(id, stage, how).await?;
             written |= applied;
             self.foretell(applied, "+application", noted);
             *steps = steps.with(Steps::APPLICATION);
@@ -59,7 +63,7 @@ impl<C: Crm> Pusher<C> {
         if let Some(resume) = &work.resume
             && !steps.contains(Steps::RESUME)
         {
-            match self.attach(work, resume, id, how, file).await? {
+            match self.attach(&crm, work, resume, (id, how), file).await? {
                 Step::Done(attached) => {
                     written |= attached;
                     self.foretell(attached, "+resume", noted);
@@ -77,7 +81,7 @@ impl<C: Crm> Pusher<C> {
             && !steps.contains(Steps::ACTIVITY)
         {
             self.check_fence()?;
-            let tagged = self.crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
+            let tagged = crm.ensure_activity(id, &tags.activity, &tags.body, how).await?;
             written |= tagged;
             self.foretell(tagged, "+tags", noted);
             *steps = steps.with(Steps::ACTIVITY);
@@ -94,10 +98,10 @@ impl<C: Crm> Pusher<C> {
 
     async fn attach(
         &self,
+        crm: &C,
         work: &Work,
         resume: &Resume,
-        id: &ClinchId,
-        how: Ensure,
+        (id, how): (&ClinchId, Ensure),
         file: Option<Ready>,
     ) -> Result<Step, CrmFailure> {
         if self.mode == Mode::DryRun && matches!(resume, Resume::Named(_)) {
@@ -116,7 +120,7 @@ impl<C: Crm> Pusher<C> {
             Err(step) => return Ok(step),
         };
         self.check_fence()?;
-        self.crm.ensure_attachment(id, &ready.file, how).await.map(Step::Done)
+        crm.ensure_attachment(id, &ready.file, how).await.map(Step::Done)
     }
 
     /// Whether the person has what was read last of the file that the profile names.
@@ -202,16 +206,6 @@ impl<C: Crm> Pusher<C> {
             Err(Step::Later(failure)) => Err(failure),
             Err(Step::Done(_)) => Ok(None),
         }
-    }
-
-    async fn apply(
-        &self,
-        id: &ClinchId,
-        stage: &JobStage,
-        how: Ensure,
-    ) -> Result<bool, CrmFailure> {
-        self.check_fence()?;
-        self.crm.ensure_application(id, stage, how).await
     }
 }
 

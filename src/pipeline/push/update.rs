@@ -1,6 +1,7 @@
 //! Updates a person who is in Clinch, if something differs. Makes requests through the port.
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::{
     changes::changes,
@@ -44,7 +45,7 @@ impl<C: Crm> Pusher<C> {
             };
             return Ok(Candidate::updated(id, changed, true).changed_at(changed_at));
         }
-        self.change(work, id, &work.attributes).await
+        self.change(work, id, &work.attributes, None).await
     }
 
     /// Changes what differs. `fresh`: the person was just read.
@@ -56,14 +57,14 @@ impl<C: Crm> Pusher<C> {
     ) -> Result<Candidate, CrmFailure> {
         let mut differing = changes(work, &person.attributes);
         let mut changed_at = self.changed_at(&person);
-        let mut seen = fresh;
+        let (mut seen, mut read_at) = (fresh, Instant::now());
         if !fresh && !differing.is_empty() && self.crm.shows_anonymised() {
             let Some(present) = self.read(&person.id).await? else {
                 return self.suppress(work, &person.id).await;
             };
             differing = changes(work, &present.attributes);
             changed_at = self.changed_at(&present);
-            seen = true;
+            (seen, read_at) = (true, Instant::now());
         }
         let id = person.id;
         if differing.is_empty() {
@@ -72,7 +73,8 @@ impl<C: Crm> Pusher<C> {
         if self.mode == Mode::DryRun {
             return Ok(Candidate::updated(id, names(&differing), seen).changed_at(changed_at));
         }
-        Ok(self.change(work, id, &differing).await?.changed_at(changed_at))
+        let changed = self.change(work, id, &differing, Some(read_at)).await?;
+        Ok(changed.changed_at(changed_at))
     }
 
     async fn change(
@@ -80,9 +82,10 @@ impl<C: Crm> Pusher<C> {
         work: &Work,
         id: ClinchId,
         attributes: &Map<String, Value>,
+        read_at: Option<Instant>,
     ) -> Result<Candidate, CrmFailure> {
         self.check_fence()?;
-        match self.crm.update(&id, attributes).await? {
+        match self.writing(work, read_at).update(&id, attributes).await? {
             Updated::Done => Ok(Candidate::updated(id, names(attributes), true)),
             Updated::Anonymised => self.suppress(work, &id).await,
         }

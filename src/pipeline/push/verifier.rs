@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::ClinchId,
-    ledger::{Effect, Entry, Steps},
+    ledger::{Effect, Entry, Steps, Suppressed},
     pipeline::{
         drift::{DriftKind, DriftPolicy},
         spec::Duplicates,
@@ -65,6 +65,14 @@ impl<C: Crm> Verifier<C> {
             Task::Correct => Some(self.pusher.guard.claim(&work.key).await),
         };
         loop {
+            match self.pusher.suppressions.check(&work.key, &work.key_hash) {
+                Some(Suppressed::Anonymised) => {
+                    return Ok(Found::Differs(DriftKind::Anonymised, Vec::new()));
+                }
+                // Not written, so not verified.
+                Some(Suppressed::Listed) => return Ok(Found::Same),
+                None => {}
+            }
             let taken = match task {
                 Task::Look => self.look(work, id).await,
                 Task::Correct => self.correct(work, id).await,
