@@ -19,6 +19,7 @@ mod finding;
 mod grants;
 mod inspect;
 mod link;
+mod lists;
 mod mappings;
 mod not_previewed;
 mod notify;

@@ -127,6 +127,11 @@ pub trait LedgerHome {
     /// The store of an export's ledger. Nothing is created before the first write.
     fn ledger_store(&self, owner: &LedgerOwner) -> Self::Store;
 
+    /// The exports whose ledgers are kept although they are not among the objects of the cluster.
+    fn kept_ledgers(&self) -> Vec<LedgerOwner> {
+        Vec::new()
+    }
+
     /// The store of which files an export has written, apart from its ledger of people: an export may
     /// change its destination. Nothing is created before the first write.
     fn files_store(&self, owner: &LedgerOwner) -> Self::Store;

@@ -27,7 +27,7 @@ use crate::{
         Trigger, dependents, integration_of,
     },
     domain::{Clock, Shard},
-    ledger::AccountName,
+    ledger::{AccountName, LedgerOwner},
 };
 
 /// How many Events are kept.
@@ -245,6 +245,20 @@ impl LocalCluster {
     /// The folder for an account's anonymised people, not created yet; `None` when all is in memory.
     pub(super) fn suppression_dir(&self, account: AccountName) -> Option<PathBuf> {
         self.0.folder.as_ref().map(|folder| folder.suppression_dir(account))
+    }
+
+    /// The exports of the state folder that the manifests do not name.
+    pub(super) fn exports_not_applied(&self) -> Vec<LedgerOwner> {
+        let Some(folder) = &self.0.folder else { return Vec::new() };
+        let kept = folder.names(Kind::Export);
+        let objects = self.objects();
+        let unnamed = kept.into_iter().filter(|key| objects.export(key).is_none());
+        let owner = |key: ObjectKey| LedgerOwner {
+            uid: uid(Kind::Export, &key),
+            namespace: key.namespace,
+            name: key.name,
+        };
+        unnamed.map(owner).collect()
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {

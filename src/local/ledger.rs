@@ -34,6 +34,10 @@ impl LedgerHome for LocalCluster {
         self.ledger(self.segments_dir(&reference), owner.uid.clone())
     }
 
+    fn kept_ledgers(&self) -> Vec<LedgerOwner> {
+        self.exports_not_applied()
+    }
+
     fn files_store(&self, owner: &LedgerOwner) -> LocalLedger {
         let name = format!("{}-files", owner.uid);
         let reference = ObjectRef {

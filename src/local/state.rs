@@ -16,7 +16,10 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::problem::Problem;
-use crate::{cluster::ClusterError, ledger::AccountName};
+use crate::{
+    cluster::{ClusterError, Kind, ObjectKey},
+    ledger::AccountName,
+};
 
 /// Why a local cluster cannot be opened.
 #[derive(Debug, Error)]
@@ -145,6 +148,20 @@ impl StateFolder {
                 None
             }
         }
+    }
+
+    /// The objects of a kind that have a record, whether or not they are applied now.
+    pub(super) fn names(&self, kind: Kind) -> Vec<ObjectKey> {
+        let Ok(entries) = fs::read_dir(self.dir.join("objects")) else { return Vec::new() };
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let records = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        let name = |path: PathBuf| {
+            let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+            let (named, key) = record.object.split_once(' ')?;
+            let (namespace, name) = key.split_once('/')?;
+            (named == kind.as_str()).then(|| ObjectKey::new(namespace, name))
+        };
+        records.filter_map(name).collect()
     }
 
     /// Sets an unusable record aside.

@@ -1,7 +1,12 @@
 //! Who was anonymised in Clinch, or is on the admin's list, is not written by `apply`: whichever
 //! integration of the account is used, and for as long as the state folder is there.
 
-use std::process::Output;
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use clinch_operator::sandbox::{Credential, Options, Sandbox};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -231,4 +236,145 @@ async fn people_on_the_admins_list_are_not_written_until_they_are_taken_off() {
     let counts = world.delivered();
     assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &1.into()));
     assert_eq!(world.addresses(), [email(0), email(1), email(3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_in_the_folder_is_asked_although_its_export_is_not_applied_any_more() {
+    let mut world = World::new().await;
+    assert_eq!(world.delivered()["created"], 4);
+    // Only that export's ledger can tell who they were.
+    world.sandbox.anonymise(ACCOUNT, &email(1)).unwrap();
+    world.applied.export = "second";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &0.into()));
+    // Nor its integration.
+    world.sandbox.anonymise(ACCOUNT, &email(2)).unwrap();
+    world.applied.integration["metadata"]["name"] = "two".into();
+    world.applied.export = "third";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&2.into(), &0.into()));
+    assert_eq!(world.addresses(), [email(0), email(3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_whose_witnesses_were_deleted_is_recognised_by_who_was_anonymised() {
+    let mut world = World::new().await;
+    world.delivered();
+    let status = object(&world.apply(), "ClinchIntegration")["status"]["account"].clone();
+    let witnesses = status["witnesses"].as_array().unwrap().clone();
+    let people = world.sandbox.people(ACCOUNT);
+    let (seen, others): (Vec<_>, Vec<_>) =
+        people.iter().partition(|person| witnesses.contains(&person["id"]));
+    let address = |person: &Value| person["attributes"]["email"].as_str().unwrap().to_owned();
+    world.sandbox.anonymise(ACCOUNT, &address(others[0])).unwrap();
+    world.applied.titles = "Director";
+    assert_eq!(world.delivered()["suppressed"], 1);
+    for person in &seen {
+        world.sandbox.delete(ACCOUNT, &address(person)).unwrap();
+    }
+    let rotated =
+        Credential { account: Some(ACCOUNT.to_owned()), ..Credential::new("hireEZ", "K2", "s2") };
+    world.sandbox.add_credential(rotated);
+    world.applied.credential = ("K2", "s2");
+    world.applied.titles = "Architect";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &3.into()));
+}
+
+/// Applies an export of many people, through an integration with an admin's list or none; calls `change`
+/// once some are in Clinch.
+async fn applied_while(
+    world: &World,
+    people: usize,
+    list: Option<&Path>,
+    change: impl FnOnce(),
+) -> Output {
+    world.sandbox.set_latency(Duration::from_millis(50));
+    let profiles: Vec<Value> = (100..100 + people)
+        .map(|n| {
+            json!({"firstName": "A", "lastName": format!("B{n}"), "title": "Engineer",
+                "emails": [{"value": email(n)}]})
+        })
+        .collect();
+    let mut integration = world.applied.integration.clone();
+    integration["spec"]["limits"] = json!({"maxInFlight": 2});
+    if let Some(list) = list {
+        integration["spec"]["suppression"] =
+            json!({"objectStore": {"url": format!("file://{}", list.display())}});
+    }
+    let export = json!({"metadata": {"name": "many"}, "spec": {"integrationRef": {"name": "one"},
+        "source": {"inline": profiles}, "destination": {"prospect": {}}}});
+    let secret = json!({"metadata": {"name": "credential"},
+        "stringData": {"accessKey": "K1", "secretKey": "s1"}});
+    let ours = "clinch.hireez.dev/v1alpha1";
+    let objects = [
+        ("Secret", "v1", secret),
+        ("ClinchIntegration", ours, integration),
+        ("CandidateExport", ours, export),
+    ];
+    let mut text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: talent}".to_owned();
+    for (kind, version, mut object) in objects {
+        object["kind"] = kind.into();
+        object["apiVersion"] = version.into();
+        object["metadata"]["namespace"] = "talent".into();
+        text = format!("{text}\n---\n{object}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("all.yaml"), text).unwrap();
+    let allowed = list.map(|list| format!("file://{}", list.parent().unwrap().display()));
+    let before = world.sandbox.requests().of("createCandidate");
+    let process = apply(folder.path(), world.state.path(), &world.sandbox.base_url())
+        .args(["-o", "json", "--timeout", "100"])
+        .args(allowed.iter().flat_map(|allowed| ["--allowed-sources", allowed]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while world.sandbox.requests().of("createCandidate") < before + 20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    change();
+    tokio::task::spawn_blocking(|| process.wait_with_output()).await.unwrap().unwrap()
+}
+
+fn assert_unreadable(output: &Output) {
+    assert_eq!(output.status.code(), Some(1), "{}", shown(output));
+    let ready = condition(&object(output, "ClinchIntegration"), "Ready");
+    assert_eq!(ready["reason"], "SuppressionUnreadable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_in_a_folder_takes_effect_while_a_run_works() {
+    const PEOPLE: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().canonicalize().unwrap().join("never.txt");
+    fs::write(&list, "nobody@elsewhere.example\n").unwrap();
+    // At 40 people a second at most, these are more than 4 s away.
+    let late: Vec<String> = (300..100 + PEOPLE).map(email).collect();
+    let world = World::new().await;
+    let added = || fs::write(&list, late.join("\n")).unwrap();
+    let output = applied_while(&world, PEOPLE, Some(&list), added).await;
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let counts = &object(&output, "CandidateExport")["status"]["counts"];
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&100.into(), &200.into()));
+    assert_eq!(world.sandbox.people(ACCOUNT).len(), 200);
+
+    // Without it, it is not known who must not be written.
+    let world = World::new().await;
+    let removed = || fs::remove_file(&list).unwrap();
+    assert_unreadable(&applied_while(&world, PEOPLE, Some(&list), removed).await);
+    assert!(world.sandbox.people(ACCOUNT).len() < 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_when_the_list_of_anonymised_people_is_deleted_meanwhile() {
+    const PEOPLE: usize = 700;
+    let mut world = World::new().await;
+    world.delivered();
+    world.sandbox.anonymise(ACCOUNT, &email(1)).unwrap();
+    world.applied.titles = "Director";
+    world.delivered();
+    let deleted = || fs::remove_dir_all(world.state.path().join("suppression")).unwrap();
+    assert_unreadable(&applied_while(&world, PEOPLE, None, deleted).await);
+    assert!(world.sandbox.people(ACCOUNT).len() < PEOPLE);
 }

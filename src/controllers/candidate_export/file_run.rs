@@ -12,6 +12,7 @@ use crate::{
         Context, budget,
         claims::{rendered, zone},
         destinations::refused,
+        lists,
         runs::{RunHandle, RunState, Size},
     },
     domain::{Cause, Disposition, Reason},
@@ -49,6 +50,7 @@ fn run<C: Cluster + LedgerHome>(
     let opened = opened(gathered, state, &context.cluster);
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let (watched, granted) = (context.clone(), granted.cloned());
     let grant = push_permission::file_grant(&context.cluster, gathered);
     let (keys, fence) = (gathered.keys.clone(), context.fence.clone());
     let limiter = Arc::clone(&context.limiter);
@@ -70,6 +72,8 @@ fn run<C: Cluster + LedgerHome>(
             let permit = cancel.run_until_cancelled(limiter.acquire(&integration, size)).await;
             // Cancelled while queued: the run never started.
             let Some(_permit) = permit else { return ended(Ending::Stopped) };
+            let lists = suppressions.clone();
+            let _lists = lists::watch(&watched, granted.as_deref(), lists);
             match written {
                 WrittenTo::One { destination, last } => {
                     let ports = |report| FilePorts {

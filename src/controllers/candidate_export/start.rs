@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     api::{DriftPolicy, ExportMode},
-    cluster::{Cluster, ObjectRef},
+    cluster::{Cluster, ObjectKey, ObjectRef},
     controllers::{
         Context,
         connections::Connection,
+        lists,
         runs::{RunHandle, RunState, Size},
     },
     ledger::{AccountName, Keys, LedgerHome, LedgerOwner},
@@ -121,6 +122,7 @@ fn run<C: Cluster + LedgerHome>(
     let size = Size::of(&spec.source);
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let (watched, granted) = (context.clone(), granted.cloned());
     let grant = push_permission::grant(&context.cluster, gathered).and(connection.grant);
     let export = reference.uid.clone();
     let name = reference.key.to_string();
@@ -138,6 +140,8 @@ fn run<C: Cluster + LedgerHome>(
                 // Cancelled while queued: the run never started.
                 return Report { progress: progress.borrow().clone(), ending: Ending::Stopped };
             };
+            let lists = connection.suppressions.clone();
+            let _lists = lists::watch(&watched, granted.as_deref(), lists);
             let ports = RunPorts {
                 crm: ClinchCrm::new(client, connection.source)
                     .witnessed_by(connection.account.witnesses),
@@ -179,7 +183,15 @@ fn neighbours<C: Cluster + LedgerHome>(
         Box::pin(async move {
             let cluster = &context.cluster;
             let root = context.root_key().await.map_err(|error| error.to_string())?;
-            let mut found = Vec::new();
+            let mut found: Vec<Neighbour<C::Store>> = Vec::new();
+            let neighbour = |owner: LedgerOwner| {
+                let (cluster, uid) = (cluster.clone(), owner.uid.clone());
+                let open = move || {
+                    let keys = Keys::of(&root, account, &owner.uid);
+                    (keys, cluster.ledger_store(&owner))
+                };
+                Neighbour { uid, open: Box::new(open) }
+            };
             // Also of integrations that cannot be used now: their ledgers count.
             let mut integrations = context.connections.of_account(account);
             let all = cluster.integrations().await.map_err(|error| error.to_string())?;
@@ -195,14 +207,14 @@ fn neighbours<C: Cluster + LedgerHome>(
                     let Some(uid) = cluster.attempted_export(&key).filter(|uid| *uid != own) else {
                         continue;
                     };
-                    let cluster = cluster.clone();
-                    let owner =
-                        LedgerOwner { namespace: key.namespace, name: key.name, uid: uid.clone() };
-                    let open = move || {
-                        let keys = Keys::of(&root, account, &owner.uid);
-                        (keys, cluster.ledger_store(&owner))
-                    };
-                    found.push(Neighbour { uid, open: Box::new(open) });
+                    let ObjectKey { namespace, name } = key;
+                    found.push(neighbour(LedgerOwner { namespace, name, uid }));
+                }
+            }
+            // Those of another account cannot be read with its keys, and show nobody.
+            for owner in cluster.kept_ledgers() {
+                if owner.uid != own && found.iter().all(|known| known.uid != owner.uid) {
+                    found.push(neighbour(owner));
                 }
             }
             Ok(found)

@@ -15,6 +15,7 @@ use crate::{
     controllers::{
         Context,
         connections::Connection,
+        lists,
         runs::{ImportRun, RunHandle, Size},
     },
     domain::{Cause, Disposition},
@@ -75,6 +76,7 @@ fn run<C: Cluster + LedgerHome>(
     let grant = permission::grant(&context.cluster, gathered).and(connection.grant.clone());
     let granted = gathered.integration.granted();
     let integration = granted.and_then(|found| found.metadata.uid.clone()).unwrap_or_default();
+    let granted = granted.cloned();
     let reported_scan = gathered.previous.last_full_scan.as_ref().map(|scan| scan.at.0.as_second());
     let (limiter, context) = (Arc::clone(&context.limiter), Arc::clone(context));
     let (uid, name) = (reference.uid.clone(), reference.key.to_string());
@@ -106,6 +108,8 @@ fn run<C: Cluster + LedgerHome>(
             let Some(_permit) = cancel.run_until_cancelled(permit).await else {
                 return ended(Ending::Stopped);
             };
+            let lists = connection.suppressions.clone();
+            let _lists = lists::watch(&context, granted.as_deref(), lists);
             let gate = SinkGate {
                 fence: context.fence.clone(),
                 grant: grant.clone(),

@@ -98,7 +98,8 @@ pub(super) async fn check(
     let message = format!(
         "the credential names another account: none of the {} people written earlier who are kept \
          as witnesses is in it. Restore a credential of the old account, or set \
-         spec.acceptAccount: {present:?} to push everybody to the new one",
+         spec.acceptAccount: {present:?} to push everybody to the new one; what is known of people \
+         anonymised in the old one does not count there",
         known.witnesses.len(),
         present = present.to_string(),
     );

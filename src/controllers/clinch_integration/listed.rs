@@ -13,7 +13,10 @@ use crate::{
         SuppressionStore, USE_LABEL, USE_SUPPRESSION,
     },
     cluster::{Bundle, Cluster, ObjectKey},
-    controllers::secrets::{is_for, usable},
+    controllers::{
+        lists::{StoreList, has_extension, open},
+        secrets::is_for,
+    },
     domain::{Digest, digest_parts},
     storage::{Location, Opening, Place, ReadFault, StoragePolicy},
 };
@@ -112,25 +115,9 @@ async fn of_store(
     found: Option<Bundle>,
     policy: &Arc<StoragePolicy>,
 ) -> ListedFound {
-    let location = match Location::objects(&store.url) {
-        Ok(location) => location,
-        Err(error) => {
-            let message = format!("spec.suppression.objectStore.url: {error}");
-            return ListedFound::Unreadable(message);
-        }
-    };
-    let mut secret = match &store.credentials_secret_ref {
-        None => None,
-        Some(name) => match usable(&name.name, found, &location, USE_SUPPRESSION) {
-            Ok(fields) => Some(fields),
-            Err(message) => return ListedFound::Unreadable(message),
-        },
-    };
-    // It is not the store's: there it would be refused as unknown.
-    let hmac_key = secret.as_mut().and_then(|fields| fields.remove(HMAC_KEY_FIELD));
-    let remote = match Place::open(location, secret.as_ref(), policy) {
-        Ok(remote) => remote,
-        Err(error) => return ListedFound::Unreadable(error.to_string()),
+    let StoreList { place: remote, hmac_key } = match open(store, found, policy) {
+        Ok(list) => list,
+        Err(message) => return ListedFound::Unreadable(message),
     };
     let read = match timeout(REQUEST_TIMEOUT, read(&remote)).await {
         Ok(read) => read,
@@ -166,11 +153,6 @@ impl Fault {
             Self::Remote(fault) => ListedFound::Unreadable(format!("{location} {fault}")),
         }
     }
-}
-
-/// Whether a name tells that a file holds something: an empty one whose name does not is no list.
-fn has_extension(name: &str) -> bool {
-    name.rsplit('/').next().is_some_and(|file| file.contains('.'))
 }
 
 async fn read(remote: &Place) -> Result<Vec<(String, Bytes)>, Fault> {

@@ -201,17 +201,25 @@ impl<H: LedgerHome> Subject<'_, H> {
         shared.map_err(|error| self.unreadable(&error))
     }
 
-    /// An account of which no witness is kept is recognised by people who were anonymised in it.
+    /// Beside its witnesses, who may have been deleted, an account is recognised by people who were
+    /// anonymised in it: it is theirs whom the list must keep out.
     async fn recognisable(
         &self,
         known: KnownAccount,
         present: AccountName,
     ) -> Result<KnownAccount, Failure> {
-        if known.credential == present || !known.witnesses.is_empty() {
+        if known.credential == present {
             return Ok(known);
         }
-        let list = self.shared(known.name).await?.suppressions;
-        Ok(KnownAccount { witnesses: list.some_ids(Witnesses::MOST).await, ..known })
+        let list = match self.shared(known.name).await {
+            Ok(shared) => shared.suppressions,
+            // Another account is accepted, or a witness decides: the list is not needed for that.
+            Err(_) if self.validated.accepted_account => return Ok(known),
+            Err(failure) => return Err(failure),
+        };
+        let mut known = known;
+        known.witnesses.extend(list.some_ids(Witnesses::MOST).await);
+        Ok(known)
     }
 
     /// The account that a credential is known to name although it is named after another one.

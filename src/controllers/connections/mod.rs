@@ -133,6 +133,11 @@ impl Connections {
         self.entries.change(uid, |entry| entry.verification = Some(verification));
     }
 
+    /// What was found in the latest verification of an integration does not hold any more.
+    pub(super) fn verify_again(&self, uid: &str) {
+        self.entries.change_existing(uid, |entry| entry.verification = None);
+    }
+
     /// The people who must not leave with a file, or why that is not known. Unlike a connection it
     /// needs no verified credential, only the name of the account.
     pub(super) fn lists(&self, uid: &str) -> Option<Result<Suppressions, Cause>> {
