@@ -20,13 +20,13 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     crds
 }
 
-/// The CRDs as YAML, by file name.
+/// The CRDs as YAML, by file name. Each begins a document, so that files may follow each other.
 pub fn crds_yaml() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
     crds()
         .iter()
         .map(|crd| {
             let name = format!("{}.yaml", crd.spec.names.plural);
-            Ok((name, serde_saphyr::to_string(crd)?))
+            Ok((name, format!("---\n{}", serde_saphyr::to_string(crd)?)))
         })
         .collect()
 }

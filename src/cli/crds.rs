@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return write(dir, files);
     }
     let all: Vec<&str> = files.iter().map(|(_, yaml)| yaml.trim_end()).collect();
-    super::print_result(&format!("---\n{}", all.join("\n---\n")))
+    super::print_result(&all.join("\n"))
 }
 
 fn write(dir: &Path, files: Vec<(String, String)>) -> anyhow::Result<()> {
