@@ -1,6 +1,7 @@
 #!/bin/sh
-# Kills `apply` with SIGKILL many times, at random instants, also while creates outlive the process,
-# and checks in the emulator that everybody arrived exactly once. Then lets two processes race on one
+# Kills `apply` with SIGKILL many times, at random instants, also while creates outlive the process and
+# the next one starts with another export of the same people, and checks in the emulator that everybody
+# arrived exactly once. Then lets two processes race on one
 # account, 20 times for 200 kills. Kills processes that write files in the same way: under its name, a file
 # is there as a whole or is the one before.
 #

@@ -40,7 +40,9 @@ pub struct Args {
     work: WorkArgs,
     /// Folder for the state between runs: status, ledgers, and who was anonymised in Clinch. Without
     /// it, each run looks everybody up in Clinch again. That creates nobody twice, but a person who
-    /// was anonymised in Clinch is created again if a source still has them.
+    /// was anonymised in Clinch is created again if a source still has them. After a process was
+    /// killed, people whose create was in flight (at most limits.maxInFlight) may be created twice by
+    /// one that starts without its state: wait for --request-timeout first.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Writes a report with one JSON line for each record that is selected: position, record, outcome,

@@ -85,6 +85,16 @@ pub struct Opened<S> {
     pub ignored: Vec<(u64, SegmentError)>,
 }
 
+impl<S> Opened<S> {
+    /// Whether a segment is missing or unusable that may have declared a window. One with other keys is of
+    /// another account; if no segment at all can be read, this is the ledger of something else, or lost.
+    pub fn may_lack_a_window(&self) -> bool {
+        let is_foreign = |(_, fault): &&(u64, SegmentError)| *fault == SegmentError::ForeignKey;
+        let foreign = self.ignored.iter().filter(is_foreign).count();
+        self.ignored.len() < self.journal.current.len() && self.journal.flaws > foreign
+    }
+}
+
 /// The segments of one export: those stored and those queued.
 #[derive(Debug)]
 pub struct Journal<S> {

@@ -39,21 +39,24 @@ spec:
   - {to: email, from: "emails[0].value", required: true}
   - {to: first_name, from: firstName}
   tags: {enabled: true, from: tags, activity: hireez_tags}
----
-apiVersion: clinch.hireez.dev/v1alpha1
-kind: CandidateExport
-metadata: {name: people}
-spec:
-  integrationRef: {name: acme}
-  fieldMappingRef: {name: steps}
-  source: {configMapRef: {name: people}}
-  destination: {job: {reference: ENG-101, stage: Screen}}
----
+EXPORTS---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: people}
 data:
   people.ndjson: |
+"#;
+
+/// An export of the people; its name is put in for NAME.
+const EXPORT: &str = r#"---
+apiVersion: clinch.hireez.dev/v1alpha1
+kind: CandidateExport
+metadata: {name: NAME}
+spec:
+  integrationRef: {name: acme}
+  fieldMappingRef: {name: steps}
+  source: {configMapRef: {name: people}}
+  destination: {job: {reference: ENG-101, stage: Screen}}
 "#;
 
 /// Kills of the ordinary test run; `CLINCH_KILLS` asks for more.
@@ -99,12 +102,15 @@ pub async fn stage(people: u64) -> (Sandbox, tempfile::TempDir) {
     };
     let sandbox = Sandbox::start(options).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &sandbox, people);
+    write(folder.path(), &sandbox, people, &["people"]);
     (sandbox, folder)
 }
 
-fn write(folder: &Path, sandbox: &Sandbox, people: u64) {
-    let mut manifests = MANIFESTS.replace("ORIGIN", &sandbox.base_url());
+/// Writes manifests with these exports, all of the same people.
+fn write(folder: &Path, sandbox: &Sandbox, people: u64, exports: &[&str]) {
+    let exports: String = exports.iter().map(|name| EXPORT.replace("NAME", name)).collect();
+    let manifests = MANIFESTS.replace("EXPORTS", &exports);
+    let mut manifests = manifests.replace("ORIGIN", &sandbox.base_url());
     for n in 0..people {
         let profile = json!({"firstName": "Test", "tags": ["remote"],
             "emails": [{"value": format!("person{n}@example.com")}]});
@@ -164,7 +170,11 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
     let late = Action::Late { commit_ms: 1000, answer_ms: None, code: None, html: false };
     sandbox.set_faults(vec![Fault::always("createCandidate", late)]);
     let mut random = fastrand::Rng::with_seed(seed);
-    for _ in 0..kills {
+    // Exports of the same people that start anew beside the one that was killed.
+    let lives: [&[&str]; 3] =
+        [&["people"], &["again", "people"], &["again", "once-more", "people"]];
+    for exports in lives.iter().cycle().take(kills.try_into().unwrap()) {
+        write(folder.path(), &sandbox, people, exports);
         let before = sandbox.requests().of("createCandidate");
         let mut child = start(folder.path(), &sandbox.base_url());
         let started = Instant::now();
@@ -180,6 +190,7 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
         child.wait().unwrap();
     }
     sandbox.set_faults(Vec::new());
+    write(folder.path(), &sandbox, people, &["again", "people", "third"]);
     let status = start(folder.path(), &sandbox.base_url()).wait().unwrap();
     assert_eq!(status.code(), Some(0), "seed {seed}");
     assert_exactly_once(&sandbox, people, &format!("seed {seed}"));
@@ -191,7 +202,7 @@ async fn two_processes_on_one_account_duplicate_no_more_than_one_probe_allows() 
         let (sandbox, folder) = stage(400).await;
         sandbox.set_latency(Duration::from_millis(2 + race % 5));
         let other = tempfile::tempdir().unwrap();
-        write(other.path(), &sandbox, 400);
+        write(other.path(), &sandbox, 400, &["people"]);
         let mut one = start(folder.path(), &sandbox.base_url());
         let mut two = start(other.path(), &sandbox.base_url());
         let (one, two) = (one.wait().unwrap(), two.wait().unwrap());

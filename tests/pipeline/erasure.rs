@@ -99,7 +99,7 @@ async fn the_list_shows_who_was_anonymised_also_if_the_source_does_not_name_them
     assert_erased(&world, &id, 40);
 }
 
-fn neighbour(uid: &'static str, store: &Store) -> Neighbours<Store> {
+pub(crate) fn neighbour(uid: &'static str, store: &Store) -> Neighbours<Store> {
     let store = store.clone();
     Box::new(move || {
         let open = Box::new(move || (keys_of(uid), store));

@@ -14,6 +14,7 @@ mod distrust;
 #[cfg(feature = "pdf")]
 mod documents;
 mod doubt;
+mod doubts;
 mod drift;
 mod dry_run;
 mod duplicates;

@@ -171,12 +171,28 @@ pub(crate) fn client_of(
     contract: Contract,
     fence: Fence,
 ) -> Client {
-    client_with(sandbox, access_key, contract, fence, ORPHANED)
+    client_with(sandbox, access_key, contract, fence, timeouts(ORPHANED))
 }
 
 /// A client of a process whose predecessor's requests may be carried out for this long.
 pub(crate) fn patient_client(sandbox: &Sandbox, orphaned: Duration) -> Client {
-    client_with(sandbox, "AKTEST", Contract::built_in(), Fence::open(), orphaned)
+    client_with(sandbox, "AKTEST", Contract::built_in(), Fence::open(), timeouts(orphaned))
+}
+
+/// A client that does not wait for answers for longer than `attempt`.
+pub(crate) fn hasty_client(sandbox: &Sandbox, attempt: Duration, orphaned: Duration) -> Client {
+    let timeouts = Timeouts { attempt, ..timeouts(orphaned) };
+    client_with(sandbox, "AKTEST", Contract::built_in(), Fence::open(), timeouts)
+}
+
+fn timeouts(orphaned: Duration) -> Timeouts {
+    Timeouts {
+        operation: Duration::from_secs(20),
+        attempt: Duration::from_secs(5),
+        connect: Duration::from_secs(1),
+        quiet: Duration::from_millis(50),
+        orphaned,
+    }
 }
 
 /// Requests of a run that was dropped end with it.
@@ -187,7 +203,7 @@ fn client_with(
     access_key: &str,
     contract: Contract,
     fence: Fence,
-    orphaned: Duration,
+    timeouts: Timeouts,
 ) -> Client {
     let origin = sandbox.base_url();
     let config = ClientConfig {
@@ -198,13 +214,7 @@ fn client_with(
         contract: Arc::new(contract),
         accepted_writes: Vec::new(),
         limits: Limits { requests_per_second: Some(5000), max_in_flight: IN_FLIGHT },
-        timeouts: Timeouts {
-            operation: Duration::from_secs(20),
-            attempt: Duration::from_secs(5),
-            connect: Duration::from_secs(1),
-            quiet: Duration::from_millis(50),
-            orphaned,
-        },
+        timeouts,
     };
     let deps = ClientDeps {
         allowed: AllowedEndpoints::listed([origin.as_str()]).unwrap(),

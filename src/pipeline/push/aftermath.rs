@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 use super::{
     census::Snapshot,
@@ -38,8 +39,10 @@ struct Noted {
     proving: bool,
     /// Whether a look-up missed a person who was just created.
     look_up_missed: bool,
-    /// Whether a create has no known outcome and may still be under way.
+    /// Whether a request has no known outcome and may still be under way.
     timed_out: bool,
+    /// Until when somebody cannot be decided, because a request for them may be carried out.
+    undecidable_until: Option<Instant>,
     /// How many creates relied on a list.
     on_list: u64,
     sampled: Vec<MatchKey>,
@@ -93,12 +96,23 @@ impl Creations {
         self.lock().look_up_missed
     }
 
-    /// Notes that a create was not answered in time.
+    /// Notes that a request was not answered in time.
     pub(super) fn note_timed_out(&self) {
         self.lock().timed_out = true;
     }
 
-    /// Whether a create may still be under way.
+    /// Notes that somebody cannot be decided before then.
+    pub(super) fn note_undecidable(&self, until: Instant) {
+        let mut noted = self.lock();
+        noted.undecidable_until = noted.undecidable_until.max(Some(until));
+    }
+
+    /// Until when somebody cannot be decided.
+    pub(super) fn undecidable_until(&self) -> Option<Instant> {
+        self.lock().undecidable_until
+    }
+
+    /// Whether a request may still be under way.
     pub(super) fn may_be_under_way(&self) -> bool {
         self.lock().timed_out
     }

@@ -1,9 +1,10 @@
 //! Creates a person whose absence from Clinch is proved, and proves look-ups with the first one. Makes
 //! requests through the port.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::{
     census::Snapshot,
@@ -17,6 +18,9 @@ use crate::{
     domain::{Cause, ClinchId, Disposition, MatchKey, Reason},
     pipeline::{mode::Mode, spec::Duplicates, work::Work},
 };
+
+/// For how long a look-up proves that somebody is absent.
+const RECENT: Duration = Duration::from_secs(1);
 
 impl<C: Crm> Pusher<C> {
     pub(super) async fn create(
@@ -33,6 +37,8 @@ impl<C: Crm> Pusher<C> {
             return Ok(Candidate { possible, ..Candidate::created(None) });
         }
         self.check_fence()?;
+        // A look-up was made just now, unless a list shows them as absent.
+        let looked_up = Instant::now();
         let trial = match snapshot {
             None if !self.trusts_look_ups() => Some(self.creations.trial().await),
             _ => None,
@@ -41,8 +47,10 @@ impl<C: Crm> Pusher<C> {
             return Err(look_ups_miss_people());
         }
         let admission = self.guard.census.admit(&self.crm, snapshot).await?;
+        // A trial, or a run that reads the list meanwhile, may have taken minutes.
+        let is_old = snapshot.is_none() && looked_up.elapsed() > RECENT;
         // If people cannot be looked up, the first create that relies on a list is itself the test.
-        if admission.look_up && (self.index.can_look_up() || !admission.on_list) {
+        if (admission.look_up || is_old) && (self.index.can_look_up() || !admission.on_list) {
             match self.look_up_now(&work.key).await {
                 Ok(Known::Absent(_)) => {}
                 Ok(known) => {
@@ -95,10 +103,9 @@ impl<C: Crm> Pusher<C> {
             }
             // Unknown whether the person was created: dropping the admission records that.
             Err(failure) => {
-                if let CrmFailure::Undecided { disposition, .. } = &failure
-                    && disposition.reason() == Reason::Timeout
-                {
-                    self.creations.note_timed_out();
+                if !recheck && matches!(failure, CrmFailure::Undecided { .. }) {
+                    // It was not waited for either.
+                    self.guard.doubts.note(work.key_hash, self.crm.lookup_delay());
                 }
                 return Err(failure);
             }

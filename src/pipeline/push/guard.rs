@@ -13,8 +13,8 @@ use std::{
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    census::Census, errored::ErroredRecords, look_ups::LookUps, neighbours::Directory,
-    own_forms::OwnForms, seen_resumes::SeenResumes, unread::UnreadResumes,
+    census::Census, doubts::Doubts, errored::ErroredRecords, look_ups::LookUps,
+    neighbours::Directory, own_forms::OwnForms, seen_resumes::SeenResumes, unread::UnreadResumes,
 };
 use crate::domain::{ClinchId, MatchKey};
 
@@ -31,6 +31,8 @@ pub struct PeopleGuard {
     pub(super) look_ups: LookUps,
     seeds: Seeds,
     pub(super) at_rest: Arc<AtRest>,
+    /// Requests that may still be carried out.
+    pub(super) doubts: Doubts,
     /// Records that could not be decided in earlier runs.
     pub(super) errored: ErroredRecords,
     /// Resumes that could not be read in earlier runs.

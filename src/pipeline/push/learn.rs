@@ -17,13 +17,12 @@ use super::{
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
     look_ups::finds,
-    neighbours::Neighbours,
     suggestions::Wanted,
     survey::Survey,
 };
 use crate::{
     domain::{Disposition, MatchKey, Reason},
-    ledger::{KeyHash, Keys, Ledger, SegmentStore},
+    ledger::{KeyHash, Keys, Ledger, Table},
     pipeline::report::Progress,
 };
 
@@ -50,11 +49,12 @@ pub(super) struct Learning<'a, C> {
 }
 
 impl<C: Crm> Learning<'_, C> {
-    pub(super) async fn people<S: SegmentStore>(
+    /// `of_neighbours`: the ids under which other exports know some of them.
+    pub(super) async fn people(
         &self,
         survey: &Survey,
         ledger: &Ledger,
-        neighbours: Neighbours<S>,
+        of_neighbours: Table,
     ) -> Result<PeopleIndex, CrmFailure> {
         if survey.unknown == 0 {
             return Ok(PeopleIndex::default());
@@ -82,23 +82,7 @@ impl<C: Crm> Learning<'_, C> {
         let index = index.await;
         self.progress.send_modify(|progress| progress.listing = None);
         let mut index = index?;
-        let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
-            disposition: Disposition::retry(Reason::InternalError),
-            message,
-        })?;
-        if !neighbours.is_empty() {
-            let others = survey.others.iter().map(|(other, _)| *other);
-            let hashes: Vec<KeyHash> =
-                survey.people.hashes().filter(|hash| !ledger.knows(hash)).chain(others).collect();
-            let mut found = self.guard.directory.find(neighbours, &hashes).await?;
-            for (other, present) in &survey.others {
-                let id = found.get(other).filter(|_| found.get(present).is_none());
-                if let Some(id) = id.map(<[u8]>::to_vec) {
-                    found.insert(present, &id);
-                }
-            }
-            index.of_neighbours = found;
-        }
+        index.of_neighbours = of_neighbours;
         Ok(index)
     }
 }

@@ -10,6 +10,7 @@ mod create;
 mod crm;
 mod crm_failure;
 mod destination;
+mod doubts;
 mod ending;
 mod errored;
 mod feed;

@@ -1,16 +1,20 @@
 //! The ledgers of the account's other exports: a person whom one export pushed is not created again by
-//! another, even after their address was erased in Clinch. Reads ledgers through their stores; keeps
-//! 5 bytes of each person.
+//! another, even after their address was erased in Clinch, and whom a killed process was about to push is
+//! waited for by every export. Reads ledgers through their stores; keeps 5 bytes of each person.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
 
-use super::crm::CrmFailure;
-use crate::ledger::{Journal, KeyHash, Keys, Ledger, Opened, SegmentStore, Table};
+use super::{crm::CrmFailure, doubts::Doubts, guard::PeopleGuard, survey::Survey};
+use crate::{
+    domain::{Disposition, Reason},
+    ledger::{Journal, KeyHash, Keys, Ledger, SegmentStore, Table},
+};
 
 /// The ledger of another export of the account.
 pub struct Neighbour<S> {
@@ -63,11 +67,13 @@ impl Directory {
         self.lock().get(uid).cloned()
     }
 
-    /// The ids under which the neighbours know the given people.
+    /// The ids under which the neighbours know the given people. Notes whom other processes may have begun
+    /// to push, with requests that take no longer than `longest`.
     pub(super) async fn find<S: SegmentStore>(
         &self,
         neighbours: Vec<Neighbour<S>>,
         people: &[KeyHash],
+        (doubts, longest): (&Doubts, Duration),
     ) -> Result<Table, CrmFailure> {
         let mut ids = Table::default();
         for Neighbour { uid, open } in neighbours {
@@ -78,7 +84,10 @@ impl Directory {
                 continue;
             }
             let (keys, store) = open();
-            let ledger = read(store, &keys).await?;
+            let opened = Journal::open(store, keys).await?;
+            let open = (opened.ledger.undecided(), opened.may_lack_a_window());
+            doubts.searched(&uid, Some(open), longest);
+            let ledger = opened.ledger;
             let known = match noted {
                 Some(known) => known,
                 None => self.note(&uid, &ledger),
@@ -93,9 +102,36 @@ impl Directory {
     }
 }
 
-async fn read<S: SegmentStore>(store: S, keys: &Keys) -> Result<Ledger, CrmFailure> {
-    let Opened { ledger, .. } = Journal::open(store, keys.clone()).await?;
-    Ok(ledger)
+/// The ids under which the neighbours know people of a source whom the ledger of the export does not know.
+/// Notes whom other processes may have begun to push.
+pub(super) async fn of_neighbours<S: SegmentStore>(
+    neighbours: Neighbours<S>,
+    survey: &Survey,
+    ledger: &Ledger,
+    guard: &PeopleGuard,
+    longest: Duration,
+) -> Result<Table, CrmFailure> {
+    if survey.unknown == 0 {
+        return Ok(Table::default());
+    }
+    let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
+        disposition: Disposition::retry(Reason::InternalError),
+        message,
+    })?;
+    if neighbours.is_empty() {
+        return Ok(Table::default());
+    }
+    let others = survey.others.iter().map(|(other, _)| *other);
+    let hashes: Vec<KeyHash> =
+        survey.people.hashes().filter(|hash| !ledger.knows(hash)).chain(others).collect();
+    let mut found = guard.directory.find(neighbours, &hashes, (&guard.doubts, longest)).await?;
+    for (other, present) in &survey.others {
+        let id = found.get(other).filter(|_| found.get(present).is_none());
+        if let Some(id) = id.map(<[u8]>::to_vec) {
+            found.insert(present, &id);
+        }
+    }
+    Ok(found)
 }
 
 fn short(hash: &KeyHash) -> Short {

@@ -4,7 +4,7 @@
 //! Never writes a person who was anonymised in Clinch or is on the admin's list. A person who was not
 //! read in this call is read before they are changed. Makes requests through the port.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -77,7 +77,7 @@ impl<C: Crm> Pusher<C> {
         let mut begun = Begun { steps: work.done, noted: Noted::default(), candidate: None };
         loop {
             let claim = self.guard.claim(&work.key).await;
-            let mut pushed = self.push_claimed(work, &claim, &mut begun).await;
+            let mut pushed = self.push_unless_in_doubt(work, &claim, &mut begun).await;
             drop(claim);
             if let Some(candidate) = &begun.candidate {
                 let followed = match &pushed.result {
@@ -96,6 +96,40 @@ impl<C: Crm> Pusher<C> {
                 return pushed;
             }
         }
+    }
+
+    /// Pushes one record, unless a request of this process for the person, in whichever run, may still be
+    /// carried out: until then nothing shows what there is.
+    async fn push_unless_in_doubt(&self, work: &Work, claim: &Claim, begun: &mut Begun) -> Pushed {
+        if self.mode == Mode::DryRun {
+            return self.push_claimed(work, claim, begun).await;
+        }
+        if let Some(until) = self.guard.doubts.until(&work.key_hash) {
+            self.creations.note_undecidable(until);
+            let failure = CrmFailure::Undecided {
+                disposition: Disposition::retry(Reason::Timeout),
+                message:
+                    "an earlier request for the person was not answered in time and may still be \
+                          carried out"
+                        .to_owned(),
+            };
+            let person = begun.candidate.as_ref().and_then(|candidate| candidate.id.clone());
+            return Pushed::of(Err(failure), person, begun.steps);
+        }
+        let longest = self.crm.longest_request().max(self.crm.lookup_delay());
+        let under_way = self.guard.doubts.begin(work.key_hash, longest);
+        let pushed = self.push_claimed(work, claim, begun).await;
+        if matches!(
+            &pushed.result,
+            Err(CrmFailure::Undecided { disposition, .. })
+                if disposition.reason() == Reason::Timeout
+        ) {
+            self.creations.note_timed_out();
+            self.creations.note_undecidable(under_way.end(longest));
+        } else {
+            under_way.end(Duration::ZERO);
+        }
+        pushed
     }
 
     /// Pushes one record as far as possible. `Paused`: it is continued with the same `begun`.
@@ -225,7 +259,8 @@ impl<C: Crm> Pusher<C> {
                 Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
             });
         }
-        self.index.find(&self.crm, &work.key, &work.key_hash, work.undecided).await
+        let recheck = work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
+        self.index.find(&self.crm, &work.key, &work.key_hash, recheck).await
     }
 
     pub(super) async fn create_or_update(

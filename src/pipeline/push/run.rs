@@ -17,7 +17,7 @@ use super::{
     guard::PeopleGuard,
     index::PeopleIndex,
     learn::Learning,
-    neighbours::Neighbours,
+    neighbours::{Neighbours, of_neighbours},
     pusher::Pusher,
     run_ledger::RunLedger,
     suggestions::Wanted,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     domain::{ClinchId, Disposition, Fence, MatchKey, Reason},
-    ledger::{Keys, Ledger, SegmentStore, Suppressions},
+    ledger::{Keys, Ledger, SegmentStore, Suppressions, Table},
     pipeline::{
         ending::unread,
         mode::Mode,
@@ -217,13 +217,17 @@ impl<C: Crm> Delivery<C> {
         let Self { spec, keys, progress, cancel, guard, .. } = &self;
         let (export, is_push) = (self.export.clone(), spec.mode == Mode::Push);
         check_capacity(&run_ledger, &survey, self.ledger_max)?;
+        let longest = self.crm.longest_request().max(self.crm.lookup_delay());
+        let known = of_neighbours(neighbours, &survey, &run_ledger.ledger, guard, longest);
+        let Some(known) = cancel.run_until_cancelled(known).await.transpose()? else {
+            return Ok(Ending::Stopped);
+        };
         if is_push {
-            let at_rest = guard.at_rest.contains(&export);
-            run_ledger.await_earlier_requests(&self.crm, at_rest, progress, cancel).await;
+            run_ledger.await_earlier_requests(&self.crm, guard, &export, progress, cancel).await;
         }
         let (look_up, profiles) = (self.look_up, self.wanted.as_ref());
         let learning = Learning { crm: &self.crm, keys, guard, look_up, profiles, progress };
-        let learned = learned(&learning, spec, &survey, &run_ledger.ledger, neighbours);
+        let learned = learned(&learning, spec, &survey, &run_ledger.ledger, known);
         // It only reads, and need not be finished.
         let learned = cancel.run_until_cancelled(learned).await;
         let Some((destination, index)) = learned.transpose()? else {
@@ -319,16 +323,16 @@ fn show_plan(progress: &watch::Sender<Progress>, log: &RecordLog, mode: Mode) {
 }
 
 /// What Clinch has already: the destination, and people.
-async fn learned<C: Crm, S: SegmentStore>(
+async fn learned<C: Crm>(
     learning: &Learning<'_, C>,
     spec: &RunSpec<Opened>,
     survey: &Survey,
     ledger: &Ledger,
-    neighbours: Neighbours<S>,
+    of_neighbours: Table,
 ) -> Result<(Destination, PeopleIndex), CrmFailure> {
     let crm = learning.crm;
     let destination = unless_paused(crm, || resolve(crm, &spec.destination)).await?;
-    Ok((destination, learning.people(survey, ledger, neighbours).await?))
+    Ok((destination, learning.people(survey, ledger, of_neighbours).await?))
 }
 
 /// Stores what a push has put in place, and notes its people for the other exports.
@@ -344,6 +348,9 @@ async fn seal<C, S: SegmentStore>(
     // Even if the ledger cannot be stored: every request of this run has ended, unless one timed out.
     if !pusher.creations.may_be_under_way() {
         pusher.guard.at_rest.insert(export);
+    }
+    if let Some(until) = pusher.creations.undecidable_until() {
+        pusher.guard.doubts.note_export(export, until);
     }
     let sealed = run_ledger.seal(complete).await;
     pusher.guard.directory.note(export, &run_ledger.ledger);

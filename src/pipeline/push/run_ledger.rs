@@ -1,12 +1,15 @@
 //! The write-ahead ledger of a run: a window is declared before it is pushed, and its outcome is
 //! recorded afterwards. I/O through the store only.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::crm::{Crm, CrmFailure};
+use super::{
+    crm::{Crm, CrmFailure},
+    guard::PeopleGuard,
+};
 use crate::{
     ledger::{Entry, Journal, KeyHash, Keys, Ledger, MAX_WINDOW, Opened, RunFacts, SegmentStore},
     pipeline::{
@@ -86,30 +89,40 @@ impl<S: SegmentStore> RunLedger<S> {
         (mode == Mode::Push).then(|| self.journal.end())
     }
 
-    /// Waits until the requests of an earlier run show their effect: a list or look-up made before could
-    /// miss a person who is just being created. `ended`: that run ended in this process, and so did its
-    /// requests; a request of another process may still be under way.
+    /// Waits until the requests of earlier runs of the account show their effect: a list or look-up made
+    /// before could miss a person who is just being created. A run of this export that ended in this
+    /// process has no request under way, unless one was not answered in time; one of another process may
+    /// have.
     pub(super) async fn await_earlier_requests(
         &self,
         crm: &impl Crm,
-        ended: bool,
+        guard: &PeopleGuard,
+        export: &str,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) {
-        if self.flawed || !self.carried.is_empty() {
-            let wait = if ended {
-                crm.lookup_delay()
-            } else {
-                crm.longest_request().max(crm.lookup_delay())
-            };
-            let records = self.carried.len();
-            tracing::info!(
-                records,
-                seconds = wait.as_secs(),
-                "waiting for earlier requests to end"
-            );
-            let seconds = wait.as_secs().max(1);
-            progress.send_modify(|progress| progress.earlier_requests = Some(seconds));
+        let doubts = &guard.doubts;
+        let ended = guard.at_rest.contains(export);
+        let longest = crm.longest_request().max(crm.lookup_delay());
+        // Other exports of the account wait, too; and what is declared from now on is of this process.
+        doubts.searched(export, Some((&self.carried, self.flawed)).filter(|_| !ended), longest);
+        let is_open = self.flawed || !self.carried.is_empty();
+        let own = match is_open {
+            true if ended => crm.lookup_delay(),
+            true => longest,
+            false => Duration::ZERO,
+        };
+        let own = Instant::now() + own;
+        // The run of another export may note more meanwhile.
+        while !cancel.is_cancelled() {
+            let wait = own.saturating_duration_since(Instant::now()).max(doubts.rest(export));
+            if wait.is_zero() {
+                break;
+            }
+            let (records, others) = (self.carried.len(), doubts.count_of_others());
+            let seconds = wait.as_secs();
+            tracing::info!(records, others, seconds, "waiting for earlier requests to end");
+            progress.send_modify(|progress| progress.earlier_requests = Some(seconds.max(1)));
             let _ = tokio::time::timeout(wait, cancel.cancelled()).await;
             progress.send_modify(|progress| progress.earlier_requests = None);
         }

@@ -1,0 +1,121 @@
+//! Requests of unknown outcome protect their people in every export of the account.
+
+use std::{sync::Arc, time::Duration};
+
+use clinch_operator::{
+    pipeline::{ClinchCrm, Ending, Report, RunPorts, run},
+    sandbox::Fault,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    erasure::neighbour,
+    setup::{
+        ACCOUNT, Export, Store, World, careless, hasty_client, keys_of, patient_client, profiles,
+    },
+};
+
+/// How long a request may be carried out after nobody waits for it any more.
+const LONGEST: Duration = Duration::from_millis(1500);
+
+/// Calls that are carried out so late, whether or not the caller waits.
+fn late(operation: &str, calls: (u64, u64), millis: u64) -> Fault {
+    let late = json!({"operation": operation, "from": calls.0, "to": calls.1,
+        "action": {"late": {"commitMs": millis}}});
+    serde_json::from_value(late).unwrap()
+}
+
+/// Another export of the account, in the same process.
+fn another(world: &World) -> RunPorts<ClinchCrm, Store> {
+    RunPorts {
+        keys: keys_of("another"),
+        export: "another".to_owned(),
+        neighbours: neighbour("export-uid", &world.store),
+        store: Store::default(),
+        ..world.ports()
+    }
+}
+
+/// A world whose requests are not answered in time if they are late.
+async fn hasty() -> World {
+    let world = World::new(careless()).await;
+    World { client: hasty_client(&world.sandbox, Duration::from_millis(300), LONGEST), ..world }
+}
+
+#[tokio::test]
+async fn a_killed_process_is_waited_for_by_every_export_of_the_account() {
+    let world = World::new(careless()).await;
+    world.sandbox.set_faults(vec![late("createCandidate", (9, 16), 400)]);
+    let export = Export::of(profiles(24));
+    {
+        let killed = run(export.spec(), world.ports());
+        let enough = async {
+            while world.sandbox.requests().of("createCandidate") < 8 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // The next ones are sent.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        tokio::select! {
+            _ = killed => panic!("it was to be killed"),
+            () = enough => {}
+        }
+    }
+    world.sandbox.set_faults(Vec::new());
+    let client = patient_client(&world.sandbox, LONGEST);
+    let next = World { client, guard: Arc::default(), ..world };
+    let started = Instant::now();
+    let report = run(export.spec(), another(&next)).await;
+    assert!(started.elapsed() >= LONGEST, "its requests may still be carried out");
+    assert_eq!(report.ending, Ending::Completed);
+    next.assert_exactly_once(24);
+    // Once: it would wait for an hour.
+    let client = patient_client(&next.sandbox, Duration::from_hours(1));
+    let next = World { client, ..next };
+    let more = Export::of(profiles(40));
+    let ports = RunPorts { export: "third".to_owned(), keys: keys_of("third"), ..another(&next) };
+    assert_eq!(run(more.spec(), ports).await.ending, Ending::Completed);
+    next.assert_exactly_once(40);
+}
+
+#[tokio::test]
+async fn a_create_that_timed_out_protects_the_person_in_every_run_of_the_process() {
+    let world = hasty().await;
+    world.sandbox.set_faults(vec![late("createCandidate", (3, 8), 700)]);
+    let export = Export::of(profiles(20));
+    let store = Store::default();
+    let both_completed = |one: &Report, two: &Report| {
+        one.ending == Ending::Completed && two.ending == Ending::Completed
+    };
+    for _ in 0..20 {
+        let ports = RunPorts { store: store.clone(), ..another(&world) };
+        let (one, two) = tokio::join!(world.run(&export), run(export.spec(), ports));
+        if both_completed(&one, &two) {
+            world.assert_exactly_once(20);
+            return;
+        }
+    }
+    panic!("never completed");
+}
+
+#[tokio::test]
+async fn an_activity_that_timed_out_is_repeated_only_once_it_must_have_ended() {
+    let world = hasty().await;
+    world.sandbox.set_faults(vec![late("createActivity", (3, 8), 700)]);
+    let mut export = Export::of(profiles(20)).with_resume_and_tags();
+    export.mapping.as_object_mut().unwrap().remove("resume");
+    for profile in &mut export.profiles {
+        profile["tags"] = json!(["remote"]);
+    }
+    for _ in 0..20 {
+        if world.run(&export).await.ending == Ending::Completed {
+            world.assert_exactly_once(20);
+            for person in world.sandbox.people(ACCOUNT) {
+                assert_eq!(person["activities"].as_array().map_or(0, Vec::len), 1, "{person}");
+            }
+            return;
+        }
+    }
+    panic!("never completed");
+}
