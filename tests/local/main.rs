@@ -58,6 +58,8 @@ mod looks;
 mod manifests;
 mod match_report;
 #[cfg(feature = "sandbox")]
+mod one_account;
+#[cfg(feature = "sandbox")]
 mod output;
 #[cfg(feature = "sandbox")]
 mod outside;
