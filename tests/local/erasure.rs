@@ -290,12 +290,15 @@ async fn applied_while(
     change: impl FnOnce(),
 ) -> Output {
     world.sandbox.set_latency(Duration::from_millis(50));
-    let profiles: Vec<Value> = (100..100 + people)
+    let profiles: Vec<String> = (100..100 + people)
         .map(|n| {
-            json!({"firstName": "A", "lastName": format!("B{n}"), "title": "Engineer",
-                "emails": [{"value": email(n)}]})
+            let person = json!({"firstName": "A", "lastName": format!("B{n}"),
+                "title": "Engineer", "emails": [{"value": email(n)}]});
+            person.to_string()
         })
         .collect();
+    let people = json!({"metadata": {"name": "people"},
+        "data": {"people.ndjson": profiles.join("\n")}});
     let mut integration = world.applied.integration.clone();
     integration["spec"]["limits"] = json!({"maxInFlight": 2});
     if let Some(list) = list {
@@ -303,12 +306,13 @@ async fn applied_while(
             json!({"objectStore": {"url": format!("file://{}", list.display())}});
     }
     let export = json!({"metadata": {"name": "many"}, "spec": {"integrationRef": {"name": "one"},
-        "source": {"inline": profiles}, "destination": {"prospect": {}}}});
+        "source": {"configMapRef": {"name": "people"}}, "destination": {"prospect": {}}}});
     let secret = json!({"metadata": {"name": "credential"},
         "stringData": {"accessKey": "K1", "secretKey": "s1"}});
     let ours = "clinch.hireez.dev/v1alpha1";
     let objects = [
         ("Secret", "v1", secret),
+        ("ConfigMap", "v1", people),
         ("ClinchIntegration", ours, integration),
         ("CandidateExport", ours, export),
     ];
@@ -323,7 +327,7 @@ async fn applied_while(
     fs::write(folder.path().join("all.yaml"), text).unwrap();
     let allowed = list.map(|list| format!("file://{}", list.parent().unwrap().display()));
     let before = world.sandbox.requests().of("createCandidate");
-    let process = apply(folder.path(), world.state.path(), &world.sandbox.base_url())
+    let mut process = apply(folder.path(), world.state.path(), &world.sandbox.base_url())
         .args(["-o", "json", "--timeout", "100"])
         .args(allowed.iter().flat_map(|allowed| ["--allowed-sources", allowed]))
         .stdout(Stdio::piped())
@@ -331,6 +335,7 @@ async fn applied_while(
         .spawn()
         .unwrap();
     while world.sandbox.requests().of("createCandidate") < before + 20 {
+        assert!(process.try_wait().unwrap().is_none(), "it has ended before");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     change();
