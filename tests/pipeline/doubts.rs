@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::{
     erasure::neighbour,
     setup::{
-        ACCOUNT, Export, Store, World, careless, hasty_client, keys_of, patient_client, profiles,
+        ACCOUNT, Export, Store, World, careless, email, hasty_client, in_clinch, keys_of,
+        patient_client, profiles, seeded,
     },
 };
 
@@ -97,6 +98,33 @@ async fn a_create_that_timed_out_protects_the_person_in_every_run_of_the_process
         }
     }
     panic!("never completed");
+}
+
+#[tokio::test]
+async fn a_create_that_waited_because_clinch_asked_for_it_follows_another_look() {
+    // Look-ups or the list; people there who prove look-ups, or nobody: the first one created does.
+    for (look_up, there, from) in [(true, 3, 3), (false, 3, 3), (true, 0, 1)] {
+        let world = World::new(seeded(careless(), (100..100 + there).map(in_clinch))).await;
+        let limited = json!({"operation": "createCandidate", "from": from, "to": 10,
+            "action": {"status": {"code": 429, "retryAfter": 2}}});
+        world.sandbox.set_faults(vec![serde_json::from_value(limited).unwrap()]);
+        let ports = RunPorts { look_up, ..world.ports() };
+        let others = async {
+            while world.sandbox.requests().with("createCandidate", 429) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // Somebody else adds everybody who is not there.
+            let people = world.people();
+            for n in (0..10).filter(|n| !people.contains_key(&email(*n))) {
+                world.sandbox.add_person(ACCOUNT, &in_clinch(n)).unwrap();
+            }
+        };
+        let (report, ()) = tokio::join!(run(Export::of(profiles(10)).spec(), ports), others);
+        let case = format!("look-ups {look_up}, {there} people");
+        assert_eq!(report.ending, Ending::Completed, "{case}");
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "{case}");
+        assert_eq!(world.people().len(), 10 + there, "{case}");
+    }
 }
 
 #[tokio::test]

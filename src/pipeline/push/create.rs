@@ -81,7 +81,9 @@ impl<C: Crm> Pusher<C> {
         let attributes = without_nulls(&work.attributes);
         let recheck = self.trusts_look_ups();
         let in_doubt = || admission.in_doubt();
-        let crm = self.writing(work, None);
+        // After a wait that Clinch asks for, they are looked up again.
+        let looks = self.index.can_look_up() && !self.creations.look_up_missed();
+        let crm = self.resting_on(work, looks.then(Instant::now));
         let created = crm.create(&work.key, &attributes, recheck, &in_doubt).await;
         let person = match created {
             Ok(Created::New(id)) => {

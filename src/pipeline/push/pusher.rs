@@ -63,6 +63,8 @@ struct Begun {
     noted: Noted,
     /// The person, once they are in place or it is decided that they will not be.
     candidate: Option<Candidate>,
+    /// Whether it had to wait: what a list shows may be outdated.
+    has_waited: bool,
 }
 
 impl<C: Crm> Pusher<C> {
@@ -74,7 +76,8 @@ impl<C: Crm> Pusher<C> {
     /// Pushes one record. Reports the steps in place even if the record stays undecided. While access is
     /// paused, the claim is released: other runs may use the account.
     pub(super) async fn push(&self, work: &Work) -> Pushed {
-        let mut begun = Begun { steps: work.done, noted: Noted::default(), candidate: None };
+        let mut begun =
+            Begun { steps: work.done, noted: Noted::default(), candidate: None, has_waited: false };
         loop {
             let claim = self.guard.claim(&work.key).await;
             let mut pushed = self.push_unless_in_doubt(work, &claim, &mut begun).await;
@@ -91,6 +94,7 @@ impl<C: Crm> Pusher<C> {
             if !matches!(pushed.result, Err(CrmFailure::Paused)) {
                 return pushed;
             }
+            begun.has_waited = true;
             if let Err(failure) = self.crm.admitted().await {
                 pushed.result = Err(failure);
                 return pushed;
@@ -148,14 +152,14 @@ impl<C: Crm> Pusher<C> {
         if !continued {
             let candidate = match &work.ours {
                 Some(id) if work.done.contains(Steps::CANDIDATE) => self.confirm(work, id).await,
-                _ => self.candidate(work, claim).await,
+                _ => self.candidate(work, claim, begun.has_waited).await,
             };
             match candidate {
                 Ok(candidate) => begun.candidate = Some(candidate),
                 Err(failure) => return Pushed::of(decided(failure), None, work.done),
             }
         }
-        let Begun { steps, noted, candidate } = begun;
+        let Begun { steps, noted, candidate, .. } = begun;
         let candidate = candidate.as_mut().expect("it was put in place above");
         noted.changed_at = candidate.changed_at.take().or(noted.changed_at.take());
         if matches!(candidate.outcome, Outcome::Skipped) {
@@ -231,11 +235,17 @@ impl<C: Crm> Pusher<C> {
         Ok(Candidate::nobody(outcome))
     }
 
-    /// The person of a record: found, created or updated.
-    async fn candidate(&self, work: &Work, claim: &Claim) -> Result<Candidate, CrmFailure> {
+    /// The person of a record: found, created or updated. `recheck`: an absence shown by the list is not
+    /// enough.
+    async fn candidate(
+        &self,
+        work: &Work,
+        claim: &Claim,
+        recheck: bool,
+    ) -> Result<Candidate, CrmFailure> {
         let target = match &work.ours {
             Some(id) => Target::Ours(id.clone()),
-            None => Target::Known(self.find(work, claim).await?),
+            None => Target::Known(self.find(work, claim, recheck).await?),
         };
         match self.create_or_update(work, claim, target).await {
             // Merged or deleted in Clinch since: look the person up again, once.
@@ -250,7 +260,7 @@ impl<C: Crm> Pusher<C> {
         }
     }
 
-    async fn find(&self, work: &Work, claim: &Claim) -> Result<Known, CrmFailure> {
+    async fn find(&self, work: &Work, claim: &Claim, recheck: bool) -> Result<Known, CrmFailure> {
         if let Some(id) = claim.created() {
             // Another export of this account has just created them.
             return Ok(match self.crm.get(&id).await? {
@@ -259,7 +269,7 @@ impl<C: Crm> Pusher<C> {
                 Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
             });
         }
-        let recheck = work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
+        let recheck = recheck || work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
         self.index.find(&self.crm, &work.key, &work.key_hash, recheck).await
     }
 
@@ -312,12 +322,16 @@ impl<C: Crm> Pusher<C> {
     /// Clinch for the writes of a record: none is sent once the person is on a list of those who must not be
     /// written, nor after a wait if `read_at`, when they were read, is not recent.
     pub(super) fn writing(&self, work: &Work, read_at: Option<Instant>) -> C {
+        // Only then another read can show that they were anonymised meanwhile.
+        self.resting_on(work, read_at.filter(|_| self.crm.shows_anonymised()))
+    }
+
+    /// As `writing`. `seen_at`: when it was seen last whether they are there.
+    pub(super) fn resting_on(&self, work: &Work, seen_at: Option<Instant>) -> C {
         let (lists, key, hash) = (self.suppressions.clone(), work.key.clone(), work.key_hash);
         let allowed = move || lists.check(&key, &hash).is_none();
-        // Only then another read can show that they were anonymised meanwhile.
-        let read_at = read_at.filter(|_| self.crm.shows_anonymised());
         let spent = work.spent.get_or_init(Default::default).clone();
-        self.crm.on(Footing::new(allowed, read_at, spent))
+        self.crm.on(Footing::new(allowed, seen_at, spent))
     }
 
     pub(super) fn check_fence(&self) -> Result<(), CrmFailure> {
