@@ -115,15 +115,15 @@ async fn a_create_that_waited_because_clinch_asked_for_it_follows_another_look()
             }
             // Somebody else adds everybody who is not there.
             let people = world.people();
-            for n in (0..10).filter(|n| !people.contains_key(&email(*n))) {
+            for n in (0..40).filter(|n| !people.contains_key(&email(*n))) {
                 world.sandbox.add_person(ACCOUNT, &in_clinch(n)).unwrap();
             }
         };
-        let (report, ()) = tokio::join!(run(Export::of(profiles(10)).spec(), ports), others);
+        let (report, ()) = tokio::join!(run(Export::of(profiles(40)).spec(), ports), others);
         let case = format!("look-ups {look_up}, {there} people");
         assert_eq!(report.ending, Ending::Completed, "{case}");
         assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "{case}");
-        assert_eq!(world.people().len(), 10 + there, "{case}");
+        assert_eq!(world.people().len(), 40 + there, "{case}");
     }
 }
 

@@ -269,8 +269,22 @@ impl<C: Crm> Pusher<C> {
                 Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
             });
         }
-        let recheck = recheck || work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
-        self.index.find(&self.crm, &work.key, &work.key_hash, recheck).await
+        let in_doubt = work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
+        let recheck = recheck || in_doubt;
+        let known = self.index.find(&self.crm, &work.key, &work.key_hash, recheck).await?;
+        let id = match &known {
+            Known::Person { person, .. } => Some(&person.id),
+            Known::Anonymised(_) | Known::Several(_) | Known::Absent(_) => None,
+        };
+        if recheck
+            && !in_doubt
+            && !self.index.shows(&work.key_hash)
+            && id.is_some_and(|id| !self.index.is_of_neighbours(&work.key_hash, id))
+        {
+            // Somebody else added them since the list was read.
+            self.guard.census.invalidate();
+        }
+        Ok(known)
     }
 
     pub(super) async fn create_or_update(
