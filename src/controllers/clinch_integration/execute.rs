@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     gather::Gathered,
-    plan::{Plan, remaining},
+    plan::{Plan, READ_LIST_AGAIN, remaining},
     sharing::Shared,
     validate::Validated,
     verify::{Subject, verify},
@@ -55,12 +55,23 @@ impl Executed {
         match self {
             Self::ListNotRead { retry, .. } | Self::Shared { retry, .. } => Some(*retry),
             Self::Paused { left, .. } => Some(*left),
-            Self::Refused(_) | Self::Suspended(_) => None,
+            Self::Refused(cause) => list_again(cause.reason),
+            Self::Suspended(_) => None,
             Self::Verified { validated, latest, now, .. } => {
-                Some(remaining(latest, validated, *now).unwrap_or(Duration::from_secs(1)))
+                let left = remaining(latest, validated, *now).unwrap_or(Duration::from_secs(1));
+                let again = match &latest.outcome {
+                    Outcome::Failed(failure) => list_again(failure.disposition.reason()),
+                    Outcome::Verified => None,
+                };
+                Some(again.map_or(left, |again| again.min(left)))
             }
         }
     }
+}
+
+/// When a list that cannot be used is read again: no store announces that it was corrected.
+fn list_again(reason: Reason) -> Option<Duration> {
+    (reason == Reason::SuppressionUnreadable).then_some(READ_LIST_AGAIN)
 }
 
 /// Opens or closes the connection.

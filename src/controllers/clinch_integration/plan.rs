@@ -17,7 +17,7 @@ use crate::{
 /// How long a verified credential stays verified while Clinch does not answer.
 const GRACE: Duration = Duration::from_mins(5);
 /// When an admin's list that could not be read is read again.
-const READ_LIST_AGAIN: Duration = Duration::from_secs(30);
+pub(super) const READ_LIST_AGAIN: Duration = Duration::from_secs(30);
 
 /// What to do.
 pub(super) enum Plan {
