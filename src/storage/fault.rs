@@ -85,11 +85,6 @@ impl ReadFault {
             Self::Changed => Disposition::retry(Reason::SourceChanged),
             Self::Unreachable | Self::WrongBytes => Disposition::retry(Reason::SourceUnreachable),
             Self::Denied => stalled(Reason::SourceDenied),
-            Self::TooMany { .. }
-            | Self::OddName(_)
-            | Self::IsAFolder
-            | Self::NotAFile
-            | Self::WebPage => stalled(Reason::SourceInvalid),
             Self::Server(ServerFault::NoAnswer(NoAnswer::AddressRefused)) => {
                 stalled(Reason::SourceNotAllowed)
             }
@@ -97,7 +92,12 @@ impl ReadFault {
                 Disposition::retry(Reason::SourceUnreachable)
             }
             Self::Server(fault) if fault.is_denial() => stalled(Reason::SourceDenied),
-            Self::Server(_) => stalled(Reason::SourceInvalid),
+            Self::TooMany { .. }
+            | Self::OddName(_)
+            | Self::IsAFolder
+            | Self::NotAFile
+            | Self::WebPage
+            | Self::Server(_) => stalled(Reason::SourceInvalid),
         }
     }
 

@@ -48,7 +48,7 @@ data:
 "#;
 
 /// An export of the people; its name is put in for NAME.
-const EXPORT: &str = r#"---
+const EXPORT: &str = r"---
 apiVersion: clinch.hireez.dev/v1alpha1
 kind: CandidateExport
 metadata: {name: NAME}
@@ -57,7 +57,7 @@ spec:
   fieldMappingRef: {name: steps}
   source: {configMapRef: {name: people}}
   destination: {job: {reference: ENG-101, stage: Screen}}
-"#;
+";
 
 /// Kills of the ordinary test run; `CLINCH_KILLS` asks for more.
 const KILLS: u64 = 8;

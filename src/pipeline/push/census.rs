@@ -301,7 +301,7 @@ mod tests {
         for _ in 0..2 {
             state.probed();
             state.admitted += 1;
-            tokio::time::advance(PROBE_VALID_FOR - Duration::from_millis(1)).await;
+            tokio::time::advance(PROBE_VALID_FOR.saturating_sub(Duration::from_millis(1))).await;
             assert!(!state.is_probe_due());
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(state.is_probe_due());
