@@ -67,7 +67,7 @@ impl Outcome {
                 300..=399 => Self::Redirected,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
-                // Of these it is known what they mean, whoever sends them.
+                // Of these it is known what they mean, also if something in between sends them.
                 401 | 403 | 404 | 410 | 413 => Self::Final,
                 code @ 400..=499 if is_html(&response.headers) || !is_json(&response.body) => {
                     Self::Refused(code)

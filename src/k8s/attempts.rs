@@ -1,4 +1,4 @@
-//! When a watch that fails is tried again. The default backoff of kube begins anew with each attempt: a watch says
+//! When a watch that fails is tried again. The default backoff of kube starts from its beginning with each attempt: a watch says
 //! `Init` before it lists, whether or not the list succeeds. Reads the tokio clock; no other I/O.
 
 use std::time::Duration;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_succeeds_begins_anew() {
+    async fn a_list_that_succeeds_ends_the_waits() {
         let failures = || (0..10).flat_map(|_| [Ok(Event::Init), refused()]);
         let listed = [Ok(Event::Init), Ok(Event::InitApply(())), Ok(Event::InitDone)];
         let events = failures().chain(listed).chain([refused(), Ok(Event::Init)]).collect();

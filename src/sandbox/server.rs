@@ -106,7 +106,7 @@ impl Sandbox {
         self.shared.add_person(Some(account), attributes, None)
     }
 
-    /// Lets the candidate filter find nobody from now on, as while a search index is built anew; or everybody
+    /// Lets the candidate filter find nobody from now on, as while a search index is being rebuilt; or everybody
     /// again.
     pub fn set_blind(&self, account: &str, blind: bool) {
         self.shared.set_blind(account, blind);

@@ -170,7 +170,7 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
     let late = Action::Late { commit_ms: 1000, answer_ms: None, code: None, html: false };
     sandbox.set_faults(vec![Fault::always("createCandidate", late)]);
     let mut random = fastrand::Rng::with_seed(seed);
-    // An export that starts anew, also where the one that was killed is not declared any more.
+    // Another export of the same people, also where the one that was killed is not declared any more.
     let lives: [&[&str]; 3] = [&["people"], &["again"], &["people", "again"]];
     for exports in lives.iter().cycle().take(kills.try_into().unwrap()) {
         write(folder.path(), &sandbox, people, exports);
