@@ -5,7 +5,7 @@
 //! people whom the list does not show are looked up and not found. Otherwise each person is looked up
 //! before they are created. Makes requests; writes nothing.
 
-use std::{collections::HashSet, hash::RandomState};
+use std::{collections::HashSet, hash::RandomState, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
@@ -17,12 +17,13 @@ use super::{
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
     look_ups::finds,
+    neighbours::Neighbours,
     suggestions::Wanted,
     survey::Survey,
 };
 use crate::{
     domain::{Disposition, MatchKey, Reason},
-    ledger::{KeyHash, Keys, Ledger, Table},
+    ledger::{KeyHash, Keys, Ledger, SegmentStore, Table},
     pipeline::report::Progress,
 };
 
@@ -345,4 +346,36 @@ async fn accepted(
         return Ok(unchanged.then(|| paused.accept(total)));
     };
     Ok(Some(paused.accept(total)))
+}
+
+/// The ids under which the neighbours know people of a source whom the ledger of the export does not know.
+/// Notes whom other processes may have begun to push.
+pub(super) async fn of_neighbours<S: SegmentStore>(
+    neighbours: Neighbours<S>,
+    survey: &Survey,
+    ledger: &Ledger,
+    guard: &PeopleGuard,
+    longest: Duration,
+) -> Result<Table, CrmFailure> {
+    if survey.unknown == 0 {
+        return Ok(Table::default());
+    }
+    let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
+        disposition: Disposition::retry(Reason::InternalError),
+        message,
+    })?;
+    if neighbours.is_empty() {
+        return Ok(Table::default());
+    }
+    let others = survey.others.iter().map(|(other, _)| *other);
+    let hashes: Vec<KeyHash> =
+        survey.people.hashes().filter(|hash| !ledger.knows(hash)).chain(others).collect();
+    let mut found = guard.directory.find(neighbours, &hashes, (&guard.doubts, longest)).await?;
+    for (other, present) in &survey.others {
+        let id = found.get(other).filter(|_| found.get(present).is_none());
+        if let Some(id) = id.map(<[u8]>::to_vec) {
+            found.insert(present, &id);
+        }
+    }
+    Ok(found)
 }

@@ -10,11 +10,8 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::{crm::CrmFailure, doubts::Doubts, guard::PeopleGuard, survey::Survey};
-use crate::{
-    domain::{Disposition, Reason},
-    ledger::{Journal, KeyHash, Keys, Ledger, SegmentStore, Table},
-};
+use super::{crm::CrmFailure, doubts::Doubts};
+use crate::ledger::{Journal, KeyHash, Keys, Ledger, SegmentStore, Table};
 
 /// The ledger of another export of the account.
 pub struct Neighbour<S> {
@@ -100,38 +97,6 @@ impl Directory {
         }
         Ok(ids)
     }
-}
-
-/// The ids under which the neighbours know people of a source whom the ledger of the export does not know.
-/// Notes whom other processes may have begun to push.
-pub(super) async fn of_neighbours<S: SegmentStore>(
-    neighbours: Neighbours<S>,
-    survey: &Survey,
-    ledger: &Ledger,
-    guard: &PeopleGuard,
-    longest: Duration,
-) -> Result<Table, CrmFailure> {
-    if survey.unknown == 0 {
-        return Ok(Table::default());
-    }
-    let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
-        disposition: Disposition::retry(Reason::InternalError),
-        message,
-    })?;
-    if neighbours.is_empty() {
-        return Ok(Table::default());
-    }
-    let others = survey.others.iter().map(|(other, _)| *other);
-    let hashes: Vec<KeyHash> =
-        survey.people.hashes().filter(|hash| !ledger.knows(hash)).chain(others).collect();
-    let mut found = guard.directory.find(neighbours, &hashes, (&guard.doubts, longest)).await?;
-    for (other, present) in &survey.others {
-        let id = found.get(other).filter(|_| found.get(present).is_none());
-        if let Some(id) = id.map(<[u8]>::to_vec) {
-            found.insert(present, &id);
-        }
-    }
-    Ok(found)
 }
 
 fn short(hash: &KeyHash) -> Short {
