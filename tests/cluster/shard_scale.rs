@@ -56,7 +56,8 @@ async fn create(world: &World, exports: usize) {
 
 async fn synced(world: &World) -> usize {
     let api: Api<CandidateExport> = Api::namespaced(world.admin.clone(), &world.namespace);
-    let all = api.list(&ListParams::default()).await.unwrap();
+    // An API server on a busy machine may cut a long answer; the next look counts again.
+    let Ok(all) = api.list(&ListParams::default()).await else { return 0 };
     let is_synced = |export: &&CandidateExport| {
         let conditions = export.status.iter().flat_map(|status| &status.conditions);
         conditions.into_iter().any(|known| known.type_ == "Ready" && known.reason == "Synced")
