@@ -75,6 +75,8 @@ const LOWER: f64 = 0.99;
 const UNUSED: f64 = 3.0;
 /// What is far below a rate that is sure, as a share of it.
 const BELOW: f64 = 0.93;
+/// How long that shows that the rate did not explain a 429. Later, the limit may have fallen.
+const DOUBTED: Duration = Duration::from_secs(60);
 /// How much of a rate that was accepted for a moment is sure.
 const SURE: f64 = 0.88;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
@@ -105,7 +107,8 @@ pub(super) struct Pace {
     /// The wait that the latest 429 asked for.
     asked: Option<Duration>,
     /// The window before the rate explained a 429, and the rate that it was sure to allow.
-    narrow: Option<(Window, f64)>,
+    /// And until when a 429 far below it speaks for the window.
+    narrow: Option<(Window, f64, Instant)>,
 }
 
 /// Requests that were in flight at the latest 429, and the responses to them.
@@ -548,8 +551,9 @@ impl Pace {
             _ => self.haste(),
         };
         // What the rate was to explain came again far below: it does not, and the window was right.
-        if let (Phase::Around(_), Some((window, sure))) = (self.phase, self.narrow)
+        if let (Phase::Around(_), Some((window, sure, until))) = (self.phase, self.narrow)
             && accepted.rate < BELOW * sure
+            && now < until
         {
             self.narrow = None;
             (self.phase, self.rate) = (Phase::Open(window), MAX_RATE);
@@ -563,7 +567,7 @@ impl Pace {
                 match explained {
                     Explained::ByWindow => None,
                     Explained::ByRate(rate) => {
-                        self.narrow = Some((narrow, rate / FASTER));
+                        self.narrow = Some((narrow, rate / FASTER, now + DOUBTED));
                         Some(Curve::barely(SURE * rate, rate, 1.0))
                     }
                     Explained::No => {

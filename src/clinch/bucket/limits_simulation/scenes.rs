@@ -99,8 +99,7 @@ pub(super) const SCENES: &[Scene] = &[
     scene("bucket 500/s burst 100, 9 ms", bucket(500.0, 100.0), Seconds)
         .after(0.009, 0.3)
         .eight()
-        .short()
-        .known(0.83, 0.02),
+        .short(),
     scene("fixed 50 in 1 s, 30 ms", fixed(50, 1), Seconds).after(0.03, 0.3).eight(),
     scene("fixed 500 in 10 s, 0.1 s", fixed(500, 10), Seconds).after(0.1, 0.5).eight(),
     scene("4 at a time, 0.3 s", concurrent(4), Seconds).after(0.3, 0.5).eight(),
