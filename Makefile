@@ -5,7 +5,7 @@ CARGO ?= cargo
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help demo demo-cluster test lint crds upgrade-fixtures control-plane cluster bench clean
-.PHONY: chart-readme pictures verify-chart verify verify-examples verify-site verify-getting-started verify-backup verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-fuzz verify-image verify-bench image sbom
+.PHONY: chart-readme pictures verify-chart verify-ksm verify verify-examples verify-site verify-getting-started verify-backup verify-audit verify-kills verify-import-kills verify-stores verify-traces verify-corpora verify-kstatus verify-load verify-takeover verify-shards verify-pdf verify-spreadsheet verify-fuzz verify-image verify-bench image sbom
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | \
@@ -25,7 +25,7 @@ test: ## What CI runs: format, lint, and every test; starts a real API server if
 
 # One after the other, whatever `-j` says: load and bench measure time.
 verify: ## What takes too long for CI, about three hours; docs/VERIFICATION.md has the last results
-	@for part in examples site getting-started backup audit kstatus chart kills import-kills stores traces corpora pdf spreadsheet fuzz image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
+	@for part in examples site getting-started backup audit kstatus chart ksm kills import-kills stores traces corpora pdf spreadsheet fuzz image load takeover shards bench; do $(MAKE) verify-$$part || exit 1; done
 
 verify-examples: ## The quickstart and the pictures are what their scripts write (needs Python 3)
 	@hack/verify.sh examples
@@ -110,6 +110,9 @@ chart-readme: ## Write the chart's README again, from its values
 
 verify-chart: control-plane ## The chart with real Helm, kube-score, promtool and Kustomize (needs Go; promtool or apt)
 	@hack/verify.sh chart
+
+verify-ksm: control-plane ## The configuration of kube-state-metrics, read by it and by Prometheus (needs Go and Python 3; prometheus or apt)
+	@hack/verify.sh ksm
 
 upgrade-fixtures: control-plane ## Make tests/data/upgrade again, at the commit that it is to cover
 	@mkdir -p tests/data/upgrade/crds && cp crds/*.yaml tests/data/upgrade/crds/

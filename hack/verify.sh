@@ -13,6 +13,8 @@
 #   hack/verify.sh backup     hack/backup.py: the commands of docs/BACKUP.md on two real API servers (needs Go for Helm)
 #   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, promtool and Kustomize (needs Go, and
 #                             promtool or apt)
+#   hack/verify.sh ksm        hack/kube-state-metrics.py: deploy/kube-state-metrics, read by the real kube-state-metrics and
+#                             Prometheus (needs Python 3 and Go, and prometheus with promtool or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
 #   hack/verify.sh import-kills
 #                             200 kills of a process that imports, for each kind of sink
@@ -132,6 +134,33 @@ chart() {
   logged hack/chart.sh || return 1
   result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; a namespaced install works without a right outside its namespaces; alerts fire"
   versions="helm 3.16.4, kube-score 1.20.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
+}
+
+# From the pins in tests/kube-state-metrics; a changed pin builds again.
+install_kube_state_metrics() {
+  local folder=$1 pins=tests/kube-state-metrics/go.sum
+  cmp --silent "$folder/.installed" "$pins" && return
+  (cd tests/kube-state-metrics && CGO_ENABLED=0 GOWORK=off go build -mod=readonly -trimpath -buildvcs=false -o "$folder/" \
+    k8s.io/kube-state-metrics/v2) || return 1
+  cp "$pins" "$folder/.installed"
+}
+
+ksm() {
+  local folder tools prometheus
+  tools=$(hack/control-plane.sh | tail -n 1) && [ -n "$tools" ] || return 1
+  mkdir -p "${CARGO_TARGET_DIR:-target}/ksm"
+  folder=$(cd "${CARGO_TARGET_DIR:-target}/ksm" && pwd)
+  install_kube_state_metrics "$folder" || return 1
+  prometheus=$(dirname "$(command -v prometheus || echo "$folder/usr/bin/prometheus")")
+  if [ ! -x "$prometheus/promtool" ]; then
+    (cd "$folder" && apt-get download prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .) || return 1
+  fi
+  "$cargo" build --bins || return 1
+  logged python3 hack/kube-state-metrics.py "${CARGO_TARGET_DIR:-target}/debug" "$tools" "$folder/kube-state-metrics" "$prometheus" ||
+    return 1
+  result="$(sed -n 's/^kube-state-metrics: //p' "$log")"
+  versions="$versions, $(sed -nE 's/^[[:space:]]*k8s.io\/(kube-state-metrics)\/v2 (v[0-9.]+).*/\1 \2/p' tests/kube-state-metrics/go.mod)"
+  versions="$versions, $("$prometheus/prometheus" --version 2>&1 | sed -nE 's/^(prometheus), version ([0-9.]+).*/\1 \2/p')"
 }
 
 kills() {
@@ -323,7 +352,7 @@ bench() {
 
 part=${1:-}
 case $part in
-examples | site | getting-started | backup | audit | kstatus | chart | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | fuzz | image | bench) ;;
+examples | site | getting-started | backup | audit | kstatus | chart | ksm | kills | import-kills | corpora | load | takeover | shards | stores | traces | pdf | spreadsheet | fuzz | image | bench) ;;
 *)
   sed -n '2,/^$/p' "$0" | sed -n 's/^# \{0,1\}//p'
   exit 2
@@ -332,7 +361,7 @@ esac
 result=failed
 versions="$(rustc --version | cut -d' ' -f1,2)"
 case $part in
-load | bench | getting-started | backup) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
+load | bench | getting-started | backup | ksm) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
 esac
 "$part"
 status=$?
