@@ -161,7 +161,10 @@ def main():
         sys.exit(__doc__)
     mdbook, folder = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
     pages = stage(folder)
-    subprocess.run([mdbook, "build", folder], check=True)
+    built = subprocess.run([mdbook, "build", folder], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Of a warning, too, all is shown; a page that mdBook doubts is to be mended.
+    if built.returncode != 0 or re.search(r"\b(WARN|ERROR)\b", built.stdout):
+        sys.exit(f"{built.stdout}mdBook ended with {built.returncode}")
     wrong, checked = check(folder / "book")
     if wrong:
         sys.exit("\n".join(sorted(set(wrong))))

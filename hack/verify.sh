@@ -63,17 +63,11 @@ examples() {
   versions="$(python3 --version)"
 }
 
-# Pinned; only for the site.
-mdbook=0.5.4
-
 site() {
   local folder program
   mkdir -p "${CARGO_TARGET_DIR:-target}/site"
   folder=$(cd "${CARGO_TARGET_DIR:-target}/site" && pwd)
-  program=$(command -v mdbook || echo "$folder/tools/bin/mdbook")
-  if [ ! -x "$program" ]; then
-    "$cargo" install --locked --quiet --version "$mdbook" --root "$folder/tools" mdbook || return 1
-  fi
+  program=$(hack/mdbook.sh | tail -n 1) && [ -n "$program" ] || return 1
   logged python3 hack/site.py "$program" "$folder" || return 1
   result="$(sed -n 's/^site: //p' "$log"), none leads nowhere"
   versions="$("$program" --version)"
