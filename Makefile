@@ -108,7 +108,7 @@ pictures: ## Draw the pictures of docs/CONCEPTS.md again, and what the demo prin
 chart-readme: ## Write the chart's README again, from its values
 	@WRITE_CHART_README=1 $(CARGO) test --quiet --test offline the_charts_readme
 
-verify-chart: control-plane ## The chart with real Helm, kube-score, promtool and Kustomize (needs Go; promtool or apt)
+verify-chart: control-plane ## The chart with real Helm, kube-score, kubeconform, promtool and Kustomize (needs Go and Python 3; promtool or apt)
 	@hack/verify.sh chart
 
 verify-ksm: control-plane ## The configuration of kube-state-metrics, read by it and by Prometheus (needs Go and Python 3; prometheus or apt)

@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # Checks the chart with the real tools: helm (lint, template with every value, refusals; install, upgrade, rollback and
-# uninstall on a real API server), kube-score, promtool (alerts and their unit tests), kubectl kustomize. The API server
-# checks the objects of every combination of values against its schemas, and those of the Prometheus Operator and of
-# Cilium against the schemas of these projects, which are taken from the Go module proxy.
+# uninstall on a real API server), kube-score, kubeconform, promtool (alerts and their unit tests), kubectl kustomize. The
+# API server checks the objects of every combination of values against its schemas, and those of the Prometheus Operator
+# and of Cilium against the schemas of these projects, which are taken from the Go module proxy.
 #
-# kube-linter and kubeconform are not run. kubeconform compares manifests with JSON schemas that it loads from the network;
-# the server-side dry run does more: the API server itself checks them, with defaults, CEL rules and admission. kube-score
-# looks for what kube-linter looks for (probes, security contexts, requests, replicas, selectors); one of them is enough.
+# kubeconform compares the same objects, and those of examples/, with JSON schemas that are made from the API server's
+# OpenAPI document, as none can be loaded from elsewhere. The server-side dry run does more: the API server itself checks
+# objects, with defaults, CEL rules and admission.
+#
+# kube-linter is not run: the Go module proxy does not serve golang.stackrox.io/kube-linter. docs/VERIFICATION.md says what
+# the comparison of its checks with the chart gave. kube-score looks for the same (probes, security contexts, requests,
+# replicas, selectors).
 #
 #   hack/chart.sh            everything
 #   hack/chart.sh offline    without the API server
 #   hack/chart.sh base       writes the bases in deploy/kustomize again
 #
-# helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart, as kube-score is.
-# promtool is $PROMTOOL, or the one on the PATH, or is taken out of Debian's package prometheus. Exit codes: 0 passed,
-# 1 failed, 2 usage.
+# helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart, as kube-score and
+# kubeconform are. promtool is $PROMTOOL, or the one on the PATH, or is taken out of Debian's package prometheus. Exit
+# codes: 0 passed, 1 failed, 2 usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,18s/^# \?//p' "$0"; exit 2 ;; esac
+case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,/^set/s/^# \?//p' "$0"; exit 2 ;; esac
 chart=charts/clinch-operator
 tools=$PWD/target/chart
 mkdir -p "$tools"
@@ -31,6 +35,11 @@ kube_score=$(command -v kube-score || echo "$tools/kube-score")
 if [ ! -x "$kube_score" ]; then
   echo "building kube-score"
   GOBIN=$tools go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+fi
+kubeconform=$(command -v kubeconform || echo "$tools/kubeconform")
+if [ ! -x "$kubeconform" ]; then
+  echo "building kubeconform"
+  GOBIN=$tools go install github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0
 fi
 promtool=${PROMTOOL:-$(command -v promtool || echo "$tools/usr/bin/promtool")}
 if [ ! -x "$promtool" ]; then
@@ -252,3 +261,21 @@ for name in one another; do
   filled || { echo "the ledger key was overwritten"; exit 1; }
 done
 echo "CRDs and the ledger key are kept, and taken by the next release, whatever its name"
+
+step "kubeconform"
+# The CRDs are there at this point; those of the chart, too.
+python3 hack/schemas.py kubectl "$work/schemas" >"$work/said"
+conform() {
+  "$kubeconform" -strict -schema-location "$work/schemas/{{.Group}}/{{.ResourceKind}}_{{.ResourceAPIVersion}}.json" "$@"
+}
+sed 's/^  replicas:/  replica:/' "$tools/default.yaml" >"$work/wrong.yaml"
+if conform "$work/wrong.yaml" >"$work/said" || ! grep -q "'replica'" "$work/said"; then
+  cat "$work/said"
+  echo "a field that does not exist is not found"
+  exit 1
+fi
+# Flux, Argo CD and the External Secrets Operator have schemas of their own, and jobs of CI are no objects.
+conform -summary -skip Application,ExternalSecret,GitRepository,HelmRelease,Kustomization \
+  -ignore-filename-pattern '/(github-actions|gitlab)/|/[.]sops[.]yaml$' "$tools/default.yaml" \
+  "$tools/every-value.yaml" "$tools/toggles" tests/data/chart/cilium.yaml "$chart/crds" \
+  deploy/kustomize/*/{namespace,operator}.yaml deploy/kube-state-metrics/rbac.yaml examples

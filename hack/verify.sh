@@ -11,8 +11,8 @@
 #                             where their database can be fetched; hack/sbom.sh (needs jq)
 #   hack/verify.sh kstatus    tests/kstatus: the recorded shapes of status, read by the real kstatus
 #   hack/verify.sh backup     hack/backup.py: the commands of docs/BACKUP.md on two real API servers (needs Go for Helm)
-#   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, promtool and Kustomize (needs Go, and
-#                             promtool or apt)
+#   hack/verify.sh chart      hack/chart.sh: the chart with real Helm, kube-score, kubeconform, promtool and Kustomize (needs
+#                             Go and Python 3, and promtool or apt)
 #   hack/verify.sh ksm        hack/kube-state-metrics.py: deploy/kube-state-metrics, read by the real kube-state-metrics and
 #                             Prometheus (needs Python 3 and Go, and prometheus with promtool or apt)
 #   hack/verify.sh kills      hack/kill.sh: 200 kills, 20 races
@@ -126,8 +126,8 @@ kstatus() {
 
 chart() {
   logged hack/chart.sh || return 1
-  result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; a namespaced install works without a right outside its namespaces; alerts fire"
-  versions="helm 3.16.4, kube-score 1.20.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
+  result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; a namespaced install works without a right outside its namespaces; alerts fire; kubeconform: $(sed -nE 's/^Summary: .*Valid: ([0-9]+), .*Skipped: ([0-9]+)$/\1 objects valid, \2 of other projects not checked/p' "$log")"
+  versions="helm 3.16.4, kube-score 1.20.0, kubeconform 0.8.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
 }
 
 # From the pins in tests/kube-state-metrics; a changed pin builds again.
