@@ -83,6 +83,15 @@ impl History {
         }
     }
 
+    /// Responses within the last seconds, and since the latest pause.
+    pub(super) fn within(&self, seconds: f64, now: Instant) -> f64 {
+        let is_recent = |slot: &&Slot| {
+            slot.start >= self.since
+                && now.saturating_duration_since(slot.start).as_secs_f64() < seconds
+        };
+        self.slots.iter().rev().take_while(is_recent).map(|slot| f64::from(slot.responses)).sum()
+    }
+
     /// Responses per second over the last one to two seconds.
     pub(super) fn recent_rate(&self, now: Instant) -> f64 {
         let within = |slot: &&Slot| now.saturating_duration_since(slot.start) < 2 * SECOND;

@@ -16,6 +16,7 @@ mod limits;
 #[cfg(test)]
 mod limits_simulation;
 mod pace;
+mod quota;
 mod rise;
 mod seek;
 #[cfg(test)]

@@ -14,6 +14,9 @@
 //! limit that has moved tends to move again (others use the account): the next climbs are faster, and
 //! slow down while the limit stays.
 //!
+//! **A 429 that asks for two seconds or more** is the end of a quota for a window of time: the rate is above
+//! the average, so that the quota is used up before it is renewed (`quota.rs`).
+//!
 //! **429s in a row** without another response mean that the pause was too short (a window of requests
 //! that is used up), not that the rate is: the pauses grow, and the rate is that of the whole cycle.
 //!
@@ -33,6 +36,7 @@ use super::{
     curve::{Curve, DEPTHS, MIN_RATE, MOST_HASTE},
     fall::Fall,
     history::{Accepted, History},
+    quota::{LEAST_WAIT, Quota, Spans},
     rise::Rise,
     seek::Seek,
     strays::{Sign, Strays},
@@ -56,6 +60,8 @@ const LONG_CYCLE: f64 = 20.0;
 const LONG_ROW: u32 = 3;
 /// How long a test may take until the next 429.
 const LONGEST_TEST: Duration = Duration::from_secs(10);
+/// A window is cut for a test if it is larger than this. A smaller one may still exceed a limit of the rate.
+const SMALLEST_TEST: usize = 2;
 /// To which share a rate is cut for a test.
 const TEST_CUT: f64 = 0.6;
 /// From which 429 in a row on, counted from zero, they are no strays.
@@ -109,6 +115,8 @@ pub(super) struct Pace {
     /// The window before the rate explained a 429, and the rate that it was sure to allow.
     /// And until when a 429 far below it speaks for the window.
     narrow: Option<(Window, f64, Instant)>,
+    /// The latest work and the pauses after it.
+    spans: Spans,
 }
 
 /// Requests that were in flight at the latest 429, and the responses to them.
@@ -138,6 +146,8 @@ enum Phase {
     Doubling,
     /// It was hit again.
     Around(Curve),
+    /// It is a quota for a window of several seconds.
+    Quota(Quota),
     /// There are strays that ask for a wait.
     Beside(Seek),
 }
@@ -172,6 +182,7 @@ impl Pace {
             stragglers: Stragglers::default(),
             asked: None,
             narrow: None,
+            spans: Spans::default(),
         }
     }
 
@@ -217,6 +228,12 @@ impl Pace {
                     curve.used += 1.0 / self.rate;
                 }
                 self.rate = curve.rate();
+            }
+            Phase::Quota(quota) => {
+                if self.history.recent_rate(now) >= USED * self.rate {
+                    quota.answered();
+                }
+                self.rate = quota.rate();
             }
             Phase::Beside(seek) => {
                 // A ceiling below it leaves it unused.
@@ -289,7 +306,13 @@ impl Pace {
             self.phase = Phase::Around(Curve::known(self.rate));
             self.strays = Strays::default();
         }
-        if !self.strays.are_proved() && self.streak.is_none() && self.falls(&accepted, now) {
+        let expected =
+            matches!(&self.phase, Phase::Quota(quota) if quota.expects(pause.as_secs_f64()));
+        if !expected
+            && !self.strays.are_proved()
+            && self.streak.is_none()
+            && self.falls(&accepted, now)
+        {
             self.try_soon(requested);
             return self.stray(requested);
         }
@@ -300,16 +323,16 @@ impl Pace {
         {
             return (true, pause);
         }
-        let (mut sign, rate) = (None, self.rate);
+        let (mut sign, rate) = (expected.then_some(Sign::Limit { first: false }), self.rate);
         if self.strays.are_proved() {
             sign = Some(self.strays.refused(accepted.seconds));
             if sign == Some(Sign::Stray) {
-                if let Phase::Around(_) = self.phase {
+                if let Phase::Around(_) | Phase::Quota(_) = self.phase {
                     self.seek(requested, |share| Seek::rising(rate, share));
                 }
                 return self.stray(requested);
             }
-            if matches!(self.phase, Phase::Doubling | Phase::Around(_))
+            if matches!(self.phase, Phase::Doubling | Phase::Around(_) | Phase::Quota(_))
                 && self.seek(requested, |share| Seek::around(accepted.rate, share))
             {
                 return self.stray(requested);
@@ -377,7 +400,7 @@ impl Pace {
                 }
                 continues
             }
-            Phase::Around(_) if self.rise.begins() => {
+            Phase::Around(_) | Phase::Quota(_) if self.rise.begins() => {
                 self.phase = Phase::Doubling;
                 (self.fall, self.fine, self.resume) = (None, None, None);
                 self.strays.end_test();
@@ -499,7 +522,7 @@ impl Pace {
     /// Cuts the pace deeply: strays remain, a limit does not.
     fn test(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Open(window) if window.size > 1 => {
+            Phase::Open(window) if window.size > SMALLEST_TEST => {
                 window.size = (window.size / 2).max(1);
                 (window.hit, window.responses, window.seconds) = (true, usize::MAX, 0.0);
             }
@@ -542,9 +565,31 @@ impl Pace {
         self.rate = (self.history.recent_rate(now) / 2.0).max(MIN_START);
     }
 
+    /// Whether the limit is a quota; then it sets the pace.
+    fn follow_quota(&mut self, pause: f64, now: Instant) -> bool {
+        let quota = match &self.phase {
+            Phase::Quota(quota) => {
+                quota.refused(&self.spans, pause, |seconds| self.history.within(seconds, now))
+            }
+            Phase::Doubling | Phase::Around(_) if pause >= LEAST_WAIT => {
+                Ok(Quota::first(&self.spans))
+            }
+            _ => return false,
+        };
+        (self.phase, self.rate) = match quota {
+            Ok(quota) => (Phase::Quota(quota), quota.rate()),
+            Err(sure) => {
+                let curve = Curve::barely(sure, sure / 0.9, MOST_HASTE);
+                (Phase::Around(curve), curve.rate())
+            }
+        };
+        true
+    }
+
     /// Cuts the pace below the limit that a 429 shows.
     fn cut(&mut self, accepted: &Accepted, pause: Duration, in_flight: usize, now: Instant) {
         let pause_seconds = pause.as_secs_f64();
+        self.spans.add(accepted, pause_seconds);
         let haste = match self.phase {
             // The limit was known well: it has moved.
             Phase::Around(known) if known.depth <= DEPTHS[1] => MOST_HASTE,
@@ -557,6 +602,9 @@ impl Pace {
         {
             self.narrow = None;
             (self.phase, self.rate) = (Phase::Open(window), MAX_RATE);
+            return;
+        }
+        if self.follow_quota(pause_seconds, now) {
             return;
         }
         let curve = match &mut self.phase {
@@ -605,8 +653,8 @@ impl Pace {
                 let plateau = plateau.min(0.98 * self.rate).max(1.02 * sure);
                 Some(Curve::barely(sure, plateau, haste))
             }
-            // Leaves this phase by its own rules.
-            Phase::Beside(_) => None,
+            // Leave these phases by their own rules.
+            Phase::Beside(_) | Phase::Quota(_) => None,
             Phase::Ceiling => Some(Curve::hit(None, accepted, pause_seconds)),
             Phase::Around(known) => Some(Curve::hit(Some(*known), accepted, pause_seconds)),
         };

@@ -20,12 +20,14 @@ const AGAIN_RANGE: [f64; 2] = [8.0, 40.0];
 const LONGEST_AGAIN: f64 = 64.0;
 
 /// From this size on, one more is tried at once: what a wrong explanation can cost is a small part of it.
-const FINE: usize = 9;
+const FINE: usize = 15;
 /// Below it, one more is first tried at this rate, as a multiple of what was accepted: a limit of concurrent
 /// requests refuses that, a limit of the rate may not.
 pub(super) const FASTER: f64 = 1.06;
-/// How many responses show that it is not refused.
+/// How many responses show that it is not refused, at least, and for each request in flight: a large window
+/// is seldom full at that rate.
 const ACCEPTED: usize = 60;
+const ACCEPTED_EACH: usize = 10;
 /// When that is tried first: after so many seconds, or as long as the pause.
 const FIRST_TRIAL: f64 = 1.5;
 
@@ -168,7 +170,8 @@ impl Window {
             self.seconds /= 2.0;
             self.responses = if self.hit { 4 * self.size } else { 0 };
             self.trial = if self.hit && self.size <= FINE {
-                Trial::Paced { rate: FASTER * accepted(), left: ACCEPTED }
+                let left = ACCEPTED.max(ACCEPTED_EACH * self.size);
+                Trial::Paced { rate: FASTER * accepted(), left }
             } else {
                 Trial::None
             };
@@ -253,11 +256,14 @@ mod tests {
             // The rate may explain it: that is tried at once, and not again.
             (2, FIRST_TRIAL),
             (2, 64.0),
-            (10, 10.0),
+            (10, FIRST_TRIAL),
             (10, 20.0),
-            (11, 40.0),
-            (10, 64.0),
-            (10, 64.0),
+            (11, FIRST_TRIAL),
+            (20, 8.0),
+            (20, 16.0),
+            (21, 32.0),
+            (20, 64.0),
+            (20, 64.0),
         ] {
             window.cuts = 0;
             assert!(
@@ -266,7 +272,7 @@ mod tests {
             );
         }
         window.cuts = 0;
-        assert!((until_the_next_trial(&mut window, 20, now) - 8.0).abs() < 1e-9, "a new size");
+        assert!((until_the_next_trial(&mut window, 30, now) - 8.0).abs() < 1e-9, "a new size");
     }
 
     #[test]
