@@ -24,18 +24,19 @@ fn said(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn assert_files_clean(folder: &Path) {
+/// Returns how many files there are.
+fn assert_files_clean(folder: &Path) -> usize {
     let mut files = 0;
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            assert_files_clean(&path);
+            files += assert_files_clean(&path);
         } else {
             assert_clean(&path.display().to_string(), &fs::read(&path).expect("readable"));
+            files += 1;
         }
-        files += 1;
     }
-    assert!(files > 0, "{} is empty", folder.display());
+    files
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,6 +80,8 @@ async fn apply_shows_and_keeps_no_marked_value() {
         assert_clean("an object of apply", object.to_string().as_bytes());
     }
     assert!(objects.len() > 50, "{}", objects.len());
+    // Before they settled, a slow machine may have written none.
+    assert!(assert_files_clean(&folder.path().join("state/ledger")) > 0, "no ledger");
     assert!(!sandbox.people("hireEZ").is_empty());
 
     // A manifest that is refused is not quoted either.
@@ -111,5 +114,5 @@ fn the_demo_shows_marked_values_only_as_the_emulator_has_them() {
     assert!(leak(shown.as_bytes()).is_some(), "the emulator's own data is what is shown");
     assert!(summary.contains("RecordsRejected") && summary.contains("Synced"), "{summary}");
     assert_clean("the demo", summary.as_bytes());
-    assert_files_clean(&folder.path().join("state/objects"));
+    assert!(assert_files_clean(&folder.path().join("state/objects")) > 0, "no object is kept");
 }

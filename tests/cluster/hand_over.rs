@@ -55,6 +55,8 @@ async fn a_killed_holder_is_followed_and_each_person_arrives_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_frozen_past_its_lease_pushes_nobody_when_it_wakes() {
     const PEOPLE: usize = 1500;
+    // The default of `limits.maxInFlight`.
+    const IN_FLIGHT: u64 = 8;
     let Some(world) = World::prepare().await else { return };
     let mut first = operator(&world, "first");
     held_by(&world, "first").await;
@@ -81,7 +83,9 @@ async fn a_holder_frozen_past_its_lease_pushes_nobody_when_it_wakes() {
     let done = world.ready("CandidateExport", "frozen", "True", "Synced").await;
     assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
     assert_each_once(&world, PEOPLE);
-    assert_eq!(created(), PEOPLE as u64, "nobody was even tried twice");
+    // Nobody is even tried twice, but for requests that it had checked and not sent yet when it froze.
+    let twice = created() - PEOPLE as u64;
+    assert!(twice <= IN_FLIGHT, "{twice} were tried twice");
     assert_eq!(holder(&world), "second");
     assert_eq!(first.code().await, Some(4), "a lost lease has its own exit code");
 }
