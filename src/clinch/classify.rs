@@ -24,8 +24,12 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub enum Outcome {
     /// A response that a retry would not change, or a failure on our side.
     Final,
-    /// 429: certainly not carried out.
+    /// 429 in the words of the application: certainly not carried out.
     RateLimited,
+    /// 429 that need not come from the application: possibly carried out.
+    Throttled,
+    /// 401 that need not come from the application: possibly carried out.
+    Unsigned,
     /// 3xx: not followed. From a gateway, perhaps once only.
     Redirected,
     /// 408, or a transient 5xx: possibly carried out.
@@ -63,7 +67,9 @@ impl Outcome {
     pub fn of(result: &Result<Response, CallError>) -> Self {
         match result {
             Ok(response) => match response.status.as_u16() {
-                429 => Self::RateLimited,
+                429 if is_of_application(response) => Self::RateLimited,
+                429 => Self::Throttled,
+                401 if !is_of_application(response) => Self::Unsigned,
                 300..=399 => Self::Redirected,
                 code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
@@ -100,7 +106,7 @@ impl Outcome {
         match (self, effect) {
             (Self::Final, _)
             | (
-                Self::LastingError(_) | Self::Refused(_) | Self::Unreadable,
+                Self::LastingError(_) | Self::Refused(_) | Self::Unsigned | Self::Unreadable,
                 Effect::Read | Effect::Idempotent,
             )
             // The caller has to find out what became of it.
@@ -111,13 +117,19 @@ impl Outcome {
             (Self::RateLimited | Self::NotSent, _)
             | (Self::Garbled, Effect::Read)
             | (
-                Self::Redirected | Self::Html | Self::ServerError(_) | Self::Lost(_),
+                Self::Redirected
+                | Self::Html
+                | Self::ServerError(_)
+                | Self::Throttled
+                | Self::Lost(_),
                 Effect::Read | Effect::Idempotent,
             ) => Verdict::Again,
             (
                 Self::ServerError(code) | Self::LastingError(code) | Self::Refused(code),
                 Effect::Create,
             ) => Verdict::InDoubt(Doubt::Status(code)),
+            (Self::Throttled, Effect::Create) => Verdict::InDoubt(Doubt::LIMITED),
+            (Self::Unsigned, Effect::Create) => Verdict::InDoubt(Doubt::UNSIGNED),
             (Self::Lost(doubt), Effect::Create) => Verdict::InDoubt(doubt),
         }
     }
@@ -250,9 +262,21 @@ fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
+/// Whether an answer certainly comes from the application: it holds a JSON:API error, or at least a JSON
+/// document with the media type of JSON:API, which nothing in between uses.
+fn is_of_application(response: &Response) -> bool {
+    let Response { headers, body, .. } = response;
+    let is_typed = || has_type(headers, jsonapi::MEDIA_TYPE) && is_json(body);
+    (!is_html(headers) && jsonapi::has_errors(body)) || is_typed()
+}
+
 fn is_html(headers: &HeaderMap) -> bool {
+    has_type(headers, "text/html")
+}
+
+fn has_type(headers: &HeaderMap, expected: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(expected))
 }
 
 impl From<CallError> for ClinchError {

@@ -24,15 +24,20 @@ fn retry_table() {
     let status = |code: u16| Ok(response(code, &[], "{}"));
     let cut = Doubt::Cut;
     let page = |code: u16| Ok(response(code, &[], "<html>"));
-    let rows: [(Result<Response, CallError>, [Verdict; 3]); 26] = [
+    let said = |code: u16| Ok(response(code, &[], r#"{"errors":[{"status":"4xx"}]}"#));
+    let typed =
+        |code: u16, body| Ok(response(code, &[("content-type", "application/vnd.api+json")], body));
+    let limited = InDoubt(Doubt::Status(429));
+    let rows: [(Result<Response, CallError>, [Verdict; 3]); 31] = [
         // outcome                              read   idempotent  create
         (status(200), [Stop, Stop, Stop]),
         (status(201), [Stop, Stop, Stop]),
-        (status(401), [Stop, Stop, Stop]),
+        (said(401), [Stop, Stop, Stop]),
+        (status(401), [Stop, Stop, InDoubt(Doubt::Status(401))]),
         (status(409), [Stop, Stop, Stop]),
         (status(422), [Stop, Stop, Stop]),
         (page(400), [Stop, Stop, InDoubt(Doubt::Status(400))]),
-        (page(401), [Stop, Stop, Stop]),
+        (page(401), [Stop, Stop, InDoubt(Doubt::Status(401))]),
         (page(404), [Stop, Stop, Stop]),
         (page(409), [Stop, Stop, InDoubt(Doubt::Status(409))]),
         (page(413), [Stop, Stop, Stop]),
@@ -41,7 +46,11 @@ fn retry_table() {
         (status(511), [Stop, Stop, InDoubt(Doubt::Status(511))]),
         (status(600), [Stop, Stop, InDoubt(Doubt::Status(600))]),
         (status(408), [Again, Again, InDoubt(Doubt::Status(408))]),
-        (status(429), [Again, Again, Again]),
+        (said(429), [Again, Again, Again]),
+        (typed(429, "{}"), [Again, Again, Again]),
+        (typed(429, ""), [Again, Again, limited]),
+        (status(429), [Again, Again, limited]),
+        (page(429), [Again, Again, limited]),
         (status(500), [Again, Again, InDoubt(Doubt::Status(500))]),
         (status(502), [Again, Again, InDoubt(Doubt::Status(502))]),
         (status(503), [Again, Again, InDoubt(Doubt::Status(503))]),

@@ -154,8 +154,8 @@ pub enum Doubt {
     /// The connection was lost.
     #[error("the connection was lost")]
     Cut,
-    /// A server error, or a 4xx without a JSON document: a gateway may return it for a request that it has
-    /// passed on.
+    /// A server error, a 4xx without a JSON document, or a 401 or 429 that is not in the words of the
+    /// application: a gateway may return it for a request that it has passed on.
     #[error("{}", status_of(*.0))]
     Status(u16),
     /// A response that need not come from the application: an HTML page, a redirect, one that is
@@ -168,10 +168,18 @@ pub enum Doubt {
 }
 
 impl Doubt {
+    /// A 429 that need not come from the application.
+    pub(super) const LIMITED: Self = Self::Status(429);
+    /// A 401 that need not come from the application.
+    pub(super) const UNSIGNED: Self = Self::Status(401);
+
     /// The error of a write that was sent several times and is certainly not carried out: it was looked
-    /// for after each answer, once it could not be in progress any more. Other doubts stay.
-    pub fn after_the_last_look(self) -> ClinchError {
+    /// for after each answer, once it could not be in progress any more. Other doubts stay. `request`:
+    /// its method and path.
+    pub fn after_the_last_look(self, request: &str) -> ClinchError {
         match self {
+            Self::LIMITED => ClinchError::RateLimited { retry_after: None },
+            Self::UNSIGNED => ClinchError::SignatureRefused { request: request.to_owned() },
             Self::Status(409) => ClinchError::Conflict,
             Self::Status(status) if self.is_refusal() => {
                 ClinchError::Rejected { status, fields: Vec::new() }
@@ -181,10 +189,15 @@ impl Doubt {
         }
     }
 
-    /// Whether it is a 4xx, which is not sent again: another answer is not to be expected. A 408 is about the
-    /// time alone.
+    /// Whether it is a 4xx, which is not sent again: another answer is not to be expected. A 408 or 429 is
+    /// about the time alone, and a 401 may be a stray one.
     pub(crate) const fn is_refusal(self) -> bool {
-        matches!(self, Self::Status(400..=499)) && !matches!(self, Self::Status(408))
+        matches!(self, Self::Status(400..=499)) && !matches!(self, Self::Status(401 | 408 | 429))
+    }
+
+    /// Whether it is a 401: sent once more, as the credential is accepted otherwise.
+    pub(crate) const fn is_unsigned(self) -> bool {
+        matches!(self, Self::UNSIGNED)
     }
 
     /// Whether the request may still be in progress. Only the application's own response proves
@@ -198,10 +211,10 @@ impl Doubt {
 }
 
 fn status_of(code: u16) -> String {
-    if code < 500 {
-        format!("{code} without a JSON document")
-    } else {
-        format!("server error {code}")
+    match code {
+        401 | 429 => format!("{code} that need not come from Clinch itself"),
+        ..500 => format!("{code} without a JSON document"),
+        _ => format!("server error {code}"),
     }
 }
 
@@ -232,6 +245,7 @@ impl ClinchError {
         };
         match self {
             Self::RateLimited { retry_after } => retry(Reason::RateLimited, *retry_after),
+            Self::Ambiguous(Doubt::LIMITED) => Disposition::retry(Reason::RateLimited),
             Self::Unavailable { retry_after, .. } => retry(Reason::VendorUnavailable, *retry_after),
             // Somebody has to set the clock, but after that no other action is needed.
             Self::ClockSkew { .. } => Disposition::retry(Reason::ClockSkew),
@@ -285,7 +299,7 @@ impl ClinchError {
             | Self::Unreachable(_)
             | Self::Errored { .. }
             | Self::Ambiguous(Doubt::Timeout | Doubt::Cut) => true,
-            Self::Ambiguous(doubt @ Doubt::Status(_)) => !doubt.is_refusal(),
+            Self::Ambiguous(Doubt::Status(code)) => *code >= 500 || *code == 408,
             Self::Unauthorized
             | Self::SignatureRefused { .. }
             | Self::ClockSkew { .. }

@@ -30,6 +30,7 @@ pub(crate) type Between = Box<dyn Fn(&SignedRequest) -> Option<Response> + Send 
 /// An answer of something in between.
 pub(crate) fn answer(status: u16, retry_after: Option<&str>) -> Response {
     let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/vnd.api+json".parse().unwrap());
     if let Some(delay) = retry_after {
         headers.insert("retry-after", delay.parse().unwrap());
     }

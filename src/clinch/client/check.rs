@@ -6,7 +6,7 @@ use super::{Client, Inner};
 use crate::clinch::{
     circuit_breaker::{CredentialStanding, Standing},
     contract::Op,
-    error::ClinchError,
+    error::{ClinchError, Doubt},
     wire::{Request, Response},
 };
 
@@ -21,14 +21,17 @@ impl Drop for Check<'_> {
 
 impl Client {
     /// A request was answered 401. Reads a plain list: if that is accepted, the credential is good, and
-    /// the request is sent once more, since a 401 is never carried out. The outer error is concluded from
+    /// the request is sent once more. If it is in doubt (a create that something in between may have
+    /// answered), the caller has to find out first what became of it. The outer error is concluded from
     /// another request.
     pub(super) async fn check_401(
         &self,
         inner: &Inner,
         op: Option<Op>,
         request: Request,
+        in_doubt: bool,
     ) -> Result<Result<Response, ClinchError>, ClinchError> {
+        let doubt = || Ok(Err(ClinchError::Ambiguous(Doubt::UNSIGNED)));
         let _check = Check(&inner.standing);
         let _alone = inner.check.lock().await;
         if inner.standing.get() == Standing::Rejected {
@@ -36,10 +39,16 @@ impl Client {
         }
         // Boxed because it recurses: a probe is not checked again. Other requests wait for it.
         match Box::pin(self.clone().without_waiting().probe()).await {
+            Ok(_) if in_doubt => return doubt(),
             Ok(_) => {}
+            Err(ClinchError::GrantRevoked | ClinchError::GrantPaused) if in_doubt => {
+                return doubt();
+            }
             Err(error @ (ClinchError::GrantRevoked | ClinchError::GrantPaused)) => {
                 return Err(error);
             }
+            // Of a response that is in doubt, the clock was not compared.
+            Err(error @ ClinchError::ClockSkew { .. }) => return Ok(Err(error)),
             // Rejected as well, or not known: the next check decides.
             Err(_) => return Ok(Err(ClinchError::Unauthorized)),
         }
@@ -56,10 +65,11 @@ impl Inner {
     /// What distinguishes a request from others, without any value.
     fn shape(&self, op: Option<Op>, request: &Request) -> String {
         let path = op.map_or("", |op| self.config.contract.operation(op).path.as_str());
+        let method = &request.method;
         let names: BTreeSet<_> = request.url.query_pairs().map(|(name, _)| name).collect();
         let query =
             names.into_iter().map(|name| format!("{name}=...")).collect::<Vec<_>>().join("&");
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{} {path}{mark}{query}", request.method)
+        format!("{method} {path}{mark}{query}")
     }
 }

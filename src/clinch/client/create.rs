@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Client, encode, one};
+use super::{Client, encode, one, send::method};
 use crate::{
     clinch::{
         contract::Op,
@@ -19,8 +19,10 @@ use crate::{
     jsonapi::{Document, NewResource, PrimaryData},
 };
 
-/// Maximum creates sent for one person.
-const MAX_ROUNDS: usize = 3;
+/// Maximum creates sent for one person, not counting those answered with 429.
+const MAX_ROUNDS: u32 = 3;
+/// Maximum of those that something in between may have answered with 429.
+const MAX_LIMITED: u32 = 16;
 
 /// The response to a create.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,8 +68,8 @@ impl Client {
     /// Creates a person who may exist already: looks them up, creates them only if they are
     /// certainly absent, and looks them up again whenever the outcome of a create is in doubt. The
     /// create is sent again only once the previous one cannot be in progress any more. A create that
-    /// timed out is never sent again, because nothing shows when it ends. `Errored`: Clinch answered 5xx
-    /// to the last one, and nobody was created.
+    /// timed out is never sent again, because nothing shows when it ends. `Errored`, `RateLimited`,
+    /// `SignatureRefused`: so the last one was answered, and nobody was created.
     ///
     /// `known_absent`: the caller has just looked the person up. `attributes` must hold the match
     /// attribute. Requires an honoured filter (otherwise `FilterIgnored`, before anything is
@@ -100,15 +102,14 @@ impl Client {
             }
         }
         let body = candidate(attributes);
-        let mut last = Doubt::NoId;
-        for _ in 0..MAX_ROUNDS {
+        let mut rounds = Rounds::of(self.0.config.timeouts.operation);
+        loop {
             let error = match self.create_encoded(body.clone()).await {
                 Ok(Created::New(person)) => return Ok(Creation::Created(person)),
                 Ok(Created::Upserted(person)) => return Ok(Creation::Upserted(person)),
                 Err(error) => error,
             };
             if let ClinchError::Ambiguous(doubt) = error {
-                last = doubt;
                 // If the look-up fails, the doubt is still what the caller must know.
                 match self.look_again(key, doubt, &in_doubt).await {
                     Err(_) => return Err(ClinchError::Ambiguous(doubt)),
@@ -117,11 +118,13 @@ impl Client {
                         return Ok(Creation::Found(found));
                     }
                     Ok(found) if !found.is_empty() => return Ok(recovered(found)),
-                    Ok(_) if doubt.is_refusal() => return Err(doubt.after_the_last_look()),
                     Ok(_) if doubt == Doubt::Timeout => {
                         return Err(ClinchError::Ambiguous(doubt));
                     }
-                    Ok(_) => {}
+                    Ok(_) if rounds.is_another_due(doubt) && !self.has_ended() => {}
+                    Ok(_) => {
+                        return Err(doubt.after_the_last_look(&self.shown(Op::CreateCandidate)));
+                    }
                 }
             } else if self.reports_existing(&error) {
                 sleep(self.contract().lookup_settle).await;
@@ -131,7 +134,17 @@ impl Client {
                 return Err(error);
             }
         }
-        Err(last.after_the_last_look())
+    }
+
+    /// Method and path of an operation, without any value.
+    pub fn shown(&self, op: Op) -> String {
+        let operation = self.contract().operation(op);
+        format!("{} {}", method(operation.method), operation.path)
+    }
+
+    /// Whether the caller's access has ended, so that it waits for nothing more.
+    fn has_ended(&self) -> bool {
+        self.1.as_ref().is_some_and(|lease| lease.grant.has_ended())
     }
 
     /// How long to wait after a request of unknown outcome before a look-up shows its effect. Based
@@ -175,11 +188,15 @@ impl Client {
     ) -> Result<Vec<Candidate>, ClinchError> {
         let settle = self.contract().lookup_settle;
         let lost = Instant::now();
-        sleep(settle).await;
-        let found = self.find(key).await;
         let quiet = self.quiet_after(doubt);
-        if found.as_ref().is_ok_and(|found| !found.is_empty()) || quiet.is_zero() {
-            return found;
+        // A 429 rarely follows a create that was carried out, and another request is the last thing that is
+        // wanted then.
+        if doubt != Doubt::LIMITED {
+            sleep(settle).await;
+            let found = self.find(key).await;
+            if found.as_ref().is_ok_and(|found| !found.is_empty()) || quiet.is_zero() {
+                return found;
+            }
         }
         // Also if the look-up failed: the caller's claim on the person ends when this returns.
         let waits = in_doubt();
@@ -197,6 +214,33 @@ impl Client {
             }
             _ => false,
         }
+    }
+}
+
+/// How often a create was sent.
+struct Rounds {
+    /// Not counting those answered with 429.
+    sent: u32,
+    limited: u32,
+    unsigned: u32,
+    /// After this nothing is sent again because of a 429.
+    until: Instant,
+}
+
+impl Rounds {
+    fn of(operation: Duration) -> Self {
+        Self { sent: 0, limited: 0, unsigned: 0, until: Instant::now() + operation }
+    }
+
+    /// Whether it is sent again after this doubt, which left nobody.
+    fn is_another_due(&mut self, doubt: Doubt) -> bool {
+        if doubt == Doubt::LIMITED {
+            self.limited += 1;
+            return self.limited < MAX_LIMITED && Instant::now() < self.until;
+        }
+        self.sent += 1;
+        self.unsigned += u32::from(doubt.is_unsigned());
+        !doubt.is_refusal() && self.unsigned < 2 && self.sent < MAX_ROUNDS
     }
 }
 

@@ -112,8 +112,12 @@ impl Client {
         // A check of the account itself is judged by its caller.
         let checked = !force && request.time_limit.is_none();
         let mut result = inner.exchange(op, request.clone()).await?;
-        if checked && matches!(result, Err(ClinchError::Unauthorized)) {
-            result = self.check_401(inner, op, request).await?;
+        let is_401 = |error: &ClinchError| {
+            matches!(error, ClinchError::Unauthorized | ClinchError::Ambiguous(Doubt::UNSIGNED))
+        };
+        if checked && result.as_ref().is_err_and(is_401) {
+            let in_doubt = matches!(result, Err(ClinchError::Ambiguous(_)));
+            result = self.check_401(inner, op, request, in_doubt).await?;
         }
         if guard.finish(&result) {
             inner.observer.credentials_rejected(&inner.integration);
@@ -135,12 +139,7 @@ impl Client {
         id: Option<&ClinchId>,
         body: Bytes,
     ) -> Result<Response, ClinchError> {
-        let method = match self.contract().operation(op).method {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Patch => Method::PATCH,
-            Verb::Put => Method::PUT,
-        };
+        let method = method(self.contract().operation(op).method);
         let mut request = Request::new(op.name(), op.effect(), method, self.url(op, id));
         request.body = Some(body);
         let result = self.send(op, request, false).await;
@@ -191,6 +190,15 @@ impl Inner {
             keep_sent(fields, sent.as_deref().unwrap_or_default());
         }
         Ok(result)
+    }
+}
+
+pub(super) fn method(verb: Verb) -> Method {
+    match verb {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Patch => Method::PATCH,
+        Verb::Put => Method::PUT,
     }
 }
 

@@ -102,7 +102,7 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
                 Ok(response) => retry_after(&response.headers, self.clock.now()),
                 Err(_) => None,
             };
-            let affordable = if outcome == Outcome::RateLimited {
+            let affordable = if matches!(outcome, Outcome::RateLimited | Outcome::Throttled) {
                 limited += 1;
                 limited < MAX_LIMITED
             } else {

@@ -117,6 +117,7 @@ impl Bench {
 
 fn response(status: u16, headers: &[(&'static str, &str)]) -> Response {
     let mut map = HeaderMap::new();
+    map.insert("content-type", crate::jsonapi::MEDIA_TYPE.parse().unwrap());
     for (name, value) in headers {
         map.insert(*name, value.parse().unwrap());
     }

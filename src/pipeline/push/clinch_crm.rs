@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clinch::{
-        self, Client, ClinchError, Creation, Cursor, Doubt, File, Footing, NotClinchSign,
+        self, Client, ClinchError, Creation, Cursor, Doubt, File, Footing, NotClinchSign, Op,
         SOCIAL_PROFILE,
     },
     domain::{Cause, ClinchId, MatchKey, Reason},
@@ -114,7 +114,7 @@ impl ClinchCrm {
     /// no longer be under way; a write that timed out is not repeated here.
     async fn ensure<P, W>(
         &self,
-        how: Ensure,
+        (op, how): (Op, Ensure),
         present: impl Fn() -> P,
         write: impl Fn() -> W,
     ) -> Result<bool, CrmFailure>
@@ -128,7 +128,7 @@ impl ClinchCrm {
         if how == Ensure::DryRun {
             return Ok(true);
         }
-        let mut last = Doubt::NoId;
+        let (mut last, mut unsigned) = (Doubt::NoId, 0);
         for _ in 0..STEP_ATTEMPTS {
             match write().await {
                 Ok(_) => return Ok(true),
@@ -141,11 +141,12 @@ impl ClinchCrm {
             if present().await.map_err(CrmFailure::from)? {
                 return Ok(true);
             }
-            if last == Doubt::Timeout || last.is_refusal() {
+            unsigned += usize::from(last.is_unsigned());
+            if last == Doubt::Timeout || last.is_refusal() || unsigned > 1 {
                 break;
             }
         }
-        Err(CrmFailure::from(last.after_the_last_look()))
+        Err(CrmFailure::from(last.after_the_last_look(&self.client.shown(op))))
     }
 }
 
@@ -308,6 +309,7 @@ impl Crm for ClinchCrm {
             let applications = self.client.applications(id).await?;
             Ok(applications.iter().any(|application| application.job.as_ref() == Some(&stage.job)))
         };
+        let how = (Op::CreateApplication, how);
         self.ensure(how, present, || self.client.apply(id, &stage.job, Some(&stage.stage))).await
     }
 
@@ -327,6 +329,7 @@ impl Crm for ClinchCrm {
             let files = self.client.attachments(id).await?;
             Ok(files.iter().any(|found| found.file_name.as_deref() == Some(&*file.name)))
         };
+        let how = (Op::CreateAttachment, how);
         self.ensure(how, present, || self.client.attach(id, &sent)).await
     }
 
@@ -344,6 +347,7 @@ impl Crm for ClinchCrm {
                     && found.kind.as_deref().is_none_or(|found| found == kind)
             }))
         };
+        let how = (Op::CreateActivity, how);
         self.ensure(how, present, || self.client.add_activity(id, kind, body)).await
     }
 }

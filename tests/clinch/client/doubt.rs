@@ -54,12 +54,15 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
 fn said_too_early() -> Vec<Fault> {
     let html = "content-type: text/html\r\n";
     let status = |code| answer(code, DATE, "");
-    [500, 501, 502, 503, 504, 511, 524, 408, 400, 409, 425, 499, 202]
+    [500, 501, 502, 503, 504, 511, 524, 401, 408, 400, 409, 425, 429, 499, 202]
         .map(status)
         .into_iter()
         .chain([
             raw(200, html, "<html>"),
             raw(400, html, "<html>"),
+            raw(401, html, "<html>"),
+            raw(429, html, "<html>"),
+            raw(429, "content-type: application/json\r\n", r#"{"message": "slow down"}"#),
             raw(403, html, "<html>"),
             raw(303, "location: /v2/candidates\r\n", ""),
             raw(200, "", "OK"),
@@ -133,6 +136,57 @@ async fn a_refusal_that_need_not_come_from_the_application_is_one_if_nobody_is_f
         assert_eq!(refused.unwrap_err(), error);
         assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 0), "not sent again");
         assert_eq!(fake.count("GET"), 2, "looked up at once and after the wait");
+    }
+}
+
+#[tokio::test]
+async fn a_429_or_401_of_the_application_is_sent_again_without_a_look() {
+    let errors = r#"{"errors":[{"status":"429"}]}"#;
+    let json = "content-type: application/json\r\n";
+    for fault in [
+        answer(429, DATE, "{}"),
+        raw(429, &format!("{json}retry-after: 0\r\n"), errors),
+        raw(401, json, errors),
+    ] {
+        let Bench { fake, client, .. } = bench().await;
+        fake.fault("POST", Fault::Raw(fault.clone()));
+        let email = "jane@example.com";
+        let created = client.create_or_find(&key(email), &attributes(email), true).await.unwrap();
+        assert!(matches!(created, Creation::Created(_)), "{created:?}");
+        // A plain list shows that the credential is good.
+        let probes = usize::from(fault.starts_with(b"HTTP/1.1 401"));
+        assert_eq!((fake.count("POST"), fake.count("GET")), (2, probes), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_created_where_something_in_between_answers_429_or_401_each_time() {
+    let html = "content-type: text/html\r\n";
+    let signature = ClinchError::SignatureRefused { request: "POST /candidates".to_owned() };
+    let limited = ClinchError::RateLimited { retry_after: None };
+    for (code, error, sent) in [(429, limited, 2..100), (401, signature, 2..3)] {
+        let Bench { fake, client, .. } = bench_with(|config| {
+            config.timeouts.operation = Duration::from_secs(2);
+        })
+        .await;
+        for _ in 0..100 {
+            fake.fault("POST", Fault::Raw(raw(code, html, "<html>")));
+        }
+        let email = "jane@example.com";
+        let refused = client.create_or_find(&key(email), &attributes(email), true).await;
+        assert_eq!(refused.unwrap_err(), error);
+        assert!(sent.contains(&fake.count("POST")), "{} of {code}", fake.count("POST"));
+        assert!(fake.account().people.is_empty());
+        assert!(!*client.rejected().borrow(), "the credential is good");
+
+        let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
+        let jane = ClinchId::parse(&fake.add(email)).unwrap();
+        let refused = crm.ensure_attachment(&jane, &resume(), Ensure::Missing).await.unwrap_err();
+        let as_expected = match code {
+            429 => matches!(refused, CrmFailure::Later { .. }),
+            _ => matches!(&refused, CrmFailure::Record(cause) if cause.message.contains("POST /")),
+        };
+        assert!(as_expected, "{refused:?}");
     }
 }
 
