@@ -77,7 +77,7 @@ impl StoreError {
 }
 
 /// The segments of one export. They never change; two creates of one position never both succeed.
-pub trait SegmentStore: Send + Sync {
+pub trait SegmentStore: Send + Sync + 'static {
     /// The positions of all segments, in any order.
     fn list(&self) -> impl Future<Output = Result<Vec<u64>, StoreError>> + Send;
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clinch_operator::{
-    pipeline::{ClinchCrm, Ending, Report, RunPorts, run},
+    pipeline::{ClinchCrm, Ending, Report, RunPorts, no_neighbours, run},
     sandbox::Fault,
 };
 use serde_json::json;
@@ -78,6 +78,72 @@ async fn a_killed_process_is_waited_for_by_every_export_of_the_account() {
     let ports = RunPorts { export: "third".to_owned(), keys: keys_of("third"), ..another(&next) };
     assert_eq!(run(more.spec(), ports).await.ending, Ending::Completed);
     next.assert_exactly_once(40);
+}
+
+/// Runs until creates were sent that are carried out later than that.
+async fn killed_with_creates_under_way(
+    world: &World,
+    export: &Export,
+    ports: RunPorts<ClinchCrm, Store>,
+) {
+    world.sandbox.set_faults(vec![late("createCandidate", (1, 8), 400)]);
+    {
+        let killed = run(export.spec(), ports);
+        // Other requests are answered at once.
+        let sent = async {
+            let (mut last, mut same) = (0, 0);
+            while same < 10 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                let requests = world.sandbox.requests();
+                let waits = requests.under_way > 0 && requests.total == last;
+                (last, same) = (requests.total, if waits { same + 1 } else { 0 });
+            }
+        };
+        tokio::select! {
+            _ = killed => panic!("it was to be killed"),
+            () = sent => {}
+        }
+    }
+    world.sandbox.set_faults(Vec::new());
+}
+
+#[tokio::test]
+async fn a_process_that_has_had_an_export_before_waits_for_the_one_that_had_it_since() {
+    let world = World::new(careless()).await;
+    assert_eq!(world.counts(&Export::of(profiles(3))).await.created, 3);
+    // Its shard moves, and the other process is killed.
+    let export = Export::of(profiles(8));
+    let other = RunPorts { guard: Arc::default(), ..world.ports() };
+    killed_with_creates_under_way(&world, &export, other).await;
+    let world = World { client: patient_client(&world.sandbox, LONGEST), ..world };
+    let started = Instant::now();
+    assert_eq!(world.counts(&export).await.pending(), 0);
+    assert!(started.elapsed() >= LONGEST, "its requests may still be carried out");
+    world.assert_exactly_once(8);
+}
+
+#[tokio::test]
+async fn who_is_gone_is_created_only_once_another_process_cannot_be_creating_them() {
+    let world = World::new(careless()).await;
+    let mut export = Export::of(profiles(6));
+    world.counts(&export).await;
+    world.sandbox.delete(ACCOUNT, &email(2)).unwrap();
+    let other = Store::default();
+    let ports = RunPorts { store: other.clone(), neighbours: no_neighbours(), ..another(&world) };
+    killed_with_creates_under_way(&world, &export, ports).await;
+
+    // All of them are known to this export, so that nobody seems to be missing.
+    export.profiles[2]["title"] = "Director".into();
+    let client = patient_client(&world.sandbox, LONGEST);
+    let next = World { client, guard: Arc::default(), ..world };
+    let ports = || RunPorts { neighbours: neighbour("another", &other), ..next.ports() };
+    let started = Instant::now();
+    let first = run(export.spec(), ports()).await;
+    assert_eq!(first.progress.counts.pending(), 1, "{first:?}");
+    let second = run(export.spec(), ports()).await;
+    assert!(started.elapsed() >= LONGEST, "its requests may still be carried out");
+    assert_eq!(second.ending, Ending::Completed);
+    next.assert_exactly_once(6);
 }
 
 #[tokio::test]

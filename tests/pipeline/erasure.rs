@@ -14,7 +14,8 @@ use clinch_operator::{
 use serde_json::Value;
 
 use crate::setup::{
-    ACCOUNT, Export, Store, World, careless, email, keys, keys_of, options, profiles, suppressions,
+    ACCOUNT, Export, Store, World, careless, email, in_clinch, keys, keys_of, options, profiles,
+    suppressions,
 };
 
 /// A world whose suppression list outlives its processes.
@@ -101,7 +102,8 @@ async fn the_list_shows_who_was_anonymised_also_if_the_source_does_not_name_them
 
 pub(crate) fn neighbour(uid: &'static str, store: &Store) -> Neighbours<Store> {
     let store = store.clone();
-    Box::new(move || {
+    Arc::new(move || {
+        let store = store.clone();
         let open = Box::new(move || (keys_of(uid), store));
         Box::pin(async move { Ok(vec![Neighbour { uid: uid.to_owned(), open }]) })
     })
@@ -132,6 +134,59 @@ async fn another_export_recognises_who_was_anonymised() {
         assert_eq!(counts.created, 1, "who was deleted is created");
         assert_erased(&world, &id, count);
     }
+}
+
+#[tokio::test]
+async fn who_is_gone_under_one_id_and_anonymised_under_another_stays_erased() {
+    let (world, _list) = lasting().await;
+    let mut export = Export::of(profiles(12));
+    world.counts(&export).await;
+    // Merged into another record, which another export pushes to.
+    world.sandbox.delete(ACCOUNT, &email(3)).unwrap();
+    world.sandbox.add_person(ACCOUNT, &in_clinch(3)).unwrap();
+    let other = Store::default();
+    let ports = |export: &str, store: &Store| RunPorts {
+        keys: keys_of(export),
+        export: export.to_owned(),
+        store: store.clone(),
+        ..world.ports()
+    };
+    let report = run(export.spec(), ports("another", &other)).await;
+    assert_eq!(report.progress.counts.created, 0);
+    let id = world.sandbox.anonymise(ACCOUNT, &email(3)).unwrap();
+
+    // The first one has their address from its source still, and the record that is gone.
+    export.profiles[3]["title"] = "Director".into();
+    let guard = || Arc::default();
+    let neighbours = neighbour("another", &other);
+    let known = RunPorts { neighbours, guard: guard(), ..world.ports() };
+    // A third one knows nobody, and finds two records of them in the ledgers, in either order.
+    let (gone, anonymised) = (neighbour("export-uid", &world.store), neighbour("another", &other));
+    let thirds = [[&gone, &anonymised], [&anonymised, &gone]].map(|both| {
+        let neighbours = together(both.map(Arc::clone));
+        let ports = ports("third", &Store::default());
+        let list = MemoryStore::default();
+        (RunPorts { neighbours, guard: guard(), ..ports }, list)
+    });
+    for (ports, list) in thirds {
+        let ports = RunPorts { suppressions: suppressions(&list).await, ..ports };
+        let counts = run(export.spec(), ports).await.progress.counts;
+        assert_eq!((counts.suppressed, counts.created), (1, 0), "{counts:?}");
+    }
+    let counts = run(export.spec(), known).await.progress.counts;
+    assert_eq!((counts.suppressed, counts.created), (1, 0), "{counts:?}");
+    assert_eq!(world.people_with_address().len(), 11);
+    assert_erased(&world, &id, 12);
+}
+
+fn together(all: [Neighbours<Store>; 2]) -> Neighbours<Store> {
+    Arc::new(move || {
+        let all = all.clone();
+        Box::pin(async move {
+            let [one, two] = &all;
+            Ok(one().await?.into_iter().chain(two().await?).collect())
+        })
+    })
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! One address in several spellings is one person: in Clinch, in the source, in ledgers and lists that
 //! versions before have written.
 
+use std::sync::Arc;
+
 use clinch_operator::{
     domain::{ClinchId, MatchKey, Reason},
     ledger::{Effect, Entry, Extras, Journal, KeyHash, PayloadDigest, Steps},
@@ -112,7 +114,8 @@ async fn a_person_whom_another_export_knows_by_another_spelling_is_the_same_pers
         let id = only_id(&world);
         let other = keys_of("other-uid");
         let store = ledger_before(other.clone(), hash_before(stored), &id).await;
-        let neighbours = Box::new(move || -> futures::future::BoxFuture<'static, _> {
+        let neighbours = Arc::new(move || -> futures::future::BoxFuture<'static, _> {
+            let (other, store) = (other.clone(), store.clone());
             let open = Box::new(move || (other, store));
             Box::pin(
                 async move { Ok(vec![Neighbour { uid: "other-uid".to_owned(), open: open as _ }]) },

@@ -179,7 +179,8 @@ fn neighbours<C: Cluster + LedgerHome>(
     own: &ObjectRef,
 ) -> Neighbours<C::Store> {
     let (context, own) = (context.clone(), own.uid.clone());
-    Box::new(move || {
+    Arc::new(move || {
+        let (context, own) = (context.clone(), own.clone());
         Box::pin(async move {
             let cluster = &context.cluster;
             let root = context.root_key().await.map_err(|error| error.to_string())?;

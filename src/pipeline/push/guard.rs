@@ -2,7 +2,7 @@
 //! flight, and what is known of the account. No I/O.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::{BuildHasher as _, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -53,23 +53,25 @@ impl Default for Seeds {
     }
 }
 
-/// The exports, by UID, whose latest run ended in this process and left no request under way.
+/// The exports, by UID, whose latest run ended in this process and left no request under way; and the position
+/// at which their ledgers ended then. If a ledger has grown since, another process has had the export.
 #[derive(Debug, Default)]
-pub struct AtRest(Mutex<HashSet<String>>);
+pub struct AtRest(Mutex<HashMap<String, u64>>);
 
 impl AtRest {
-    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the run of an export ended and left no request under way.
-    pub(super) fn insert(&self, export: &str) {
-        self.lock().insert(export.to_owned());
+    /// Notes that the run of an export ended and left no request under way. `end`: the position after the
+    /// last segment of its ledger.
+    pub(super) fn insert(&self, export: &str, end: u64) {
+        self.lock().insert(export.to_owned(), end);
     }
 
-    /// Whether no request of an export can be under way.
-    pub(super) fn contains(&self, export: &str) -> bool {
-        self.lock().contains(export)
+    /// Whether no request of an export can be under way whose ledger ends here.
+    pub(super) fn contains(&self, export: &str, end: u64) -> bool {
+        self.lock().get(export) == Some(&end)
     }
 
     /// Notes that an export is about to make requests.

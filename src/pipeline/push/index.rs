@@ -123,7 +123,8 @@ impl PeopleIndex {
     }
 
     /// Finds a person; makes requests only if the index does not know. `recheck`: an absence shown by
-    /// the list is not enough.
+    /// the list is not enough. `Gone`: the person was there under another id, or is known to another export;
+    /// and can be looked up.
     pub(super) async fn find(
         &self,
         crm: &impl Crm,
@@ -146,7 +147,7 @@ impl PeopleIndex {
                 Read::Present(person) => return Ok(Known::Person { person, fresh: true }),
                 Read::Anonymised => return Ok(Known::Anonymised(id)),
                 // Gone since: possibly merged into another person.
-                Read::Gone if self.can_look_up() => return self.look_up(crm, key).await,
+                Read::Gone if self.can_look_up() => return Err(CrmFailure::Gone),
                 Read::Gone => {}
             }
         }

@@ -17,7 +17,7 @@ use super::{
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
     look_ups::finds,
-    neighbours::Neighbours,
+    neighbours::{Neighbours, found},
     suggestions::Wanted,
     survey::Survey,
 };
@@ -351,7 +351,7 @@ async fn accepted(
 /// The ids under which the neighbours know people of a source whom the ledger of the export does not know.
 /// Notes whom other processes may have begun to push.
 pub(super) async fn of_neighbours<S: SegmentStore>(
-    neighbours: Neighbours<S>,
+    neighbours: &Neighbours<S>,
     survey: &Survey,
     ledger: &Ledger,
     guard: &PeopleGuard,
@@ -360,10 +360,7 @@ pub(super) async fn of_neighbours<S: SegmentStore>(
     if survey.unknown == 0 {
         return Ok(Table::default());
     }
-    let neighbours = neighbours().await.map_err(|message| CrmFailure::Everything {
-        disposition: Disposition::retry(Reason::InternalError),
-        message,
-    })?;
+    let neighbours = found(neighbours).await?;
     if neighbours.is_empty() {
         return Ok(Table::default());
     }

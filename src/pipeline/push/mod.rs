@@ -11,6 +11,7 @@ mod crm;
 mod crm_failure;
 mod destination;
 mod doubts;
+mod elsewhere;
 mod ending;
 mod errored;
 mod feed;

@@ -11,7 +11,10 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::{crm::CrmFailure, doubts::Doubts};
-use crate::ledger::{Journal, KeyHash, Keys, Ledger, SegmentStore, Table};
+use crate::{
+    domain::{Disposition, Reason},
+    ledger::{Journal, KeyHash, Keys, Ledger, SegmentStore, Table},
+};
 
 /// The ledger of another export of the account.
 pub struct Neighbour<S> {
@@ -23,11 +26,34 @@ pub struct Neighbour<S> {
 
 /// Finds the other exports of the account; called only if the run may have to create people.
 pub type Neighbours<S> =
-    Box<dyn FnOnce() -> BoxFuture<'static, Result<Vec<Neighbour<S>>, String>> + Send>;
+    Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<Neighbour<S>>, String>> + Send + Sync>;
 
 /// For an account to which no other export pushes.
 pub fn no_neighbours<S>() -> Neighbours<S> {
-    Box::new(|| Box::pin(async { Ok(Vec::new()) }))
+    Arc::new(|| Box::pin(async { Ok(Vec::new()) }))
+}
+
+/// Finds the other exports of the account.
+pub(super) async fn found<S>(neighbours: &Neighbours<S>) -> Result<Vec<Neighbour<S>>, CrmFailure> {
+    neighbours().await.map_err(|message| CrmFailure::Everything {
+        disposition: Disposition::retry(Reason::InternalError),
+        message,
+    })
+}
+
+impl<S: SegmentStore> Neighbour<S> {
+    /// Reads the ledger. Notes whom other processes may have begun to push.
+    pub(super) async fn read(
+        self,
+        doubts: &Doubts,
+        longest: Duration,
+    ) -> Result<Ledger, CrmFailure> {
+        let (keys, store) = (self.open)();
+        let opened = Journal::open(store, keys).await?;
+        let open = (opened.ledger.undecided(), opened.may_lack_a_window());
+        doubts.searched(&self.uid, Some(open), longest);
+        Ok(opened.ledger)
+    }
 }
 
 /// Who is in which ledger, as far as this process has read or written them. The first bytes of a hash
@@ -73,18 +99,15 @@ impl Directory {
         (doubts, longest): (&Doubts, Duration),
     ) -> Result<Table, CrmFailure> {
         let mut ids = Table::default();
-        for Neighbour { uid, open } in neighbours {
+        for neighbour in neighbours {
+            let uid = neighbour.uid.clone();
             let noted = self.get(&uid);
             let is_hit =
                 |known: &[Short], hash: &KeyHash| known.binary_search(&short(hash)).is_ok();
             if noted.as_ref().is_some_and(|known| !people.iter().any(|hash| is_hit(known, hash))) {
                 continue;
             }
-            let (keys, store) = open();
-            let opened = Journal::open(store, keys).await?;
-            let open = (opened.ledger.undecided(), opened.may_lack_a_window());
-            doubts.searched(&uid, Some(open), longest);
-            let ledger = opened.ledger;
+            let ledger = neighbour.read(doubts, longest).await?;
             let known = match noted {
                 Some(known) => known,
                 None => self.note(&uid, &ledger),

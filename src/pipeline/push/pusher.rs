@@ -12,6 +12,7 @@ use super::{
     aftermath::Creations,
     changes::changes,
     crm::{Crm, CrmFailure, CrmPerson, Destination, Read},
+    elsewhere::Elsewhere,
     fetch::Fetcher,
     guard::{Claim, PeopleGuard},
     index::{Known, PeopleIndex},
@@ -31,6 +32,8 @@ pub(super) struct Pusher<C> {
     pub(super) crm: C,
     pub(super) guard: Arc<PeopleGuard>,
     pub(super) index: PeopleIndex,
+    /// Under which ids other exports know people who are gone.
+    pub(super) elsewhere: Elsewhere,
     pub(super) fence: Fence,
     pub(super) mode: Mode,
     pub(super) duplicates: Duplicates,
@@ -109,14 +112,7 @@ impl<C: Crm> Pusher<C> {
             return self.push_claimed(work, claim, begun).await;
         }
         if let Some(until) = self.guard.doubts.until(&work.key_hash) {
-            self.creations.note_undecidable(until);
-            let failure = CrmFailure::Undecided {
-                disposition: Disposition::retry(Reason::Timeout),
-                message:
-                    "an earlier request for the person was not answered in time and may still be \
-                          carried out"
-                        .to_owned(),
-            };
+            let failure = self.undecidable(until);
             let person = begun.candidate.as_ref().and_then(|candidate| candidate.id.clone());
             return Pushed::of(Err(failure), person, begun.steps);
         }
@@ -245,18 +241,58 @@ impl<C: Crm> Pusher<C> {
     ) -> Result<Candidate, CrmFailure> {
         let target = match &work.ours {
             Some(id) => Target::Ours(id.clone()),
-            None => Target::Known(self.find(work, claim, recheck).await?),
+            None => match self.find(work, claim, recheck).await {
+                Err(CrmFailure::Gone) => Target::Known(self.find_elsewhere(work).await?),
+                known => Target::Known(known?),
+            },
         };
         match self.create_or_update(work, claim, target).await {
             // Merged or deleted in Clinch since: look the person up again, once.
             Err(CrmFailure::Gone) => {
-                let target = Target::Known(self.index.look_up(&self.crm, &work.key).await?);
+                let target = Target::Known(self.find_elsewhere(work).await?);
                 self.create_or_update(work, claim, target).await.map_err(|failure| match failure {
                     CrmFailure::Gone => gone_again(),
                     other => other,
                 })
             }
             settled => settled,
+        }
+    }
+
+    /// Finds a person whose record is gone. Another export may know them under another id, which shows also
+    /// if they were anonymised; and one that was killed may just be creating them.
+    async fn find_elsewhere(&self, work: &Work) -> Result<Known, CrmFailure> {
+        for id in self.elsewhere.ids(&work.key_hash).await? {
+            if self.index.anonymised.contains(&id) {
+                return Ok(Known::Anonymised(id));
+            }
+            match self.crm.get(&id).await? {
+                Read::Present(person) => return Ok(Known::Person { person, fresh: true }),
+                Read::Anonymised => return Ok(Known::Anonymised(id)),
+                Read::Gone => {}
+            }
+        }
+        if self.mode == Mode::Push
+            && let Some(until) = self.elsewhere.in_doubt_until(&self.guard.doubts)
+        {
+            return Err(self.undecidable(until));
+        }
+        let known = self.index.look_up(&self.crm, &work.key).await?;
+        if work.ours.is_none() && matches!(known, Known::Person { .. } | Known::Several(_)) {
+            // A list that was read shows everybody but those whom the ledger knows.
+            self.guard.census.invalidate();
+        }
+        Ok(known)
+    }
+
+    /// Nothing shows before then whether a person is there.
+    fn undecidable(&self, until: Instant) -> CrmFailure {
+        self.creations.note_undecidable(until);
+        CrmFailure::Undecided {
+            disposition: Disposition::retry(Reason::Timeout),
+            message: "an earlier request for the person was not answered in time and may still be \
+                      carried out"
+                .to_owned(),
         }
     }
 

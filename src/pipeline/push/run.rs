@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     aftermath::Creations,
     crm::{Crm, CrmFailure, Destination, unless_paused},
+    elsewhere::Elsewhere,
     ending::interrupted,
     feed::Feeds,
     fetch::Fetcher,
@@ -180,7 +181,8 @@ impl<C: Crm> Delivery<C> {
         mut run_ledger: RunLedger<S>,
         log: RecordLog,
     ) -> Result<Ending, CrmFailure> {
-        let Self { crm, guard, keys, max_in_flight, progress, cancel, spec, suspects, .. } = self;
+        let Self { crm, guard, export, keys, max_in_flight, .. } = self;
+        let Self { progress, cancel, spec, suspects, .. } = self;
         let (guards, facts) = (&spec.guards, run_ledger.ledger.facts());
         let planned = survey.progress.counts;
         let gate = Gate { guards, facts, due: 0, progress: &progress };
@@ -199,7 +201,12 @@ impl<C: Crm> Delivery<C> {
             run_ledger.note_read(planned.read);
             run_ledger.note_carried_out(carries_out, &planned);
             if run_ledger.ledger.has_unstored() {
-                run_ledger.seal(false).await?;
+                let was_at_rest = run_ledger.was_at_rest(&guard, &export);
+                let sealed = run_ledger.seal(false).await;
+                if was_at_rest {
+                    run_ledger.note_at_rest(&guard, &export);
+                }
+                sealed?;
                 progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, spec.mode));
             }
         }
@@ -218,7 +225,7 @@ impl<C: Crm> Delivery<C> {
         let (export, is_push) = (self.export.clone(), spec.mode == Mode::Push);
         check_capacity(&run_ledger, &survey, self.ledger_max)?;
         let longest = self.crm.longest_request().max(self.crm.lookup_delay());
-        let known = of_neighbours(neighbours, &survey, &run_ledger.ledger, guard, longest);
+        let known = of_neighbours(&neighbours, &survey, &run_ledger.ledger, guard, longest);
         let Some(known) = cancel.run_until_cancelled(known).await.transpose()? else {
             return Ok(Ending::Stopped);
         };
@@ -242,7 +249,8 @@ impl<C: Crm> Delivery<C> {
         let (spec, keys) = (spec.clone(), keys.clone());
         let (progress, cancel) = (progress.clone(), cancel.clone());
         let max_in_flight = self.max_in_flight.max(1);
-        let (mut pusher, suspects) = self.pusher(destination, index);
+        let elsewhere = Elsewhere::of(neighbours, &self.guard, &export, longest);
+        let (mut pusher, suspects) = self.pusher(destination, index, elsewhere);
         let pushing = Pushing { keys: &keys, progress: &progress, cancel: &cancel, max_in_flight };
         let kept = survey.take_kept();
         let sets = [&mut survey.due, &mut survey.held_back];
@@ -293,12 +301,18 @@ impl<C: Crm> Delivery<C> {
         Ok(Ending::Completed)
     }
 
-    fn pusher(self, destination: Destination, index: PeopleIndex) -> (Pusher<C>, Vec<MatchKey>) {
+    fn pusher(
+        self,
+        destination: Destination,
+        index: PeopleIndex,
+        elsewhere: Elsewhere,
+    ) -> (Pusher<C>, Vec<MatchKey>) {
         let pusher = Pusher {
             updated_at: self.crm.known_attributes().updated_at,
             crm: self.crm,
             guard: self.guard,
             index,
+            elsewhere,
             fence: self.fence,
             mode: self.spec.mode,
             duplicates: self.spec.duplicates,
@@ -345,14 +359,14 @@ async fn seal<C, S: SegmentStore>(
     if pusher.mode == Mode::DryRun {
         return Ok(());
     }
-    // Even if the ledger cannot be stored: every request of this run has ended, unless one timed out.
-    if !pusher.creations.may_be_under_way() {
-        pusher.guard.at_rest.insert(export);
-    }
     if let Some(until) = pusher.creations.undecidable_until() {
         pusher.guard.doubts.note_export(export, until);
     }
     let sealed = run_ledger.seal(complete).await;
+    // Even if the ledger cannot be stored: every request of this run has ended, unless one timed out.
+    if !pusher.creations.may_be_under_way() {
+        run_ledger.note_at_rest(&pusher.guard, export);
+    }
     pusher.guard.directory.note(export, &run_ledger.ledger);
     sealed
 }

@@ -30,6 +30,8 @@ pub(super) struct RunLedger<S> {
     open: HashSet<KeyHash>,
     /// Whether a segment that may declare a window cannot be read.
     flawed: bool,
+    /// The position after the last segment that was found.
+    found_end: u64,
 }
 
 impl<S: SegmentStore> RunLedger<S> {
@@ -47,7 +49,8 @@ impl<S: SegmentStore> RunLedger<S> {
             tracing::info!(records, "an earlier run left records undecided; they are checked");
         }
         let flawed = journal.is_flawed();
-        Ok(Self { ledger, journal, carried, open: HashSet::new(), flawed })
+        let found_end = journal.end();
+        Ok(Self { ledger, journal, carried, open: HashSet::new(), flawed, found_end })
     }
 
     /// Forgets which values were written, if that was requested or if the ledger is older than it should
@@ -102,7 +105,7 @@ impl<S: SegmentStore> RunLedger<S> {
         cancel: &CancellationToken,
     ) {
         let doubts = &guard.doubts;
-        let ended = guard.at_rest.contains(export);
+        let ended = self.was_at_rest(guard, export);
         let longest = crm.longest_request().max(crm.lookup_delay());
         // Other exports of the account wait, too; and what is declared from now on is of this process.
         doubts.searched(export, Some((&self.carried, self.flawed)).filter(|_| !ended), longest);
@@ -126,6 +129,17 @@ impl<S: SegmentStore> RunLedger<S> {
             let _ = tokio::time::timeout(wait, cancel.cancelled()).await;
             progress.send_modify(|progress| progress.earlier_requests = None);
         }
+    }
+
+    /// Whether the latest run of the export ended in this process, left no request under way, and no other
+    /// process has had the export since.
+    pub(super) fn was_at_rest(&self, guard: &PeopleGuard, export: &str) -> bool {
+        guard.at_rest.contains(export, self.found_end)
+    }
+
+    /// Notes that this run of the export has left no request under way.
+    pub(super) fn note_at_rest(&self, guard: &PeopleGuard, export: &str) {
+        guard.at_rest.insert(export, self.journal.end());
     }
 
     /// Whether a push of this person may have started before and has no known outcome.

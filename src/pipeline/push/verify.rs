@@ -10,9 +10,9 @@ use std::{collections::HashSet, hash::RandomState, sync::Arc};
 use super::{
     aftermath::Creations,
     crm::{Crm, CrmFailure, Destination},
+    elsewhere::Elsewhere,
     ending::interrupted,
     fetch::Fetcher,
-    guard::AtRest,
     index::PeopleIndex,
     listing::Listing,
     pusher::Pusher,
@@ -94,6 +94,7 @@ async fn attempt<C: Crm, S: SegmentStore>(
             crm: ports.crm,
             guard,
             index: PeopleIndex::default(),
+            elsewhere: Elsewhere::nowhere(),
             fence: ports.fence,
             mode: Mode::Push,
             duplicates: spec.duplicates,
@@ -213,36 +214,18 @@ impl<C: Crm> Verification<C> {
             self.drift(|drift| drift.held_back = held_back);
             return Ok(Ending::Completed);
         }
-        let at_rest = &self.verifier.pusher.guard.at_rest;
-        let rest = Interrupted::of(at_rest, &self.export);
+        // While people are written, requests of the export may be under way.
+        let guard = &self.verifier.pusher.guard;
+        let was_at_rest = run_ledger.was_at_rest(guard, &self.export);
+        guard.at_rest.remove(&self.export);
         let ended = self.each(Task::Correct, changed, &mut run_ledger).await;
-        rest.end();
         let sealed = run_ledger.seal(false).await;
+        if was_at_rest {
+            run_ledger.note_at_rest(guard, &self.export);
+        }
         self.progress.send_modify(|progress| run_ledger.show(&mut progress.ledger, Mode::Push));
         let ended = ended?;
         sealed?;
         Ok(ended.map_or_else(|ending| ending, |_| Ending::Completed))
-    }
-}
-
-/// While people are written, requests of the export may be under way.
-struct Interrupted<'a> {
-    at_rest: &'a AtRest,
-    export: &'a str,
-    was_at_rest: bool,
-}
-
-impl<'a> Interrupted<'a> {
-    fn of(at_rest: &'a AtRest, export: &'a str) -> Self {
-        let was_at_rest = at_rest.contains(export);
-        at_rest.remove(export);
-        Self { at_rest, export, was_at_rest }
-    }
-
-    /// Every request has ended.
-    fn end(self) {
-        if self.was_at_rest {
-            self.at_rest.insert(self.export);
-        }
     }
 }
