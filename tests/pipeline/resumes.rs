@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     s3,
-    setup::{ACCOUNT, Export, Store, World, careless, options, profiles},
+    setup::{ACCOUNT, Export, Store, World, careless, email, options, profiles},
 };
 
 /// What is sent of a file: whole, in pieces without a length, or another way.
@@ -34,8 +34,8 @@ enum Sent {
     Status(u16, &'static str),
     /// Its beginning, and nothing more.
     Stalled,
-    /// After a while.
-    Slowly(Vec<u8>),
+    /// After some milliseconds.
+    Slowly(u64, Vec<u8>),
 }
 
 /// The target and the Authorization header of a request.
@@ -88,8 +88,8 @@ async fn answer(sent: Sent) -> Response<Body> {
     let typed = |kind: &str| Response::builder().header("content-type", kind);
     match sent {
         Sent::Whole(kind, bytes) => typed(kind).body(bytes.into()),
-        Sent::Slowly(bytes) => {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        Sent::Slowly(millis, bytes) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
             typed("application/pdf").body(bytes.into())
         }
         Sent::Unmeasured(bytes) => {
@@ -240,6 +240,27 @@ async fn what_cannot_be_attached_is_a_warning_and_the_person_is_delivered() {
     assert!((0..cases.len()).all(|n| attached(&world, n).is_empty() && tags(&world, n) == 1));
     assert_eq!(elsewhere.requests(), 0, "neither listed nor followed");
     assert_eq!(file_server.requests(), 8, "none of these is tried again");
+}
+
+#[tokio::test]
+async fn who_is_anonymised_while_their_resume_is_read_gets_none() {
+    let file_server = FileServer::start(|_| Sent::Slowly(1100, b"%PDF-1.7 words".to_vec())).await;
+    let world = World::new(options()).await;
+    let export = export(&[format!("{}/a.pdf", file_server.origin)], file_server.files());
+    let erased = async {
+        while file_server.requests() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.sandbox.anonymise(ACCOUNT, &email(0)).unwrap();
+    };
+    let (report, ()) = tokio::join!(world.run(&export), erased);
+    assert_eq!(report.progress.counts.pending(), 1, "{report:?}");
+    assert_eq!(world.counts(&export).await.suppressed, 1);
+    let people = world.sandbox.people(ACCOUNT);
+    assert_eq!(people.len(), 1);
+    for part in ["attachments", "activities"] {
+        assert_eq!(people[0][part].as_array().map_or(0, Vec::len), 0, "{part}");
+    }
 }
 
 fn unreachable(report: &Report) -> &str {
@@ -468,7 +489,7 @@ async fn few_resumes_are_in_memory_at_a_time() {
     let file_server = FileServer::start(|_| {
         let mut words = b"%PDF-1.7".to_vec();
         words.resize(MAX_RESUME_BYTES, b' ');
-        Sent::Slowly(words)
+        Sent::Slowly(20, words)
     })
     .await;
     let urls: Vec<_> = (0..24).map(|n| format!("{}/{n}", file_server.origin)).collect();
