@@ -191,6 +191,35 @@ impl LedgerHome for KubeCluster {
     fn suppression_store(&self, account: AccountName) -> KubeLedger {
         self.ledger(Place::of_suppression(&self.home, account))
     }
+
+    async fn suppressed_accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        let mut found = Vec::new();
+        if let Some(ledgers) = &self.ledgers {
+            let names = ledgers.names().await?;
+            found.extend(
+                names
+                    .iter()
+                    .filter_map(|name| AccountName::parse(name.strip_prefix("suppression-")?)),
+            );
+        }
+        let api: Api<CandidateLedger> = Api::namespaced(self.client.clone(), &self.home);
+        let mut params = ListParams::default().labels(SUPPRESSION_LABEL).limit(PAGE);
+        loop {
+            let page = request("list", || api.list_metadata(&params)).await?;
+            let label = |object: &PartialObjectMeta<CandidateLedger>| {
+                let labels = object.metadata.labels.as_ref()?;
+                AccountName::parse(labels.get(SUPPRESSION_LABEL)?)
+            };
+            found.extend(page.items.iter().filter_map(label));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
 }
 
 impl KubeCluster {

@@ -9,7 +9,7 @@ const SALT: &[u8] = b"clinch-operator account v1";
 
 /// Identifies an account in status and in ledgers: a keyed hash of origin and access key, shown as
 /// 16 hex digits. Reveals neither without the ledger root key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountName([u8; 8]);
 
 impl AccountName {

@@ -110,6 +110,19 @@ impl SegmentStore for FolderStore {
     }
 }
 
+/// The names of what is in a folder; none if it does not exist.
+pub async fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let read = |store: FolderStore| {
+        let entries = match fs::read_dir(&store.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let names: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.file_name())).collect();
+        Ok(names?.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    };
+    FolderStore::new(folder).blocking(read).await
+}
+
 /// The name of the file or object of a segment.
 pub(super) fn file_name(seq: u64) -> String {
     // Twenty digits: names sort as numbers.

@@ -28,7 +28,7 @@ pub use account::AccountName;
 pub use entry::{Effect, Entry, Extras, KeyHash, PayloadDigest, StepDigest, Steps};
 pub use facts::RunFacts;
 pub use files::{FileLedger, NoFiles};
-pub use folder::FolderStore;
+pub use folder::{FolderStore, names_in};
 pub use import::{
     DeclaredWindow, FullScanFact, HeldFact, IMPORT_ENTRY_ROOM, ImportEntry, ImportFacts,
     ImportJournal, ImportKeys, ImportMarks, ImportPart, ImportSegment, ImportSegmentError,

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     FolderStore, MAX_SEGMENT_BYTES, SegmentStore, StoreError,
-    folder::{file_name, position},
+    folder::{file_name, names_in, position},
 };
 use crate::{
     network::OutboundProxy,
@@ -61,6 +61,18 @@ impl ObjectLedgers {
             return Err(StoreError::NoStore { verb: "list", why });
         }
         deleted
+    }
+
+    /// What there are ledgers of, in any order: the names given to [`Self::of`].
+    pub async fn names(&self) -> Result<Vec<String>, StoreError> {
+        match &self.0 {
+            AdminFolder::Local(folder) => {
+                names_in(folder).await.map_err(|error| of_folder("list", error))
+            }
+            AdminFolder::Objects(folder) => {
+                folder.folders().await.map_err(|fault| store_error("list", fault))
+            }
+        }
     }
 
     /// The ledger of the export with this UID.
@@ -198,6 +210,9 @@ mod tests {
         assert_eq!(one.read(7).await.unwrap(), Some(Bytes::from_static(b"seven")));
         assert!(one.stored_at(8).await.unwrap().is_some());
         other.create(7, Bytes::from_static(b"another export's")).await.unwrap();
+        let mut names = ledgers.names().await.unwrap();
+        names.sort_unstable();
+        assert_eq!(names, ["uid-1", "uid-2"]);
         let mut positions = one.list().await.unwrap();
         positions.sort_unstable();
         assert_eq!(positions, [7, 8]);

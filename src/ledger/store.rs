@@ -144,6 +144,11 @@ pub trait LedgerHome {
     /// The store of an account's suppression list, which outlives every export and integration.
     /// Nothing is created before the first write.
     fn suppression_store(&self, account: AccountName) -> Self::Store;
+
+    /// The accounts that have a suppression list, in any order.
+    fn suppressed_accounts(
+        &self,
+    ) -> impl Future<Output = Result<Vec<AccountName>, StoreError>> + Send;
 }
 
 impl<S: SegmentStore> SegmentStore for Arc<S> {

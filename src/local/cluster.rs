@@ -247,6 +247,11 @@ impl LocalCluster {
         self.0.folder.as_ref().map(|folder| folder.suppression_dir(account))
     }
 
+    /// The folder of all of these; `None` when all is in memory.
+    pub(super) fn suppressions_dir(&self) -> Option<PathBuf> {
+        self.0.folder.as_ref().map(StateFolder::suppressions_dir)
+    }
+
     /// The exports of the state folder that the manifests do not name.
     pub(super) fn exports_not_applied(&self) -> Vec<LedgerOwner> {
         let Some(folder) = &self.0.folder else { return Vec::new() };

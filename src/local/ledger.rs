@@ -11,6 +11,7 @@ use crate::{
     cluster::{Kind, ObjectKey, ObjectRef},
     ledger::{
         AccountName, FolderStore, LedgerHome, LedgerOwner, MemoryStore, SegmentStore, StoreError,
+        names_in,
     },
 };
 
@@ -50,6 +51,15 @@ impl LedgerHome for LocalCluster {
 
     fn suppression_store(&self, account: AccountName) -> LocalLedger {
         self.ledger(self.suppression_dir(account), format!("suppression-{account}"))
+    }
+
+    async fn suppressed_accounts(&self) -> Result<Vec<AccountName>, StoreError> {
+        let Some(dir) = self.suppressions_dir() else {
+            // What is in memory was written by this process.
+            return Ok(Vec::new());
+        };
+        let names = names_in(&dir).await?;
+        Ok(names.iter().filter_map(|name| AccountName::parse(name)).collect())
     }
 }
 
@@ -139,6 +149,7 @@ mod tests {
         assert_eq!(again.suppression_store(account).list().await.unwrap(), [3]);
         let other = AccountName::parse("00112233445566fe").unwrap();
         assert!(again.suppression_store(other).list().await.unwrap().is_empty());
+        assert_eq!(again.suppressed_accounts().await.unwrap(), [account]);
     }
 
     #[tokio::test]

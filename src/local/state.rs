@@ -130,7 +130,12 @@ impl StateFolder {
     /// Where an account's anonymised people are kept. Separate from the ledgers: it belongs to no
     /// object, so that removing objects never removes it.
     pub(super) fn suppression_dir(&self, account: AccountName) -> PathBuf {
-        self.dir.join("suppression").join(account.to_string())
+        self.suppressions_dir().join(account.to_string())
+    }
+
+    /// Where the folders of all accounts are.
+    pub(super) fn suppressions_dir(&self) -> PathBuf {
+        self.dir.join("suppression")
     }
 
     fn record_path(&self, uid: &str) -> PathBuf {

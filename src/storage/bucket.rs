@@ -242,6 +242,13 @@ impl Bucket {
         self.bounded(paths.try_collect()).await
     }
 
+    /// The names of the folders directly in a folder, in any order.
+    pub(super) async fn folders(&self, folder: &Path) -> Result<Vec<String>, ObjectFault> {
+        let listed = self.bounded(self.store.list_with_delimiter(Some(folder))).await?;
+        let named = |path: &Path| path.filename().map(str::to_owned);
+        Ok(listed.common_prefixes.iter().filter_map(named).collect())
+    }
+
     /// The names of the objects in the folder of a path, and of those below it, that sort after the path.
     pub(super) async fn names_after(&self, path: &Path) -> Result<Vec<String>, ObjectFault> {
         let mut folder: Vec<_> = path.parts().collect();

@@ -69,6 +69,11 @@ impl ObjectFolder {
         self.path.clone().join(name)
     }
 
+    /// The names of the folders directly in this one, in any order.
+    pub async fn folders(&self) -> Result<Vec<String>, ObjectFault> {
+        self.bucket.folders(&self.path).await
+    }
+
     /// The names of all objects, in any order.
     pub async fn names(&self) -> Result<Vec<String>, ObjectFault> {
         let paths = self.bucket.paths(&self.path).await?;

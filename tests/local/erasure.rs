@@ -163,6 +163,35 @@ async fn a_recreated_integration_and_a_rotated_credential_know_who_was_anonymise
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_integration_that_is_renamed_while_its_key_is_rotated_knows_who_was_anonymised() {
+    let mut world = World::new().await;
+    world.delivered();
+    world.sandbox.anonymise(ACCOUNT, &email(1)).unwrap();
+    world.applied.titles = "Director";
+    assert_eq!(world.delivered()["suppressed"], 1);
+
+    let rotated =
+        Credential { account: Some(ACCOUNT.to_owned()), ..Credential::new("hireEZ", "K2", "s2") };
+    world.sandbox.add_credential(rotated);
+    world.applied.credential = ("K2", "s2");
+    world.applied.integration["metadata"]["name"] = "two".into();
+    world.applied.titles = "Architect";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&1.into(), &0.into()));
+    assert_eq!(counts["updated"], 3, "the ledger counts, too");
+    assert_eq!(world.addresses(), [email(0), email(2), email(3)]);
+
+    // In another account that list is about nobody.
+    world.sandbox.add_credential(Credential::new("other", "K3", "s3"));
+    world.applied.credential = ("K3", "s3");
+    world.applied.integration["metadata"]["name"] = "three".into();
+    world.applied.export = "second";
+    let counts = world.delivered();
+    assert_eq!((&counts["suppressed"], &counts["created"]), (&0.into(), &4.into()));
+    assert_eq!(world.addresses(), [email(0), email(2), email(3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_list_stops_all_writing_until_its_loss_is_accepted() {
     let mut world = World::new().await;
     world.delivered();

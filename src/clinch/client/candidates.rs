@@ -19,7 +19,7 @@ use crate::{
         wire::Request,
     },
     domain::{ClinchId, MatchKey, ProfilesShown},
-    jsonapi::NewResource,
+    jsonapi::{NewResource, Resource},
 };
 
 /// The result of a signed read of the candidate list.
@@ -237,19 +237,30 @@ impl Client {
         Candidate::read(resource, &self.contract().names)
     }
 
-    /// Whether the person exists. Used to identify the account, so the shorter time limit applies.
+    /// Whether the person exists.
     pub async fn has(&self, id: &ClinchId) -> Result<bool, ClinchError> {
+        Ok(self.one_of_account(id).await?.is_some())
+    }
+
+    /// Whether the person was anonymised; `None` if there is none of this id.
+    pub async fn is_anonymised(&self, id: &ClinchId) -> Result<Option<bool>, ClinchError> {
+        let Some(resource) = self.one_of_account(id).await? else { return Ok(None) };
+        Ok(Some(Candidate::read(resource, &self.contract().names)?.anonymized))
+    }
+
+    /// A person by whom the account is identified, so the shorter time limit applies.
+    async fn one_of_account(&self, id: &ClinchId) -> Result<Option<Resource>, ClinchError> {
         let op = Op::GetCandidate;
         let url = self.url(op, Some(id));
         let mut request = Request::new(op.name(), op.effect(), Method::GET, url);
         request.time_limit = Purpose::Verify.time_limit(self.0.config.timeouts);
         match self.send(op, request, false).await {
             Ok(response) => match one(&response) {
-                Some(_) => Ok(true),
+                Some(resource) => Ok(Some(resource)),
                 None => Err(ClinchError::NotClinch(NotClinchSign::NoData)),
             },
             Err(ClinchError::NotFound | ClinchError::NotClinch(NotClinchSign::BareNotFound)) => {
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(error),
         }

@@ -106,6 +106,31 @@ pub(super) async fn check(
     Err(Failure { disposition: Disposition::Stalled { reason: Reason::AccountChanged }, message })
 }
 
+/// How many anonymised people an account is recognised by.
+pub(super) const ANONYMISED: usize = 3;
+/// Ids that are shorter may be counted up, so that other accounts have the same.
+const UNIQUE: usize = 20;
+
+/// Whether the account is the one in which these people were anonymised. One who is there and was not
+/// anonymised is somebody else under the same id. A request with this credential must have succeeded
+/// before.
+pub(super) async fn has_anonymised(client: &Client, people: &[ClinchId]) -> Result<bool, Failure> {
+    let mut found = 0;
+    for id in people {
+        match client.is_anonymised(id).await {
+            Ok(Some(true)) if id.as_str().len() >= UNIQUE => return Ok(true),
+            Ok(Some(true)) => found += 1,
+            Ok(Some(false)) | Err(ClinchError::Unsupported(_)) => return Ok(false),
+            Ok(None) => {}
+            Err(error) => {
+                let message = format!("looking up people anonymised earlier: {error}");
+                return Err(Failure { disposition: error.disposition(), message });
+            }
+        }
+    }
+    Ok(found == ANONYMISED)
+}
+
 /// An integration of the other environment, and the account that it names.
 pub(super) type Rival = (ObjectKey, AccountName);
 

@@ -16,7 +16,7 @@ use crate::{
         },
     },
     domain::{Digest, Disposition, MatchKey, Reason},
-    ledger::{AccountName, LedgerHome, Listed, SuppressionError, Suppressions},
+    ledger::{AccountName, JournalError, Keys, LedgerHome, Listed, SuppressionError, Suppressions},
     pipeline::Witnesses,
 };
 
@@ -171,7 +171,10 @@ impl<H: LedgerHome> Subject<'_, H> {
         let Validated { account: present, accepted_account: accepted, .. } = *self.validated;
         let known = match self.account {
             Some(known) => Some(self.recognisable(known.clone(), present).await?),
-            None => self.remembered(present).await?,
+            None => match self.remembered(present).await? {
+                None if !accepted => self.recognised(client).await?,
+                known => known,
+            },
         };
         account_check::check(client, known, present, accepted).await
     }
@@ -227,6 +230,38 @@ impl<H: LedgerHome> Subject<'_, H> {
         let name = self.shared(present).await?.suppressions.alias().await;
         let witnesses = Vec::new();
         Ok(name.map(|name| KnownAccount { name, credential: present, witnesses }))
+    }
+
+    /// The account of an integration of which nothing is known, e.g. one that was renamed while its access
+    /// key was rotated: the one whose list of anonymised people is about people of this account.
+    async fn recognised(&self, client: &Client) -> Result<Option<KnownAccount>, Failure> {
+        let present = self.validated.account;
+        if !client.contract().shows_anonymised {
+            return Ok(None);
+        }
+        let accounts = self.home.suppressed_accounts().await;
+        let accounts =
+            accounts.map_err(|error| self.unreadable(&JournalError::List(error).into()))?;
+        for name in accounts.into_iter().filter(|name| *name != present) {
+            let (store, keys) =
+                (self.home.suppression_store(name), Keys::of_account(self.root, name));
+            let people = match Suppressions::open(store, keys, || {}).await {
+                Ok(list) => list.some_ids(account_check::ANONYMISED).await,
+                Err(error) => {
+                    // It stops the integrations of that account, which this one need not be of.
+                    tracing::warn!(integration = %self.key, account = %name, %error,
+                        "not compared with an account whose anonymised people cannot be read");
+                    continue;
+                }
+            };
+            let credential = present;
+            if account_check::has_anonymised(client, &people).await? {
+                tracing::info!(integration = %self.key, account = %name,
+                    "the account is known by people who were anonymised in it");
+                return Ok(Some(KnownAccount { name, credential, witnesses: people }));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether `spec.acceptSuppressionLoss` names the list that is in the status.
