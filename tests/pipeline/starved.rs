@@ -1,18 +1,18 @@
 //! How long a run takes if every fifth request fails, on paused time. The bar: three times as long as
 //! without faults, plus the waits that Clinch asked for.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use clinch_operator::{
     domain::{Disposition, backoff},
-    pipeline::{Ending, RunPorts, run},
+    pipeline::{Ending, PeopleGuard, RunPorts, run},
     sandbox::{Action, Fault},
 };
 use tokio::time::{Instant, sleep};
 
 use crate::{
     in_memory::Unplugged,
-    setup::{ACCOUNT, Export, careless, profiles},
+    setup::{ACCOUNT, Export, World, careless, profiles},
 };
 
 const PEOPLE: usize = 1885;
@@ -64,6 +64,9 @@ async fn until_delivered(faults: Vec<Fault>) -> (f64, f64) {
     options.latency = Duration::from_millis(30);
     options.faults = faults;
     let Unplugged { world, .. } = Unplugged::new(options, Box::new(|_| None)).await;
+    // The same people in the same order each time, and the same samples.
+    fastrand::seed(1);
+    let world = World { guard: Arc::new(PeopleGuard::with_seed(1)), ..world };
     let export = Export::of(profiles(PEOPLE));
     tokio::time::pause();
     let (start, mut failures) = (Instant::now(), 0);

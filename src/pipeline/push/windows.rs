@@ -90,6 +90,7 @@ impl Pushing<'_> {
             }
             if ended.is_empty() {
                 tokio::select! {
+                    biased;
                     one = flight.next() => ended.extend(one),
                     Ok(()) = resting.changed() => continue,
                 }
@@ -345,6 +346,7 @@ async fn meanwhile<T, F: Future>(
     let mut something = pin!(something);
     loop {
         tokio::select! {
+            biased;
             done = &mut something => return done,
             Some(one) = flight.next() => ended.push_back(one),
         }
