@@ -143,12 +143,26 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 }
 
 fn delay(text: &str, now: Timestamp) -> Option<Duration> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that is too long to read is a long delay.
-        return Some(text.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs));
+    // A proxy joins several headers with commas.
+    let numbers: Option<Vec<_>> = text.split(',').map(|part| seconds(part.trim())).collect();
+    if let Some(longest) = numbers.and_then(|numbers| numbers.into_iter().max()) {
+        return Some(longest);
     }
     let at = http_date(text)?;
     Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+/// A number of seconds; a part of a second counts as a whole one.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    // A number that is too long to read is a long delay.
+    let whole = whole.parse().map_or(LONGEST_RETRY_AFTER, Duration::from_secs);
+    let more = u64::from(part.bytes().any(|byte| byte != b'0'));
+    Some(whole.saturating_add(Duration::from_secs(more)))
 }
 
 /// An HTTP date in any of its three formats (RFC 9110, 5.6.7), or as in an e-mail.

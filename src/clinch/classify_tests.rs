@@ -186,6 +186,12 @@ fn delays_are_bounded_and_never_negative() {
     for none in ["soon", "", "-1", "1e3", "Thu, 05 Mar 2026"] {
         assert_eq!(with(none), None, "{none}");
     }
+    for (text, expected) in [("3.5", 4), ("3.0", 3), ("3, 5", 5), ("7,7", 7)] {
+        assert_eq!(with(text), Some(Duration::from_secs(expected)), "{text}");
+    }
+    for none in ["3.", ".5", "3,", "3, soon"] {
+        assert_eq!(with(none), None, "{none}");
+    }
     let longest = Some(Duration::from_secs(3600));
     for long in ["18446744073709551616", "9".repeat(400).as_str(), "Fri, 31 Dec 9999 23:59:59 GMT"]
     {

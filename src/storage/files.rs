@@ -89,7 +89,7 @@ fn listed(dir: &Dir, name: &str) -> Result<ListedFile, ReadFault> {
     if !metadata.is_file() {
         return Err(ReadFault::NotAFile);
     }
-    let version = version(&metadata);
+    let version = read_version(&metadata);
     let (dir, path, same) = (dir.try_clone(), PathBuf::from(name), version.clone());
     let dir = dir.map_err(|error| fault(&error))?;
     let open = move || {
@@ -115,6 +115,19 @@ pub(super) fn version(metadata: &Metadata) -> String {
     format!("{} {}", since.as_nanos(), metadata.len())
 }
 
+/// As `version`. Also changes if the file is replaced by another one of the same size and time, as archives
+/// and reproducible builds make them.
+fn read_version(metadata: &Metadata) -> String {
+    let version = version(metadata);
+    #[cfg(unix)]
+    {
+        use cap_std::fs::MetadataExt as _;
+        format!("{version} {}.{:09}", metadata.ctime(), metadata.ctime_nsec())
+    }
+    #[cfg(not(unix))]
+    version
+}
+
 /// A file that must not change while it is read.
 struct Unchanged {
     file: File,
@@ -124,7 +137,7 @@ struct Unchanged {
 impl Unchanged {
     fn check(&self) -> Result<(), ReadFault> {
         let metadata = self.file.metadata().map_err(|error| fault(&error))?;
-        if version(&metadata) == self.version { Ok(()) } else { Err(ReadFault::Changed) }
+        if read_version(&metadata) == self.version { Ok(()) } else { Err(ReadFault::Changed) }
     }
 }
 
@@ -236,6 +249,26 @@ mod tests {
         let again = list_below(root, "a/*.csv").unwrap();
         assert_ne!(again.version, listing.version);
         assert_eq!(list_below(root, "a/*.csv").unwrap().version, again.version);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_replaced_by_one_of_the_same_size_and_time_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.csv");
+        std::fs::write(&file, "one").unwrap();
+        let modified = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let version = || list_below(folder.path(), "a.csv").unwrap().version;
+        let before = version();
+        // The clock of a file system has its own steps.
+        let replaced = (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::fs::write(&file, "two").unwrap();
+            let opened = std::fs::File::options().write(true).open(&file).unwrap();
+            opened.set_modified(modified).unwrap();
+            version() != before
+        });
+        assert!(replaced);
     }
 
     #[cfg(unix)]
