@@ -212,7 +212,12 @@ impl Doubt {
 
 fn status_of(code: u16) -> String {
     match code {
-        401 | 429 => format!("{code} that need not come from Clinch itself"),
+        401 => {
+            "a 401 that need not come from Clinch itself, which accepts a plain read with the same \
+                credential: something in between may have answered, or rewrites such requests"
+                .to_owned()
+        }
+        429 => "a 429 that need not come from Clinch itself".to_owned(),
         ..500 => format!("{code} without a JSON document"),
         _ => format!("server error {code}"),
     }
@@ -246,6 +251,7 @@ impl ClinchError {
         match self {
             Self::RateLimited { retry_after } => retry(Reason::RateLimited, *retry_after),
             Self::Ambiguous(Doubt::LIMITED) => Disposition::retry(Reason::RateLimited),
+            Self::Ambiguous(Doubt::UNSIGNED) => Disposition::retry(Reason::RequestAltered),
             Self::Unavailable { retry_after, .. } => retry(Reason::VendorUnavailable, *retry_after),
             // Somebody has to set the clock, but after that no other action is needed.
             Self::ClockSkew { .. } => Disposition::retry(Reason::ClockSkew),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clinch_operator::{
     clinch::{ClinchError, Creation, Doubt},
-    domain::ClinchId,
+    domain::{ClinchId, Disposition, Reason},
     pipeline::{ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, SeenSource},
 };
 
@@ -178,6 +178,11 @@ async fn nobody_is_created_where_something_in_between_answers_429_or_401_each_ti
         assert!(sent.contains(&fake.count("POST")), "{} of {code}", fake.count("POST"));
         assert!(fake.account().people.is_empty());
         assert!(!*client.rejected().borrow(), "the credential is good");
+        // Where it cannot be looked up what became of it.
+        let unknown = client.create(&attributes(email)).await.unwrap_err();
+        assert_eq!(unknown, ClinchError::Ambiguous(Doubt::Status(code)));
+        let reason = if code == 429 { Reason::RateLimited } else { Reason::RequestAltered };
+        assert_eq!(unknown.disposition(), Disposition::retry(reason));
 
         let crm = ClinchCrm::new(client, SeenSource::new(|| {}));
         let jane = ClinchId::parse(&fake.add(email)).unwrap();
