@@ -127,7 +127,7 @@ kstatus() {
 chart() {
   logged hack/chart.sh || return 1
   result="$(sed -nE 's/^([0-9]+ combinations render|[0-9]+ refused)$/\1/p' "$log" | paste -sd, | sed 's/,/, /'); installed, upgraded, rolled back and removed on a real API server; a namespaced install works without a right outside its namespaces; alerts fire; kubeconform: $(sed -nE 's/^Summary: .*Valid: ([0-9]+), .*Skipped: ([0-9]+)$/\1 objects valid, \2 of other projects not checked/p' "$log")"
-  versions="helm 3.16.4, kube-score 1.20.0, kubeconform 0.8.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
+  versions="$versions, helm 3.16.4, kube-score 1.20.0, kubeconform 0.8.0, promtool 2.42, CRDs of prometheus-operator 0.85.0 and Cilium 1.18.3"
 }
 
 # From the pins in tests/kube-state-metrics; a changed pin builds again.
@@ -355,7 +355,7 @@ esac
 result=failed
 versions="$(rustc --version | cut -d' ' -f1,2)"
 case $part in
-load | bench | getting-started | backup | ksm) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
+load | bench | getting-started | backup | chart | ksm | takeover | shards) versions="$versions, Kubernetes $(sed -n 's/^[[:space:]]*k8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' tests/control-plane/go.mod | head -n 1)" ;;
 esac
 "$part"
 status=$?
