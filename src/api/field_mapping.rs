@@ -215,7 +215,6 @@ pub struct Transform {
 fn value_map(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
-        "nullable": true,
         "maxProperties": 256,
         "additionalProperties": {"type": "string", "maxLength": 1024}
     })

@@ -56,15 +56,15 @@ fn roots(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSc
 /// Every list says how it is merged. Lists that the types do not declare as a set or a map are written as a
 /// whole by one field manager.
 ///
-/// No enum is nullable: the API server refuses null in an enum, also where the enum lists it.
+/// Nothing is nullable. The generator makes every `Option` nullable; but null means nothing here that absence
+/// does not, it would be stored beside it, and OpenAPI v2, which some clients read, shows nothing below a
+/// nullable field. The API server drops a null that it reads, or fills in the default.
 ///
 /// Nothing below a list item (`in_item`) has a default: `kubectl apply` and Argo CD compare a list
 /// with the manifest as a whole, and see a change in each value that was filled in. The types fill
 /// in the same values when they are read.
 fn adjust(schema: &mut JSONSchemaProps, in_item: bool) {
-    if schema.enum_.is_some() {
-        schema.nullable = None;
-    }
+    schema.nullable = None;
     if in_item {
         schema.default = None;
     }

@@ -53,7 +53,6 @@ pub struct ExportSource {
 fn profiles(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "array",
-        "nullable": true,
         "minItems": 1,
         "maxItems": 50,
         "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}

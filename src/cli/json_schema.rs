@@ -60,7 +60,6 @@ fn converted(schema: &Value) -> Value {
             }
             "items" | "additionalProperties" => converted(value),
             // Rules and list types have no counterpart; the others are handled below.
-            "nullable" => continue,
             name if name.starts_with("x-kubernetes-") => continue,
             _ => value.clone(),
         };
@@ -74,16 +73,6 @@ fn converted(schema: &Value) -> Value {
     }
     if is_set("x-kubernetes-int-or-string") {
         result.insert("type".into(), json!(["integer", "string"]));
-    }
-    if is_set("nullable")
-        && let Some(Value::String(kind)) = result.get("type").cloned()
-    {
-        result.insert("type".into(), json!([kind, "null"]));
-        if let Some(Value::Array(allowed)) = result.get_mut("enum")
-            && !allowed.contains(&Value::Null)
-        {
-            allowed.push(Value::Null);
-        }
     }
     Value::Object(result)
 }

@@ -115,7 +115,6 @@ impl Check<'_> {
                     | (Type::Number, Value::Number(_))
                     | (Type::Boolean, Value::Bool(_)) => true,
                     (Type::Integer, Value::Number(number)) => integral(number),
-                    (_, Value::Null) => schema.nullable,
                     _ => false,
                 };
                 if fits {
@@ -174,12 +173,12 @@ impl Check<'_> {
         Json::Object(members)
     }
 
-    /// A null member, as server-side apply takes it: absent where the field is nullable, the default
-    /// where there is one, else refused.
+    /// A null member, as server-side apply takes it: the default where there is one, else refused. No field is
+    /// nullable.
     fn null(&mut self, parent: &Schema, child: &Schema, entry: &Entry, path: &str) {
         // Reported as missing.
         let required = parent.required.contains(&entry.key);
-        if !child.nullable && child.default.is_none() && !required {
+        if child.default.is_none() && !required {
             self.bound(entry.line, &member(path, &entry.key), "must not be null: leave it out");
         }
     }

@@ -13,8 +13,6 @@ use serde_json::Value as Json;
 pub(super) struct Schema {
     #[serde(rename = "type")]
     pub kind: Option<Type>,
-    #[serde(default)]
-    pub nullable: bool,
     pub default: Option<Json>,
     #[serde(default)]
     pub properties: BTreeMap<String, Schema>,

@@ -254,11 +254,11 @@ fn no_object_drops_unknown_fields_silently() {
 }
 
 #[test]
-fn no_enum_claims_to_take_null_which_the_api_server_refuses() {
+fn nothing_claims_to_take_null_which_means_nothing() {
     for (path, schema) in all_schemas() {
-        let Some(values) = schema["enum"].as_array() else { continue };
         assert_eq!(schema.get("nullable"), None, "{path}");
-        assert!(!values.contains(&Value::Null), "{path}");
+        let values = schema["enum"].as_array().into_iter().flatten();
+        assert!(!values.clone().any(Value::is_null), "{path}");
     }
 }
 
