@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CommonStatus, NameReference};
+use super::{CommonStatus, Duration, NameReference};
 
 /// A receiver of notifications.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,26 @@ pub struct NotifyReceiver {
     /// A Secret in the integration's own namespace with the label `clinch.hireez.dev/use: notify`: field
     /// `url`, and for `Webhook` also `signingKey`, and `previousSigningKey` while it is being replaced.
     pub secret_ref: NameReference,
+    /// How long a failure that the operator retries lasts before it is sent, at most 24h. An object that is
+    /// Stalled is sent at once. Absent: 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("must be at most 24h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub after: Option<Duration>,
 }
+
+impl NotifyReceiver {
+    /// How long a failure that is retried lasts before it is sent.
+    pub fn patience(&self) -> std::time::Duration {
+        self.after.as_ref().map_or(PATIENCE, Duration::get).min(LONGEST)
+    }
+}
+
+/// How long a failure that is retried lasts before it is sent, unless a receiver says otherwise.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
+/// The longest such time.
+const LONGEST: std::time::Duration = std::time::Duration::from_hours(24);
 
 /// What is sent to a receiver.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
@@ -65,6 +84,17 @@ pub struct Notified {
     pub name: String,
     /// Whether the latest message says that the object is Ready.
     pub ready: bool,
+    /// Whether the latest message is about a failure that is retried. Absent: it says that the object is
+    /// Ready, or Stalled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retried: bool,
+    /// The reason in the latest message. Absent: none, or an earlier version of the operator made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
+    /// Since when, as the latest message says. Absent: an earlier version of the operator made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// Number of the latest message.
     pub number: i64,
     /// Whether the receiver took it.
@@ -75,10 +105,27 @@ pub struct Notified {
     pub sent: Vec<Time>,
 }
 
+/// The failure that keeps an object from being Ready.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// Since when it lasts.
+    pub since: Time,
+    /// The reason of `Ready` when it was seen last.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// Since when the object works, or waits for another one, and is not Ready yet. The failure is over once
+    /// that has lasted for five minutes. Absent: it fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_since: Option<Time>,
+}
+
 /// The status of an object that receivers are notified about.
 pub trait Notifies: CommonStatus {
     /// What receivers were sent about it.
     fn notified_mut(&mut self) -> &mut Vec<Notified>;
+    /// The failure that keeps it from being Ready.
+    fn fault_mut(&mut self) -> &mut Option<Fault>;
 }
 
 macro_rules! notifies {
@@ -86,6 +133,10 @@ macro_rules! notifies {
         impl crate::api::Notifies for $status {
             fn notified_mut(&mut self) -> &mut Vec<crate::api::Notified> {
                 &mut self.notified
+            }
+
+            fn fault_mut(&mut self) -> &mut Option<crate::api::Fault> {
+                &mut self.fault
             }
         }
     };

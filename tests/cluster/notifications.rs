@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clinch_operator::sandbox::{SinkAnswer, SinkOptions, TestSink};
+use clinch_operator::sandbox::{Action, Fault, SinkAnswer, SinkOptions, TestSink};
 use serde_json::Value;
 
 use crate::{
@@ -242,6 +242,99 @@ async fn an_integration_that_moves_while_a_message_is_sent_announces_it_once() {
     let received = sink.received();
     assert_eq!((received.unsigned, received.conflicts), (0, 0));
     assert_eq!(received.deliveries.len(), 4, "each message has one id");
+}
+
+/// The same integration with a second receiver, which waits for the usual time, and the first for a second.
+fn impatient() -> String {
+    format!(
+        "{INTEGRATION}  notify:
+  - {{name: ops, format: Webhook, secretRef: {{name: hook}}, after: 1s}}
+  - {{name: patient, format: Webhook, secretRef: {{name: hook}}}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_that_lasts_and_its_end_are_announced_once_each_by_whichever_process() {
+    let Some((world, sink)) = prepare().await else { return };
+    let mut first = world.spawn_operator("first", "127.0.0.1:0", SHORT_LEASE);
+    world.apply(&receiver(&sink.url()));
+    world.apply(&impatient());
+    world.apply(&export("people", 3, PROSPECT));
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    assert_eq!(sink.requests(), 0, "a first run is no failure");
+
+    let out = Action::Status { code: 503, retry_after: None, html: false };
+    world.sandbox.set_faults(vec![Fault::always("*", out)]);
+    world.apply(&export("people", 4, PROSPECT));
+    let object = announced(&world, "CandidateExport", "people", false).await;
+    let (sent, fault) = (&object["status"]["notified"], &object["status"]["fault"]);
+    assert_eq!((sent.as_array().map(Vec::len), &sent[0]["retried"]), (Some(1), &true.into()));
+    assert_eq!(sent[0]["since"], fault["since"], "{fault}");
+    // The process that takes over has no verified credential: the integration fails, too.
+    first.kill();
+    let _second = world.spawn_operator("second", "127.0.0.1:0", SHORT_LEASE);
+    announced(&world, "ClinchIntegration", "acme", false).await;
+    world.sandbox.set_faults(Vec::new());
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    for (kind, name) in [("CandidateExport", "people"), ("ClinchIntegration", "acme")] {
+        let object = announced(&world, kind, name, true).await;
+        assert!(object["status"]["fault"].is_null(), "{}", object["status"]);
+        assert_eq!(types(&sink, name), ["object.failing", "object.ready"]);
+    }
+    let reasons = sink.messages().into_iter().map(|message| message["data"]["reason"].clone());
+    let failing = reasons.filter(|reason| reason == "VendorUnavailable").count();
+    assert_eq!((failing, sink.requests(), sink.received().conflicts), (2, 4, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_gone_and_a_right_that_is_withdrawn_are_announced_and_a_suspension_is_not()
+{
+    let Some((world, sink)) = prepare().await else { return };
+    let _process = world.spawn_operator("one", "127.0.0.1:0", LEASE);
+    world.apply(&receiver(&sink.url()));
+    world.apply(&impatient());
+    world.apply(&export("people", 3, PROSPECT));
+    world.ready("CandidateExport", "people", "True", "Synced").await;
+    let in_namespace = ["-n", world.namespace.as_str()];
+    world.kubectl(&[&["delete", "configmap", "people"][..], &in_namespace].concat());
+    let object = announced(&world, "CandidateExport", "people", false).await;
+    assert_eq!(object["status"]["notified"][0]["reason"], "SourceNotFound");
+    world.apply(&export("people", 3, PROSPECT));
+    announced(&world, "CandidateExport", "people", true).await;
+
+    // The right to read ConfigMaps.
+    let get = ["get", "role", "clinch-operator", "-o", "json"];
+    let role = world.kubectl(&[&get[..], &in_namespace].concat());
+    let role: Value = serde_json::from_str(&role).expect("a role");
+    let patch_role = |role: &Value| {
+        let rules = serde_json::json!({"rules": role["rules"]}).to_string();
+        let patch = ["patch", "role", "clinch-operator", "--type=merge", "-p", &rules];
+        world.kubectl(&[&patch[..], &in_namespace].concat());
+    };
+    let mut less = role.clone();
+    let is_other = |rule: &Value| !rule["resources"].to_string().contains("configmaps");
+    less["rules"].as_array_mut().expect("rules").retain(is_other);
+    patch_role(&less);
+    let again = ["annotate", "clexp", "people", "clinch.hireez.dev/reconcile-requested-at=1"];
+    world.kubectl(&[&again[..], &in_namespace].concat());
+    let object = announced(&world, "CandidateExport", "people", false).await;
+    assert_eq!(object["status"]["notified"][0]["reason"], "InternalError");
+    // What somebody suspends says nothing, and is announced as Ready once it is resumed.
+    let suspend = |value: bool| {
+        let spec = serde_json::json!({"spec": {"suspend": value}}).to_string();
+        let patch = ["patch", "clexp", "people", "--type=merge", "-p", &spec];
+        world.kubectl(&[&patch[..], &in_namespace].concat());
+    };
+    suspend(true);
+    patch_role(&role);
+    world.ready("CandidateExport", "people", "False", "Suspended").await;
+    assert_eq!(types(&sink, "people").len(), 3, "it is suspended");
+    suspend(false);
+    announced(&world, "CandidateExport", "people", true).await;
+    let all = types(&sink, "people");
+    assert_eq!(all, ["object.failing", "object.ready", "object.failing", "object.ready"]);
+    assert_eq!(sink.requests(), 4, "the other receiver waits for longer");
 }
 
 /// What the status of an export says of its one receiver.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{FileSeen, Handled, Notified, ReportSeen, WrittenSeen, common_status, notifies},
+    super::{Fault, FileSeen, Handled, Notified, ReportSeen, WrittenSeen, common_status, notifies},
     drift::DriftSeen,
     results::{
         DuplicatesSeen, ExportCounts, FieldCoverage, RecordFailure, RediscoveryCounts,
@@ -106,6 +106,10 @@ pub struct CandidateExportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub notified: Vec<Notified>,
+    /// The failure that keeps this object from being Ready, for the receivers in `spec.notify` of the
+    /// integration. Absent: there is none, or no receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,

@@ -5,7 +5,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Handled, Notified, RediscoveryCounts, ReportSeen, common_status, notifies};
+use super::super::{
+    Fault, Handled, Notified, RediscoveryCounts, ReportSeen, common_status, notifies,
+};
 
 /// What the operator knows of the import.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -79,6 +81,10 @@ pub struct CandidateImportStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub notified: Vec<Notified>,
+    /// The failure that keeps this object from being Ready, for the receivers in `spec.notify` of the
+    /// integration. Absent: there is none, or no receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,

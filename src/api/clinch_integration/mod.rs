@@ -116,9 +116,9 @@ pub struct ClinchIntegrationSpec {
     /// anything else is an error. Absent: nobody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<SuppressionSource>,
-    /// Who receives a message when this integration, or an export or import that may use it, is Stalled,
-    /// and when it is Ready again. The operator's `--allowed-notify` decides which hosts are contacted.
-    /// Absent: nobody.
+    /// Who receives a message when this integration, or an export or import that may use it, is Stalled or
+    /// fails for a while, and when it is Ready again. The operator's `--allowed-notify` decides which hosts
+    /// are contacted. Absent: nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[schemars(length(max = 4))]

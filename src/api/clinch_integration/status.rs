@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{ContractStatus, Handled, Notified, NotifyStatus, common_status, notifies};
+use super::super::{
+    ContractStatus, Fault, Handled, Notified, NotifyStatus, common_status, notifies,
+};
 
 /// What the operator knows of the integration.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -62,6 +64,10 @@ pub struct ClinchIntegrationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub notified: Vec<Notified>,
+    /// The failure that keeps this object from being Ready, for the receivers in `spec.notify` of the
+    /// integration. Absent: there is none, or no receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// Receipts of requests made by annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<Handled>,

@@ -134,8 +134,16 @@ async fn unreadable<C: Cluster>(
         return error;
     }
     let previous = export.status.clone().unwrap_or_default();
-    let next = status::unreadable(export, &previous, &error, context.clock.now());
+    let mut next = status::unreadable(export, &previous, &error, context.clock.now());
+    let due = context.due(reference, &export.spec, &mut next);
     let written =
         publish::<CandidateExport>(&context.cluster, reference, &previous, next, "Push").await;
-    written.err().unwrap_or(error)
+    match written {
+        Ok(()) => {
+            // The next attempt is that of the error.
+            let _wait = due.map(|due| due.done(None));
+            error
+        }
+        Err(error) => error,
+    }
 }

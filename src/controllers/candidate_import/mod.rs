@@ -116,8 +116,16 @@ async fn unreadable<C: Cluster>(
         return error;
     }
     let previous = import.status.clone().unwrap_or_default();
-    let next = status::unreadable(import, &previous, &error, context.clock.now());
+    let mut next = status::unreadable(import, &previous, &error, context.clock.now());
+    let due = context.due(reference, &import.spec, &mut next);
     let written =
         publish::<CandidateImport>(&context.cluster, reference, &previous, next, ACTION).await;
-    written.err().unwrap_or(error)
+    match written {
+        Ok(()) => {
+            // The next attempt is that of the error.
+            let _wait = due.map(|due| due.done(None));
+            error
+        }
+        Err(error) => error,
+    }
 }

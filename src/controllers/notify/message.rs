@@ -22,8 +22,10 @@ pub(super) struct Message {
     integration: ObjectKey,
     cluster: Option<String>,
     ready: bool,
+    /// Whether it fails, and is retried.
+    retried: bool,
     reason: Option<Reason>,
-    /// Since when it is, or is not, Ready.
+    /// Since when it is Ready, or fails.
     since: Timestamp,
     quiet_until: Option<Timestamp>,
 }
@@ -38,8 +40,11 @@ impl Message {
     ) -> Self {
         let ready = find(conditions, ConditionType::Ready);
         let made = entry.sent.last().map_or(Timestamp::UNIX_EPOCH, |sent| sent.0);
-        let reason = ready.and_then(|ready| Reason::from_word(&ready.reason));
-        let since = ready.map_or(made, |ready| ready.last_transition_time.0);
+        // An entry of an earlier version says neither.
+        let word = entry.reason.as_deref().or(ready.map(|ready| ready.reason.as_str()));
+        let reason = word.and_then(Reason::from_word);
+        let found = || ready.map_or(made, |ready| ready.last_transition_time.0);
+        let since = entry.since.as_ref().map_or_else(found, |since| since.0);
         let numbers = [entry.number, made.as_second(), since.as_second()].map(i64::to_be_bytes);
         let words = [object.uid.as_str(), entry.name.as_str(), reason.map_or("", Reason::as_str)];
         let parts = words.iter().map(|word| word.as_bytes());
@@ -50,6 +55,7 @@ impl Message {
             integration: integration.clone(),
             cluster: cluster.map(str::to_owned),
             ready: entry.ready,
+            retried: entry.retried,
             reason,
             since,
             quiet_until,
@@ -67,7 +73,11 @@ impl Message {
 
     fn text(&self) -> String {
         let ObjectRef { kind, key, .. } = &self.object;
-        let state = if self.ready { "is Ready again" } else { "is Stalled" };
+        let state = match (self.ready, self.retried) {
+            (true, _) => "is Ready again",
+            (false, true) => "fails and is retried",
+            (false, false) => "is Stalled",
+        };
         let reason = self.reason.map(|reason| format!(": {reason}. {}", reason.meaning()));
         let cluster = self.cluster.as_ref().map(|name| format!(" Cluster {}.", escaped(name)));
         let mut lines = vec![
@@ -99,13 +109,20 @@ impl Message {
             data["reason"] = reason.as_str().into();
             data["meaning"] = reason.meaning().into();
         }
+        if self.retried {
+            data["retried"] = true.into();
+        }
         if let Some(cluster) = &self.cluster {
             data["cluster"] = cluster.as_str().into();
         }
         if let Some(until) = self.quiet_until {
             data["quietUntil"] = until.to_string().into();
         }
-        let state = if self.ready { "object.ready" } else { "object.stalled" };
+        let state = match (self.ready, self.retried) {
+            (true, _) => "object.ready",
+            (false, true) => "object.failing",
+            (false, false) => "object.stalled",
+        };
         json!({"type": state, "timestamp": self.since.to_string(), "data": data})
     }
 }
@@ -122,28 +139,70 @@ mod tests {
     use super::*;
     use crate::cluster::Kind;
 
-    fn message(ready: bool, quiet_until: Option<Timestamp>) -> Message {
+    fn entry(ready: bool) -> Notified {
+        let reason = if ready { Reason::Synced } else { Reason::RecordsRejected };
         let since = Time("2026-11-27T10:00:00Z".parse().unwrap());
-        let entry = Notified {
+        Notified {
             name: "ops".to_owned(),
             ready,
+            retried: false,
+            reason: Some(reason.to_string()),
+            since: Some(since.clone()),
             number: 3,
             delivered: false,
-            sent: vec![since.clone()],
-        };
-        let reason = if ready { Reason::Synced } else { Reason::RecordsRejected };
+            sent: vec![since],
+        }
+    }
+
+    fn message_of(entry: &Notified, quiet_until: Option<Timestamp>) -> Message {
         let conditions = [Condition {
             type_: "Ready".to_owned(),
-            status: if ready { "True" } else { "False" }.to_owned(),
-            reason: reason.to_string(),
+            status: if entry.ready { "True" } else { "False" }.to_owned(),
+            reason: Reason::LedgerRefused.to_string(),
             message: "the file of canary@marker.example".to_owned(),
             observed_generation: None,
-            last_transition_time: since,
+            last_transition_time: Time("2026-11-27T09:00:00Z".parse().unwrap()),
         }];
         let key = ObjectKey::new("team", "people");
         let object = ObjectRef { kind: Kind::Export, key, uid: "u-1".to_owned() };
         let integration = ObjectKey::new("crm", "clinch");
-        Message::new((&object, &integration, Some("eu <1>")), &entry, &conditions, quiet_until)
+        Message::new((&object, &integration, Some("eu <1>")), entry, &conditions, quiet_until)
+    }
+
+    fn message(ready: bool, quiet_until: Option<Timestamp>) -> Message {
+        message_of(&entry(ready), quiet_until)
+    }
+
+    fn json_of(message: &Message) -> serde_json::Value {
+        serde_json::from_slice(&message.body(NotifyFormat::Webhook)).unwrap()
+    }
+
+    #[test]
+    fn a_failure_that_is_retried_says_so() {
+        let reason = Some(Reason::VendorUnavailable.to_string());
+        let message = message_of(&Notified { retried: true, reason, ..entry(false) }, None);
+        let text = message.text();
+        let begins = "CandidateExport team/people fails and is retried: VendorUnavailable. Clinch \
+                      answered 5xx.\nSince 2026-11-27T10:00:00Z. Cluster eu &lt;1&gt;.\nkubectl describe ";
+        assert!(text.starts_with(begins), "{text}");
+        let body = json_of(&message);
+        assert_eq!(
+            (&body["type"], &body["data"]["retried"]),
+            (&"object.failing".into(), &true.into())
+        );
+        assert_eq!(body["data"]["ready"], false);
+    }
+
+    #[test]
+    fn a_message_stays_as_it_was_made_and_one_of_an_earlier_version_says_what_is_the_case() {
+        let body = json_of(&message(false, None));
+        assert_eq!(body["data"]["reason"], "RecordsRejected", "whatever the reason is now");
+        let earlier = Notified { reason: None, since: None, ..entry(false) };
+        let body = json_of(&message_of(&earlier, None));
+        assert_eq!(
+            (&body["data"]["reason"], &body["timestamp"]),
+            (&"LedgerRefused".into(), &"2026-11-27T09:00:00Z".into())
+        );
     }
 
     #[test]
@@ -167,8 +226,7 @@ mod tests {
     #[test]
     fn json_has_the_members_of_standard_webhooks_and_an_id_that_stays() {
         let stalled = message(false, None);
-        let body: serde_json::Value =
-            serde_json::from_slice(&stalled.body(NotifyFormat::Webhook)).unwrap();
+        let body = json_of(&stalled);
         let expected = json!({
             "type": "object.stalled",
             "timestamp": "2026-11-27T10:00:00Z",

@@ -1,16 +1,17 @@
 //! Notifications: a message to each receiver of an integration when it, or an export or import that may use
-//! it, is Stalled, and when it is Ready again.
+//! it, is Stalled or fails for a while, and when it is Ready again.
 //!
-//! A pass decides what is due from the status alone (`next.rs`), writes that into the status, and hands the
-//! message over only then. A task delivers it, and the next pass writes that it was delivered. So a process
-//! that takes over sends what is not known to be delivered, with the number it had, and nothing twice that is.
-//! No pass and no run waits for a receiver. Does network I/O in tasks of its own.
+//! A pass decides what is due from the status alone (`standing.rs`, `next.rs`), writes that into the status,
+//! and hands the message over only then. A task delivers it, and the next pass writes that it was delivered.
+//! So a process that takes over sends what is not known to be delivered, with the number it had, and nothing
+//! twice that is. No pass and no run waits for a receiver. Does network I/O in tasks of its own.
 
 mod condition;
 mod delivery;
 mod message;
 mod next;
 mod receiver;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +31,9 @@ pub(super) use self::{
 use self::{
     delivery::{Delivery, Ended},
     message::Message,
-    next::{Standing, Step, Tried, step},
+    next::{Step, To, Tried, step},
     receiver::Target,
+    standing::standing,
 };
 use super::{
     access::{Access, access_of},
@@ -40,7 +42,7 @@ use super::{
     shards::{Shards, Use},
 };
 use crate::{
-    api::{ClinchIntegration, Notifies, NotifyAnswer, NotifyStatus},
+    api::{ClinchIntegration, Notified, Notifies, NotifyAnswer, NotifyStatus},
     cluster::{Kind, ObjectKey, ObjectRef},
     domain::{Clock, Fence},
 };
@@ -221,15 +223,19 @@ impl Notifier {
         next: &mut S,
     ) -> Due<'_> {
         let mut due = self.recorded(object, next);
-        let names: Vec<&str> = found.spec.notify.iter().map(|one| one.name.as_str()).collect();
-        next.notified_mut().retain(|entry| names.contains(&entry.name.as_str()));
+        let receivers = &found.spec.notify;
+        let is_named = |entry: &Notified| receivers.iter().any(|one| one.name == entry.name);
+        next.notified_mut().retain(is_named);
+        let before = next.fault_mut().take();
         let uid = found.metadata.uid.as_deref().unwrap_or_default();
         // Who is not let in sends nothing to the admin, not even a name.
         let granted = || access_of(key, &found.spec, &object.key.namespace, labels);
-        if self.is_silent || names.is_empty() || granted() != Access::Granted {
+        if self.is_silent || receivers.is_empty() || granted() != Access::Granted {
             return due;
         }
-        let (now, standing) = (self.clock.now(), Standing::of(next));
+        let now = self.clock.now();
+        let (standing, fault) = standing(next, before.as_ref(), now);
+        *next.fault_mut() = fault;
         let mut state = self.state();
         let State { known, jobs } = &mut *state;
         let known = known.entry(uid.to_owned()).or_default();
@@ -237,7 +243,8 @@ impl Notifier {
             // No watch says when the permission to read a Secret is granted.
             due.again = Some(AGAIN);
         }
-        for name in names {
+        for receiver in receivers {
+            let name = receiver.name.as_str();
             let job = jobs.get(&(object.uid.clone(), name.to_owned()));
             let tried = match job.map(|job| &job.ended) {
                 None | Some(Some(JobEnd::Delivered)) => Tried::Not,
@@ -246,7 +253,9 @@ impl Notifier {
             };
             let before = next.notified_mut().iter().position(|entry| entry.name == name);
             let entry = before.map(|at| next.notified_mut()[at].clone());
-            match step(name, entry.as_ref(), standing, tried, now) {
+            let patience = receiver.patience();
+            let to = To { name, patience, before: entry.as_ref(), tried };
+            match step(to, &standing, now) {
                 Step::Rest => {}
                 Step::Wait(wait) => due.again = earliest(due.again, Some(wait)),
                 Step::Send { .. } if known.is_leaving || known.target(name).is_none() => {

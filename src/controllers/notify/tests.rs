@@ -155,6 +155,16 @@ fn ready() -> Verdict {
     Verdict::ready(Reason::Synced, "200/200")
 }
 
+fn retried() -> Verdict {
+    Verdict::reconciling(Reason::VendorUnavailable, "the answer to canary@marker.example")
+}
+
+/// As if a failure had begun some minutes earlier.
+fn age(stage: &mut Stage, minutes: u64) {
+    let fault = stage.status.fault.as_mut().expect("a failure");
+    fault.since.0 -= Duration::from_mins(minutes);
+}
+
 async fn sink() -> TestSink {
     TestSink::start(SinkOptions::new(KEY)).await.unwrap()
 }
@@ -184,6 +194,85 @@ async fn a_fault_and_its_end_give_two_signed_messages() {
     assert!(!json!(messages).to_string().contains("canary"));
     let first = stage.enqueued.lock().unwrap().first().cloned();
     assert_eq!(first, Some((Kind::Integration, integration_key())), "its status shows the answer");
+}
+
+#[tokio::test]
+async fn a_failure_that_is_retried_is_announced_once_it_lasts_and_a_blip_is_not() {
+    let sink = sink().await;
+    let labelled = || Some(secret(&sink.url(), &[("signingKey", KEY)]));
+    let mut stage = Stage::new(&sink.origin(), "Webhook");
+    stage.found(labelled());
+    assert_eq!(stage.pass(&ready()), None);
+    let usual = [Reason::Progressing, Reason::ProgressingWithRetry, Reason::DependencyNotReady];
+    for verdict in usual.map(|reason| Verdict::reconciling(reason, "")) {
+        assert_eq!(stage.pass(&verdict), None, "{verdict:?}");
+    }
+    // A blip.
+    let wait = stage.pass(&retried()).expect("it is looked at again");
+    assert!(wait > Duration::from_mins(4) && wait <= Duration::from_mins(5), "{wait:?}");
+    stage.pass(&ready());
+    assert_eq!((&stage.status.fault, &stage.status.notified), (&None, &Vec::new()));
+    // What lasts, also from process to process.
+    stage.pass(&retried());
+    age(&mut stage, 3);
+    let mut next = Stage::new(&sink.origin(), "Webhook");
+    (next.status, next.seconds) = (stage.status.clone(), stage.seconds);
+    next.found(labelled());
+    let wait = next.pass(&retried()).expect("it is looked at again");
+    assert!(wait <= Duration::from_mins(2), "{wait:?}");
+    age(&mut next, 3);
+    // Not while an attempt is in progress.
+    next.pass(&Verdict::reconciling(Reason::ProgressingWithRetry, ""));
+    assert_eq!(sink.requests(), 0);
+    let since = next.status.fault.as_ref().map(|fault| fault.since.0.to_string());
+    next.until(&retried(), |stage| stage.is_announced(false, true)).await;
+    next.pass(&retried());
+    next.until(&ready(), |stage| stage.is_announced(true, true)).await;
+    let messages = sink.messages();
+    let types: Vec<&Value> = messages.iter().map(|message| &message["type"]).collect();
+    assert_eq!(types, ["object.failing", "object.ready"]);
+    let data = &messages[0]["data"];
+    assert_eq!((&data["reason"], &data["retried"]), (&json!("VendorUnavailable"), &json!(true)));
+    assert_eq!((data["since"].as_str(), &data["ready"]), (since.as_deref(), &json!(false)));
+    assert!(!json!(messages).to_string().contains("canary"));
+    assert_eq!(sink.received().conflicts, 0);
+}
+
+#[tokio::test]
+async fn each_receiver_says_how_long_a_failure_lasts_before_it_is_sent() {
+    let sink = sink().await;
+    let mut stage = Stage::new(&sink.origin(), "Slack");
+    stage.integration.spec.notify[0].after = "2h".parse().ok();
+    stage.found(Some(secret(&sink.slack_url(), &[])));
+    stage.pass(&retried());
+    age(&mut stage, 100);
+    let wait = stage.pass(&retried()).expect("it is looked at again");
+    assert!(wait > Duration::from_mins(19) && wait <= Duration::from_mins(20), "{wait:?}");
+    stage.integration.spec.notify[0].after = "0s".parse().ok();
+    stage.until(&retried(), |stage| stage.is_announced(false, true)).await;
+    let text = sink.messages()[0]["text"].to_string();
+    assert!(
+        text.contains("CandidateExport crm/people fails and is retried: VendorUnavail"),
+        "{text}"
+    );
+    // It needs somebody now.
+    stage.until(&stalled(), |stage| stage.status.notified[0].number == 2).await;
+    stage.until(&stalled(), |stage| stage.is_announced(false, true)).await;
+    assert!(sink.messages()[1]["text"].to_string().contains("crm/people is Stalled: "));
+}
+
+#[tokio::test]
+async fn a_suspended_object_sends_nothing() {
+    let sink = sink().await;
+    let mut stage = Stage::new(&sink.origin(), "Slack");
+    stage.found(Some(secret(&sink.slack_url(), &[])));
+    stage.until(&stalled(), |stage| stage.is_announced(false, true)).await;
+    let suspended =
+        Verdict::Suspended { standing: conditions::Standing::NothingDue, message: String::new() };
+    assert_eq!(stage.pass(&suspended), None);
+    assert_eq!((sink.requests(), stage.is_announced(false, true)), (1, true));
+    stage.until(&ready(), |stage| stage.is_announced(true, true)).await;
+    assert_eq!(sink.requests(), 2);
 }
 
 #[tokio::test]
