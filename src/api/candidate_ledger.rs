@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("self.data == oldSelf.data && self.sequence == oldSelf.sequence && self.exportUid == oldSelf.exportUid")
-    .message("a ledger segment is immutable"))]
+    .message("a ledger segment is immutable")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct CandidateLedgerSpec {
     /// Name of the export or import; `suppression` for an account's anonymised people.

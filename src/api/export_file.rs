@@ -34,30 +34,38 @@ const LASTING_MESSAGE: &str =
     "with {record}, the URL must not contain {date} or {run}: the files are kept up to date";
 const SAME_FILES_RULE: &str =
     "!oldSelf.to.url.contains('{record}') || self.to.url == oldSelf.to.url";
-const SAME_FILES_MESSAGE: &str = "the URL of one file a person is immutable; create another export instead: \
-    its files would be left behind";
+const SAME_FILES_MESSAGE: &str = "is immutable with {record}; create another export instead: its files would \
+    be left behind";
 
 /// A file of people, or one for each of them. A file appears complete or not at all, in place of one of
 /// the same name.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!has(self.csv) || self.format == 'CSV'")
-    .message("csv applies to format CSV only")
+    .message("applies to format CSV only")
     .field_path(".csv")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.pdf) || self.format == 'PDF'")
-    .message("pdf applies to format PDF only")
+    .message("applies to format PDF only")
     .field_path(".pdf")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("self.format != 'PDF' || !self.to.url.matches('[.][gG][zZ]$')")
     .message("a PDF file is not compressed: its name must not end in .gz")
-    .field_path(".to.url"))]
-#[x_kube(validation = Rule::new(CSV_RULE).message(CSV_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(NDJSON_RULE).message(NDJSON_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(PDF_RULE).message(PDF_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(SEPARATE_RULE).message(SEPARATE_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(RECORD_RULE).message(RECORD_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(LASTING_RULE).message(LASTING_MESSAGE).field_path(".to.url"))]
-#[x_kube(validation = Rule::new(SAME_FILES_RULE).message(SAME_FILES_MESSAGE).field_path(".to.url"))]
+    .field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(CSV_RULE).message(CSV_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(NDJSON_RULE).message(NDJSON_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(PDF_RULE).message(PDF_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(SEPARATE_RULE).message(SEPARATE_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(RECORD_RULE).message(RECORD_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(LASTING_RULE).message(LASTING_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new(SAME_FILES_RULE).message(SAME_FILES_MESSAGE).field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct FileDestination {
     /// Format of the file: CSV, NDJSON, or PDF: one document with pages for each person, at most 5,000
@@ -110,8 +118,10 @@ pub struct FileTarget {
     /// 20261126T093000Z). Without `{date}` and `{run}` each run replaces the file. A name that ends
     /// in `.gz` is compressed with gzip. `{record}`, an opaque id of the person, is for
     /// `pdf.layout: PerCandidate`.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
-    #[x_kube(validation = Rule::new(PLACEHOLDER_RULE).message(PLACEHOLDER_MESSAGE))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
+    #[x_kube(validation = Rule::new(PLACEHOLDER_RULE).message(PLACEHOLDER_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the export's namespace with credentials, labelled
@@ -238,10 +248,12 @@ pub enum PdfPageSize {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.to.url.matches('[.](csv|ndjson)([.]gz)?$')")
     .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz")
-    .field_path(".to.url"))]
+    .field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[x_kube(validation = Rule::new("!self.to.url.contains('{record}')")
     .message("{record} is not for reports: there is one for all records")
-    .field_path(".to.url"))]
+    .field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ReportOutput {
     /// Where it is written. Its name says whether it is CSV or NDJSON.

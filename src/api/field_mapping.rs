@@ -12,15 +12,20 @@ use super::{Handled, common_status};
 /// Maps hireEZ profile fields to Clinch profile fields, or the other way.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || (!self.resume.attach && !has(self.resume.from) && !has(self.resume.required))")
-    .message("a mapping of direction Import attaches no resume; leave resume out").field_path(".resume"))]
+    .message("a mapping of direction Import attaches none; leave it out").field_path(".resume")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || (!self.tags.enabled && self.tags.from == 'tags' && !has(self.tags.activity))")
-    .message("a mapping of direction Import sends no tags; leave tags out").field_path(".tags"))]
+    .message("a mapping of direction Import sends none; leave them out").field_path(".tags")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.matchKeys[0] == 'email'")
-    .message("a mapping of direction Import recognises nobody in Clinch; leave matchKeys out").field_path(".matchKeys"))]
+    .message("a mapping of direction Import recognises nobody in Clinch; leave them out").field_path(".matchKeys")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.fields.all(field, !has(field.writeMode) || field.writeMode == 'Always')")
-    .message("writeMode is not for direction Import: an import writes each profile as a whole").field_path(".fields"))]
+    .message("writeMode is not for direction Import: an import writes each profile as a whole").field_path(".fields")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.direction) || self.direction == 'Export' || self.fields.all(field, !has(field.whenMissing) || field.whenMissing != 'Clear')")
-    .message("whenMissing: Clear is not for direction Import: a missing value is left out of the profile").field_path(".fields"))]
+    .message("whenMissing: Clear is not for direction Import: a missing value is left out of the profile").field_path(".fields")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -58,7 +63,8 @@ pub struct FieldMappingSpec {
     /// Export: from hireEZ profiles to Clinch profiles; an import reads such a mapping backwards as far as
     /// that is possible. Import: from Clinch profiles to hireEZ profiles; for imports only.
     #[serde(default)]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("direction is immutable; create another mapping instead"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable; create another mapping instead")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     pub direction: MappingDirection,
     /// One entry per Clinch attribute; of direction Import, one per field of the profile.
     #[schemars(length(min = 1, max = 128))]
@@ -99,7 +105,8 @@ fn default_match_keys() -> Vec<String> {
 /// One Clinch attribute, or of direction Import one field of the profile, and where its value comes from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("[has(self.from), has(self.value), has(self.expression)].filter(x, x).size() == 1")
-    .message("exactly one of from, value and expression must be set"))]
+    .message("exactly one of from, value and expression must be set")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct MappingField {
     /// Name of the Clinch attribute. Of direction Import: a place in the profile, e.g. `firstName`,
@@ -138,7 +145,8 @@ pub struct MappingField {
 /// A constant value; exactly one member.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("[has(self.string), has(self.number), has(self.boolean), has(self.strings)].filter(x, x).size() == 1")
-    .message("exactly one of string, number, boolean and strings must be set"))]
+    .message("exactly one of string, number, boolean and strings must be set")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ConstantValue {
     /// A string. Exactly one of the four members.
@@ -323,7 +331,7 @@ pub enum ResumeSource {
 /// hireEZ tags to a Clinch activity field.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("!self.enabled || has(self.activity)")
-    .message("activity must be set when tags are enabled").field_path(".activity")
+    .message("must be set when tags are enabled").field_path(".activity")
     .reason(kube::core::Reason::FieldValueRequired))]
 #[serde(rename_all = "camelCase")]
 pub struct TagsMapping {

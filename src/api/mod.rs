@@ -79,11 +79,11 @@ pub const ALLOWED_ORIGIN: &str = "clinch.hireez.dev/allowed-origin";
 // The rules on every URL of an object store.
 const STORE_URL_RULE: &str =
     "['s3://', 'gs://', 'az://', 'file:///'].exists(s, self.startsWith(s))";
-const STORE_URL_MESSAGE: &str = "url must begin with s3://, gs://, az:// or file:///";
+const STORE_URL_MESSAGE: &str = "must begin with s3://, gs://, az:// or file:///";
 const STORE_SECRET_RULE: &str =
     "!self.url.startsWith('file://') || !has(self.credentialsSecretRef)";
 const STORE_SECRET_PATH: &str = ".credentialsSecretRef";
-const STORE_SECRET_MESSAGE: &str = "credentialsSecretRef does not apply to file:// URLs";
+const STORE_SECRET_MESSAGE: &str = "does not apply to file:// URLs";
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;

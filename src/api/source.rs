@@ -17,9 +17,16 @@ use super::{
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[x_kube(
     validation = Rule::new("[has(self.inline), has(self.configMapRef), has(self.secretRef), has(self.objectStore), has(self.http)].filter(x, x).size() == 1")
-        .message("exactly one of inline, configMapRef, secretRef, objectStore and http must be set"),
-    validation = Rule::new("!has(self.inline) || (!has(self.format) && !has(self.csv))")
-        .message("format and csv do not apply to inline candidates")
+        .message("exactly one of inline, configMapRef, secretRef, objectStore and http must be set")
+        .reason(kube::core::Reason::FieldValueInvalid),
+    validation = Rule::new("!has(self.inline) || !has(self.format)")
+        .message("does not apply to inline candidates")
+        .field_path(".format")
+        .reason(kube::core::Reason::FieldValueForbidden),
+    validation = Rule::new("!has(self.inline) || !has(self.csv)")
+        .message("does not apply to inline candidates")
+        .field_path(".csv")
+        .reason(kube::core::Reason::FieldValueForbidden)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExportSource {
@@ -98,7 +105,8 @@ pub struct ObjectStoreSource {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
     /// a pattern: `*` matches any text within a segment, `**` any folders. Files may be
     /// compressed with gzip or zstd.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the export's namespace with credentials, labelled
@@ -114,7 +122,8 @@ pub struct ObjectStoreSource {
 pub struct HttpSource {
     /// The URL. Redirects are not followed.
     #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')")
-        .message("url must begin with https:// or http://"))]
+        .message("must begin with https:// or http://")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
     /// A Secret in the export's namespace whose fields are sent as headers, labelled

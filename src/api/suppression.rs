@@ -14,7 +14,8 @@ pub const HMAC_KEY_FIELD: &str = "hmacKey";
 /// People who must never be written; exactly one of `secretRef` and `objectStore`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("has(self.secretRef) != has(self.objectStore)")
-    .message("exactly one of secretRef and objectStore must be set"))]
+    .message("exactly one of secretRef and objectStore must be set")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionSource {
     /// A Secret in the integration's namespace, labelled `clinch.hireez.dev/use: suppression`.
@@ -46,7 +47,8 @@ pub struct SuppressionSecretRef {
     /// Fields that hold lists. Empty: every field but `hmacKey`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(validation = Rule::new("!self.exists(k, k == 'hmacKey')")
-        .message("hmacKey holds the key of the lists, not a list"))]
+        .message("hmacKey holds the key of the lists, not a list")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     pub keys: Vec<String>,
 }
@@ -62,7 +64,8 @@ pub struct SuppressionSecretRef {
 pub struct SuppressionStore {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The key may be
     /// a pattern: `*` matches any text within a segment, `**` any folders.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the integration's namespace with credentials, and with `hmacKey` where the

@@ -240,9 +240,13 @@ fn rules(schema: &Value) -> Vec<String> {
     let parts = [schema, &schema["items"], &schema["additionalProperties"]].into_iter();
     let rules = parts.filter_map(|part| part["x-kubernetes-validations"].as_array()).flatten();
     rules
-        .map(|rule| match rule["message"].as_str() {
-            Some(message) => format!("Rule: {}.", escaped(message)),
-            None => format!("Rule: {}.", code(&rule["rule"])),
+        .map(|rule| {
+            let field = rule["fieldPath"].as_str().map(|path| path.trim_start_matches('.'));
+            let field = field.map(|path| format!("`{path}`: ")).unwrap_or_default();
+            match rule["message"].as_str() {
+                Some(message) => format!("Rule: {field}{}.", escaped(message)),
+                None => format!("Rule: {field}{}.", code(&rule["rule"])),
+            }
         })
         .collect()
 }
@@ -312,14 +316,17 @@ mod tests {
         let schema = serde_json::json!({
             "type": "integer", "minimum": 1.0, "maximum": 64.0, "default": 8,
             "description": "Maximum\nrequests <in> flight, `a <b>`.",
-            "x-kubernetes-validations": [{"rule": "self != 7", "message": "7 is not allowed"}]
+            "x-kubernetes-validations": [
+                {"rule": "self != 7", "message": "7 is not allowed"},
+                {"rule": "self.a", "message": "is required", "fieldPath": ".a.b"}
+            ]
         });
         let (mut page, path) = (String::new(), "spec.limits.maxInFlight".to_owned());
         let meaning = ("A".to_owned(), "Not\nmany.".to_owned());
         let meanings = Meanings::from([(path.clone(), vec![meaning])]);
         Field { path, schema: &schema, required: true }.write(&mut page, &meanings);
         let expected = "\n### `spec.limits.maxInFlight`\n\ninteger; 1 to 64; required; default `8`.\n\n\
-                        Maximum requests &lt;in> flight, `a <b>`.\n\n- `A`: Not many.\n- Rule: 7 is not allowed.\n";
+                        Maximum requests &lt;in> flight, `a <b>`.\n\n- `A`: Not many.\n- Rule: 7 is not allowed.\n- Rule: `a.b`: is required.\n";
         assert_eq!(page, expected);
     }
 }

@@ -272,7 +272,10 @@ async fn a_mapping_is_the_integrations_unless_members_may_bring_their_own() {
 async fn a_list_of_approved_namespaces_is_refused_where_everybody_is_let_in() {
     let Some(world) = World::prepare().await else { return };
     let (ok, error) = world.try_apply(&integration("{mode: Automatic, approved: [team-a]}"));
-    assert!(!ok && error.contains("approved does not apply to mode Automatic"), "{error}");
+    assert!(
+        !ok && error.contains("spec.access.approved: Forbidden: does not apply to mode Automatic"),
+        "{error}"
+    );
     let (ok, error) = world.try_apply(&integration("{mode: Approval, approved: [team-a, team-a]}"));
     assert!(!ok && error.contains("uplicate"), "{error}");
 }

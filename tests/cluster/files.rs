@@ -259,7 +259,11 @@ async fn each_person_has_a_document_that_is_deleted_when_they_leave() {
     let combined = manifest.replace("{record}", "all").replace(", pdf: {layout: PerCandidate}", "");
     for changed in [manifest.replace("{record}", "new-{record}"), combined] {
         let (ok, err) = world.try_apply(&changed);
-        assert!(!ok && err.contains("the URL of one file a person is immutable"), "{err}");
+        assert!(
+            !ok && err.contains("to.url: Invalid value")
+                && err.contains("is immutable with {record}"),
+            "{err}"
+        );
     }
     let ben = "    - {firstName: Ben, emails: [{value: ben@marker.example}]}\n";
     world.apply(&manifest.replace(ben, ""));
@@ -278,12 +282,24 @@ async fn the_api_server_refuses_what_does_not_apply_to_files() {
     assert!(ok, "{err}");
     for (from, to, message) in [
         ("{export}", "{name}", "braces are for"),
-        ("s3://", "ftp://", "url must begin with"),
-        ("  destination:", "  resume: {attach: true}\n  destination:", "do not apply to a file"),
+        ("s3://", "ftp://", "to.url: Invalid value"),
+        (
+            "  destination:",
+            "  resume: {attach: true}\n  destination:",
+            "spec.resume: Forbidden: does not apply to a file",
+        ),
         ("{file:", "{prospect: {}, file:", "exactly one of prospect, job and file"),
-        ("format: NDJSON", "format: NDJSON, csv: {bom: true}", "csv applies to format CSV only"),
+        (
+            "format: NDJSON",
+            "format: NDJSON, csv: {bom: true}",
+            "file.csv: Forbidden: applies to format CSV only",
+        ),
         ("format: NDJSON", "format: XLSX", "Unsupported value"),
-        ("format: NDJSON", "format: NDJSON, pdf: {locale: de}", "pdf applies to format PDF only"),
+        (
+            "format: NDJSON",
+            "format: NDJSON, pdf: {locale: de}",
+            "file.pdf: Forbidden: applies to format PDF only",
+        ),
         ("format: NDJSON", "format: PDF, pdf: {pageSize: A5}", "Unsupported value"),
         ("format: NDJSON", "format: PDF, pdf: {locale: 'de_'}", "should match"),
     ] {

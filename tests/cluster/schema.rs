@@ -1,5 +1,7 @@
 //! The schema on a real API server: defaults, columns, and what it refuses.
 
+use std::path::Path;
+
 use crate::support::{
     manifests::{INTEGRATION, PROSPECT, export},
     world::World,
@@ -106,4 +108,70 @@ async fn bad_manifests_are_refused_with_the_field_named() {
     world.apply(&integration("environment: Sandbox, region: EU"));
     let (accepted, error) = world.try_apply(&integration("environment: Production, region: EU"));
     assert!(!accepted && error.contains("immutable"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_field_once_and_says_why() {
+    let Some(world) = World::prepare().await else { return };
+    let bad = |name: &str| {
+        let file = format!("tests/data/manifests/bad/{name}.yaml");
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    };
+    for (name, expected) in [
+        ("rule-interval-and-schedule", "spec.schedule: Forbidden: cannot be set beside interval"),
+        ("rule-file-with-resume", "spec.resume: Forbidden: does not apply to a file"),
+        ("rule-format-of-inline", "spec.source.format: Forbidden: does not apply to inline"),
+        ("rule-tags-without-activity", "spec.tags.activity: Required value: must be set when"),
+        ("rule-report-into-the-file", "spec.report.to.url: Invalid value: must not be the URL"),
+        ("rule-full-scan-interval-too-short", "spec.fullScanInterval: Invalid value: "),
+        ("rule-endpoint-with-path", "spec.endpoint: Invalid value: "),
+    ] {
+        let (accepted, error) = world.try_apply(&bad(name));
+        assert!(!accepted && error.contains(expected), "{name}: {error}");
+        let field = expected.split(": ").next().unwrap();
+        assert_eq!(error.matches(field).count(), 1, "{name}: {error}");
+        let last = field.rsplit('.').next().unwrap();
+        assert!(!error.contains(&format!(": {last} ")), "{name}: {error}");
+    }
+}
+
+/// Null means nothing: no client that writes it leaves one behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_null_is_left_out_or_refused_and_never_stored() {
+    let Some(world) = World::prepare().await else { return };
+    let manifest = export("nulls", 1, PROSPECT);
+    let with = |more: &str| format!("{}{more}\n", manifest.trim_end());
+    let nulls = with("\n  limit: null\n  select: null\n  duplicatePolicy: null\n  suspend: null");
+    let stored = || async {
+        let spec = world.get("CandidateExport", "nulls").await["spec"].clone();
+        assert_eq!(spec["suspend"], false, "the default: {spec}");
+        for name in ["limit", "select", "duplicatePolicy"] {
+            assert!(spec.get(name).is_none(), "{name}: {spec}");
+        }
+    };
+    let (accepted, error) = world.try_apply_dry(&nulls);
+    assert!(accepted, "create: {error}");
+    world.apply_client_side(&nulls);
+    stored().await;
+    world.apply_client_side(&with("\n  limit: 3\n  select: 'true'\n  suspend: true"));
+    world.apply_client_side(&nulls);
+    stored().await;
+    let patch = r#"{"spec": {"limit": null, "suspend": null}}"#;
+    world.kubectl(&[
+        "patch",
+        "clexp",
+        "nulls",
+        "--type=merge",
+        "-p",
+        patch,
+        "-n",
+        &world.namespace,
+    ]);
+    stored().await;
+    // Server-side apply fills in defaults, and refuses the others.
+    let (accepted, error) = world.try_apply(&nulls);
+    assert!(!accepted && error.contains("spec.select: Invalid value: \"null\""), "{error}");
+    let (accepted, error) = world.try_apply(&with("\n  suspend: null"));
+    assert!(accepted, "{error}");
+    stored().await;
 }

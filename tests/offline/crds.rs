@@ -243,6 +243,65 @@ fn all_schemas() -> Vec<(String, Value)> {
     found
 }
 
+/// Rules on an object that refuse none of its fields: place and message, and why.
+const OF_NO_FIELD: [(&str, &str, &str); 11] = [
+    ("CandidateExport.spec.destination", "exactly one of", ONE),
+    ("CandidateExport.spec.destination.job", "exactly one of", ONE),
+    ("CandidateExport.spec.source", "exactly one of", ONE),
+    ("CandidateImport.spec.match.source", "exactly one of", ONE),
+    ("CandidateImport.spec.sink", "exactly one of", ONE),
+    ("CandidateImport.spec.sink", "the kind of sink", "one field is gone and another one is there"),
+    ("CandidateLedger.spec", "a ledger segment", "whichever field differs, it is another segment"),
+    ("ClinchIntegration.spec", "exactly one of", ONE),
+    ("ClinchIntegration.spec.suppression", "exactly one of", ONE),
+    ("FieldMapping.spec.fields[]", "exactly one of", ONE),
+    ("FieldMapping.spec.fields[].value", "exactly one of", ONE),
+];
+const ONE: &str = "none is set, or several are";
+
+/// The schema of a field below another one.
+fn below<'a>(schema: &'a Value, field_path: &str) -> Option<&'a Value> {
+    let names = field_path.strip_prefix('.')?.split('.');
+    names.into_iter().try_fold(schema, |schema, name| schema["properties"].get(name))
+}
+
+/// Clients show the reason as a word of its own (`Forbidden`, `Required value`), and the field before it.
+#[test]
+fn every_rule_says_why_and_names_the_field_that_it_refuses_once() {
+    let (mut wrong, mut excused, mut rules) = (Vec::new(), Vec::new(), 0);
+    for (path, schema) in all_schemas() {
+        for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            let message = rule["message"].as_str().unwrap_or_default();
+            let field = rule["fieldPath"].as_str();
+            let full = format!("{path}{}", field.unwrap_or_default());
+            rules += 1;
+            // With `FieldValueDuplicate` the API server leaves the message out.
+            let reasons = ["FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"];
+            if !reasons.contains(&rule["reason"].as_str().unwrap_or_default()) {
+                wrong.push(format!("{full}: no reason: {message}"));
+            }
+            let name = full.rsplit('.').next().unwrap_or_default();
+            if message.is_empty() || message.starts_with(&format!("{name} ")) {
+                wrong.push(format!("{full}: the message names the field again: {message}"));
+            }
+            let excuse = OF_NO_FIELD
+                .iter()
+                .position(|(place, begins, _)| *place == path && message.starts_with(begins));
+            match (field, excuse) {
+                (Some(field), None) if below(&schema, field).is_some() => {}
+                (None, Some(excuse)) => excused.push(excuse),
+                // A rule on a field that has no others is about that field.
+                (None, None) if schema.get("properties").is_none() => {}
+                _ => wrong.push(format!("{full}: a fieldPath, or an excuse: {message}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    excused.sort_unstable();
+    assert_eq!(excused, (0..OF_NO_FIELD.len()).collect::<Vec<_>>(), "excused that are no rules");
+    assert!(rules > 80, "{rules}");
+}
+
 #[test]
 fn no_object_drops_unknown_fields_silently() {
     for (path, schema) in all_schemas() {

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 /// What may differ although an object could be stored that the new schema refuses or drops: place,
 /// and why.
-const ACCEPTED: [(&str, &str); 5] = [
+const ACCEPTED: [(&str, &str); 6] = [
     ("candidateexports.spec.destination", "the rule that one is set also knows of files"),
     (
         "candidateexports.spec.destination.prospect",
         "has no settings, and what was given was dropped",
     ),
+    ("candidateexports.spec.source", "the rule on inline candidates is one for each field now"),
     ("candidateexports.spec.limit", "the maximum is beyond the people of any source"),
     (
         "clinchintegrations.spec.pushPermission.jobs",

@@ -9,7 +9,8 @@ use super::super::FileDestination;
 /// Where candidates go; exactly one of `prospect`, `job` and `file`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("[has(self.prospect), has(self.job), has(self.file)].filter(x, x).size() == 1")
-    .message("exactly one of prospect, job and file must be set"))]
+    .message("exactly one of prospect, job and file must be set")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ExportDestination {
     /// As prospects; has no settings. Exactly one of `prospect`, `job` and `file`.
@@ -44,7 +45,8 @@ pub struct ProspectDestination {}
 /// A stage of a job; exactly one of `id` and `reference`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("has(self.id) != has(self.reference)")
-    .message("exactly one of id and reference must be set"))]
+    .message("exactly one of id and reference must be set")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct JobDestination {
     /// Id of the job in Clinch. Exactly one of `id` and `reference`.

@@ -22,27 +22,45 @@ use super::{
 /// Pushes candidates from a source to Clinch.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
-    .message("at most one of interval and schedule may be set")
+    .message("cannot be set beside interval")
     .field_path(".schedule")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.approvedPlan) || !(has(self.interval) || has(self.schedule))")
-    .message("approvedPlan names one plan and cannot be used with interval or schedule")
+    .message("names one plan and cannot be used with interval or schedule")
     .field_path(".approvedPlan")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.approvedPlan) || self.mode == 'Push'")
-    .message("approvedPlan is for mode Push: a dry run makes a plan and carries out none")
+    .message("is for mode Push: a dry run makes a plan and carries out none")
     .field_path(".approvedPlan")
     .reason(kube::core::Reason::FieldValueForbidden))]
-#[x_kube(validation = Rule::new("!has(self.destination.file) || (!has(self.duplicatePolicy) && !has(self.resume) && !has(self.tags) && !has(self.approvedPlan))")
-    .message("duplicatePolicy, resume, tags and approvedPlan do not apply to a file")
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.duplicatePolicy)")
+    .message("does not apply to a file")
+    .field_path(".duplicatePolicy")
     .reason(kube::core::Reason::FieldValueForbidden))]
-#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || (!has(self.guards.maxCreates) && !has(self.guards.maxUpdates))")
-    .message("maxCreates and maxUpdates do not apply to a file")
-    .field_path(".guards")
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.resume)")
+    .message("does not apply to a file")
+    .field_path(".resume")
+    .reason(kube::core::Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.tags)")
+    .message("does not apply to a file")
+    .field_path(".tags")
+    .reason(kube::core::Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.approvedPlan)")
+    .message("does not apply to a file")
+    .field_path(".approvedPlan")
+    .reason(kube::core::Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || !has(self.guards.maxCreates)")
+    .message("does not apply to a file")
+    .field_path(".guards.maxCreates")
+    .reason(kube::core::Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("!has(self.destination.file) || !has(self.guards) || !has(self.guards.maxUpdates)")
+    .message("does not apply to a file")
+    .field_path(".guards.maxUpdates")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.report) || !has(self.destination.file) || self.report.to.url != self.destination.file.to.url")
-    .message("the report and the file must not have the same URL")
-    .field_path(".report"))]
+    .message("must not be the URL of the file")
+    .field_path(".report.to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[kube(
     group = "clinch.hireez.dev",
     version = "v1alpha1",
@@ -138,7 +156,8 @@ pub struct CandidateExportSpec {
     /// records again; a remote source of the same version is not read. Absent: it runs when something
     /// that it depends on changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("must be between 1m and 720h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Option<Duration>,
     /// Runs again at these times. Absent: see `interval`.
@@ -147,7 +166,8 @@ pub struct CandidateExportSpec {
     /// How long a run by `interval` or `schedule` may fail to start or to read its source before
     /// Ready turns False.
     #[serde(default = "default_grace")]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("must be at most 24h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub ready_grace: Duration,
     /// Reads the people who were delivered back from Clinch this long after the last time, e.g. `24h`,
@@ -155,7 +175,8 @@ pub struct CandidateExportSpec {
     /// everybody is delivered. Absent: only on request, by the annotation
     /// `clinch.hireez.dev/verify-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('720h')").message("verifyInterval must be between 1h and 720h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1h') && duration(self) <= duration('720h')").message("must be between 1h and 720h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub verify_interval: Option<Duration>,
     /// What happens to people whom a verification finds changed in Clinch.
@@ -177,7 +198,8 @@ pub struct CandidateExportSpec {
     /// before the export is not Ready.
     #[serde(default = "no_budget")]
     #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
-        .message("failureBudget must be a count such as 5, or a percentage such as \"2%\""))]
+        .message("must be a count such as 5, or a percentage such as \"2%\"")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(schema_with = "int_or_percent")]
     pub failure_budget: IntOrString,
 }

@@ -11,8 +11,9 @@ use super::super::{
 /// A list of people to look for in Clinch.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.source.inline)")
-    .message("a list to look for is not inline; put it into a ConfigMap, a Secret, a bucket or a folder")
-    .field_path(".source"))]
+    .message("is no place for a list to look for: put it into a ConfigMap, a Secret, a bucket or a folder")
+    .field_path(".source.inline")
+    .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
 pub struct ImportMatch {
     /// Where the list is. The mapping for exports decides what is compared: `fieldMappingRef`, unless it is
@@ -28,7 +29,8 @@ pub struct ImportMatch {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.to.url.matches('^[^{}]*[.](csv|ndjson)([.]gz)?$')")
     .message("the name of a report must end in .csv, .ndjson, .csv.gz or .ndjson.gz, and has no braces")
-    .field_path(".to.url"))]
+    .field_path(".to.url")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct MatchReport {
     /// Where it is written. Each comparison replaces it.
@@ -49,7 +51,8 @@ pub struct MatchReport {
 pub struct MatchReportTarget {
     /// `s3://BUCKET/KEY`, `gs://BUCKET/KEY`, `az://CONTAINER/KEY` or `file:///PATH`. The name says whether
     /// it is CSV or NDJSON.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the import's namespace with credentials, labelled

@@ -21,7 +21,7 @@ use super::{
 /// Writes people of Clinch, and what changes of them, to a folder, or sends them to an HTTP endpoint.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(validation = Rule::new("!has(self.interval) || !has(self.schedule)")
-    .message("at most one of interval and schedule may be set")
+    .message("cannot be set beside interval")
     .field_path(".schedule")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[kube(
@@ -127,19 +127,22 @@ pub struct CandidateImportSpec {
     /// many.
     #[serde(default = "ten_percent")]
     #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
-        .message("maxDeletions must be a count such as 50, or a percentage such as \"10%\""))]
+        .message("must be a count such as 50, or a percentage such as \"10%\"")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(schema_with = "int_or_percent")]
     pub max_deletions: IntOrString,
     /// Reads everybody again this long after the last complete scan: only that finds people who were
     /// deleted.
     #[serde(default = "daily")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('15m') && duration(self) <= duration('720h')").message("fullScanInterval must be between 15m and 720h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('15m') && duration(self) <= duration('720h')").message("must be between 15m and 720h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub full_scan_interval: Duration,
     /// Runs again this long after the last run, e.g. `15m`. Absent: it runs when something that it
     /// depends on changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("interval must be between 1m and 720h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('720h')").message("must be between 1m and 720h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Option<Duration>,
     /// Runs again at these times. Absent: see `interval`.
@@ -147,7 +150,8 @@ pub struct CandidateImportSpec {
     pub schedule: Option<ExportSchedule>,
     /// How long a run by `interval` or `schedule` may fail before Ready turns False.
     #[serde(default = "default_grace")]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("readyGrace must be at most 24h"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("must be at most 24h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub ready_grace: Duration,
     /// Suspends this import; a run in progress ends after its requests in flight.
@@ -157,7 +161,8 @@ pub struct CandidateImportSpec {
     /// before the import is not Ready.
     #[serde(default = "no_budget")]
     #[x_kube(validation = Rule::new("string(self).matches('^(100|[0-9]{1,2})%$') || (string(self) != self && string(self).matches('^([0-9]{1,9}|1000000000)$'))")
-        .message("failureBudget must be a count such as 5, or a percentage such as \"2%\""))]
+        .message("must be a count such as 5, or a percentage such as \"2%\"")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(schema_with = "int_or_percent")]
     pub failure_budget: IntOrString,
 }

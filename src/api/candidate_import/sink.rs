@@ -11,15 +11,17 @@ use super::super::{
 
 const FOLDER_RULE: &str = "self.matches('^[^{}*?\\\\[\\\\]]+/$')";
 const FOLDER_MESSAGE: &str =
-    "url must name a folder: it ends with a slash, and holds none of * ? [ ] { }";
+    "must name a folder: it ends with a slash, and holds none of * ? [ ] { }";
 
 /// Where people are written, or sent; exactly one of `objectStore` and `http`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(
     validation = Rule::new("has(self.objectStore) != has(self.http)")
-        .message("exactly one of objectStore and http must be set"),
+        .message("exactly one of objectStore and http must be set")
+        .reason(kube::core::Reason::FieldValueInvalid),
     validation = Rule::new("has(self.objectStore) == has(oldSelf.objectStore)")
         .message("the kind of sink is immutable; create another import instead")
+        .reason(kube::core::Reason::FieldValueInvalid)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ImportSink {
@@ -43,9 +45,12 @@ pub struct ImportSink {
 pub struct ImportStore {
     /// `s3://BUCKET/FOLDER/`, `gs://BUCKET/FOLDER/`, `az://CONTAINER/FOLDER/` or `file:///FOLDER/`.
     /// The import writes below it, into a folder named after its UID.
-    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE))]
-    #[x_kube(validation = Rule::new(FOLDER_RULE).message(FOLDER_MESSAGE))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("url is immutable; create another import instead"))]
+    #[x_kube(validation = Rule::new(STORE_URL_RULE).message(STORE_URL_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
+    #[x_kube(validation = Rule::new(FOLDER_RULE).message(FOLDER_MESSAGE)
+        .reason(kube::core::Reason::FieldValueInvalid))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable; create another import instead")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 1024))]
     pub url: String,
     /// A Secret in the import's namespace with credentials, labelled
@@ -80,7 +85,8 @@ const fn default_part() -> i32 {
 pub struct ImportEndpoint {
     /// The URL that batches are sent to with POST. Redirects are not followed.
     #[x_kube(validation = Rule::new("self.startsWith('https://') || self.startsWith('http://')")
-        .message("url must begin with https:// or http://"))]
+        .message("must begin with https:// or http://")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
     /// A Secret in the import's namespace whose fields are sent as headers, labelled

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 /// Which namespaces' exports and imports may use an integration.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.mode != 'Automatic' || !has(self.approved) || self.approved.size() == 0")
-    .message("approved does not apply to mode Automatic, which lets every namespace in")
+    .message("does not apply to mode Automatic, which lets every namespace in")
     .field_path(".approved")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!has(self.namespaceSelector) || self.mode == 'Approval'")
-    .message("namespaceSelector applies to mode Approval only")
+    .message("applies to mode Approval only")
     .field_path(".namespaceSelector")
     .reason(kube::core::Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]
@@ -76,8 +76,9 @@ fn labels(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// A requirement on one label.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
-    .message("values belong to In and NotIn, which need at least one")
-    .field_path(".values"))]
+    .message("are for In and NotIn, which need at least one")
+    .field_path(".values")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct LabelRequirement {
     /// The label.

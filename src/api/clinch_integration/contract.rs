@@ -64,7 +64,8 @@ pub struct ContractOverrides {
     pub checks: Option<ContractChecks>,
     /// How long it takes until a look-up surely finds a created person, e.g. `2s`. Absent: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("lookupSettle must be at most 10m"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('10m')").message("must be at most 10m")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(ms|s|m))+$"))]
     pub lookup_settle: Option<Duration>,
 }

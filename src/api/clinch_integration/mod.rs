@@ -61,13 +61,16 @@ use super::{DuplicatePolicy, Duration, NameReference, NotifyReceiver, Suppressio
 )]
 #[x_kube(
     validation = Rule::new("has(self.region) != has(self.endpoint)")
-        .message("exactly one of region and endpoint must be set"),
+        .message("exactly one of region and endpoint must be set")
+        .reason(kube::core::Reason::FieldValueInvalid),
     validation = Rule::new("!has(self.endpoint) || (self.endpoint.matches('^[A-Za-z]+://[^/[:space:][:cntrl:]][^[:space:][:cntrl:]]*$') && !self.endpoint.contains('\\\\') && !self.endpoint.contains('%') && isURL(self.endpoint) && url(self.endpoint).getEscapedPath() in ['', '/'] && url(self.endpoint).getQuery().size() == 0 && !self.endpoint.contains('@') && !self.endpoint.contains('#') && !self.endpoint.endsWith('?'))")
-        .message("endpoint must be an origin: scheme, host and optional port; no path, query, fragment or user info")
-        .field_path(".endpoint"),
-    validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || self.endpoint.lowerAscii().startsWith('https://') || (self.endpoint.lowerAscii().startsWith('http://') && self.environment == 'Sandbox')")
-        .message("endpoint must be https; http is accepted only when environment is Sandbox")
+        .message("must be an origin: scheme, host and optional port; no path, query, fragment or user info")
         .field_path(".endpoint")
+        .reason(kube::core::Reason::FieldValueInvalid),
+    validation = Rule::new("!has(self.endpoint) || !isURL(self.endpoint) || self.endpoint.lowerAscii().startsWith('https://') || (self.endpoint.lowerAscii().startsWith('http://') && self.environment == 'Sandbox')")
+        .message("must be https; http is accepted only when environment is Sandbox")
+        .field_path(".endpoint")
+        .reason(kube::core::Reason::FieldValueInvalid)
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClinchIntegrationSpec {
@@ -85,7 +88,8 @@ pub struct ClinchIntegrationSpec {
     pub api_version: ApiVersion,
     /// Whether the account is a production or a sandbox account. Must be the environment the
     /// operator runs with; never join a test tenant to production.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("environment is immutable; create another integration instead"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable; create another integration instead")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     pub environment: Environment,
     /// The API key and secret issued by Clinch.
     pub credentials: CredentialsSource,
@@ -145,7 +149,8 @@ pub struct ClinchIntegrationSpec {
     pub accept_account: Option<String>,
     /// How often the credential is verified again, e.g. `10m`.
     #[serde(default = "default_interval")]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("interval must be between 30s and 24h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('30s') && duration(self) <= duration('24h')").message("must be between 30s and 24h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
     pub interval: Duration,
     /// Suspends verification, and every export and import of this integration.

@@ -55,12 +55,13 @@ const fn denied() -> Permission {
 /// written is beyond the reach of this operator: nobody can be removed from a copy of it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(validation = Rule::new("self.candidates != 'Allowed' || (has(self.attributes) && self.attributes.size() > 0)")
-    .message("attributes must be listed when candidates is Allowed; write [\"*\"] for all of them")
+    .message("must be listed when candidates is Allowed; write [\"*\"] for all of them")
     .field_path(".attributes")
     .reason(kube::core::Reason::FieldValueRequired))]
 #[x_kube(validation = Rule::new("!has(self.attributes) || !self.attributes.exists(a, a == '*') || self.attributes.size() == 1")
     .message("\"*\" stands for all attributes and must be the only entry")
-    .field_path(".attributes"))]
+    .field_path(".attributes")
+    .reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ReadPermission {
     /// Whether imports may read people, and reports of exports may say who they are in Clinch.
@@ -78,7 +79,8 @@ pub struct ReadPermission {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[x_kube(validation = Rule::new("self.all(d, ['s3://', 'gs://', 'az://', 'file:///', 'https://', 'http://'].exists(s, d.startsWith(s)))")
-        .message("each must begin with s3://, gs://, az://, file:///, https:// or http://"))]
+        .message("each must begin with s3://, gs://, az://, file:///, https:// or http://")
+        .reason(kube::core::Reason::FieldValueInvalid))]
     #[schemars(length(max = 32), inner(length(min = 5, max = 1024)))]
     pub destinations: Vec<String>,
 }
