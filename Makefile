@@ -114,8 +114,8 @@ verify-chart: control-plane ## The chart with real Helm, kube-score, kubeconform
 verify-ksm: control-plane ## The configuration of kube-state-metrics, read by it and by Prometheus (needs Go and Python 3; prometheus or apt)
 	@hack/verify.sh ksm
 
-upgrade-fixtures: control-plane ## Make tests/data/upgrade again, at the commit that it is to cover
-	@mkdir -p tests/data/upgrade/crds && cp crds/*.yaml tests/data/upgrade/crds/
+upgrade-fixtures: control-plane ## Make tests/data/upgrade-imports again, at the commit that it is to cover
+	@mkdir -p tests/data/upgrade-imports/crds && cp crds/*.yaml tests/data/upgrade-imports/crds/
 	@$(CARGO) test --test local makes_the_fixtures -- --ignored
 	@KUBEBUILDER_ASSETS=$$(hack/control-plane.sh --print-only | tail -n 1) \
 		$(CARGO) test --test cluster makes_the_fixtures -- --ignored

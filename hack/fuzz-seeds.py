@@ -105,7 +105,7 @@ def answer():
 
 
 def ledger():
-    for path in files("tests/data/upgrade/**/*.ledger"):
+    for path in files("tests/data/upgrade*/**/*.ledger"):
         data = path.read_bytes()
         # Without magic, keys and MAC, which the target adds.
         yield b"\0" + data[4:5] + data[29:-32][:MOST]
@@ -124,7 +124,7 @@ def suppression():
 
 
 def manifests():
-    for path in files("tests/data/manifests/**/*.yaml", "examples/**/*.yaml", "tests/data/upgrade/*.yaml"):
+    for path in files("tests/data/manifests/**/*.yaml", "examples/**/*.yaml", "tests/data/upgrade*/*.yaml"):
         data = path.read_bytes()
         if len(data) <= MOST:
             yield data

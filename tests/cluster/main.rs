@@ -38,6 +38,8 @@ mod plan;
 mod policy;
 mod rights;
 mod roles;
+#[path = "../support/s3.rs"]
+mod s3;
 #[path = "../support/scale.rs"]
 mod scale;
 mod schema;

@@ -8,16 +8,22 @@ use clinch_operator::controllers::Regions;
 use serde_json::{Value, json};
 
 use crate::{
+    s3,
     support::world::{SOON, World, condition},
     upgrade_fixtures::{
-        ACCOUNT, ANONYMISED, FIRST, LAST, PEOPLE, assert_nothing_written, fixture, manifests,
-        sandbox,
+        ACCOUNT, ANONYMISED, BUCKET, EXPORTS, Earlier, FIRST, IMPORTS, LAST, STORE_KEYS,
+        add_person, copy, files, sandbox,
     },
 };
 
 /// The kinds that are stored, with their plurals.
-const KINDS: [&str; 4] =
-    ["clinchintegrations", "fieldmappings", "candidateexports", "candidateledgers"];
+const KINDS: [&str; 5] = [
+    "clinchintegrations",
+    "fieldmappings",
+    "candidateexports",
+    "candidateimports",
+    "candidateledgers",
+];
 const KEY_SECRET: &str = "clinch-operator-ledger-key";
 
 /// Writes an object to etcd as the API server stores it.
@@ -43,14 +49,25 @@ async fn store(world: &World, object: &Value) {
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 
-fn objects(world: &World) -> Vec<Value> {
-    let text = fs::read_to_string(fixture("cluster/objects.json")).unwrap();
+fn objects(world: &World, earlier: Earlier) -> Vec<Value> {
+    let text = fs::read_to_string(earlier.fixture("cluster/objects.json")).unwrap();
     let text = text.replace("NAMESPACE", &world.namespace);
     serde_json::from_str(&text.replace("ORIGIN", &world.sandbox.base_url())).unwrap()
 }
 
-/// Every export is Ready for its latest generation; gives the status of `database`.
-async fn all_ready(world: &World) -> Value {
+/// An object store with the files of a folder, that the operator may write to.
+async fn store_of(world: &mut World, folder: &Path) -> String {
+    fs::create_dir_all(folder.join(BUCKET)).unwrap();
+    let store = s3::serve(folder, STORE_KEYS.0, STORE_KEYS.1).await;
+    world.allowed_destinations = vec![format!("s3://{BUCKET}/back"), store.clone()];
+    store
+}
+
+/// Every object is Ready for its latest generation; gives the status of `database`.
+async fn all_ready(world: &World, earlier: Earlier) -> Value {
+    if earlier.imports {
+        world.wait("CandidateImport", "back", "ready", SOON, is_ready).await;
+    }
     world.wait("CandidateExport", "job", "ready", SOON, is_ready).await;
     world.wait("CandidateExport", "database", "ready", SOON, is_ready).await["status"].clone()
 }
@@ -62,17 +79,31 @@ fn is_ready(object: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_and_ledgers_of_an_earlier_operator_are_read_and_nobody_is_written_again() {
-    let Some(mut world) = World::prepare().await else { return };
+    for earlier in [EXPORTS, IMPORTS] {
+        let Some(world) = World::prepare().await else { return };
+        goes_on(world, earlier).await;
+    }
+}
+
+async fn goes_on(mut world: World, earlier: Earlier) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("clinch.json");
-    fs::copy(fixture("cluster/clinch.json"), &data).unwrap();
+    fs::copy(earlier.fixture("cluster/clinch.json"), &data).unwrap();
     world.sandbox = sandbox(data).await;
-    let secret = fixture("cluster/secret.json");
+    let place = folder.path().join("store");
+    if earlier.imports {
+        copy(&earlier.fixture("cluster/store"), &place);
+    }
+    let store_url = store_of(&mut world, &place).await;
+    let secret = earlier.fixture("cluster/secret.json");
     let apply = ["apply", "--server-side", "--force-conflicts", "-n", &world.namespace, "-f"];
     world.kubectl(&[&apply[..], &[secret.to_str().unwrap()]].concat());
-    world.apply(&first_of(&manifests(&world.sandbox.base_url(), LAST), 1));
-    world.apply(&config_map(&world));
-    let stored = objects(&world);
+    let origin = world.sandbox.base_url();
+    let manifests = |title: &str| earlier.manifests(&origin, &store_url, title);
+    let last = manifests(LAST);
+    let is_plain = |one: &&str| one.contains("kind: Secret") || one.contains("kind: ConfigMap");
+    world.apply(&last.split("\n---\n").filter(is_plain).collect::<Vec<_>>().join("\n---\n"));
+    let stored = objects(&world, earlier);
     for object in &stored {
         store(&world, object).await;
     }
@@ -91,46 +122,40 @@ async fn objects_and_ledgers_of_an_earlier_operator_are_read_and_nobody_is_writt
         assert_eq!(after["metadata"]["generation"], found["metadata"]["generation"], "{kind}");
     }
 
+    let written = files(&place);
     world.run_operator(Regions::default());
-    let uids = |status: &Value| status["lastAppliedRevision"].as_str().map(str::to_owned);
-    let database = all_ready(&world).await;
-    assert!(uids(&database).is_some());
+    let database = all_ready(&world, earlier).await;
+    assert!(database["lastAppliedRevision"].is_string());
     // Everything runs once more, from what the ledgers say.
-    for name in ["database", "job"] {
+    let mut all = vec![("CandidateExport", "database"), ("CandidateExport", "job")];
+    all.extend(earlier.imports.then_some(("CandidateImport", "back")));
+    for (kind, name) in all {
         let annotation = "clinch.hireez.dev/reconcile-requested-at=upgrade";
-        world.kubectl(&["annotate", "clexp", name, annotation, "-n", &world.namespace]);
+        world.kubectl(&["annotate", kind, name, annotation, "-n", &world.namespace]);
         world
-            .wait("CandidateExport", name, "run again", SOON, |object| {
+            .wait(kind, name, "run again", SOON, |object| {
                 object["status"]["handled"]["reconcileRequestedAt"] == "upgrade" && is_ready(object)
             })
             .await;
     }
-    assert_nothing_written(&world.sandbox);
-    world.apply(&manifests(&world.sandbox.base_url(), "Architect"));
+    earlier.assert_nothing_written(&world.sandbox);
+    assert_eq!(files(&place), written, "nobody is imported again");
+    world.apply(&manifests("Architect"));
     let titled = |world: &World| {
         let people = world.sandbox.people(ACCOUNT);
         people.iter().filter(|p| p["attributes"]["current_job_title"] == "Architect").count()
     };
     let started = std::time::Instant::now();
-    while titled(&world) < PEOPLE - 1 {
+    while titled(&world) < 4 {
         assert!(started.elapsed() < SOON, "known people are not updated");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let database = all_ready(&world).await;
-    assert_eq!(database["counts"]["suppressed"], 1, "{database}");
+    let database = all_ready(&world, earlier).await;
+    assert_eq!(database["counts"]["suppressed"], earlier.suppressed, "{database}");
     let requests = world.sandbox.requests();
     assert_eq!((requests.of("createCandidate"), requests.of("updateCandidate")), (0, 4));
-    assert_eq!(world.sandbox.people(ACCOUNT).len(), PEOPLE);
-}
-
-/// The first documents of a file.
-fn first_of(manifests: &str, documents: usize) -> String {
-    manifests.split("\n---\n").take(documents).collect::<Vec<_>>().join("\n---\n")
-}
-
-fn config_map(world: &World) -> String {
-    let all = manifests(&world.sandbox.base_url(), LAST);
-    all.split("\n---\n").find(|one| one.contains("kind: ConfigMap")).unwrap().to_owned()
+    assert_eq!(world.sandbox.people(ACCOUNT).len(), earlier.people);
+    world.stop_operator().await;
 }
 
 /// Writes JSON with the names that differ in every run replaced.
@@ -141,22 +166,25 @@ fn write(path: &Path, value: &Value, world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "overwrites tests/data/upgrade: make upgrade-fixtures"]
+#[ignore = "overwrites tests/data/upgrade-imports: make upgrade-fixtures"]
 async fn makes_the_fixtures_of_a_cluster() {
     let mut world = World::prepare().await.expect("a control plane");
-    let folder = fixture("cluster");
-    drop(fs::remove_dir_all(&folder));
-    fs::create_dir_all(&folder).unwrap();
-    world.sandbox = sandbox(folder.join("clinch.json")).await;
+    let (folder, temporary) = (IMPORTS.fixture("cluster"), tempfile::tempdir().unwrap());
+    let (data, place) = (temporary.path().join("clinch.json"), temporary.path().join("store"));
+    world.sandbox = sandbox(data.clone()).await;
+    add_person(&world.sandbox, "gus");
+    let store = store_of(&mut world, &place).await;
     world.run_operator(Regions::default());
     let origin = world.sandbox.base_url();
-    world.apply(&manifests(&origin, FIRST));
-    all_ready(&world).await;
+    world.apply(&IMPORTS.manifests(&origin, &store, FIRST));
+    all_ready(&world, IMPORTS).await;
     world.sandbox.anonymise(ACCOUNT, ANONYMISED).unwrap();
-    world.apply(&manifests(&origin, LAST));
-    let delivered = |object: &Value| is_ready(object) && object["status"]["delivered"] == "2/3";
+    world.apply(&IMPORTS.manifests(&origin, &store, LAST));
+    let delivered = |object: &Value| {
+        is_ready(object) && object["status"]["counts"]["suppressed"] == IMPORTS.suppressed
+    };
     world.wait("CandidateExport", "database", "suppressed", SOON, delivered).await;
-    all_ready(&world).await;
+    all_ready(&world, IMPORTS).await;
     world.stop_operator().await;
 
     let mut stored = Vec::new();
@@ -169,12 +197,15 @@ async fn makes_the_fixtures_of_a_cluster() {
             stored.push(object);
         }
     }
+    fs::create_dir_all(&folder).unwrap();
     write(&folder.join("objects.json"), &stored.into(), &world);
     let get = ["get", "secret", KEY_SECRET, "-n", &world.namespace, "-o", "json"];
     let secret: Value = serde_json::from_str(&world.kubectl(&get)).unwrap();
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": KEY_SECRET},
         "data": secret["data"]});
     write(&folder.join("secret.json"), &secret, &world);
+    copy(&place, &folder.join("store"));
     let World { sandbox, .. } = world;
     sandbox.stop().await.unwrap();
+    fs::copy(&data, folder.join("clinch.json")).unwrap();
 }

@@ -1,12 +1,15 @@
 //! A state folder that was restored from an older copy.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, process::Output};
 
 use clinch_operator::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::apply::{apply, condition, object, shown};
+use crate::{
+    apply::{apply, condition, object, shown},
+    upgrade_fixtures::copy,
+};
 
 const ACCOUNT: &str = "hireEZ";
 const PEOPLE: usize = 30;
@@ -73,22 +76,6 @@ impl World {
 
     fn reads(&self) -> u64 {
         self.sandbox.requests().of("getCandidate")
-    }
-}
-
-/// Replaces a folder by a copy of another.
-pub fn copy(from: &Path, to: &Path) {
-    if to.exists() {
-        fs::remove_dir_all(to).unwrap();
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 
