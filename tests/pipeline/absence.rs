@@ -151,6 +151,35 @@ async fn where_neither_filter_nor_list_can_be_believed_nobody_is_created() {
 }
 
 #[tokio::test]
+async fn a_total_that_does_not_grow_with_creates_is_believed_three_times_at_most() {
+    // The filter finds nobody who is stored with capitals; the list hides them, and its total is capped.
+    let stored = |n: usize| {
+        let mut person = in_clinch(n);
+        if n >= 200 {
+            person["email"] = email(n).to_uppercase().into();
+        }
+        person
+    };
+    let contract = contract(json!({"duplicateEmail": "allow", "caseSensitiveFilter": true,
+        "paging": {"window": 250, "totalCap": 250}}));
+    let world = World::new(seeded(contract, (0..400).map(stored))).await;
+    let export = Export::of((250..450).map(profile).collect());
+    let mut attempts = 0;
+    let (disposition, message) = loop {
+        let Ending::Interrupted { disposition, message } = world.run(&export).await.ending else {
+            panic!("nothing shows who is there")
+        };
+        attempts += 1;
+        if !matches!(disposition, Disposition::Retry { .. }) || attempts == 10 {
+            break (disposition, message);
+        }
+    };
+    assert_eq!(disposition, Disposition::Stalled { reason: Reason::ContractUnsupported });
+    assert!(message.contains("does not grow"), "{message}");
+    assert_eq!((attempts, world.writes()), (4, 3));
+}
+
+#[tokio::test]
 async fn a_filter_that_finds_nobody_is_not_taken_for_an_empty_account() {
     // The filter has another name, and what it does not know the server ignores; or it knows the
     // name and never finds anybody.

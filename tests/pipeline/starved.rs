@@ -117,6 +117,7 @@ async fn faults_and_stray_429s_cost_a_run_little_more_than_the_waits_they_ask_fo
     let mixed = judge("mixed", plain, 0.03, mix).await;
     let strays = judge("429", plain, 0.005, strays).await;
     let table = format!("without faults: {plain:.1} s\n{}{}", mixed.0, strays.0);
+    println!("{table}");
     for (_, missed, worst) in [mixed, strays] {
         assert!(missed <= 1 && worst < WORST, "{table}");
     }

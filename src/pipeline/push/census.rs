@@ -24,6 +24,9 @@ use super::crm::{Crm, CrmFailure};
 const CREATES_PER_PROBE: u32 = 50;
 /// How many fewer they may be for the sake of whole waves.
 const LESS_FOR_WAVES: u32 = 5;
+/// How often in a row the total may stay as it is with a create until it proves nothing any more. Once may be
+/// because somebody else deleted a person at that moment.
+const UNMOVED: u32 = 3;
 /// How long a probe is valid.
 const PROBE_VALID_FOR: Duration = Duration::from_secs(60);
 
@@ -55,6 +58,8 @@ struct State {
     created_since: bool,
     /// Whether the total was seen to grow with a create: a capped total does not.
     grows: bool,
+    /// How often in a row it did not.
+    unmoved: u32,
 }
 
 /// A candidate list as of the time it was read; identifies which changes it includes.
@@ -183,6 +188,11 @@ impl Census {
         CreatesPaused { census: self, _alone: self.turns.write().await }
     }
 
+    /// Whether the total does not grow with creates, so that a list of which it is the proof proves nothing.
+    pub(super) fn is_unmoved(&self) -> bool {
+        self.state().unmoved >= UNMOVED
+    }
+
     /// Whether a list is still valid.
     pub(super) fn is_current(&self, snapshot: Snapshot) -> bool {
         self.state().changes == snapshot.0
@@ -277,6 +287,10 @@ impl CreatesPaused<'_> {
             }
         };
         let mut state = self.census.state();
+        if state.created_since && !state.grows && total.is_some() && expected.is_some() {
+            let stays = total.map(|total| total + 1) == expected;
+            state.unmoved = if stays { state.unmoved.saturating_add(1) } else { 0 };
+        }
         if total.is_none() || total != expected {
             state.change(total);
         }

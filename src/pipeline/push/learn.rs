@@ -153,6 +153,11 @@ impl PeopleIndex {
         account: &PeopleGuard,
         unknown: &UnknownPeople<'_>,
     ) -> Result<Self, CrmFailure> {
+        if account.census.is_unmoved() {
+            let list = "the total of its candidate list does not grow when a person is created";
+            let reason = Reason::ContractUnsupported;
+            return Err(unprovable(list, Disposition::Stalled { reason }));
+        }
         let mut index = Self::without_look_ups();
         let hasher = RandomState::new();
         let mut paused = Some(account.census.pause_creates().await);
@@ -179,12 +184,7 @@ impl PeopleIndex {
             }
             _ => "its candidate list cannot be proved complete".to_owned(),
         };
-        let message = format!(
-            "Clinch does not find people by e-mail address, and {list}: creating people could create \
-             them twice; set contractOverrides.filterParameter, or pageParameter and \
-             pageSizeParameter"
-        );
-        Err(CrmFailure::Everything { disposition, message })
+        Err(unprovable(&list, disposition))
     }
 
     /// Reads pages while the list costs fewer requests than `budget`; it is read twice. With `expected`,
@@ -297,6 +297,15 @@ impl PeopleIndex {
         }
         Ok(true)
     }
+}
+
+/// Neither look-ups nor the list prove who is absent. `list`: what is wrong with it.
+fn unprovable(list: &str, disposition: Disposition) -> CrmFailure {
+    let message = format!(
+        "Clinch does not find people by e-mail address, and {list}: creating people could create them \
+         twice; set contractOverrides.filterParameter, or pageParameter and pageSizeParameter"
+    );
+    CrmFailure::Everything { disposition, message }
 }
 
 /// Proves that look-ups can be trusted: they find a person who exists, and nobody else.
