@@ -7,7 +7,7 @@ use super::{account_check, gather::Gathered, listed::ListedFound, validate::Vali
 use crate::{
     api::{Environment, Region, SuppressionStatus},
     clinch::{Client, ClientConfig, ClinchError, Contract, Endpoint, contract::discover},
-    cluster::ObjectKey,
+    cluster::{Cluster, ObjectKey, accounts},
     controllers::{
         Context, Settings,
         connections::{
@@ -77,7 +77,7 @@ impl<'a, H> Subject<'a, H> {
 }
 
 /// Verifies, and opens or closes the connection accordingly.
-pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
+pub(super) async fn verify<H: Cluster + LedgerHome>(subject: Subject<'_, H>) -> Outcome {
     let (connections, uid) = (subject.connections, subject.uid);
     let failure = match subject.run().await {
         Ok(verified) => {
@@ -103,7 +103,7 @@ pub(super) async fn verify<H: LedgerHome>(subject: Subject<'_, H>) -> Outcome {
     Outcome::Failed(failure)
 }
 
-impl<H: LedgerHome> Subject<'_, H> {
+impl<H: Cluster + LedgerHome> Subject<'_, H> {
     /// Who must not leave with a file: the people anonymised in the account, as far as it is known,
     /// and the admin's own list. Sends no request to Clinch.
     pub(super) async fn lists(&self) -> ReadLists {
@@ -239,10 +239,11 @@ impl<H: LedgerHome> Subject<'_, H> {
         if !client.contract().shows_anonymised {
             return Ok(None);
         }
-        let accounts = self.home.suppressed_accounts().await;
-        let accounts =
-            accounts.map_err(|error| self.unreadable(&JournalError::List(error).into()))?;
-        for name in accounts.into_iter().filter(|name| *name != present) {
+        let found = self.home.suppressed_accounts().await;
+        let found = found.map_err(|error| self.unreadable(&JournalError::List(error).into()))?;
+        let others = self.of_other_namespaces().await?;
+        let unknown = |name: &AccountName| *name != present && !others.contains(name);
+        for name in found.into_iter().filter(unknown) {
             let (store, keys) =
                 (self.home.suppression_store(name), Keys::of_account(self.root, name));
             let people = match Suppressions::open(store, keys, || {}).await {
@@ -262,6 +263,18 @@ impl<H: LedgerHome> Subject<'_, H> {
             }
         }
         Ok(None)
+    }
+
+    /// The accounts of integrations in other namespaces: what is known of these is none of this one's
+    /// business, not even the ids of people.
+    async fn of_other_namespaces(&self) -> Result<Vec<AccountName>, Failure> {
+        let all = self.home.integrations().await.map_err(|error| Failure {
+            disposition: Disposition::retry(Reason::InternalError),
+            message: error.to_string(),
+        })?;
+        let others = all.iter().filter(|(key, _)| key.namespace != self.key.namespace);
+        let names = others.flat_map(|(_, other)| accounts(other).filter_map(AccountName::parse));
+        Ok(names.collect())
     }
 
     /// Whether `spec.acceptSuppressionLoss` names the list that is in the status.
