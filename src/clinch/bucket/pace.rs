@@ -572,7 +572,8 @@ impl Pace {
                 quota.refused(&self.spans, pause, |seconds| self.history.within(seconds, now))
             }
             Phase::Doubling | Phase::Around(_) if pause >= LEAST_WAIT => {
-                Ok(Quota::first(&self.spans))
+                let Some(quota) = Quota::first(&self.spans) else { return false };
+                Ok(quota)
             }
             _ => return false,
         };

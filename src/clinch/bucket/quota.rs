@@ -5,7 +5,7 @@
 //! well above the average, and each 429 shows how large the quota was. Where others use the same quota,
 //! a window without a 429 shows that they take less: then the rate grows until there is one.
 
-use super::history::Accepted;
+use super::{curve::MIN_RATE, history::Accepted};
 
 /// From which wait on, in seconds, a 429 is that of a quota.
 pub(super) const LEAST_WAIT: f64 = 2.0;
@@ -85,11 +85,12 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// A 429 asked for a wait that is long enough.
-    pub(super) fn first(spans: &Spans) -> Self {
+    /// A 429 asked for a wait that is long enough. `None`: hardly anything was accepted yet, so that it says
+    /// nothing of the quota.
+    pub(super) fn first(spans: &Spans) -> Option<Self> {
         let length = bounded(spans.longest());
         let (average, _) = spans.average(length);
-        Self { average, length, used: 0.0, falls: 0 }
+        (average >= MIN_RATE).then_some(Self { average, length, used: 0.0, falls: 0 })
     }
 
     /// In requests per second.
@@ -122,6 +123,8 @@ impl Quota {
             // The rate had to grow: only the last window shows how large the quota is now.
             average = average.max(within(length - pause) / length);
         }
+        // From nothing the rate could never grow again.
+        let average = average.max(MIN_RATE);
         let falls = if average < FALLEN * self.average { self.falls + 1 } else { 0 };
         if falls == FALLS {
             return Err(average);
@@ -152,7 +155,7 @@ mod tests {
         let mut spans = Spans::default();
         spans.add(&work(450, 1.0), 0.0);
         spans.add(&work(50, 0.5), 9.0);
-        let quota = Quota::first(&spans);
+        let quota = Quota::first(&spans).unwrap();
         spans.add(&work(500, 8.0), 2.0);
         let quota = quota.refused(&spans, 2.0, none).unwrap();
         (spans, quota)
@@ -196,6 +199,18 @@ mod tests {
         };
         assert_eq!(falls, FALLS);
         assert!((average - 10.0).abs() < 1e-9, "{average}");
+    }
+
+    #[test]
+    fn where_nothing_was_accepted_the_rate_is_none_that_cannot_grow() {
+        let mut spans = Spans::default();
+        spans.add(&work(0, 1.0), 60.0);
+        assert_eq!(Quota::first(&spans), None);
+        let (_, quota) = known();
+        let next = quota.refused(&spans, 60.0, none).unwrap();
+        assert!(next.rate() >= MIN_RATE, "{next:?}");
+        let sure = Quota { falls: FALLS - 1, ..quota }.refused(&spans, 60.0, none).unwrap_err();
+        assert!(sure >= MIN_RATE, "{sure}");
     }
 
     #[test]
