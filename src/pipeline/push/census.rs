@@ -58,8 +58,8 @@ struct State {
     created_since: bool,
     /// Whether the total was seen to grow with a create: a capped total does not.
     grows: bool,
-    /// How often in a row it did not.
-    unmoved: u32,
+    /// How often in a row it did not, and where it stayed.
+    unmoved: (u32, Option<u64>),
 }
 
 /// A candidate list as of the time it was read; identifies which changes it includes.
@@ -188,9 +188,11 @@ impl Census {
         CreatesPaused { census: self, _alone: self.turns.write().await }
     }
 
-    /// Whether the total does not grow with creates, so that a list of which it is the proof proves nothing.
-    pub(super) fn is_unmoved(&self) -> bool {
-        self.state().unmoved >= UNMOVED
+    /// Whether this total does not grow with creates, so that a list of which it is the proof proves nothing.
+    /// One that has moved since is believed again.
+    pub(super) fn is_unmoved(&self, total: Option<u64>) -> bool {
+        let (times, stayed_at) = self.state().unmoved;
+        times >= UNMOVED && total == stayed_at
     }
 
     /// Whether a list is still valid.
@@ -289,7 +291,8 @@ impl CreatesPaused<'_> {
         let mut state = self.census.state();
         if state.created_since && !state.grows && total.is_some() && expected.is_some() {
             let stays = total.map(|total| total + 1) == expected;
-            state.unmoved = if stays { state.unmoved.saturating_add(1) } else { 0 };
+            let times = if stays { state.unmoved.0.saturating_add(1) } else { 0 };
+            state.unmoved = (times, total);
         }
         if total.is_none() || total != expected {
             state.change(total);
@@ -319,6 +322,16 @@ mod tests {
             assert!(!state.is_probe_due());
             tokio::time::advance(Duration::from_millis(1)).await;
             assert!(state.is_probe_due());
+        }
+    }
+
+    #[test]
+    fn a_total_that_stayed_three_times_is_believed_again_once_it_has_moved() {
+        let census = Census::default();
+        for (times, believed) in [(0, true), (2, true), (3, false), (4, false)] {
+            census.state().unmoved = (times, Some(250));
+            assert_eq!(!census.is_unmoved(Some(250)), believed, "{times}");
+            assert!(!census.is_unmoved(Some(251)) && !census.is_unmoved(None), "{times}");
         }
     }
 

@@ -153,15 +153,15 @@ impl PeopleIndex {
         account: &PeopleGuard,
         unknown: &UnknownPeople<'_>,
     ) -> Result<Self, CrmFailure> {
-        if account.census.is_unmoved() {
-            let list = "the total of its candidate list does not grow when a person is created";
-            let reason = Reason::ContractUnsupported;
-            return Err(unprovable(list, Disposition::Stalled { reason }));
-        }
         let mut index = Self::without_look_ups();
         let hasher = RandomState::new();
         let mut paused = Some(account.census.pause_creates().await);
         let first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut paused).await?;
+        if account.census.is_unmoved(first.total) {
+            let list = "the total of its candidate list does not grow when a person is created";
+            let reason = Reason::ContractUnsupported;
+            return Err(unprovable(list, Disposition::Stalled { reason }));
+        }
         if let Some(total) = first.complete()
             && index.is_confirmed(crm, unknown, &hasher, &first, &mut paused).await?
         {
