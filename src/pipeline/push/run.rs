@@ -251,7 +251,13 @@ impl<C: Crm> Delivery<C> {
         let max_in_flight = self.max_in_flight.max(1);
         let elsewhere = Elsewhere::of(neighbours, &self.guard, &export, longest);
         let (mut pusher, suspects) = self.pusher(destination, index, elsewhere);
-        let pushing = Pushing { keys: &keys, progress: &progress, cancel: &cancel, max_in_flight };
+        let pushing = Pushing {
+            export: &export,
+            keys: &keys,
+            progress: &progress,
+            cancel: &cancel,
+            max_in_flight,
+        };
         let kept = survey.take_kept();
         let sets = [&mut survey.due, &mut survey.held_back];
         let sets = sets.map(|set| Arc::new(std::mem::take(set)));
@@ -274,7 +280,7 @@ impl<C: Crm> Delivery<C> {
             }
             log.plan = None;
             pusher.guard.at_rest.remove(&export);
-            pusher.guard.directory.forget(&export);
+            pusher.guard.directory.begin(&export, &run_ledger.ledger);
         }
         let ended = pushing.all(&pusher, &mut feeds(kept), &mut run_ledger, &mut log).await;
         let complete = matches!(ended, Ok(None));

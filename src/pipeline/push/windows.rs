@@ -37,6 +37,8 @@ const MAX_RESTING: usize = 256;
 /// What pushing the windows of a run needs.
 #[derive(Clone, Copy)]
 pub(super) struct Pushing<'a> {
+    /// The UID of the export.
+    pub(super) export: &'a str,
     pub(super) keys: &'a Keys,
     pub(super) progress: &'a watch::Sender<Progress>,
     pub(super) cancel: &'a CancellationToken,
@@ -76,6 +78,8 @@ impl Pushing<'_> {
                         fastrand::shuffle(window.make_contiguous());
                     }
                     if pusher.mode == Mode::Push {
+                        let people = window.iter().map(|work| work.key_hash);
+                        pusher.guard.directory.add(self.export, people);
                         // No record is pushed before it is declared.
                         course.unless_refused(run_ledger.declare(&window).await);
                         checkpoint = Instant::now() + CHECKPOINT_EVERY;
