@@ -14,7 +14,8 @@ pub enum ExitCode {
     TimedOut,
     /// The command could not work: cluster, permissions, state folder, output.
     Failed,
-    /// Nothing is left to do but what somebody else must permit: `AwaitingApproval`.
+    /// Nothing is left to do but what somebody else must permit (`AwaitingApproval`), or what waits for a
+    /// window to open (`OutsideWindow`).
     Waiting,
     /// Of `plan --detailed-exitcode`: a push would change something.
     Changes,
@@ -61,7 +62,9 @@ impl ExitCode {
             Self::Refused => "a manifest or the command line is refused; nothing was done",
             Self::TimedOut => "time ran out while something would continue by itself",
             Self::Failed => "could not work: cluster, permissions, state folder, output",
-            Self::Waiting => "somebody else must approve (AwaitingApproval); nothing else is left",
+            Self::Waiting => {
+                "somebody else must approve (AwaitingApproval), or a window must open (OutsideWindow); nothing else is left"
+            }
             Self::Changes => "plan --detailed-exitcode: a push would change something",
             Self::Interrupted => "ended by SIGINT",
             Self::Terminated => "ended by SIGTERM",

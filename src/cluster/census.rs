@@ -114,7 +114,8 @@ impl Census {
         ] {
             *self.records.entry(outcome).or_default() += u64::try_from(count).unwrap_or_default();
         }
-        if counts.pending > 0 && !export.spec.suspend {
+        // One that has windows waits for hours by intent.
+        if counts.pending > 0 && !export.spec.suspend && export.spec.windows.is_empty() {
             let since = status.and_then(|status| undelivered_since(&status.conditions));
             self.pending_since = [self.pending_since, since].into_iter().flatten().min();
         }
@@ -242,8 +243,12 @@ mod tests {
         census.add_records(&export("Push", &status(4, "2026-03-05T10:00:00Z")));
         census.add_records(&export("Push", &status(0, "2026-03-05T08:00:00Z")));
         census.add_records(&export("DryRun", &status(4, "2026-03-05T07:00:00Z")));
+        let mut at_night = export("Push", &status(4, "2026-03-05T07:00:00Z"));
+        let window = serde_json::json!({"cron": "0 22 * * *", "duration": "8h"});
+        at_night.spec.windows = vec![serde_json::from_value(window).unwrap()];
+        census.add_records(&at_night);
         let found = ["Created", "Rejected", "Pending"].map(|outcome| census.records[outcome]);
-        assert_eq!(found, [6, 6, 8]);
+        assert_eq!(found, [8, 8, 12]);
         assert_eq!(census.pending_since, Some("2026-03-05T10:00:00Z".parse().unwrap()));
     }
 }

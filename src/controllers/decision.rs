@@ -66,6 +66,8 @@ pub(super) struct Inputs<'a, R> {
     pub(super) suspended: bool,
     /// Why no run can start now.
     pub(super) obstacle: Option<&'a Verdict>,
+    /// That no window of `spec.windows` is open, if none is.
+    pub(super) closed: Option<&'a Verdict>,
     /// Whether runs of the integration may send requests.
     pub(super) sending: Sending,
     /// The latest run of this object in this process.
@@ -161,6 +163,30 @@ impl<R> Inputs<'_, R> {
             Some(verdict) if !is_unready(verdict) => Decision::Block(verdict.clone()),
             _ if self.sending == Sending::Paused => Decision::Proceed(Step::Pause),
             _ => Decision::Proceed(Step::Observe),
+        }
+    }
+
+    /// That no window is open, if this and nothing that a person must act on is in the way.
+    pub(super) fn waits_for_window(&self) -> Option<&Verdict> {
+        self.closed.filter(|_| self.obstacle.is_none_or(is_unready))
+    }
+
+    /// What happens while no window is open. `quiet`: what is due or in progress is not reported. `cut`: the
+    /// last run ended with the window before, and had found nothing to do.
+    pub(super) fn while_closed(
+        &self,
+        closed: &Verdict,
+        due: Step,
+        quiet: bool,
+        cut: bool,
+    ) -> Decision {
+        match due {
+            Step::Keep | Step::Conclude | Step::Stop => Decision::Proceed(due),
+            Step::Observe if quiet => Decision::Proceed(Step::Stop),
+            Step::Start { .. } if cut && self.looks == Looks::AsScheduled => {
+                Decision::Proceed(Step::Keep)
+            }
+            _ => Decision::Block(closed.clone()),
         }
     }
 

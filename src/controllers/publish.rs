@@ -66,6 +66,7 @@ const fn is_usual(reason: Reason) -> bool {
             | Reason::Suspended
             | Reason::IntegrationSuspended
             | Reason::HandingOver
+            | Reason::OutsideWindow
     )
 }
 
@@ -124,7 +125,12 @@ mod tests {
         for standing in [Standing::InSync, Standing::Behind, Standing::NothingDue] {
             assert_eq!(kind(&suspended(standing)), NoticeType::Normal, "{standing:?}");
         }
-        let usual = [Reason::Progressing, Reason::IntegrationSuspended, Reason::DependencyNotReady];
+        let usual = [
+            Reason::Progressing,
+            Reason::IntegrationSuspended,
+            Reason::DependencyNotReady,
+            Reason::OutsideWindow,
+        ];
         for reason in usual {
             assert_eq!(kind(&Verdict::reconciling(reason, "")), NoticeType::Normal, "{reason}");
         }

@@ -43,6 +43,8 @@ reasons! {
     DependencyNotFound,
     /// The integration's admin has not approved this namespace, or no longer does.
     AwaitingApproval,
+    /// Work is due, and none of `spec.windows` is open.
+    OutsideWindow,
     // -- good outcomes
     /// Everything the spec asks for is in place.
     Ready,

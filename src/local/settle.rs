@@ -35,7 +35,7 @@ pub enum Settled {
     Ready,
     /// At least one needs a person to act.
     Stalled,
-    /// The others are Ready, and at least one waits for somebody else's approval.
+    /// The others are Ready, and at least one waits for somebody else's approval or for its window.
     Waiting,
     /// The deadline passed first.
     TimedOut,
@@ -130,7 +130,7 @@ enum State {
     /// It stays as it is because a spec says so.
     Suspended,
     InProgress,
-    /// It stays as it is until somebody else permits it.
+    /// It stays as it is until somebody else permits it, or a window opens.
     Awaiting,
     /// It stays as it is until a person acts.
     Blocked,
@@ -191,7 +191,7 @@ fn of(conditions: &[Condition]) -> State {
     let ready = find(conditions, ConditionType::Ready);
     let reason = ready.and_then(|ready| Reason::from_word(&ready.reason));
     match reason {
-        Some(Reason::AwaitingApproval) => State::Awaiting,
+        Some(Reason::AwaitingApproval | Reason::OutsideWindow) => State::Awaiting,
         Some(Reason::IntegrationSuspended) => State::Suspended,
         // Files do not change: what is missing stays missing.
         Some(Reason::DependencyNotFound | Reason::SourceNotFound) => State::Blocked,
@@ -222,6 +222,7 @@ mod tests {
             (Reason::DependencyNotReady, State::InProgress),
             (Reason::SourceUnreachable, State::InProgress),
             (Reason::AwaitingApproval, State::Awaiting),
+            (Reason::OutsideWindow, State::Awaiting),
             (Reason::IntegrationSuspended, State::Suspended),
             (Reason::DependencyNotFound, State::Blocked),
             (Reason::SourceNotFound, State::Blocked),

@@ -101,6 +101,25 @@ async fn suspension_alone_is_no_failure_and_the_table_shows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn objects_outside_their_windows_end_apply_at_once() {
+    let world = World::new().await;
+    // Open for a minute every four years.
+    let closed = [("REST", "windows: [{cron: '0 0 29 2 *', duration: 1m}]")];
+    let waiting = world.apply(&closed, &["-o", "json"]);
+    assert_eq!(waiting.status.code(), Some(5), "{}", shown(&waiting));
+    let export = object(&waiting, "CandidateExport");
+    assert_eq!(condition(&export, "Ready")["reason"], "OutsideWindow");
+    assert!(world.sandbox.people("hireEZ").is_empty());
+    let open = [("REST", "windows: [{cron: '0 0 * * *', duration: 24h}]")];
+    let done = world.apply(&open, &[]);
+    assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
+    // Nothing is due of people in a manifest who are delivered.
+    let again = world.apply(&closed, &["-o", "json"]);
+    let export = object(&again, "CandidateExport");
+    assert_eq!((again.status.code(), &export["status"]["delivered"]), (Some(0), &"2/2".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_person_must_act_on_is_told_from_what_takes_time() {
     let world = World::new().await;
     let no_address = [("PERSON", "{firstName: Bob}")];

@@ -99,5 +99,6 @@ mod upgrade_fixtures;
 mod validate;
 #[cfg(feature = "sandbox")]
 mod watched;
+mod windows;
 #[cfg(feature = "sandbox")]
 mod written;

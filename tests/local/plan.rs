@@ -152,6 +152,24 @@ fn is(reason: &str, code: i32) -> (String, i32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_made_at_any_time_and_carried_out_within_a_window() {
+    let world = World::new().await;
+    let windows =
+        |cron: &str, duration: &str| json!({"windows": [{"cron": cron, "duration": duration}]});
+    // Open for a minute every four years.
+    world.declare(&people(), windows("0 0 29 2 *", "1m"));
+    let planned = world.run("plan", &["--out", "plan.json"]);
+    assert_eq!(planned.status.code(), Some(0), "{}", shown(&planned));
+    let waits = world.run("apply", &["--plan", "plan.json"]);
+    assert_eq!(waits.status.code(), Some(5), "{}", shown(&waits));
+    assert_eq!(world.sandbox.people("hireEZ").len(), 1);
+    world.declare(&people(), windows("0 0 * * *", "24h"));
+    let done = world.run("apply", &["--plan", "plan.json"]);
+    assert_eq!(done.status.code(), Some(0), "{}", shown(&done));
+    assert_eq!(world.sandbox.people("hireEZ").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exactly_what_was_planned_is_pushed_and_then_nothing_is_left_to_do() {
     let world = World::new().await;
     world.declare(&people(), json!({}));

@@ -25,15 +25,15 @@ use clinch_operator::{
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-struct World {
-    sandbox: Sandbox,
+pub(crate) struct World {
+    pub(crate) sandbox: Sandbox,
     cluster: LocalCluster,
     controllers: Controllers<LocalCluster>,
     requests: ReconcileRequests,
     /// Seconds that the clock is ahead.
     ahead: Arc<AtomicI64>,
     export: ObjectKey,
-    clock: Clock,
+    pub(crate) clock: Clock,
     settings: Settings,
 }
 
@@ -54,7 +54,7 @@ fn process(
 
 impl World {
     /// With an integration that is verified.
-    async fn new(folder: &Path, rest: &str) -> Self {
+    pub(crate) async fn new(folder: &Path, rest: &str) -> Self {
         let world = Self::unverified(folder, rest).await;
         world.verify().await;
         world
@@ -134,19 +134,19 @@ spec:
     }
 
     /// Reconciles once.
-    async fn pass(&mut self) -> Option<Duration> {
+    pub(crate) async fn pass(&mut self) -> Option<Duration> {
         while self.requests.try_recv().is_ok() {}
         self.controllers.reconcile(Kind::Export, &self.export).await.unwrap()
     }
 
     /// Reconciles, waits for the run that this starts, and reconciles again.
-    async fn run(&mut self) -> CandidateExportStatus {
+    pub(crate) async fn run(&mut self) -> CandidateExportStatus {
         self.pass().await;
         self.ended().await
     }
 
     /// Waits for the end of what is in progress, and reconciles again.
-    async fn ended(&mut self) -> CandidateExportStatus {
+    pub(crate) async fn ended(&mut self) -> CandidateExportStatus {
         loop {
             let request = tokio::time::timeout(Duration::from_mins(2), self.requests.recv()).await;
             let (kind, key) = request.expect("a run that ends").unwrap();
@@ -158,31 +158,31 @@ spec:
         self.status()
     }
 
-    fn status(&self) -> CandidateExportStatus {
+    pub(crate) fn status(&self) -> CandidateExportStatus {
         self.cluster.status::<CandidateExport>(&self.export).unwrap()
     }
 
-    fn later(&self, seconds: i64) {
+    pub(crate) fn later(&self, seconds: i64) {
         let before = self.ahead.fetch_add(seconds, Ordering::Relaxed);
         // Clinch has the same clock.
         self.sandbox.set_clock_offset(before + seconds);
     }
 
-    fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.sandbox.requests().total
     }
 }
 
-fn ready(status: &CandidateExportStatus) -> (String, String) {
+pub(crate) fn ready(status: &CandidateExportStatus) -> (String, String) {
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();
     (ready.status.clone(), ready.reason.clone())
 }
 
-fn is(status: &str, reason: &str) -> (String, String) {
+pub(crate) fn is(status: &str, reason: &str) -> (String, String) {
     (status.to_owned(), reason.to_owned())
 }
 
-fn write(folder: &Path, people: usize) {
+pub(crate) fn write(folder: &Path, people: usize) {
     let text = (0..people).fold(String::new(), |mut text, n| {
         writeln!(text, r#"{{"firstName":"A","emails":[{{"value":"p{n}@example.com"}}]}}"#).unwrap();
         text

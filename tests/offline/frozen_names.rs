@@ -92,6 +92,7 @@ const REASONS: &[&str] = &[
     "NotifyUnreachable",
     "Notifying",
     "OutsideContract",
+    "OutsideWindow",
     "PermissionDenied",
     "PlanChanged",
     "Progressing",

@@ -163,6 +163,11 @@ pub struct CandidateExportSpec {
     /// Runs again at these times. Absent: see `interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
+    /// When runs and verifications may work; at most 16. Outside of them none starts, and one that works ends
+    /// after its requests in flight and goes on when the next window opens. Absent: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub windows: Vec<RunWindow>,
     /// How long a run by `interval` or `schedule` may fail to start or to read its source before
     /// Ready turns False.
     #[serde(default = "default_grace")]
@@ -268,6 +273,25 @@ pub struct ExportSchedule {
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
     pub time_zone: String,
+}
+
+/// A time during which an export or import may work.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct RunWindow {
+    /// When it opens: minute, hour, day of the month, month and day of the week, e.g. `0 22 * * MON-FRI`.
+    #[schemars(length(min = 9, max = 128), regex(pattern = r"^[^ ]+( [^ ]+){4}$"))]
+    pub cron: String,
+    /// The time zone of these times, e.g. `Europe/Dublin`. Absent: UTC.
+    #[serde(default = "utc")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
+    pub time_zone: String,
+    /// How long it stays open, e.g. `8h`; at most 168h. It may last longer than the time until it opens again.
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
+        .message("must be between 1m and 168h")
+        .reason(kube::core::Reason::FieldValueInvalid))]
+    #[schemars(length(min = 2, max = 16), regex(pattern = r"^([0-9]+(s|m|h))+$"))]
+    pub duration: Duration,
 }
 
 fn utc() -> String {

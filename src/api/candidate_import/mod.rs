@@ -14,7 +14,7 @@ pub use sink::*;
 pub use status::*;
 
 use super::{
-    Duration, ExportSchedule, IntegrationReference, MappingReference,
+    Duration, ExportSchedule, IntegrationReference, MappingReference, RunWindow,
     candidate_export::{default_grace, int_or_percent, no_budget},
 };
 
@@ -148,6 +148,11 @@ pub struct CandidateImportSpec {
     /// Runs again at these times. Absent: see `interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ExportSchedule>,
+    /// When runs may work; at most 16. Outside of them none starts, and one that works ends
+    /// after its requests in flight and goes on when the next window opens. Absent: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub windows: Vec<RunWindow>,
     /// How long a run by `interval` or `schedule` may fail before Ready turns False.
     #[serde(default = "default_grace")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("must be at most 24h")

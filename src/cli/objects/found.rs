@@ -31,7 +31,7 @@ pub(super) enum State {
     Missing,
     /// A person must act.
     Stalled,
-    /// Somebody else must approve.
+    /// Somebody else must approve, or a window must open.
     Waiting,
     /// It failed, and is retried.
     Retrying,
@@ -137,7 +137,10 @@ impl Found {
             State::Stalled
         } else if ready.status == STATUS_TRUE {
             State::Ready
-        } else if ready.reason == Reason::AwaitingApproval.as_str() {
+        } else if [Reason::AwaitingApproval, Reason::OutsideWindow]
+            .iter()
+            .any(|one| ready.reason == one.as_str())
+        {
             State::Waiting
         } else if ready.reason == Reason::IntegrationSuspended.as_str() {
             State::Suspended

@@ -75,7 +75,10 @@ impl State {
         let warned = ["WithRejections", "WithWarnings"];
         if is_true(ConditionType::Suspended) {
             Self::Suspended
-        } else if ready.reason == Reason::AwaitingApproval.as_str() {
+        } else if [Reason::AwaitingApproval, Reason::OutsideWindow]
+            .iter()
+            .any(|one| ready.reason == one.as_str())
+        {
             Self::Waiting
         } else if is_true(ConditionType::Stalled) {
             Self::Stalled

@@ -178,6 +178,8 @@ fn for_reading(manifests: &mut Manifests) -> HashMap<ObjectKey, Declared> {
         let spec = &mut export.spec;
         spec.mode = ExportMode::DryRun;
         spec.report = None;
+        // Somebody asks for it now.
+        spec.windows.clear();
         let approved_plan = spec.approved_plan.take();
         let is_file = spec.destination.file.is_some();
         let is_periodic = spec.interval.is_some() || spec.schedule.is_some();

@@ -28,18 +28,38 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, Option<Duration>) {
             Decision::Suspend { in_sync }
         }
         None => Decision::Block(inputs.obstacle.cloned().unwrap_or_else(not_verified)),
-        Some(Step::Observe) => inputs.while_running(),
-        Some(due) => match inputs.obstacle {
-            // A quiet run waits for the integration quietly, too.
-            Some(_) if quiet.is_some() => Decision::Proceed(Step::Keep),
-            // Without work the state of the integration is not the export's to report.
-            Some(obstacle) if !matches!(due, Step::Keep | Step::Conclude) => {
-                Decision::Block(obstacle.clone())
-            }
-            _ => Decision::Proceed(due),
+        Some(due) => match inputs.waits_for_window() {
+            Some(closed) => inputs.while_closed(closed, due, quiet.is_some(), is_cut(inputs)),
+            None => at_any_time(due, inputs, quiet.is_some()),
         },
     };
     (decision, quiet)
+}
+
+fn at_any_time(due: Step, inputs: &Inputs<'_>, quiet: bool) -> Decision {
+    if due == Step::Observe {
+        return inputs.while_running();
+    }
+    match inputs.obstacle {
+        // A quiet run waits for the integration quietly, too.
+        Some(_) if quiet => Decision::Proceed(Step::Keep),
+        // Without work the state of the integration is not the export's to report.
+        Some(obstacle) if !matches!(due, Step::Keep | Step::Conclude) => {
+            Decision::Block(obstacle.clone())
+        }
+        _ => Decision::Proceed(due),
+    }
+}
+
+/// Whether a run of what is in place was stopped before it found anything to do.
+fn is_cut(inputs: &Inputs<'_>) -> bool {
+    let stopped = |run: &&RunState| {
+        let RunPhase::Ended(ended) = &run.phase else { return false };
+        run.periodic && !run.has_work() && ended.report.ending == Ending::Stopped
+    };
+    inputs.applied == inputs.revision
+        && !inputs.requested
+        && inputs.run.as_ref().is_some_and(stopped)
 }
 
 /// What would be done if nothing were in the way.
@@ -115,6 +135,7 @@ mod tests {
             requested: false,
             suspended: false,
             obstacle: None,
+            closed: None,
             sending: Sending::Permitted,
             run: None,
             is_reported: true,
@@ -301,6 +322,50 @@ mod tests {
         assert_eq!(with(Some(&running), &withdrawn), Decision::Block(withdrawn.clone()));
         let other = run("r1", RunPhase::Running);
         assert_eq!(with(Some(&other), &gone), Decision::Block(gone.clone()));
+    }
+
+    #[test]
+    fn nothing_works_while_no_window_is_open() {
+        let closed = Verdict::reconciling(Reason::OutsideWindow, "later");
+        let with = |run: Option<&RunState>, applied| {
+            let next_run = Some(at(1000));
+            decide(&Inputs { closed: Some(&closed), run, next_run, ..inputs(applied) }).0
+        };
+        let waits = Decision::Block(closed.clone());
+        let keeps = Decision::Proceed(Step::Keep);
+        assert_eq!((with(None, None), with(None, Some("r2"))), (waits.clone(), keeps.clone()));
+        let running = run("r2", RunPhase::Running);
+        assert_eq!(with(Some(&running), None), waits);
+        assert!(waits.ends_run());
+        let done = run("r2", ended(Ending::Completed));
+        assert_eq!(with(Some(&done), None), Decision::Proceed(Step::Conclude));
+        let stopped = run("r2", ended(Ending::Stopped));
+        assert_eq!(with(Some(&stopped), None), waits);
+        // A run of what is in place that found nothing to do is not reported.
+        let grace = Duration::from_mins(5);
+        let periodic = |phase| RunState { periodic: true, started_at: at(0), ..run("r2", phase) };
+        let looking = periodic(RunPhase::Running);
+        let quietly = Inputs { grace, run: Some(&looking), ..inputs(Some("r2")) };
+        let stops = decide(&Inputs { closed: Some(&closed), ..quietly }).0;
+        assert_eq!(stops, Decision::Proceed(Step::Stop));
+        assert!(stops.ends_run());
+        let cut = periodic(ended(Ending::Stopped));
+        for now in [1, 100_000] {
+            let later = Inputs { run: Some(&cut), now: at(now), ..quietly };
+            assert_eq!(decide(&Inputs { closed: Some(&closed), ..later }).0, keeps, "{now}");
+            assert_eq!(decided(&later), Step::Start { attempt: 2 }, "in the next window");
+        }
+        let mut working = cut.clone();
+        working.progress.counts.total = 2;
+        assert_eq!(with(Some(&working), Some("r2")), waits, "it has found something to do");
+        // What a person must act on is said first.
+        let stalled = Verdict::stalled(Reason::NotPermitted, "no");
+        let both = Inputs { obstacle: Some(&stalled), closed: Some(&closed), ..inputs(None) };
+        assert_eq!(decide(&both).0, Decision::Block(stalled.clone()));
+        let unready = Verdict::reconciling(Reason::DependencyNotReady, "not yet");
+        let run = Some(&running);
+        let both = Inputs { obstacle: Some(&unready), closed: Some(&closed), run, ..inputs(None) };
+        assert_eq!(decide(&both).0, waits, "the run ends");
     }
 
     #[test]

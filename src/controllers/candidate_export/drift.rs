@@ -51,10 +51,13 @@ pub(super) enum Obstacle {
     File,
     /// Something is not delivered, or the integration cannot be used.
     NotInPlace,
+    /// No window is open.
+    OutsideWindow,
 }
 
 impl Obstacle {
-    pub(super) const ALL: [Self; 4] = [Self::DryRun, Self::Suspended, Self::File, Self::NotInPlace];
+    pub(super) const ALL: [Self; 5] =
+        [Self::DryRun, Self::Suspended, Self::File, Self::NotInPlace, Self::OutsideWindow];
 }
 
 /// What the decision on a verification depends on.
@@ -65,6 +68,8 @@ pub(super) struct Inputs<'a> {
     pub(super) decision: &'a Decision,
     /// Why no run can start now.
     pub(super) obstacle: Option<&'a Verdict>,
+    /// Whether no window of `spec.windows` is open.
+    pub(super) is_closed: bool,
 }
 
 /// Decides, and says how long until the next pass.
@@ -79,7 +84,7 @@ pub(super) fn verifying(
         let is_idle = matches!(
             decision,
             Decision::Proceed(Step::Keep | Step::Conclude | Step::Refresh | Step::Pause)
-        );
+        ) && !inputs.is_closed;
         return (if is_idle { Verifying::Works } else { Verifying::Stops }, soon(wait));
     }
     let asked = &gathered.asked_to_verify;
@@ -133,6 +138,9 @@ fn obstacle(inputs: &Inputs<'_>) -> Option<Obstacle> {
         return Some(Obstacle::Suspended);
     }
     let is_idle = matches!(inputs.decision, Decision::Proceed(Step::Keep | Step::Conclude));
+    if is_idle && inputs.is_closed {
+        return Some(Obstacle::OutsideWindow);
+    }
     (!is_idle || inputs.obstacle.is_some() || inputs.validated.is_none())
         .then_some(Obstacle::NotInPlace)
 }

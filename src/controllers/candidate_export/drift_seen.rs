@@ -108,14 +108,22 @@ fn known(
     if let Verifying::Waits(obstacle) = verifying {
         match (&next.drift, obstacle) {
             // As it is with every new export.
-            (None, Obstacle::NotInPlace) => return Some(not_yet(words(*obstacle))),
+            (None, Obstacle::NotInPlace | Obstacle::OutsideWindow) => {
+                return Some(not_yet(words(*obstacle)));
+            }
             (None, obstacle) => return Some(not_verified(words(*obstacle))),
             (Some(drift), Obstacle::DryRun) => {
                 let found = result(drift);
                 let message = format!("{}; {}", found.message, words(Obstacle::DryRun));
                 return Some(Observation { message, ..found });
             }
-            (Some(_), Obstacle::Suspended | Obstacle::File | Obstacle::NotInPlace) => {}
+            (
+                Some(_),
+                Obstacle::Suspended
+                | Obstacle::File
+                | Obstacle::NotInPlace
+                | Obstacle::OutsideWindow,
+            ) => {}
         }
     }
     let latest = gathered.verification.as_ref();
@@ -154,6 +162,7 @@ fn words(obstacle: Obstacle) -> &'static str {
         }
         Obstacle::File => "the destination is a file: nobody is verified in Clinch",
         Obstacle::Suspended => "spec.suspend is set: nobody is verified",
+        Obstacle::OutsideWindow => "none of spec.windows is open: nobody is verified",
         Obstacle::NotInPlace => {
             "people are verified once everybody is delivered and the integration is ready"
         }

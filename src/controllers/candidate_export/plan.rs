@@ -48,15 +48,17 @@ pub(super) struct Start {
 
 /// Plans the pass.
 pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
-    let Checked { observations, validated, blocked } = checked;
+    let Checked { observations, validated, blocked, windows } = checked;
     let Gathered { export, previous, run, now, .. } = gathered;
     let valid = validated.as_deref();
     let next_run = valid.and_then(|valid| {
         if periodic::is_look_due(gathered, valid) {
             return Some(*now);
         }
-        periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now)
+        let due = periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now)?;
+        windows.first_open(due)
     });
+    let closed = windows.closed(*now);
     let connected = gathered.is_connected();
     let obstacle = blocked
         .or_else(|| (gathered.sending == Sending::Paused).then(secret_gone))
@@ -67,6 +69,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         requested: gathered.is_requested(),
         suspended: export.spec.suspend,
         obstacle: obstacle.as_ref(),
+        closed: closed.as_ref(),
         sending: gathered.sending,
         run: run.as_ref(),
         is_reported: run.as_ref().is_none_or(|run| recorded::reports(previous, run)),
@@ -81,11 +84,13 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
     };
     let (decision, quiet) = decide(&inputs);
     let wait = gathered.asked.wait(decision.wait(next_run, *now), *now);
+    let wait = [wait, windows.opens_in(*now)].into_iter().flatten().min();
     let verification = drift::Inputs {
         gathered,
         validated: valid,
         decision: &decision,
         obstacle: obstacle.as_ref(),
+        is_closed: closed.is_some(),
     };
     let (verifying, wait) = verifying(&verification, wait);
     let decision = match (decision, &verifying) {

@@ -15,7 +15,7 @@ use crate::{
         mappings::engine_spec,
         publish::object_ref,
         references::{IntegrationFound, MappingFound},
-        runs::Schedule,
+        runs::{Schedule, Windows},
         sources::SourceFound,
     },
     mapping::{self, Plan, Select, TargetAttributes},
@@ -70,6 +70,9 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     findings.extend(select(spec));
     if let Err(fault) = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref()) {
         findings.push(Finding::error("schedule", "spec.schedule", &fault));
+    }
+    if let Err(fault) = Windows::of(&spec.windows) {
+        findings.push(Finding::error("schedule", "spec.windows", &fault));
     }
     Ok(findings)
 }

@@ -34,23 +34,39 @@ pub(super) fn decide(inputs: &Inputs<'_>) -> (Decision, Option<Duration>) {
             Decision::Suspend { in_sync }
         }
         None => Decision::Block(inputs.obstacle.cloned().unwrap_or_else(not_verified)),
-        Some(Step::Observe) => inputs.while_running(),
-        Some(due) => match inputs.obstacle {
-            // A quiet run waits for the integration quietly, too.
-            Some(verdict) if quiet.is_some() && is_unready(verdict) => {
-                Decision::Proceed(Step::Keep)
-            }
-            // Without work the state of the integration is not the import's to report; that it may not
-            // be used any more is.
-            Some(obstacle)
-                if !matches!(due, Step::Keep | Step::Conclude) || !is_unready(obstacle) =>
-            {
-                Decision::Block(obstacle.clone())
-            }
-            _ => Decision::Proceed(due),
+        Some(due) => match inputs.waits_for_window() {
+            Some(closed) => inputs.while_closed(closed, due, quiet.is_some(), is_cut(inputs)),
+            None => at_any_time(due, inputs, quiet.is_some()),
         },
     };
     (decision, quiet)
+}
+
+fn at_any_time(due: Step, inputs: &Inputs<'_>, quiet: bool) -> Decision {
+    if due == Step::Observe {
+        return inputs.while_running();
+    }
+    match inputs.obstacle {
+        // A quiet run waits for the integration quietly, too.
+        Some(verdict) if quiet && is_unready(verdict) => Decision::Proceed(Step::Keep),
+        // Without work the state of the integration is not the import's to report; that it may not
+        // be used any more is.
+        Some(obstacle) if !matches!(due, Step::Keep | Step::Conclude) || !is_unready(obstacle) => {
+            Decision::Block(obstacle.clone())
+        }
+        _ => Decision::Proceed(due),
+    }
+}
+
+/// Whether a run of what is in place was stopped before it wrote anything.
+fn is_cut(inputs: &Inputs<'_>) -> bool {
+    let stopped = |run: &&ImportRun| {
+        let RunPhase::Ended(ended) = &run.phase else { return false };
+        run.periodic && !run.has_work() && ended.report.ending == Ending::Stopped
+    };
+    inputs.applied == inputs.revision
+        && !inputs.requested
+        && inputs.run.as_ref().is_some_and(stopped)
 }
 
 /// What would be done if nothing were in the way.
@@ -165,6 +181,7 @@ mod tests {
             requested: false,
             suspended: false,
             obstacle: None,
+            closed: None,
             sending: Sending::Permitted,
             run,
             is_reported: true,
@@ -257,6 +274,26 @@ mod tests {
         assert_eq!(step(&unreported), Step::Conclude);
         let stopped = run(ended(Ending::Stopped));
         assert_eq!(step(&inputs(None, Some(&stopped))), Step::Start { attempt: 0 });
+    }
+
+    #[test]
+    fn nothing_works_while_no_window_is_open() {
+        let closed = Verdict::reconciling(Reason::OutsideWindow, "later");
+        let with = |run: Option<&ImportRun>, applied| {
+            decide(&Inputs { closed: Some(&closed), ..inputs(applied, run) }).0
+        };
+        let (waits, keeps) = (Decision::Block(closed.clone()), Decision::Proceed(Step::Keep));
+        assert_eq!((with(None, None), with(None, Some("r2"))), (waits.clone(), keeps.clone()));
+        let running = run(RunPhase::Running);
+        assert_eq!(with(Some(&running), None), waits);
+        // A run of what is in place is not reported before it ends.
+        let periodic = |phase| ImportRun { periodic: true, ..run(phase) };
+        let looking = periodic(RunPhase::Running);
+        assert_eq!(with(Some(&looking), Some("r2")), Decision::Proceed(Step::Stop));
+        let mut cut = periodic(ended(Ending::Stopped));
+        assert_eq!(with(Some(&cut), Some("r2")), keeps);
+        cut.progress.counts.emitted = 1;
+        assert_eq!(with(Some(&cut), Some("r2")), waits, "it has written something");
     }
 
     #[test]

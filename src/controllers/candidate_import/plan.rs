@@ -18,7 +18,7 @@ use crate::{
         decision::{Decision, Looks, Step, at_the_latest, until},
         dependency::{not_verified, secret_gone},
         references::Sending,
-        runs::ImportRun,
+        runs::{ImportRun, Windows},
     },
     domain::REPROBE_EVERY,
 };
@@ -40,10 +40,11 @@ pub(super) struct Plan {
 
 /// Plans the pass.
 pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
-    let Checked { observations, validated, blocked } = checked;
+    let Checked { observations, validated, blocked, windows } = checked;
     let Gathered { import, previous, run, now, .. } = gathered;
     let valid = validated.as_deref();
-    let next_run = valid.and_then(|valid| next_run(gathered, valid));
+    let next_run = valid.and_then(|valid| next_run(gathered, valid, &windows));
+    let closed = windows.closed(*now);
     let obstacle = blocked
         .or_else(|| (gathered.sending == Sending::Paused).then(secret_gone))
         .or_else(|| gathered.connection.is_none().then(not_verified));
@@ -53,6 +54,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         requested: gathered.is_requested(),
         suspended: import.spec.suspend,
         obstacle: obstacle.as_ref(),
+        closed: closed.as_ref(),
         sending: gathered.sending,
         run: run.as_ref(),
         is_reported: run.as_ref().is_none_or(|run| outcome::is_reported(previous, run)),
@@ -72,6 +74,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
         }
         _ => decision.wait(next_run, *now),
     };
+    let wait = [wait, windows.opens_in(*now)].into_iter().flatten().min();
     let wait = at_the_latest(wait, quiet);
     let start = valid.zip(decision.attempt()).map(|(valid, attempt)| {
         let last = run.as_ref().filter(|run| run.revision == valid.revision);
@@ -93,7 +96,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
 }
 
 /// When the next run of what is in place is due.
-fn next_run(gathered: &Gathered, valid: &Validated) -> Option<Timestamp> {
+fn next_run(gathered: &Gathered, valid: &Validated, windows: &Windows) -> Option<Timestamp> {
     let own = gathered.run.as_ref().filter(|run| run.revision == valid.revision);
     // Nothing announces what changes in Clinch.
     if gathered.looks_once && own.is_none() {
@@ -101,5 +104,6 @@ fn next_run(gathered: &Gathered, valid: &Validated) -> Option<Timestamp> {
     }
     let ended = own.and_then(ImportRun::ended).map(|ended| ended.at);
     let last = ended.or_else(|| gathered.previous.history.first().map(|run| run.finished_at.0));
-    valid.schedule.after(last.unwrap_or(gathered.now), gathered.uid())
+    let due = valid.schedule.after(last.unwrap_or(gathered.now), gathered.uid())?;
+    windows.first_open(due)
 }

@@ -14,7 +14,7 @@ use crate::{
         finding::Finding,
         publish::object_ref,
         references::{IntegrationFound, MappingFound},
-        runs::Schedule,
+        runs::{Schedule, Windows},
     },
     mapping::{Select, TargetAttributes},
 };
@@ -51,6 +51,9 @@ pub(in crate::controllers) async fn review<C: Cluster>(
     }
     if let Err(fault) = Schedule::of(spec.interval.as_ref(), spec.schedule.as_ref()) {
         findings.push(Finding::error("schedule", "spec.schedule", &fault));
+    }
+    if let Err(fault) = Windows::of(&spec.windows) {
+        findings.push(Finding::error("schedule", "spec.windows", &fault));
     }
     Ok(findings)
 }

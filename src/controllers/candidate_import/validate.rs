@@ -22,7 +22,7 @@ use crate::{
         destinations::refused,
         read_permission,
         references::MappingFound,
-        runs::Schedule,
+        runs::{Schedule, Windows},
     },
     domain::{Cause, Reason, digest_json, digest_parts},
     mapping::{ImportPlan, Select},
@@ -39,6 +39,8 @@ pub(super) struct Checked {
     pub(super) validated: Option<Box<Validated>>,
     /// Why no run may start now.
     pub(super) blocked: Option<Verdict>,
+    /// When runs may work.
+    pub(super) windows: Windows,
 }
 
 /// An import that can be run.
@@ -107,6 +109,10 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         invalid(fault);
         Schedule::Never
     });
+    let windows = Windows::of(&spec.windows).unwrap_or_else(|fault| {
+        invalid(fault);
+        Windows::default()
+    });
     let validated = match (plan, granted, faults.is_empty() && !lacks_list) {
         (Some(plan), Some(found), true) => {
             let optional = Optional { select, unseen, comparison };
@@ -117,7 +123,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     // Report faults that need a human before transient ones.
     faults.extend(waits);
     faults.sort_by_key(|verdict| !matches!(verdict, Verdict::Stalled(_)));
-    Checked { observations, validated, blocked: faults.into_iter().next() }
+    Checked { observations, validated, blocked: faults.into_iter().next(), windows }
 }
 
 /// `unseen`: what the selection reads and never sees.

@@ -99,7 +99,8 @@ fn state(status: &impl CommonStatus, reason: Option<Reason>) -> State {
             | Reason::ProgressingWithRetry
             | Reason::DependencyNotReady
             | Reason::IntegrationSuspended
-            | Reason::HandingOver,
+            | Reason::HandingOver
+            | Reason::OutsideWindow,
         ) => State::Between,
         // Its integration is announced.
         Some(_) if waits_for_integration() => State::Between,
@@ -156,6 +157,7 @@ mod tests {
             Reason::DependencyNotReady,
             Reason::IntegrationSuspended,
             Reason::HandingOver,
+            Reason::OutsideWindow,
         ] {
             assert_eq!(retried(reason), State::Between, "{reason}");
         }

@@ -7,6 +7,7 @@ mod limits;
 mod list;
 mod schedule;
 mod state;
+mod windows;
 
 use std::{
     collections::HashMap,
@@ -27,6 +28,7 @@ pub(super) use self::{
     list::{ListReport, ListRun},
     schedule::Schedule,
     state::{Ended, RunPhase, RunState},
+    windows::Windows,
 };
 use super::{
     observer::{RunEnd, RunOutcome, Work, WorkObserver, WorkUnobserved},

@@ -35,15 +35,8 @@ impl Schedule {
             return Ok(Self::Every(interval.get()));
         }
         let Some(schedule) = schedule else { return Ok(Self::Never) };
-        let field = |fault: String| format!("spec.schedule.cron: {fault}");
-        cron_fields::check(&schedule.cron).map_err(field)?;
-        let cron = Cron::from_str(&schedule.cron)
-            .map_err(|error| field(format!("{}: {error}", schedule.cron)))?;
-        let zone = TimeZone::get(&schedule.time_zone).map_err(|_| {
-            let name = &schedule.time_zone;
-            format!("spec.schedule.timeZone: {name} is no time zone such as Europe/Dublin")
-        })?;
-        Ok(Self::At(Box::new((cron, zone))))
+        let found = times(&schedule.cron, &schedule.time_zone, "spec.schedule")?;
+        Ok(Self::At(Box::new(found)))
     }
 
     /// The time zone of its times; UTC where it has none.
@@ -72,6 +65,16 @@ impl Schedule {
             }
         }
     }
+}
+
+/// Reads times and their zone. The error names the field within `place`.
+pub(super) fn times(cron: &str, zone: &str, place: &str) -> Result<(Cron, TimeZone), String> {
+    let field = |fault: String| format!("{place}.cron: {fault}");
+    cron_fields::check(cron).map_err(field)?;
+    let times = Cron::from_str(cron).map_err(|error| field(format!("{cron}: {error}")))?;
+    let zone = TimeZone::get(zone)
+        .map_err(|_| format!("{place}.timeZone: {zone} is no time zone such as Europe/Dublin"))?;
+    Ok((times, zone))
 }
 
 /// Up to a twentieth of the time between two runs.

@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// Fields of an export that say when and whether a run starts, but not what it does.
-const NOT_PLANNED: [&str; 7] =
-    ["mode", "approvedPlan", "guards", "suspend", "report", "interval", "schedule"];
+const NOT_PLANNED: [&str; 8] =
+    ["mode", "approvedPlan", "guards", "suspend", "report", "interval", "schedule", "windows"];
 
 /// The limits of a run.
 pub(super) fn guards(
@@ -98,6 +98,7 @@ mod tests {
             json!({"suspend": true}),
             json!({"guards": {"maxCreates": 3}}),
             json!({"interval": "1h"}),
+            json!({"windows": [{"cron": "0 1 * * *", "duration": "1h"}]}),
         ] {
             assert_eq!(of(same.clone()), base, "{same}");
         }

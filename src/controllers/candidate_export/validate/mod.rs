@@ -26,7 +26,7 @@ use crate::{
         dependency::{self, Needed},
         read_permission::reveals,
         references::MappingFound,
-        runs::Schedule,
+        runs::{Schedule, Windows},
         sources::SourceFound,
     },
     domain::{Reason, digest_json, digest_parts},
@@ -43,6 +43,8 @@ pub(super) struct Checked {
     /// Why no run may start now. Present together with `validated` when only the integration is
     /// not ready: then nothing needs to start if nothing is due.
     pub(super) blocked: Option<Verdict>,
+    /// When runs may work.
+    pub(super) windows: Windows,
 }
 
 /// An export that can be run.
@@ -118,6 +120,10 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
         invalid(fault);
         Schedule::Never
     });
+    let windows = Windows::of(&spec.windows).unwrap_or_else(|fault| {
+        invalid(fault);
+        Windows::default()
+    });
     let validated = match (mapping, source, granted, faults.is_empty()) {
         (Some(mapping), Some(source), Some(found), true) => {
             let inputs = Inputs { source, select, schedule };
@@ -125,7 +131,9 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
                 (mapping, Some(file)) => file::assemble(gathered, file, found, mapping, inputs),
                 (Some(plan), None) => assemble(gathered, found, plan, inputs),
                 // Without a file there always is a mapping.
-                (None, None) => return Checked { observations, validated: None, blocked: None },
+                (None, None) => {
+                    return Checked { observations, validated: None, blocked: None, windows };
+                }
             }))
         }
         _ => None,
@@ -133,7 +141,7 @@ pub(super) fn validate(gathered: &Gathered) -> Checked {
     // Report faults that need a human before transient ones.
     faults.extend(waits);
     faults.sort_by_key(|verdict| !matches!(verdict, Verdict::Stalled(_)));
-    Checked { observations, validated, blocked: faults.into_iter().next() }
+    Checked { observations, validated, blocked: faults.into_iter().next(), windows }
 }
 
 /// What a push would do, as far as it can be said without contacting anything.
