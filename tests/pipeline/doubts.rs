@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use crate::{
     erasure::neighbour,
+    in_memory::Unplugged,
     setup::{
-        ACCOUNT, Export, Store, World, careless, email, hasty_client, in_clinch, keys_of,
-        patient_client, profiles, seeded,
+        ACCOUNT, Export, Store, World, careless, contract, email, hasty_client, in_clinch, keys_of,
+        patient_client, profile, profiles, seeded,
     },
 };
 
@@ -164,6 +165,38 @@ async fn a_create_that_timed_out_protects_the_person_in_every_run_of_the_process
         }
     }
     panic!("never completed");
+}
+
+#[tokio::test]
+async fn a_list_read_while_somebody_was_in_doubt_does_not_prove_that_they_are_absent() {
+    // Answered by a gateway where people cannot be looked up; and not answered in time.
+    let answered = json!({"late": {"commitMs": 1500, "answerMs": 0, "code": 504}});
+    let silent = json!({"late": {"commitMs": 33_500}});
+    for (look_ups, late) in [(false, answered), (true, silent)] {
+        let options = contract(json!({"duplicateEmail": "allow", "ignoreFilter": !look_ups}));
+        let options = seeded(options, (100..103).map(in_clinch));
+        let Unplugged { world, .. } = Unplugged::new(options, Box::new(|_| None)).await;
+        world.sandbox.set_latency(Duration::from_millis(50));
+        let late = json!({"operation": "createCandidate", "nth": 1, "action": late});
+        world.sandbox.set_faults(vec![serde_json::from_value(late).unwrap()]);
+        tokio::time::pause();
+        let doubted = world.run(&Export::of(profiles(1))).await;
+        assert_ne!(doubted.ending, Ending::Completed, "look-ups {look_ups}");
+        // Another export has read the list before the create is carried out, and comes to this person when
+        // that must have ended.
+        let people: Vec<_> = (1..46).chain([0]).map(profile).collect();
+        let store = Store::default();
+        let ports = || RunPorts { max_in_flight: 1, store: store.clone(), ..another(&world) };
+        for _ in 0..3 {
+            let report = run(Export::of(people.clone()).spec(), ports()).await;
+            if report.ending == Ending::Completed {
+                break;
+            }
+        }
+        tokio::time::resume();
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "look-ups {look_ups}");
+        assert_eq!(world.people().len(), 49, "look-ups {look_ups}");
+    }
 }
 
 #[tokio::test]

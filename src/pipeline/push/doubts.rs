@@ -21,7 +21,8 @@ pub(super) struct Doubts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Until when a request of this process for a person may be carried out.
+    /// Until when a request of this process for a person may be carried out, or could be: kept as long as
+    /// a run may hold a list that was begun before then.
     people: HashMap<KeyHash, Instant>,
     /// Exports that left somebody undecided, and until when that cannot be decided.
     exports: HashMap<String, Instant>,
@@ -73,9 +74,21 @@ impl Doubts {
     pub(super) fn note(&self, person: KeyHash, wait: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
-        state.people.retain(|_, until| *until > now);
         let until = state.people.entry(person).or_insert(now);
         *until = (*until).max(now + wait);
+    }
+
+    /// Forgets the people whose requests must have ended before `oldest`, when the oldest run in progress
+    /// started, if there is one.
+    pub(super) fn forget(&self, oldest: Option<Instant>) {
+        let oldest = oldest.unwrap_or_else(Instant::now);
+        self.lock().people.retain(|_, until| *until > oldest);
+    }
+
+    /// Whether a request for the person could still be carried out at this time: a list that was read since
+    /// need not show them, although they are there.
+    pub(super) fn was_open(&self, person: &KeyHash, at: Instant) -> bool {
+        self.lock().people.get(person).is_some_and(|until| *until > at)
     }
 
     /// Until when a request of this process for a person may be carried out, if one may.
@@ -152,6 +165,20 @@ mod tests {
         assert_eq!(doubts.until(&person(3)), None);
         doubts.begin(person(2), LONGEST).end(seconds(1));
         assert_eq!(doubts.until(&person(2)), Some(Instant::now() + seconds(28)), "the longest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_earlier_doubt_is_known_as_long_as_a_run_may_hold_a_list_of_that_time() {
+        let doubts = Doubts::default();
+        doubts.note(person(1), seconds(2));
+        let read_at = Instant::now();
+        tokio::time::advance(seconds(3)).await;
+        assert_eq!(doubts.until(&person(1)), None);
+        doubts.forget(Some(read_at));
+        assert!(doubts.was_open(&person(1), read_at) && !doubts.was_open(&person(2), read_at));
+        assert!(!doubts.was_open(&person(1), Instant::now()), "a list that is read now shows them");
+        doubts.forget(None);
+        assert!(!doubts.was_open(&person(1), read_at));
     }
 
     #[tokio::test(start_paused = true)]

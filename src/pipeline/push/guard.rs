@@ -1,5 +1,5 @@
 //! What the runs of one Clinch account share: claims, so that each person has at most one create in
-//! flight, and what is known of the account. No I/O.
+//! flight, and what is known of the account. No I/O; reads the tokio clock.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use tokio::sync::OwnedMutexGuard;
+use tokio::{sync::OwnedMutexGuard, time::Instant};
 
 use super::{
     census::Census, doubts::Doubts, errored::ErroredRecords, look_ups::LookUps,
@@ -86,7 +86,8 @@ struct People {
     created: HashMap<MatchKey, ClinchId>,
     /// The part of `created` that is forgotten again, oldest first.
     recent: VecDeque<MatchKey>,
-    runs: usize,
+    /// When each run in progress started.
+    runs: Vec<Instant>,
 }
 
 /// How many people a single run remembers.
@@ -94,16 +95,22 @@ const REMEMBERED: usize = 4096;
 
 /// The membership of a run; ends on drop.
 #[derive(Debug)]
-pub struct Membership(Arc<PeopleGuard>);
+pub struct Membership {
+    guard: Arc<PeopleGuard>,
+    started: Instant,
+}
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let mut people = self.0.people();
-        people.runs -= 1;
-        if people.runs == 0 {
+        let mut people = self.guard.people();
+        if let Some(own) = people.runs.iter().position(|started| *started == self.started) {
+            people.runs.swap_remove(own);
+        }
+        if people.runs.is_empty() {
             people.created = HashMap::new();
             people.recent = VecDeque::new();
         }
+        self.guard.doubts.forget(people.runs.iter().min().copied());
     }
 }
 
@@ -137,8 +144,9 @@ impl PeopleGuard {
 
     /// Joins as a run.
     pub fn join(self: &Arc<Self>) -> Membership {
-        self.people().runs += 1;
-        Membership(self.clone())
+        let started = Instant::now();
+        self.people().runs.push(started);
+        Membership { guard: self.clone(), started }
     }
 
     /// Waits until no other task handles this person.
@@ -158,11 +166,11 @@ impl Claim {
     /// Notes that the person was created.
     pub fn note_created(&self, id: &ClinchId) {
         let mut people = self.guard.people();
-        if people.runs == 0 {
+        if people.runs.is_empty() {
             return;
         }
         people.created.insert(self.key.clone(), id.clone());
-        if people.runs == 1 {
+        if people.runs.len() == 1 {
             people.recent.push_back(self.key.clone());
             if people.recent.len() > REMEMBERED
                 && let Some(oldest) = people.recent.pop_front()

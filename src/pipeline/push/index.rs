@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use tokio::time::Instant;
+
 use super::{
     census::Snapshot,
     crm::{Crm, CrmFailure, CrmPerson, Lookup, Read},
@@ -30,6 +32,8 @@ pub(super) struct PeopleIndex {
     pub(super) anonymised: HashSet<ClinchId>,
     /// The list, if it proves who is absent.
     pub(super) snapshot: Option<Snapshot>,
+    /// When it was begun to be read.
+    pub(super) read_at: Option<Instant>,
     /// Whether people can be looked up.
     pub(super) filter: Filter,
     /// Who has the profiles of people who are not found.

@@ -8,7 +8,7 @@
 use std::{collections::HashSet, hash::RandomState, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     census::{CreatesPaused, Snapshot},
@@ -121,6 +121,7 @@ impl PeopleIndex {
         if !worth && account.look_ups.is_proved(&lookups) {
             return Ok(index);
         }
+        index.read_at = Some(Instant::now());
         let hasher = RandomState::new();
         let mut paused = if worth { Some(account.census.pause_creates().await) } else { None };
         let budget = if worth { unknown.count } else { 1 };
@@ -154,6 +155,7 @@ impl PeopleIndex {
         unknown: &UnknownPeople<'_>,
     ) -> Result<Self, CrmFailure> {
         let mut index = Self::without_look_ups();
+        index.read_at = Some(Instant::now());
         let hasher = RandomState::new();
         let mut paused = Some(account.census.pause_creates().await);
         let first = index.read(crm, unknown, &hasher, u64::MAX, None, &mut paused).await?;

@@ -305,7 +305,9 @@ impl<C: Crm> Pusher<C> {
                 Read::Gone => self.index.look_up(&self.crm, &work.key).await?,
             });
         }
-        let in_doubt = work.undecided || self.guard.doubts.is_of_others(&work.key_hash);
+        let in_doubt = work.undecided
+            || self.guard.doubts.is_of_others(&work.key_hash)
+            || self.was_in_doubt(work);
         let recheck = recheck || in_doubt;
         let known = self.index.find(&self.crm, &work.key, &work.key_hash, recheck).await?;
         let id = match &known {
@@ -321,6 +323,18 @@ impl<C: Crm> Pusher<C> {
             self.guard.census.invalidate();
         }
         Ok(known)
+    }
+
+    /// Whether a request for the person could still be carried out when the list was read. Where people
+    /// cannot be looked up, that list proves nothing any more.
+    fn was_in_doubt(&self, work: &Work) -> bool {
+        let read_at = self.index.read_at.filter(|_| self.mode == Mode::Push);
+        let doubts = &self.guard.doubts;
+        let was_open = read_at.is_some_and(|at| doubts.was_open(&work.key_hash, at));
+        if was_open && !self.index.can_look_up() && !self.index.shows(&work.key_hash) {
+            self.guard.census.invalidate();
+        }
+        was_open
     }
 
     pub(super) async fn create_or_update(
