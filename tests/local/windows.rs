@@ -95,6 +95,26 @@ async fn what_is_in_place_stays_ready_outside_its_windows_and_is_looked_at_in_th
 }
 
 #[tokio::test]
+async fn people_are_verified_within_windows_only() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 3);
+    let spec = format!("verifyInterval: 1h\n  {AT_MIDNIGHT}");
+    let mut world = World::new(folder.path(), &spec).await;
+    to(&world, 60);
+    assert_eq!(ready(&world.run().await), is("True", "Synced"));
+    world.pass().await;
+    let verified = world.ended().await.drift.unwrap().checked_at;
+    to(&world, 12 * 3600 - DAY);
+    let requests = world.requests();
+    world.pass().await;
+    assert_eq!(world.requests(), requests);
+    assert_eq!(ready(&world.status()), is("True", "Synced"));
+    to(&world, 60);
+    world.pass().await;
+    assert!(world.ended().await.drift.unwrap().checked_at.0 > verified.0);
+}
+
+#[tokio::test]
 async fn a_window_that_cannot_be_is_named() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), 1);
