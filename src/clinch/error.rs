@@ -200,9 +200,9 @@ impl Doubt {
         matches!(self, Self::UNSIGNED)
     }
 
-    /// Whether the request may still be in progress. Only the application's own response proves
-    /// that it finished: a gateway may answer while the request is being carried out.
-    pub(super) const fn may_be_in_progress(self) -> bool {
+    /// Whether the request is likely to be in progress still. Only the application's own response
+    /// suggests that it finished: a gateway may answer while the request is being carried out.
+    pub(super) const fn is_likely_in_progress(self) -> bool {
         match self {
             Self::Timeout | Self::Cut | Self::Status(_) | Self::Unclear => true,
             Self::NoId => false,

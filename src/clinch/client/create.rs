@@ -160,8 +160,8 @@ impl Client {
     }
 
     /// Waits until a request of unknown outcome must have finished and a look-up shows its effect.
-    /// After [`Doubt::Timeout`] that is likely but not certain: if the look-up finds something, the
-    /// request was carried out; if not, it must not be sent again yet.
+    /// After [`Doubt::Timeout`] and [`Doubt::NoId`] that is likely but not certain: if the look-up
+    /// finds something, the request was carried out; if not, it must not be sent again yet.
     pub async fn await_doubt(&self, doubt: Doubt) {
         sleep(self.quiet_after(doubt) + self.contract().lookup_settle).await;
     }
@@ -175,7 +175,7 @@ impl Client {
     }
 
     fn quiet_after(&self, doubt: Doubt) -> Duration {
-        if doubt.may_be_in_progress() { self.quiet() } else { Duration::ZERO }
+        if doubt.is_likely_in_progress() { self.quiet() } else { Duration::ZERO }
     }
 
     /// Looks a person up after a create in doubt: once a finished create must be visible, and again
@@ -188,7 +188,7 @@ impl Client {
     ) -> Result<Vec<Candidate>, ClinchError> {
         let settle = self.contract().lookup_settle;
         let lost = Instant::now();
-        let quiet = self.quiet_after(doubt);
+        let quiet = self.quiet();
         // A 429 rarely follows a create that was carried out, and another request is the last thing that is
         // wanted then.
         if doubt != Doubt::LIMITED {

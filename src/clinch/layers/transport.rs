@@ -42,6 +42,7 @@ pub struct TransportSetupError(#[source] reqwest::Error);
 #[derive(Debug)]
 pub struct HttpTransport {
     http: reqwest::Client,
+    has_proxy: bool,
 }
 
 impl HttpTransport {
@@ -62,20 +63,22 @@ impl HttpTransport {
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(30))
             .build()
-            .map(|http| Self { http })
+            .map(|http| Self { http, has_proxy: proxy.is_set() })
             .map_err(TransportSetupError)
     }
 
     async fn exchange(&self, signed: SignedRequest) -> Result<Response, CallError> {
         let headers = signed.headers();
         let cap = signed.request.max_response_bytes;
+        // Within a tunnel there is no proxy's answer.
+        let by_proxy = self.has_proxy && signed.request.url.scheme() == "http";
         let mut request = reqwest::Request::new(signed.request.method, signed.request.url);
         *request.headers_mut() = headers;
         *request.body_mut() = signed.request.body.map(Into::into);
         let mut response = self.http.execute(request).await.map_err(|error| classify(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         // The proxy's answer, not the host's: the request was not forwarded.
-        if status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        if by_proxy && status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(CallError::NoConnection(NoAnswer::ProxyCredentials));
         }
         let body = read_body(&mut response, cap).await?;

@@ -135,11 +135,16 @@ impl ClinchCrm {
                 Err(ClinchError::Ambiguous(doubt)) => last = doubt,
                 Err(error) => return Err(CrmFailure::from(error)),
             }
-            let rest = self.resting.enter();
-            self.client.await_doubt(last).await;
-            drop(rest);
-            if present().await.map_err(CrmFailure::from)? {
-                return Ok(true);
+            // Without an id it is mostly done, but may have been put into a queue.
+            let at_once = (last == Doubt::NoId).then_some(last);
+            let later = if last == Doubt::NoId { Doubt::Unclear } else { last };
+            for doubt in at_once.into_iter().chain([later]) {
+                let rest = self.resting.enter();
+                self.client.await_doubt(doubt).await;
+                drop(rest);
+                if present().await.map_err(CrmFailure::from)? {
+                    return Ok(true);
+                }
             }
             unsigned += usize::from(last.is_unsigned());
             if last == Doubt::Timeout || last.is_refusal() || unsigned > 1 {

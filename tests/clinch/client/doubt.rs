@@ -54,7 +54,7 @@ async fn a_create_whose_answer_is_lost_makes_exactly_one_person() {
 fn said_too_early() -> Vec<Fault> {
     let html = "content-type: text/html\r\n";
     let status = |code| answer(code, DATE, "");
-    [500, 501, 502, 503, 504, 511, 524, 401, 408, 400, 409, 425, 429, 499, 202]
+    [500, 501, 502, 503, 504, 511, 524, 401, 407, 408, 400, 409, 425, 429, 499, 202]
         .map(status)
         .into_iter()
         .chain([
@@ -68,6 +68,9 @@ fn said_too_early() -> Vec<Fault> {
             raw(200, "", "OK"),
             raw(201, "", vec![b' '; 2 * 1024 * 1024]),
             answer(201, DATE, r#"{"data":{"type":"#),
+            // The application may have put it into a queue.
+            answer(200, DATE, r#"{"data":null}"#),
+            answer(201, DATE, r#"{"data":{"type":"candidate","attributes":{}}}"#),
         ])
         .map(|answer| Fault::AnswerThenServe(answer, LATE))
         .chain([Fault::CutThenServe(LATE)])
