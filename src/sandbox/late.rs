@@ -1,11 +1,12 @@
-//! Requests that are carried out late, in a task of their own, so that neither a closed connection
-//! nor an earlier response stops them.
+//! Requests that are carried out late, whether or not their connection is closed or was answered before.
+//! A task of its own sees to each in time; if the process gets no processor then, it is carried out before
+//! any request that comes later.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -46,21 +47,24 @@ pub(super) async fn answer(
     let arrived = Instant::now();
     let mut uncounted = Uncounted { counter: &shared.counter, name: request.name, status: None };
     let (sender, carried_out) = oneshot::channel();
+    let due = arrived + late.commit;
+    shared.postponed.add(due, move |shared: &Shared| {
+        let answer = request.carry_out(shared);
+        drop(under_way);
+        // Nobody receives it if the client got another response or disconnected.
+        let _unread = sender.send(answer);
+    });
     let task = {
-        let (shared, under_way) = (shared.clone(), under_way.clone());
+        let shared = shared.clone();
         async move {
             let stopped = async {
                 shared.stop.cancelled().await;
                 sleep(GRACE).await;
             };
             tokio::select! {
-                () = sleep(late.commit) => {}
-                () = stopped => return,
+                () = sleep_until(due) => shared.postponed.carry_out_due(&shared),
+                () = stopped => shared.postponed.forget(),
             }
-            let answer = request.carry_out(&shared);
-            drop(under_way);
-            // Nobody receives it if the client got another response or disconnected.
-            let _unread = sender.send(answer);
         }
     };
     shared.tasks.spawn(task);

@@ -25,6 +25,7 @@ mod options;
 mod paging;
 mod people;
 mod person;
+mod postponed;
 mod ranks;
 mod received;
 mod respond;

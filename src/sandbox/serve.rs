@@ -65,6 +65,7 @@ where
         Err(_) => return Err(Cut),
     };
     if path.starts_with("/_sandbox/") {
+        shared.postponed.carry_out_due(shared);
         let query = head.uri.query().unwrap_or_default();
         let answer = if peer.ip().is_loopback() {
             control::answer(shared, method, path, query, &body)
@@ -103,6 +104,7 @@ where
         shared.counter.count(name, Some(answer.status));
         return Ok((answer, 0));
     }
+    shared.postponed.carry_out_due(shared);
     let answer = received.carry_out(shared);
     after_commit(shared, name, fault.as_ref(), answer)
 }

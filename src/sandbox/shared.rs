@@ -24,6 +24,7 @@ use super::{
     limit::Bucket,
     options::{Credential, Options},
     people::Order,
+    postponed::Postponed,
     seed::Seed,
     signature::{SignatureCheck, SignedRequest},
     state::{Account, SavedAccount, default_jobs, lock},
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     bucket: Mutex<Option<Bucket>>,
     pub(super) base: String,
     pub(super) stop: CancellationToken,
+    pub(super) postponed: Postponed<Self>,
     /// Connections, and requests that outlive their connection.
     pub(super) tasks: TaskTracker,
 }
@@ -67,6 +69,7 @@ impl Shared {
             bucket: Mutex::default(),
             base: format!("http://{address}"),
             stop: CancellationToken::new(),
+            postponed: Postponed::default(),
             tasks: TaskTracker::new(),
         };
         shared.set_latency(options.latency);

@@ -1,9 +1,14 @@
 //! Requests that are carried out late: after an answer that says they failed, and after the death
 //! of their client.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use clinch_operator::sandbox::{Action, Fault, Sandbox};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
 
 use super::support::{Caller, FIRST, start, start_with};
 
@@ -80,6 +85,20 @@ async fn a_slow_create_survives_the_death_of_its_client() {
     assert_eq!(sandbox.people("first").len(), 1);
     let counts = sandbox.requests();
     assert_eq!((counts.by_operation["createCandidate -"], counts.total), (1, 1));
+}
+
+#[tokio::test]
+async fn a_request_overtakes_none_that_should_have_been_carried_out_before() {
+    let (sandbox, caller) = start_with("", &late("commitMs: 1200, answerMs: 0, code: 504")).await;
+    assert_eq!(caller.person("a@example.com").await.status, 504);
+    tokio::time::pause();
+    // The time has come, and no task of the emulator has run since, as on a machine that is busy.
+    let mut passes = pin!(tokio::time::advance(Duration::from_millis(1200)));
+    assert!(futures::poll!(&mut passes).is_pending());
+    let state = http::Request::get("/_sandbox/state?account=first").body(Full::default()).unwrap();
+    let answer = sandbox.answer(state).await.unwrap().into_body().collect().await.unwrap();
+    let state: Value = serde_json::from_slice(&answer.to_bytes()).unwrap();
+    assert_eq!(state["people"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
