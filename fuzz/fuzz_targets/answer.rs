@@ -13,7 +13,10 @@ fuzz_target!(|data: &[u8]| {
         PrimaryData::Many(many) => many,
         PrimaryData::Absent | PrimaryData::None => Vec::new(),
     };
-    for resource in resources.iter().chain(&document.included) {
+    for resource in &resources {
         let _ = resource.related("candidate");
+    }
+    for included in document.included.iter().flatten() {
+        let _ = serde_json::to_string(&included.attributes);
     }
 });

@@ -37,7 +37,7 @@ fn of_export(data: &[u8]) {
         if segment.base.is_none() {
             let (entries, window) = (segment.entries.clone(), segment.window.as_deref());
             let again =
-                Segment::encode_changes(&keys, segment.seq, entries, window, segment.facts.clone());
+                Segment::encode_changes(&keys, segment.seq, entries, window, segment.facts);
             if let [encoded] = &again[..] {
                 let decoded = Segment::decode(&keys, &encoded.bytes).expect("it was just encoded");
                 assert!(decoded == segment, "what is read is what is written");

@@ -6,6 +6,9 @@
     reason = "test support outside test functions: a test stops at the first surprise"
 )]
 
+// Fuzz targets name their macro by the crate that has it elsewhere.
+extern crate self as libfuzzer_sys;
+
 mod architecture;
 mod bad_input;
 mod chart;
@@ -15,6 +18,7 @@ mod cookbook;
 mod crds;
 mod decoders;
 mod frozen_names;
+mod fuzz_targets;
 mod image;
 mod kube_state_metrics;
 mod ledger_fuzz;
