@@ -2,7 +2,8 @@
 //! I/O.
 //!
 //! Bounded four ways: attempts, the deadline, the delay Clinch asks for, and a budget shared by
-//! all calls of a client, so that an outage does not cause a retry storm.
+//! all calls of a client, so that an outage does not cause a retry storm. Answers that cannot be read cost
+//! nothing of it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -70,6 +71,12 @@ fn backoff(attempt: u32, jitter: &Jitter) -> Duration {
     LONGEST.min(BASE.saturating_mul(1 << attempt.min(10))).mul_f64(jitter.next())
 }
 
+/// Which backoff comes after so many failures and 429s of a call; none after a single 429: the bucket slows
+/// down all callers, so that one which waits on top only holds up others that wait for it.
+fn own_backoff(attempts: u32, limited: u32) -> Option<u32> {
+    (attempts + limited.saturating_sub(1)).checked_sub(1)
+}
+
 /// The caller reads again what the write rests on; its attempts count on.
 fn outdated(request: &Request, attempts: u32, limited: u32) -> Result<Response, CallError> {
     let Request { operation, deadline, .. } = *request;
@@ -83,6 +90,8 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
         let (mut attempts, mut limited) =
             request.tried().map_or((0, 0), |tried| (tried.attempts, tried.limited));
         request.keep_tried(None);
+        // The latest answer that was not unreadable.
+        let mut readable = None;
         loop {
             request.attempt = attempts + limited;
             let result = self.inner.call(request.clone()).await;
@@ -102,24 +111,29 @@ impl<S: Call<Request>> Call<Request> for Retry<S> {
                 Ok(response) => retry_after(&response.headers, self.clock.now()),
                 Err(_) => None,
             };
+            let unreadable = matches!(outcome, Outcome::Html | Outcome::Garbled);
             let affordable = if matches!(outcome, Outcome::RateLimited | Outcome::Throttled) {
                 limited += 1;
                 limited < MAX_LIMITED
             } else {
                 attempts += 1;
                 let most = if outcome == Outcome::Redirected { 2 } else { MAX_ATTEMPTS };
-                attempts < most && self.budget.add(-1.0)
+                // An answer that cannot be read is no sign of load.
+                attempts < most && (unreadable || self.budget.add(-1.0))
             };
-            let delay =
-                requested.unwrap_or_default() + backoff(attempts + limited - 1, &self.jitter);
+            let delay = requested.unwrap_or_default()
+                + own_backoff(attempts, limited)
+                    .map_or(Duration::ZERO, |attempt| backoff(attempt, &self.jitter));
             if !affordable || Instant::now() + delay >= request.deadline {
-                return result;
+                // What answers otherwise, too, is not something else than Clinch.
+                return readable.filter(|_| unreadable).unwrap_or(result);
             }
             tokio::select! {
                 biased;
                 () = sleep(delay) => {}
                 () = given_up(&request) => return result,
             }
+            readable = if unreadable { readable } else { Some(result) };
             if request.is_outdated(true) {
                 return outdated(&request, attempts, limited);
             }
@@ -138,6 +152,13 @@ mod tests {
         assert_eq!(backoff(2, &most), BASE * 4);
         assert_eq!(backoff(30, &most), LONGEST);
         assert_eq!(backoff(5, &Jitter::new(|| 0.0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_single_429_causes_no_backoff_of_its_own() {
+        let after = |attempts, limited| own_backoff(attempts, limited);
+        assert_eq!([after(0, 1), after(0, 2), after(0, 3)], [None, Some(0), Some(1)]);
+        assert_eq!([after(1, 0), after(1, 1), after(2, 0)], [Some(0), Some(0), Some(1)]);
     }
 
     #[test]

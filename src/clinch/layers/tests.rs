@@ -126,6 +126,42 @@ fn response(status: u16, headers: &[(&'static str, &str)]) -> Response {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_what_cannot_be_read_each_time_is_not_clinch() {
+    for (statuses, expected) in [([200, 200, 200, 200], 200), ([200, 503, 200, 200], 503)] {
+        let mut bench = bench();
+        let call = bench.call(Effect::Read);
+        for status in statuses {
+            let (_, reply) = bench.next().await;
+            let mut answer = response(status, &[]);
+            if status == 200 {
+                answer.headers.insert("content-type", "text/html".parse().unwrap());
+            }
+            reply.respond(answer);
+        }
+        assert_eq!(call.await.unwrap().unwrap().status.as_u16(), expected, "{statuses:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_read_again_although_the_budget_is_spent() {
+    let mut bench = bench();
+    for _ in 0..8 {
+        let mut call = bench.call(Effect::Read);
+        loop {
+            tokio::select! {
+                (_, reply) = bench.next() => reply.respond(response(503, &[])),
+                ended = &mut call => break drop(ended.unwrap()),
+            }
+        }
+    }
+    let call = bench.call(Effect::Read);
+    let (_, reply) = bench.next().await;
+    reply.respond(response(200, &[("content-type", "text/html")]));
+    bench.next().await.1.respond(response(200, &[]));
+    assert_eq!(call.await.unwrap().unwrap().headers["content-type"], crate::jsonapi::MEDIA_TYPE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_is_respected_and_each_attempt_has_its_own_date() {
     for delay in ["30", "Thu, 05 Mar 2026 12:00:30 GMT"] {
         let mut bench = bench();
