@@ -164,6 +164,9 @@ async fn look_up(
     max_in_flight: usize,
     doubled: &mut Doubled,
 ) -> Result<(), CrmFailure> {
+    // In the same order each time.
+    let mut people: Vec<_> = people.into_iter().collect();
+    people.sort_unstable_by(|one, other| one.expose().cmp(other.expose()));
     let looked_up = stream::iter(people).map(|key| async move {
         let found = unless_paused(crm, || crm.find(&key)).await;
         (key, found)
