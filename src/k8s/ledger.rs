@@ -261,6 +261,15 @@ impl SegmentStore for KubeLedger {
         self.cluster.stored_at(seq).await
     }
 
+    async fn placed_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(objects) = &self.objects
+            && let Some(placed_at) = objects.placed_at(seq).await?
+        {
+            return Ok(Some(placed_at));
+        }
+        self.cluster.placed_at(seq).await
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.objects {
             Some(objects) => objects.create(seq, bytes).await,

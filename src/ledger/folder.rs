@@ -8,9 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{MAX_SEGMENT_BYTES, SegmentStore, StoreError};
+
+/// How long the folder changes at most after the file of a segment: both change with the rename.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
 
 /// A folder of `<sequence>.ledger` files; created on the first write.
 #[derive(Debug, Clone)]
@@ -62,6 +65,38 @@ impl FolderStore {
         Ok(Some(bytes.into()))
     }
 
+    /// When the file was put there: a copy is younger, even where it keeps the time of the original. `None` if
+    /// anything was put there or removed since the last segment was stored.
+    #[cfg(unix)]
+    fn placed(&self, seq: u64) -> io::Result<Option<Timestamp>> {
+        use std::os::unix::fs::MetadataExt;
+        let changed = |file: &fs::Metadata| {
+            let nanos = i32::try_from(file.ctime_nsec()).ok()?;
+            Timestamp::new(file.ctime(), nanos).ok()
+        };
+        let (mut placed, mut last) = (None, None);
+        for position in self.positions()? {
+            let time = match fs::metadata(self.file(position)) {
+                // Deleted since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                file => changed(&file?),
+            };
+            last = last.max(time);
+            if position == seq {
+                placed = time;
+            }
+        }
+        let Some(last) = last else { return Ok(None) };
+        let folder = Timestamp::try_from(fs::metadata(&self.folder)?.modified()?).ok();
+        let is_as_left = folder.is_some_and(|folder| folder.duration_since(last) <= AT_ONCE);
+        Ok(placed.filter(|_| is_as_left))
+    }
+
+    #[cfg(not(unix))]
+    fn placed(&self, _seq: u64) -> io::Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     /// Creating the empty file claims the position, for one process only; the rename fills it.
     fn write(&self, seq: u64, bytes: &[u8]) -> io::Result<()> {
         make_folder(&self.folder)?;
@@ -95,6 +130,10 @@ impl SegmentStore for FolderStore {
             found => Ok(Timestamp::try_from(found?.modified()?).ok()),
         })
         .await
+    }
+
+    async fn placed_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        self.blocking(move |store| store.placed(seq)).await
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
@@ -203,6 +242,31 @@ mod tests {
         let store = FolderStore::new(folder.path());
         store.create(0, Bytes::from_static(b"x")).await.unwrap();
         assert_eq!(fs::metadata(store.file(0)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_copy_of_a_segment_and_a_folder_that_was_changed_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let [store, copy] = ["a", "b"].map(|name| FolderStore::new(folder.path().join(name)));
+        assert_eq!(store.placed_at(0).await.unwrap(), None, "there is none");
+        store.create(0, Bytes::from_static(b"x")).await.unwrap();
+        let placed = store.placed_at(0).await.unwrap();
+        assert!(placed.is_some());
+        store.create(1, Bytes::from_static(b"y")).await.unwrap();
+        assert_eq!(store.placed_at(0).await.unwrap(), placed);
+        // With the time of the original, as `cp -a` makes it. The clock of a file system is a coarse one.
+        make_folder(&copy.folder).unwrap();
+        let modified = fs::metadata(store.file(0)).unwrap().modified().unwrap();
+        while [placed, None].contains(&copy.placed_at(0).await.unwrap()) {
+            fs::copy(store.file(0), copy.file(0)).unwrap();
+            File::open(copy.file(0)).unwrap().set_modified(modified).unwrap();
+        }
+        assert_eq!(copy.stored_at(0).await.unwrap(), store.stored_at(0).await.unwrap());
+        // As after a deletion.
+        let later = modified + std::time::Duration::from_secs(5);
+        File::open(&store.folder).unwrap().set_modified(later).unwrap();
+        assert_eq!(store.placed_at(0).await.unwrap(), None);
     }
 
     #[tokio::test]

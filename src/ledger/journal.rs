@@ -2,13 +2,13 @@
 //! store only. A queued segment is kept until it is stored, even if a call fails or is dropped: the
 //! write is repeated byte for byte, and recognised if it had taken place.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use thiserror::Error;
 
 use super::{
     Base, Encoded, Keys, Ledger, Segment, SegmentError, SegmentStore, StoreError, base::BasePlan,
-    reader::Reader, state::Changes,
+    reader::Reader, sighting::Sighting, state::Changes,
 };
 use crate::domain::{Disposition, Reason};
 
@@ -114,6 +114,8 @@ pub struct Journal<S> {
     flaws: usize,
     /// Some segments were written with the earlier keys.
     outdated: bool,
+    /// What the last segment says, if it is nothing but a sighting.
+    sighting: Option<Sighting>,
 }
 
 #[derive(Debug)]
@@ -138,6 +140,7 @@ impl<S: SegmentStore> Journal<S> {
             delta_entries: 0,
             flaws: 0,
             outdated: false,
+            sighting: None,
         }
     }
 
@@ -157,6 +160,7 @@ impl<S: SegmentStore> Journal<S> {
             base.map_or((0, 0), |(first, parts)| (first, first.saturating_add(parts.into())));
         let (mut ledger, mut ignored) = (Ledger::default(), Vec::new());
         let (mut deltas, mut delta_entries, mut flaws) = (0, 0, 0);
+        let mut sighting = None;
         for &seq in &needed {
             let segment = reader.read(seq).await.map_err(JournalError::List)?;
             // The lost segment may have overridden any entry before it.
@@ -165,6 +169,7 @@ impl<S: SegmentStore> Journal<S> {
                 flaws += 1;
             }
             expected = seq.saturating_add(1);
+            sighting = segment.as_ref().ok().and_then(|segment| segment.sighting);
             match segment {
                 Ok(segment) => {
                     if seq >= after_base {
@@ -190,6 +195,7 @@ impl<S: SegmentStore> Journal<S> {
             delta_entries,
             flaws,
             outdated,
+            sighting,
             ..Self::new(store, keys)
         };
         Ok(Opened { ledger, journal, ignored })
@@ -226,6 +232,40 @@ impl<S: SegmentStore> Journal<S> {
     /// The position after the last segment stored.
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Whether the last segment is a sighting: nobody was pushed since.
+    pub fn ends_with_a_sighting(&self) -> bool {
+        self.sighting.is_some()
+    }
+
+    /// For how long the process that pushed last is known to have ended, if the ledger shows that, and is no
+    /// copy.
+    pub async fn ended_for(&self) -> Result<Option<Duration>, JournalError> {
+        let (Some(sighting), [.., before, _]) = (self.sighting, &self.current[..]) else {
+            return Ok(None);
+        };
+        let placed = self.store.placed_at(*before).await.map_err(JournalError::List)?;
+        let is_original = placed == Some(sighting.placed);
+        let now = self.store.moment().filter(|_| is_original);
+        Ok(now.and_then(|now| now.since(sighting.at)))
+    }
+
+    /// Stores that the process that pushed last was seen to have ended now, where that can be told later.
+    /// Nothing may be queued. Before anybody is pushed, the people must be declared again.
+    pub async fn sight_end(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
+        let (Some(at), Some(last)) = (self.store.moment(), self.current.last()) else {
+            return Ok(());
+        };
+        let placed = self.store.placed_at(*last).await.map_err(JournalError::List)?;
+        let Some(placed) = placed else { return Ok(()) };
+        let sighting = Sighting { at, placed };
+        let segment = Segment::encode_sighting(&self.keys, self.next_seq, sighting);
+        self.next_seq = self.next_seq.saturating_add(1).min(MAX_SEQ);
+        self.queue.push_back(Queued::Segment(segment));
+        self.flush(ledger).await?;
+        self.sighting = Some(sighting);
+        Ok(())
     }
 
     /// Forgets which values were written, for this process and for every later one: leaves a gap in the
@@ -301,6 +341,7 @@ impl<S: SegmentStore> Journal<S> {
 
     fn note_stored(&mut self, stored: &Encoded) {
         self.current.push(stored.seq);
+        self.sighting = None;
         self.end = stored.seq.saturating_add(1).min(MAX_SEQ);
         let Some(Base { part, parts }) = stored.base else {
             self.deltas += 1;

@@ -18,6 +18,7 @@ mod packed;
 mod reader;
 mod record;
 mod segment;
+mod sighting;
 mod state;
 mod store;
 mod suppression;
@@ -42,6 +43,7 @@ pub use objects::{ObjectLedgers, ObjectSegments};
 pub use segment::{
     Base, Encoded, MAX_SEGMENT_BYTES, MAX_WINDOW, Segment, SegmentError, from_text, to_text,
 };
+pub use sighting::{Moment, Sighting};
 pub use state::{Changes, Ledger};
 pub use store::{LedgerHome, LedgerOwner, SegmentStore, StoreError};
 pub use suppression::{Suppressed, SuppressionError, Suppressions};

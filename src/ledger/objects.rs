@@ -144,6 +144,15 @@ impl SegmentStore for ObjectSegments {
         }
     }
 
+    async fn placed_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        match &self.0 {
+            Segments::Files(files) => {
+                files.placed_at(seq).await.map_err(|error| of_folder("read", error))
+            }
+            Segments::Objects(_) => self.stored_at(seq).await,
+        }
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match &self.0 {
             Segments::Files(files) => {

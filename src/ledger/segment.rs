@@ -9,6 +9,7 @@ use super::{
     Effect, Entry, KeyHash, KeyId, Keys, RunFacts,
     keys::MAC_BYTES,
     record::{self, MIN_VALUE_BYTES, Value},
+    sighting::Sighting,
 };
 
 /// The largest segment, in bytes before Base64.
@@ -21,6 +22,8 @@ const WITH_FACTS: u8 = 2;
 /// As version 1 and 2, where entries say what was done to their people.
 const WITH_EFFECTS: u8 = 3;
 const WITH_EFFECTS_AND_FACTS: u8 = 4;
+/// Nothing but a sighting.
+const SIGHTING: u8 = 5;
 const HEADER_BYTES: usize = 4 + 1 + 8 + 16 + 8 + 2 + 2 + 4 + 4;
 /// Length byte, key and the shortest value.
 const MIN_ENTRY_BYTES: usize = 1 + KEY_BYTES + MIN_VALUE_BYTES;
@@ -39,7 +42,7 @@ pub enum SegmentError {
     #[error("it is not a ledger segment")]
     NotASegment,
     /// Written by another version of the format.
-    #[error("it has format version {0}; this operator reads versions 1 to 4")]
+    #[error("it has format version {0}; this operator reads versions 1 to 5")]
     Version(u8),
     /// Written with another root key, or for another export's UID.
     #[error("it was written with another key")]
@@ -84,6 +87,8 @@ pub struct Segment {
     pub window: Option<Vec<KeyHash>>,
     /// What is known of runs as of the end of this segment; `None` when it says nothing about them.
     pub facts: Option<RunFacts>,
+    /// That the process before was seen to have ended. Such a segment holds nothing else.
+    pub sighting: Option<Sighting>,
 }
 
 /// A segment ready to be stored.
@@ -131,6 +136,12 @@ impl Segment {
         segments.map(|(body, seq)| body.seal(keys, seq, None)).collect()
     }
 
+    /// Encodes a sighting.
+    pub fn encode_sighting(keys: &Keys, seq: u64, sighting: Sighting) -> Encoded {
+        let body = Body { bytes: sighting.bytes().into(), ..Body::default() };
+        body.seal_as(SIGHTING, keys, seq, None)
+    }
+
     /// Decodes and authenticates.
     pub fn decode(keys: &Keys, bytes: &[u8]) -> Result<Self, SegmentError> {
         Self::parse(Some(keys), bytes).map(|(_, segment)| segment)
@@ -150,11 +161,12 @@ impl Segment {
         if rest.array::<4>().ok().as_ref() != Some(MAGIC) {
             return Err(SegmentError::NotASegment);
         }
-        let (has_facts, has_effects) = match rest.byte()? {
-            VERSION => (false, false),
-            WITH_FACTS => (true, false),
-            WITH_EFFECTS => (false, true),
-            WITH_EFFECTS_AND_FACTS => (true, true),
+        let (has_facts, has_effects, is_sighting) = match rest.byte()? {
+            VERSION => (false, false, false),
+            WITH_FACTS => (true, false, false),
+            WITH_EFFECTS => (false, true, false),
+            WITH_EFFECTS_AND_FACTS => (true, true, false),
+            SIGHTING => (false, false, true),
             other => return Err(SegmentError::Version(other)),
         };
         let (key_id, export) = (KeyId(rest.array()?), rest.array()?);
@@ -177,6 +189,12 @@ impl Segment {
         };
         let count = u32::from_be_bytes(rest.array()?) as usize;
         let declared = u32::from_be_bytes(rest.array()?);
+        if is_sighting {
+            let is_empty = base.is_none() && count == 0 && declared == NO_WINDOW;
+            let bytes = signed[HEADER_BYTES..].try_into().ok().filter(|_| is_empty);
+            let sighting = bytes.and_then(Sighting::parse).ok_or(SegmentError::Malformed)?;
+            return Ok((key_id, Self::of_sighting(seq, sighting)));
+        }
         let (body, facts) = split_facts(&signed[HEADER_BYTES..], has_facts)?;
         let (body, window) = match declared {
             NO_WINDOW => (body, None),
@@ -205,7 +223,12 @@ impl Segment {
         if entries.len() != count {
             return Err(SegmentError::Malformed);
         }
-        Ok((key_id, Self { seq, base, entries, window, facts }))
+        Ok((key_id, Self { seq, base, entries, window, facts, sighting: None }))
+    }
+
+    fn of_sighting(seq: u64, sighting: Sighting) -> Self {
+        let sighting = Some(sighting);
+        Self { seq, base: None, entries: Vec::new(), window: None, facts: None, sighting }
     }
 }
 
@@ -244,15 +267,20 @@ impl Body {
 
     /// Frames and signs it.
     pub(super) fn seal(self, keys: &Keys, seq: u64, base: Option<Base>) -> Encoded {
-        let size = HEADER_BYTES + self.bytes.len() + RunFacts::BYTES + MAC_BYTES;
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(match (self.has_effects, self.facts.is_some()) {
+        let version = match (self.has_effects, self.facts.is_some()) {
             (false, false) => VERSION,
             (false, true) => WITH_FACTS,
             (true, false) => WITH_EFFECTS,
             (true, true) => WITH_EFFECTS_AND_FACTS,
-        });
+        };
+        self.seal_as(version, keys, seq, base)
+    }
+
+    fn seal_as(self, version: u8, keys: &Keys, seq: u64, base: Option<Base>) -> Encoded {
+        let size = HEADER_BYTES + self.bytes.len() + RunFacts::BYTES + MAC_BYTES;
+        let mut bytes = Vec::with_capacity(size);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(version);
         bytes.extend_from_slice(&keys.key_id().0);
         bytes.extend_from_slice(&keys.export_hash());
         bytes.extend_from_slice(&seq.to_be_bytes());

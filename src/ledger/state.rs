@@ -220,7 +220,7 @@ impl Ledger {
     }
 
     /// Declares the same people again: what stands before that in the store may not be relied on.
-    pub(super) fn declare_again(&mut self) {
+    pub fn declare_again(&mut self) {
         self.undeclared = true;
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::AccountName;
+use super::{AccountName, Moment};
 use crate::domain::{Disposition, Reason};
 
 /// Why a request to a store failed.
@@ -92,6 +92,19 @@ pub trait SegmentStore: Send + Sync + 'static {
         std::future::ready(Ok(None))
     }
 
+    /// Since when a segment is where it is, if the store knows: not the same in a copy.
+    fn placed_at(
+        &self,
+        seq: u64,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send {
+        self.stored_at(seq)
+    }
+
+    /// The present, as the processes that use the store can compare it.
+    fn moment(&self) -> Option<Moment> {
+        Moment::now()
+    }
+
     /// Stores a segment, durably once it returns; [`StoreError::AlreadyExists`] is the fence.
     fn create(&self, seq: u64, bytes: Bytes)
     -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -165,6 +178,17 @@ impl<S: SegmentStore> SegmentStore for Arc<S> {
         seq: u64,
     ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send {
         (**self).stored_at(seq)
+    }
+
+    fn placed_at(
+        &self,
+        seq: u64,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send {
+        (**self).placed_at(seq)
+    }
+
+    fn moment(&self) -> Option<Moment> {
+        (**self).moment()
     }
 
     fn create(

@@ -38,6 +38,13 @@ const GOLDEN_EFFECTS: &str = concat!(
     "030303032105632d3132338257902f2807cab66b919c1ccdfc74e0f2b3994e11cac61c51d3ec51d066f3ea",
 );
 
+/// A sighting. From the same program.
+const GOLDEN_SIGHTING: &str = concat!(
+    "434c534705f39066b870729cc91fcf3b1435bd318e615ef70d487741de00000000000000080000000000000000",
+    "ffffffff07070707070707070707070707070707000000000001e240000000000000000017979cfe362a000544",
+    "0fc031697ea5ec7a047a419145d5f2cd40911a95f9821b4fca5e7a09072b2b",
+);
+
 fn keys() -> Keys {
     let root = std::array::from_fn(|i| u8::try_from(i).unwrap());
     Keys::derive(&root, "0a1b2c3d-0000-4000-8000-000000000001")
@@ -91,7 +98,10 @@ async fn the_segment_format_is_the_documented_one() {
     assert_eq!(hex::encode(&encoded[0].bytes), GOLDEN);
     let decoded = Segment::decode(&keys(), &hex::decode(GOLDEN).unwrap()).unwrap();
     let entries = golden_entries().to_vec();
-    assert_eq!(decoded, Segment { seq: 7, base: None, entries, window: None, facts: None });
+    assert_eq!(
+        decoded,
+        Segment { seq: 7, base: None, entries, window: None, facts: None, sighting: None }
+    );
     let person = MatchKey::fold("jane.doe@example.com").unwrap();
     assert_eq!(keys().record_id(&person).to_string(), "a17e0cb748e2c2dd");
 
@@ -130,6 +140,18 @@ async fn what_was_done_to_people_makes_another_version_and_survives_a_base() {
 }
 
 #[test]
+fn a_sighting_is_a_segment_of_its_own() {
+    let placed = "2023-11-14T22:13:20.000000005Z".parse().unwrap();
+    let at = Moment::new([7; 16], std::time::Duration::from_millis(123_456));
+    let sighting = Sighting { at, placed };
+    let encoded = Segment::encode_sighting(&keys(), 8, sighting);
+    assert_eq!(hex::encode(&encoded.bytes), GOLDEN_SIGHTING);
+    let decoded = Segment::decode(&keys(), &encoded.bytes).unwrap();
+    let nothing = (decoded.base, decoded.window, decoded.facts, decoded.entries.len());
+    assert_eq!((nothing, decoded.sighting), ((None, None, None, 0), Some(sighting)));
+}
+
+#[test]
 fn every_flipped_bit_and_every_cut_is_noticed() {
     let golden = hex::decode(GOLDEN).unwrap();
     for at in 0..golden.len() {
@@ -151,7 +173,7 @@ fn each_way_of_being_unusable_has_its_own_error() {
         Segment::decode(&keys(), &bytes).unwrap_err()
     };
     assert_eq!(with(0, b'X'), SegmentError::NotASegment);
-    assert_eq!(with(4, 5), SegmentError::Version(5));
+    assert_eq!(with(4, 6), SegmentError::Version(6));
     assert_eq!(with(5, 0), SegmentError::ForeignKey);
     assert_eq!(with(13, 0), SegmentError::ForeignKey);
     assert_eq!(with(60, 0), SegmentError::BadMac);
@@ -165,7 +187,7 @@ fn each_way_of_being_unusable_has_its_own_error() {
 
 fn empty_window() -> Segment {
     let entries = golden_entries().to_vec();
-    Segment { seq: 7, base: None, entries, window: Some(Vec::new()), facts: None }
+    Segment { seq: 7, base: None, entries, window: Some(Vec::new()), facts: None, sighting: None }
 }
 
 /// Authentic segments that no encoder writes, as from a later build with a bug.
@@ -316,9 +338,9 @@ async fn an_unusable_segment_keeps_people_known_and_their_values_unknown() {
     write(&store, &[entry(1, 2)]).await;
     write(&store, &[entry(2, 1)]).await;
     store.delete(1).await.unwrap();
-    store.create(1, Bytes::from_static(b"CLSG\x05")).await.unwrap();
+    store.create(1, Bytes::from_static(b"CLSG\x06")).await.unwrap();
     let opened = open(store.clone()).await;
-    assert_eq!(opened.ignored, [(1, SegmentError::Version(5))]);
+    assert_eq!(opened.ignored, [(1, SegmentError::Version(6))]);
     assert_eq!(missing(&opened.ledger, 1), Some(Steps::CANDIDATE), "may have been overridden");
     assert_eq!(missing(&opened.ledger, 2), Some(Steps::NONE));
     assert!(opened.journal.compaction_due(opened.ledger.len()), "a base ends the doubt");

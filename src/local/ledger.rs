@@ -96,6 +96,13 @@ impl SegmentStore for LocalLedger {
         }
     }
 
+    async fn placed_at(&self, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Self::Folder(store) => store.placed_at(seq).await,
+            Self::Memory(store) => store.placed_at(seq).await,
+        }
+    }
+
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {
         match self {
             Self::Folder(store) => store.create(seq, bytes).await,

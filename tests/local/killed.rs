@@ -195,6 +195,39 @@ async fn creates_that_outlive_the_process_that_sent_them_are_waited_for() {
     assert_exactly_once(&sandbox, people, &format!("seed {seed}"));
 }
 
+/// How many short runs may be needed: one more than the wait has parts.
+const SHORT_RUNS: u32 = 10;
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_are_shorter_than_the_wait_after_a_kill_get_on() {
+    let (sandbox, folder) = stage(60).await;
+    sandbox.set_latency(Duration::from_millis(20));
+    let mut child = start(folder.path(), &sandbox.base_url());
+    while sandbox.requests().of("createCandidate") < 20 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let short = || {
+        apply(
+            &folder.path().join("manifests.yaml"),
+            &folder.path().join("state"),
+            &sandbox.base_url(),
+        )
+        .args(["--request-timeout", "8", "--timeout", "4"])
+        .stdout(Stdio::null())
+        .status()
+        .unwrap()
+        .code()
+    };
+    let codes: Vec<_> = (0..SHORT_RUNS).map_while(|_| short().filter(|code| *code == 3)).collect();
+    assert!(!codes.is_empty() && codes.len() < SHORT_RUNS as usize, "{codes:?}");
+    assert_eq!(short(), Some(0));
+    assert_exactly_once(&sandbox, 60, "short runs");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_account_duplicate_no_more_than_one_probe_allows() {
     for race in 0..number("CLINCH_RACES", RACES) {

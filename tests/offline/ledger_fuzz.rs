@@ -120,7 +120,7 @@ proptest! {
         prop_assert_eq!(encoded.len(), usize::from(!all.is_empty() || window.is_some()));
         if let [encoded] = &encoded[..] {
             let decoded = Segment::decode(&keys(), &encoded.bytes).unwrap();
-            prop_assert_eq!(decoded, Segment { seq, base: None, entries: all, window, facts: None });
+            prop_assert_eq!(decoded, Segment { seq, base: None, entries: all, window, facts: None, sighting: None });
         }
     }
 

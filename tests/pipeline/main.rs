@@ -46,6 +46,7 @@ mod s3;
 #[path = "../support/scale.rs"]
 mod scale;
 mod setup;
+mod short_runs;
 mod source_faults;
 mod spellings;
 mod starved;

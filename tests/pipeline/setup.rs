@@ -3,8 +3,8 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,8 +18,8 @@ use clinch_operator::{
     },
     domain::{Clock, Credentials, Fence},
     ledger::{
-        AccountName, Keys, MemoryStore, ObjectLedgers, ObjectSegments, SegmentStore, StoreError,
-        Suppressions,
+        AccountName, Keys, MemoryStore, Moment, ObjectLedgers, ObjectSegments, SegmentStore,
+        StoreError, Suppressions,
     },
     mapping::{MappingSpec, compile},
     pipeline::{
@@ -30,6 +30,7 @@ use clinch_operator::{
     sandbox::{Options, Sandbox, Seed},
     storage::NamedFiles,
 };
+use jiff::Timestamp;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -382,13 +383,34 @@ impl World {
 pub(crate) struct Store {
     segments: ObjectSegments,
     room: Arc<AtomicUsize>,
+    clock: Arc<Mutex<StoreClock>>,
+}
+
+/// What the store tells of time: seconds since the boot of this number, and since when its segments are in
+/// place, if it tells that.
+#[derive(Clone, Copy)]
+struct StoreClock {
+    boot: u8,
+    seconds: u64,
+    placed: Option<Timestamp>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let ledgers = ObjectLedgers::within(Arc::new(InMemory::new()), "ledgers");
-        Self { segments: ledgers.of("export-uid"), room: Arc::new(usize::MAX.into()) }
+        let clock = StoreClock { boot: 1, seconds: 100, placed: another_place() };
+        Self {
+            segments: ledgers.of("export-uid"),
+            room: Arc::new(usize::MAX.into()),
+            clock: Arc::new(Mutex::new(clock)),
+        }
     }
+}
+
+/// A time that no other store has.
+fn another_place() -> Option<Timestamp> {
+    static PLACES: AtomicI64 = AtomicI64::new(1_700_000_000);
+    Timestamp::from_second(PLACES.fetch_add(1, Ordering::Relaxed)).ok()
 }
 
 impl Store {
@@ -403,7 +425,26 @@ impl Store {
             let bytes = self.read(seq).await.unwrap().unwrap();
             copy.create(seq, bytes).await.unwrap();
         }
+        let StoreClock { boot, seconds, .. } = *self.clock.lock().unwrap();
+        let mut clock = copy.clock.lock().unwrap();
+        (clock.boot, clock.seconds) = (boot, seconds);
+        drop(clock);
         copy
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.lock().unwrap().seconds += seconds;
+    }
+
+    /// Starts the machine again.
+    pub(crate) fn boot(&self) {
+        self.clock.lock().unwrap().boot += 1;
+    }
+
+    /// From now on it does not tell since when segments are in place.
+    pub(crate) fn forget_place(&self) {
+        self.clock.lock().unwrap().placed = None;
     }
 
     /// How many segments there are.
@@ -421,6 +462,15 @@ impl SegmentStore for Store {
     async fn read(&self, seq: u64) -> Result<Option<Bytes>, StoreError> {
         tokio::task::yield_now().await;
         self.segments.read(seq).await
+    }
+
+    async fn placed_at(&self, _seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.clock.lock().unwrap().placed)
+    }
+
+    fn moment(&self) -> Option<Moment> {
+        let StoreClock { boot, seconds, .. } = *self.clock.lock().unwrap();
+        Some(Moment::new([boot; 16], Duration::from_secs(seconds)))
     }
 
     async fn create(&self, seq: u64, bytes: Bytes) -> Result<(), StoreError> {

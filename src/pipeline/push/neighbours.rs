@@ -52,6 +52,10 @@ impl<S: SegmentStore> Neighbour<S> {
         let (keys, store) = (self.open)();
         let opened = Journal::open(store, keys).await?;
         let open = (opened.ledger.undecided(), opened.may_lack_a_window());
+        let longest = match opened.journal.ended_for().await? {
+            Some(ended) => longest.saturating_sub(ended),
+            None => longest,
+        };
         doubts.searched(&self.uid, Some(open), longest);
         Ok(opened.ledger)
     }

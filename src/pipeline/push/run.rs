@@ -230,7 +230,7 @@ impl<C: Crm> Delivery<C> {
             return Ok(Ending::Stopped);
         };
         if is_push {
-            run_ledger.await_earlier_requests(&self.crm, guard, &export, progress, cancel).await;
+            run_ledger.await_earlier_requests(&self.crm, guard, &export, progress, cancel).await?;
         }
         let (look_up, profiles) = (self.look_up, self.wanted.as_ref());
         let learning = Learning { crm: &self.crm, keys, guard, look_up, profiles, progress };

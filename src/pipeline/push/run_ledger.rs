@@ -95,21 +95,27 @@ impl<S: SegmentStore> RunLedger<S> {
     /// Waits until the requests of earlier runs of the account show their effect: a list or look-up made
     /// before could miss a person who is just being created. A run of this export that ended in this
     /// process has no request under way, unless one was not answered in time; one of another process may
-    /// have.
+    /// have. For how long that one is known to have ended is stored, so that short runs need not wait from
+    /// the beginning.
     pub(super) async fn await_earlier_requests(
-        &self,
+        &mut self,
         crm: &impl Crm,
         guard: &PeopleGuard,
         export: &str,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
-    ) {
+    ) -> Result<(), CrmFailure> {
         let doubts = &guard.doubts;
         let ended = self.was_at_rest(guard, export);
+        let is_open = self.flawed || !self.carried.is_empty();
         let longest = crm.longest_request().max(crm.lookup_delay());
+        let longest = if is_open && !ended {
+            longest.saturating_sub(self.ended_for().await?)
+        } else {
+            longest
+        };
         // Other exports of the account wait, too; and what is declared from now on is of this process.
         doubts.searched(export, Some((&self.carried, self.flawed)).filter(|_| !ended), longest);
-        let is_open = self.flawed || !self.carried.is_empty();
         let own = match is_open {
             true if ended => crm.lookup_delay(),
             true => longest,
@@ -129,6 +135,17 @@ impl<S: SegmentStore> RunLedger<S> {
             let _ = tokio::time::timeout(wait, cancel.cancelled()).await;
             progress.send_modify(|progress| progress.earlier_requests = None);
         }
+        Ok(())
+    }
+
+    /// For how long the process that pushed last is known to have ended. If that is not known, it is from
+    /// now on.
+    async fn ended_for(&mut self) -> Result<Duration, CrmFailure> {
+        if let Some(ended) = self.journal.ended_for().await? {
+            return Ok(ended);
+        }
+        self.journal.sight_end(&self.ledger).await?;
+        Ok(Duration::ZERO)
     }
 
     /// Whether the latest run of the export ended in this process, left no request under way, and no other
@@ -156,6 +173,10 @@ impl<S: SegmentStore> RunLedger<S> {
         let room = MAX_WINDOW.saturating_sub(self.open.len());
         let carried = self.carried.difference(&self.open).take(room);
         self.ledger.declare(self.open.iter().chain(carried).copied().collect());
+        if self.journal.ends_with_a_sighting() {
+            // Even if they are the same people: from now on they are this process's.
+            self.ledger.declare_again();
+        }
         self.checkpoint().await
     }
 
