@@ -11,7 +11,7 @@ use crate::{api::ClinchIntegration, clinch::Client};
 
 /// How long Clinch answers with nothing but 429 before the status says so: shorter spells are how its
 /// limit is found.
-const LIMITED: Duration = Duration::from_secs(3);
+pub(super) const LIMITED: Duration = Duration::from_secs(3);
 
 /// The way to Clinch.
 pub(super) struct Link {

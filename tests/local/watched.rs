@@ -85,3 +85,30 @@ async fn an_export_of_a_state_folder_is_watched_until_its_apply_ends() {
     assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
     assert_exactly_once(&sandbox, PEOPLE, "after both");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_says_that_clinch_limits_requests_before_anything_was_verified() {
+    let (sandbox, folder) = stage(3).await;
+    let limited = Action::Status { code: 429, retry_after: Some(1), html: false };
+    sandbox.set_faults(vec![Fault::always("listCandidates", limited)]);
+    let (manifests, state) = (folder.path().join("manifests.yaml"), folder.path().join("state"));
+    let mut working = apply(&manifests, &state, &sandbox.base_url())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let status = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clinch-operator"));
+        shown(&command.args(["status", "--state"]).arg(&state).output().unwrap())
+    };
+    // The integration and its export.
+    while status().matches("RateLimited").count() < 2 {
+        assert!(started.elapsed() < SOON, "{}", status());
+        assert!(working.try_wait().unwrap().is_none(), "{}", status());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    sandbox.set_faults(Vec::new());
+    assert_eq!(working.wait().unwrap().code(), Some(0));
+    assert_exactly_once(&sandbox, 3, "once it is over");
+}

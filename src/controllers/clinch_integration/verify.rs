@@ -1,7 +1,9 @@
 //! Reads the published contract, makes a signed read and identifies the account. Async; sends no
 //! record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
 
 use super::{account_check, gather::Gathered, listed::ListedFound, validate::Validated};
 use crate::{
@@ -14,11 +16,15 @@ use crate::{
             Connections, Failure, KnownAccount, KnownContract, Outcome, ReadLists, SharedAccount,
             Verified, basis,
         },
+        link::LIMITED,
     },
     domain::{Digest, Disposition, MatchKey, Reason},
     ledger::{AccountName, JournalError, Keys, LedgerHome, Listed, SuppressionError, Suppressions},
     pipeline::Witnesses,
 };
+
+/// How often a verification looks whether Clinch answers with nothing but 429.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What is verified.
 pub(super) struct Subject<'a, H> {
@@ -42,6 +48,8 @@ pub(super) struct Subject<'a, H> {
     /// Whether Clinch rejected this very credential the last time. A single 401 may be a stray one:
     /// the credential counts as rejected only if Clinch rejects it again.
     rejected: bool,
+    /// Whether something was verified, or the status says that Clinch limits requests.
+    is_told: bool,
 }
 
 impl<'a, H> Subject<'a, H> {
@@ -59,7 +67,12 @@ impl<'a, H> Subject<'a, H> {
                         if matches!(failure.disposition.reason(),
                             Reason::CredentialsRejected | Reason::WrongRegion)))
         });
+        let is_limited = previous.is_some_and(|previous| {
+            matches!(&previous.outcome, Outcome::Failed(failure)
+                if failure.disposition.reason() == Reason::RateLimited)
+        });
         Self {
+            is_told: is_limited || context.connections.known(&gathered.uid).is_some(),
             connections: &context.connections,
             settings: &context.settings,
             home: &context.cluster,
@@ -144,13 +157,37 @@ impl<H: Cluster + LedgerHome> Subject<'_, H> {
         let client = self.client(&config)?;
         if self.rejected {
             // The client otherwise fails without a request, and the document would not be read either.
-            self.accepts(client.probe().await, &config).await?;
+            self.accepts(self.unless_limited(&client, client.probe()).await, &config).await?;
         }
         let contract = self.contract(&client, assumed).await?;
         let config = self.config(&contract.base);
         let client = self.client(&config)?;
-        self.accepts(client.verify().await, &config).await?;
+        self.accepts(self.unless_limited(&client, client.verify()).await, &config).await?;
         Ok((client, contract, config))
+    }
+
+    /// The result of a read. Where nothing was verified yet, it is given up once, when Clinch has answered
+    /// with nothing but 429 for a while: the status has to say why nothing can be done, and the next pass
+    /// reads for as long as any other.
+    async fn unless_limited<T>(
+        &self,
+        client: &Client,
+        read: impl Future<Output = Result<T, ClinchError>>,
+    ) -> Result<T, ClinchError> {
+        if self.is_told {
+            return read.await;
+        }
+        let limited = async {
+            while client.limited_for().is_none_or(|lasted| lasted < LIMITED) {
+                sleep(LOOK_EVERY).await;
+            }
+            ClinchError::RateLimited { retry_after: client.waits_for() }
+        };
+        tokio::select! {
+            biased;
+            read = read => read,
+            error = limited => Err(error),
+        }
     }
 
     /// What a signed read says of the credential.
@@ -350,7 +387,7 @@ impl<H: Cluster + LedgerHome> Subject<'_, H> {
         client: &Client,
         known: KnownContract,
     ) -> Result<KnownContract, Failure> {
-        let fault = match client.openapi().await {
+        let fault = match self.unless_limited(client, client.openapi()).await {
             Ok(document) => match read_contract(document).await {
                 Ok(contract) => return Ok(KnownContract::published(contract)),
                 Err(fault) => Some(fault),
