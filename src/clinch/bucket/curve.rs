@@ -1,6 +1,6 @@
 //! The rate around a limit that was hit: up to a plateau, along it, then slowly beyond. Pure.
 
-use super::history::Accepted;
+use super::{fit::Limit, history::Accepted};
 
 /// The rate never falls below this, in requests per second.
 pub(super) const MIN_RATE: f64 = 0.2;
@@ -98,6 +98,19 @@ impl Curve {
         Self { plateau, depth: DEPTHS[1], climb: LONG_CLIMB, haste: 1.0, used: 0.0, found: false }
     }
 
+    /// Whether its plateau is a guess.
+    pub(super) fn is_guessed(&self) -> bool {
+        self.depth > DEPTHS[1]
+    }
+
+    /// The start of a climb to a limit that is known as exactly as this.
+    pub(super) fn fitted(limit: Limit, pause: f64) -> Self {
+        let Limit { rate, error, .. } = limit;
+        let (plateau, climb) = (rate * KEEP, LONG_CLIMB * pause.max(1.0));
+        let climb = climb.max(CLIMB_REQUESTS / plateau).min(LONGEST_CLIMB);
+        Self { plateau, depth: DEPTHS[0] + error, climb, haste: 1.0, used: 0.0, found: true }
+    }
+
     pub(super) fn rate(&self) -> f64 {
         let beyond = self.used - 2.0 * self.climb;
         if beyond <= 0.0 {
@@ -128,14 +141,14 @@ impl Curve {
         let plateau = plateau.max(MIN_RATE);
         // A limit that was hit early is approached slowly; one hit beyond a mere guess may be higher
         // still.
-        let guessed = known.is_some_and(|known| known.depth > DEPTHS[1]);
+        let guessed = known.is_some_and(|known| known.is_guessed());
         let (depth, climb) = match (accepted.seconds < LONG, guessed) {
             (true, _) => (DEPTHS[1], LONG_CLIMB),
             (false, true) => (DEPTHS[1], MIDDLE_CLIMB),
             (false, false) => (DEPTHS[0], LONG_CLIMB),
         };
         let haste = known.map_or(1.0, |known| {
-            if known.depth > DEPTHS[1] {
+            if known.is_guessed() {
                 return known.haste;
             }
             let moved = (plateau / known.plateau).max(known.plateau / plateau);

@@ -11,6 +11,7 @@
 
 mod curve;
 mod fall;
+mod fit;
 mod history;
 mod limits;
 #[cfg(test)]

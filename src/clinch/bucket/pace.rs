@@ -14,6 +14,10 @@
 //! limit that has moved tends to move again (others use the account): the next climbs are faster, and
 //! slow down while the limit stays.
 //!
+//! **Stretches of work between pauses** that have one limit and one burst in common show both exactly
+//! (`fit.rs`): a plateau that was a guess gives way to that limit, and most of the burst is used after a moment
+//! without requests.
+//!
 //! **A 429 that asks for two seconds or more** is the end of a quota for a window of time: the rate is above
 //! the average, so that the quota is used up before it is renewed (`quota.rs`).
 //!
@@ -35,6 +39,7 @@ use super::{
     Limits,
     curve::{Curve, DEPTHS, MIN_RATE, MOST_HASTE},
     fall::Fall,
+    fit::Fit,
     history::{Accepted, History},
     quota::{LEAST_WAIT, Quota, Spans},
     rise::Rise,
@@ -85,6 +90,8 @@ const BELOW: f64 = 0.93;
 const DOUBTED: Duration = Duration::from_secs(60);
 /// How much of a rate that was accepted for a moment is sure.
 const SURE: f64 = 0.88;
+/// How much of the burst of a limit is used after nothing was sent for a moment.
+const SAVED: f64 = 0.75;
 /// The rate does not rise beyond the known limit while less than this share of it is used.
 const USED: f64 = 0.5;
 
@@ -117,6 +124,10 @@ pub(super) struct Pace {
     narrow: Option<(Window, f64, Instant)>,
     /// The latest work and the pauses after it.
     spans: Spans,
+    /// What the stretches of work between pauses say of the limit.
+    fit: Fit,
+    /// How many permits may be saved.
+    saved: f64,
 }
 
 /// Requests that were in flight at the latest 429, and the responses to them.
@@ -183,12 +194,19 @@ impl Pace {
             asked: None,
             narrow: None,
             spans: Spans::default(),
+            fit: Fit::from(now),
+            saved: 0.0,
         }
     }
 
     /// In requests per second.
     pub(super) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    /// How many permits may be saved while nothing is sent: the limit saves more.
+    pub(super) fn saved(&self) -> f64 {
+        self.saved
     }
 
     /// Maximum requests in flight.
@@ -209,6 +227,7 @@ impl Pace {
     /// The response to a request was not a 429.
     pub(super) fn answered(&mut self, limits: Limits, now: Instant) {
         self.history.count(self.rate, now);
+        self.fit.accepted(now);
         if let Some(fall) = &mut self.fall {
             fall.accepted(self.history.recent_rate(now));
         }
@@ -253,6 +272,7 @@ impl Pace {
         let Stragglers { of, fine, refused } = &mut self.stragglers;
         if accepted {
             *fine += 1;
+            self.fit.straggled();
             self.accepted(now);
             // If no wait was asked for, the pause may be too short whatever was accepted before it.
             if self.asked.is_some() {
@@ -293,6 +313,7 @@ impl Pace {
     ) -> (bool, Duration) {
         let accepted = self.history.accepted(self.rate, now);
         let pause = requested.unwrap_or(DEFAULT_PAUSE);
+        self.fit.refused(pause, now);
         self.asked = requested;
         if let Phase::Beside(seek) = &mut self.phase {
             if self.streak.is_none_or(|streak| streak.events < ROW) {
@@ -413,6 +434,7 @@ impl Pace {
     /// A pause that says nothing about the rate.
     pub(super) fn postponed(&mut self, pause: Duration) {
         self.history.skip(pause);
+        self.fit.skip(pause);
     }
 
     /// A stray holds nobody up who was not asked to wait.
@@ -587,6 +609,19 @@ impl Pace {
         true
     }
 
+    /// The curve after a 429, or the one below the limit that the stretches between pauses show, if the plateau
+    /// was a guess. A limit that moves differs from stretch to stretch.
+    fn fitted(&mut self, curve: Curve, pause: f64) -> Curve {
+        let Phase::Around(known) = self.phase else { return curve };
+        if curve.haste > 1.0 {
+            self.saved = 0.0;
+            return curve;
+        }
+        let Some(limit) = self.fit.limit(pause) else { return curve };
+        self.saved = SAVED * limit.burst;
+        if known.is_guessed() { Curve::fitted(limit, pause) } else { curve }
+    }
+
     /// Cuts the pace below the limit that a 429 shows.
     fn cut(&mut self, accepted: &Accepted, pause: Duration, in_flight: usize, now: Instant) {
         let pause_seconds = pause.as_secs_f64();
@@ -660,6 +695,7 @@ impl Pace {
             Phase::Around(known) => Some(Curve::hit(Some(*known), accepted, pause_seconds)),
         };
         if let Some(curve) = curve {
+            let curve = self.fitted(curve, pause_seconds);
             self.rate = curve.rate();
             self.phase = Phase::Around(curve);
         }

@@ -51,6 +51,11 @@ struct Load {
 
 impl Load {
     fn on(per_second: f64, burst: f64, ceiling: Option<u32>) -> Self {
+        Self::after(LATENCY, per_second, burst, ceiling)
+    }
+
+    /// With another time to a response.
+    fn after(latency: Duration, per_second: f64, burst: f64, ceiling: Option<u32>) -> Self {
         let start = Instant::now();
         let server =
             Server { per_second, burst, tokens: burst, filled: start, answers: Vec::new() };
@@ -64,9 +69,9 @@ impl Load {
                 loop {
                     let far = Instant::now() + Duration::from_secs(86_400);
                     let permit = bucket.acquire(far).await.expect("there is time");
-                    sleep(LATENCY / 2).await;
+                    sleep(latency / 2).await;
                     let refused = server.lock().unwrap().take();
-                    sleep(LATENCY / 2).await;
+                    sleep(latency / 2).await;
                     match refused {
                         None => permit.succeeded(),
                         Some(wait) => {
@@ -138,10 +143,14 @@ async fn any_limit_is_used_and_rarely_exceeded() {
 
 #[tokio::test(start_paused = true)]
 async fn after_ten_seconds_the_limit_is_known() {
-    let load = Load::on(50.0, 10.0, None);
-    load.until(71).await;
-    let (used, refused) = load.shares(50.0, 10, 70);
-    assert!(used >= 0.97 && refused < 0.01, "{used} used, {refused} 429");
+    // How many requests in flight use the limit decides when it is hit first.
+    for millis in [18.0, 20.0, 21.0, 22.5, 24.0, 26.0, 28.0, 30.0, 33.0, 36.0, 39.0] {
+        let load = Load::after(Duration::from_secs_f64(millis / 1000.0), 50.0, 10.0, None);
+        load.until(71).await;
+        let (used, refused) = load.shares(50.0, 10, 70);
+        let case = format!("{millis} ms: {used:.3} used, {refused:.4} 429");
+        assert!(used >= 0.96 && refused < 0.01, "{case}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

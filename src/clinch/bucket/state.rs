@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Limits, NoPermit, pace::Pace};
 
-/// Seconds' worth of permits that may be saved up.
+/// Seconds' worth of permits that may be saved up, whatever the limit saves.
 const BURST_SECONDS: f64 = 0.05;
 
 /// The state of the bucket.
@@ -97,7 +97,7 @@ impl State {
     /// Adds the tokens earned since the last call, at the rate in force.
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f64();
-        let most = (self.pace.rate() * BURST_SECONDS).max(1.0);
+        let most = (self.pace.rate() * BURST_SECONDS).max(self.pace.saved()).max(1.0);
         self.tokens = (self.tokens + elapsed * self.pace.rate()).min(most);
         self.filled = self.filled.max(now);
     }

@@ -69,7 +69,7 @@ pub(super) fn ours(scene: Scene, seed: u64) -> Server {
     let mut queue = Queue { order: BinaryHeap::new(), events: VecDeque::new(), first: 0, next: 0 };
     queue.push(Duration::ZERO, Event::Try);
     queue.push(Duration::ZERO, Event::Others);
-    let mut tried = Duration::ZERO;
+    let (mut tried, mut sent) = (Duration::ZERO, 0_u64);
     while let Some((now, event)) = queue.pop() {
         if now.as_secs() >= scene.until {
             break;
@@ -103,8 +103,16 @@ pub(super) fn ours(scene: Scene, seed: u64) -> Server {
             Event::Try => tried = Duration::MAX,
         }
         loop {
+            let alone = scene.alone_after.is_some_and(|after| {
+                let place = sent % (after + 1);
+                place == 0 || place == after
+            });
+            if alone && state.in_flight() > 0 {
+                break;
+            }
             match state.take(start + now) {
                 Ok(ticket) => {
+                    sent += 1;
                     let latency = latency(scene.latency, &mut random);
                     queue.push(now + latency / 4, Event::Arrives(ticket, latency));
                 }

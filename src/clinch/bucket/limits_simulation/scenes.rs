@@ -13,6 +13,7 @@ const fn scene(name: &'static str, rule: Rule, asked: Wait) -> Scene {
         change: None,
         latency: (0.02, 0.5),
         in_flight: 32,
+        alone_after: None,
         until: 300,
         bar: (0.9, 0.02),
     }
@@ -32,6 +33,11 @@ impl Scene {
     /// With the default of `limits.maxInFlight`.
     const fn eight(self) -> Self {
         Self { in_flight: 8, ..self }
+    }
+
+    /// The total is read while no create is under way, as before every 48 creates.
+    const fn with_totals(self) -> Self {
+        Self { alone_after: Some(48), ..self }
     }
 
     /// Many requests show it sooner.
@@ -93,6 +99,16 @@ pub(super) const SCENES: &[Scene] = &[
     scene("bucket 50/s burst 10, 39 ms", bucket(50.0, 10.0), Seconds).after(0.039, 0.1),
     scene("bucket 50/s burst 10, 39 ms, zero", bucket(50.0, 10.0), Zero).after(0.039, 0.1).eight(),
     scene("bucket 50/s burst 10, 0.3 s", bucket(50.0, 10.0), Seconds).after(0.3, 0.5),
+    scene("bucket 50/s burst 10, 21 ms, totals", bucket(50.0, 10.0), Seconds)
+        .after(0.0212, 0.1)
+        .eight()
+        .with_totals(),
+    scene("bucket 50/s burst 10, 50 ms, totals", bucket(50.0, 10.0), Seconds)
+        .after(0.05, 0.2)
+        .with_totals(),
+    scene("bucket 50/s burst 10, 0.1 s, totals", bucket(50.0, 10.0), Seconds)
+        .after(0.1, 0.2)
+        .with_totals(),
     scene("bucket 5/s burst 2, 0.3 s", bucket(5.0, 2.0), Seconds).after(0.3, 0.3).eight(),
     scene("bucket 500/s burst 100, 9 ms", bucket(500.0, 100.0), Seconds)
         .after(0.009, 0.3)

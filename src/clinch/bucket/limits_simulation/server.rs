@@ -64,6 +64,8 @@ pub(super) struct Scene {
     pub(super) latency: (f64, f64),
     /// Maximum requests in flight.
     pub(super) in_flight: usize,
+    /// After so many requests one is sent alone: it waits for those in flight, and others wait for it.
+    pub(super) alone_after: Option<u64>,
     /// Until which second it is played.
     pub(super) until: u64,
     /// The least share of what the oracle gets, and the greatest share of requests that the limit may
