@@ -49,7 +49,7 @@ pub(super) struct Subject<'a, H> {
     /// the credential counts as rejected only if Clinch rejects it again.
     rejected: bool,
     /// Whether something was verified, or the status says that Clinch limits requests.
-    is_told: bool,
+    is_known: bool,
 }
 
 impl<'a, H> Subject<'a, H> {
@@ -72,7 +72,7 @@ impl<'a, H> Subject<'a, H> {
                 if failure.disposition.reason() == Reason::RateLimited)
         });
         Self {
-            is_told: is_limited || context.connections.known(&gathered.uid).is_some(),
+            is_known: is_limited || context.connections.known(&gathered.uid).is_some(),
             connections: &context.connections,
             settings: &context.settings,
             home: &context.cluster,
@@ -174,7 +174,7 @@ impl<H: Cluster + LedgerHome> Subject<'_, H> {
         client: &Client,
         read: impl Future<Output = Result<T, ClinchError>>,
     ) -> Result<T, ClinchError> {
-        if self.is_told {
+        if self.is_known {
             return read.await;
         }
         let limited = async {
