@@ -283,9 +283,9 @@ pub struct RunWindow {
     #[schemars(length(min = 9, max = 128), regex(pattern = r"^[^ ]+( [^ ]+){4}$"))]
     pub cron: String,
     /// The time zone of these times, e.g. `Europe/Dublin`. Absent: UTC.
-    #[serde(default = "utc")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_+/-]+$"))]
-    pub time_zone: String,
+    pub time_zone: Option<String>,
     /// How long it stays open, e.g. `8h`; at most 168h. It may last longer than the time until it opens again.
     #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('168h')")
         .message("must be between 1m and 168h")

@@ -23,8 +23,9 @@ impl Windows {
     /// Reads `spec.windows`. The error names the field.
     pub(in crate::controllers) fn of(spec: &[RunWindow]) -> Result<Self, String> {
         let read = |(at, window): (usize, &RunWindow)| {
-            let (opens, zone) =
-                schedule::times(&window.cron, &window.time_zone, &format!("spec.windows[{at}]"))?;
+            let place = format!("spec.windows[{at}]");
+            let zone = window.time_zone.as_deref().unwrap_or("UTC");
+            let (opens, zone) = schedule::times(&window.cron, zone, &place)?;
             Ok(Window { opens, zone, duration: window.duration.get() })
         };
         spec.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
