@@ -246,7 +246,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_copy_of_a_segment_and_a_folder_that_was_changed_are_told_apart() {
+    async fn a_copy_of_a_segment_and_a_folder_that_was_changed_are_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let [store, copy] = ["a", "b"].map(|name| FolderStore::new(folder.path().join(name)));
         assert_eq!(store.placed_at(0).await.unwrap(), None, "there is none");

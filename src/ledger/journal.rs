@@ -251,7 +251,7 @@ impl<S: SegmentStore> Journal<S> {
         Ok(now.and_then(|now| now.since(sighting.at)))
     }
 
-    /// Stores that the process that pushed last was seen to have ended now, where that can be told later.
+    /// Stores that the process that pushed last was seen to have ended now, where a later process can use it.
     /// Nothing may be queued. Before anybody is pushed, the people must be declared again.
     pub async fn sight_end(&mut self, ledger: &Ledger) -> Result<(), JournalError> {
         let (Some(at), Some(last)) = (self.store.moment(), self.current.last()) else {

@@ -27,7 +27,7 @@ const FITS: f64 = 1.5;
 const AS_GOOD: f64 = 1.0;
 /// How exactly the limit must be known, as a share of it.
 const EXACT: f64 = 0.03;
-/// A burst that takes more than this share of a pause to save is hardly told from a limit of a window: there,
+/// A burst that takes more than this share of a pause to save can hardly be distinguished from a limit of a window: there,
 /// too, the whole pause is saved.
 const SAVED: f64 = 0.4;
 
@@ -146,7 +146,7 @@ impl Fit {
         let mut ended = std::mem::replace(&mut self.current, next);
         ended.seconds = now.saturating_duration_since(self.since).as_secs_f64();
         self.since = now + pause;
-        if ended.slots.is_empty() || ended.slots.len() > MOST_SLOTS {
+        if ended.slots.is_empty() || ended.slots.len() > MOST_SLOTS || ended.seconds <= 0.0 {
             self.ended.clear();
             return;
         }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_as_large_as_the_pause_is_not_told_from_a_window() {
+    fn a_burst_as_large_as_the_pause_is_not_distinguished_from_a_window() {
         let mut server = Server::new(50.0, 50.0);
         server.stretch(200.0, 0.0, 200.0);
         server.stretch(60.0, 0.0, 60.0);
@@ -282,6 +282,14 @@ mod tests {
         assert!(server.known().is_some());
         server.stretch(49.0, 21.0, 55.0);
         assert_eq!(server.known(), None);
+    }
+
+    #[test]
+    fn a_stretch_that_took_no_time_says_nothing() {
+        let mut server = Server::new(50.0, 10.0);
+        server.fit.accepted(server.now);
+        server.fit.refused(Duration::ZERO, server.now);
+        assert!(server.fit.ended.is_empty() && server.known().is_none());
     }
 
     #[test]
