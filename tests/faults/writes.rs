@@ -8,7 +8,7 @@ use crate::{
     stage::{assert_delivered, at_work, shared},
     support::{
         manifests::{PROSPECT, export},
-        world::{SOON, condition},
+        world::{SOON, condition, listed},
     },
 };
 
@@ -31,26 +31,15 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
         })
         .await;
     world.sandbox.set_latency(Duration::from_millis(50));
-    let (user, log) = (world.user(), world.audit());
+    let log = world.audit();
     let mark = log.mark().expect("a log");
     world.apply(&export("slow", PEOPLE, PROSPECT));
     let done = world.ready("CandidateExport", "slow", "True", "Synced").await;
     assert_delivered(&world, &done, PEOPLE);
     let at_its_end = |entry: &Entry| entry.resource == "events" && entry.name.starts_with("slow.");
     log.wait_for(mark, 2, SOON, at_its_end).await.expect("start and end are reported");
-    let writes: Vec<Entry> = log
-        .since(mark)
-        .expect("a log")
-        .into_iter()
-        .filter(|entry| entry.user == user && entry.is_write() && entry.resource != "leases")
-        .collect();
-    let shown: Vec<String> = writes
-        .iter()
-        .map(|w| {
-            format!("{} {} {}/{} {}", w.request_received, w.verb, w.resource, w.subresource, w.name)
-        })
-        .collect();
-    let shown = shown.join("\n");
+    let writes = world.writes_since(mark);
+    let shown = listed(&writes);
     assert!(writes.iter().all(|entry| entry.code < 300), "{shown}");
 
     let statuses: Vec<&Entry> = writes
@@ -66,10 +55,10 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
     for pair in statuses[..statuses.len() - 1].windows(2) {
         let between = pair[1].request_received.duration_since(pair[0].request_received);
         let between = Duration::try_from(between).expect("in order");
-        assert!(between >= STATUS_EVERY, "two status writes {between:?} apart:\n{shown}");
+        assert!(between >= STATUS_EVERY, "two status writes {between:?} apart:{shown}");
     }
     let segments = writes.iter().filter(|entry| entry.resource == "candidateledgers").count();
     let every_two = usize::try_from(took.as_secs() / 2).expect("few");
     let allowed = 6 + every_two + segments;
-    assert!(writes.len() <= allowed, "{} writes, {allowed} allowed:\n{shown}", writes.len());
+    assert!(writes.len() <= allowed, "{} writes, {allowed} allowed:{shown}", writes.len());
 }

@@ -16,7 +16,10 @@ use clinch_operator::{
     api::Environment,
     app::{self, Lease, LogFilter, ObjectLedgers, OperatorConfig, RunError},
     clinch::{AllowedEndpoints, Timeouts},
-    control_plane::{ControlPlane, audit::AuditLog},
+    control_plane::{
+        ControlPlane,
+        audit::{AuditLog, Entry, Mark},
+    },
     controllers::{NotifySettings, Regions, Settings},
     domain::Shard,
     sandbox::{self, Sandbox},
@@ -323,6 +326,32 @@ impl World {
         self.plane.audit_log()
     }
 
+    /// Waits until the passes over an object that have begun so far are over: an Event, for one, follows
+    /// the status that it is about. Passes over one object follow each other; `by`, which is labelled,
+    /// enqueues the next one.
+    pub async fn passes_end(&self, resource: &str, name: &str, by: (&str, &str)) {
+        let (user, log) = (self.user(), self.audit());
+        let mark = log.mark().expect("the audit log can be read");
+        let label = format!("passes-end={}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.kubectl(&["label", by.0, by.1, &label, "--overwrite", "-n", &self.namespace]);
+        let begins = |entry: &Entry| {
+            entry.user == user
+                && entry.verb == "get"
+                && entry.resource == resource
+                && entry.name == name
+        };
+        log.wait_for(mark, 1, SOON, begins).await.expect("another pass begins");
+    }
+
+    /// What the operator wrote since then, apart from its Lease.
+    pub fn writes_since(&self, mark: Mark) -> Vec<Entry> {
+        let user = self.user();
+        let mut entries = self.audit().since(mark).expect("the audit log can be read");
+        entries
+            .retain(|entry| entry.user == user && entry.is_write() && entry.resource != "leases");
+        entries
+    }
+
     /// An object, as JSON.
     pub async fn get(&self, kind: &str, name: &str) -> Value {
         let gvk = GroupVersionKind::gvk("clinch.hireez.dev", "v1alpha1", kind);
@@ -392,6 +421,12 @@ pub fn condition(object: &Value, expected: &str) -> Value {
         .find(|condition| condition["type"] == expected)
         .cloned()
         .unwrap_or_default()
+}
+
+/// Requests, one a line, for the message of a test.
+pub fn listed(entries: &[Entry]) -> String {
+    let lines: Vec<String> = entries.iter().map(ToString::to_string).collect();
+    format!("\n  {}", lines.join("\n  "))
 }
 
 /// Whether a call succeeded, and its error output.

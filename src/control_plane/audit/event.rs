@@ -1,5 +1,7 @@
 //! One request of the audit log. Pure: decodes a line of `audit.k8s.io/v1` JSON.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -38,6 +40,21 @@ impl Entry {
     /// Whether the request is a write.
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+    }
+}
+
+/// When, what, and the answer, such as `12:00:01.5Z patch candidateexports/status nightly 200`.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verb, resource, subresource, name, code, request_received, .. } = self;
+        write!(f, "{request_received} {verb} {resource}")?;
+        if !subresource.is_empty() {
+            write!(f, "/{subresource}")?;
+        }
+        if !name.is_empty() {
+            write!(f, " {name}")?;
+        }
+        write!(f, " {code}")
     }
 }
 

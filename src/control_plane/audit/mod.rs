@@ -11,6 +11,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 pub use self::event::Entry;
 
 const POLL: Duration = Duration::from_millis(20);
@@ -21,9 +23,13 @@ pub struct AuditLog {
     path: PathBuf,
 }
 
-/// A position in the log, to read only what follows.
+/// A position in the log, to read only what the API server received after it was taken. The line of an
+/// earlier request may come later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Mark(u64);
+pub struct Mark {
+    end: u64,
+    at: Timestamp,
+}
 
 /// Why the log could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +74,14 @@ impl AuditLog {
     }
 
     /// The current end of the log.
+    #[expect(clippy::disallowed_methods, reason = "the API server reads the same clock")]
     pub fn mark(&self) -> Result<Mark, AuditError> {
-        match std::fs::metadata(&self.path) {
-            Ok(metadata) => Ok(Mark(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Mark::default()),
-            Err(source) => Err(self.unreadable(source)),
-        }
+        let end = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(source) => return Err(self.unreadable(source)),
+        };
+        Ok(Mark { end, at: Timestamp::now() })
     }
 
     /// Every request so far, in the order of completion.
@@ -81,12 +89,14 @@ impl AuditLog {
         self.since(Mark::default())
     }
 
-    /// The requests after `mark`.
+    /// The requests that were received after `mark`.
     pub fn since(&self, mark: Mark) -> Result<Vec<Entry>, AuditError> {
         let text = self.read_from(mark).map_err(|source| self.unreadable(source))?;
         // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(parse).collect()
+        let mut entries: Vec<Entry> = whole.lines().map(parse).collect::<Result<_, _>>()?;
+        entries.retain(|entry| entry.request_received >= mark.at);
+        Ok(entries)
     }
 
     /// How many requests so far match.
@@ -130,7 +140,7 @@ impl AuditLog {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
             Err(error) => return Err(error),
         };
-        file.seek(SeekFrom::Start(mark.0))?;
+        file.seek(SeekFrom::Start(mark.end))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -166,7 +176,7 @@ mod tests {
         assert!(entry.is_write());
         assert_eq!((entry.user.as_str(), entry.code), ("someone", 200));
         assert_eq!((entry.resource.as_str(), entry.subresource.as_str()), ("secrets", "status"));
-        assert_eq!(entry.request_received.to_string(), "2026-01-02T03:04:05.678901Z");
+        assert_eq!(entry.to_string(), "2026-01-02T03:04:05.678901Z patch secrets/status b 200");
     }
 
     #[test]
@@ -176,18 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn requests_before_a_mark_are_not_counted() {
+    fn requests_before_a_mark_are_not_counted_even_if_their_line_comes_later() {
         let (_folder, log) = log(&format!("{LINE}\n"));
         let mark = log.mark().expect("a mark");
         assert_eq!(log.count_since(mark, |_| true).expect("parses"), 0);
-        std::fs::write(log.path(), format!("{LINE}\n{LINE}\n")).expect("written");
+        let later = LINE.replace("2026-01-02T03:04:05.678901Z", "9999-01-01T00:00:00.000001Z");
+        assert_ne!(later, LINE);
+        std::fs::write(log.path(), format!("{LINE}\n{LINE}\n{later}\n")).expect("written");
         assert_eq!(log.count_since(mark, |_| true).expect("parses"), 1);
     }
 
     #[test]
     fn a_log_that_does_not_exist_yet_is_empty() {
         let log = AuditLog::new(PathBuf::from("/nonexistent/audit.jsonl"));
-        assert_eq!(log.mark().expect("a mark"), Mark::default());
+        assert_eq!(log.mark().expect("a mark").end, 0);
         assert!(log.entries().expect("empty").is_empty());
     }
 
