@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clinch_operator::{
     clinch::{Contract, Overrides},
-    domain::Reason,
-    pipeline::Duplicates as Policy,
+    domain::{Disposition, Reason},
+    pipeline::{Duplicates as Policy, Ending},
 };
 use serde_json::{Value, json};
 
 use crate::setup::{
-    Export, Store, World, careless, contract, email, in_clinch, options, profile, profiles, seeded,
-    with_people,
+    ACCOUNT, Export, Store, World, careless, contract, email, in_clinch, options, profile,
+    profiles, seeded, with_people,
 };
 
 fn people(count: usize) -> impl Iterator<Item = Value> {
@@ -170,6 +170,52 @@ async fn a_filter_that_is_ignored_makes_everybody_the_index() {
     world.assert_exactly_once(251);
     let lists = world.sandbox.requests().of("listCandidates");
     assert_eq!(lists, 2 + 2 * 3, "a page and a look-up that show it, and three pages twice");
+}
+
+#[tokio::test]
+async fn a_list_of_one_person_does_not_prove_a_filter_that_is_ignored() {
+    // The list of everybody is also the answer for the one person who is there.
+    for (known, source) in [(1, 0..3), (0, 1..4), (1, 0..30), (0, 1..31)] {
+        let ignoring = contract(json!({"ignoreFilter": true, "duplicateEmail": "allow"}));
+        let world = World::new(seeded(ignoring, people(1))).await;
+        let name = format!("{source:?}");
+        let (export, all) =
+            (Export::of(source.clone().map(profile).collect()), source.len() as u64);
+        let counts = world.counts(&export).await;
+        assert_eq!((counts.unchanged, counts.created), (known, all - known), "{name}");
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_one_person_proves_a_filter_that_is_honoured() {
+    let world = World::new(seeded(careless(), people(1))).await;
+    let counts = world.counts(&Export::of(profiles(3))).await;
+    assert_eq!((counts.unchanged, counts.created), (1, 2));
+    world.assert_exactly_once(3);
+    let lists = world.sandbox.requests().of("listCandidates");
+    assert_eq!(
+        lists,
+        3 + 2,
+        "a page, a look-up that finds, one that does not; one for each new person"
+    );
+}
+
+#[tokio::test]
+async fn an_empty_account_whose_filter_is_ignored_is_read_as_a_list_by_the_next_run() {
+    for count in [3, 30] {
+        let world =
+            World::new(contract(json!({"ignoreFilter": true, "duplicateEmail": "allow"}))).await;
+        let export = Export::of(profiles(count));
+        let mut runs = 0;
+        while let Ending::Interrupted { disposition, message } = world.run(&export).await.ending {
+            assert!(matches!(disposition, Disposition::Retry { .. }), "{count}: {message}");
+            runs += 1;
+            assert!(runs < 3, "{count}: {message}");
+        }
+        assert_eq!(world.sandbox.doubled(ACCOUNT), 0, "{count}");
+        world.assert_exactly_once(count);
+    }
 }
 
 #[tokio::test]

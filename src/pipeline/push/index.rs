@@ -42,9 +42,11 @@ pub(super) struct PeopleIndex {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Filter {
-    /// It can be trusted, or nobody is there yet to prove it with.
+    /// It can be trusted.
     #[default]
     Honoured,
+    /// Nobody is there yet to prove it with.
+    Unproved,
     /// Its results cannot be trusted.
     Ignored,
 }
@@ -123,7 +125,7 @@ impl PeopleIndex {
 
     /// Whether people can be looked up.
     pub(super) fn can_look_up(&self) -> bool {
-        self.filter == Filter::Honoured
+        self.filter != Filter::Ignored
     }
 
     /// Finds a person; makes requests only if the index does not know. `recheck`: an absence shown by
@@ -171,6 +173,8 @@ impl PeopleIndex {
             return Err(unlisted());
         }
         match crm.find(key).await? {
+            // The next run finds somebody there, and does without look-ups.
+            Lookup::FilterIgnored if self.filter == Filter::Unproved => Err(unusable()),
             Lookup::FilterIgnored => Err(CrmFailure::Everything {
                 disposition: Disposition::Stalled { reason: Reason::ContractUnsupported },
                 message: "Clinch ignores the e-mail filter; set contractOverrides.filterParameter"
@@ -178,6 +182,14 @@ impl PeopleIndex {
             }),
             found => Ok(Known::looked_up(found)),
         }
+    }
+}
+
+/// Look-ups were not proved yet, and cannot be used.
+fn unusable() -> CrmFailure {
+    CrmFailure::Everything {
+        disposition: Disposition::retry(Reason::VendorUnavailable),
+        message: "Clinch ignores the e-mail filter: the candidate list is read instead".to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     guard::PeopleGuard,
     index::{Filter, PeopleIndex},
     listing::{Listing, Reading},
-    look_ups::finds,
+    look_ups::{finds, finds_nobody},
     neighbours::{Neighbours, found},
     suggestions::Wanted,
     survey::Survey,
@@ -320,6 +320,10 @@ async fn prove(
     let mut refused = None;
     for (key, id) in &reading.witnesses {
         match finds(crm, key, id).await {
+            Ok(Some(true)) if reading.shows_one_address() && !finds_nobody(crm).await? => {
+                account.look_ups.note_proved(None);
+                return Ok(Filter::Ignored);
+            }
             Ok(Some(true)) => {
                 account.look_ups.note_proved(Some(lookups));
                 reading.witnesses.iter().for_each(|(key, id)| account.look_ups.note(key, id));
@@ -340,7 +344,7 @@ async fn prove(
         return Ok(Filter::Honoured);
     }
     // Nobody to prove it with: the first person created proves it.
-    refused.map_or(Ok(Filter::Honoured), Err)
+    refused.map_or(Ok(Filter::Unproved), Err)
 }
 
 /// Accepts a list for the account, unless the account changed since it was read.

@@ -59,6 +59,11 @@ impl Reading {
         self.total.filter(|total| self.ended && *total == self.ids.len() as u64)
     }
 
+    /// Whether everybody seen has the same address: then what was read is also the answer for this address.
+    pub(super) fn shows_one_address(&self) -> bool {
+        self.witnesses.windows(2).all(|pair| pair[0].0 == pair[1].0)
+    }
+
     /// Whether it has many more pages than its total allows. Pages that shift while they are read hold
     /// people seen before, and so make a list longer; it may have twice the pages.
     fn is_endless(&self, total: u64) -> bool {

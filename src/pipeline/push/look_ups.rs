@@ -82,6 +82,21 @@ impl LookUps {
     }
 }
 
+/// An address that nobody has: no mail can be sent to this domain.
+const NOBODY: &str = "nobody@clinch-operator.invalid";
+
+/// Whether a look-up of an address that nobody has finds nobody. It shows that a filter is ignored where
+/// everybody has the same address: there, the list of everybody is also the answer for that address.
+pub(super) async fn finds_nobody(crm: &impl Crm) -> Result<bool, CrmFailure> {
+    let Some(nobody) = MatchKey::fold(NOBODY) else { return Ok(true) };
+    match crm.find(&nobody).await {
+        Ok(found) => Ok(found == Lookup::Nobody),
+        // Who refuses the address has read it.
+        Err(CrmFailure::Record(_)) => Ok(true),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Whether a look-up by the folded address finds a person; `None` if they prove nothing, because they are
 /// gone or have another address now.
 pub(super) async fn finds(
