@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::{host::Host, invisible::is_invisible};
+use super::{host::Host, invisible::is_invisible, placeholder::is_placeholder, width::narrow};
 
 /// Maximum number of bytes of an address: 64 in front of `@` and 255 behind it.
 pub(super) const MAX_BYTES: usize = 320;
@@ -47,8 +47,9 @@ pub struct EmailAddress {
 
 impl EmailAddress {
     /// Reads one address. Takes it out of `mailto:` and out of the angle brackets of
-    /// `Ann Alder <ann@example.com>`; removes invisible characters, no-break spaces, and white space at
-    /// both ends. Whatever else is not part of an address is a fault.
+    /// `Ann Alder <ann@example.com>`, and from beside placeholders (`N/A; ann@example.com`); removes
+    /// invisible characters, no-break spaces, and white space at both ends; takes full-width letters,
+    /// digits and signs for the ASCII ones. Whatever else is not part of an address is a fault.
     pub fn parse(written: &str) -> Result<Self, AddressFault> {
         in_text(&visible(written))
     }
@@ -65,14 +66,14 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// The text without characters that nobody sees, and without white space at both ends. Joiners are
-/// kept: domains may have them.
+/// The text in the width of ASCII, without characters that nobody sees, and without white space at both
+/// ends. Joiners are kept: domains may have them.
 fn visible(text: &str) -> String {
     let kept = |c: &char| {
         let no_break_space = matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}');
         is_joiner(*c) || !(no_break_space || is_invisible(*c))
     };
-    let visible: String = text.chars().filter(kept).collect();
+    let visible: String = narrow(text).chars().filter(kept).collect();
     visible.trim_matches(|c: char| c.is_whitespace() || is_joiner(c)).to_owned()
 }
 
@@ -85,10 +86,27 @@ fn in_text(text: &str) -> Result<EmailAddress, AddressFault> {
     if text.chars().any(char::is_control) {
         return Err(AddressFault::Control);
     }
+    let found = alone(text);
+    match beside_placeholders(text).filter(|_| found.is_err()) {
+        Some(address) => alone(address),
+        None => found,
+    }
+}
+
+/// The address in a text that has no other.
+fn alone(text: &str) -> Result<EmailAddress, AddressFault> {
     match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
         Some((name, address)) => in_brackets(name, address),
         None => of_link(text),
     }
+}
+
+/// The one item of a list whose others are placeholders.
+fn beside_placeholders(text: &str) -> Option<&str> {
+    let items = || text.split([';', ',', '|']).map(str::trim).filter(|item| !item.is_empty());
+    let mut values = items().filter(|item| !is_placeholder(item));
+    let only = values.next().filter(|_| values.next().is_none())?;
+    items().any(is_placeholder).then_some(only)
 }
 
 /// An address that may be a link.
@@ -183,6 +201,12 @@ mod tests {
             ("o'brien+x@example.com", "o'brien+x@example.com"),
             ("a..b.@docomo.example", "a..b.@docomo.example"),
             ("ann@localhost", "ann@localhost"),
+            ("N/A; ann@example.com", "ann@example.com"),
+            ("ann@example.com; none;", "ann@example.com"),
+            ("-, Ann Alder <ann@example.com>", "ann@example.com"),
+            ("n/a | mailto:ann@example.com | n/a", "ann@example.com"),
+            ("\u{ff41}nn\u{ff20}example.com", "ann@example.com"),
+            ("\u{ff21}nn\u{ff11}@\u{ff45}xample\u{ff0e}com\u{3000}", "Ann1@example.com"),
             ("ann@under_score.example", "ann@under_score.example"),
         ] {
             let address = EmailAddress::parse(written).map(|address| address.text());
@@ -214,6 +238,11 @@ mod tests {
             ("a @x.example", Character),
             ("ann alder ann@x.example", Character),
             ("a@x.example;", Character),
+            ("N/A; none", NoAt),
+            ("N/A; a@x.example; b@x.example", SeveralAt),
+            ("N/A; ann", NoAt),
+            ("N/A a@x.example", Character),
+            ("a\u{3000}b@x.example", Character),
             ("a@x.example,", Character),
             ("SMTP:a@x.example", Character),
             ("\"a b\"@x.example", Character),

@@ -16,8 +16,8 @@ use super::{
 };
 
 /// The value by which a person is recognised in Clinch: their e-mail address without regard to case,
-/// invisible characters, composed letters (NFC), and whether a domain is written in letters or in
-/// ASCII. Two keys are equal if they are of the same person.
+/// invisible characters, composed letters (NFC), the width of letters, and whether a domain is written
+/// in letters or in ASCII. Two keys are equal if they are of the same person.
 ///
 /// Personal data: `Debug` is redacted.
 #[derive(Clone)]
@@ -152,6 +152,8 @@ mod tests {
             ("jos\u{e9}@example.com", "JOSE\u{301}@example.com"),
             ("ann@m\u{fc}nchen.example", "ann@xn--mnchen-3ya.example"),
             ("ann@mu\u{308}nchen.example", "ANN@M\u{dc}NCHEN.example"),
+            ("\u{ff41}nn\u{ff20}example.com", "Ann@example.com"),
+            ("N/A; ann@example.com", "ann@example.com"),
         ] {
             assert_eq!(fold(one), fold(other), "{one:?} {other:?}");
         }
@@ -185,6 +187,7 @@ mod tests {
         assert!(fold(" Ann@Example.com").expose_others().is_empty());
         assert_eq!(fold("\u{200b}Ann@x.org").expose_others(), ["\u{200b}ann@x.org"]);
         assert_eq!(fold("mailto:ann@x.org").expose_others(), ["mailto:ann@x.org"]);
+        assert_eq!(fold("\u{ff21}nn@x.org").expose_others(), ["\u{ff41}nn@x.org"]);
         let letters = "ann@m\u{fc}nchen.example";
         let apart = "ann@mu\u{308}nchen.example";
         let ascii = "ann@xn--mnchen-3ya.example";

@@ -193,6 +193,30 @@ mod tests {
     }
 
     #[test]
+    fn a_placeholder_beside_an_address_does_not_cost_the_person() {
+        for word in ["N/A", "n/a", "-", "none", " None ", "#N/A"] {
+            for emails in [
+                json!([{"value": word}, {"value": "a@x.org"}]),
+                json!([word, "a@x.org"]),
+                json!([{"value": word, "outdated": "maybe"}, {"value": "a@x.org"}]),
+                json!([{"value": "old@x.org", "outdated": true}, word, "a@x.org", "b@x.org"]),
+                json!([format!("{word}; a@x.org")]),
+            ] {
+                assert_eq!(address(&emails), Ok("a@x.org".to_owned()), "{emails}");
+            }
+            // Alone it is what it is everywhere else: no address.
+            let (reason, message) = address(&json!([{"value": word}, word])).unwrap_err();
+            assert_eq!(reason, Reason::InvalidValue, "{word}");
+            assert!(message.ends_with("it has no '@'"), "{message}");
+        }
+        // Whatever else is no address is not passed over.
+        for wrong in ["Ada", "a@x", "a@b@x.org"] {
+            let taken = address(&json!([wrong, "a@x.org"]));
+            assert!(taken != Ok("a@x.org".to_owned()), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_telephone_number_that_is_none_does_not_cost_the_person() {
         let text = TargetAttribute { kind: AttributeKind::String, ..Default::default() };
         let target = TargetAttributes::of(

@@ -6,9 +6,10 @@ use super::{
     field_value::FieldValue,
     path::{Path, PathMatch},
 };
-use crate::domain::flag;
+use crate::domain::{flag, is_placeholder};
 
-/// The first of the items at `path` that has a value and is not marked outdated.
+/// The first of the items at `path` that has a value and is not marked outdated. A placeholder, such as
+/// `N/A`, is taken only where there is nothing else.
 ///
 /// An item is an object with `value` and `outdated`, or the value itself. The error says what is wrong,
 /// without a value of the profile.
@@ -23,6 +24,7 @@ pub(super) fn first<'a>(
             return Err("expected a list of objects with 'value'".to_owned());
         }
     };
+    let mut placeholder = None;
     for (number, item) in items.iter().enumerate() {
         let value = match item {
             Value::Object(members) => {
@@ -35,11 +37,16 @@ pub(super) fn first<'a>(
         }
         match item.get("outdated").map_or(Some(false), outdated) {
             Some(true) => {}
+            _ if is_word_for_none(&value) => placeholder = placeholder.or(Some(value)),
             Some(false) => return Ok(value),
             None => return Err(format!("'outdated' of item {number} is neither true nor false")),
         }
     }
-    Ok(FieldValue::Missing)
+    Ok(placeholder.unwrap_or(FieldValue::Missing))
+}
+
+fn is_word_for_none(value: &FieldValue) -> bool {
+    matches!(value, FieldValue::Text(text) if is_placeholder(text))
 }
 
 /// Whether nothing of a value can be seen.

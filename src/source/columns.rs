@@ -187,7 +187,7 @@ fn check_cells(header: &[&str]) -> Result<(), HeaderFault> {
     {
         return Err(HeaderFault::Separator);
     }
-    match header.iter().position(|cell| cell.contains('@')) {
+    match header.iter().position(|cell| cell.contains(['@', '\u{ff20}'])) {
         Some(at) => Err(HeaderFault::LooksLikeData { column: at + 1 }),
         None => Ok(()),
     }
@@ -311,6 +311,7 @@ mod tests {
         assert_eq!(fault(&["Email", "Home Email"]), HeaderFault::Conflict { column: 2 });
         assert_eq!(fault(&["location[0]", "city"]), HeaderFault::Conflict { column: 2 });
         assert_eq!(fault(&["Jane", "jane@x.org"]), HeaderFault::LooksLikeData { column: 2 });
+        assert_eq!(fault(&["Jane", "jane\u{ff20}x.org"]), HeaderFault::LooksLikeData { column: 2 });
         assert_eq!(fault(&["a", "b\0"]), HeaderFault::Nul);
         assert_eq!(fault(&["a;b;c"]), HeaderFault::Separator);
         let mapped = BTreeMap::from([("b".to_owned(), "emails[".to_owned())]);

@@ -125,7 +125,7 @@ impl fmt::Display for Listed<'_> {
 /// The name, unless it looks like data: the first line of a file without a header is some.
 fn shown(name: &str) -> Option<&str> {
     let digits = name.chars().filter(char::is_ascii_digit).count();
-    let odd = |c: char| c.is_control() || matches!(c, '@' | '/' | '\\' | '+');
+    let odd = |c: char| c.is_control() || matches!(c, '@' | '\u{ff20}' | '/' | '\\' | '+');
     let plain = digits < 4 && name.chars().count() <= LONGEST && !name.contains(odd);
     (plain && !name.is_empty()).then_some(name)
 }

@@ -1,9 +1,11 @@
 //! Whether a person may leave with a file: no address that is written may be on a list. Pure.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::{
-    domain::{EmailAddress, MatchKey, Profile},
+    domain::{EmailAddress, MatchKey, Profile, narrow},
     ledger::{Suppressed, Suppressions},
 };
 
@@ -75,6 +77,13 @@ fn has_at(text: &str) -> bool {
 /// Adds the addresses of a text, however they are separated and wrapped. Rather adds something that is
 /// no address than leaves one out.
 fn add(text: &str, found: &mut Vec<MatchKey>) {
+    add_plain(text, found);
+    if let Cow::Owned(narrowed) = narrow(text) {
+        add_plain(&narrowed, found);
+    }
+}
+
+fn add_plain(text: &str, found: &mut Vec<MatchKey>) {
     if !has_at(text) {
         return;
     }
@@ -168,6 +177,8 @@ mod tests {
             json!("\"Three, P\" <p3@example.com>, Q <q@example.com>"),
             json!("work:p3@example.com"),
             json!("'p3@example.com'"),
+            json!("q@example.com\u{ff1b}\u{ff50}3\u{ff20}example.com"),
+            json!("N/A; p3@example.com"),
             json!("Write to p3@example.com, not to q@example.com!"),
             json!(["q@example.com", "p3@example.com"]),
             json!([{"address": "p3@example.com"}]),
