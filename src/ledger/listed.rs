@@ -269,11 +269,17 @@ mod tests {
 
     #[test]
     fn addresses_are_folded_and_comments_and_blank_lines_are_skipped() {
-        let listed = parse("# left\n\n  Jane.Doe@Example.com \n\t\nbob@x.org", None).unwrap();
-        assert_eq!(listed.len(), 2);
-        for (address, expected) in
-            [("jane.doe@example.com", true), ("BOB@x.org", true), ("ann@x.org", false)]
-        {
+        let list = "# left\n\n  Jane.Doe@Example.com \n\t\nbob@x.org\n\u{ff43}arl\u{ff20}x.org";
+        let listed = parse(list, None).unwrap();
+        assert_eq!(listed.len(), 3);
+        for (address, expected) in [
+            ("jane.doe@example.com", true),
+            ("BOB@x.org", true),
+            ("\u{ff22}ob@x.org", true),
+            ("N/A; bob@x.org", true),
+            ("carl@x.org", true),
+            ("ann@x.org", false),
+        ] {
             assert_eq!(has(&listed, address), expected, "{address}");
         }
     }

@@ -22,9 +22,12 @@ const DECOMPOSED: &str = "jose\u{301}@example.com";
 const PLAIN: &str = "ann@example.com";
 const INVISIBLE: &str = "\u{200b}ann@example.com";
 const LINK: &str = "mailto:ann@example.com";
+const WIDE: &str = "\u{ff21}nn@example.com";
+const ALL_WIDE: &str = "\u{ff41}nn\u{ff20}\u{ff45}xample\u{ff0e}com";
+const BESIDE: &str = "N/A; ann@example.com";
 
 /// Pairs of the spelling in Clinch and the one of the source.
-const PAIRS: [(&str, &str); 10] = [
+const PAIRS: [(&str, &str); 14] = [
     (LETTERS, ASCII),
     (ASCII, LETTERS),
     (APART, ASCII),
@@ -35,6 +38,10 @@ const PAIRS: [(&str, &str); 10] = [
     (PLAIN, INVISIBLE),
     (INVISIBLE, INVISIBLE),
     (LINK, LINK),
+    (PLAIN, WIDE),
+    (PLAIN, ALL_WIDE),
+    (WIDE, WIDE),
+    (PLAIN, BESIDE),
 ];
 
 /// The hash that versions before gave to a person with this address.
@@ -143,11 +150,16 @@ async fn a_person_who_was_suppressed_by_another_spelling_stays_suppressed() {
 #[tokio::test]
 async fn what_is_sent_has_no_character_that_nobody_sees() {
     let world = World::new(careless()).await;
-    let given =
-        ["\u{feff}a@example.com", "b\u{a0}@example.com", "C <c@example.com>", "mailto:D@x.org"];
+    let given = [
+        "\u{feff}a@example.com",
+        "b\u{a0}@example.com",
+        "C <c@example.com>",
+        "mailto:D@x.org",
+        "\u{ff45}@x.org",
+    ];
     world.counts(&Export::of(given.map(spelled).to_vec())).await;
     let sent: Vec<String> = world.people().into_keys().collect();
-    assert_eq!(sent, ["D@x.org", "a@example.com", "b@example.com", "c@example.com"]);
+    assert_eq!(sent, ["D@x.org", "a@example.com", "b@example.com", "c@example.com", "e@x.org"]);
     // Again, without a ledger.
     let forgetful = World { store: Store::default(), ..world };
     assert_eq!(forgetful.counts(&Export::of(given.map(spelled).to_vec())).await.created, 0);
