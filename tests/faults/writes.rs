@@ -30,6 +30,8 @@ async fn a_run_writes_its_status_every_two_seconds_at_most_and_little_else() {
                 && object["status"]["account"]["witnesses"].as_array().is_some_and(|w| w.len() == 3)
         })
         .await;
+    world.passes_end("candidateexports", "first", ("configmap", "first")).await;
+    world.passes_end("clinchintegrations", "acme", ("secret", "clinch")).await;
     world.sandbox.set_latency(Duration::from_millis(50));
     let log = world.audit();
     let mark = log.mark().expect("a log");
