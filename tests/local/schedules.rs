@@ -60,7 +60,7 @@ impl World {
         world
     }
 
-    async fn verify(&self) {
+    pub(crate) async fn verify(&self) {
         let integration = self.cluster.keys(Kind::Integration).remove(0);
         Box::pin(self.controllers.reconcile(Kind::Integration, &integration)).await.unwrap();
     }
@@ -128,7 +128,7 @@ spec:
     }
 
     /// Another process takes over, which has not verified the integration yet.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         (self.controllers, self.requests) =
             process(&self.cluster, self.clock.clone(), self.settings.clone());
     }

@@ -94,6 +94,33 @@ async fn what_is_in_place_stays_ready_outside_its_windows_and_is_looked_at_in_th
     assert_eq!((ready(&next), next.delivered.as_deref()), (is("True", "Synced"), Some("5/5")));
 }
 
+/// As when no process worked while the window was open, or when the pass came just after its end.
+#[tokio::test]
+async fn what_is_overdue_after_its_window_stays_ready_and_waits_for_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 3);
+    let mut world = World::new(folder.path(), &format!("interval: 1h\n  {AT_MIDNIGHT}")).await;
+    to(&world, 60);
+    let first = world.run().await;
+    assert_eq!(ready(&first), is("True", "Synced"));
+    write(folder.path(), 5);
+    to(&world, 12 * 3600);
+    let requests = world.requests();
+    for restarted in [false, true] {
+        if restarted {
+            world.restart();
+        }
+        let wait = world.pass().await.unwrap();
+        assert_eq!(world.status(), first, "restarted: {restarted}");
+        assert!(wait <= Duration::from_hours(12), "{wait:?}");
+    }
+    assert_eq!(world.requests(), requests);
+    to(&world, 60);
+    world.verify().await;
+    let next = world.run().await;
+    assert_eq!((ready(&next), next.delivered.as_deref()), (is("True", "Synced"), Some("5/5")));
+}
+
 #[tokio::test]
 async fn people_are_verified_within_windows_only() {
     let folder = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ pub(super) fn plan(gathered: &Gathered, checked: Checked) -> Plan {
             return Some(*now);
         }
         let due = periodic::next_run(valid, previous, run.as_ref(), gathered.uid(), *now)?;
-        windows.first_open(due)
+        windows.starts(due, *now)
     });
     let closed = windows.closed(*now);
     let connected = gathered.is_connected();

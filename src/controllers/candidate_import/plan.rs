@@ -105,5 +105,5 @@ fn next_run(gathered: &Gathered, valid: &Validated, windows: &Windows) -> Option
     let ended = own.and_then(ImportRun::ended).map(|ended| ended.at);
     let last = ended.or_else(|| gathered.previous.history.first().map(|run| run.finished_at.0));
     let due = valid.schedule.after(last.unwrap_or(gathered.now), gathered.uid())?;
-    windows.first_open(due)
+    windows.starts(due, gathered.now)
 }

@@ -39,6 +39,19 @@ impl Windows {
         self.0.iter().filter_map(|window| window.next(at)).min()
     }
 
+    /// When what is due at `due` may start: what did not start in time waits for the next window.
+    pub(in crate::controllers) fn starts(
+        &self,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let opens = self.first_open(due)?;
+        if opens >= now {
+            return Some(opens);
+        }
+        self.first_open(now).map(|next| if next == now { opens } else { next })
+    }
+
     /// Why nothing may run now, if nothing may.
     pub(in crate::controllers) fn closed(&self, now: Timestamp) -> Option<Verdict> {
         let message = match self.first_open(now) {
@@ -110,6 +123,18 @@ mod tests {
         assert_eq!(closed, Verdict::reconciling(Reason::OutsideWindow, said));
         let wait = nights.opens_in(at("2026-11-30T20:59:00Z"));
         assert_eq!(wait, Some(Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn what_did_not_start_in_its_window_waits_for_the_next_one() {
+        let nights = windows(&serde_json::json!([{"cron": "0 22 * * *", "duration": "8h"}]));
+        let starts = |due: &str, now: &str| nights.starts(at(due), at(now)).unwrap();
+        let (monday, tuesday) = ("2026-11-23T22:00:30Z", "2026-11-24T22:00:00Z");
+        assert_eq!(starts(monday, "2026-11-23T12:00:00Z"), at(monday), "it is early");
+        assert_eq!(starts(monday, "2026-11-24T05:59:59Z"), at(monday), "it is open still");
+        assert_eq!(starts(monday, "2026-11-24T06:00:00Z"), at(tuesday), "it is too late");
+        assert_eq!(starts(monday, "2026-11-24T23:00:00Z"), at(monday), "it is open again");
+        assert_eq!(starts("2026-11-24T06:00:00Z", "2026-11-24T06:00:00Z"), at(tuesday));
     }
 
     #[test]
