@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// The length of a boot's id.
 const BOOT_BYTES: usize = 16;
@@ -27,8 +27,9 @@ impl Moment {
     pub fn now() -> Option<Self> {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         let boot = hex::decode(id.trim().replace('-', "")).ok()?.try_into().ok()?;
-        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        Some(Self::new(boot, Duration::try_from(since).ok()?))
+        let shown = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let since = SignedDuration::try_from(Duration::try_from(shown).ok()?).ok()?;
+        Some(Self::new(boot, Duration::try_from(since.checked_sub(ahead()?)?).ok()?))
     }
 
     /// Now; `None` where the system does not name its boots.
@@ -42,6 +43,34 @@ impl Moment {
         (self.boot == earlier.boot)
             .then(|| self.millis.checked_sub(earlier.millis).map(Duration::from_millis))?
     }
+}
+
+/// How far the clock of this process is ahead of the machine's: a container may have a time namespace of its
+/// own. `None` if that cannot be known.
+#[cfg(target_os = "linux")]
+fn ahead() -> Option<SignedDuration> {
+    use std::{fs, io::ErrorKind};
+    let offsets = match fs::read_to_string("/proc/self/timens_offsets") {
+        // A system without time namespaces.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(SignedDuration::ZERO),
+        offsets => offsets.ok()?,
+    };
+    // The offsets are those of the namespace that children will be in.
+    let own = fs::read_link("/proc/self/ns/time").ok()?;
+    let is_own = fs::read_link("/proc/self/ns/time_for_children").ok()? == own;
+    boottime_offset(&offsets).filter(|_| is_own)
+}
+
+/// The offset of the clock since boot, in the lines of `timens_offsets`.
+#[cfg(target_os = "linux")]
+fn boottime_offset(offsets: &str) -> Option<SignedDuration> {
+    let fields = offsets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.into_iter().find_map(|fields| match fields[..] {
+        ["boottime", seconds, nanos] => {
+            Some(SignedDuration::new(seconds.parse().ok()?, nanos.parse().ok()?))
+        }
+        _ => None,
+    })
 }
 
 /// That the process before was seen to have ended, by one that has pushed nobody yet.
@@ -99,6 +128,21 @@ mod tests {
     fn linux_names_its_boots() {
         let earlier = Moment::now().unwrap();
         assert!(Moment::now().unwrap().since(earlier).is_some_and(|since| since < seconds(60)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        let offset = |text| boottime_offset(text);
+        let none = "monotonic           0         0\nboottime            0         0\n";
+        assert_eq!(offset(none), Some(SignedDuration::ZERO));
+        let ahead = "monotonic           5         0\nboottime       100000 500000000\n";
+        assert_eq!(offset(ahead), Some(SignedDuration::from_millis(100_000_500)));
+        let behind = "boottime          -20         0\n";
+        assert_eq!(offset(behind), Some(SignedDuration::from_secs(-20)));
+        for unknown in ["", "monotonic 5 0", "boottime 5", "boottime x 0"] {
+            assert_eq!(offset(unknown), None, "{unknown}");
+        }
     }
 
     #[test]
