@@ -58,15 +58,20 @@ async fn a_run_ends_with_its_window_and_goes_on_in_the_next_one() {
     assert_eq!(ready(&cut), is("False", "OutsideWindow"));
     let created = world.sandbox.people("hireEZ").len();
     assert!(created < PEOPLE, "{created}");
+    assert_eq!(cut.delivered, Some(format!("{created}/{PEOPLE}")));
     let requests = world.requests();
     world.pass().await;
     assert_eq!(world.requests(), requests);
 
+    // Another process goes on.
+    world.restart();
     world.sandbox.set_latency(Duration::ZERO);
     to(&world, 300);
+    world.verify().await;
     let done = world.run().await;
     assert_eq!(ready(&done), is("True", "Synced"));
     assert_eq!(done.delivered.as_deref(), Some("300/300"));
+    assert_eq!(done.counts.unwrap().created, 300, "by both runs");
     assert_eq!(
         (world.sandbox.people("hireEZ").len(), world.sandbox.doubled("hireEZ")),
         (PEOPLE, 0)

@@ -61,6 +61,15 @@ pub(super) fn in_place(status: &CandidateExportStatus) -> Option<&str> {
     applied.filter(|applied| status.last_attempted_revision.as_deref() == Some(*applied))
 }
 
+/// Whether a run is of the revision that was attempted last and is not in place, and has not completed: what it
+/// delivered stays so, also while no other run may start.
+pub(super) fn is_unfinished(status: &CandidateExportStatus, run: &RunState) -> bool {
+    status.last_attempted_revision.as_ref() == Some(&run.revision)
+        && in_place(status).is_none()
+        && !run.is_completed()
+        && !run.found_nothing()
+}
+
 /// What interrupted the last attempt at a revision, made by an earlier process; `None` if none was
 /// interrupted, or it was still in progress.
 pub(super) fn interruption(status: &CandidateExportStatus, revision: &str) -> Option<Cause> {

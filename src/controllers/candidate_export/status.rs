@@ -7,9 +7,9 @@ use super::{
     gather::Gathered,
     listing::{self, Listing},
     plan::Plan,
-    push_permission, remote,
+    push_permission, recorded, remote,
     reported::Reported,
-    size,
+    results, size,
 };
 use crate::{
     api::{CandidateExport, CandidateExportStatus, ConditionType, DuplicatesSeen},
@@ -45,7 +45,12 @@ pub(super) fn status(gathered: &Gathered, plan: &Plan, listing: &Listing) -> Can
         }
     }
     let verdict = match (plan.decision.step(), &plan.validated) {
-        (Err(verdict), _) => verdict,
+        (Err(verdict), _) => {
+            if let Some(run) = run.as_ref().filter(|run| recorded::is_unfinished(previous, run)) {
+                results::show_once_surveyed(&mut next, run);
+            }
+            verdict
+        }
         (Ok(_), None) => not_verified(),
         (Ok(step), Some(valid)) => {
             if let Some(start) = &plan.start {
