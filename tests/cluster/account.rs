@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     scale::scale,
+    shards::{integration, through},
     support::{
         manifests::{INTEGRATION, PROSPECT, SECRET, assert_each_once, export},
         world::{SOON, World, condition},
@@ -253,6 +254,44 @@ async fn a_rotation_in_the_middle_of_large_exports_fails_no_record() {
     assert_eq!(world.sandbox.requests().with("createCandidate", 201), 2 * people as u64);
     let refused = unauthorized(&world);
     assert!(refused <= 8 + 1, "at most what was in flight meets the 401, and a check: {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_integrations_of_an_account_one_is_suspended_and_the_other_rotated_and_nobody_is_twice()
+ {
+    const PEOPLE: usize = 600;
+    let Some(world) = World::start().await else { return };
+    world.sandbox.add_credential(credential("KEY-2", "hireEZ"));
+    let suspend = |suspended: bool| {
+        let patch = format!(r#"{{"spec": {{"suspend": {suspended}}}}}"#);
+        let namespace = ["-n", &world.namespace];
+        let args = ["patch", "clint", "one", "--type", "merge", "-p", &patch];
+        world.kubectl(&[&args[..], &namespace].concat());
+    };
+    for name in ["one", "two"] {
+        world.apply(&integration(name, "KEY-1", None));
+        world.ready("ClinchIntegration", name, "True", "Verified").await;
+    }
+    world.sandbox.set_latency(Duration::from_millis(20));
+    world.apply(&through("one", "first", "shared", PEOPLE));
+    world.apply(&through("two", "second", "shared", PEOPLE));
+    reached(&world, 60).await;
+    suspend(true);
+    world.ready("CandidateExport", "first", "False", "IntegrationSuspended").await;
+    reached(&world, 150).await;
+    // Of the same account, which people who were written show.
+    let secret = integration("two", "KEY-2", None).replace("secret-1", "'secret of KEY-2'");
+    world.apply(&secret);
+    suspend(false);
+    reached(&world, 250).await;
+    suspend(true);
+    suspend(false);
+    world.sandbox.set_latency(Duration::ZERO);
+    for name in ["first", "second"] {
+        let done = world.ready("CandidateExport", name, "True", "Synced").await;
+        assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+    }
+    assert_each_once(&world, PEOPLE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
