@@ -293,6 +293,28 @@ async fn duplicates_made_unknowingly_are_reported_afterwards_until_they_are_merg
     assert_eq!(again(&all).await, 0);
 }
 
+/// As by a gateway that sends creates again by itself.
+#[tokio::test]
+async fn with_look_ups_too_a_person_who_is_found_twice_has_everybody_looked_up_afterwards() {
+    let world = World::new(crowded(0, json!({}))).await;
+    world.sandbox.set_latency(Duration::from_millis(3));
+    let export = Export::of(profiles(150));
+    let ports = RunPorts { look_up: true, ..world.ports() };
+    let mut progress = ports.progress.subscribe();
+    let twice = async {
+        let _ = progress.wait_for(|progress| progress.counts.created >= 10).await;
+        for person in world.sandbox.people(ACCOUNT) {
+            let again = json!({"email": person["attributes"]["email"]});
+            world.sandbox.add_person(ACCOUNT, &again).unwrap();
+        }
+    };
+    let (report, ()) = tokio::join!(run(export.spec(), ports), twice);
+    assert_eq!((report.ending, report.progress.counts.created), (Ending::Completed, 150));
+    let doubled = world.sandbox.doubled(ACCOUNT) as u64;
+    assert!(doubled >= 10, "{doubled}");
+    assert_eq!(report.progress.doubled.found, doubled);
+}
+
 /// Another process: it shares only Clinch.
 fn another_process(
     world: &World,

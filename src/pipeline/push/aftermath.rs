@@ -118,8 +118,8 @@ impl Creations {
     }
 
     /// Compares the total again and looks up a sample of the people created on the strength of
-    /// `snapshot`; if somebody else changed the account since, everybody the run created. Always looks
-    /// up `suspects`.
+    /// `snapshot`; if somebody else changed the account since, or one of them was found more than once,
+    /// everybody the run created. Always looks up `suspects`.
     pub(super) async fn examine<C: Crm>(
         &self,
         crm: &C,
@@ -138,6 +138,13 @@ impl Creations {
             let noted = self.lock();
             doubtful.extend(noted.sampled.iter().cloned());
             if !account.census.is_current(snapshot) {
+                doubtful.extend(noted.latest.iter().cloned());
+            }
+        }
+        if let Some(seen) = account.look_ups.doubled() {
+            let noted = self.lock();
+            // Something in between sends creates again, or another program works through the same people.
+            if noted.latest.contains(&seen) {
                 doubtful.extend(noted.latest.iter().cloned());
             }
         }

@@ -150,12 +150,17 @@ impl<C: Crm> Pusher<C> {
         }
         tokio::time::sleep(self.crm.search_lag()).await;
         match self.index.look_up(&self.crm, &key.as_folded()).await {
-            Ok(Known::Person { .. } | Known::Several(_)) => match finds_nobody(&self.crm).await {
-                Ok(true) => self.guard.look_ups.note_proved(Some(lookups)),
-                Err(CrmFailure::Paused) => self.creations.prove_later(),
-                // Proves nothing, too.
-                Ok(false) | Err(_) => {}
-            },
+            Ok(known @ (Known::Person { .. } | Known::Several(_))) => {
+                if matches!(known, Known::Several(_)) {
+                    self.guard.look_ups.note_doubled(key);
+                }
+                match finds_nobody(&self.crm).await {
+                    Ok(true) => self.guard.look_ups.note_proved(Some(lookups)),
+                    Err(CrmFailure::Paused) => self.creations.prove_later(),
+                    // Proves nothing, too.
+                    Ok(false) | Err(_) => {}
+                }
+            }
             // The person exists and was not found: look-ups cannot be trusted.
             Ok(Known::Absent(_)) if matches!(self.crm.get(id).await, Ok(Read::Present(_))) => {
                 self.creations.note_look_up_missed();

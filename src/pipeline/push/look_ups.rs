@@ -18,6 +18,8 @@ pub(super) struct LookUps {
     proved: Mutex<Option<String>>,
     /// People who certainly existed when they were noted.
     witnesses: Mutex<Vec<(MatchKey, ClinchId)>>,
+    /// One of these whom a look-up found more than once.
+    doubled: Mutex<Option<MatchKey>>,
     /// How many found nobody since the last proof. Held while they are proved: others wait for that.
     relied_on: tokio::sync::Mutex<u32>,
 }
@@ -58,6 +60,16 @@ impl LookUps {
         }
     }
 
+    /// Notes somebody who certainly exists, and whom a look-up found more than once.
+    pub(super) fn note_doubled(&self, key: &MatchKey) {
+        *self.doubled.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+    }
+
+    /// The last one who was found more than once.
+    pub(super) fn doubled(&self) -> Option<MatchKey> {
+        self.doubled.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Called before a create that rests on a look-up. Every 50 times, somebody who certainly exists is
     /// looked up first. Returns whether look-ups may still be trusted.
     pub(super) async fn still_hold(&self, crm: &impl Crm) -> Result<bool, CrmFailure> {
@@ -66,11 +78,15 @@ impl LookUps {
             loop {
                 // Nobody is left: the next person created is a witness.
                 let Some((key, id)) = self.witnesses().first().cloned() else { return Ok(true) };
-                match finds(crm, &key, &id).await? {
-                    Some(true) => break,
-                    Some(false) => {
+                match found(crm, &key, &id).await? {
+                    Some(0) => {
                         self.note_proved(None);
                         return Ok(false);
+                    }
+                    Some(1) => break,
+                    Some(_) => {
+                        self.note_doubled(&key);
+                        break;
                     }
                     None => self.witnesses().retain(|(_, known)| *known != id),
                 }
@@ -104,6 +120,11 @@ pub(super) async fn finds(
     key: &MatchKey,
     id: &ClinchId,
 ) -> Result<Option<bool>, CrmFailure> {
+    Ok(found(crm, key, id).await?.map(|people| people > 0))
+}
+
+/// As `finds`: how many people it finds.
+async fn found(crm: &impl Crm, key: &MatchKey, id: &ClinchId) -> Result<Option<usize>, CrmFailure> {
     let folded = key.as_folded();
     for wait in [None, Some(crm.search_lag())] {
         match wait {
@@ -112,14 +133,15 @@ pub(super) async fn finds(
             None => {}
         }
         match crm.find(&folded).await? {
+            Lookup::One(_) => return Ok(Some(1)),
             // Other people with the same address are found, too.
-            Lookup::One(_) | Lookup::Several(_) => return Ok(Some(true)),
-            Lookup::FilterIgnored => return Ok(Some(false)),
+            Lookup::Several(people) => return Ok(Some(people)),
+            Lookup::FilterIgnored => return Ok(Some(0)),
             Lookup::Nobody => {}
         }
     }
     Ok(match crm.get(id).await? {
-        Read::Present(person) if person.key.as_ref() == Some(key) => Some(false),
+        Read::Present(person) if person.key.as_ref() == Some(key) => Some(0),
         // Deleted or changed since they were seen.
         Read::Present(_) | Read::Anonymised | Read::Gone => None,
     })
