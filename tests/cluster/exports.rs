@@ -1,8 +1,8 @@
 //! The life of an export: delivered, rejected, retried, suspended, deleted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use clinch_operator::sandbox::{Options, Sandbox};
+use clinch_operator::sandbox::{Fault, Options, Sandbox};
 
 use crate::support::{
     manifests::{INTEGRATION, PROSPECT, assert_each_once, emails, export},
@@ -367,4 +367,32 @@ async fn a_secret_is_a_source_only_when_it_is_labelled() {
     world.apply(&secret("clinch.hireez.dev/use: source"));
     world.ready("CandidateExport", "csv", "True", "Synced").await;
     assert_eq!(emails(&world), ["ann@marker.example", "ben@marker.example"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_deleted_and_created_again_during_its_run_makes_nobody_twice() {
+    const PEOPLE: usize = 200;
+    let Some(world) = World::start().await else { return };
+    world.apply(INTEGRATION);
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    let slow: Vec<Fault> = serde_json::from_str(
+        r#"[{"operation": "createCandidate", "every": 2, "from": 10, "action": {"late": {"commitMs": 2500}}}]"#,
+    )
+    .unwrap();
+    world.sandbox.set_faults(slow);
+    let manifests = export("again", PEOPLE, PROSPECT);
+    world.apply(&manifests);
+    for people in [15, 40] {
+        let started = Instant::now();
+        while world.sandbox.people("hireEZ").len() < people {
+            assert!(started.elapsed() < SOON, "the export does not get on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        world.kubectl(&["delete", "clexp", "again", "-n", &world.namespace]);
+        world.apply(&manifests);
+    }
+    world.sandbox.set_faults(vec![]);
+    let done = world.ready("CandidateExport", "again", "True", "Synced").await;
+    assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+    assert_each_once(&world, PEOPLE);
 }

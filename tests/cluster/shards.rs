@@ -226,6 +226,53 @@ async fn an_integration_that_moves_takes_its_run_with_it() {
     held_by(&world, "acme", "b").await;
 }
 
+/// A window that opens in half a day.
+fn closed() -> String {
+    let hour = (jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour() + 12) % 24;
+    format!(r#"{{"spec": {{"windows": [{{"cron": "0 {hour} * * *", "duration": "1m"}}]}}}}"#)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_that_moves_outside_of_a_window_takes_its_run_with_it_into_the_next_one() {
+    const PEOPLE: usize = 400;
+    let Some(world) = World::prepare().await else { return };
+    world.grant_shards(&["a", "b"]);
+    let _processes = [shard(&world, "a", "process-a"), shard(&world, "b", "process-b")];
+    lead(&world, &["a", "b"]).await;
+    world.apply(&integration("acme", "KEY-1", Some("a")));
+    world.ready("ClinchIntegration", "acme", "True", "Verified").await;
+    world.sandbox.set_latency(Duration::from_millis(40));
+    world.apply(&export("nightly", PEOPLE, PROSPECT));
+    let patch = |patch: &str| {
+        let namespace = ["-n", &world.namespace, "-p", patch];
+        world.kubectl(&[&["patch", "clexp", "nightly", "--type", "merge"], &namespace[..]].concat())
+    };
+    for (people, to) in [(60, "b"), (160, "a")] {
+        reached(&world, people).await;
+        // The run ends for both reasons at once.
+        patch(&closed());
+        label(&world, "acme", to);
+        held_by(&world, "acme", to).await;
+        world.ready("CandidateExport", "nightly", "False", "OutsideWindow").await;
+        let started = Instant::now();
+        while world.sandbox.requests().under_way > 0 {
+            assert!(started.elapsed() < SOON, "requests do not end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let created = world.sandbox.requests().of("createCandidate");
+        // Another export of the integration works meanwhile.
+        let other = format!("daily-{to}");
+        world.apply(&export(&other, 3, PROSPECT));
+        world.ready("CandidateExport", &other, "True", "Synced").await;
+        assert_eq!(world.sandbox.requests().of("createCandidate"), created + 3);
+        patch(r#"{"spec": {"windows": []}}"#);
+    }
+    world.sandbox.set_latency(Duration::ZERO);
+    let done = world.ready("CandidateExport", "nightly", "True", "Synced").await;
+    assert_eq!(done["status"]["delivered"], format!("{PEOPLE}/{PEOPLE}"));
+    assert_each_once(&world, PEOPLE + 6);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_without_a_process_loses_what_is_to_go_elsewhere() {
     const PEOPLE: usize = 400;
