@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+#[cfg(target_os = "linux")]
+use jiff::SignedDuration;
+use jiff::Timestamp;
 
 /// The length of a boot's id.
 const BOOT_BYTES: usize = 16;
