@@ -150,6 +150,9 @@ proptest! {
             }
             expected.push(profile);
         }
+        let broken = rows.iter().any(|(.., note)| note.contains('\n'));
+        // The cells at the end are added by line.
+        let extra = extra && !broken;
         let table = String::from_utf8(writer.into_inner().unwrap()).unwrap();
         let separator = separator.to_string();
         let mut text = String::new();
@@ -157,18 +160,15 @@ proptest! {
             writeln!(text, "sep={separator}").unwrap();
         }
         if extra {
-            // Empty cells at the end of rows; a break within a cell is not the end of one.
+            // Empty cells at the end of rows.
             for row in table.split_inclusive('\n') {
-                let whole = row.matches('"').count() % 2 == 0;
                 text += row.trim_end_matches('\n');
-                text += if whole && !row.contains("x.note") { separator.as_str() } else { "" };
+                text += if row.contains("x.note") { "" } else { separator.as_str() };
                 text.push('\n');
             }
         } else {
             text += &table;
         }
-        let broken = rows.iter().any(|(.., note)| note.contains('\n'));
-        prop_assume!(!(extra && broken));
         text += &tail.replace("SEP", &separator);
         // Breaks within cells are not changed: that would change their value.
         let text = if broken { text } else { text.replace('\n', line_end) };
