@@ -82,6 +82,12 @@ pub enum ClinchError {
     /// 409
     #[error("Clinch already has it, or it changed meanwhile (409)")]
     Conflict,
+    /// A create counts as a change of a person with another e-mail address.
+    #[error(
+        "Clinch answers the create with somebody who has another e-mail address, and finds nobody by that \
+         of the record"
+    )]
+    OtherPerson,
     /// It is unknown whether something was created: look it up before creating again.
     #[error("it is not known whether Clinch carried this out: {0}")]
     Ambiguous(Doubt),
@@ -278,7 +284,9 @@ impl ClinchError {
             Self::Forbidden => Disposition::Stalled { reason: Reason::PermissionDenied },
             Self::NotFound => Disposition::Stalled { reason: Reason::DestinationNotFound },
             Self::EndpointNotAllowed => Disposition::Stalled { reason: Reason::EndpointNotAllowed },
-            Self::Rejected { .. } => Disposition::Stalled { reason: Reason::RecordRejected },
+            Self::Rejected { .. } | Self::OtherPerson => {
+                Disposition::Stalled { reason: Reason::RecordRejected }
+            }
             Self::Conflict => Disposition::Stalled { reason: Reason::AlreadyExists },
             Self::TooLarge | Self::AnswerTooLarge { .. } => {
                 Disposition::Stalled { reason: Reason::TooLarge }
@@ -317,6 +325,7 @@ impl ClinchError {
             | Self::NotClinch(_)
             | Self::Rejected { .. }
             | Self::Conflict
+            | Self::OtherPerson
             | Self::Ambiguous(Doubt::Unclear | Doubt::NoId)
             | Self::TooLarge
             | Self::AnswerTooLarge { .. }

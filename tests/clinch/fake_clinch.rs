@@ -403,7 +403,11 @@ async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> 
         lines.push(line);
     }
     let mut first = lines[0].split(' ');
-    let (method, target) = (first.next().unwrap().into(), first.next().unwrap().into());
+    let (method, target) = (first.next().unwrap().into(), first.next().unwrap());
+    // As a proxy gets it, with the origin.
+    let target =
+        target.strip_prefix("http://").map_or(target, |rest| &rest[rest.find('/').unwrap()..]);
+    let target = target.to_owned();
     let headers: Vec<(String, String)> = lines[1..]
         .iter()
         .filter_map(|line| line.split_once(": "))

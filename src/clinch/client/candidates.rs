@@ -231,8 +231,21 @@ impl Client {
         })
     }
 
-    /// One person.
+    /// One person. If they were merged into somebody else, Clinch may answer with that person; an answer with
+    /// another id is believed only if it comes twice, as it may be that to another request.
     pub async fn get(&self, id: &ClinchId) -> Result<Candidate, ClinchError> {
+        let person = self.get_once(id).await?;
+        if person.id == *id {
+            return Ok(person);
+        }
+        let again = self.get_once(id).await?;
+        if again.id == *id || again.id == person.id {
+            return Ok(again);
+        }
+        Err(ClinchError::NotClinch(NotClinchSign::NoData))
+    }
+
+    async fn get_once(&self, id: &ClinchId) -> Result<Candidate, ClinchError> {
         let resource = self.read_one(Op::GetCandidate, id).await?;
         Candidate::read(resource, &self.contract().names)
     }

@@ -29,8 +29,16 @@ const MAX_LIMITED: u32 = 16;
 pub enum Created {
     /// A new person.
     New(Candidate),
-    /// 200 instead of 201: the person existed and was changed.
+    /// 200 instead of 201, or anonymised: the person existed and was changed.
     Upserted(Candidate),
+}
+
+impl Created {
+    const fn person(&self) -> &Candidate {
+        match self {
+            Self::New(person) | Self::Upserted(person) => person,
+        }
+    }
 }
 
 /// How a person came to be in Clinch.
@@ -50,7 +58,16 @@ impl Client {
     /// Creates a person, once and without any look-up. `Ambiguous`: the person may exist now; look
     /// them up before anything else.
     pub async fn create(&self, attributes: &Map<String, Value>) -> Result<Created, ClinchError> {
-        self.create_encoded(candidate(attributes)).await
+        let sent = attributes.get(&self.contract().names.email).and_then(Value::as_str);
+        let created = self.create_encoded(candidate(attributes)).await?;
+        match &created {
+            Created::Upserted(person)
+                if is_other(person, sent.and_then(MatchKey::fold).as_ref()) =>
+            {
+                Err(ClinchError::Ambiguous(Doubt::Unclear))
+            }
+            Created::New(_) | Created::Upserted(_) => Ok(created),
+        }
     }
 
     async fn create_encoded(&self, body: Bytes) -> Result<Created, ClinchError> {
@@ -58,11 +75,31 @@ impl Client {
         let person = one(&response)
             .and_then(|resource| Candidate::read(resource, &self.contract().names).ok())
             .ok_or_else(|| ClinchError::Ambiguous(without_id(&response)))?;
-        Ok(if response.status == StatusCode::OK {
+        // Nobody who was just created is anonymised.
+        Ok(if response.status == StatusCode::OK || person.anonymized {
             Created::Upserted(person)
         } else {
             Created::New(person)
         })
+    }
+
+    /// What became of a create whose answer shows somebody with another address: the answer to another
+    /// request, or an address that Clinch keeps in another form.
+    async fn resolve_other<G: Send>(
+        &self,
+        key: &MatchKey,
+        created: Created,
+        in_doubt: &(impl Fn() -> G + Sync),
+    ) -> Result<Creation, ClinchError> {
+        match self.look_again(key, Doubt::Unclear, in_doubt).await {
+            Ok(found) if !found.is_empty() => Ok(recovered(found)),
+            // If this is not believed either, each attempt would create another one.
+            Ok(_) | Err(ClinchError::FilterIgnored) => match created {
+                Created::New(person) => Ok(Creation::Created(person)),
+                Created::Upserted(_) => Err(ClinchError::OtherPerson),
+            },
+            Err(_) => Err(ClinchError::Ambiguous(Doubt::Unclear)),
+        }
     }
 
     /// Creates a person who may exist already: looks them up, creates them only if they are
@@ -105,6 +142,9 @@ impl Client {
         let mut rounds = Rounds::of(self.0.config.timeouts.operation);
         loop {
             let error = match self.create_encoded(body.clone()).await {
+                Ok(created) if is_other(created.person(), Some(key)) => {
+                    return self.resolve_other(key, created, &in_doubt).await;
+                }
                 Ok(Created::New(person)) => return Ok(Creation::Created(person)),
                 Ok(Created::Upserted(person)) => return Ok(Creation::Upserted(person)),
                 Err(error) => error,
@@ -242,6 +282,11 @@ impl Rounds {
         self.unsigned += u32::from(doubt.is_unsigned());
         !doubt.is_refusal() && self.unsigned < 2 && self.sent < MAX_ROUNDS
     }
+}
+
+/// Whether an answer shows a person with another address than the one that was sent.
+fn is_other(person: &Candidate, sent: Option<&MatchKey>) -> bool {
+    person.match_key().is_some_and(|shown| sent.is_some_and(|sent| *sent != shown))
 }
 
 /// Absent before and present now: created by us. Several: somebody else created one as well.

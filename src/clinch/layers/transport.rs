@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::Call;
 use crate::{
     clinch::{
+        contract::Effect,
         endpoint::Allowed,
         wire::{CallError, Response, SignedRequest},
     },
@@ -70,14 +71,16 @@ impl HttpTransport {
     async fn exchange(&self, signed: SignedRequest) -> Result<Response, CallError> {
         let headers = signed.headers();
         let cap = signed.request.max_response_bytes;
-        // Within a tunnel there is no proxy's answer.
-        let by_proxy = self.has_proxy && signed.request.url.scheme() == "http";
+        // Within a tunnel there is no proxy's answer. Whatever answers it, a create is never taken for not sent.
+        let by_proxy = self.has_proxy
+            && signed.request.url.scheme() == "http"
+            && signed.request.effect != Effect::Create;
         let mut request = reqwest::Request::new(signed.request.method, signed.request.url);
         *request.headers_mut() = headers;
         *request.body_mut() = signed.request.body.map(Into::into);
         let mut response = self.http.execute(request).await.map_err(|error| classify(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        // The proxy's answer, not the host's: the request was not forwarded.
+        // The proxy's answer, not the host's.
         if by_proxy && status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Err(CallError::NoConnection(NoAnswer::ProxyCredentials));
         }

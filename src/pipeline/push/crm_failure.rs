@@ -13,7 +13,7 @@ impl From<ClinchError> for CrmFailure {
         let message = error.to_string();
         let disposition = error.disposition();
         match error {
-            ClinchError::Rejected { .. } | ClinchError::Conflict => {
+            ClinchError::Rejected { .. } | ClinchError::Conflict | ClinchError::OtherPerson => {
                 Self::Record(Cause::new(Reason::RecordRejected, message))
             }
             ClinchError::SignatureRefused { .. } => {

@@ -1,16 +1,20 @@
 //! Requests in doubt: an answer that is lost, late or wrong never makes a second person.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clinch_operator::{
-    clinch::{ClinchError, Creation, Doubt},
+    clinch::{Client, ClientDeps, ClinchError, Creation, Doubt},
     domain::{ClinchId, Disposition, Reason},
+    network::OutboundProxy,
     pipeline::{ClinchCrm, Crm as _, CrmFailure, Ensure, JobStage, SeenSource},
 };
 
 use crate::{
-    client::bench::{Bench, DATE, attributes, bench, bench_with, key, resume},
-    fake_clinch::{Duplicate, Fault, answer, raw},
+    client::bench::{Bench, DATE, Seen, attributes, bench, bench_with, config, deps, key, resume},
+    fake_clinch::{Duplicate, Fake, Fault, answer, raw},
 };
 
 /// When a request is carried out after its answer: later than a look-up that does not wait, and well
@@ -285,4 +289,86 @@ async fn the_layer_never_repeats_a_doubtful_create_by_itself() {
     let lost = client.create(&attributes("joan@example.com")).await.unwrap_err();
     assert_eq!(lost, ClinchError::Ambiguous(Doubt::Timeout));
     assert_eq!(fake.count("POST"), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_somebody_else_is_believed_only_if_nobody_is_found() {
+    let shown = |id: &str, attributes: &str| {
+        format!(r#"{{"data":{{"type":"candidate","id":"{id}","attributes":{{{attributes}}}}}}}"#)
+    };
+    let joan = r#""email":"joan@example.com""#;
+    let answers = [
+        // The answer to another request.
+        (Fault::ServeThen(answer(201, DATE, &shown("1", joan))), "recovered", 2),
+        (Fault::ServeThen(answer(200, DATE, &shown("1", joan))), "recovered", 2),
+        (Fault::AnswerThenServe(answer(201, DATE, &shown("1", joan)), LATE), "recovered", 2),
+        // Clinch has changed Joan instead.
+        (Fault::Raw(answer(200, DATE, &shown("1", joan))), "refused", 1),
+        // Clinch keeps the address in another form.
+        (
+            Fault::Raw(answer(201, DATE, &shown("2", r#""email":"ja.ne@example.com""#))),
+            "created",
+            1,
+        ),
+        (Fault::Raw(answer(201, DATE, &shown("2", r#""email":"JANE@EXAMPLE.COM""#))), "created", 1),
+        (Fault::Raw(answer(201, DATE, &shown("2", ""))), "created", 1),
+        // Nobody who was just created is anonymised.
+        (Fault::Raw(answer(201, DATE, &shown("2", r#""anonymized":true"#))), "upserted", 1),
+    ];
+    for (n, (fault, expected, people)) in answers.into_iter().enumerate() {
+        let Bench { fake, client, .. } = bench().await;
+        fake.behave(|b| b.duplicate = Duplicate::Allow);
+        let there = fake.add("joan@example.com");
+        fake.fault("POST", fault);
+        let email = "jane@example.com";
+        let how = match client.create_or_find(&key(email), &attributes(email), true).await {
+            Ok(Creation::Created(_)) => "created",
+            Ok(Creation::Upserted(_)) => "upserted",
+            Ok(Creation::Recovered(jane)) if jane.id.as_str() != there => "recovered",
+            Err(ClinchError::OtherPerson) => "refused",
+            other => panic!("answer {n}: {other:?}"),
+        };
+        assert_eq!(how, expected, "answer {n}");
+        assert_eq!((fake.count("POST"), fake.account().people.len()), (1, people), "answer {n}");
+    }
+
+    let Bench { fake, client, .. } = bench().await;
+    fake.fault("POST", Fault::Raw(answer(200, DATE, &shown("1", joan))));
+    let without_a_look = client.create(&attributes("jane@example.com")).await.unwrap_err();
+    assert_eq!(without_a_look, ClinchError::Ambiguous(Doubt::Unclear));
+}
+
+#[tokio::test]
+async fn an_answer_with_another_id_is_believed_only_if_it_comes_twice() {
+    let Bench { fake, client, .. } = bench().await;
+    let ids = ["jane@example.com", "joan@example.com"].map(|email| fake.add(email));
+    let [jane, joan] = ids.map(|id| ClinchId::parse(&id).unwrap());
+    let answer_of = |id: &ClinchId| {
+        let body = format!(r#"{{"data":{{"type":"candidate","id":"{id}","attributes":{{}}}}}}"#);
+        Fault::Raw(answer(200, DATE, &body))
+    };
+    fake.fault("GET", answer_of(&joan));
+    assert_eq!(client.get(&jane).await.unwrap().id, jane, "it was that to another request");
+    fake.fault("GET", answer_of(&joan));
+    fake.fault("GET", answer_of(&joan));
+    assert_eq!(client.get(&jane).await.unwrap().id, joan, "they were merged");
+    fake.fault("GET", answer_of(&joan));
+    fake.fault("GET", answer_of(&ClinchId::parse("another").unwrap()));
+    client.get(&jane).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_create_that_a_proxy_answers_407_is_looked_up() {
+    let (fake, seen) = (Fake::start().await, Arc::new(Seen::default()));
+    fake.behave(|b| b.duplicate = Duplicate::Allow);
+    let proxy = OutboundProxy::parse(&fake.origin(), []).unwrap();
+    let deps = ClientDeps { proxy, ..deps(&fake.origin(), &seen) };
+    let client = Client::connect("uid", config(&fake.origin()), &deps).unwrap();
+    fake.fault("GET", Fault::Raw(raw(407, "", "")));
+    client.verify().await.expect("a read that the proxy refuses is sent again");
+    fake.fault("POST", Fault::ServeThen(raw(407, "", "")));
+    let email = "jane@example.com";
+    let created = client.create_or_find(&key(email), &attributes(email), true).await.unwrap();
+    assert!(matches!(created, Creation::Recovered(_)), "{created:?}");
+    assert_eq!((fake.count("POST"), fake.account().people.len()), (1, 1));
 }
