@@ -55,6 +55,8 @@ pub struct Page {
     pub profiles: ProfilesShown,
 }
 
+/// How often a person is read while each answer has another id than the one before it.
+const MAX_READS: usize = 4;
 /// No time of a change is later, whatever a clock says.
 const FAR_FUTURE: i16 = 2500;
 /// Every time of a change is later.
@@ -232,15 +234,15 @@ impl Client {
     }
 
     /// One person. If they were merged into somebody else, Clinch may answer with that person; an answer with
-    /// another id is believed only if it comes twice, as it may be that to another request.
+    /// another id is believed only if the next one has it, too, as it may be that to another request.
     pub async fn get(&self, id: &ClinchId) -> Result<Candidate, ClinchError> {
-        let person = self.get_once(id).await?;
-        if person.id == *id {
-            return Ok(person);
-        }
-        let again = self.get_once(id).await?;
-        if again.id == *id || again.id == person.id {
-            return Ok(again);
+        let mut other = None;
+        for _ in 0..MAX_READS {
+            let person = self.get_once(id).await?;
+            if person.id == *id || other.as_ref() == Some(&person.id) {
+                return Ok(person);
+            }
+            other = Some(person.id);
         }
         Err(ClinchError::NotClinch(NotClinchSign::NoData))
     }
