@@ -185,3 +185,28 @@ async fn a_log_level_shows_what_it_says_and_the_result_alone_is_on_standard_outp
     assert!(!log.contains('\u{1b}'), "no colour where there is no terminal: {log}");
     object(&applied, "CandidateExport");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changed_is_not_ready_while_its_integration_is_not() {
+    let world = World::new().await;
+    let apply = |name: &str, secret: &str| {
+        let people = format!(
+            "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: people}}\ndata:\n  people.json: \
+             '[{{\"firstName\": \"{name}\", \"emails\": [{{\"value\": \"ann@example.com\"}}]}}]'\n"
+        );
+        let inline = "{inline: [{firstName: Ann, emails: [{value: ann@example.com}]}, PERSON]}";
+        let changes = [
+            (inline, "{configMapRef: {name: people}}"),
+            ("REST", &people),
+            ("secretKey: S", secret),
+        ];
+        let output = world.apply(&changes, &["-o", "json"]);
+        let ready = condition(&object(&output, "CandidateExport"), "Ready");
+        (output.status.code(), ready["status"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(apply("Ann", "secretKey: S"), (Some(0), "True".to_owned()));
+    assert_eq!(apply("Ann", "secretKey: X"), (Some(1), "True".to_owned()), "it is as declared");
+    assert_eq!(apply("Bea", "secretKey: X"), (Some(1), "False".to_owned()), "it is not");
+    assert_eq!(apply("Bea", "secretKey: S"), (Some(0), "True".to_owned()));
+    assert_eq!(world.sandbox.people("hireEZ")[0]["attributes"]["first_name"], "Bea");
+}

@@ -134,7 +134,7 @@ pub(super) fn assemble(
         rows: gathered.previous.file.as_ref().and_then(|seen| u64::try_from(seen.rows).ok()),
     };
     Validated {
-        revision: revision_to_compare(gathered, revision, true),
+        revision: revision_to_compare(gathered, revision, None),
         task: Task::File(task.into()),
         mode: spec.mode,
         asks_clinch: false,

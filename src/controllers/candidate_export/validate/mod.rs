@@ -201,10 +201,11 @@ fn assemble(
         Permitted::AskClinch => Some(&permission.jobs),
         Permitted::Yes | Permitted::No(_) => None,
     };
+    let content = hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0);
     let revision = digest_json(&(
         (&spec.select, spec.limit, &spec.destination, policy, spec.mode),
         plan.digest().to_string(),
-        hex::encode(gathered.keys.payload_digest(&source.fingerprint().to_string()).0),
+        &content,
         (&integration.metadata.uid, &integration.spec.region, &integration.spec.endpoint),
         &integration.spec.api_version,
         asked,
@@ -268,11 +269,10 @@ fn assemble(
             .flatten(),
     };
     let asks_clinch = asked.is_some();
-    let certain = gathered.connection.is_some()
-        || !(matches!(gathered.mapping, MappingFound::Default)
-            || integration.spec.suppression.is_some());
+    let unsure =
+        matches!(gathered.mapping, MappingFound::Default) || integration.spec.suppression.is_some();
     Validated {
-        revision: revision_to_compare(gathered, revision, certain),
+        revision: revision_to_compare(gathered, revision, unsure.then_some(&*content)),
         task: Task::Push(run.into()),
         mode: spec.mode,
         asks_clinch,
@@ -309,21 +309,40 @@ fn access(gathered: &Gathered) -> String {
 
 /// Separates, in a revision, what the export decides from what the contract decides.
 const TARGET: char = '-';
+/// Separates, in a revision that is not known without a connection, the content of the source from it.
+const CONTENT: char = '+';
+/// How many hex digits stand for the content.
+const CONTENT_DIGITS: usize = 16;
 
 /// Without a connection the attributes that the default mapping fills and the admin's list are not
-/// known, and so the revision is not. It is then taken to be the one in place; nothing can start
-/// before it is known. The same goes for the part that the contract decides.
-fn revision_to_compare(gathered: &Gathered, revision: String, certain: bool) -> String {
+/// known, and so the revision is not. It is then taken to be the one in place, unless the source differs;
+/// nothing can start before it is known. The same goes for the part that the contract decides.
+/// `content`: of the source, if the revision is one of these.
+fn revision_to_compare(gathered: &Gathered, revision: String, content: Option<&str>) -> String {
     let Gathered { previous, export, .. } = gathered;
     let unchanged = previous.observed_generation == export.metadata.generation;
-    match recorded::in_place(previous) {
-        Some(applied) if !certain && unchanged => applied.to_owned(),
-        Some(applied)
+    let content = content.map(|content| &content[..content.len().min(CONTENT_DIGITS)]);
+    let whole = match content {
+        Some(content) => format!("{content}{CONTENT}{revision}"),
+        None => revision.clone(),
+    };
+    match (recorded::in_place(previous), content) {
+        // Earlier versions left the content out.
+        (Some(applied), _) if applied == revision => revision,
+        (Some(applied), Some(content)) if gathered.connection.is_none() && unchanged => {
+            let differs = |(read, _)| read != content;
+            if applied.split_once(CONTENT).is_some_and(differs) {
+                whole
+            } else {
+                applied.to_owned()
+            }
+        }
+        (Some(applied), _)
             if !gathered.is_connected()
-                && applied.split_once(TARGET).is_some_and(|(ours, _)| ours == revision) =>
+                && applied.split_once(TARGET).is_some_and(|(ours, _)| ours == whole) =>
         {
             applied.to_owned()
         }
-        _ => revision,
+        _ => whole,
     }
 }
