@@ -161,6 +161,8 @@ impl SignedRequest {
         let media_type = HeaderValue::from_static(jsonapi::MEDIA_TYPE);
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, media_type.clone());
+        // What a cache in between kept proves nothing about who is there now; and it shall keep nobody.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
         headers.insert(header::DATE, self.signature.date.clone());
         headers.insert(header::AUTHORIZATION, self.signature.authorization.clone());
         if self.request.body.is_some() {

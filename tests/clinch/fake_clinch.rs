@@ -358,6 +358,7 @@ impl Request {
 
     fn is_signed(&self) -> bool {
         assert_eq!(self.header("accept"), "application/vnd.api+json");
+        assert_eq!(self.header("cache-control"), "no-cache, no-store");
         assert!(self.header("user-agent").starts_with("clinch-operator/"));
         let canonical = format!(
             "{},{},,{},{}",

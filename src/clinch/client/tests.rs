@@ -112,6 +112,7 @@ async fn a_client_sends_the_exact_bytes_through_any_transport() {
     let headers = sent.headers();
     let text = |name: &str| headers[name].to_str().unwrap();
     assert_eq!(text("accept"), "application/vnd.api+json");
+    assert_eq!(text("cache-control"), "no-cache, no-store");
     assert_eq!(text("content-type"), "application/vnd.api+json");
     assert_eq!(text("date"), "Thu, 05 Mar 2026 12:00:00 GMT");
     assert!(text("authorization").starts_with("APIAuth KEY:"));
