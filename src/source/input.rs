@@ -13,7 +13,7 @@ use super::{
     compression::MAGIC_BYTES,
     found,
     gzip::GzipMembers,
-    stored::{Ahead, Bounded, Counted, ReadFailure, Refused, Source},
+    stored::{Ahead, Bounded, Counted, Gathered, ReadFailure, Refused, Source},
     text::{self, HalfCharacter, Transcoded, Undecodable},
     zstd::ZstdFrames,
 };
@@ -57,8 +57,8 @@ impl Input {
         let count = Arc::new(AtomicU64::new(0));
         let counted = Counted { inner: whole, count: count.clone(), failure: read_failure.clone() };
         let inner: Source = match compression {
-            Some(Compression::Gzip) => Box::new(GzipMembers::new(counted)),
-            Some(Compression::Zstd) => Box::new(ZstdFrames::new(counted)),
+            Some(Compression::Gzip) => Box::new(GzipMembers::new(Gathered::of(counted))),
+            Some(Compression::Zstd) => Box::new(ZstdFrames::new(Gathered::of(counted))),
             None => Box::new(counted),
         };
         let consumed = compression.map(|_| count);
@@ -165,13 +165,14 @@ fn as_text(
     if let Some(found) = found::signature(data.head()) {
         return Err(SourceError::NotData { part: part.clone(), found });
     }
-    let (encoding, mark) = text::encoding(data.head(), charset).map_err(|fault| {
-        let part = part.clone();
-        match fault {
-            Undecodable::Utf32 => SourceError::Utf32 { part },
-            Undecodable::Unknown => SourceError::UnknownCharset { part },
-        }
-    })?;
+    let part = part.clone();
+    let (encoding, mark) = match text::encoding(data.head(), charset) {
+        Ok(found) => found,
+        // A few bytes before a failure may look like anything: the failure follows.
+        Err(Undecodable::Utf32) if data.is_cut() => (UTF_8, 0),
+        Err(Undecodable::Utf32) => return Err(SourceError::Utf32 { part }),
+        Err(Undecodable::Unknown) => return Err(SourceError::UnknownCharset { part }),
+    };
     data.skip(mark);
     Ok(if encoding == UTF_8 { Box::new(data) } else { Box::new(Transcoded::new(data, encoding)) })
 }

@@ -18,7 +18,7 @@ const RATIO_FREE_BYTES: u64 = 1 << 20;
 
 pub(super) type Source = Box<dyn Read + Send>;
 
-/// Fails once more was read than is accepted.
+/// Fails once more was read than is accepted, after the bytes that are.
 pub(super) struct Bounded {
     pub(super) inner: Source,
     /// Compressed bytes read so far; `None` for plain data.
@@ -30,18 +30,23 @@ pub(super) struct Bounded {
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let refused = |why| Err(io::Error::other(why));
+        let Some(left) = self.limit.checked_sub(self.taken) else {
+            return refused(Refused::Size(self.limit));
+        };
         let count = uninterrupted(&mut self.inner, buffer)?;
         self.taken += count as u64;
-        if self.taken > self.limit {
-            return Err(io::Error::other(Refused::Size(self.limit)));
-        }
         if let Some(consumed) = &self.consumed {
             let accepted = consumed.load(Ordering::Relaxed).saturating_mul(self.ratio);
             if self.taken > RATIO_FREE_BYTES && self.taken > accepted {
-                return Err(io::Error::other(Refused::Ratio(self.ratio)));
+                return refused(Refused::Ratio(self.ratio));
             }
         }
-        Ok(count)
+        let within = usize::try_from(left).map_or(count, |left| count.min(left));
+        if within == 0 && count > 0 {
+            return refused(Refused::Size(self.limit));
+        }
+        Ok(within)
     }
 }
 
@@ -51,6 +56,41 @@ fn uninterrupted(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize>
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => return done,
         }
+    }
+}
+
+/// Returns as many bytes as are asked for, fewer only where the data ends or fails. Decompression works in steps of
+/// its input, and what it returns before a damage depends on them: with this they are the same, however bytes arrive.
+pub(super) struct Gathered<R> {
+    inner: R,
+    /// Found after bytes that had to be returned first.
+    failure: Option<io::Error>,
+}
+
+impl<R: Read> Gathered<R> {
+    pub(super) fn of(inner: R) -> Self {
+        Self { inner, failure: None }
+    }
+}
+
+impl<R: Read> Read for Gathered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match uninterrupted(&mut self.inner, &mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(failure) if filled == 0 => return Err(failure),
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -96,6 +136,11 @@ impl<R: Read> Ahead<R> {
     /// The first bytes: fewer than requested only where the data ends or fails.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// Whether a failure ended the first bytes early, so that they say little about the data.
+    pub(super) fn is_cut(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Leaves out the first `count` bytes.

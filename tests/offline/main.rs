@@ -32,6 +32,7 @@ mod pdf_readers;
 #[path = "../support/scale.rs"]
 mod scale;
 mod search;
+mod source_arrival;
 mod source_files;
 mod telephone_numbers;
 mod upgrade;
