@@ -32,6 +32,7 @@ mod pdf_readers;
 #[path = "../support/scale.rs"]
 mod scale;
 mod search;
+mod sizing;
 mod source_arrival;
 mod source_files;
 mod telephone_numbers;
