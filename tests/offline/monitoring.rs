@@ -170,3 +170,16 @@ fn the_page_about_objectives_names_each_of_them_and_what_does_not_count() {
         }
     }
 }
+
+#[test]
+fn commands_of_the_pages_find_the_pods_of_every_shard() {
+    // `clinch-operator.shardSelector` of the chart gives the pods of shards another name.
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(page) = fs::read_to_string(&path) else { continue };
+        for line in page.lines().filter(|line| line.contains("name=clinch-operator")) {
+            let of_deployments = line.contains("deployment -n") || line.contains("metadata.name=");
+            assert!(of_deployments, "{}: {line}", path.display());
+        }
+    }
+}
