@@ -35,6 +35,7 @@ mod notifications;
 mod parity;
 mod permission;
 mod plan;
+mod pod_security;
 mod policy;
 mod rights;
 mod roles;
