@@ -97,7 +97,10 @@ def stage(folder):
     source = folder / "src"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
-    shutil.copyfile(ROOT / "docs/book.toml", folder / "book.toml")
+    # The version is in the title of each page, so that sites of several versions can be told apart.
+    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M).group(1)
+    book = (ROOT / "docs/book.toml").read_text()
+    (folder / "book.toml").write_text(re.sub(r'^(title = ".*)"$', rf'\1 {version}"', book, flags=re.M))
     summary = (ROOT / "docs/SUMMARY.md").read_text()
     stage = Stage(source)
     listed = {(ROOT / "docs" / match.group(2)).resolve() for match in LINK.finditer(summary) if match.group(2)}
