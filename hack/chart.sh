@@ -17,8 +17,8 @@
 #   hack/chart.sh base       writes the bases in deploy/kustomize again
 #
 # helm is $HELM, or the one on the PATH, or is built from the Go module proxy into target/chart, as kube-score and
-# kubeconform are. promtool is $PROMTOOL, or the one on the PATH, or is taken out of Debian's package prometheus. Exit
-# codes: 0 passed, 1 failed, 2 usage.
+# kubeconform are. promtool, which also checks the metrics of operators that work, is $PROMTOOL, or the one on the PATH, or
+# is taken out of Debian's package prometheus. Exit codes: 0 passed, 1 failed, 2 usage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-all}" in all | offline | base) what=${1:-all} ;; *) sed -n '2,/^set/s/^# \?//p' "$0"; exit 2 ;; esac
@@ -241,12 +241,18 @@ MANIFESTS
 kubectl wait -n crm candidateexport/people --for=condition=Ready --timeout=60s >"$work/said" 2>&1 \
   || { cat "$work/said" "$work"/operator*; exit 1; }
 [ "$(kubectl get clint -n talent acme -o 'jsonpath={.status.shard}')" = emea ] || { echo "not in its shard"; exit 1; }
+for log in "$work"/operator*; do
+  address=$(grep -oE 'address=[0-9.:]+' "$log" | head -n 1 | cut -d= -f2)
+  curl --silent --fail "http://$address/metrics" >"$work/metrics"
+  grep -q '^clinch_operator_leading 1$' "$work/metrics" || { echo "no metrics of a leader at $address"; exit 1; }
+  "$promtool" check metrics <"$work/metrics" >"$work/said" 2>&1 && [ ! -s "$work/said" ] || { cat "$work/said"; exit 1; }
+done
 if grep -hi forbidden "$work"/operator*; then echo "refused"; exit 1; fi
 # shellcheck disable=SC2086
 kill $operators $sandbox && wait $operators $sandbox || true
 operators=
 quiet "$helm" uninstall scoped -n clinch-scoped
-echo "no ClusterRole; an export in one namespace is delivered through an integration of another, by its shard"
+echo "no ClusterRole; an export in one namespace is delivered through an integration of another, by its shard; promtool has nothing to say about the metrics of either process"
 
 step "uninstall"
 quiet "$helm" uninstall one -n clinch-system
@@ -255,12 +261,14 @@ for crd in candidateexports candidateimports candidateledgers clinchintegrations
 done
 filled || { echo "the ledger key is gone"; exit 1; }
 gone deployment -A || { echo "a Deployment is left"; exit 1; }
+# As it is published.
+quiet "$helm" package "$chart" --destination "$work"
 for name in one another; do
-  quiet "$helm" install "$name" "$chart" -n clinch-system --set environment=production
+  quiet "$helm" install "$name" "$work"/clinch-operator-*.tgz -n clinch-system --set environment=production
   quiet "$helm" uninstall "$name" -n clinch-system
   filled || { echo "the ledger key was overwritten"; exit 1; }
 done
-echo "CRDs and the ledger key are kept, and taken by the next release, whatever its name"
+echo "CRDs and the ledger key are kept, and taken by the next release, whatever its name, also of the packed chart"
 
 step "kubeconform"
 # The CRDs are there at this point; those of the chart, too.
