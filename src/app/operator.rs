@@ -20,7 +20,7 @@ use crate::{
     cluster::{Kind, ObjectKey},
     controllers::{Context, Controllers, Settings},
     domain::{Clock, Fence, Shard},
-    k8s::{Elector, Gauges, KubeCluster, KubeConfig, Lack, LeaseConfig, ServedApi},
+    k8s::{Elector, Gauges, KubeCluster, KubeConfig, Lack, LeaseConfig, ServedApi, Waits},
     ledger::ObjectLedgers,
 };
 
@@ -123,9 +123,10 @@ pub async fn run(
             let fence = elector.fence();
             readiness.wait_for(format!("the lease {name}"));
             let waiting = readiness.clone();
-            let waits = move |holder: Option<&str>| match holder {
-                Some(holder) => waiting.stand_by(holder, &name),
-                None => waiting.wait_for(format!("the lease {name}")),
+            let waits = move |waits: Waits<'_>| match waits {
+                Waits::Holder(holder) => waiting.stand_by(holder, &name),
+                Waits::Failure(error) => waiting.wait_for(format!("the lease {name}: {error}")),
+                Waits::Unknown => waiting.wait_for(format!("the lease {name}")),
             };
             let elector = tokio::spawn(elector.run(leading.clone(), waits, lease_stop.clone()));
             (fence, Some(elector))
@@ -286,7 +287,7 @@ async fn crds_served(
             }
             Err(error) => {
                 brief = error.is_busy() && began.elapsed() < BUSY;
-                error.to_string()
+                format!("the CRDs: {error}")
             }
         };
         if told_of.as_ref() != Some(&missing) && !brief {

@@ -7,11 +7,14 @@ use tokio::time::Instant;
 
 use super::error::{is_busy, summary};
 
-/// How long an API server may answer 429 and 5xx before that is a warning: it does so while it starts.
+/// How long an API server may answer 429 and 5xx before that is a warning: it does so while it starts. So does a watch
+/// that expires: the API server forgets old versions, and all of a kind whose CRD changes.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Interruptions this far apart have nothing to do with each other. A watch of a quiet cluster does not say that it
 /// works.
 const APART: Duration = Duration::from_mins(3);
+/// The version that a watch begins at is not known any more. It lists again.
+const EXPIRED: u16 = 410;
 
 /// The interruptions of one watch.
 #[derive(Debug, Default)]
@@ -41,7 +44,8 @@ impl Interruptions {
             self.since = None;
         }
         let began = *self.since.get_or_insert_with(Instant::now);
-        !code.is_some_and(is_busy) || began.elapsed() >= PATIENCE
+        let passes = |code| is_busy(code) || code == EXPIRED;
+        !code.is_some_and(passes) || began.elapsed() >= PATIENCE
     }
 }
 
@@ -88,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_busy_api_server_is_a_warning_only_once_it_lasts() {
+    async fn a_busy_api_server_and_a_watch_that_expires_are_a_warning_only_once_they_last() {
         let mut watch = Interruptions::default();
         assert!(watch.is_news(None) && watch.is_news(Some(403)), "not busy");
         assert!(!watch.is_news(Some(503)) && !watch.is_news(Some(429)));
@@ -98,5 +102,9 @@ mod tests {
         assert!(!watch.is_news(Some(503)));
         advance(APART).await;
         assert!(!watch.is_news(Some(503)), "another interruption");
+        let mut expires = Interruptions::default();
+        assert!(!expires.is_news(Some(410)));
+        advance(PATIENCE).await;
+        assert!(expires.is_news(Some(410)), "it cannot list");
     }
 }

@@ -30,7 +30,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Clock, Fence};
+use super::error::cluster_error;
+use crate::{
+    cluster::ClusterError,
+    domain::{Clock, Fence},
+};
 
 /// Settings of the Lease.
 #[derive(Debug, Clone)]
@@ -99,6 +103,17 @@ pub struct Elector {
     observed: Sighting,
 }
 
+/// Why a process does not hold the Lease.
+#[derive(Debug)]
+pub enum Waits<'a> {
+    /// This process holds it.
+    Holder(&'a str),
+    /// The API server refuses, or fails.
+    Failure(&'a ClusterError),
+    /// It is not known yet.
+    Unknown,
+}
+
 /// A record of a Lease, and when it was first seen.
 #[derive(Debug, Default)]
 pub(super) struct Sighting(Option<(LeaseSpec, Instant)>);
@@ -163,11 +178,11 @@ impl Elector {
     /// Runs until the Lease was held and lost, or until `stop`; then releases it if still held.
     ///
     /// `leading` turns true on acquisition and false on loss or release. `waits` is called after each attempt
-    /// before that: with the process that holds the Lease, or `None` while it is not known who does.
+    /// before that.
     pub async fn run(
         mut self,
         leading: watch::Sender<bool>,
-        waits: impl Fn(Option<&str>),
+        waits: impl Fn(Waits<'_>),
         stop: CancellationToken,
     ) {
         let mut renewed: Option<Instant> = None;
@@ -197,17 +212,20 @@ impl Elector {
                 Ok(Ok(false)) => failures = 0,
                 Ok(Err(error)) => {
                     failures = failures.saturating_add(1);
-                    let summary = super::error::summary(error);
                     if is_worth_a_warning(error, failures) {
-                        tracing::warn!(error = %summary, failures, "lease request failed");
+                        tracing::warn!(%error, failures, "lease request failed");
                     } else {
-                        tracing::debug!(error = %summary, "lease request failed");
+                        tracing::debug!(%error, "lease request failed");
                     }
                 }
                 Err(_) => tracing::warn!("lease request timed out"),
             }
             if renewed.is_none() {
-                waits(self.observed.holder().filter(|_| matches!(attempt, Ok(Ok(_)))));
+                waits(match &attempt {
+                    Ok(Ok(_)) => self.observed.holder().map_or(Waits::Unknown, Waits::Holder),
+                    Ok(Err(error)) => Waits::Failure(error),
+                    Err(_) => Waits::Unknown,
+                });
             }
             if renewed.is_some_and(|at| at.elapsed() >= deadline) {
                 tracing::error!("the lease was not renewed in time; stepping down");
@@ -232,8 +250,9 @@ impl Elector {
     }
 
     /// True when this process holds the Lease after the call.
-    async fn acquire_or_renew(&mut self) -> kube::Result<bool> {
-        let Some(mut lease) = self.api.get_opt(&self.config.name).await? else {
+    async fn acquire_or_renew(&mut self) -> Result<bool, ClusterError> {
+        let found = self.api.get_opt(&self.config.name).await;
+        let Some(mut lease) = found.map_err(|error| self.failed("get", &error))? else {
             return self.create().await;
         };
         let record = lease.spec.clone().unwrap_or_default();
@@ -249,11 +268,16 @@ impl Elector {
                 Ok(true)
             }
             Err(kube::Error::Api(status)) if status.is_conflict() => Ok(false),
-            Err(error) => Err(error),
+            Err(error) => Err(self.failed("update", &error)),
         }
     }
 
-    async fn create(&mut self) -> kube::Result<bool> {
+    fn failed(&self, verb: &'static str, error: &kube::Error) -> ClusterError {
+        let LeaseConfig { namespace, name, .. } = &self.config;
+        cluster_error(verb, format!("leases {namespace}/{name}"), error)
+    }
+
+    async fn create(&mut self) -> Result<bool, ClusterError> {
         let lease = Lease {
             metadata: ObjectMeta { name: Some(self.config.name.clone()), ..Default::default() },
             spec: Some(self.record(None)),
@@ -266,7 +290,7 @@ impl Elector {
             Err(kube::Error::Api(status)) if status.is_already_exists() || status.is_conflict() => {
                 Ok(false)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.failed("create", &error)),
         }
     }
 
@@ -314,9 +338,8 @@ impl Elector {
 }
 
 /// Whether a failure deserves a warning: a single 429 or 5xx is normal for a busy API server.
-fn is_worth_a_warning(error: &kube::Error, in_a_row: u32) -> bool {
-    let busy = matches!(error, kube::Error::Api(status) if super::error::is_busy(status.code));
-    !busy || in_a_row > 1
+fn is_worth_a_warning(error: &ClusterError, in_a_row: u32) -> bool {
+    !error.is_busy() || in_a_row > 1
 }
 
 fn to_microseconds(time: Timestamp) -> Timestamp {
@@ -331,7 +354,7 @@ mod tests {
     fn a_single_busy_answer_is_no_warning_and_a_second_one_is() {
         let answered = |code| {
             let status = kube::core::Status { code, ..kube::core::Status::default() };
-            kube::Error::Api(status.boxed())
+            cluster_error("get", "leases a/b", &kube::Error::Api(status.boxed()))
         };
         for busy in [429, 500, 503] {
             assert!(!is_worth_a_warning(&answered(busy), 1), "{busy}");

@@ -29,7 +29,7 @@ use bytes::Bytes;
 pub use gauges::Gauges;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, ResourceExt};
-pub use lease::{Elector, LeaseConfig};
+pub use lease::{Elector, LeaseConfig, Waits};
 pub use pulse::{Deafness, Pulse, Pulses};
 pub use queue::ReconcileQueue;
 pub use runtime::{KubeConfig, Runtime};

@@ -119,6 +119,45 @@ async fn a_standby_is_ready_and_names_the_holder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_may_not_use_its_lease_says_which_right_is_missing() {
+    let Some(world) = World::prepare().await else { return };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let admin = free.local_addr().expect("an address").to_string();
+    drop(free);
+    world.kubectl(&["delete", "role", "clinch-operator", "-n", &world.namespace]);
+    let since = Instant::now();
+    let may = ["auth", "can-i", "get", "leases", "-n", &world.namespace];
+    while world.kubectl_as_operator(&may).0 {
+        assert!(since.elapsed() < SOON, "it keeps the right");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let _process = world.spawn_operator("first", &admin, 6);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answers = async |expected: &str| {
+        let since = Instant::now();
+        loop {
+            let answer = match http.get(format!("http://{admin}/readyz")).send().await {
+                Ok(found) => found.text().await.expect("text"),
+                Err(_) => "it does not listen".to_owned(),
+            };
+            if answer == expected {
+                return;
+            }
+            assert!(since.elapsed() < SOON, "{answer}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    answers(&format!(
+        "waiting for the lease clinch-operator: the operator may not get leases \
+         {}/clinch-operator: grant it in the operator's role\n",
+        world.namespace
+    ))
+    .await;
+    world.grant_shards(&["a"]);
+    answers("ready\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_becomes_ready_at_every_start() {
     let Some(world) = World::prepare().await else { return };
     world.apply(INTEGRATION);
