@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Runs the demo and draws what it prints as a picture of a terminal: docs/images/demo.svg.
 
-    hack/demo-svg.py [FOLDER-OF-PROGRAMS]     target/debug by default
+    hack/demo-svg.py [--check] [FOLDER-OF-PROGRAMS]     target/debug by default
+
+With --check the picture is left as it is. Ends with 1 if it shows other lines than the demo prints now. Numbers, the lines
+about progress and those of the person who is shown differ from run to run and are not compared.
 """
 
+import difflib
 import os
 import pathlib
 import pty
@@ -11,7 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from html import escape
+from html import escape, unescape
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COLUMNS, LINE, CHARACTER, LEFT, TOP = 112, 17, 7.85, 18, 62
@@ -94,14 +98,34 @@ aria-label="What make demo prints">
 """
 
 
+def compared(picture):
+    """The lines of a picture without what differs from run to run."""
+    lines = [unescape(re.sub(r"<[^>]*>", "", row)) for row in re.findall(r"<text x=.*?</text>", picture)]
+    kept, step = [], None
+    for line in lines:
+        head = re.match(r"(\d+)\. ", line)
+        step = head.group(1) if head else step
+        if head or step not in ("3", "6"):
+            kept.append(line)
+    return [re.sub(r"\s+", " ", re.sub(r"[\d.,:T-]*\d[\d.,:TZ-]*", "0", line)) for line in kept]
+
+
 def main():
-    programs = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "target/debug").resolve()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--check"]
+    programs = pathlib.Path(arguments[0] if arguments else "target/debug").resolve()
     text, code = record(programs)
     if code != 0:
         sys.exit(f"the demo ended with {code}:\n{text}")
     lines = ["$ make demo", *text.rstrip().split("\n")]
-    (ROOT / "docs/images/demo.svg").write_text(draw(lines))
-    print(f"docs/images/demo.svg: {len(lines)} lines")
+    path, picture = ROOT / "docs/images/demo.svg", draw(lines)
+    if len(arguments) == len(sys.argv) - 1:
+        path.write_text(picture)
+        print(f"docs/images/demo.svg: {len(lines)} lines")
+        return
+    shown, printed = compared(path.read_text()), compared(picture)
+    if shown != printed:
+        different = "\n".join(difflib.unified_diff(shown, printed, "the picture", "the demo", lineterm="", n=0))
+        sys.exit(f"{different}\ndocs/images/demo.svg: run hack/demo-svg.py")
 
 
 if __name__ == "__main__":

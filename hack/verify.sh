@@ -3,7 +3,7 @@
 # docs/VERIFICATION.md.
 #
 #   hack/verify.sh examples   hack/quickstart-profiles.py --check: the quickstart is what its script writes; the same of the
-#                             pictures of hack/diagrams.py
+#                             pictures of hack/diagrams.py; the picture of the demo shows what the demo prints
 #   hack/verify.sh site       hack/site.py: the pages as a site, and every link in it (installs mdBook unless it is there)
 #   hack/verify.sh getting-started
 #                             hack/getting-started.py: the commands of docs/GETTING_STARTED.md on a real API server
@@ -59,7 +59,9 @@ tests_passed() { sed -nE 's/^test result: .* ([0-9]+) passed.*/\1/p' "$log" | aw
 examples() {
   logged python3 hack/quickstart-profiles.py --check || return 1
   logged python3 hack/diagrams.py --check || return 1
-  result="the quickstart and the pictures are what their scripts write"
+  "$cargo" build --bins || return 1
+  logged python3 hack/demo-svg.py --check "${CARGO_TARGET_DIR:-target}/debug" || return 1
+  result="the quickstart and the pictures are what their scripts write; that of the demo shows what it prints"
   versions="$(python3 --version)"
 }
 
