@@ -27,6 +27,7 @@ mod mapping_back;
 mod mapping_properties;
 mod monitoring;
 mod named_tests;
+mod page_yaml;
 #[cfg(feature = "pdf")]
 mod pdf_readers;
 #[path = "../support/scale.rs"]
