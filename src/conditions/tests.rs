@@ -399,3 +399,111 @@ mod health_table {
         }
     }
 }
+
+mod invariants {
+    //! What holds of every status, whatever came before it.
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdicts() -> impl Strategy<Value = Verdict> {
+        let reason = prop::sample::select(vec![
+            Reason::Synced,
+            Reason::Progressing,
+            Reason::RateLimited,
+            Reason::MappingInvalid,
+            Reason::Suspended,
+        ]);
+        let standing =
+            prop::sample::select(vec![Standing::InSync, Standing::Behind, Standing::NothingDue]);
+        (0..5, reason, standing, "[a-c]{0,2}").prop_map(|(kind, reason, standing, message)| {
+            let cause = Cause::new(reason, message.clone());
+            match kind {
+                0 => Verdict::Ready(cause),
+                1 => Verdict::Working { ready: cause, message },
+                2 => Verdict::Reconciling(cause),
+                3 => Verdict::Stalled(cause),
+                _ => Verdict::Suspended { standing, message },
+            }
+        })
+    }
+
+    fn observations() -> impl Strategy<Value = Vec<Observation>> {
+        let kinds = vec![ConditionType::SourceReady, ConditionType::Delivered];
+        let shown = (any::<Option<bool>>(), "[a-c]{0,2}");
+        (prop::sample::subsequence(kinds, 0..=2), shown).prop_map(|(kinds, (status, message))| {
+            let one = |kind| Observation::new(kind, status, Reason::Read, message.as_str());
+            kinds.into_iter().map(one).collect()
+        })
+    }
+
+    /// A pass: its verdict, what it observed, whether the spec was edited before, and seconds since the last one.
+    fn passes() -> impl Strategy<Value = Vec<(Verdict, Vec<Observation>, bool, i64)>> {
+        prop::collection::vec((verdicts(), observations(), any::<bool>(), 0..100_i64), 1..12)
+    }
+
+    fn is(status: &CandidateExportStatus, kind: ConditionType) -> Option<&str> {
+        find(&status.conditions, kind).map(|condition| condition.status.as_str())
+    }
+
+    fn holds(status: &CandidateExportStatus, generation: i64) -> Result<(), TestCaseError> {
+        prop_assert_eq!(status.observed_generation, Some(generation));
+        let mut kinds: Vec<_> = status.conditions.iter().map(|c| c.type_.as_str()).collect();
+        for condition in &status.conditions {
+            prop_assert_eq!(condition.observed_generation, Some(generation));
+            prop_assert!(!condition.reason.is_empty());
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        prop_assert_eq!(kinds.len(), status.conditions.len(), "each type once");
+        let [ready, reconciling, stalled, suspended] = [
+            ConditionType::Ready,
+            ConditionType::Reconciling,
+            ConditionType::Stalled,
+            ConditionType::Suspended,
+        ]
+        .map(|kind| is(status, kind));
+        for only_while_true in [reconciling, stalled, suspended] {
+            prop_assert!(only_while_true.is_none_or(|status| status == STATUS_TRUE));
+        }
+        prop_assert!(ready.is_some());
+        prop_assert!(!(reconciling.is_some() && stalled.is_some()));
+        prop_assert!(stalled.is_none() || ready == Some(STATUS_FALSE));
+        let explained = [reconciling, stalled, suspended].into_iter().flatten().count() == 1;
+        prop_assert!(
+            ready == Some(STATUS_TRUE) || explained,
+            "not Ready, and no word of what follows"
+        );
+        prop_assert!(ready != Some(STATUS_UNKNOWN) || reconciling.is_some());
+        if stalled.is_some() {
+            let reason = |kind| find(&status.conditions, kind).map(|found| found.reason.as_str());
+            prop_assert_eq!(reason(ConditionType::Stalled), reason(ConditionType::Ready));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn every_status_keeps_the_rules_of_conditions_whatever_came_before(passes in passes()) {
+            let (mut status, mut generation, mut now) = (CandidateExportStatus::default(), 1, 0);
+            for (verdict, observed, edited, seconds) in passes {
+                generation += i64::from(edited);
+                now += seconds;
+                let before = status.clone();
+                apply(&before, &mut status, generation, observed.clone(), &verdict, at(now));
+                holds(&status, generation)?;
+                for condition in &status.conditions {
+                    let same = before.conditions.iter().find(|was| was.type_ == condition.type_);
+                    let since = match same.filter(|was| was.status == condition.status) {
+                        Some(was) => was.last_transition_time.clone(),
+                        None => Time(at(now)),
+                    };
+                    prop_assert_eq!(&condition.last_transition_time, &since, "{}", condition.type_);
+                }
+                let mut again = status.clone();
+                apply(&status, &mut again, generation, observed, &verdict, at(now + 1000));
+                prop_assert_eq!(&again, &status, "the same pass again changes nothing");
+            }
+        }
+    }
+}
