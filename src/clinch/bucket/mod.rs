@@ -1,7 +1,7 @@
 //! One rate bucket per account, shared by all its clients and attempts. Waits on the tokio clock; no
 //! other I/O.
 //!
-//! The ceiling is configured; below it the bucket learns the real limit (`pace.rs`): a 429 pauses
+//! The ceiling is configured; below it the bucket learns the real limit (`pace/`): a 429 pauses
 //! all requests until `Retry-After`, and the rate continues just below what was accepted before it.
 //!
 //! Without a configured ceiling Clinch's responses set the pace: one request in flight at first, one
