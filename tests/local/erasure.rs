@@ -39,8 +39,12 @@ fn email(n: usize) -> String {
 
 impl World {
     async fn new() -> Self {
+        Self::with(json!({"duplicateEmail": "allow"})).await
+    }
+
+    async fn with(contract: Value) -> Self {
         let options = Options::default().with_credential(ACCOUNT, "K1", "s1");
-        let contract = serde_json::from_value(json!({"duplicateEmail": "allow"})).unwrap();
+        let contract = serde_json::from_value(contract).unwrap();
         let sandbox = Sandbox::start(Options { contract, ..options }).await.unwrap();
         let integration = json!({
             "metadata": {"name": "one"},
@@ -189,6 +193,21 @@ async fn an_integration_that_is_renamed_while_its_key_is_rotated_knows_who_was_a
     let counts = world.delivered();
     assert_eq!((&counts["suppressed"], &counts["created"]), (&0.into(), &4.into()));
     assert_eq!(world.addresses(), [email(0), email(2), email(3)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_says_that_nobody_can_be_recognised_where_clinch_shows_no_flag() {
+    for (flag, says_so) in [(true, false), (false, true)] {
+        let world = World::with(json!({"anonymizedFlag": flag})).await;
+        world.delivered();
+        let list = condition(&object(&world.apply(), "ClinchIntegration"), "SuppressionReadable");
+        let message = list["message"].as_str().unwrap();
+        assert_eq!(
+            message.contains("Clinch does not show who was anonymised"),
+            says_so,
+            "{message}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

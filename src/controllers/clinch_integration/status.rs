@@ -303,7 +303,13 @@ fn finish(
     if let Some(connection) = connection.filter(|_| !observations.iter().any(is_list)) {
         let account = connection.account.name().to_string();
         let list = (account.as_str(), &connection.suppressions);
-        let (message, found) = suppression(object, previous, list, now);
+        let (mut message, found) = suppression(object, previous, list, now);
+        if !connection.client.contract().shows_anonymised {
+            message.push_str(
+                "; Clinch does not show who was anonymised, so that nobody is added to it, and they are \
+                 written again if a source has them",
+            );
+        }
         let (condition, reason) = (ConditionType::SuppressionReadable, Reason::SuppressionRead);
         observations.push(Observation::new(condition, true, reason, message));
         next.suppression = found;
