@@ -32,7 +32,7 @@ pub enum Outcome {
     Unsigned,
     /// 3xx: not followed. From a gateway, perhaps once only.
     Redirected,
-    /// 408, or a transient 5xx: possibly carried out.
+    /// 408, 425, or a transient 5xx: possibly carried out.
     ServerError(u16),
     /// A 5xx that a retry would not change: possibly carried out.
     LastingError(u16),
@@ -71,7 +71,7 @@ impl Outcome {
                 429 => Self::Throttled,
                 401 if !is_of_application(response) => Self::Unsigned,
                 300..=399 => Self::Redirected,
-                code @ (408 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
+                code @ (408 | 425 | 500 | 502..=504 | 507 | 520..=599) => Self::ServerError(code),
                 code @ 500.. => Self::LastingError(code),
                 // Of these it is known what they mean, also if something in between sends them.
                 401 | 403 | 404 | 410 | 413 => Self::Final,
@@ -242,7 +242,7 @@ pub fn interpret(
         StatusCode::CONFLICT => ClinchError::Conflict,
         StatusCode::PAYLOAD_TOO_LARGE => ClinchError::TooLarge,
         StatusCode::TOO_MANY_REQUESTS => ClinchError::RateLimited { retry_after: delay },
-        code if code.as_u16() >= 500 || code == StatusCode::REQUEST_TIMEOUT => {
+        code if code.as_u16() >= 500 || matches!(code.as_u16(), 408 | 425) => {
             ClinchError::Unavailable { status: Some(code.as_u16()), retry_after: delay }
         }
         code => rejected(code, &response.body),

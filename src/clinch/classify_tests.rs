@@ -28,7 +28,7 @@ fn retry_table() {
     let typed =
         |code: u16, body| Ok(response(code, &[("content-type", "application/vnd.api+json")], body));
     let limited = InDoubt(Doubt::Status(429));
-    let rows: [(Result<Response, CallError>, [Verdict; 3]); 31] = [
+    let rows: [(Result<Response, CallError>, [Verdict; 3]); 32] = [
         // outcome                              read   idempotent  create
         (status(200), [Stop, Stop, Stop]),
         (status(201), [Stop, Stop, Stop]),
@@ -46,6 +46,7 @@ fn retry_table() {
         (status(511), [Stop, Stop, InDoubt(Doubt::Status(511))]),
         (status(600), [Stop, Stop, InDoubt(Doubt::Status(600))]),
         (status(408), [Again, Again, InDoubt(Doubt::Status(408))]),
+        (status(425), [Again, Again, InDoubt(Doubt::Status(425))]),
         (said(429), [Again, Again, Again]),
         (typed(429, "{}"), [Again, Again, Again]),
         (typed(429, ""), [Again, Again, limited]),

@@ -195,10 +195,11 @@ impl Doubt {
         }
     }
 
-    /// Whether it is a 4xx, which is not sent again: another answer is not to be expected. A 408 or 429 is
+    /// Whether it is a 4xx, which is not sent again: another answer is not to be expected. A 408, 425 or 429 is
     /// about the time alone, and a 401 may be a stray one.
     pub(crate) const fn is_refusal(self) -> bool {
-        matches!(self, Self::Status(400..=499)) && !matches!(self, Self::Status(401 | 408 | 429))
+        matches!(self, Self::Status(400..=499))
+            && !matches!(self, Self::Status(401 | 408 | 425 | 429))
     }
 
     /// Whether it is a 401: sent once more, as the credential is accepted otherwise.
@@ -313,7 +314,7 @@ impl ClinchError {
             | Self::Unreachable(_)
             | Self::Errored { .. }
             | Self::Ambiguous(Doubt::Timeout | Doubt::Cut) => true,
-            Self::Ambiguous(Doubt::Status(code)) => *code >= 500 || *code == 408,
+            Self::Ambiguous(Doubt::Status(code)) => *code >= 500 || matches!(*code, 408 | 425),
             Self::Unauthorized
             | Self::SignatureRefused { .. }
             | Self::ClockSkew { .. }
