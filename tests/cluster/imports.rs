@@ -7,7 +7,7 @@ use clinch_operator::{controllers::Regions, sandbox::Sandbox};
 use serde_json::json;
 
 use crate::support::{
-    manifests::{INTEGRATION, import},
+    manifests::{INTEGRATION, SECRET, import},
     world::{SOON, World, condition},
 };
 
@@ -82,6 +82,43 @@ async fn people_leave_only_while_the_admin_permits_it() {
     for text in [events, status] {
         assert!(!text.contains("marker.example") && !text.contains("Ann"), "leaked: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_changed_is_not_ready_while_the_integration_cannot_be_used() {
+    let Some((world, _folder, place)) = world(1).await else { return };
+    let list = |name: &str| {
+        world.apply(&format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: people}}\ndata:\n  people.json: \
+             '[{{\"firstName\": \"{name}\", \"emails\": [{{\"value\": \"p0@marker.example\"}}]}}]'\n"
+        ));
+    };
+    list("Ann");
+    let source = "  match: {source: {configMapRef: {name: people}}}\n";
+    world.apply(&(import("back", &place) + source));
+    let first = world.ready("CandidateImport", "back", "True", "Imported").await;
+    let secret = SECRET.replace("ACCESS", "KEY-1");
+    world.apply(&secret.replace("SECRET", "wrong"));
+    world.ready("ClinchIntegration", "acme", "False", "CredentialsRejected").await;
+    world
+        .wait("CandidateImport", "back", "without its integration, as declared", SOON, |object| {
+            condition(object, "IntegrationReady")["status"] == "False"
+                && condition(object, "Ready")["status"] == "True"
+        })
+        .await;
+    list("Bea");
+    world
+        .wait("CandidateImport", "back", "not Ready, as its list is another one", SOON, |object| {
+            condition(object, "Ready")["status"] == "False"
+        })
+        .await;
+    world.apply(&secret.replace("SECRET", "secret-1"));
+    let applied = |object: &serde_json::Value| object["status"]["lastAppliedRevision"].clone();
+    world
+        .wait("CandidateImport", "back", "compared again", SOON, |object| {
+            condition(object, "Ready")["status"] == "True" && applied(object) != applied(&first)
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,8 @@ pub(super) struct Comparison {
     revealed: Option<AttributeFilter>,
     /// Identifies everything that the result depends on, besides Clinch.
     pub(super) digest: String,
+    /// Identifies the content of the list.
+    pub(super) content: String,
 }
 
 impl Comparison {
@@ -84,9 +86,9 @@ pub(super) fn check(
         plan.target_digest().map(|target| target.to_string()),
         hex::encode(content.0),
     ));
-    let digest = digest.short();
+    let (digest, content) = (digest.short(), hex::encode(content.0));
     Check {
-        value: Some(Comparison { source, plan, report, revealed, digest }),
+        value: Some(Comparison { source, plan, report, revealed, digest, content }),
         observation,
         fault: None,
     }

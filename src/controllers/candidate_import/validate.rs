@@ -256,8 +256,9 @@ fn assemble(
         full_scan_interval: spec.full_scan_interval.get(),
         digest: emitted.short(),
     };
+    let content = comparison.as_ref().map(|list| &*list.content);
     Validated {
-        revision: revision_to_compare(gathered, revision.short()),
+        revision: revision_to_compare(gathered, revision.short(), content),
         spec: run,
         unseen,
         comparison,
@@ -287,17 +288,30 @@ fn access(gathered: &Gathered) -> String {
     digest_parts(fields.flat_map(|(name, value)| [name.as_bytes(), value])).short()
 }
 
+/// Separates, in a revision that is not known without a connection, the content of the list from it.
+const CONTENT: char = '+';
+
 /// Without a connection the attributes that the default mapping fills are not known, and so the revision
-/// is not. It is then taken to be the one in place; nothing can start before it is known.
-fn revision_to_compare(gathered: &Gathered, revision: String) -> String {
+/// is not. It is then taken to be the one in place, unless the list differs; nothing can start before it is known.
+/// `content`: of the list, if there is one.
+fn revision_to_compare(gathered: &Gathered, revision: String, content: Option<&str>) -> String {
     let Gathered { previous, import, .. } = gathered;
     let unchanged = previous.observed_generation == import.metadata.generation;
     let list = gathered.list.as_ref().map(|list| &list.mapping);
     let is_default = |mapping| matches!(mapping, &MappingFound::Default);
-    let certain = gathered.connection.is_some()
-        || !(is_default(&gathered.mapping) || list.is_some_and(is_default));
+    let unsure = is_default(&gathered.mapping) || list.is_some_and(is_default);
+    let content = content.filter(|_| unsure);
+    let whole = match content {
+        Some(content) => format!("{content}{CONTENT}{revision}"),
+        None => revision.clone(),
+    };
     match in_place(previous) {
-        Some(applied) if !certain && unchanged => applied.to_owned(),
-        _ => revision,
+        // Earlier versions left the content out.
+        Some(applied) if applied == revision => revision,
+        Some(applied) if gathered.connection.is_none() && unsure && unchanged => {
+            let read = applied.split_once(CONTENT).map(|(read, _)| read);
+            if read.is_some_and(|read| content != Some(read)) { whole } else { applied.to_owned() }
+        }
+        _ => whole,
     }
 }
