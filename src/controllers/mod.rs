@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod clinch_integration;
 mod connections;
+mod content_revision;
 mod context;
 mod decision;
 mod dependency;

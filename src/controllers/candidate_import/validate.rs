@@ -18,6 +18,7 @@ use crate::{
     conditions::{Observation, Verdict},
     controllers::{
         check::Check,
+        content_revision,
         dependency::{self, Needed},
         destinations::refused,
         read_permission,
@@ -288,9 +289,6 @@ fn access(gathered: &Gathered) -> String {
     digest_parts(fields.flat_map(|(name, value)| [name.as_bytes(), value])).short()
 }
 
-/// Separates, in a revision that is not known without a connection, the content of the list from it.
-const CONTENT: char = '+';
-
 /// Without a connection the attributes that the default mapping fills are not known, and so the revision
 /// is not. It is then taken to be the one in place, unless the list differs; nothing can start before it is known.
 /// `content`: of the list, if there is one.
@@ -302,15 +300,15 @@ fn revision_to_compare(gathered: &Gathered, revision: String, content: Option<&s
     let unsure = is_default(&gathered.mapping) || list.is_some_and(is_default);
     let content = content.filter(|_| unsure);
     let whole = match content {
-        Some(content) => format!("{content}{CONTENT}{revision}"),
+        Some(content) => content_revision::of(content, &revision),
         None => revision.clone(),
     };
     match in_place(previous) {
         // Earlier versions left the content out.
         Some(applied) if applied == revision => revision,
         Some(applied) if gathered.connection.is_none() && unsure && unchanged => {
-            let read = applied.split_once(CONTENT).map(|(read, _)| read);
-            if read.is_some_and(|read| content != Some(read)) { whole } else { applied.to_owned() }
+            let differs = |content| content_revision::is_of_other(applied, content);
+            if content.is_some_and(differs) { whole } else { applied.to_owned() }
         }
         _ => whole,
     }

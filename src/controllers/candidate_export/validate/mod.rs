@@ -23,6 +23,7 @@ use crate::{
     api::{ClinchIntegration, DuplicatePolicy, ExportMode},
     conditions::{Observation, Verdict},
     controllers::{
+        content_revision,
         dependency::{self, Needed},
         read_permission::reveals,
         references::MappingFound,
@@ -309,10 +310,6 @@ fn access(gathered: &Gathered) -> String {
 
 /// Separates, in a revision, what the export decides from what the contract decides.
 const TARGET: char = '-';
-/// Separates, in a revision that is not known without a connection, the content of the source from it.
-const CONTENT: char = '+';
-/// How many hex digits stand for the content.
-const CONTENT_DIGITS: usize = 16;
 
 /// Without a connection the attributes that the default mapping fills and the admin's list are not
 /// known, and so the revision is not. It is then taken to be the one in place, unless the source differs;
@@ -321,17 +318,15 @@ const CONTENT_DIGITS: usize = 16;
 fn revision_to_compare(gathered: &Gathered, revision: String, content: Option<&str>) -> String {
     let Gathered { previous, export, .. } = gathered;
     let unchanged = previous.observed_generation == export.metadata.generation;
-    let content = content.map(|content| &content[..content.len().min(CONTENT_DIGITS)]);
     let whole = match content {
-        Some(content) => format!("{content}{CONTENT}{revision}"),
+        Some(content) => content_revision::of(content, &revision),
         None => revision.clone(),
     };
     match (recorded::in_place(previous), content) {
         // Earlier versions left the content out.
         (Some(applied), _) if applied == revision => revision,
         (Some(applied), Some(content)) if gathered.connection.is_none() && unchanged => {
-            let differs = |(read, _)| read != content;
-            if applied.split_once(CONTENT).is_some_and(differs) {
+            if content_revision::is_of_other(applied, content) {
                 whole
             } else {
                 applied.to_owned()
